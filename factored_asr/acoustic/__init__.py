@@ -1,0 +1,17 @@
+"""What an acoustic model is: phones in context, their HMMs, and the densities of their states."""
+
+from factored_asr.acoustic.gmm import DiagonalMixtures, TiedMixtures
+from factored_asr.acoustic.model import AcousticModel
+from factored_asr.acoustic.topology import BEGIN, END, INTERNAL, N_POSITIONS, SINGLE, Triphones
+
+__all__ = [
+    "BEGIN",
+    "END",
+    "INTERNAL",
+    "N_POSITIONS",
+    "SINGLE",
+    "AcousticModel",
+    "DiagonalMixtures",
+    "TiedMixtures",
+    "Triphones",
+]

@@ -1,0 +1,218 @@
+"""A model on disk, and the recipe of a graph: which files go into it, and how they are compiled.
+
+A bundle names the knowledge sources that belong together and the settings that suit them. For now
+there are two kinds: ``en-us``, the files that come with the pocketsphinx package, and any Sphinx
+model folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from factored_asr import __version__
+from factored_asr.acoustic import AcousticModel
+from factored_asr.cache import cached_graph, content_key
+from factored_asr.decoder import BeamOptions
+from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.graph import Graph, GraphOptions, build_graph
+from factored_asr.importers.sphinx import pocketsphinx_model_path, read_sphinx_model
+from factored_asr.language import Grammar, NGramModel, prune_to, read_lm
+from factored_asr.lexicon import Lexicon, Pronunciation
+
+GRAPH_VERSION = 1
+"""Raise it when the same sources compile to another graph than before."""
+
+Words = str | Path | Mapping[str, str | tuple[str, ...]]
+"""A dictionary file, or words with their phones (``{"bosch": "B AA SH"}``)."""
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class DecodeOptions:
+    """How scores are weighed and searched; what suits dictation does not suit commands."""
+
+    acoustic_scale: float = 0.1
+    """Weight of acoustic scores against language scores, > 0; higher: trust the sound more."""
+    beam: BeamOptions = BeamOptions()
+    """How wide the search is."""
+    graph: GraphOptions = GraphOptions()
+    """What is compiled into the graph besides words and sounds."""
+    max_ngrams: int = 0
+    """N-grams above unigrams that the first pass keeps of a language model; 0 keeps all."""
+
+    def __post_init__(self) -> None:
+        if not self.acoustic_scale > 0:
+            raise OptionError(f"acoustic_scale must be > 0, got {self.acoustic_scale}")
+        if self.max_ngrams < 0:
+            raise OptionError(f"max_ngrams must be >= 0, got {self.max_ngrams}")
+
+
+DICTATION = DecodeOptions(acoustic_scale=0.1, max_ngrams=700_000)
+COMMANDS = DecodeOptions(acoustic_scale=0.3)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The files of one model."""
+
+    name: str
+    """What it was asked for by."""
+    acoustic: Path
+    """Folder of the acoustic model."""
+    lexicon: Path | None = None
+    """Its pronunciation dictionary, if it brings one."""
+    lm: Path | None = None
+    """Its language model, if it brings one."""
+    dictation: DecodeOptions = DICTATION
+    """Settings for an n-gram model."""
+    commands: DecodeOptions = COMMANDS
+    """Settings for a grammar."""
+
+    @staticmethod
+    def find(model: str | Path) -> Bundle:
+        """Resolve a model's name or folder.
+
+        Raises
+        ------
+        MissingError
+            There is no such model.
+
+        Examples
+        --------
+        >>> Bundle.find("en-us").lexicon.name
+        'cmudict-en-us.dict'
+        """
+        if str(model) == "en-us":
+            home = pocketsphinx_model_path()
+            return Bundle(
+                "en-us", home / "en-us", home / "cmudict-en-us.dict", home / "en-us.lm.bin"
+            )
+        folder = Path(model)
+        if not (folder / "mdef").is_file():
+            raise MissingError(
+                f"no model '{model}': known is en-us; a model folder holds a file mdef"
+            )
+        lexicons = sorted(folder.glob("*.dict"))
+        models = [file for end in ("*.lm.bin", "*.arpa", "*.arpa.gz") for file in folder.glob(end)]
+        return Bundle(
+            str(model), folder, lexicons[0] if lexicons else None, models[0] if models else None
+        )
+
+    def acoustic_model(self) -> AcousticModel:
+        """Read the acoustic model."""
+        return read_sphinx_model(self.acoustic)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that one graph is compiled from."""
+
+    bundle: Bundle
+    grammar: Path | None = None
+    """Commands: a grammar file or folder. Without it the graph is dictation's."""
+    lm: Path | None = None
+    """Replaces the bundle's language model."""
+    lexicon: Path | None = None
+    """Replaces the bundle's dictionary."""
+    words: Words | None = None
+    """Extends the dictionary."""
+    options: DecodeOptions | None = None
+    """Replaces the bundle's settings."""
+
+    def __post_init__(self) -> None:
+        if self.grammar and self.lm:
+            raise OptionError("give a grammar or a language model, not both")
+        for name in ("grammar", "lm", "lexicon"):
+            path = getattr(self, name)
+            if path is not None and not Path(path).exists():
+                raise MissingError(f"{path}: no such {name} file")
+
+    @property
+    def settings(self) -> DecodeOptions:
+        """The options given, or what the bundle finds best for this kind of graph."""
+        return self.options or (self.bundle.commands if self.grammar else self.bundle.dictation)
+
+    @property
+    def language_path(self) -> Path:
+        """The file (or folder) that G comes from."""
+        path = self.grammar or self.lm or self.bundle.lm
+        if path is None:
+            raise MissingError(
+                f"model {self.bundle.name} brings no language model: give one, or a grammar"
+            )
+        return Path(path)
+
+    @property
+    def lexicon_path(self) -> Path:
+        """The dictionary file."""
+        path = self.lexicon or self.bundle.lexicon
+        if path is None:
+            raise MissingError(f"model {self.bundle.name} brings no dictionary: give one")
+        return Path(path)
+
+    def key(self) -> str:
+        """Hash of every file and option that the graph depends on."""
+        words = Path(self.words) if isinstance(self.words, str | Path) else self.words
+        return content_key(
+            GRAPH_VERSION, __version__, self.bundle.acoustic, self.lexicon_path,
+            self.language_path, words, self.settings.graph, self.settings.max_ngrams,
+        )
+
+    def about(self) -> dict[str, Any]:
+        """What the cache says of the graph."""
+        return {
+            "model": self.bundle.name, "lexicon": self.lexicon_path.name,
+            "language": self.language_path.name,
+            "kind": "grammar" if self.grammar else "dictation",
+        }
+
+    def graph(self, model: AcousticModel, progress: Progress | None = None) -> Graph:
+        """The compiled graph, from the cache where it is there."""
+        return cached_graph(self.key(), self.about(), lambda: self.compile(model, progress))
+
+    def compile(self, model: AcousticModel, progress: Progress | None = None) -> Graph:
+        """Compile the graph anew.
+
+        Raises
+        ------
+        FormatError
+            A dictionary, language model or grammar breaks its format.
+        MissingError
+            A word of the grammar has no pronunciation, or a phone is not the model's.
+        """
+        tell = progress or (lambda stage: None)
+        tell(f"reading {self.lexicon_path.name} and {self.language_path.name}")
+        lexicon = self.read_lexicon()
+        language = self.read_language()
+        try:
+            return build_graph(model, lexicon, language, self.settings.graph, progress)
+        except MissingError as error:
+            raise MissingError(f"{self.language_path}: {error}") from error
+
+    def read_lexicon(self) -> Lexicon:
+        """The dictionary with the extra words."""
+        lexicon = Lexicon.read(self.lexicon_path)
+        if self.words is None:
+            return lexicon
+        if isinstance(self.words, str | Path):
+            return lexicon.extend(Lexicon.read(self.words))
+        extra = {word: (Pronunciation(_phones(word, p), 1.0),) for word, p in self.words.items()}
+        return lexicon.extend(Lexicon(extra))
+
+    def read_language(self) -> NGramModel | Grammar:
+        """The grammar, or the n-gram model cut down to its first-pass size."""
+        if self.grammar:
+            return Grammar.read(self.grammar)
+        model = read_lm(self.language_path)
+        limit = self.settings.max_ngrams
+        return prune_to(model, limit) if limit else model
+
+
+def _phones(word: str, phones: str | tuple[str, ...]) -> tuple[str, ...]:
+    split = tuple(phones.split()) if isinstance(phones, str) else tuple(phones)
+    if not split:
+        raise FormatError(f"word '{word}' has no phones")
+    return split

@@ -1,0 +1,275 @@
+"""The Viterbi beam search over a decoding graph: start, advance, partial, finish.
+
+A search of a whole file is a stream with one chunk; both give the same result bit for bit. Many
+searches, in as many threads, may share one graph.
+
+Source: Kaldi's FasterDecoder for beam, max_active and min_active (Povey et al., ASRU 2011).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from factored_asr.decoder import _kernels as kernels
+from factored_asr.decoder.lattice import NO_PATH, Lattice, Path, read_path
+from factored_asr.errors import FormatError, OptionError
+from factored_asr.graph import Graph
+
+
+@dataclass(frozen=True)
+class BeamOptions:
+    """How much the search keeps. Wider is slower and closer to the true best path."""
+
+    beam: float = 13.0
+    """Cost by which a token may lie behind the best of its frame; higher is slower, more exact."""
+    max_active: int = 7000
+    """Tokens expanded a frame at most; higher is slower, more exact; 0 sets no limit."""
+    min_active: int = 200
+    """Tokens kept a frame even if the beam is narrower; higher saves narrow beams from dying."""
+    beam_delta: float = 0.5
+    """Cost added to the beam of a frame that max_active or min_active has set; higher is slower."""
+    lattice_beam: float = 0.0
+    """Cost by which a lattice path may lie behind the best; 0 keeps the best path alone."""
+    history_steps: int = 1 << 18
+    """Back-pointers (12 bytes each) held before dead ones are dropped; lower saves memory."""
+
+    def __post_init__(self) -> None:
+        for name in ("beam", "beam_delta"):
+            if not getattr(self, name) > 0:
+                raise OptionError(f"{name} must be above 0, got {getattr(self, name)}")
+        for name in ("max_active", "min_active", "lattice_beam", "history_steps"):
+            if not getattr(self, name) >= 0:
+                raise OptionError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        if self.max_active and self.min_active > self.max_active:
+            raise OptionError(
+                f"min_active ({self.min_active}) must not exceed max_active ({self.max_active})"
+            )
+
+
+def decode(
+    graph: Graph, log_likelihoods: np.ndarray, options: BeamOptions | None = None
+) -> Lattice:
+    """Find the best way through a graph for a whole utterance.
+
+    Parameters
+    ----------
+    graph
+        The decoding graph.
+    log_likelihoods
+        (n_frames, n_pdfs) float32: natural logarithms, already scaled; -inf is impossible. Columns
+        that no label of the graph uses are not read.
+    options
+        How wide to search.
+
+    Returns
+    -------
+    Lattice
+        ``best()`` is the best path; ``reason`` says so where none survived or none was whole.
+
+    Raises
+    ------
+    OptionError
+        Too few columns for the graph's labels, or not a matrix.
+    FormatError
+        A score is NaN or +inf, or epsilon arcs form a cycle of negative cost.
+
+    Examples
+    --------
+    >>> from factored_asr.graph import ARC
+    >>> arcs = np.array([(1, 1, 0.5, 1), (2, 0, 0.1, 1)], dtype=ARC)
+    >>> graph = Graph(start=0, first_arc=np.array([0, 1, 2]), arcs=arcs,
+    ...               final=np.array([np.inf, 0.0]), words=("<eps>", "yes"))
+    >>> path = decode(graph, np.log([[0.9, 0.1], [0.2, 0.8]])).best()
+    >>> path.words, path.labels.tolist(), round(path.cost, 3)
+    (('yes',), [1, 2], 0.929)
+    """
+    search = Search(graph, options)
+    search.advance(log_likelihoods)
+    return search.finish()
+
+
+class Search:
+    """One utterance being searched: `advance` as often as frames arrive, then `finish`.
+
+    A search belongs to one thread at a time; its graph may be shared by any number.
+    """
+
+    def __init__(self, graph: Graph, options: BeamOptions | None = None):
+        self.graph, self.options = graph, options or BeamOptions()
+        self._slots = np.zeros(graph.n_states, np.int32)
+        self._held = np.zeros(kernels.HELD, kernels.TOKEN)
+        self._label_cost = np.zeros(len(graph.label_pdf), np.float32)
+        self._bins = np.zeros(kernels.N_BINS, np.int64)
+        self._counters = np.zeros(kernels.N_COUNTERS, np.int64)
+        self._n_columns = int(graph.label_pdf.max(initial=-1)) + 1
+        self._tokens: np.ndarray
+        self._queue: np.ndarray
+        self._waiting: np.ndarray
+        self._make_room(min(graph.n_states, 1 << 14))
+        self.start()
+
+    def start(self) -> None:
+        """Begin a new utterance; what was searched before is dropped."""
+        self._steps = np.zeros(max(self.options.history_steps, 16), kernels.STEP)
+        self._offset = np.zeros(1, np.float64)
+        self._dead_at: int | None = None
+        self._dropped_at = -1
+        self._counters[:] = 0
+        status = kernels.NEED_TOKENS
+        while status != kernels.DONE:
+            status = self._enter()
+            self._answer(status)
+
+    def _enter(self) -> int:
+        """The tokens before the first frame: the start and what epsilon arcs reach from it."""
+        graph, table, counters = self.graph, self._tokens[0], self._counters
+        table[0] = (graph.start, 0.0, kernels.NONE, kernels.NONE)
+        self._slots[graph.start] = 0
+        status, n_tokens, n_steps, best = kernels.close(
+            graph.first_arc, graph.first_emitting, graph.arcs, np.float32(np.inf), table, 1,
+            self._slots, self._queue, self._waiting, self._steps, 0, -1,
+        )
+        counters[kernels.N_TOKENS] = n_tokens if status == kernels.DONE else 0
+        counters[kernels.N_STEPS], counters[kernels.BEST] = n_steps, best
+        return status
+
+    @property
+    def n_frames(self) -> int:
+        """Frames searched so far."""
+        return int(self._counters[kernels.FRAME])
+
+    @property
+    def n_arcs_expanded(self) -> int:
+        """Arcs looked at so far: the work done."""
+        return int(self._counters[kernels.N_ARCS])
+
+    @property
+    def n_tokens_expanded(self) -> int:
+        """Tokens expanded so far, the sum over frames."""
+        return int(self._counters[kernels.N_EXPANDED])
+
+    def advance(self, log_likelihoods: np.ndarray) -> None:
+        """Search further frames: (n_frames, n_pdfs) float32, see `decode`."""
+        scores = self._checked(log_likelihoods)
+        options, graph = self.options, self.graph
+        done = 0
+        while done < len(scores) and self._dead_at is None:
+            status, n_rows = kernels.advance(
+                graph.first_arc, graph.first_emitting, graph.arcs, graph.label_pdf, scores[done:],
+                np.float32(options.beam), np.float32(options.beam_delta),
+                options.max_active or np.iinfo(np.int64).max, options.min_active,
+                self._tokens, self._slots, self._queue, self._waiting, self._steps, self._held,
+                self._label_cost, self._bins, self._counters, self._offset,
+            )
+            done += n_rows
+            self._answer(status)
+
+    def partial(self) -> Path | None:
+        """The best path so far, final or not; None where no path survives."""
+        return None if self._dead_at is not None else self._path(use_final=False)
+
+    def final_relative_cost(self) -> float:
+        """How much worse the best token is that may end here than the best of all; inf if none."""
+        cost, ending = self._token_costs()
+        if not len(cost):
+            return float("inf")
+        return float(ending.min() - cost.min())
+
+    def finish(self) -> Lattice:
+        """End the utterance: the best path to a final state, or the best of all if none ends."""
+        seconds = self.graph.frame_seconds
+        if self._dead_at is not None:
+            reason = f"no path survived frame {self._dead_at}"
+            return Lattice(self.n_frames, NO_PATH, seconds, reason)
+        path = self._path(use_final=True)
+        reason = "" if path.reached_final else "no path reached a final state of the graph"
+        return Lattice(self.n_frames, path, seconds, reason)
+
+    def _checked(self, log_likelihoods: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            try:
+                scores = np.ascontiguousarray(log_likelihoods, np.float32).view()
+            except (TypeError, ValueError) as error:
+                raise OptionError(f"log_likelihoods must be a matrix of numbers: {error}") from None
+        if scores.ndim != 2:
+            raise OptionError(
+                f"log_likelihoods must be (n_frames, n_pdfs), got an array of shape {scores.shape}"
+            )
+        if scores.shape[1] < self._n_columns:
+            raise OptionError(
+                f"log_likelihoods has {scores.shape[1]} columns, "
+                f"the graph's labels use {self._n_columns}"
+            )
+        if scores.size and not scores.max() < np.inf:  # NaN or +inf, perhaps in an unused column
+            used = scores[:, self.graph.pdfs]
+            bad = np.argwhere(~(used < np.inf))
+            if len(bad):
+                row, column = bad[0]
+                raise FormatError(
+                    f"log_likelihoods[{row}, {self.graph.pdfs[column]}] is {used[row, column]}: "
+                    "a score must be a number below +inf"
+                )
+        scores.flags.writeable = False  # of one type, whoever made it: one kernel is compiled
+        return scores
+
+    def _answer(self, status: int) -> None:
+        """Make the room a kernel asked for, or say why the search ends."""
+        self._waiting[:] = False
+        if status == kernels.NEED_TOKENS:
+            self._make_room(min(self.graph.n_states, 2 * len(self._queue)))
+        elif status == kernels.NEED_STEPS:
+            self._drop_steps()
+        elif status == kernels.NO_TOKENS:
+            self._dead_at = self.n_frames
+        elif status == kernels.NEGATIVE_CYCLE:
+            raise FormatError("epsilon arcs of the graph form a cycle of negative cost")
+
+    def _make_room(self, n_tokens: int) -> None:
+        """Tables for `n_tokens` a frame; the tokens of the last frame move over."""
+        tokens = np.zeros((3, n_tokens), kernels.TOKEN)
+        if self._counters[kernels.N_TOKENS]:
+            tokens[:, : self._tokens.shape[1]] = self._tokens
+        self._tokens = tokens
+        self._queue = np.zeros(n_tokens, np.int32)
+        self._waiting = np.zeros(n_tokens, np.bool_)
+
+    def _drop_steps(self) -> None:
+        """Keep the steps some token leads back to; take more room where that is not enough."""
+        now, size = self._now(), len(self._steps)
+        n_steps = kernels.collect(
+            now, len(now), self._steps, self._counters[kernels.N_STEPS], np.empty(size, np.int32)
+        )
+        self._counters[kernels.N_STEPS] = n_steps
+        asked_again = self._dropped_at == self.n_frames  # this frame's epsilon arcs fill it all
+        self._dropped_at = self.n_frames
+        if asked_again or size < 2 * n_steps + 4 * len(now):
+            steps = np.zeros(max(2 * size, 4 * n_steps + 8 * len(now)), kernels.STEP)
+            steps[:n_steps] = self._steps[:n_steps]
+            self._steps = steps
+
+    def _now(self) -> np.ndarray:
+        """The tokens of the last frame."""
+        counters = self._counters
+        return self._tokens[counters[kernels.SIDE], : counters[kernels.N_TOKENS]]
+
+    def _token_costs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Cost of each token as it is, and if it ended here."""
+        now = self._now() if self._dead_at is None else self._now()[:0]
+        return now["cost"], now["cost"] + self.graph.final[now["state"]]
+
+    def _path(self, use_final: bool) -> Path:
+        cost, ending = self._token_costs()
+        best = int(np.argmin(ending))
+        reached_final = bool(np.isfinite(ending[best]))
+        if not (use_final and reached_final):
+            best, ending = int(np.argmin(cost)), cost
+        token = self._now()[best]
+        graph = self.graph
+        arcs, stays = kernels.trace(
+            graph.start, graph.first_arc, graph.first_emitting, graph.arcs, self._steps,
+            token["back"], token["arc"], self.n_frames,
+        )
+        total = float(self._offset[0]) + float(ending[best])
+        return read_path(graph, arcs, stays, total, use_final and reached_final)

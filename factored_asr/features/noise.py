@@ -1,0 +1,102 @@
+"""Noise removal in mel bands, frame by frame.
+
+Each band's power is smoothed over time; its lower envelope is the noise (G. Doblinger,
+"Computationally efficient speech enhancement by spectral minima tracking", Eurospeech 1995).
+What stays after subtraction is held above a floor and above the echo of the last peak (temporal
+masking: C. Kim and R. Stern, "Power-normalized cepstral coefficients", 2012), and the resulting
+gains are smoothed over neighbouring bands. The constants are those of Sphinx, whose models are
+trained on the result.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+SMOOTHING = 0.7  # of the power, weight of the frame before
+RISE = 0.995  # of a lower envelope, weight of the frame before where the signal lies above it
+FALL = 0.5  # the same where the signal lies below
+FORGETTING = 0.85  # of a peak, each frame
+MASKED = 0.2  # share of the peak that stands where the signal is masked by it
+MAX_GAIN = 20.0
+NEIGHBOURS = 4  # bands to each side that a gain is averaged over
+
+
+class NoiseRemover:
+    """Takes the noise off mel powers; remembers where it stands between calls.
+
+    Parameters
+    ----------
+    n_mels
+        Number of bands.
+    """
+
+    def __init__(self, n_mels: int):
+        distance = np.abs(np.subtract.outer(np.arange(n_mels), np.arange(n_mels)))
+        near = (distance <= NEIGHBOURS).astype(np.float64)
+        self._smoother = near / near.sum(axis=0)
+        self._power: Array | None = None  # (n_mels,) of the last frame, None before the first
+        self._noise = np.zeros(n_mels)
+        self._floor = np.zeros(n_mels)
+        self._peak = np.zeros(n_mels)
+
+    def __call__(self, powers: Array) -> Array:
+        """Mel powers (n_frames, n_mels) with the noise taken off."""
+        if len(powers) == 0:
+            return powers
+        if self._power is None:
+            self._power = powers[0]
+            self._noise = powers[0] / MAX_GAIN
+            self._floor = powers[0] / MAX_GAIN
+        power = _smoothed(powers, self._power)
+        noise = _lower_envelope(power, self._noise)
+        signal = np.maximum(power - noise, 1.0)
+        floor = _lower_envelope(signal, self._floor)
+        echo, self._peak = _fading_peaks(signal, self._peak)
+        signal = np.where(signal < FORGETTING * echo, MASKED * echo, signal)
+        np.maximum(signal, floor, out=signal)
+        self._power, self._noise, self._floor = power[-1], noise[-1], floor[-1]
+        with np.errstate(divide="ignore"):  # digital silence: any gain will do, nothing is there
+            gain = np.clip(signal / power, 1 / MAX_GAIN, MAX_GAIN)
+        return powers * (gain @ self._smoother)
+
+
+def _smoothed(values: Array, start: Array) -> Array:
+    """The recursive mean over time, from that of the frame before the first."""
+    smoothed = (1 - SMOOTHING) * values
+    last = start
+    for step in smoothed:
+        step += SMOOTHING * last
+        last = step
+    return smoothed
+
+
+def _lower_envelope(values: Array, start: Array) -> Array:
+    """Follows values upwards slowly and downwards fast, from the envelope before the first frame.
+
+    Where the value lies above, the slow mean is the smaller of the two, else the fast one: no
+    comparison needed.
+    """
+    slow, fast = (1 - RISE) * values, (1 - FALL) * values
+    rise, fall = np.empty_like(start), np.empty_like(start)
+    envelope = np.empty_like(values)
+    last = start
+    multiply, add, minimum = np.multiply, np.add, np.minimum
+    for slow_step, fast_step, out in zip(slow, fast, envelope, strict=True):
+        add(multiply(last, RISE, out=rise), slow_step, out=rise)
+        add(multiply(last, FALL, out=fall), fast_step, out=fall)
+        last = minimum(rise, fall, out=out)
+    return envelope
+
+
+def _fading_peaks(values: Array, start: Array) -> tuple[Array, Array]:
+    """The fading peak as each frame finds it, and the peak after the last frame."""
+    echoes = np.empty_like(values)
+    peak = start.copy()
+    multiply, maximum = np.multiply, np.maximum
+    for value, echo in zip(values, echoes, strict=True):
+        multiply(peak, FORGETTING, out=echo)
+        maximum(echo, value, out=peak)
+    return echoes, peak

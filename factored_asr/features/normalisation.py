@@ -1,0 +1,144 @@
+"""Which frames are speech, and the cepstral mean that is taken off.
+
+The mean belongs to speech: a command stands in seconds of silence, and the mean over all of it
+says more about the room than about the voice and its microphone.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from factored_asr.errors import OptionError
+from factored_asr.features.options import FeatureOptions
+
+Array = NDArray[np.float32]
+
+THRESHOLD = 0.4  # of the way from silence to the loudest speech
+SILENCE_PERCENTILE, SPEECH_PERCENTILE = 5, 98
+MIN_RANGE = 3.0  # between those, 13 dB: steady noise and hum stay below 9 dB, speech above 25
+FLOOR_RISE = 0.002  # a frame, of the way to a louder frame
+PEAK_FALL = 0.002  # a frame, of the way to a quieter frame
+
+
+def speech_frames(energies: NDArray[np.floating], min_range: float = 15.0) -> NDArray[np.bool_]:
+    """Marks the frames whose energy says that someone speaks.
+
+    These lie above 40 % of the way from the 5th to the 98th percentile of the energies. Frames of
+    digital silence (below 0) do not count.
+
+    Parameters
+    ----------
+    energies
+        (n_frames,) of c0, or (n_frames, n_cepstra) with c0 first; of samples on a 16-bit scale.
+    min_range
+        Where the percentiles are closer, as in steady noise, no frame is speech. The default fits
+        the c0 of the en-us front end and stands for 13 dB.
+
+    Returns
+    -------
+    (n_frames,) of bool.
+
+    Examples
+    --------
+    >>> speech_frames(np.array([30.0, 31.0, 62.0, 65.0, 32.0, 30.0])).tolist()
+    [False, False, True, True, False, False]
+    """
+    energies = np.asarray(energies)
+    if energies.ndim == 2:
+        energies = energies[:, 0]
+    if energies.ndim != 1:
+        raise OptionError(f"energies have {energies.ndim} dimensions, must have one or two")
+    heard = energies[energies >= 0]
+    if heard.size == 0:
+        return np.zeros(len(energies), dtype=np.bool_)
+    low, high = np.percentile(heard, (SILENCE_PERCENTILE, SPEECH_PERCENTILE))
+    if high - low < min_range:
+        return np.zeros(len(energies), dtype=np.bool_)
+    return energies > low + THRESHOLD * (high - low)
+
+
+def normalise(cepstra: Array, options: FeatureOptions) -> Array:
+    """Takes the mean that the options ask for off the cepstra of a whole utterance."""
+    if options.normalisation == "none" or len(cepstra) == 0:
+        return cepstra
+    if options.normalisation == "running":
+        return RunningMean(options)(cepstra)
+    if options.normalisation == "speech":
+        chosen = speech_frames(cepstra, min_range(options))
+    else:
+        chosen = cepstra[:, 0] >= 0  # Sphinx leaves out frames without energy
+    if chosen.any():
+        mean = cepstra[chosen].mean(axis=0, dtype=np.float64)
+    else:
+        mean = stored_mean(options)
+    return (cepstra - mean).astype(np.float32)
+
+
+def min_range(options: FeatureOptions) -> float:
+    """MIN_RANGE of the mean log power of the bands, on the scale that c0 has."""
+    if options.dct == "legacy":
+        return MIN_RANGE
+    return MIN_RANGE * float(np.sqrt(options.n_mels * (2 if options.dct == "htk" else 1)))
+
+
+def stored_mean(options: FeatureOptions) -> NDArray[np.float64]:
+    """The model's own mean, (n_cepstra,)."""
+    return np.array(options.initial_mean or (0.0,) * options.n_cepstra)
+
+
+class RunningMean:
+    """The mean of the speech heard so far, which each new frame of speech moves a little.
+
+    It starts from the stored mean, as if that had been heard for ``mean_weight`` frames, averages
+    until ``mean_frames`` have been heard, and from then on forgets exponentially. The recursion
+    runs over single frames, so the values do not depend on how the frames come in.
+
+    Parameters
+    ----------
+    options
+        The front end's options.
+    mean
+        Where to start, (n_cepstra,); the stored mean where None. Say, the mean of the same
+        speaker's last utterance.
+    """
+
+    def __init__(self, options: FeatureOptions, mean: NDArray[np.floating] | None = None):
+        start = stored_mean(options) if mean is None else np.asarray(mean, dtype=np.float64)
+        if start.shape != (options.n_cepstra,):
+            raise OptionError(
+                f"mean has shape {start.shape}, must have n_cepstra = {options.n_cepstra} values"
+            )
+        self.mean = start
+        self._heard = options.mean_weight  # frames that the mean stands on
+        self._memory = options.mean_frames
+        self._min_range = min_range(options)
+        self._levels: tuple[float, float] | None = None  # floor and peak of c0
+
+    def __call__(self, cepstra: Array) -> Array:
+        """Takes the mean off the next cepstra, (n_frames, n_cepstra)."""
+        speech = self._speech(cepstra[:, 0])
+        means = [self.mean]
+        for frame in cepstra[speech].astype(np.float64):
+            self._heard = min(self._heard + 1, self._memory)
+            means.append(means[-1] + (frame - means[-1]) / self._heard)
+        self.mean = means[-1]
+        return (cepstra - np.array(means)[np.cumsum(speech)]).astype(np.float32)
+
+    def _speech(self, energies: Array) -> NDArray[np.bool_]:
+        """The rule of speech_frames for one who cannot look ahead.
+
+        The floor falls to a quieter frame at once and rises slowly, the peak the other way round.
+        """
+        speech = np.zeros(len(energies), dtype=np.bool_)
+        for frame, energy in enumerate(energies.tolist()):
+            if energy < 0:
+                continue
+            floor, peak = self._levels or (energy, max(energy, float(self.mean[0])))
+            floor = min(energy, floor + FLOOR_RISE * (energy - floor))
+            peak = max(energy, peak + PEAK_FALL * (energy - peak))
+            self._levels = floor, peak
+            speech[frame] = (
+                peak - floor >= self._min_range and energy > floor + THRESHOLD * (peak - floor)
+            )
+        return speech

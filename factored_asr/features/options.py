@@ -1,0 +1,153 @@
+"""What a front end is: every size and choice, frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from factored_asr.errors import OptionError
+
+Mel = Literal["sphinx", "htk", "slaney"]
+Transform = Literal["ortho", "htk", "legacy"]
+Streams = Literal["1s_c", "1s_c_d", "1s_c_d_dd"]
+Delta = Literal["difference", "regression"]
+Normalisation = Literal["speech", "batch", "running", "none"]
+
+
+@dataclass(frozen=True)
+class FeatureOptions:
+    """Sizes and choices of a cepstral front end. The defaults are those of the en-us model.
+
+    Examples
+    --------
+    >>> FeatureOptions().n_features
+    39
+    >>> FeatureOptions(n_mels=0)
+    Traceback (most recent call last):
+        ...
+    factored_asr.errors.OptionError: n_mels is 0, must be at least 1
+    """
+
+    sample_rate: int = 16000
+    """Samples a second that the front end takes; nothing is resampled here."""
+    frame_shift: float = 0.01
+    """Seconds from one frame to the next; rounded to whole samples."""
+    frame_length: float = 0.025625
+    """Seconds of sound under one (symmetric Hamming) window; rounded to whole samples."""
+    n_fft: int = 512
+    """Points of the Fourier transform, at least the samples of a window."""
+    n_mels: int = 25
+    """Mel filters. More resolve the spectrum finer, until a filter covers no bin."""
+    low_hz: float = 130.0
+    """Lower edge of the lowest filter, Hz."""
+    high_hz: float = 6800.0
+    """Upper edge of the highest filter, Hz; at most half the sample rate."""
+    preemphasis: float = 0.97
+    """Weight of the sample before, taken off each sample; 0 turns it off."""
+    n_cepstra: int = 13
+    """Cepstra kept, c0 first; at most n_mels."""
+    lifter: int = 22
+    """Period of the sine lifter that raises the higher cepstra; 0 turns it off."""
+    mel: Mel = "sphinx"
+    """Shape of the filters: Sphinx's (edges rounded to bins), or librosa's htk or slaney scale."""
+    dct: Transform = "ortho"
+    """Cosine transform: orthonormal (Sphinx calls it dct), HTK's, or Sphinx's legacy one."""
+    remove_noise: bool = True
+    """Track the noise of each mel band and take it off (see noise.py)."""
+    remove_dc: bool = False
+    """Take the mean off each frame before the window."""
+    streams: Streams = "1s_c_d_dd"
+    """Static cepstra alone, with deltas, or with deltas and delta-deltas."""
+    delta: Delta = "difference"
+    """Deltas as Sphinx's plain differences, or HTK's regression over the window."""
+    delta_window: int = 2
+    """Frames looked at to each side for a delta. More is smoother."""
+    normalisation: Normalisation = "speech"
+    """Where the mean that is taken off comes from: frames of speech, all frames, what was heard
+    so far, or nowhere."""
+    initial_mean: tuple[float, ...] = ()
+    """The model's stored cepstral mean: where there is no speech, and where a running mean
+    starts. Empty stands for zeros."""
+    mean_weight: float = 30.0
+    """How many frames of speech initial_mean counts for in a running mean. More trusts it longer
+    against a new voice or microphone."""
+    mean_frames: float = 400.0
+    """Memory of a running mean in frames of speech. More is steadier and slower to follow."""
+
+    def __post_init__(self) -> None:
+        self._check_choices()
+        self._check_sizes()
+        if not 0 <= self.low_hz < self.high_hz <= self.sample_rate / 2 + 1:
+            raise OptionError(
+                f"low_hz {self.low_hz} and high_hz {self.high_hz} must satisfy "
+                f"0 <= low < high <= sample_rate / 2 = {self.sample_rate / 2}"
+            )
+        if self.initial_mean and len(self.initial_mean) != self.n_cepstra:
+            raise OptionError(
+                f"initial_mean has {len(self.initial_mean)} values, "
+                f"must have n_cepstra = {self.n_cepstra} or none"
+            )
+
+    def _check_choices(self) -> None:
+        for name, kind in (
+            ("mel", Mel),
+            ("dct", Transform),
+            ("streams", Streams),
+            ("delta", Delta),
+            ("normalisation", Normalisation),
+        ):
+            value, choices = getattr(self, name), get_args(kind)
+            if value not in choices:
+                raise OptionError(f"{name} is {value!r}, must be one of {', '.join(choices)}")
+
+    def _check_sizes(self) -> None:
+        for name in ("sample_rate", "n_mels", "n_cepstra", "delta_window"):
+            if getattr(self, name) < 1:
+                raise OptionError(f"{name} is {getattr(self, name)}, must be at least 1")
+        if self.shift_samples < 1 or self.window_samples < self.shift_samples:
+            raise OptionError(
+                f"frame_length {self.frame_length} s and frame_shift {self.frame_shift} s must be "
+                "at least a sample, the length no shorter than the shift"
+            )
+        if self.n_fft < self.window_samples:
+            raise OptionError(
+                f"n_fft is {self.n_fft}, must be at least the {self.window_samples} samples "
+                "of a window"
+            )
+        if self.n_cepstra > self.n_mels:
+            raise OptionError(f"n_cepstra {self.n_cepstra} must not exceed n_mels {self.n_mels}")
+        if self.lifter < 0 or not 0 <= self.preemphasis <= 1:
+            raise OptionError(
+                f"lifter {self.lifter} must not be negative, preemphasis {self.preemphasis} "
+                "must lie in [0, 1]"
+            )
+        if not 0 <= self.mean_weight <= self.mean_frames or self.mean_frames < 1:
+            raise OptionError(
+                f"mean_weight {self.mean_weight} and mean_frames {self.mean_frames} must satisfy "
+                "0 <= weight <= frames, and frames at least 1"
+            )
+
+    @property
+    def shift_samples(self) -> int:
+        """Samples from one frame to the next."""
+        return int(self.sample_rate * self.frame_shift + 0.5)
+
+    @property
+    def window_samples(self) -> int:
+        """Samples under one window."""
+        return int(self.sample_rate * self.frame_length + 0.5)
+
+    @property
+    def n_features(self) -> int:
+        """Values a frame has once deltas are there."""
+        return self.n_cepstra * self.streams.count("_")
+
+    @property
+    def lookahead(self) -> int:
+        """Frames to each side that the deltas of a frame need."""
+        order = self.streams.count("d")  # 0, 1, 3: one letter, then one and two
+        if order == 0:
+            return 0
+        if self.delta == "difference":  # Sphinx takes a delta-delta from frames one apart
+            return self.delta_window + (order > 1)
+        return self.delta_window * (1 + (order > 1))

@@ -1,0 +1,147 @@
+"""Kernels of graph building: context expansion, and what minimisation compares."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+EMPTY = -1
+_ODD_A, _ODD_B = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
+_SHIFT = np.uint64(29)
+
+
+@njit(cache=True, nogil=True)
+def _mix(value):  # pragma: no cover - compiled
+    """Scramble 64 bits (multiply and xor-shift)."""
+    value = (value ^ (value >> _SHIFT)) * _ODD_A
+    value = (value ^ (value >> _SHIFT)) * _ODD_B
+    return value ^ (value >> _SHIFT)
+
+
+@njit(cache=True, nogil=True)
+def signatures(first_arc, arcs, own):
+    """Hash what each state is itself (`own`) with all its futures, in one depth-first pass.
+
+    A state's signature mixes the set of (label, word, cost, signature of the target) of its arcs;
+    a sum makes their order indifferent. Where a cycle closes, the state it comes back to gets a
+    signature of its own: it is kept apart from all others, which is safe.
+    """
+    n_states = len(own)
+    signature = np.zeros(n_states, np.uint64)  # 0: not yet known
+    at = first_arc[:-1].copy()  # next arc of each state on the stack
+    stack = np.empty(n_states, np.int32)
+    is_open = np.zeros(n_states, np.bool_)
+    for root in range(n_states):
+        if signature[root]:
+            continue
+        stack[0], depth, is_open[root] = root, 1, True
+        while depth:
+            state = stack[depth - 1]
+            if at[state] < first_arc[state + 1]:
+                target = arcs[at[state]].target
+                at[state] += 1
+                if is_open[target]:
+                    signature[target] = _mix(np.uint64(target) + _ODD_B)
+                elif not signature[target]:
+                    stack[depth], is_open[target] = target, True
+                    depth += 1
+                continue
+            depth -= 1
+            is_open[state] = False
+            if not signature[state]:
+                signature[state] = _mix(own[state] + _future(first_arc, arcs, signature, state))
+    return signature
+
+
+@njit(cache=True, nogil=True)
+def _future(first_arc, arcs, signature, state):
+    """Sum over a state's arcs of what each is and leads to."""
+    total = np.uint64(0)
+    for a in range(first_arc[state], first_arc[state + 1]):
+        # Costs are compared to 1/1024, as OpenFst's minimisation does.
+        step = np.int64(np.rint(arcs[a].cost * 1024.0))
+        value = _mix(np.uint64(arcs[a].label) * _ODD_A + np.uint64(arcs[a].word))
+        total += _mix(_mix(value + np.uint64(step) * _ODD_B) + signature[arcs[a].target])
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _find_or_add(table_keys, table_states, key, n_known):
+    """Slot of `key` in an open-addressing table; a new key gets the state `n_known`."""
+    mask = len(table_keys) - 1
+    slot = np.int64(_mix(np.uint64(key)) & np.uint64(mask))
+    while table_keys[slot] != EMPTY and table_keys[slot] != key:
+        slot = (slot + 1) & mask
+    if table_keys[slot] == EMPTY:
+        table_keys[slot], table_states[slot] = key, n_known
+    return table_states[slot]
+
+
+@njit(cache=True, nogil=True)
+def _rehashed(keys, n_known, size):
+    """A table of `size` slots that holds the first `n_known` keys."""
+    table_keys = np.full(size, EMPTY, np.int64)
+    table_states = np.empty(size, np.int32)
+    for state in range(n_known):
+        _find_or_add(table_keys, table_states, keys[state], state)
+    return table_keys, table_states
+
+
+@njit(cache=True, nogil=True)
+def expand_context(start, first_arc, arcs, final, unit_of, left_class, phone_of, silence):
+    """Walk LG and write, for each phone, the unit of (left, phone, right), one phone late.
+
+    A state is (LG state, left phone, pending phone symbol); the pending phone is written when the
+    next one, its right context, is known. `unit_of[symbol, left, right]` names the unit,
+    `left_class[symbol, left]` a representative of the left contexts that need not be told apart.
+    Returns per arc: source, label (unit + 1; 0 = epsilon), word, cost, target; and the number of
+    states. State 0 is the start, state 1 the one final state.
+    """
+    n_symbols, n_phones = left_class.shape
+    width = n_symbols + 1  # the last symbol: nothing pending
+    keys = np.empty(1 << 16, np.int64)
+    table_keys, table_states = _rehashed(keys, 0, 1 << 18)
+    out_source, out_arcs = np.empty(1 << 18, np.int32), np.empty(1 << 18, arcs.dtype)
+    n_out, n_known, at = 0, 2, 0
+    keys[0], keys[1] = (np.int64(start) * n_phones + silence) * width + n_symbols, -2
+    _find_or_add(table_keys, table_states, keys[0], 0)
+    while at < n_known:
+        if at == 1:
+            at += 1
+            continue
+        pending = keys[at] % width
+        left = keys[at] // width % n_phones
+        state = keys[at] // (width * n_phones)
+        n_new = first_arc[state + 1] - first_arc[state] + 1
+        while n_out + n_new > len(out_arcs):
+            out_arcs = np.concatenate((out_arcs, np.empty_like(out_arcs)))
+            out_source = np.concatenate((out_source, np.empty_like(out_source)))
+        while n_known + n_new > len(keys):
+            keys = np.concatenate((keys, np.empty_like(keys)))
+        while 2 * (n_known + n_new) > len(table_keys):
+            table_keys, table_states = _rehashed(keys, n_known, 2 * len(table_keys))
+        for a in range(first_arc[state], first_arc[state + 1]):
+            label, next_left, next_pending = 0, left, pending
+            if arcs[a].label != 0:
+                next_pending = np.int64(arcs[a].label - 1)
+                if pending < n_symbols:
+                    label = unit_of[pending, left, phone_of[next_pending]] + 1
+                    next_left = phone_of[pending]
+                next_left = left_class[next_pending, next_left]
+            key = (np.int64(arcs[a].target) * n_phones + next_left) * width + next_pending
+            target = _find_or_add(table_keys, table_states, key, n_known)
+            if target == n_known:
+                keys[n_known] = key
+                n_known += 1
+            out_source[n_out] = at
+            out_arcs[n_out].label, out_arcs[n_out].word = label, arcs[a].word
+            out_arcs[n_out].cost, out_arcs[n_out].target = arcs[a].cost, target
+            n_out += 1
+        if final[state] < np.inf:
+            label = unit_of[pending, left, silence] + 1 if pending < n_symbols else 0
+            out_source[n_out] = at
+            out_arcs[n_out].label, out_arcs[n_out].word = label, 0
+            out_arcs[n_out].cost, out_arcs[n_out].target = final[state], 1
+            n_out += 1
+        at += 1
+    return out_source[:n_out], out_arcs[:n_out], n_known

@@ -1,0 +1,278 @@
+"""The road from lexicon and language model to one decoding graph: L, G, L ∘ G, then C and H.
+
+Each step is a pure function from graph to graph; `build_graph` is their composition. Composition
+and determinisation of L ∘ G are pynini's; arcs go to it and come back as the bytes of a
+``ConstFst``, several times faster than arc by arc.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from factored_asr.acoustic import BEGIN, END, INTERNAL, N_POSITIONS, SINGLE, AcousticModel
+from factored_asr.errors import MissingError, OptionError
+from factored_asr.graph.expand import (
+    add_self_loops,
+    expand_context,
+    expand_hmms,
+    make_units,
+    minimise,
+)
+from factored_asr.graph.graph import ARC, EPSILON, Graph
+from factored_asr.language.ngram import NGramModel
+
+if TYPE_CHECKING:
+    import pynini
+
+    from factored_asr.language import Grammar
+    from factored_asr.lexicon import Lexicon
+
+Progress = Callable[[str], None]
+"""Is told the name of each stage as it begins."""
+
+
+@dataclass(frozen=True)
+class GraphOptions:
+    """What goes into a graph besides its knowledge sources."""
+
+    silence_probability: float = 0.005
+    """Probability of a silence between two words, (0, 1]; lower: fewer pauses heard."""
+    filler_probability: float = 1e-8
+    """Probability of each filler (breath, noise) between two words, [0, 1]; 0 leaves them out."""
+    transition_scale: float = 1.0
+    """Weight of the HMM transition costs, >= 0; higher: durations matter more."""
+    word_penalty: float = 0.0
+    """Cost added to every word; higher: fewer, longer words."""
+    empty_cost: float = 0.0
+    """Cost of hearing no word at all under a grammar; higher: fewer empty results."""
+    memory_limit: float = 6.0
+    """Gigabytes that compiling may take by the estimate, > 0; more is refused beforehand."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.silence_probability <= 1:
+            raise OptionError(
+                f"silence_probability must lie in (0, 1], got {self.silence_probability}"
+            )
+        if not 0 <= self.filler_probability <= 1:
+            raise OptionError(
+                f"filler_probability must lie in [0, 1], got {self.filler_probability}"
+            )
+        if self.transition_scale < 0 or self.memory_limit <= 0:
+            raise OptionError("transition_scale must be >= 0 and memory_limit > 0")
+
+
+def to_pynini(graph: Graph) -> pynini.Fst:
+    """Hand a graph to pynini (labels and words as bare numbers)."""
+    import pynini
+
+    with tempfile.NamedTemporaryFile(suffix=".fst", delete=False) as file:
+        path = file.name
+    try:
+        graph.write_openfst(path)
+        return pynini.Fst.read(path)
+    finally:
+        os.unlink(path)
+
+
+def from_pynini(fst: pynini.Fst) -> Graph:
+    """Take a transducer over from pynini."""
+    import pywrapfst
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "graph.fst"
+        pywrapfst.convert(fst, "const").write(str(path))
+        return Graph.read(path)
+
+
+def lexicon_graph(
+    lexicon: Lexicon, words: Mapping[str, int], model: AcousticModel, options: GraphOptions
+) -> tuple[Graph, int]:
+    """L: any sequence of pronunciations, with silence and fillers in between, as words.
+
+    Input labels are ``1 + phone * 4 + position``; the last phone of the k-th of several words that
+    sound alike is raised by k times the number of symbols, which keeps L ∘ G determinisable.
+    Returns L and the label above all others, #0, by which back-off arcs pass through L.
+    """
+    index = {phone: i for i, phone in enumerate(model.phones)}
+    n_symbols = len(index) * N_POSITIONS
+    seen: dict[tuple[str, ...], int] = {}
+    label: list[int] = []
+    word, cost, length = [], [], []
+    for name, word_id in words.items():
+        for spoken in lexicon.find(name):
+            rank = seen[spoken.phones] = seen.get(spoken.phones, -1) + 1
+            label += _symbols([index[phone] for phone in spoken.phones], rank * n_symbols)
+            length.append(len(spoken.phones))
+            word.append(word_id)
+            cost.append(-np.log(spoken.probability) + options.word_penalty)
+    back_off = 1 + n_symbols * (max(seen.values(), default=0) + 1)
+    n = np.array(length)
+    first = np.cumsum(n) - n
+    arcs = np.zeros(len(label), ARC)
+    arcs["label"] = label
+    arcs["word"][first], arcs["cost"][first] = word, cost
+    # Every phone but a word's last leads to a new state; the last one leads back to the loop.
+    inner = np.ones(len(label), bool)
+    inner[first + n - 1] = False
+    arcs["target"][inner] = np.arange(1, inner.sum() + 1)
+    source = np.zeros(len(label), np.int32)
+    source[1:][inner[:-1]] = arcs["target"][:-1][inner[:-1]]
+    back_off_word = max(words.values(), default=0) + 1
+    loops: list[tuple[int, int, float, int]] = [(back_off, back_off_word, 0.0, 0)]
+    for phone in dict.fromkeys((model.silence, *model.fillers)):
+        probability = (
+            options.silence_probability if phone == model.silence else options.filler_probability
+        )
+        if probability > 0:
+            loops.append((1 + index[phone] * N_POSITIONS + SINGLE, 0, -np.log(probability), 0))
+    source = np.concatenate([source, np.zeros(len(loops), np.int32)])
+    final = np.full(inner.sum() + 1, np.inf, np.float32)
+    final[0] = 0.0
+    return Graph.from_arcs(source, np.concatenate([arcs, np.array(loops, ARC)]), final), back_off
+
+
+def _symbols(phones: list[int], shift: int) -> list[int]:
+    """Input labels of a pronunciation; `shift` tells its last phone from those sounding alike."""
+    if len(phones) == 1:
+        return [1 + phones[0] * N_POSITIONS + SINGLE + shift]
+    inner = [1 + phone * N_POSITIONS + INTERNAL for phone in phones[1:-1]]
+    return [
+        1 + phones[0] * N_POSITIONS + BEGIN, *inner, 1 + phones[-1] * N_POSITIONS + END + shift
+    ]  # fmt: skip
+
+
+def ngram_graph(language: NGramModel, words: Mapping[str, int]) -> Graph:
+    """G of an n-gram model: one state a history, back-off arcs read #0 (Allauzen et al. 2003)."""
+    table = language.arcs()
+    word_id = np.array([words.get(word, 0) for word in language.words], np.int32)
+    known = word_id[table.word] > 0
+    back_off_word = max(words.values(), default=0) + 1
+    arcs = np.zeros(int(known.sum()) + len(table.backoff_source), ARC)
+    n = int(known.sum())
+    arcs["label"][:n] = arcs["word"][:n] = word_id[table.word[known]]
+    arcs["cost"][:n], arcs["target"][:n] = -table.log_prob[known], table.target[known]
+    arcs["label"][n:] = back_off_word
+    arcs["cost"][n:], arcs["target"][n:] = -table.log_backoff, table.backoff_target
+    source = np.concatenate([table.source[known], table.backoff_source])
+    return Graph.from_arcs(source, arcs, -table.final, table.start)
+
+
+def grammar_graph(grammar: Grammar, words: Mapping[str, int], empty_cost: float) -> Graph:
+    """G of a grammar, which may also hear nothing at all."""
+    graph = from_pynini(grammar.acceptor(words))
+    final = graph.final.copy()
+    final[graph.start] = min(final[graph.start], empty_cost)
+    return replace(graph, final=final)
+
+
+def compose_lexicon(lexicon: Graph, grammar: Graph, back_off: int, n_symbols: int) -> Graph:
+    """det(L ∘ G), minimised; marks of homophones and back-off are taken off its input labels."""
+    import pynini
+
+    fst = to_pynini(grammar).arcsort("ilabel")
+    fst = pynini.determinize(pynini.compose(to_pynini(lexicon), fst).connect())
+    graph = from_pynini(fst)
+    if not graph.n_arcs:
+        raise OptionError("no sentence of the language model can be said with this lexicon")
+    arcs = graph.arcs.copy()
+    label = arcs["label"]
+    arcs["label"] = np.where((label > 0) & (label < back_off), (label - 1) % n_symbols + 1, 0)
+    return minimise(Graph.from_arcs(graph.sources, arcs, graph.final, graph.start))[0]
+
+
+def build_graph(
+    model: AcousticModel,
+    lexicon: Lexicon,
+    language: NGramModel | Grammar,
+    options: GraphOptions | None = None,
+    progress: Progress | None = None,
+) -> Graph:
+    """Compile H ∘ C ∘ L ∘ G.
+
+    Parameters
+    ----------
+    model
+        Its phones, topology and context dependency make H and C.
+    lexicon
+        Pronunciations, L. Every word of a grammar needs one; words of an n-gram model without one
+        are left out.
+    language
+        An n-gram model or a grammar, G.
+    options
+        Costs of silence, fillers, transitions and words.
+    progress
+        Called with the name of each stage.
+
+    Raises
+    ------
+    MissingError
+        A word of the grammar has no pronunciation, or a pronunciation a phone the model lacks.
+    OptionError
+        The graph would need more memory than `options.memory_limit`.
+    """
+    options = options or GraphOptions()
+    tell = progress or (lambda stage: None)
+    n_symbols = len(model.phones) * N_POSITIONS
+    table = _word_table(lexicon, language)
+    lexicon.restrict(table[1:]).check_phones(model.phones)
+    words = {word: i for i, word in enumerate(table) if i}
+    tell("lexicon and language model (L, G)")
+    spoken, back_off = lexicon_graph(lexicon, words, model, options)
+    if isinstance(language, NGramModel):
+        grammar = ngram_graph(language, words)
+    else:
+        grammar = grammar_graph(language, words, options.empty_cost)
+    _check_size(spoken, grammar, len(words), options)
+    tell(f"composing L ∘ G ({spoken.n_arcs:,} and {grammar.n_arcs:,} arcs)")
+    lg = compose_lexicon(spoken, grammar, back_off, n_symbols)
+    tell(f"context (C ∘ LG, {lg.n_arcs:,} arcs)")
+    units = make_units(model, options.transition_scale)
+    clg, _ = minimise(expand_context(lg, units))
+    tell(f"states (H ∘ CLG, {clg.n_arcs:,} arcs)")
+    graph, loop_label = expand_hmms(clg, units)
+    tell(f"minimising ({graph.n_arcs:,} arcs)")
+    graph, kept = minimise(graph, loop_label)
+    graph = add_self_loops(graph, loop_label[kept], units)
+    return replace(
+        graph, words=table, phones=(EPSILON, *model.phones),
+        silence_phones=frozenset((model.silence, *model.fillers)),
+        label_pdf=units.label_pdf, label_phone=units.label_phone, label_state=units.label_state,
+        label_word_end=units.label_word_end, frame_seconds=model.frame_seconds,
+    )  # fmt: skip
+
+
+def _word_table(lexicon: Lexicon, language: NGramModel | Grammar) -> tuple[str, ...]:
+    """Words of the graph by id. A grammar's words must all be known; an n-gram model's need not."""
+    names: Iterable[str]
+    if isinstance(language, NGramModel):
+        names = [word for word in language.words[1:] if word in lexicon]
+    else:
+        names = sorted(language.words)
+        unknown = [word for word in names if word not in lexicon]
+        if unknown:
+            raise MissingError(
+                f"no pronunciation for {', '.join(map(repr, unknown))}: add a line "
+                f"'{unknown[0]} PHONE PHONE …' to a dictionary and give it as extra words"
+            )
+    table = (EPSILON, *names)
+    if len(table) == 1:
+        raise MissingError("the language model has no word that the lexicon can pronounce")
+    return table
+
+
+def _check_size(lexicon: Graph, grammar: Graph, n_words: int, options: GraphOptions) -> None:
+    """Refuse early what would not fit: an arc of G brings a word's phones, each its HMM states."""
+    phones_a_word = lexicon.n_arcs / max(1, n_words)
+    gigabytes = grammar.n_arcs * phones_a_word * 250 / 1e9  # bytes an LG arc, measured, at the peak
+    if gigabytes > options.memory_limit:
+        raise OptionError(
+            f"compiling {grammar.n_arcs:,} arcs of G would take about {gigabytes:.1f} GB, over "
+            f"memory_limit, {options.memory_limit:g} GB: prune the language model or raise it"
+        )

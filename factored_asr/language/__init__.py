@@ -1,0 +1,28 @@
+"""What may be said, and how likely it is: n-gram models and grammars."""
+
+from factored_asr.language.arpa import read_arpa, write_arpa
+from factored_asr.language.backoff import NGramArcs
+from factored_asr.language.grammar import Grammar, GrammarWarning
+from factored_asr.language.ngram import NGramModel, NGramOrder
+from factored_asr.language.prune import prune, prune_improbable, prune_to, restrict, truncate
+from factored_asr.language.read import read_lm
+from factored_asr.language.scorer import KenLMScorer
+from factored_asr.language.sphinx_trie import read_sphinx_lm
+
+__all__ = [
+    "Grammar",
+    "GrammarWarning",
+    "KenLMScorer",
+    "NGramArcs",
+    "NGramModel",
+    "NGramOrder",
+    "prune",
+    "prune_improbable",
+    "prune_to",
+    "read_arpa",
+    "read_lm",
+    "read_sphinx_lm",
+    "restrict",
+    "truncate",
+    "write_arpa",
+]

@@ -1,0 +1,275 @@
+"""ARPA files: the text form of back-off n-gram models, plain or gzip, of any order.
+
+The border between common logarithms (in files, and in KenLM) and natural ones (everywhere else)
+is crossed by `natural_log` and `common_log`, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, NoReturn, TypeVar, cast
+
+import numpy as np
+
+from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.language.ngram import EPSILON, NGramModel, NGramTable
+
+GZIP_MAGIC = b"\x1f\x8b"
+LN_10 = float(np.log(10.0))
+LOG10_ZERO = -99.0
+"""What ARPA files write for the logarithm of nothing; -inf is read as this."""
+CHUNK = 1 << 22
+"""Bytes of a file that are taken apart at once."""
+_LINE = re.compile(rb"^.*$", re.MULTILINE)
+_COUNT = re.compile(rb"ngram\s+(\d+)\s*=\s*(\d+)")
+_IS_SPACE = np.isin(np.arange(256), list(b" \t\n\r\v\f"))
+_Logs = TypeVar("_Logs", float, np.ndarray)
+
+
+def natural_log(log10: _Logs) -> _Logs:
+    """Common logarithms as natural ones.
+
+    >>> round(natural_log(-1.0), 4)
+    -2.3026
+    """
+    return log10 * LN_10
+
+
+def common_log(log: _Logs) -> _Logs:
+    """Natural logarithms as common ones."""
+    return log / LN_10
+
+
+def read_arpa(path: str | Path) -> NGramModel:
+    """Read an ARPA file, plain or gzip (told by its first bytes), of any order.
+
+    Accepted as real files have it: text before ``\\data\\``, any white space between fields,
+    missing back-off weights (0), back-off weights in the highest order (not used), ``-inf`` (as
+    -99), no ``<unk>``, n-grams in any order. An n-gram whose history is not listed is kept, and
+    the history added with the probability it has by backing off (see `NGramModel.from_ngrams`).
+    The words keep the order of the unigrams.
+
+    Raises
+    ------
+    MissingError
+        There is no such file.
+    FormatError
+        With file and line: no ``\\data\\`` or no ``\\end\\``, a section that is unknown, missing or
+        out of order, a count that does not hold, a line of too few or too many fields, a value that
+        is no number, a probability above 1, a word that is no unigram, an n-gram that comes twice.
+    """
+    return _Arpa(_read_bytes(path), path).model()
+
+
+def write_arpa(model: NGramModel, path: str | Path) -> None:
+    """Write a model as an ARPA file, gzip where the name ends in ``.gz``.
+
+    Logarithms are rounded to 6 decimals; a back-off weight of 0 is left out.
+    """
+    opened = gzip.open(path, "wb") if str(path).endswith(".gz") else open(path, "wb")
+    with cast(BinaryIO, opened) as f:
+        counts = "".join(f"ngram {n}={c}\n" for n, c in enumerate(model.counts, start=1))
+        f.write(f"\\data\\\n{counts}".encode())
+        prefixes: list[str] = [""]
+        for n, at in enumerate(model.orders, start=1):
+            words = [model.words[i] for i in at.word]
+            ngrams = [prefixes[p] + w for p, w in zip(at.parent, words, strict=True)]
+            f.write(f"\n\\{n}-grams:\n".encode())
+            f.write("".join(_lines(ngrams, at.log_prob, at.backoff)).encode())
+            prefixes = [ngram + " " for ngram in ngrams] if n < model.order else []
+        f.write(b"\n\\end\\\n")
+
+
+def _lines(ngrams: Sequence[str], log_prob: np.ndarray, backoff: np.ndarray) -> Iterator[str]:
+    columns = (common_log(column.astype(np.float64)).tolist() for column in (log_prob, backoff))
+    for ngram, p, b in zip(ngrams, *columns, strict=True):
+        yield f"{p:.6f}\t{ngram}\t{b:.6f}\n" if b else f"{p:.6f}\t{ngram}\n"
+
+
+def _read_bytes(path: str | Path) -> bytes:
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise MissingError(f"{path}: no language model can be read there: {error}") from error
+    if not data.startswith(GZIP_MAGIC):
+        return data
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise FormatError(f"gzip data that is broken or cut off: {error}", path) from error
+
+
+class _Mark(NamedTuple):
+    """A line that begins with a backslash, and its place in the file."""
+
+    name: str
+    start: int
+    stop: int
+
+
+class _Arpa:
+    """One reading of a file: its bytes, the marks in them, and the word ids once known."""
+
+    def __init__(self, data: bytes, path: str | Path) -> None:
+        self.data, self.path = data, path
+        self.ids: dict[bytes, int] = {}
+
+    def model(self) -> NGramModel:
+        marks = self._marks()
+        counts = self._counts(marks[0].stop, marks[1].start)
+        self._check_sections(marks, len(counts))
+        words: list[str] = []
+        tables: list[NGramTable] = []
+        places: list[np.ndarray] = []
+        for n, count in enumerate(counts, start=1):
+            start, stop = marks[n].stop, marks[n + 1].start
+            if n == 1:
+                words = self._vocabulary(start, stop)
+            table, place = self._table(n, start, stop, n == len(counts))
+            if len(place) != count:
+                self._fail(f"{len(place)} n-grams of order {n}, but \\data\\ says {count}", start)
+            tables.append(table)
+            places.append(place)
+        try:
+            return NGramModel.from_ngrams((EPSILON, *words), tables)
+        except OptionError:
+            for table, place in zip(tables, places, strict=True):
+                self._blame_twins(table[0], place)
+            raise
+
+    def _fail(self, message: str, at: int) -> NoReturn:
+        raise FormatError(message, self.path, self.data.count(b"\n", 0, at) + 1)
+
+    def _marks(self) -> list[_Mark]:
+        r"""Lines that begin with a backslash, from \data\ to \end\."""
+        start = 0 if self.data.startswith(b"\\") else self.data.find(b"\n\\") + 1
+        marks: list[_Mark] = []
+        while start or not marks:
+            stop = self.data.find(b"\n", start)
+            stop = len(self.data) if stop < 0 else stop
+            marks.append(_Mark(self.data[start:stop].strip().decode(errors="replace"), start, stop))
+            start = self.data.find(b"\n\\", stop) + 1
+        names = [mark.name for mark in marks]
+        if "\\data\\" not in names:
+            raise FormatError("not an ARPA file: it has no line \\data\\", self.path)
+        first = names.index("\\data\\")
+        if "\\end\\" not in names[first:]:
+            self._fail("ends without a line \\end\\; is it cut off?", len(self.data))
+        return marks[first : names.index("\\end\\", first) + 1]
+
+    def _counts(self, start: int, stop: int) -> list[int]:
+        counts: list[int] = []
+        for line in _LINE.finditer(self.data, start, stop):
+            match = _COUNT.fullmatch(line[0].strip())
+            if match and int(match[1]) == len(counts) + 1:
+                counts.append(int(match[2]))
+            elif line[0].strip():
+                law = f"'ngram {len(counts) + 1}=count' must come here"
+                self._fail(f"{law}, not {_shown(line[0])}", line.start())
+        if not counts or not counts[0]:
+            self._fail("\\data\\ counts no unigrams", start)
+        return counts
+
+    def _check_sections(self, marks: list[_Mark], order: int) -> None:
+        due = ["\\data\\", *(f"\\{n}-grams:" for n in range(1, order + 1)), "\\end\\"]
+        for name, mark in zip(due, marks, strict=False):
+            if mark.name != name:
+                self._fail(f"section {name} must come here, not {mark.name!r}", mark.start)
+
+    def _vocabulary(self, start: int, stop: int) -> list[str]:
+        words = []
+        for line in _LINE.finditer(self.data, start, stop):
+            fields = line[0].split()
+            if len(fields) < 2:
+                continue  # a blank line; or too short, as the table's own check will say
+            word = fields[1]
+            if word in self.ids or word == EPSILON.encode():
+                self._fail(f"word {_shown(word)} comes twice, or is reserved", line.start())
+            self.ids[word] = len(self.ids) + 1
+            try:
+                words.append(word.decode("utf-8"))
+            except UnicodeDecodeError:
+                self._fail(f"word {word!r} is not UTF-8", line.start())
+        return words
+
+    def _table(self, n: int, start: int, stop: int, highest: bool) -> tuple[NGramTable, np.ndarray]:
+        """The n-grams of one section, and the place of each one's line in the file."""
+        parts = []
+        while start < stop:
+            line_end = self.data.find(b"\n", min(start + CHUNK, stop), stop)
+            end = stop if line_end < 0 else line_end + 1
+            parts.append(self._chunk(n, start, end, highest))
+            start = end
+        ids, log_prob, backoff, place = (
+            np.concatenate(column) for column in zip(*parts, strict=True)
+        )
+        return (ids, natural_log(log_prob), natural_log(backoff)), place
+
+    def _chunk(
+        self, n: int, start: int, stop: int, highest: bool
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Whole lines at once: ids (m, n), log10 probabilities, log10 back-offs, places (m,)."""
+        fields = self.data[start:stop].split()
+        text = np.frombuffer(self.data, np.uint8, stop - start, start)
+        solid = ~_IS_SPACE[text]
+        begins = np.flatnonzero(solid & ~np.concatenate([[False], solid[:-1]]))
+        ends = np.flatnonzero(text == ord("\n"))
+        lengths = np.bincount(np.searchsorted(ends, begins), minlength=len(ends) + 1)
+        place = start + np.concatenate([[0], ends + 1])[lengths > 0]
+        lengths = lengths[lengths > 0]
+        for k in np.flatnonzero((lengths < n + 1) | (lengths > n + 2))[:1]:
+            self._fail(
+                f"an n-gram of order {n} takes a probability, {n} words and at most a back-off "
+                f"weight, not {lengths[k]} fields",
+                place[k],
+            )
+        first = np.cumsum(lengths) - lengths
+        ids = self._ids([[fields[i] for i in (first + k).tolist()] for k in range(1, n + 1)], place)
+        log_prob = self._numbers([fields[i] for i in first.tolist()], place, "log probability")
+        for k in np.flatnonzero(log_prob > 0)[:1]:
+            self._fail(f"log probability {log_prob[k]} is above 0", place[k])
+        backoff = np.zeros(len(place))
+        given = np.flatnonzero(lengths == n + 2)
+        if not highest:
+            texts = [fields[i] for i in (first[given] + n + 1).tolist()]
+            backoff[given] = self._numbers(texts, place[given], "back-off weight")
+            for k in np.flatnonzero(backoff == np.inf)[:1]:
+                self._fail("an infinite back-off weight", place[k])
+        return ids, log_prob, backoff, place
+
+    def _ids(self, columns: list[list[bytes]], place: np.ndarray) -> np.ndarray:
+        ids = np.empty((len(place), len(columns)), np.int32)
+        for k, words in enumerate(columns):
+            ids[:, k] = np.fromiter((self.ids.get(w, 0) for w in words), np.int32, len(words))
+            for i in np.flatnonzero(ids[:, k] == 0)[:1]:
+                self._fail(f"word {_shown(words[i])} is no unigram", place[i])
+        return ids
+
+    def _numbers(self, texts: list[bytes], place: np.ndarray, what: str) -> np.ndarray:
+        values = np.fromiter(map(_number, texts), np.float64, len(texts))
+        for k in np.flatnonzero(np.isnan(values))[:1]:
+            self._fail(f"{what} {_shown(texts[k])} is no number", place[k])
+        return np.where(values == -np.inf, LOG10_ZERO, values)
+
+    def _blame_twins(self, ids: np.ndarray, place: np.ndarray) -> None:
+        seen: dict[tuple[int, ...], int] = {}
+        for ngram, at in zip(map(tuple, ids.tolist()), place.tolist(), strict=True):
+            before = seen.setdefault(ngram, at)
+            if before != at:
+                line = self.data.count(b"\n", 0, before) + 1
+                self._fail(f"this n-gram stands in line {line} already", at)
+
+
+def _number(text: bytes) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _shown(text: bytes) -> str:
+    return repr(text.decode(errors="replace").rstrip())

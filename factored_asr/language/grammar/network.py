@@ -1,0 +1,349 @@
+"""A grammar compiled: one network over words, lists and slots, from which G and the parse are read.
+
+Templates become arcs between states, rules expanded where they stand. A list is one arc, whatever
+its size, and stands for all its values: so the network stays small, a wildcard costs nothing, and
+the subset construction, done state by state as sentences ask for it, has little to do.
+
+The one difficulty is the blank: ``fan[s] {area}'s`` joins text to text and text to lists. While
+arcs are laid the last word is therefore kept open (``_Open``) until a blank closes it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeAlias
+
+from factored_asr.language.grammar.expression import (
+    Alternative,
+    Expression,
+    ListReference,
+    Permutation,
+    Repeat,
+    RuleReference,
+    Sequence,
+    Tagged,
+    Text,
+)
+from factored_asr.language.grammar.spoken import spoken
+
+if TYPE_CHECKING:
+    from factored_asr.language.grammar.grammar import Block, Template
+    from factored_asr.language.grammar.lists import ValueList
+
+
+@dataclass(frozen=True, slots=True)
+class ListSymbol:
+    """An arc that stands for the values of a list, one of which fills a slot."""
+
+    list: ValueList
+    slot: str
+    prefix: str = ""
+    """Text joined to the first word of the value, as in ``un{state}``."""
+    suffix: str = ""
+    """Text joined to its last word, as in ``{area}'s``."""
+    allowed: frozenset[int] | None = None
+    """Indices of the values that the template's context allows; None: all."""
+
+    @property
+    def key(self) -> tuple[ValueList, str, str]:
+        """What decides the words: list, prefix and suffix."""
+        return self.list, self.prefix, self.suffix
+
+    def word_forms(self) -> Iterator[tuple[str, ...]]:
+        """All the ways its values are said."""
+        for index, value in enumerate(self.list.values):
+            if self.allowed is None or index in self.allowed:
+                for form in value.forms:
+                    yield joined(form, self.prefix, self.suffix)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """An arc without words: a tagged phrase begins (``begins``) or ends here."""
+
+    slot: str
+    value: str | None
+    begins: bool
+
+
+Symbol: TypeAlias = str | ListSymbol | Mark | None  # None is epsilon
+Arc: TypeAlias = tuple[Symbol, int, float]  # symbol, target, cost
+# An unfinished word; or a list with the text joined before and after it.
+_Open: TypeAlias = str | tuple[str, ListReference, str]
+_Ends: TypeAlias = dict[tuple[int, _Open], float]  # (state, open word) -> cost not yet on an arc
+
+
+_WORD_END = re.compile(r"[^\W\d_](?:[^\W\d_]|')*$")  # of the text before a list, what joins it
+_WORD_START = re.compile(r"^(?:[^\W\d_]+(?:'[^\W\d_]+)*|(?:'[^\W\d_]+)+)")
+
+
+class DfaState:
+    """A set of network states that the same words reach; made when first asked for."""
+
+    __slots__ = ("members", "words", "lists", "wildcards", "marks", "templates", "expanded")
+
+    def __init__(self, members: frozenset[int], templates: tuple[int, ...]):
+        self.members = members
+        self.templates = templates
+        self.expanded = False
+        self.words: dict[str, DfaState] = {}
+        self.lists: list[tuple[ListSymbol, int, DfaState]] = []
+        self.wildcards: list[tuple[ListSymbol, DfaState]] = []
+        self.marks: list[tuple[Mark, DfaState]] = []
+
+
+class Network:
+    """Arcs of all templates from one start state, walked as a deterministic automaton.
+
+    ``arcs[s]`` are the arcs that leave state ``s``; ``finals[s]`` is the template that ends there.
+    """
+
+    def __init__(self, templates: Iterable[Template]):
+        self.arcs: list[list[Arc]] = [[]]
+        self.finals: dict[int, int] = {}
+        self.owners: list[int] = [-1]
+        """The template each state was laid for; the start serves all."""
+        self.list_keys: dict[tuple[ValueList, str, str], int] = {}
+        self.allowed: dict[tuple[Block, ValueList], frozenset[int] | None] = {}
+        """Which values of a list the context of a block allows, see ``Block.allowed``."""
+        self._states: dict[frozenset[int], DfaState] = {}
+        for index, template in enumerate(templates):
+            self.finals[_Layer(self, template).lay()] = index
+            self.owners += [index] * (len(self.arcs) - len(self.owners))
+        self.trie = _list_trie(self.list_keys)
+        self.start = self._state([0])
+
+    def expand(self, state: DfaState) -> DfaState:
+        """Fill in the arcs that leave ``state``; harmless if two threads do it at once."""
+        targets: dict[Symbol, list[int]] = {}
+        for member in state.members:
+            for symbol, target, _ in self.arcs[member]:
+                if symbol is not None:
+                    targets.setdefault(symbol, []).append(target)
+        words: dict[str, DfaState] = {}
+        lists, wildcards, marks = [], [], []
+        for symbol, members in targets.items():
+            target_state = self._state(members)
+            if isinstance(symbol, str):
+                words[symbol] = target_state
+            elif isinstance(symbol, Mark):
+                marks.append((symbol, target_state))
+            elif isinstance(symbol, ListSymbol):
+                if symbol.list.wildcard:
+                    wildcards.append((symbol, target_state))
+                else:
+                    lists.append((symbol, self.list_keys[symbol.key], target_state))
+        state.words, state.lists, state.wildcards, state.marks = words, lists, wildcards, marks
+        state.expanded = True
+        return state
+
+    def _state(self, members: list[int]) -> DfaState:
+        """The state of a set of network states and all that epsilon arcs reach from them."""
+        reached = set(members)
+        waiting = list(reached)
+        while waiting:
+            for symbol, target, _ in self.arcs[waiting.pop()]:
+                if symbol is None and target not in reached:
+                    reached.add(target)
+                    waiting.append(target)
+        key = frozenset(reached)
+        if (state := self._states.get(key)) is None:
+            ends = sorted(self.finals[m] for m in key if m in self.finals)
+            state = self._states.setdefault(key, DfaState(key, tuple(ends)))
+        return state
+
+
+class _Layer:
+    """Lays the arcs of one template."""
+
+    def __init__(self, network: Network, template: Template):
+        self.network, self.template = network, template
+
+    def lay(self) -> int:
+        """Lay all arcs; returns the template's own end state."""
+        return self.hub(self.add(self.template.expression, {(0, ""): 0.0}))
+
+    def new_state(self) -> int:
+        self.network.arcs.append([])
+        return len(self.network.arcs) - 1
+
+    def arc(self, source: int, symbol: Symbol, target: int, cost: float = 0.0) -> None:
+        self.network.arcs[source].append((symbol, target, cost))
+
+    def add(self, expression: Expression, ends: _Ends) -> _Ends:
+        """Lay an expression after the ends of what stands before it."""
+        match expression:
+            case Text(text):
+                return self.add_text(text, ends)
+            case Sequence(items):
+                for item in items:
+                    ends = self.add(item, ends)
+                return ends
+            case Alternative(items, weights):
+                parts = [
+                    self.add(item, {end: old + cost for end, old in ends.items()})
+                    for item, cost in zip(items, costs_of(weights, len(items)), strict=True)
+                    if cost < math.inf
+                ]
+                return self.join(parts)
+            case Permutation(items):
+                return self.add_permutation(items, ends)
+            case Repeat(item):
+                before = self.hub(ends)
+                after = self.hub(self.add(item, {(before, ""): 0.0}))
+                self.arc(after, None, before)
+                return {(after, ""): 0.0}
+            case Tagged(item, slot, value):
+                return self.add_tagged(item, slot, value, ends)
+            case ListReference():
+                return self.add_list(expression, ends)
+            case RuleReference(name):
+                return self.add(self.template.scope.rules[name].expression, ends)
+
+    def add_text(self, text: str, ends: _Ends) -> _Ends:
+        for i, piece in enumerate(text.split(" ")):
+            if i:
+                ends = self.close(ends)
+            if piece:
+                ends = {(state, _glue(word, piece)): cost for (state, word), cost in ends.items()}
+        return ends
+
+    def add_permutation(self, items: tuple[Expression, ...], ends: _Ends) -> _Ends:
+        """Lay the items by the subset already said: 2^n nodes instead of n! orders."""
+        said: dict[int, list[_Ends]] = {0: [self.close(ends)]}
+        for subset in range(2 ** len(items) - 1):
+            here = self.join(said.pop(subset))
+            for i, item in enumerate(items):
+                if not subset >> i & 1:
+                    after = self.close(self.add(item, here))
+                    said.setdefault(subset | 1 << i, []).append(after)
+        return self.join(said[2 ** len(items) - 1])
+
+    def add_tagged(self, item: Expression, slot: str, value: str | None, ends: _Ends) -> _Ends:
+        before, inside = self.hub(ends), self.new_state()
+        self.arc(before, Mark(slot, value, begins=True), inside)
+        said, after = self.hub(self.add(item, {(inside, ""): 0.0})), self.new_state()
+        self.arc(said, Mark(slot, value, begins=False), after)
+        return {(after, ""): 0.0}
+
+    def add_list(self, reference: ListReference, ends: _Ends) -> _Ends:
+        """Open a word with a list in it; a word holds at most one list."""
+        full = {end: cost for end, cost in ends.items() if not isinstance(end[1], str)}
+        free = {end: cost for end, cost in ends.items() if isinstance(end[1], str)}
+        if full:
+            free = self.join([free, self.close(full)])
+        return {(state, (str(word), reference, "")): cost for (state, word), cost in free.items()}
+
+    def hub(self, ends: _Ends) -> int:
+        """Bring all ends together in one new state, their words closed."""
+        state = self.new_state()
+        for (source, _), cost in self.close(ends).items():
+            self.arc(source, None, state, cost)
+        return state
+
+    def join(self, parts: list[_Ends]) -> _Ends:
+        """The ends of all parts; those between words meet in one state."""
+        merged: _Ends = {}
+        for part in parts:
+            for end, cost in part.items():
+                merged[end] = min(cost, merged.get(end, math.inf))
+        between = [end for end in merged if end[1] == ""]
+        if len(between) > 1:
+            state = self.new_state()
+            for end in between:
+                self.arc(end[0], None, state, merged.pop(end))
+            merged[state, ""] = 0.0
+        return merged
+
+    def close(self, ends: _Ends) -> _Ends:
+        """End the open words: what follows begins a new word, in one state."""
+        opened = {end: cost for end, cost in ends.items() if end[1] != ""}
+        between = {end: cost for end, cost in ends.items() if end[1] == ""}
+        if not opened:
+            return self.join([between])
+        target = self.new_state()
+        laid = [self.close_word(end, cost, target) for end, cost in opened.items()]
+        return self.join([between, {(target, ""): 0.0}]) if any(laid) else self.join([between])
+
+    def close_word(self, end: tuple[int, _Open], cost: float, target: int) -> bool:
+        """Lay the arcs of one open word up to ``target``; False if nobody can say it."""
+        state, word = end
+        symbols: list[Symbol]
+        if isinstance(word, str):
+            symbols = [*spoken(word)]
+        else:
+            before, reference, after = word
+            joins = not self.template.scope.lists[reference.name].is_range  # "2700k": two words
+            prefix = "".join(_WORD_END.findall(before)[:1]) if joins else ""
+            suffix = "".join(_WORD_START.findall(after)[:1]) if joins else ""
+            symbol = self.list_symbol(reference, prefix, suffix)
+            if symbol is None:
+                return False
+            left, right = before[: len(before) - len(prefix)], after[len(suffix) :]
+            symbols = [*spoken(left), symbol, *spoken(right)]
+        for following in symbols[:-1]:
+            inner = self.new_state()
+            self.arc(state, following, inner, cost)
+            state, cost = inner, 0.0
+        self.arc(state, symbols[-1] if symbols else None, target, cost)
+        return True
+
+    def list_symbol(self, reference: ListReference, prefix: str, suffix: str) -> ListSymbol | None:
+        """The symbol of a list; None where the template's context allows none of its values."""
+        values = self.template.scope.lists[reference.name]
+        if values.wildcard:
+            if prefix or suffix:
+                raise self.template.error(f"text is joined to the wildcard {{{reference.name}}}")
+            return ListSymbol(values, reference.slot)
+        pair = (self.template.block, values)
+        if pair not in self.network.allowed:
+            self.network.allowed[pair] = self.template.block.allowed(values)
+        allowed = self.network.allowed[pair]
+        if allowed is not None and not allowed:
+            return None
+        symbol = ListSymbol(values, reference.slot, prefix, suffix, allowed)
+        self.network.list_keys.setdefault(symbol.key, len(self.network.list_keys))
+        return symbol
+
+
+def _glue(word: _Open, piece: str) -> _Open:
+    if isinstance(word, str):
+        return word + piece
+    return word[0], word[1], word[2] + piece
+
+
+@lru_cache(maxsize=1024)
+def costs_of(weights: tuple[float, ...] | None, n_items: int) -> list[float]:
+    """Costs -log(weight / sum of weights); no weights: 0."""
+    if weights is None:
+        return [0.0] * n_items
+    total = math.fsum(weights)
+    return [math.inf if w == 0 else -math.log(w / total) for w in weights]
+
+
+def _list_trie(keys: Mapping[tuple[ValueList, str, str], int]) -> dict:
+    """All values of all lists in one trie: word -> node; None -> [(list key, value index)]."""
+    root: dict = {}
+    for (values, prefix, suffix), key in keys.items():
+        for index, value in enumerate(values.values):
+            for form in value.forms:
+                node = root
+                for word in joined(form, prefix, suffix):
+                    node = node.setdefault(word, {})
+                node.setdefault(None, []).append((key, index))
+    return root
+
+
+def joined(form: tuple[str, ...], prefix: str, suffix: str) -> tuple[str, ...]:
+    """The words of a list value with a prefix and a suffix joined to its ends.
+
+    Examples
+    --------
+    >>> joined(("living", "room"), "", "'s")
+    ('living', "room's")
+    """
+    return spoken(prefix + " ".join(form) + suffix) if prefix or suffix else form

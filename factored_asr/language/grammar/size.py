@@ -1,0 +1,120 @@
+"""How large a grammar is, told before anything is composed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from factored_asr.language.grammar.expression import (
+    Alternative,
+    Expression,
+    ListReference,
+    Permutation,
+    Repeat,
+    RuleReference,
+    Sequence,
+    Tagged,
+    Text,
+    children,
+)
+from factored_asr.language.grammar.spoken import spoken
+
+if TYPE_CHECKING:
+    from factored_asr.language.grammar.grammar import Scope, Template
+
+
+@dataclass(frozen=True, slots=True)
+class GrammarSize:
+    """The size of a grammar."""
+
+    sentences: float
+    """Sentences that the templates generate (those of two templates count twice); may be inf."""
+    arcs: float
+    """Upper bound on the arcs of G before determinisation."""
+    network_arcs: float = 0.0
+    """The same for the parser's network, in which a list is one arc."""
+
+
+def estimate(templates: Iterable[Template], n_wildcard_words: int) -> GrammarSize:
+    """Add up the sizes of templates; a wildcard counts as one word of ``n_wildcard_words``."""
+    total = GrammarSize(0.0, 0.0, 0.0)
+    known: dict[tuple[Scope, str], GrammarSize] = {}
+    for template in templates:
+        size = _Measure(template.scope, n_wildcard_words, known).size(template.expression)
+        total = _sum((total, size), total.sentences + size.sentences)
+    return total
+
+
+def _sum(
+    sizes: Iterable[GrammarSize], sentences: float, extra: int = 0, copies: int = 1
+) -> GrammarSize:
+    """Sizes laid side by side, ``extra`` arcs with each, all of it ``copies`` times."""
+    sizes = list(sizes)
+    extra *= len(sizes)
+    return GrammarSize(
+        sentences,
+        copies * (sum(size.arcs for size in sizes) + extra),
+        copies * (sum(size.network_arcs for size in sizes) + extra),
+    )
+
+
+class _Measure:
+    """Sizes of expressions in one scope, each rule measured once."""
+
+    def __init__(
+        self, scope: Scope, n_wildcard_words: int, known: dict[tuple[Scope, str], GrammarSize]
+    ):
+        self.scope, self.n_wildcard_words, self.known = scope, n_wildcard_words, known
+
+    def size(self, expression: Expression) -> GrammarSize:
+        """The size of an expression."""
+        sizes = [self.size(child) for child in children(expression)]
+        sentences = [size.sentences for size in sizes]
+        match expression:
+            case Text(text):
+                arcs = len(spoken(text)) + 1.0
+                return GrammarSize(1.0, arcs, arcs)
+            case Sequence():
+                return _sum(sizes, math.prod(sentences))
+            case Alternative():
+                return _sum(sizes, sum(sentences), 1)
+            case Permutation(items):
+                orders = math.factorial(len(items))
+                return _sum(sizes, orders * math.prod(sentences), 2, 2 ** (len(items) - 1))
+            case Repeat():
+                return _sum(sizes, math.inf, 3)
+            case Tagged():
+                return _sum(sizes, sentences[0], 4)
+            case ListReference(name):
+                return self.list_size(name)
+            case RuleReference(name):
+                key = (self.scope, name)
+                if key not in self.known:
+                    self.known[key] = self.size(self.scope.rules[name].expression)
+                return self.known[key]
+
+    def list_size(self, name: str) -> GrammarSize:
+        values = self.scope.lists[name]
+        if values.wildcard:
+            return GrammarSize(float(self.n_wildcard_words), self.n_wildcard_words + 2.0, 2.0)
+        forms = [form for value in values.values for form in value.forms]
+        return GrammarSize(float(len(forms)), sum(map(len, forms)) + 2.0, 2.0)
+
+
+def accepts_nothing(scope: Scope, expression: Expression) -> bool:
+    """True if the expression may be said without a word."""
+    match expression:
+        case Text(text):
+            return not spoken(text)
+        case Sequence(items) | Permutation(items):
+            return all(accepts_nothing(scope, item) for item in items)
+        case Alternative(items):
+            return any(accepts_nothing(scope, item) for item in items)
+        case Repeat(item) | Tagged(item):
+            return accepts_nothing(scope, item)
+        case RuleReference(name):
+            return name in scope.rules and accepts_nothing(scope, scope.rules[name].expression)
+        case ListReference():
+            return False

@@ -1,0 +1,173 @@
+"""The trie language models of CMU Sphinx (``.lm.bin``), such as the one of the en-us model.
+
+The file, all little-endian, as PocketSphinx's lm_trie.c, lm_trie_quant.c and bitarr.c write it::
+
+    "Trie Language Model"  u8 order  u32 counts[order]
+    i32 kind of quantisation, then float32 tables of 65,536: (probabilities, back-offs) for each
+        middle order, probabilities for the highest        (both absent from a unigram model)
+    (float32 log_prob, float32 backoff, u32 next)[counts[0] + 1]
+    a bit array for each order from 2: counts[n - 1] + 1 records of
+        word | back-off index : 16 | probability index : 16 | next     (highest: word | index : 16)
+        rounded up to bytes, and 8 bytes more
+    i32 size, then the words, each ended by a zero byte
+
+The trie is keyed by the *last* word first, then by the history from its newest word to its
+oldest; ``next`` points to a record's first child in the order above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from factored_asr.errors import FormatError, MissingError
+from factored_asr.language.ngram import EPSILON, NGramModel, NGramTable
+
+MAGIC = b"Trie Language Model"
+LOG_BASE = np.log(1.0001)  # the base of Sphinx's log tables: values × this are natural logs
+N_BINS = 1 << 16
+MAX_ORDER = 10
+_UNIGRAM = np.dtype([("log_prob", "<f4"), ("backoff", "<f4"), ("next", "<u4")])
+
+
+def read_sphinx_lm(path: str | Path) -> NGramModel:
+    """Read a Sphinx trie language model of any order.
+
+    The order of the words is kept. FormatError for a file that is none, is cut off, has bytes too
+    many, or points outside itself; MissingError where there is no file.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise MissingError(f"{path}: no language model can be read there: {error}") from error
+    if not data.startswith(MAGIC):
+        raise FormatError(f"not a Sphinx trie: it begins with {data[:19]!r}, not {MAGIC!r}", path)
+    return _Trie(data, path).model()
+
+
+def _bits(largest: int) -> int:
+    return int(largest).bit_length()
+
+
+def _field(array: np.ndarray, n: int, record: int, offset: int, width: int) -> np.ndarray:
+    """A bit field of n records, `record` bits apart, at bit `offset` in each; (n,) int32.
+
+    Eight records fill a whole number of bytes, so every eighth field begins at the same bit of a
+    byte: eight strided views read them all. The field must end within 64 bits of its byte.
+    """
+    out = np.empty(n, np.int32)
+    for k in range(min(8, n)):
+        byte, shift = divmod(k * record + offset, 8)
+        shape = (n - k + 7) // 8
+        word = np.ndarray((shape,), "<u8", array.data, byte, (record,))
+        out[k::8] = (word >> np.uint64(shift)) & np.uint64((1 << width) - 1)
+    return out
+
+
+class _Trie:
+    """The parts of a file whose sizes add up; the bytes are looked at only after that check."""
+
+    def __init__(self, data: bytes, path: str | Path) -> None:
+        self.path = path
+        self.order = data[len(MAGIC)] if len(data) > len(MAGIC) else 0
+        at = len(MAGIC) + 1
+        if not 1 <= self.order <= MAX_ORDER:
+            raise FormatError(f"order {self.order} of n-grams; known are 1 to {MAX_ORDER}", path)
+        if len(data) < at + 4 * self.order:
+            raise FormatError(f"ends after {len(data)} bytes, within its counts", path)
+        self.counts = np.frombuffer(data, "<u4", self.order, at).astype(np.int64).tolist()
+        at += 4 * self.order
+        sizes = list(self._sizes())
+        if len(data) < at + sum(sizes) + 4:
+            raise FormatError(
+                f"{len(data)} bytes, but counts {self.counts} need {at + sum(sizes) + 4} and the "
+                "words",
+                path,
+            )
+        buffer, self.parts = np.frombuffer(data, np.uint8), []
+        for size in sizes:
+            self.parts.append(buffer[at : at + size])
+            at += size
+        n_bytes = int(np.frombuffer(data, "<i4", 1, at)[0])
+        if n_bytes != len(data) - at - 4:
+            raise FormatError(
+                f"says that its words take {n_bytes} bytes, {len(data) - at - 4} are left", path
+            )
+        self.word_bytes = data[at + 4 :]
+
+    def _sizes(self) -> Iterator[int]:
+        """Bytes of the tables, of the unigrams, and of each order's bit array from 2."""
+        yield 4 + 4 * N_BINS * (2 * self.order - 3) if self.order > 1 else 0
+        yield _UNIGRAM.itemsize * (self.counts[0] + 1)
+        for n in range(2, self.order + 1):
+            yield ((self.counts[n - 1] + 1) * self._record(n) + 7) // 8 + 8
+
+    def _record(self, n: int) -> int:
+        """Bits of a record of order n."""
+        word = _bits(self.counts[0])
+        return word + 16 if n == self.order else word + 32 + _bits(self.counts[n])
+
+    def model(self) -> NGramModel:
+        words = self._words()
+        unigrams = self.parts[1].view(_UNIGRAM)
+        n_words = len(words)
+        tables: list[NGramTable] = [
+            (
+                np.arange(1, n_words + 1).reshape(-1, 1),
+                _natural(unigrams["log_prob"][:-1]),
+                _natural(unigrams["backoff"][:-1]),
+            )
+        ]
+        ids = np.arange(n_words, dtype=np.int32).reshape(-1, 1)
+        next_ = unigrams["next"].astype(np.int64)
+        for n in range(2, self.order + 1):
+            ids, log_prob, backoff, next_ = self._level(n, ids, next_)
+            tables.append((ids[:, ::-1] + 1, log_prob, backoff))
+        return NGramModel.from_ngrams((EPSILON, *words), tables)
+
+    def _words(self) -> list[str]:
+        try:
+            words = self.word_bytes.decode("utf-8").split("\0")
+        except UnicodeDecodeError as error:
+            raise FormatError(f"a word is not UTF-8: {error}", self.path) from error
+        if words.pop() or len(words) != self.counts[0]:
+            raise FormatError(
+                f"{len(words)} words ended by a zero byte, {self.counts[0]} unigrams", self.path
+            )
+        if len(set(words)) != len(words) or not all(words):
+            raise FormatError("a word is empty or comes twice", self.path)
+        return words
+
+    def _level(
+        self, n: int, below: np.ndarray, next_: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Word numbers (newest first), log probabilities, back-offs and pointers of order n.
+
+        The pointers say how many records are in use: a writer may leave a few more at the end.
+        """
+        used = int(next_[-1])
+        n_children = np.diff(next_)
+        if next_[0] or used > self.counts[n - 1] or (n_children < 0).any():
+            raise FormatError(f"pointers into order {n} are out of order or of range", self.path)
+        array, record = self.parts[n], self._record(n)
+        width = _bits(self.counts[0])
+        word = _field(array, used, record, 0, width)
+        if used and word.max() >= self.counts[0]:
+            raise FormatError(f"word number {word.max()} of {self.counts[0]} words", self.path)
+        ids = np.column_stack([np.repeat(below, n_children, axis=0), word])
+        tables = self.parts[0][4:].view("<f4").reshape(-1, N_BINS)
+        log_prob = _natural(tables[2 * (n - 2)])
+        if n == self.order:
+            index = _field(array, used, record, width, 16)
+            return ids, log_prob[index], np.zeros(used, np.float32), next_
+        backoff = _natural(tables[2 * (n - 2) + 1])[_field(array, used, record, width, 16)]
+        index = _field(array, used, record, width + 16, 16)
+        pointers = _field(array, used + 1, record, width + 32, _bits(self.counts[n]))
+        return ids, log_prob[index], backoff, pointers
+
+
+def _natural(sphinx_log: np.ndarray) -> np.ndarray:
+    """Sphinx's logs, to base 1.0001, as natural logs."""
+    return (sphinx_log * LOG_BASE).astype(np.float32)

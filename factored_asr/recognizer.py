@@ -1,0 +1,284 @@
+"""The pipeline: sound, features, scores, search, words, meaning.
+
+One `Recognizer` serves any number of threads and streams at once: model and graph are read-only,
+and all that changes belongs to a call or to a `Stream`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from factored_asr.acoustic import AcousticModel
+from factored_asr.audio import Source, as_samples, read_audio
+from factored_asr.bundle import Bundle, DecodeOptions, Progress, Recipe, Words
+from factored_asr.decoder import EndpointOptions, Lattice, Search, WordSegment, is_endpoint
+from factored_asr.errors import OptionError
+from factored_asr.features import FrontEnd, speech_frames
+from factored_asr.features.normalisation import min_range
+from factored_asr.graph import Graph
+from factored_asr.results import Transcript, Word
+from factored_asr.understanding import Interpretation
+
+if TYPE_CHECKING:
+    from factored_asr.understanding import Understander
+
+BLOCK_FRAMES = 500  # scored at once: memory stays small on an hour of audio
+NO_SPEECH = "no speech"
+SECOND_LOOK_SECONDS = 30.0
+
+
+class Recognizer:
+    """Turns sound into words, and commands into intents.
+
+    Examples
+    --------
+    >>> recognizer = Recognizer.load("en-us", grammar="lm/smart_home.yaml")
+    >>> said = recognizer.transcribe("examples/audio/kitchen_light_on.wav")
+    >>> said.text
+    'turn on the kitchen light'
+    """
+
+    def __init__(
+        self,
+        model: AcousticModel,
+        graph: Graph,
+        options: DecodeOptions | None = None,
+        grammar: Path | None = None,
+    ):
+        self.model, self.graph = model, graph
+        self.options = options or DecodeOptions()
+        self._front_end = FrontEnd(model.features)
+        self._score = model.scorer(graph.pdfs)
+        self._grammar = grammar
+        self._understander: Understander | None = None
+        self._compiling = threading.Lock()
+
+    @staticmethod
+    def load(
+        model: str | Path = "en-us",
+        *,
+        grammar: str | Path | None = None,
+        lm: str | Path | None = None,
+        lexicon: str | Path | None = None,
+        words: Words | None = None,
+        options: DecodeOptions | None = None,
+        progress: Progress | None = None,
+    ) -> Recognizer:
+        """Load a model with its graph, which is compiled on first use and then cached.
+
+        Parameters
+        ----------
+        model
+            ``en-us``, or a Sphinx model folder.
+        grammar
+            A grammar file or folder: only its sentences are heard, and they are understood.
+        lm
+            An n-gram model (ARPA, plain or gzip; Sphinx trie) in place of the model's own.
+        lexicon
+            A dictionary that replaces the model's own.
+        words
+            A dictionary file that extends it, or a mapping ``{"word": "PHONE PHONE"}``.
+        options
+            Scale and beams; what suits dictation or commands where None.
+        progress
+            Is told each stage of compiling as it begins.
+
+        Raises
+        ------
+        MissingError
+            There is no such model or file, or a word of the grammar has no pronunciation.
+        FormatError
+            A file breaks its format.
+        OptionError
+            A grammar and a language model at once.
+        """
+        recipe = Recipe(
+            Bundle.find(model), _path(grammar), _path(lm), _path(lexicon),
+            Path(words) if isinstance(words, str) else words, options,
+        )
+        return Recognizer.from_recipe(recipe, progress)
+
+    @staticmethod
+    def from_recipe(recipe: Recipe, progress: Progress | None = None) -> Recognizer:
+        """Like `load`, from a recipe that is already made."""
+        model = recipe.bundle.acoustic_model()
+        graph = recipe.graph(model, progress)
+        return Recognizer(model, graph, recipe.settings, recipe.grammar)
+
+    def transcribe(self, source: Source, *, sample_rate: int | None = None) -> Transcript:
+        """Recognise a whole sound.
+
+        Parameters
+        ----------
+        source
+            A path, ``"-"`` for standard input, a binary file object, or an array of samples.
+        sample_rate
+            Hz of an array; needed with an array, and only there.
+
+        Raises
+        ------
+        FormatError
+            The sound is empty, truncated, no audio, or holds a sample that is not finite.
+        MissingError
+            There is no such file.
+        """
+        samples, _ = read_audio(
+            source, sample_rate=self.model.features.sample_rate, array_rate=sample_rate
+        )
+        return self._transcribe(samples)
+
+    def stream(
+        self, endpoint: EndpointOptions | None = None, *, second_look: bool = False
+    ) -> Stream:
+        """Begin an utterance whose sound comes bit by bit.
+
+        Parameters
+        ----------
+        endpoint
+            When an utterance counts as ended.
+        second_look
+            Decode an utterance of up to 30 s again at its end, with its own cepstral mean:
+            twice the work, more accurate on short commands.
+        """
+        return Stream(self, endpoint or EndpointOptions(), second_look)
+
+    def _transcribe(self, samples: np.ndarray) -> Transcript:
+        cepstra = self._front_end.cepstra(samples)
+        if not speech_frames(cepstra, min_range(self.model.features)).any():
+            return Transcript(duration=len(cepstra) * self.model.frame_seconds, reason=NO_SPEECH)
+        search = Search(self.graph, self.options.beam)
+        for scores in self._scores(self._front_end.features_from_cepstra(cepstra)):
+            search.advance(scores)
+        return self._transcript(search.finish())
+
+    def _scores(self, features: np.ndarray) -> Iterator[np.ndarray]:
+        """Scaled log-likelihoods of the graph's pdfs, block by block."""
+        for first in range(0, len(features), BLOCK_FRAMES):
+            scores = self._score(features[first : first + BLOCK_FRAMES])
+            scores *= np.float32(self.options.acoustic_scale)
+            yield scores
+
+    def _transcript(self, lattice: Lattice) -> Transcript:
+        path, seconds = lattice.best(), self.model.frame_seconds
+        segments = path.segments
+        if not path.reached_final:  # broken off: dictation loses a word, a command its sense
+            segments = () if self._grammar else segments[:-1]
+        words = tuple(_word(segment, seconds) for segment in segments)
+        reason = "" if words else lattice.reason or NO_SPEECH
+        return Transcript(
+            words, lattice.n_frames * seconds, reason=reason, lattice=lattice,
+            interpretation=self._understood(tuple(word.text for word in words)),
+        )
+
+    def _understood(self, words: tuple[str, ...]) -> Interpretation | None:
+        if self._grammar is None or not words:
+            return None
+        if self._understander is None:
+            with self._compiling:
+                if self._understander is None:
+                    self._understander = read_understander(self._grammar)
+        return self._understander.parse(words)
+
+
+class Stream:
+    """One speaker's sound as it comes; an utterance ends by `finish`, and the next one begins.
+
+    A stream belongs to one thread at a time. The running cepstral mean is kept from utterance to
+    utterance; times count from the start of each.
+    """
+
+    def __init__(self, recognizer: Recognizer, endpoint: EndpointOptions, second_look: bool):
+        self._recognizer, self._rules = recognizer, endpoint
+        self._second_look = second_look
+        self._rate = recognizer.model.features.sample_rate
+        self._mean: np.ndarray | None = None
+        self._search = Search(recognizer.graph, recognizer.options.beam)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._search.start()
+        self._features = self._recognizer._front_end.stream(self._mean)
+        self._kept: list[np.ndarray] = []
+        self._n_samples = 0
+
+    def accept(self, samples: ArrayLike) -> bool:
+        """Take the next samples: (n_samples,) float32 or int16 at the model's rate.
+
+        Returns
+        -------
+        True once the speaker seems to have finished: then call `finish`.
+
+        Raises
+        ------
+        FormatError
+            A sample is not finite.
+        OptionError
+            The samples are of another type or shape.
+        """
+        checked = as_samples(samples)
+        self._n_samples += len(checked)
+        if self._second_look and self._n_samples <= SECOND_LOOK_SECONDS * self._rate:
+            self._kept.append(checked)
+        else:
+            self._kept.clear()
+        self._advance(self._features.accept(checked))
+        return self.endpoint
+
+    def partial(self) -> str:
+        """The text so far; its last words may still change."""
+        path = self._search.partial()
+        return "" if path is None else " ".join(path.words)
+
+    @property
+    def endpoint(self) -> bool:
+        """True where the rules say that the utterance has ended."""
+        path, seconds = self._search.partial(), self._recognizer.model.frame_seconds
+        if path is None:
+            return True
+        return is_endpoint(
+            path.trailing_silence * seconds, self._search.final_relative_cost(),
+            self._search.n_frames * seconds, path.has_speech, self._rules,
+        )
+
+    def finish(self) -> Transcript:
+        """End the utterance; what is accepted afterwards belongs to the next."""
+        self._advance(self._features.finish())
+        if self._kept:
+            result = self._recognizer._transcribe(np.concatenate(self._kept))
+        else:
+            result = self._recognizer._transcript(self._search.finish())
+        self._mean = self._features.mean
+        self._begin()
+        return result
+
+    def _advance(self, features: np.ndarray) -> None:
+        for scores in self._recognizer._scores(features):
+            self._search.advance(scores)
+
+
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
+def _word(segment: WordSegment, frame_seconds: float) -> Word:
+    """From frames to seconds."""
+    if segment.start is None or segment.end is None:
+        raise OptionError("the graph does not know its phones, so its words have no times")
+    return Word(
+        segment.word, segment.start * frame_seconds, segment.end * frame_seconds,
+        phones=tuple(phone.phone for phone in segment.phones),
+    )
+
+
+def read_understander(grammar: str | Path) -> Understander:
+    """Compile a grammar into a parser of sentences; pynini is imported only here."""
+    from factored_asr.language import Grammar
+    from factored_asr.understanding import Understander
+
+    return Understander(Grammar.read(grammar))

@@ -1,0 +1,313 @@
+"""Intent and slots of a sentence, read by composing it with the compiled grammar.
+
+The walk goes through the sentence position by position with the network states that the words so
+far can reach. List values are found in one trie over all lists, so a list is one step of the walk,
+whatever its size. Every way through whose context fits is a reading; the best one has
+
+1. the fewest wildcards,
+2. the longest single name (a list value that is no number): "bedroom lamp" is the lamp of that
+   name before it is a lamp in the bedroom,
+3. the most literal text, 4. the fewest words left to wildcards, 5. the fewest words skipped,
+6. the most slots filled; then the first intent by name, the first template by place.
+
+Without 2, 5 and 6 this is the order of hassil's ``recognize_best``. Skip words may stand between
+words and list values, not inside a list value; beside a wildcard at an end of the sentence they
+belong to it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from factored_asr.language.grammar import DfaState, Grammar, ListSymbol, Mark, Network, tokens
+from factored_asr.understanding.interpretation import Interpretation, Slot
+
+MAX_WORDS = 200  # in a sentence; nobody commands in more, and wildcards cost their square
+MAX_READINGS = 2_000  # ways through one sentence that are compared; wildcards can make millions
+
+_Skipped: TypeAlias = None
+# What one step read: an arc's symbol and, of a list, which value; None: skip words.
+_Read: TypeAlias = tuple["str | ListSymbol | Mark | _Skipped", int]
+# A step seen backwards: position and state it came from, and what it read.
+_Step: TypeAlias = tuple[int, DfaState, _Read]
+# One reading: (first word, end, what was read), in order.
+_Path: TypeAlias = list[tuple[int, int, _Read]]
+
+
+class Understander:
+    """Reads sentences with one grammar; may be shared between threads.
+
+    Examples
+    --------
+    >>> grammar = Grammar.from_text('''
+    ... language: en
+    ... intents: {Heat: {data: [{sentences: ["set [the] {room} [heating] to {degrees}[°]"]}]}}
+    ... lists: {room: {values: [kitchen, living room]}, degrees: {range: {from: 5, to: 30}}}
+    ... ''')
+    >>> Understander(grammar).parse("set the living room to twenty one").slots
+    {'room': 'living room', 'degrees': 21}
+    """
+
+    def __init__(self, grammar: Grammar):
+        self.grammar = grammar
+        self._skips: dict[str, list[tuple[str, ...]]] = {}
+        for phrase in grammar.skip_words:
+            self._skips.setdefault(phrase[0], []).append(phrase)
+
+    def parse(
+        self, words: str | Sequence[str], context: Mapping[str, object] | None = None
+    ) -> Interpretation | None:
+        """The best reading of a sentence, or None where the grammar has none.
+
+        Parameters
+        ----------
+        words
+            Text, or its words (as a recogniser gives them).
+        context
+            What is known besides the words, such as ``{"area": "kitchen"}``: templates may
+            require, exclude or use it.
+        """
+        return next(self._ranked(words, context or {}), None)
+
+    def readings(
+        self, words: str | Sequence[str], context: Mapping[str, object] | None = None
+    ) -> list[Interpretation]:
+        """All readings with different intent or slots, best first."""
+        found: list[Interpretation] = []
+        for reading in self._ranked(words, context or {}):
+            if reading not in found:
+                found.append(reading)
+        return found
+
+    def _ranked(
+        self, words: str | Sequence[str], context: Mapping[str, object]
+    ) -> Iterator[Interpretation]:
+        sentence = _Sentence(words if isinstance(words, str) else " ".join(words))
+        if not 0 < len(sentence.words) <= MAX_WORDS:
+            return
+        walk = _Walk(self.grammar.network, sentence.words, self._skips)
+        templates = self.grammar.templates
+        scored = []
+        for path, ends in itertools.islice(walk.paths(), MAX_READINGS):
+            if (score := _score(path)) is not None:
+                for t in ends:
+                    block = templates[t].block
+                    scored.append(((*score, -len(block.slots), block.intent, t), t, path))
+        for _, t, path in sorted(scored, key=lambda entry: entry[0]):
+            reading = _Reader(sentence, path).interpret(self.grammar, t, context)
+            if reading is not None:
+                yield reading
+
+
+def parse(
+    grammar: Grammar, words: str | Sequence[str], context: Mapping[str, object] | None = None
+) -> Interpretation | None:
+    """The best reading of one sentence; see :meth:`Understander.parse`.
+
+    Examples
+    --------
+    >>> grammar = Grammar.from_text("#JSGF V1.0; grammar g; public <stop> = [please] stop;")
+    >>> parse(grammar, "Stop!").intent
+    'stop'
+    """
+    return Understander(grammar).parse(words, context)
+
+
+class _Sentence:
+    """A sentence as spoken words that know their place in the text."""
+
+    def __init__(self, text: str):
+        self.text = text
+        self.tokens = tokens(text)
+        self.words = [token.word for token in self.tokens]
+
+    def slice(self, start: int, end: int) -> str:
+        """The text of words ``start`` … ``end - 1``."""
+        return self.text[self.tokens[start].start : self.tokens[end - 1].end] if end > start else ""
+
+    def slot(self, name: str, value: object, start: int, end: int) -> Slot:
+        """A slot over these words, its place counted in the words of the text."""
+        starts = [match.start() for match in re.finditer(r"\S+", self.text)]
+        first = bisect_right(starts, self.tokens[min(start, len(self.tokens) - 1)].start) - 1
+        last = bisect_right(starts, self.tokens[end - 1].start) - 1 if end > start else first - 1
+        said = self.slice(start, end)
+        return Slot(name, said if value is None else value, said, first, last + 1)
+
+
+class _Walk:
+    """All ways of one sentence through the network."""
+
+    def __init__(
+        self, network: Network, words: list[str], skips: Mapping[str, list[tuple[str, ...]]]
+    ):
+        self.network, self.words, self.skips = network, words, skips
+        self.reached: list[dict[DfaState, list[_Step]]] = [{} for _ in range(len(words) + 1)]
+        self.reached[0][network.start] = []
+        for position in range(len(words) + 1):
+            self._advance(position)
+
+    def _advance(self, position: int) -> None:
+        """Follow all arcs that leave this position."""
+        here, n = self.reached[position], len(self.words)
+        matches: dict[int, list[tuple[int, int]]] | None = None
+        waiting = list(here)
+        for state in waiting:
+            if not state.expanded:
+                self.network.expand(state)
+            for mark, target in state.marks:
+                if target not in here:
+                    waiting.append(target)
+                here.setdefault(target, []).append((position, state, (mark, 0)))
+            if position == n:
+                continue
+            word = self.words[position]
+            if (follower := state.words.get(word)) is not None:
+                self._reach(position + 1, follower, (position, state, (word, 0)))
+            if state.lists:
+                if matches is None:
+                    matches = self._matches(position)
+                if matches:
+                    for symbol, key, target in state.lists:
+                        for end, value in matches.get(key, ()):
+                            if symbol.allowed is None or value in symbol.allowed:
+                                self._reach(end, target, (position, state, (symbol, value)))
+            for symbol, target in state.wildcards:
+                for end in range(position + 1, n + 1):
+                    self._reach(end, target, (position, state, (symbol, 0)))
+        self._skip(position)
+
+    def _reach(self, position: int, state: DfaState, step: _Step) -> None:
+        steps = self.reached[position].get(state)
+        if steps is None:
+            self.reached[position][state] = [step]
+        else:
+            steps.append(step)
+
+    def _matches(self, position: int) -> dict[int, list[tuple[int, int]]]:
+        """List values said from this position on: list key -> [(end, value index)]."""
+        found: dict[int, list[tuple[int, int]]] = {}
+        node: Any = self.network.trie
+        for end in range(position, len(self.words)):
+            node = node.get(self.words[end])
+            if node is None:
+                break
+            for key, value in node.get(None, ()):
+                found.setdefault(key, []).append((end + 1, value))
+        return found
+
+    def _skip(self, position: int) -> None:
+        """Pass over skip words that stand here, staying in every state."""
+        if position == len(self.words):
+            return
+        for phrase in self.skips.get(self.words[position], ()):
+            end = position + len(phrase)
+            if tuple(self.words[position:end]) == phrase:
+                for state in self.reached[position]:
+                    self._reach(end, state, (position, state, (None, 0)))
+
+    def paths(self) -> Iterator[tuple[_Path, tuple[int, ...]]]:
+        """Every way through, with the templates that end there."""
+        n = len(self.words)
+        for last in self.reached[n]:
+            if not last.templates:
+                continue
+            waiting: list[tuple[int, DfaState, Any]] = [(n, last, None)]
+            while waiting:
+                position, state, rest = waiting.pop()
+                steps = self.reached[position][state]
+                if not steps:  # the start
+                    yield _unlinked(rest), last.templates
+                for source, previous, read in steps:
+                    waiting.append((source, previous, ((source, position, read), rest)))
+
+
+def _unlinked(cell: Any) -> _Path:
+    path = []
+    while cell is not None:
+        step, cell = cell
+        path.append(step)
+    return path
+
+
+def _is_wildcard(read: _Read) -> bool:
+    return isinstance(read[0], ListSymbol) and read[0].list.wildcard
+
+
+def _score(path: _Path) -> tuple[int, int, int, int, int, int] | None:
+    """Rank of a reading, lower is better; None where it may not skip what it skips.
+
+    At an end of the sentence skip words belong to a wildcard next to them, and skip words alone
+    say nothing.
+    """
+    wildcards = longest = literal = wild = skipped = slots = 0
+    for start, end, read in path:
+        symbol = read[0]
+        if isinstance(symbol, str):
+            literal += len(symbol)
+        elif symbol is None:
+            skipped += end - start
+        elif isinstance(symbol, ListSymbol):
+            slots += 1
+            if symbol.list.wildcard:
+                wildcards += 1
+                wild += end - start
+            elif not symbol.list.is_range:
+                longest = max(longest, end - start)
+    if skipped == sum(end - start for start, end, _ in path):
+        return None
+    if skipped and wildcards:
+        for side in (path, path[::-1]):
+            said = next((read for _, _, read in side if read[0] is not None), None)
+            if side[0][2][0] is None and said is not None and _is_wildcard(said):
+                return None
+    return wildcards, -longest, -literal, wild, skipped, -slots
+
+
+class _Reader:
+    """Turns a path into an interpretation."""
+
+    def __init__(self, sentence: _Sentence, path: _Path):
+        self.sentence, self.path = sentence, path
+
+    def interpret(
+        self, grammar: Grammar, index: int, context: Mapping[str, object]
+    ) -> Interpretation | None:
+        """The reading by one template, or None where the context or a keyword forbids it."""
+        template = grammar.templates[index]
+        block = template.block
+        if block.required_keywords and block.required_keywords.isdisjoint(self.sentence.words):
+            return None
+        known = dict(context)
+        for _, _, (symbol, value) in self.path:
+            if isinstance(symbol, ListSymbol) and not symbol.list.wildcard:
+                known.update(symbol.list.values[value].context)
+        from_context = block.context_slots(known)
+        if from_context is None:
+            return None
+        filled = list(self._slots())
+        slots = {**block.slots, **from_context, **{slot.name: slot.value for slot in filled}}
+        intent = str(slots.pop("intent", block.intent))
+        spans = tuple(slot for slot in filled if slot.name != "intent")
+        return Interpretation(
+            intent,
+            slots,
+            self.sentence.text,
+            spans=spans,
+            template=f"{template.path}:{template.line}: {template.text}",
+        )
+
+    def _slots(self) -> Iterator[Slot]:
+        begun: list[int] = []
+        for start, end, (symbol, value) in self.path:
+            if isinstance(symbol, ListSymbol) and symbol.slot:
+                out = None if symbol.list.wildcard else symbol.list.values[value].out
+                yield self.sentence.slot(symbol.slot, out, start, end)
+            elif isinstance(symbol, Mark):
+                if symbol.begins:
+                    begun.append(start)
+                else:
+                    yield self.sentence.slot(symbol.slot, symbol.value, begun.pop(), end)

@@ -1,0 +1,104 @@
+"""The first transcript ever on a machine, and every later command: seconds and memory.
+
+Each run is a `factored-asr transcribe` process of its own on a clip of about 3 s. First: empty
+cache folders, so that graph and kernels are compiled (bars: 15 s with a grammar, 120 s in
+dictation). Later: median of ``--repeat`` runs, seconds from the start of the process to its first
+word (bar 2.5 s) and peak resident memory (bars 400 and 900 MB).
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from common import ONE_CORE, load_note, parser, print_table
+
+COFFEE_CLIP_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """One process: seconds to its first output and to its end, peak memory in MB, its text."""
+
+    first_word: float
+    total: float
+    megabytes: float
+    text: str
+
+
+def transcribe(arguments: list[str], cache: Path) -> Run:
+    """Run the command with all its caches in one folder."""
+    as_users_have_it = {k: v for k, v in os.environ.items() if k not in ONE_CORE}
+    environment = as_users_have_it | {
+        "FACTORED_ASR_CACHE": str(cache / "graphs"),
+        "XDG_CACHE_HOME": str(cache / "xdg"),
+        "NUMBA_CACHE_DIR": str(cache / "numba"),
+    }
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "factored_asr", "transcribe", "--quiet", *arguments],
+        stdout=subprocess.PIPE,
+        env=environment,
+    )
+    assert process.stdout is not None
+    beginning = process.stdout.read(1)
+    first_word = time.perf_counter() - began
+    text = (beginning + process.stdout.read()).decode().strip()
+    _, status, usage = os.wait4(process.pid, 0)
+    total = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise SystemExit(f"factored-asr transcribe {arguments} ended with {process.returncode}")
+    return Run(first_word, total, usage.ru_maxrss / 1024.0, text)
+
+
+def clip_of(folder: Path, seconds: float) -> Path:
+    """The clip whose length is nearest."""
+    import soundfile
+
+    return min(
+        sorted(folder.glob("*.flac")),
+        key=lambda path: abs(soundfile.info(path).duration - seconds),
+    )
+
+
+def main() -> None:
+    """Both kinds of graph: first run, then the later ones."""
+    made = parser(__doc__)
+    made.add_argument("--repeat", type=int, default=5, help="later runs of each kind")
+    made.add_argument("--kinds", default="grammar,dictation", help="grammar, dictation or both")
+    options = made.parse_args()
+    coffee = options.data / "coffee_commands"
+    command = str(clip_of(coffee / "clean", COFFEE_CLIP_SECONDS))
+    sentence = next(iter(sorted((options.data / "native_dictation").glob("*0880.wav"))))
+    arguments = {
+        "grammar": ["--grammar", str(coffee / "grammar.yaml"), command],
+        "dictation": [str(sentence)],
+    }
+    rows = []
+    for kind in options.kinds.split(","):
+        with tempfile.TemporaryDirectory() as folder:
+            first = transcribe(arguments[kind], Path(folder))
+            later = [transcribe(arguments[kind], Path(folder)) for _ in range(options.repeat)]
+        print(f"{kind}: {first.text!r}")
+        if {run.text for run in later} != {first.text}:
+            print(f"{kind}: later runs gave other words: {[run.text for run in later]}")
+        rows.append([f"{kind}, first ever", f"{first.total:.2f}", "", f"{first.megabytes:.0f}"])
+        medians = [
+            statistics.median(getattr(run, name) for run in later)
+            for name in ("total", "first_word", "megabytes")
+        ]
+        rows.append([f"{kind}, later (median of {len(later)})"]
+                    + [f"{medians[0]:.2f}", f"{medians[1]:.2f}", f"{medians[2]:.0f}"])
+    print_table(rows, ["process", "seconds in all", "to the first word", "peak MB"])
+    print(load_note())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""What tests share: where the data lies, where compiled kernels and graphs are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+AUDIO = ROOT / "examples" / "audio"
+
+
+def _kernel_folder() -> Path:
+    """A folder for compiled kernels, another one after any kernel file has changed.
+
+    numba's own cache does not notice an edit in a second file; a hash of them all does.
+    """
+    total = hashlib.sha256(sys.version.encode())
+    for file in sorted((ROOT / "factored_asr").rglob("_kernels.py")):
+        total.update(file.read_bytes())
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    base = Path(tempfile.gettempdir()) / f"factored_asr_{user}"
+    return base / f"kernels_{total.hexdigest()[:16]}"
+
+
+# Before anything imports numba.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(_kernel_folder()))
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of public data for tests; the test is skipped where it is absent."""
+    folder = Path(os.environ.get("FACTORED_ASR_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no test data: {folder} is absent (set FACTORED_ASR_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def graph_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Compiled graphs live as long as the session, unless FACTORED_ASR_CACHE names a place."""
+    given = os.environ.get("FACTORED_ASR_CACHE")
+    folder = Path(given) if given else tmp_path_factory.mktemp("graphs")
+    os.environ["FACTORED_ASR_CACHE"] = str(folder)
+    yield folder
+    if not given:
+        del os.environ["FACTORED_ASR_CACHE"]
+
+
+@pytest.fixture(scope="session")
+def audio_dir() -> Path:
+    """The sounds synthesised for the project."""
+    return AUDIO
+
+
+@pytest.fixture(scope="session")
+def spoken() -> dict[str, str]:
+    """Text of each sound of `audio_dir`, by file name."""
+    lines = (AUDIO / "texts.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    return {name: text for name, _, text in (line.split("\t") for line in lines)}

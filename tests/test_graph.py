@@ -1,0 +1,176 @@
+"""Graph files, and the graph builder against enumeration of what each stage accepts."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from naive_graph import in_context, language
+
+from factored_asr.errors import FormatError, OptionError
+from factored_asr.graph import ARC, Graph
+from factored_asr.graph.expand import (
+    Units,
+    add_self_loops,
+    expand_context,
+    expand_hmms,
+    minimise,
+)
+
+N_PHONES = 3
+
+
+def random_graph(rng: np.random.Generator, n_states: int, n_arcs: int, n_labels: int) -> Graph:
+    """A random graph, with epsilons, whose last state is final."""
+    arcs = np.zeros(n_arcs, ARC)
+    arcs["label"] = rng.integers(0, n_labels + 1, n_arcs)
+    arcs["word"] = rng.integers(0, 3, n_arcs) * (rng.random(n_arcs) < 0.3)
+    arcs["cost"] = rng.integers(0, 8, n_arcs) / 4
+    source = rng.integers(0, n_states, n_arcs).astype(np.int32)
+    arcs["target"] = rng.integers(0, n_states, n_arcs)
+    # Epsilon arcs lead upwards only, so that enumeration ends.
+    up = (arcs["label"] > 0) | (arcs["target"] > source)
+    final = np.full(n_states, np.inf, np.float32)
+    final[-1] = 0.25
+    return Graph.from_arcs(source[up], arcs[up], final)
+
+
+def random_units(rng: np.random.Generator) -> Units:
+    """Units of one to three states that depend on context at random."""
+    n_symbols, n_units, n_labels = 4 * N_PHONES, 20, 9
+    unit_of = rng.integers(0, n_units, (n_symbols, N_PHONES, N_PHONES)).astype(np.int32)
+    unit_of[:, 1] = unit_of[:, 0]  # two left contexts that need not be told apart
+    left_class = np.tile(np.array([0, 0, 2], np.int32), (n_symbols, 1))
+    length = rng.integers(1, 4, (n_units, 1))
+    labels = np.where(np.arange(3) < length, rng.integers(1, n_labels + 1, (n_units, 3)), 0)
+    zeros = np.zeros(n_labels + 1)
+    return Units(
+        unit_of, left_class, 0, labels.astype(np.int32),
+        label_pdf=np.arange(-1, n_labels), label_phone=zeros, label_state=zeros,
+        label_word_end=zeros > 0, enter_cost=zeros.astype(np.float32),
+        loop_cost=zeros.astype(np.float32),
+    )  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**31))
+def test_context_and_states_keep_every_path_and_its_cost(seed):
+    rng = np.random.default_rng(seed)
+    lg, units = random_graph(rng, 5, 9, 4 * N_PHONES), random_units(rng)
+    expected: dict = {}
+    for (symbols, words), cost in language(lg, 4).items():
+        key = in_context(symbols, units), words
+        expected[key] = min(expected.get(key, np.inf), cost)
+    clg = expand_context(lg, units)
+    graph, _ = expand_hmms(clg, units)
+    found = language(graph, 4)
+    assert {key for key in expected if len(key[0]) <= 4} == set(found)
+    for key, cost in found.items():
+        assert cost == pytest.approx(expected[key], abs=1e-4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**31))
+def test_minimisation_keeps_the_language_and_never_grows(seed):
+    graph = random_graph(np.random.default_rng(seed), 6, 12, 3)
+    small, kept = minimise(graph)
+    assert small.n_states <= graph.n_states and len(kept) == small.n_states
+    assert language(small, 5) == pytest.approx(language(graph, 5))
+
+
+def test_minimisation_merges_equal_suffixes():
+    # Two branches a-c and b-c: the states before c have one future.
+    arcs = np.array([(1, 0, 0, 1), (2, 0, 0, 2), (3, 0, 0, 3), (3, 0, 0, 3)], ARC)
+    final = np.array([np.inf, np.inf, np.inf, 0], np.float32)
+    small, _ = minimise(Graph.from_arcs(np.array([0, 0, 1, 2]), arcs, final))
+    assert small.n_states == 3 and small.n_arcs == 3
+
+
+def test_self_loops_repeat_the_entering_label():
+    rng = np.random.default_rng(1)
+    units = random_units(rng)
+    clg = expand_context(random_graph(rng, 5, 12, 4 * N_PHONES), units)
+    graph, loop_label = expand_hmms(clg, units)
+    looped = add_self_loops(graph, loop_label, units)
+    emitting = looped.arcs["label"] > 0
+    into = looped.arcs["target"][emitting]
+    assert np.array_equal(loop_label[into], looped.arcs["label"][emitting])
+    loops = looped.sources[emitting] == into
+    assert np.count_nonzero(loops) >= np.count_nonzero(loop_label)
+
+
+@pytest.fixture
+def graph() -> Graph:
+    return random_graph(np.random.default_rng(3), 20, 60, 7)
+
+
+def same_arcs(one: Graph, two: Graph) -> bool:
+    return (
+        one.start == two.start
+        and np.array_equal(one.first_arc, two.first_arc)
+        and np.array_equal(one.arcs, two.arcs)
+        and np.array_equal(one.final, two.final)
+    )
+
+
+def test_own_format_is_memory_mapped_and_round_trips(graph, tmp_path):
+    graph = graph.with_words(["<eps>", "no", "yes"])
+    graph.write(tmp_path / "g")
+    again = Graph.read(tmp_path / "g")
+    assert same_arcs(graph, again) and again.words == graph.words
+    assert np.array_equal(again.first_emitting, graph.first_emitting)
+    assert not again.arcs.flags.writeable
+
+
+def test_openfst_reads_what_we_write(graph, tmp_path):
+    pynini = pytest.importorskip("pynini")
+    graph.write_openfst(tmp_path / "g.fst")
+    fst = pynini.Fst.read(str(tmp_path / "g.fst"))
+    assert fst.num_states() == graph.n_states and fst.verify()
+    assert fst.num_input_epsilons(3) == graph.first_emitting[3] - graph.first_arc[3]
+
+
+@pytest.mark.parametrize("kind", ["vector", "const"])
+def test_we_read_what_openfst_writes(graph, tmp_path, kind):
+    pynini, pywrapfst = pytest.importorskip("pynini"), pytest.importorskip("pywrapfst")
+    graph.write_openfst(tmp_path / "g.fst")
+    fst = pywrapfst.Fst.read(str(tmp_path / "g.fst"))
+    symbols = pynini.SymbolTable("letters")
+    for i in range(9):
+        symbols.add_symbol(f"s{i}", i)
+    mutable = pywrapfst.convert(fst, "vector")
+    mutable.set_input_symbols(symbols)
+    pywrapfst.convert(mutable, kind).write(str(tmp_path / "h.fst"))
+    assert same_arcs(Graph.read(tmp_path / "h.fst"), graph)
+
+
+def test_a_cut_or_foreign_file_is_refused(graph, tmp_path):
+    graph.write_openfst(tmp_path / "g.fst")
+    data = (tmp_path / "g.fst").read_bytes()
+    bad = tmp_path / "bad.fst"
+    for cut in (3, 10, 40, 100, len(data) - 1):
+        bad.write_bytes(data[:cut])
+        with pytest.raises(FormatError, match="bad.fst"):
+            Graph.read(bad)
+    bad.write_bytes(struct.pack("<i", 7) + data[4:])
+    with pytest.raises(FormatError, match="magic"):
+        Graph.read(bad)
+    with pytest.raises(FormatError, match=r"missing\.fst"):
+        Graph.read(tmp_path / "missing.fst")
+    with pytest.raises(FormatError, match=r"manifest\.json"):
+        Graph.read(tmp_path)
+
+
+def test_an_arc_that_leads_nowhere_is_refused(tmp_path):
+    arcs = np.array([(1, 1, 0.0, 9)], ARC)
+    Graph(0, np.array([0, 1]), arcs, np.zeros(1)).write_openfst(tmp_path / "g.fst")
+    with pytest.raises(FormatError, match="target lies outside"):
+        Graph.read(tmp_path / "g.fst")
+
+
+def test_offsets_must_fit():
+    with pytest.raises(OptionError, match="2 arc offsets"):
+        Graph(0, np.array([0, 1, 1]), np.zeros(1, ARC), np.zeros(1))
