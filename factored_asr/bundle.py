@@ -50,8 +50,11 @@ class DecodeOptions:
             raise OptionError(f"max_ngrams must be >= 0, got {self.max_ngrams}")
 
 
-DICTATION = DecodeOptions(acoustic_scale=0.1, max_ngrams=700_000)
-COMMANDS = DecodeOptions(acoustic_scale=0.3)
+DICTATION = DecodeOptions(
+    acoustic_scale=0.15, max_ngrams=700_000,
+    graph=GraphOptions(transition_scale=0.12, silence_probability=0.3),
+)
+COMMANDS = DecodeOptions(acoustic_scale=0.2, graph=GraphOptions(transition_scale=0.3))
 
 
 @dataclass(frozen=True)

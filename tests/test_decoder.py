@@ -331,12 +331,14 @@ def test_max_active_bounds_the_work_and_min_active_keeps_some():
         Search(graph, BeamOptions(beam=20.0, max_active=40, min_active=0)),
         Search(graph, BeamOptions(beam=20.0, max_active=0, min_active=0)),
         Search(graph, BeamOptions(beam=0.01, max_active=0, min_active=50)),
+        Search(graph, BeamOptions(beam=float("inf"), max_active=40, min_active=0)),
     ]
     for search in searches:
         search.advance(scores)
-    tight, free, widened = (search.n_tokens_expanded / 50 for search in searches)
+    tight, free, widened, unbound = (search.n_tokens_expanded / 50 for search in searches)
     assert tight < 44 < free
     assert 40 < widened < 60
+    assert 30 < unbound < 44
 
 
 def test_epsilon_loops_of_no_cost_end_and_negative_ones_are_refused():

@@ -20,7 +20,6 @@ STEP = np.dtype([("back", "<i4"), ("arc", "<i4"), ("frame", "<i4")])
 DONE, NEED_TOKENS, NEED_STEPS, NEGATIVE_CYCLE, NO_TOKENS = 0, 1, 2, 3, 4
 # Where a search's counters stand in its int64 array.
 N_TOKENS, N_STEPS, FRAME, BEST, SIDE, N_ARCS, N_EXPANDED, N_COUNTERS = 0, 1, 2, 3, 4, 5, 6, 7
-LIVE = 2  # row of the token table that holds the tokens being expanded; rows 0 and 1 take turns
 
 N_BINS = 512
 HELD = 512  # candidates held back so that the memory they need has time to arrive
@@ -59,7 +58,7 @@ def _rank_cost(tokens, n_tokens, rank, low, high, bins):
     n_below = 0
     for _ in range(4):
         width = (high - low) / N_BINS
-        if not width > 0.0:
+        if not 1e-9 < width < 1e30:
             break
         scale = np.float32(1.0 / width)
         bins[:] = 0
@@ -109,27 +108,6 @@ def _cutoff(tokens, n_tokens, best, beam, beam_delta, max_active, min_active, bi
 
 
 @njit(cache=True, nogil=True)
-def _survivors(tokens, n_tokens, best, live, steps, n_steps, cutoff, frame):
-    """Copy the tokens within the cutoff to `live`, costs relative to the best; write their steps.
-
-    Returns (live tokens, which of them is the best, steps).
-    """
-    n_live, best_live, best_cost = 0, 0, tokens[best].cost
-    for i in range(n_tokens):
-        token = tokens[i]
-        if i == best:
-            best_live = n_live
-        kept, crossed = token.cost <= cutoff, token.arc != NONE
-        live[n_live].state, live[n_live].cost = token.state, token.cost - best_cost
-        live[n_live].back = n_steps if crossed else token.back
-        steps[n_steps].back, steps[n_steps].arc = token.back, token.arc
-        steps[n_steps].frame = frame
-        n_steps += kept & crossed
-        n_live += kept
-    return n_live, best_live, n_steps
-
-
-@njit(cache=True, nogil=True)
 def _place(held, n_held, limit, tokens, n_tokens, slots):
     """Enter candidates into the token table: the cheaper way into each state stays."""
     for i in range(n_held):
@@ -154,23 +132,32 @@ def _place(held, n_held, limit, tokens, n_tokens, slots):
 
 
 @njit(cache=True, nogil=True)
-def _expand(first_arc, arcs, live, n_live, best, beam, label_cost, held, tokens, slots):
-    """Take every live token over its emitting arcs (epsilon arcs cost inf here).
+def _expand(
+    first_arc, arcs, now, n_now, best, cutoff, beam, label_cost, held, tokens, slots, steps,
+    n_steps, frame,
+):
+    """Take every token within the cutoff over its emitting arcs (epsilon arcs cost inf here).
 
-    The best token goes first to set a tight limit. Returns tokens made (-1: no room), the cost
-    limit they were held to, arcs looked at.
+    Costs become relative to the best token, whose arcs are looked at first to set a tight limit.
+    Returns (tokens made or -1: no room, the cost limit they were held to, steps, tokens and arcs
+    looked at).
     """
-    limit = np.float32(np.inf)
+    limit, base = np.float32(np.inf), now[best].cost
+    for a in range(first_arc[now[best].state], first_arc[now[best].state + 1]):
+        limit = min(limit, arcs[a].cost + label_cost[arcs[a].label] + beam)
     # Typed zeros: bare ones would have the kernel called here compiled once more, for literals.
-    n_held, n_tokens, n_arcs = np.int64(0), np.int64(0), np.int64(0)
-    for a in range(first_arc[live[best].state], first_arc[live[best].state + 1]):
-        limit = min(limit, live[best].cost + arcs[a].cost + label_cost[arcs[a].label] + beam)
-    for i in range(n_live):
-        _prefetch(first_arc, np.int64(live[min(i + 2 * _AHEAD, n_live - 1)].state))
-        _prefetch(arcs, first_arc[live[min(i + _AHEAD, n_live - 1)].state])
-        state, cost, back = live[i].state, live[i].cost, live[i].back
+    n_held, n_tokens, n_arcs, n_live = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    for i in range(n_now):
+        _prefetch(first_arc, np.int64(now[min(i + 2 * _AHEAD, n_now - 1)].state))
+        _prefetch(arcs, first_arc[now[min(i + _AHEAD, n_now - 1)].state])
+        if not now[i].cost <= cutoff:
+            continue
+        state, cost, back = now[i].state, now[i].cost - base, now[i].back
+        if now[i].arc != NONE:
+            steps[n_steps].back, steps[n_steps].arc, steps[n_steps].frame = back, now[i].arc, frame
+            back, n_steps = n_steps, n_steps + 1
         begin, end, at_home = first_arc[state], first_arc[state + 1], False
-        n_arcs += end - begin
+        n_live, n_arcs = n_live + 1, n_arcs + end - begin
         for a in range(begin, end):
             target = arcs[a].target
             total = cost + arcs[a].cost + label_cost[arcs[a].label]
@@ -178,14 +165,14 @@ def _expand(first_arc, arcs, live, n_live, best, beam, label_cost, held, tokens,
             at_home |= stays
             held[n_held].state, held[n_held].cost = target, total
             held[n_held].back, held[n_held].arc = back, NONE if stays else a
-            n_held += total < limit
+            n_held += total < limit  # without a branch, which would be guessed wrong half the time
             limit = min(limit, total + beam)
             if n_held == HELD:
                 n_tokens, n_held = _place(held, n_held, limit, tokens, n_tokens, slots), 0
                 if n_tokens == NONE:
-                    return NONE, limit, n_arcs
+                    return NONE, limit, n_steps, n_live, n_arcs
     n_tokens = _place(held, n_held, limit, tokens, n_tokens, slots)
-    return n_tokens, limit, n_arcs
+    return n_tokens, limit, n_steps, n_live, n_arcs
 
 
 @njit(cache=True, nogil=True)
@@ -257,7 +244,6 @@ def advance(
 
     A frame that runs out of room leaves everything as it found it and is done again.
     """
-    live = tokens[LIVE]
     for row in range(len(scores)):
         now, frame = tokens[counters[SIDE]], counters[FRAME]
         following, n_tokens = tokens[1 - counters[SIDE]], counters[N_TOKENS]
@@ -271,11 +257,9 @@ def advance(
         cutoff, next_beam = _cutoff(
             now, n_tokens, best, beam, beam_delta, max_active, min_active, bins
         )
-        n_live, at, n_steps = _survivors(
-            now, n_tokens, counters[BEST], live, steps, n_steps, cutoff, frame - 1
-        )
-        n_made, limit, n_arcs = _expand(
-            first_arc, arcs, live, n_live, at, next_beam, label_cost, held, following, slots
+        n_made, limit, n_steps, n_live, n_arcs = _expand(
+            first_arc, arcs, now, n_tokens, counters[BEST], cutoff, next_beam, label_cost, held,
+            following, slots, steps, n_steps, frame - 1,
         )
         if n_made == NONE:
             return NEED_TOKENS, row

@@ -30,8 +30,9 @@ class BeamOptions:
     """Tokens kept a frame even if the beam is narrower; higher saves narrow beams from dying."""
     beam_delta: float = 0.5
     """Cost added to the beam of a frame that max_active or min_active has set; higher is slower."""
-    lattice_beam: float = 0.0
-    """Cost by which a lattice path may lie behind the best; 0 keeps the best path alone."""
+    lattice_beam: float = 6.0
+    """Cost by which a lattice path may lie behind the best; 0 keeps the best path alone (as yet
+    nothing more is kept whatever it is)."""
     history_steps: int = 1 << 18
     """Back-pointers (12 bytes each) held before dead ones are dropped; lower saves memory."""
 
@@ -228,7 +229,7 @@ class Search:
 
     def _make_room(self, n_tokens: int) -> None:
         """Tables for `n_tokens` a frame; the tokens of the last frame move over."""
-        tokens = np.zeros((3, n_tokens), kernels.TOKEN)
+        tokens = np.zeros((2, n_tokens), kernels.TOKEN)
         if self._counters[kernels.N_TOKENS]:
             tokens[:, : self._tokens.shape[1]] = self._tokens
         self._tokens = tokens

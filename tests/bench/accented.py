@@ -47,8 +47,8 @@ TUNING = ("0056", "1027", "1419", "2242", "3046", "5424", "9600", "9639")
 UNKNOWN = "<unk>"
 
 # What --tune sweeps, and what it found best for each system.
-SCALES, WORD_PENALTIES = (0.05, 0.07, 0.1, 0.14), (0.0, 2.0, 4.0)
-LWS, WIPS = (6.5, 10.0, 14.0, 20.0), (0.65, 1e-2, 1e-4)
+SCALES, WORD_PENALTIES = (0.06, 0.08, 0.1, 0.12), (0.0, 1.0)
+LWS, WIPS = (6.5, 10.0, 14.0), (0.65, 1e-2, 1e-4)
 OUR_SCALE, OUR_WORD_PENALTY = 0.1, 0.0
 PEER_LW, PEER_WIP = 10.0, 1e-4
 

@@ -24,10 +24,11 @@ COFFEE_CLIP_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Run:
-    """One process: seconds to its first output and to its end, peak memory in MB, its text."""
+    """One process: seconds to its first output and to its end, CPU seconds, peak MB, its text."""
 
     first_word: float
     total: float
+    cpu: float
     megabytes: float
     text: str
 
@@ -55,7 +56,8 @@ def transcribe(arguments: list[str], cache: Path) -> Run:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         raise SystemExit(f"factored-asr transcribe {arguments} ended with {process.returncode}")
-    return Run(first_word, total, usage.ru_maxrss / 1024.0, text)
+    cpu = usage.ru_utime + usage.ru_stime
+    return Run(first_word, total, cpu, usage.ru_maxrss / 1024.0, text)
 
 
 def clip_of(folder: Path, seconds: float) -> Path:
@@ -66,6 +68,15 @@ def clip_of(folder: Path, seconds: float) -> Path:
         sorted(folder.glob("*.flac")),
         key=lambda path: abs(soundfile.info(path).duration - seconds),
     )
+
+
+def figures(runs: list[Run]) -> list[str]:
+    """Medians over the runs, as the table shows them."""
+    first_word, total, cpu, megabytes = (
+        statistics.median(getattr(run, name) for run in runs)
+        for name in ("first_word", "total", "cpu", "megabytes")
+    )
+    return [f"{first_word:.2f}", f"{total:.2f}", f"{cpu:.2f}", f"{megabytes:.0f}"]
 
 
 def main() -> None:
@@ -89,14 +100,9 @@ def main() -> None:
         print(f"{kind}: {first.text!r}")
         if {run.text for run in later} != {first.text}:
             print(f"{kind}: later runs gave other words: {[run.text for run in later]}")
-        rows.append([f"{kind}, first ever", f"{first.total:.2f}", "", f"{first.megabytes:.0f}"])
-        medians = [
-            statistics.median(getattr(run, name) for run in later)
-            for name in ("total", "first_word", "megabytes")
-        ]
-        rows.append([f"{kind}, later (median of {len(later)})"]
-                    + [f"{medians[0]:.2f}", f"{medians[1]:.2f}", f"{medians[2]:.0f}"])
-    print_table(rows, ["process", "seconds in all", "to the first word", "peak MB"])
+        rows.append([f"{kind}, first ever", *figures([first])])
+        rows.append([f"{kind}, later (median of {len(later)})", *figures(later)])
+    print_table(rows, ["process", "to the first word, s", "in all, s", "CPU, s", "peak MB"])
     print(load_note())
 
 
