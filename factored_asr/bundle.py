@@ -8,9 +8,11 @@ model folder.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from factored_asr import __version__
 from factored_asr.acoustic import AcousticModel
@@ -44,8 +46,10 @@ class DecodeOptions:
     """N-grams above unigrams that the first pass keeps of a language model; 0 keeps all."""
 
     def __post_init__(self) -> None:
-        if not self.acoustic_scale > 0:
-            raise OptionError(f"acoustic_scale must be > 0, got {self.acoustic_scale}")
+        if not 0 < self.acoustic_scale < float("inf"):
+            raise OptionError(
+                f"acoustic_scale must be above 0 and finite, got {self.acoustic_scale}"
+            )
         if self.max_ngrams < 0:
             raise OptionError(f"max_ngrams must be >= 0, got {self.max_ngrams}")
 
@@ -130,7 +134,10 @@ class Recipe:
             raise OptionError("give a grammar or a language model, not both")
         for name in ("grammar", "lm", "lexicon"):
             path = getattr(self, name)
-            if path is not None and not Path(path).exists():
+            if path is None:
+                continue
+            object.__setattr__(self, name, packaged(path))
+            if not getattr(self, name).exists():
                 raise MissingError(f"{path}: no such {name} file")
 
     @property
@@ -188,22 +195,28 @@ class Recipe:
         """
         tell = progress or (lambda stage: None)
         tell(f"reading {self.lexicon_path.name} and {self.language_path.name}")
-        lexicon = self.read_lexicon()
+        extra = self.read_words()
+        lexicon = Lexicon.read(self.lexicon_path).extend(extra)
         language = self.read_language()
+        if isinstance(language, NGramModel):
+            new = tuple(word for word in extra if word not in language.ids)
+            if new:
+                tell(f"{len(new)} words are new to the language model: each is given the "
+                     "probability of its median word")
+                language = with_words(language, new)
         try:
             return build_graph(model, lexicon, language, self.settings.graph, progress)
         except MissingError as error:
             raise MissingError(f"{self.language_path}: {error}") from error
 
-    def read_lexicon(self) -> Lexicon:
-        """The dictionary with the extra words."""
-        lexicon = Lexicon.read(self.lexicon_path)
-        if self.words is None:
-            return lexicon
+    def read_words(self) -> Lexicon:
+        """The words that extend the dictionary."""
         if isinstance(self.words, str | Path):
-            return lexicon.extend(Lexicon.read(self.words))
-        extra = {word: (Pronunciation(_phones(word, p), 1.0),) for word, p in self.words.items()}
-        return lexicon.extend(Lexicon(extra))
+            return Lexicon.read(self.words)
+        return Lexicon({
+            word: (Pronunciation(_phones(word, phones)),)
+            for word, phones in (self.words or {}).items()
+        })
 
     def read_language(self) -> NGramModel | Grammar:
         """The grammar, or the n-gram model cut down to its first-pass size."""
@@ -212,6 +225,39 @@ class Recipe:
         model = read_lm(self.language_path)
         limit = self.settings.max_ngrams
         return prune_to(model, limit) if limit else model
+
+
+def with_words(model: NGramModel, words: tuple[str, ...]) -> NGramModel:
+    """The model with further words, each as probable as its median word on its own.
+
+    The probabilities then sum to a little more than one, which a search does not mind.
+    """
+    first = model.orders[0]
+    n, zeros = len(words), np.zeros(len(words), np.float32)
+    unigrams = replace(
+        first,
+        parent=np.concatenate([first.parent, np.zeros(n, np.int32)]),
+        word=np.concatenate([first.word, len(model.words) + np.arange(n, dtype=np.int32)]),
+        log_prob=np.concatenate([first.log_prob, zeros + np.median(first.log_prob)]),
+        backoff=np.concatenate([first.backoff, zeros]),
+    )
+    return NGramModel((*model.words, *words), (unigrams, *model.orders[1:]))
+
+
+def packaged(path: str | Path) -> Path:
+    """A path that is not there may name a file that is installed with the package.
+
+    Examples
+    --------
+    >>> packaged("lm/smart_home.yaml").is_file()
+    True
+    """
+    path = Path(path)
+    if not path.exists() and path.parent.name in ("lm", "lexicons") and len(path.parts) == 2:
+        for home in (Path(__file__).parent, Path(__file__).parent.parent):
+            if (home / path).is_file():
+                return home / path
+    return path
 
 
 def _phones(word: str, phones: str | tuple[str, ...]) -> tuple[str, ...]:

@@ -136,9 +136,10 @@ def compile_graph(options: argparse.Namespace) -> int:
 
 def understand(options: argparse.Namespace) -> int:
     """Read sentences from standard input, one a line; write what each means as JSON lines."""
+    from factored_asr.bundle import packaged
     from factored_asr.recognizer import read_understander
 
-    understander = read_understander(Path(options.grammar))
+    understander = read_understander(packaged(options.grammar))
     for line in sys.stdin:
         words = line.split()
         meaning = understander.parse(words) if words else None
@@ -198,7 +199,9 @@ def _settings(settings: DecodeOptions, options: argparse.Namespace) -> DecodeOpt
     given = {name: getattr(options, name, None) for name in ("beam", "max_active", "min_active")}
     beam = replace(settings.beam, **{k: v for k, v in given.items() if v is not None})
     scale = getattr(options, "acoustic_scale", None)
-    return replace(settings, beam=beam, acoustic_scale=scale or settings.acoustic_scale)
+    if scale is None:
+        return replace(settings, beam=beam)
+    return replace(settings, beam=beam, acoustic_scale=scale)
 
 
 def _recognizer(options: argparse.Namespace) -> Recognizer:

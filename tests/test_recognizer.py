@@ -253,6 +253,29 @@ def test_a_small_arpa_file_is_a_language_model_too(tmp_path: Path, audio_dir: Pa
     )
 
 
+def test_extra_words_join_a_language_model_that_lacks_them(tmp_path: Path) -> None:
+    lm = tmp_path / "tiny.arpa"
+    lm.write_text(
+        "\\data\\\nngram 1=4\nngram 2=1\n\n\\1-grams:\n-99 <s> -0.3\n-0.6 </s>\n"
+        "-0.6 light\n-0.6 on\n\n\\2-grams:\n-0.2 <s> light\n\n\\end\\\n"
+    )
+    told: list[str] = []
+    recognizer = Recognizer.load(
+        "en-us", lm=lm, words={"zorblax": "Z AO R B L AE K S", "light": "L AY T"},
+        progress=told.append,
+    )
+    assert set(recognizer.graph.words) == {"<eps>", "light", "on", "zorblax"}
+    assert any("1 words are new to the language model" in stage for stage in told)
+
+
+def test_a_grammar_of_the_package_is_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    recipe = Recipe(Bundle.find("en-us"), Path("lm/smart_home.yaml"))
+    assert recipe.language_path.is_file()
+
+
 def test_the_key_of_a_graph_changes_with_every_source(
     grammar_path: Path, device_grammar: Path
 ) -> None:
