@@ -19,6 +19,7 @@ SILENCE_PERCENTILE, SPEECH_PERCENTILE = 5, 98
 MIN_RANGE = 3.0  # between those, 13 dB: steady noise and hum stay below 9 dB, speech above 25
 FLOOR_RISE = 0.002  # a frame, of the way to a louder frame
 PEAK_FALL = 0.002  # a frame, of the way to a quieter frame
+SILENCE_SHARE = 0.1  # of the mean: models were trained on the mean of clips with a little silence
 
 
 def speech_frames(energies: NDArray[np.floating], min_range: float = 15.0) -> NDArray[np.bool_]:
@@ -64,15 +65,22 @@ def normalise(cepstra: Array, options: FeatureOptions) -> Array:
         return cepstra
     if options.normalisation == "running":
         return RunningMean(options)(cepstra)
-    if options.normalisation == "speech":
-        chosen = speech_frames(cepstra, min_range(options))
+    heard = cepstra[:, 0] >= 0  # Sphinx leaves out frames without energy
+    if options.normalisation == "batch":
+        mean = _mean(cepstra[heard], stored_mean(options))
     else:
-        chosen = cepstra[:, 0] >= 0  # Sphinx leaves out frames without energy
-    if chosen.any():
-        mean = cepstra[chosen].mean(axis=0, dtype=np.float64)
-    else:
-        mean = stored_mean(options)
+        speech = speech_frames(cepstra, min_range(options))
+        silence = heard & ~speech
+        mean = _mean(cepstra[speech], stored_mean(options))
+        if speech.any():
+            share = min(SILENCE_SHARE, silence.mean())
+            mean += share * (_mean(cepstra[silence], mean) - mean)
     return (cepstra - mean).astype(np.float32)
+
+
+def _mean(cepstra: Array, otherwise: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean frame, (n_cepstra,), or `otherwise` where there is no frame."""
+    return cepstra.mean(axis=0, dtype=np.float64) if len(cepstra) else otherwise
 
 
 def min_range(options: FeatureOptions) -> float:

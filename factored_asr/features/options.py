@@ -63,8 +63,8 @@ class FeatureOptions:
     delta_window: int = 2
     """Frames looked at to each side for a delta. More is smoother."""
     normalisation: Normalisation = "speech"
-    """Where the mean that is taken off comes from: frames of speech, all frames, what was heard
-    so far, or nowhere."""
+    """Where the mean that is taken off comes from: speech (and a little silence), all frames,
+    what was heard so far, or nowhere."""
     initial_mean: tuple[float, ...] = ()
     """The model's stored cepstral mean: where there is no speech, and where a running mean
     starts. Empty stands for zeros."""
