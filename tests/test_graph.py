@@ -174,3 +174,16 @@ def test_an_arc_that_leads_nowhere_is_refused(tmp_path):
 def test_offsets_must_fit():
     with pytest.raises(OptionError, match="2 arc offsets"):
         Graph(0, np.array([0, 1, 1]), np.zeros(1, ARC), np.zeros(1))
+
+
+@pytest.mark.parametrize(
+    ("arc", "complaint"),
+    [((1 << 30, 1, 0.0, 0), "label lies outside"), ((1, 1, -np.inf, 0), "-inf")],
+)
+def test_a_label_or_cost_beyond_reason_is_refused(tmp_path, arc, complaint):
+    graph = Graph(0, np.array([0, 1]), np.array([(1, 1, 0.0, 0)], ARC), np.zeros(1))
+    graph.write_openfst(tmp_path / "g.fst")
+    data = (tmp_path / "g.fst").read_bytes()
+    (tmp_path / "g.fst").write_bytes(data[: -ARC.itemsize] + np.array([arc], ARC).tobytes())
+    with pytest.raises(FormatError, match=complaint):
+        Graph.read(tmp_path / "g.fst")

@@ -229,8 +229,8 @@ def build_graph(
         grammar = ngram_graph(language, words)
     else:
         grammar = grammar_graph(language, words, options.empty_cost)
-    _check_size(spoken, grammar, len(words), options)
-    tell(f"composing L ∘ G ({spoken.n_arcs:,} and {grammar.n_arcs:,} arcs)")
+    gigabytes = _estimate(spoken, grammar, len(words), options)
+    tell(f"composing L ∘ G ({spoken.n_arcs:,} and {grammar.n_arcs:,} arcs; {gigabytes:.1f} GB)")
     lg = compose_lexicon(spoken, grammar, back_off, n_symbols)
     tell(f"context (C ∘ LG, {lg.n_arcs:,} arcs)")
     units = make_units(model, options.transition_scale)
@@ -267,12 +267,13 @@ def _word_table(lexicon: Lexicon, language: NGramModel | Grammar) -> tuple[str, 
     return table
 
 
-def _check_size(lexicon: Graph, grammar: Graph, n_words: int, options: GraphOptions) -> None:
-    """Refuse early what would not fit: an arc of G brings a word's phones, each its HMM states."""
+def _estimate(lexicon: Graph, grammar: Graph, n_words: int, options: GraphOptions) -> float:
+    """Gigabytes at the peak: an arc of G brings a word's phones. Refuses early what is too much."""
     phones_a_word = lexicon.n_arcs / max(1, n_words)
-    gigabytes = grammar.n_arcs * phones_a_word * 250 / 1e9  # bytes an LG arc, measured, at the peak
+    gigabytes = grammar.n_arcs * phones_a_word * 250 / 1e9  # bytes a phone, measured
     if gigabytes > options.memory_limit:
         raise OptionError(
             f"compiling {grammar.n_arcs:,} arcs of G would take about {gigabytes:.1f} GB, over "
             f"memory_limit, {options.memory_limit:g} GB: prune the language model or raise it"
         )
+    return gigabytes

@@ -25,6 +25,7 @@ ARC = np.dtype([("label", "<i4"), ("word", "<i4"), ("cost", "<f4"), ("target", "
 
 EPSILON = "<eps>"
 FORMAT_VERSION = 1
+MAX_LABEL = 1 << 24  # tables by label and word stay small, whatever a foreign file claims
 _FST_MAGIC = 2125659606
 _CONST_STATE = np.dtype(
     [("final", "<f4"), ("pos", "<u4"), ("n_arcs", "<u4"), ("n_in_eps", "<u4"), ("n_out_eps", "<u4")]
@@ -317,10 +318,10 @@ def _checked_foreign(
     n_states = len(final)
     if not n_states or not 0 <= start < n_states:
         raise FormatError(f"start state {start} is not one of {n_states} states", path)
-    for name, low, high in (("target", 0, n_states), ("label", 0, 2**31), ("word", 0, 2**31)):
-        if len(arcs) and not low <= int(arcs[name].min()) <= int(arcs[name].max()) < high:
-            raise FormatError(f"an arc's {name} lies outside [{low}, {high})", path)
-    if np.isnan(arcs["cost"]).any() or np.isnan(final).any():
-        raise FormatError("a cost is not a number (NaN)", path)
+    for name, limit in (("target", n_states), ("label", MAX_LABEL), ("word", MAX_LABEL)):
+        if len(arcs) and not 0 <= int(arcs[name].min()) <= int(arcs[name].max()) < limit:
+            raise FormatError(f"an arc's {name} lies outside [0, {limit})", path)
+    if not ((arcs["cost"] > -np.inf).all() and (final > -np.inf).all()):
+        raise FormatError("a cost is -inf or not a number", path)
     source = np.repeat(np.arange(n_states), np.diff(first_arc))
     return Graph.from_arcs(source, arcs, final, start)

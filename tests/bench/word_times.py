@@ -61,7 +61,7 @@ def differences(found: list[Span], wanted: list[Span], name: str) -> list[float]
         print(f"{name}: left out, the words differ: {found} and {wanted}")
         return []
     pairs = zip(found, wanted, strict=True)
-    return [abs(a[edge] - b[edge]) for a, b in pairs for edge in (1, 2)]
+    return [abs(x - y) for a, b in pairs for x, y in zip(a[1:], b[1:], strict=True)]
 
 
 def row(name: str, seconds: list[float]) -> list[str]:
