@@ -15,7 +15,7 @@ from factored_asr.graph import Graph, GraphOptions, build_graph
 from factored_asr.language import Grammar, NGramModel
 from factored_asr.lexicon import Lexicon, Pronunciation
 
-PHONES = ("A", "B", "C", "SIL")
+PHONES = ("A", "B", "C", "SIL", "+N+")
 LEAVE = np.log(0.5)
 
 
@@ -29,7 +29,7 @@ def model() -> AcousticModel:
         np.zeros((2 * n, 2)), np.ones((2 * n, 2)), np.ones(2 * n), np.arange(2 * n + 1)
     )
     return AcousticModel(
-        PHONES, "SIL", ("SIL",), features, densities, np.arange(2 * n).reshape(n, 2), np.arange(n),
+        PHONES, "SIL", ("SIL", "+N+"), features, densities, np.arange(2 * n).reshape(n, 2), np.arange(n),
         half, half, np.zeros((0, 4)), np.zeros(0),
     )  # fmt: skip
 
@@ -82,7 +82,7 @@ def without_loops(graph: Graph) -> Graph:
     return Graph.from_arcs(graph.sources[~loop], graph.arcs[~loop], graph.final, graph.start)
 
 
-OPTIONS = GraphOptions(silence_probability=0.25, word_penalty=0.5)
+OPTIONS = GraphOptions(silence_probability=0.25, filler_probability=0, word_penalty=0.5)
 
 
 def test_every_short_sentence_costs_what_its_sources_say(model, lexicon, bigrams):
@@ -106,6 +106,19 @@ def test_every_short_sentence_costs_what_its_sources_say(model, lexicon, bigrams
         assert cost == pytest.approx(expected, abs=1e-3), (phones, words)
     assert ((), ()) in found or (("SIL",), ()) in found  # silence alone is a path
     assert (("B",), ("be",)) in found and (("B",), ("bee",)) in found
+
+
+def test_a_filler_stands_between_any_words_of_a_grammar_and_is_no_word(model, lexicon):
+    text = "language: en\nintents:\n  I:\n    data:\n    - sentences: ['a be']\n"
+    options = GraphOptions(filler_probability=0.125)
+    graph = build_graph(model, lexicon, Grammar.from_text(text), options)
+    costs = {}
+    for (labels, words), cost in language(without_loops(graph), 6).items():
+        phones = " ".join(graph.phones[graph.label_phone[label]] for label in labels[::2])
+        costs[phones, len(words)] = cost
+    plain = costs["A B", 2]
+    for heard in ("+N+ A B", "A +N+ B", "A B +N+"):
+        assert costs[heard, 2] == pytest.approx(plain - np.log(0.125) - 2 * LEAVE, abs=1e-3)
 
 
 def test_words_end_where_their_last_phone_does(model, lexicon, bigrams):

@@ -45,7 +45,8 @@ class GraphOptions:
     silence_probability: float = 0.005
     """Probability of a silence between two words, (0, 1]; lower: fewer pauses heard."""
     filler_probability: float = 1e-8
-    """Probability of each filler (breath, noise) between two words, [0, 1]; 0 leaves them out."""
+    """Probability of each filler (breath, noise) between two words, [0, 1]; 0 leaves them out.
+    An n-gram model hears them in its empty history, a grammar anywhere."""
     transition_scale: float = 1.0
     """Weight of the HMM transition costs, >= 0; higher: durations matter more."""
     word_penalty: float = 0.0
@@ -126,12 +127,12 @@ def lexicon_graph(
     source[1:][inner[:-1]] = arcs["target"][:-1][inner[:-1]]
     back_off_word = max(words.values(), default=0) + 1
     loops: list[tuple[int, int, float, int]] = [(back_off, back_off_word, 0.0, 0)]
-    for phone in dict.fromkeys((model.silence, *model.fillers)):
-        probability = (
-            options.silence_probability if phone == model.silence else options.filler_probability
-        )
-        if probability > 0:
-            loops.append((1 + index[phone] * N_POSITIONS + SINGLE, 0, -np.log(probability), 0))
+    silence_cost, filler_cost = (
+        -np.log(max(p, 1e-30)) for p in (options.silence_probability, options.filler_probability)
+    )
+    loops.append((_symbols([index[model.silence]], 0)[0], 0, silence_cost, 0))
+    for word_id, phone in _filler_words(words, model, options).items():
+        loops.append((_symbols([index[phone]], 0)[0], word_id, filler_cost, 0))
     source = np.concatenate([source, np.zeros(len(loops), np.int32)])
     final = np.full(inner.sum() + 1, np.inf, np.float32)
     final[0] = 0.0
@@ -148,8 +149,29 @@ def _symbols(phones: list[int], shift: int) -> list[int]:
     ]  # fmt: skip
 
 
+def _filler_words(
+    words: Mapping[str, int], model: AcousticModel, options: GraphOptions
+) -> dict[int, str]:
+    """Fillers pass through L as words above #0, so that G says where they may stand."""
+    fillers = [phone for phone in model.fillers if phone != model.silence]
+    if not options.filler_probability:
+        return {}
+    return dict(enumerate(fillers, start=max(words.values(), default=0) + 2))
+
+
+def with_fillers(grammar: Graph, fillers: Iterable[int], states: np.ndarray) -> Graph:
+    """Let G hear fillers in some of its states, and stay there."""
+    loops = np.array([(word, word, 0.0, state) for state in states for word in fillers], ARC)
+    source = np.concatenate([grammar.sources, loops["target"]])
+    arcs = np.concatenate([grammar.arcs, loops])
+    return Graph.from_arcs(source, arcs, grammar.final, grammar.start)
+
+
 def ngram_graph(language: NGramModel, words: Mapping[str, int]) -> Graph:
-    """G of an n-gram model: one state a history, back-off arcs read #0 (Allauzen et al. 2003)."""
+    """G of an n-gram model: one state a history, back-off arcs read #0 (Allauzen et al. 2003).
+
+    State 0 is the empty history.
+    """
     table = language.arcs()
     word_id = np.array([words.get(word, 0) for word in language.words], np.int32)
     known = word_id[table.word] > 0
@@ -173,7 +195,7 @@ def grammar_graph(grammar: Grammar, words: Mapping[str, int], empty_cost: float)
 
 
 def compose_lexicon(lexicon: Graph, grammar: Graph, back_off: int, n_symbols: int) -> Graph:
-    """det(L ∘ G), minimised; marks of homophones and back-off are taken off its input labels."""
+    """det(L ∘ G), minimised; marks of homophones, back-off and fillers are taken off its labels."""
     import pynini
 
     fst = to_pynini(grammar).arcsort("ilabel")
@@ -184,6 +206,8 @@ def compose_lexicon(lexicon: Graph, grammar: Graph, back_off: int, n_symbols: in
     arcs = graph.arcs.copy()
     label = arcs["label"]
     arcs["label"] = np.where((label > 0) & (label < back_off), (label - 1) % n_symbols + 1, 0)
+    back_off_word = lexicon.arcs["word"][lexicon.arcs["label"] == back_off][0]
+    arcs["word"][arcs["word"] >= back_off_word] = 0
     return minimise(Graph.from_arcs(graph.sources, arcs, graph.final, graph.start))[0]
 
 
@@ -225,10 +249,12 @@ def build_graph(
     words = {word: i for i, word in enumerate(table) if i}
     tell("lexicon and language model (L, G)")
     spoken, back_off = lexicon_graph(lexicon, words, model, options)
-    if isinstance(language, NGramModel):
-        grammar = ngram_graph(language, words)
+    fillers = _filler_words(words, model, options)
+    if isinstance(language, NGramModel):  # fillers everywhere would double the graph
+        grammar = with_fillers(ngram_graph(language, words), fillers, np.zeros(1, np.int32))
     else:
         grammar = grammar_graph(language, words, options.empty_cost)
+        grammar = with_fillers(grammar, fillers, np.arange(grammar.n_states))
     gigabytes = _estimate(spoken, grammar, len(words), options)
     tell(f"composing L ∘ G ({spoken.n_arcs:,} and {grammar.n_arcs:,} arcs; {gigabytes:.1f} GB)")
     lg = compose_lexicon(spoken, grammar, back_off, n_symbols)
