@@ -24,7 +24,7 @@ from factored_asr.importers.sphinx import pocketsphinx_model_path, read_sphinx_m
 from factored_asr.language import Grammar, NGramModel, prune_to, read_lm
 from factored_asr.lexicon import Lexicon, Pronunciation
 
-GRAPH_VERSION = 2
+GRAPH_VERSION = 3
 """Raise it when the same sources compile to another graph than before."""
 
 Words = str | Path | Mapping[str, str | tuple[str, ...]]

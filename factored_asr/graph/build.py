@@ -24,6 +24,7 @@ from factored_asr.graph.expand import (
     expand_hmms,
     make_units,
     minimise,
+    with_label_table,
 )
 from factored_asr.graph.graph import ARC, EPSILON, Graph
 from factored_asr.language.ngram import NGramModel
@@ -265,12 +266,10 @@ def build_graph(
     graph, loop_label = expand_hmms(clg, units)
     tell(f"minimising ({graph.n_arcs:,} arcs)")
     graph, kept = minimise(graph, loop_label)
-    graph = add_self_loops(graph, loop_label[kept], units)
     return replace(
-        graph, words=table, phones=(EPSILON, *model.phones),
+        with_label_table(add_self_loops(graph, loop_label[kept], units), units), words=table,
+        phones=(EPSILON, *model.phones), frame_seconds=model.frame_seconds,
         silence_phones=frozenset((model.silence, *model.fillers)),
-        label_pdf=units.label_pdf, label_phone=units.label_phone, label_state=units.label_state,
-        label_word_end=units.label_word_end, frame_seconds=model.frame_seconds,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ hashing; states that close a cycle are kept apart).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -243,3 +243,15 @@ def add_self_loops(graph: Graph, loop_label: np.ndarray, units: Units) -> Graph:
     loops["cost"] = units.loop_cost[loop_label[looping]]
     source = np.concatenate([graph.sources, looping.astype(np.int32)])
     return Graph.from_arcs(source, np.concatenate([graph.arcs, loops]), graph.final, graph.start)
+
+
+def with_label_table(graph: Graph, units: Units) -> Graph:
+    """Number the labels that occur anew, and say what each of them is."""
+    occurs = np.bincount(graph.arcs["label"], minlength=len(units.label_pdf)) > 0
+    occurs[0] = True
+    arcs = graph.arcs.copy()
+    arcs["label"] = (np.cumsum(occurs) - 1)[arcs["label"]]
+    return replace(
+        graph, arcs=arcs, label_pdf=units.label_pdf[occurs], label_phone=units.label_phone[occurs],
+        label_state=units.label_state[occurs], label_word_end=units.label_word_end[occurs],
+    )  # fmt: skip
