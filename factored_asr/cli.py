@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from factored_asr import __version__
-from factored_asr.errors import FactoredASRError, FormatError, MissingError, OptionError
+from factored_asr.errors import FactoredASRError, OptionError
 
 if TYPE_CHECKING:
     from factored_asr.bundle import DecodeOptions, Progress, Recipe
@@ -81,7 +81,7 @@ def _complain(error: Exception, code: int) -> int:
 
 def transcribe(options: argparse.Namespace) -> int:
     """Recognise each file; a broken one is named and the others still come."""
-    from factored_asr.formats import write
+    from factored_asr.formats import write, write_file
 
     several = len(options.files) > 1
     _check_format(options, several)
@@ -93,7 +93,7 @@ def transcribe(options: argparse.Namespace) -> int:
                 line = write(said, options.format, name)
                 label = f"{name}\t" if several and options.format == "text" else ""
                 if options.output:
-                    _write_file(options.output, name, options.format, line)
+                    write_file(options.output, said, options.format, name)
                 elif line or options.format == "text":
                     print(label + line, flush=True)
                 if said.reason and not options.quiet:
@@ -114,23 +114,7 @@ def _check_format(options: argparse.Namespace, several: bool) -> None:
     if options.live and (options.output or options.format not in ("text", "json")):
         raise OptionError("--live goes with --format text or json, and without --output")
     if several and not options.output and options.format in DOCUMENTS:
-        raise OptionError(
-            f"--format {options.format} is a document for each file: "
-            "give one file, or a folder by --output"
-        )
-
-
-def _write_file(folder: str, name: str, format_name: str, text: str) -> None:
-    """Write what a sound gave to a file of its own, named after it."""
-    from factored_asr.formats import SUFFIXES, utterance_id
-
-    stem = utterance_id(name) if name == "-" else Path(name).stem
-    path = Path(folder) / (stem + SUFFIXES.get(format_name, f".{format_name}"))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OptionError(f"{path}: cannot be written: {error.strerror}") from error
+        raise OptionError(f"--format {options.format} of several files needs --output FOLDER")
 
 
 def _utterances(recognizer: Recognizer, name: str, live: bool) -> Any:
@@ -161,23 +145,14 @@ def align(options: argparse.Namespace) -> int:
 
 
 def _aligned(options: argparse.Namespace) -> Alignment:
-    from factored_asr.alignment import Aligner
+    from factored_asr.alignment import Aligner, read_text
 
     if (options.text is None) == (options.text_file is None):
         raise OptionError("give the text that is said, or its file by --text-file")
-    text = options.text if options.text_file is None else _read_text(options.text_file)
+    text = options.text if options.text_file is None else read_text(options.text_file)
     recipe = _recipe(options)
     aligner = Aligner(recipe.bundle.acoustic_model(), recipe.read_lexicon())
     return aligner.align(options.file, text)
-
-
-def _read_text(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise MissingError(f"{path}: there is no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(f"cannot be read as UTF-8 text: {error}", path) from None
 
 
 def plot(options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
-from pathlib import PurePath
+from pathlib import Path
 
 from factored_asr.errors import OptionError
 from factored_asr.results import Alignment, Phone, Transcript, Word
@@ -142,6 +142,27 @@ def write_alignment(alignment: Alignment, format_name: str, name: str = "") -> s
     return write(alignment.transcript, format_name, name)
 
 
+def write_file(
+    folder: str | Path, transcript: Transcript, format_name: str, name: str
+) -> Path:
+    """Write a transcript to a file of its own, named after its sound, into a folder.
+
+    Raises
+    ------
+    OptionError
+        There is no format of that name, or the file cannot be written.
+    """
+    text = write(transcript, format_name, name)
+    stem = utterance_id(name) if name == "-" else Path(name).stem
+    path = Path(folder) / (stem + SUFFIXES.get(format_name, f".{format_name}"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n" if text else "", encoding="utf-8")
+    except OSError as error:
+        raise OptionError(f"{path}: cannot be written: {error.strerror}") from error
+    return path
+
+
 def utterance_id(name: str) -> str:
     """A sound's name as NIST's formats take it: no folder, no suffix, no blank, no bracket.
 
@@ -150,8 +171,8 @@ def utterance_id(name: str) -> str:
     >>> utterance_id("recordings/my letter (2).wav")
     'my_letter_2'
     """
-    cleaned = "".join(c for c in PurePath(name).stem if c not in "();")
-    return "_".join(cleaned.split()) or "unknown"
+    cleaned = "".join(c for c in Path(name).stem if c not in "();")
+    return "_".join(cleaned.split()).strip("-") or "stdin"
 
 
 def cues(words: Sequence[Word]) -> Iterator[tuple[Word, ...]]:

@@ -67,9 +67,9 @@ def plot_utterance(
     ax = ax or _axes(width=max(8.0, min(40.0, 3.5 * seconds)), height=5.0)
     _draw_waveform(ax, samples, seconds)
     _draw_spectrogram(ax, samples, rate)
-    aligned = isinstance(said, Alignment)
+    aligned = said.words if isinstance(said, Alignment) else ()
     words = said.transcript.words if isinstance(said, Alignment) else said.words
-    doubted = {i for i, each in enumerate(said.words) if aligned and not each.fits}  # type: ignore
+    doubted = [number for number, each in enumerate(aligned) if not each.fits]
     phones = [phone for word in words for phone in word.timed_phones]
     _draw_lane(ax, [Phone(word.text, word.start, word.end) for word in words], WORDS, 11, doubted)
     _draw_lane(ax, phones, PHONES, 8)
@@ -147,7 +147,7 @@ def save(ax: Axes, path: str | Path) -> None:
         The file cannot be written, or there is no such format of pictures.
     """
     try:
-        ax.figure.savefig(path, dpi=120)
+        ax.figure.savefig(path, dpi=120)  # type: ignore[union-attr]
     except (OSError, ValueError) as error:
         raise OptionError(f"{path}: cannot be written: {error}") from error
 
@@ -178,15 +178,16 @@ def _draw_waveform(ax: Axes, samples: np.ndarray, seconds: float) -> None:
 def _draw_spectrogram(ax: Axes, samples: np.ndarray, rate: int) -> None:
     """Decibels below the loudest point, dark where loud."""
     size = max(16, round(WINDOW_SECONDS * rate))
-    padded = np.pad(samples, (size // 2, size))
+    # The step from sample to sample, which lifts the high frequencies.
+    padded = np.pad(np.diff(samples, prepend=samples[:1]), (size // 2, size))
     shift = max(size // 8, len(samples) // N_COLUMNS)
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[: len(samples) : shift]
     power = np.abs(np.fft.rfft(frames * np.hanning(size), n=2 * size, axis=1)) ** 2
     decibel = 10 * np.log10(power / max(float(power.max()), 1e-12) + 1e-12)
     first, last = -0.5 * shift / rate, (len(frames) - 0.5) * shift / rate
     ax.imshow(
-        decibel.T, origin="lower", aspect="auto", extent=(first, last, *SPECTROGRAM),
-        cmap="Greys", vmin=FLOOR_DECIBEL, vmax=0, interpolation="bilinear",
+        decibel.T.astype(np.float32), origin="lower", aspect="auto",
+        extent=(first, last, *SPECTROGRAM), cmap="Greys", vmin=FLOOR_DECIBEL, vmax=0, interpolation="bilinear",
     )
 
 
