@@ -42,8 +42,10 @@ class AlignOptions:
     """States looked at a frame at most, 0 for no limit; higher: slower, safer."""
     retry_beam: float = 1000.0
     """Tried, with no limit of states, where no path reached the end of the text; 0: not tried."""
-    min_score: float = -4.0
-    """A word below this score counts as not said; higher: more words are doubted."""
+    min_score: float = -5.0
+    """A word below this score counts as not said; higher: more words are doubted. On read English
+    with foreign accents 3 % of the words that were said lie below the default, and 60 % of words
+    that were put in the place of others."""
     graph: GraphOptions = field(
         default_factory=lambda: GraphOptions(silence_probability=0.1, filler_probability=1e-4)
     )

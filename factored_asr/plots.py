@@ -187,7 +187,8 @@ def _draw_spectrogram(ax: Axes, samples: np.ndarray, rate: int) -> None:
     first, last = -0.5 * shift / rate, (len(frames) - 0.5) * shift / rate
     ax.imshow(
         decibel.T.astype(np.float32), origin="lower", aspect="auto",
-        extent=(first, last, *SPECTROGRAM), cmap="Greys", vmin=FLOOR_DECIBEL, vmax=0, interpolation="bilinear",
+        extent=(first, last, *SPECTROGRAM), cmap="Greys", vmin=FLOOR_DECIBEL, vmax=0,
+        interpolation="bilinear",
     )
 
 
