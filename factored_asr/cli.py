@@ -82,6 +82,7 @@ def _complain(error: Exception, code: int) -> int:
 def transcribe(options: argparse.Namespace) -> int:
     """Recognise each file; a broken one is named and the others still come."""
     from factored_asr.formats import write, write_file
+    from factored_asr.numbers import with_digits
 
     several = len(options.files) > 1
     _check_format(options, several)
@@ -90,6 +91,7 @@ def transcribe(options: argparse.Namespace) -> int:
     for name in options.files:
         try:
             for said in _utterances(recognizer, name, options.live):
+                said = with_digits(said) if options.digits else said
                 line = write(said, options.format, name)
                 label = f"{name}\t" if several and options.format == "text" else ""
                 if options.output:
@@ -301,6 +303,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("files", nargs="+", metavar="FILE", help="sound file; - is standard input")
     _add_format(command, "text")
     command.add_argument("--output", metavar="FOLDER", help="write a file for each sound in here")
+    command.add_argument("--digits", action="store_true", help='"twenty one" as 21')
     command.add_argument(
         "--live", action="store_true", help="decode as the sound comes, a line for each utterance"
     )

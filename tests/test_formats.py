@@ -148,3 +148,8 @@ def test_documents_of_several_sounds_go_into_a_folder(
         "kitchen_light_on.TextGrid", "silence.TextGrid",
     ]
     assert transcribe(audio_dir, "--live", "--format", "srt", files[0]) == 2
+
+
+def test_numbers_are_written_in_digits_where_asked(audio_dir: Path, capsys: Captured) -> None:
+    assert transcribe(audio_dir, "--digits", audio_dir / "timer_ten_minutes.wav") == 0
+    assert capsys.readouterr().out == "set a timer for 10 minutes\n"

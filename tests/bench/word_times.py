@@ -25,7 +25,7 @@ Span = tuple[str, float, float]  # word, start and end in seconds
 
 
 def forced_alignment(samples: np.ndarray, words: Sequence[str], like: Recognizer) -> list[Span]:
-    """The times of the words where nothing but them could have been said: same scale, same costs."""
+    """The times of the words where nothing but them could have been said, at the same scale."""
     from factored_asr import Recognizer
     from factored_asr.bundle import Bundle, Recipe
     from factored_asr.decoder import BeamOptions
