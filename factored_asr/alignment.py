@@ -23,7 +23,7 @@ from factored_asr.decoder import BeamOptions, Path, Search, WordSegment
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.features import FrontEnd
 from factored_asr.features.frontend import CepstraStream
-from factored_asr.graph import Graph, GraphOptions, build_alignment_graph
+from factored_asr.graph import Graph, GraphOptions, build_alignment_graph, make_units
 from factored_asr.lexicon import Lexicon
 from factored_asr.results import AlignedWord, Alignment, Phone, State, Word
 
@@ -41,7 +41,9 @@ class AlignOptions:
     max_active: int = 3000
     """States looked at a frame at most, 0 for no limit; higher: slower, safer."""
     retry_beam: float = 1000.0
-    """Tried, with no limit of states, where no path reached the end of the text; 0: not tried."""
+    """Tried where no path reached the end of the text; 0: not tried."""
+    retry_max_active: int = 50_000
+    """States looked at a frame at most when it is tried again; 0 for no limit."""
     min_score: float = -5.0
     """A word below this score counts as not said; higher: more words are doubted. On read English
     with foreign accents 3 % of the words that were said lie below the default, and 60 % of words
@@ -52,11 +54,11 @@ class AlignOptions:
     """Costs of silence, fillers and transitions."""
 
     def __post_init__(self) -> None:
-        if not (self.beam > 0 and self.retry_beam >= 0 and self.max_active >= 0):
-            raise OptionError(
-                f"beam must be above 0, retry_beam and max_active 0 or more, got {self.beam}, "
-                f"{self.retry_beam} and {self.max_active}"
-            )
+        if not self.beam > 0:
+            raise OptionError(f"beam must be above 0, got {self.beam}")
+        for name in ("max_active", "retry_beam", "retry_max_active"):
+            if not getattr(self, name) >= 0:
+                raise OptionError(f"{name} must be 0 or more, got {getattr(self, name)}")
 
 
 def split_words(text: str, lexicon: Lexicon) -> tuple[str, ...]:
@@ -111,6 +113,7 @@ class Aligner:
         self.model, self.lexicon = model, lexicon
         self.options = options or AlignOptions()
         self._front_end = FrontEnd(model.features)
+        self._units = make_units(model, self.options.graph.transition_scale)
         alone = model.hmm_pdfs[: len(model.phones)]
         self._free_pdfs = np.unique(alone[alone >= 0])  # of the phones out of context
 
@@ -142,7 +145,9 @@ class Aligner:
         words = split_words(text, self.lexicon)
         if not words:
             raise FormatError("the text to be aligned has no words")
-        graph = build_alignment_graph(self.model, self.lexicon, words, self.options.graph)
+        graph = build_alignment_graph(
+            self.model, self.lexicon, words, self.options.graph, self._units
+        )
         features = self._features(source, sample_rate)
         duration = len(features) * self.model.frame_seconds
         path, free = self._search(graph, features)
@@ -175,7 +180,8 @@ class Aligner:
         options = self.options
         score = self.model.scorer(np.union1d(graph.pdfs, self._free_pdfs))
         free = np.empty(len(features), np.float32)
-        for beam, limit in ((options.beam, options.max_active), (options.retry_beam, 0)):
+        first_try = options.beam, options.max_active
+        for beam, limit in (first_try, (options.retry_beam, options.retry_max_active)):
             if not beam:
                 break
             width = BeamOptions(beam=beam, max_active=limit, min_active=0, lattice_beam=0.0)

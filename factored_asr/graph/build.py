@@ -19,6 +19,7 @@ import numpy as np
 from factored_asr.acoustic import BEGIN, END, INTERNAL, N_POSITIONS, SINGLE, AcousticModel
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.graph.expand import (
+    Units,
     add_self_loops,
     expand_context,
     expand_hmms,
@@ -240,7 +241,7 @@ def build_graph(
     _check_size(spoken, grammar, len(words), options)
     tell(f"composing L ∘ G ({spoken.n_arcs:,} and {grammar.n_arcs:,} arcs)")
     lg = compose_lexicon(spoken, grammar, back_off, n_symbols)
-    return expand_graph(lg, model, options, table, tell)
+    return expand_graph(lg, model, make_units(model, options.transition_scale), table, tell)
 
 
 def linear_graph(
@@ -286,11 +287,13 @@ def build_alignment_graph(
     lexicon: Lexicon,
     words: Sequence[str],
     options: GraphOptions | None = None,
+    units: Units | None = None,
 ) -> Graph:
     """Compile H ∘ C ∘ L ∘ G where nothing but these words can have been said.
 
     Every pronunciation is allowed, and silence and fillers before, between and after the words.
-    Needs no pynini.
+    Needs no pynini. `units` are the model's with the options' transition scale, kept from
+    `make_units`: for one sentence, they are nearly all the work.
 
     Raises
     ------
@@ -306,20 +309,20 @@ def build_alignment_graph(
         raise MissingError(_no_pronunciation(unknown))
     lexicon.restrict(words).check_phones(model.phones)
     lg, table = linear_graph(lexicon, words, model, options)
-    return expand_graph(lg, model, options, table)
+    units = units or make_units(model, options.transition_scale)
+    return expand_graph(lg, model, units, table)
 
 
 def expand_graph(
     lg: Graph,
     model: AcousticModel,
-    options: GraphOptions,
+    units: Units,
     words: tuple[str, ...],
     progress: Progress | None = None,
 ) -> Graph:
     """H ∘ C ∘ LG, minimised, with self-loops and all that a label means."""
     tell = progress or (lambda stage: None)
     tell(f"context (C ∘ LG, {lg.n_arcs:,} arcs)")
-    units = make_units(model, options.transition_scale)
     clg, _ = minimise(expand_context(lg, units))
     tell(f"states (H ∘ CLG, {clg.n_arcs:,} arcs)")
     graph, loop_label = expand_hmms(clg, units)
