@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from factored_asr.recognizer import Recognizer, Stream
-    from factored_asr.results import Transcript, Word
+    from factored_asr.results import Alignment, Transcript, Word
     from factored_asr.understanding import Interpretation
 
 __version__ = "0.1.0"
-__all__ = ["Interpretation", "Recognizer", "Stream", "Transcript", "Word", "__version__"]
+__all__ = [
+    "Alignment", "Interpretation", "Recognizer", "Stream", "Transcript", "Word", "__version__",
+]
 
 _HOME = {
-    "Interpretation": "understanding", "Recognizer": "recognizer", "Stream": "recognizer",
-    "Transcript": "results", "Word": "results",
+    "Alignment": "results", "Interpretation": "understanding", "Recognizer": "recognizer",
+    "Stream": "recognizer", "Transcript": "results", "Word": "results",
 }
 
 

@@ -212,7 +212,7 @@ class Recipe:
         tell = progress or (lambda stage: None)
         tell(f"reading {self.lexicon_path.name} and {self.language_path.name}")
         extra = self.read_words()
-        lexicon = Lexicon.read(self.lexicon_path).extend(extra)
+        lexicon = self.read_lexicon()
         language = self.read_language()
         if isinstance(language, NGramModel):
             new = tuple(word for word in extra if word not in language.ids)
@@ -224,6 +224,10 @@ class Recipe:
             return build_graph(model, lexicon, language, self.settings.graph, progress)
         except MissingError as error:
             raise MissingError(f"{self.language_path}: {error}") from error
+
+    def read_lexicon(self) -> Lexicon:
+        """The dictionary, with the words that extend it."""
+        return Lexicon.read(self.lexicon_path).extend(self.read_words())
 
     def read_words(self) -> Lexicon:
         """The words that extend the dictionary."""

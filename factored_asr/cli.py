@@ -23,6 +23,9 @@ from factored_asr.errors import FactoredASRError, OptionError
 if TYPE_CHECKING:
     from factored_asr.bundle import DecodeOptions, Progress, Recipe
     from factored_asr.recognizer import Recognizer
+    from factored_asr.results import Alignment
+
+FORMATS = ("text", "json", "ctm", "stm", "trn", "srt", "vtt", "textgrid")
 
 EXAMPLES = """\
 examples:
@@ -32,6 +35,8 @@ examples:
       commands: only the grammar's sentences, with intent and slots
   arecord -f S16_LE -r 16000 -c 1 | factored-asr transcribe --live -
       a microphone: one line for each utterance, as soon as it has ended
+  factored-asr align letter.wav "dear sir or madam" --format textgrid > letter.TextGrid
+      where each word and phone of a known text lies
   echo "turn on the kitchen light" | factored-asr understand --grammar lm/smart_home.yaml
       what a sentence means
   factored-asr info --cache
@@ -76,17 +81,23 @@ def _complain(error: Exception, code: int) -> int:
 
 def transcribe(options: argparse.Namespace) -> int:
     """Recognise each file; a broken one is named and the others still come."""
-    from factored_asr.formats import write
+    from factored_asr.formats import write, write_file
+    from factored_asr.numbers import with_digits
 
-    recognizer = _recognizer(options)
     several = len(options.files) > 1
+    _check_format(options, several)
+    recognizer = _recognizer(options)
     n_failed = 0
     for name in options.files:
         try:
             for said in _utterances(recognizer, name, options.live):
+                said = with_digits(said) if options.digits else said
                 line = write(said, options.format, name)
                 label = f"{name}\t" if several and options.format == "text" else ""
-                print(label + line, flush=True)
+                if options.output:
+                    write_file(options.output, said, options.format, name)
+                elif line or options.format == "text":
+                    print(label + line, flush=True)
                 if said.reason and not options.quiet:
                     print(f"factored-asr: {name}: {said.reason}", file=sys.stderr)
         except FactoredASRError as error:
@@ -96,6 +107,16 @@ def transcribe(options: argparse.Namespace) -> int:
     if n_failed and several:
         print(f"factored-asr: {n_failed} of {len(options.files)} inputs failed", file=sys.stderr)
     return 1 if n_failed else 0
+
+
+def _check_format(options: argparse.Namespace, several: bool) -> None:
+    """What would not be a file of the format any more is refused before any work."""
+    from factored_asr.formats import DOCUMENTS
+
+    if options.live and (options.output or options.format not in ("text", "json")):
+        raise OptionError("--live goes with --format text or json, and without --output")
+    if several and not options.output and options.format in DOCUMENTS:
+        raise OptionError(f"--format {options.format} of several files needs --output FOLDER")
 
 
 def _utterances(recognizer: Recognizer, name: str, live: bool) -> Any:
@@ -111,6 +132,41 @@ def _utterances(recognizer: Recognizer, name: str, live: bool) -> Any:
             yield said
     if said := stream.finish():
         yield said
+
+
+def align(options: argparse.Namespace) -> int:
+    """Find where each word, phone and state of a known text lies in a sound."""
+    from factored_asr.formats import write_alignment
+
+    aligned = _aligned(options)
+    if aligned or options.format == "json":
+        print(write_alignment(aligned, options.format, options.file))
+    if aligned.reason and not options.quiet:
+        print(f"factored-asr: {options.file}: {aligned.reason}", file=sys.stderr)
+    return 0 if aligned else 1
+
+
+def _aligned(options: argparse.Namespace) -> Alignment:
+    from factored_asr.alignment import Aligner, read_text
+
+    if (options.text is None) == (options.text_file is None):
+        raise OptionError("give the text that is said, or its file by --text-file")
+    text = options.text if options.text_file is None else read_text(options.text_file)
+    recipe = _recipe(options)
+    aligner = Aligner(recipe.bundle.acoustic_model(), recipe.read_lexicon())
+    return aligner.align(options.file, text)
+
+
+def plot(options: argparse.Namespace) -> int:
+    """Draw a sound: waveform, spectrogram, and the words and phones that were heard or given."""
+    from factored_asr.plots import plot_utterance, save
+
+    given = options.text is not None or options.text_file is not None
+    said = _aligned(options) if given else _recognizer(options).transcribe(options.file)
+    if said.reason and not options.quiet:
+        print(f"factored-asr: {options.file}: {said.reason}", file=sys.stderr)
+    save(plot_utterance(options.file, said), options.output)
+    return 0
 
 
 def compile_graph(options: argparse.Namespace) -> int:
@@ -188,7 +244,7 @@ def info(options: argparse.Namespace) -> int:
 def _recipe(options: argparse.Namespace) -> Recipe:
     from factored_asr.bundle import Bundle, Recipe
 
-    paths = [getattr(options, name) for name in ("grammar", "lm", "lexicon", "words")]
+    paths = [getattr(options, name, None) for name in ("grammar", "lm", "lexicon", "words")]
     grammar, lm, lexicon, words = (None if path is None else Path(path) for path in paths)
     recipe = Recipe(Bundle.find(options.model), grammar, lm, lexicon, words)
     return replace(recipe, options=_settings(recipe.settings, options))
@@ -240,17 +296,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"factored-asr {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    sources, search = _source_options(), _search_options()
+    factors, search = _factor_options(), _search_options()
+    sources = _source_options(factors)
 
     command = _command(commands, "transcribe", transcribe, "sound files to text", sources, search)
     command.add_argument("files", nargs="+", metavar="FILE", help="sound file; - is standard input")
-    command.add_argument(
-        "--format", default="text", choices=("text", "json"),
-        help="text: the words (after the file's name where there are several); "
-        "json: an object a line with times, pronunciations and meaning",
-    )
+    _add_format(command, "text")
+    command.add_argument("--output", metavar="FOLDER", help="write a file for each sound in here")
+    command.add_argument("--digits", action="store_true", help='"twenty one" as 21')
     command.add_argument(
         "--live", action="store_true", help="decode as the sound comes, a line for each utterance"
+    )
+    command = _command(commands, "align", align, "where the words of a known text lie", factors)
+    _add_text(command)
+    _add_format(command, "ctm")
+
+    command = _command(commands, "plot", plot, "a picture of a sound, its words and phones",
+                       sources, search)
+    _add_text(command)
+    command.add_argument(
+        "-o", "--output", required=True, metavar="IMAGE", help="write here: .png, .svg, .pdf"
     )
     command = _command(commands, "compile", compile_graph, "compile a graph ahead of time", sources)
     command.add_argument("--output", metavar="PATH", help="write here: a folder, or a file .fst")
@@ -277,17 +342,38 @@ def _command(
     return command
 
 
-def _source_options() -> argparse.ArgumentParser:
-    """Options that say what a graph is compiled from."""
+def _add_text(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", metavar="FILE", help="sound file; - is standard input")
+    command.add_argument("text", nargs="?", metavar="TEXT", help="the words that are said")
+    command.add_argument("--text-file", metavar="PATH", help="read the words from here")
+
+
+def _add_format(command: argparse.ArgumentParser, default: str) -> None:
+    command.add_argument(
+        "--format", default=default, choices=FORMATS,
+        help="text: the words (after the file's name where there are several); json: an object a "
+        "line with times, pronunciations and more; ctm, stm, trn: lines for scoring tools; srt, "
+        f"vtt: subtitles; textgrid: Praat's tiers of words and phones (default: {default})",
+    )
+
+
+def _factor_options() -> argparse.ArgumentParser:
+    """Options that say with which model and lexicon."""
     parser = argparse.ArgumentParser(add_help=False)
-    group = parser.add_argument_group("knowledge sources")
+    group = parser.add_argument_group("model and lexicon")
     group.add_argument("--model", default="en-us", help="en-us, or a Sphinx model folder")
-    language = group.add_mutually_exclusive_group()
-    language.add_argument("--grammar", metavar="PATH", help="commands: a grammar file or folder")
-    language.add_argument("--lm", metavar="ARPA", help="n-gram model in place of the model's own")
     group.add_argument("--lexicon", metavar="DICT", help="dictionary that REPLACES the model's own")
     group.add_argument("--words", metavar="DICT", help="dictionary that EXTENDS it")
     parser.add_argument("--quiet", action="store_true", help="no progress, no reasons of silence")
+    return parser
+
+
+def _source_options(factors: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Options that say what a graph is compiled from."""
+    parser = argparse.ArgumentParser(add_help=False, parents=[factors])
+    language = parser.add_argument_group("language").add_mutually_exclusive_group()
+    language.add_argument("--grammar", metavar="PATH", help="commands: a grammar file or folder")
+    language.add_argument("--lm", metavar="ARPA", help="n-gram model in place of the model's own")
     return parser
 
 

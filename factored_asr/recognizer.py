@@ -15,14 +15,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from factored_asr.acoustic import AcousticModel
+from factored_asr.alignment import Aligner
 from factored_asr.audio import Source, as_samples, read_audio
 from factored_asr.bundle import Bundle, DecodeOptions, Progress, Recipe, Words
 from factored_asr.decoder import EndpointOptions, Lattice, Search, WordSegment, is_endpoint
-from factored_asr.errors import OptionError
+from factored_asr.errors import MissingError, OptionError
 from factored_asr.features import FrontEnd, speech_frames
 from factored_asr.features.normalisation import min_range
 from factored_asr.graph import Graph
-from factored_asr.results import Transcript, Word
+from factored_asr.results import Alignment, Transcript, Word
 from factored_asr.understanding import Interpretation
 
 if TYPE_CHECKING:
@@ -50,12 +51,14 @@ class Recognizer:
         graph: Graph,
         options: DecodeOptions | None = None,
         grammar: Path | None = None,
+        recipe: Recipe | None = None,
     ):
         self.model, self.graph = model, graph
         self.options = options or DecodeOptions()
         self._front_end = FrontEnd(model.features)
         self._score = model.scorer(graph.pdfs)
-        self._grammar = grammar
+        self._grammar, self._recipe = grammar, recipe
+        self._aligner: Aligner | None = None
         self._understander: Understander | None = None
         self._compiling = threading.Lock()
 
@@ -109,7 +112,7 @@ class Recognizer:
         """Like `load`, from a recipe that is already made."""
         model = recipe.bundle.acoustic_model()
         graph = recipe.graph(model, progress)
-        return Recognizer(model, graph, recipe.settings, recipe.grammar)
+        return Recognizer(model, graph, recipe.settings, recipe.grammar, recipe)
 
     def transcribe(self, source: Source, *, sample_rate: int | None = None) -> Transcript:
         """Recognise a whole sound.
@@ -132,6 +135,23 @@ class Recognizer:
             source, sample_rate=self.model.features.sample_rate, array_rate=sample_rate
         )
         return self._transcribe(samples)
+
+    def align(self, source: Source, text: str, *, sample_rate: int | None = None) -> Alignment:
+        """Find where in a sound the words, phones and states of a known text lie.
+
+        Parameters and errors are those of `Aligner.align`; the lexicon is the recogniser's own.
+
+        Raises
+        ------
+        MissingError
+            A word has no pronunciation, or the recogniser was made without a recipe.
+        """
+        with self._compiling:
+            if self._aligner is None:
+                if self._recipe is None:
+                    raise MissingError("this recogniser has no lexicon: it was made from a graph")
+                self._aligner = Aligner(self.model, self._recipe.read_lexicon())
+        return self._aligner.align(source, text, sample_rate=sample_rate)
 
     def stream(
         self, endpoint: EndpointOptions | None = None, *, second_look: bool = False
@@ -273,6 +293,7 @@ def _word(segment: WordSegment, frame_seconds: float) -> Word:
     return Word(
         segment.word, segment.start * frame_seconds, segment.end * frame_seconds,
         phones=tuple(phone.phone for phone in segment.phones),
+        phone_ends=tuple(phone.end * frame_seconds for phone in segment.phones),
     )
 
 

@@ -4,12 +4,22 @@ The JSON of a transcript (schema version 1)::
 
     {"schema": 1, "text": "turn on the light", "confidence": null, "duration": 1.92, "reason": "",
      "words": [{"word": "turn", "start": 0.31, "end": 0.52, "confidence": null,
-                "phones": ["T", "ER", "N"]}, ...],
+                "phones": ["T", "ER", "N"], "phone_ends": [0.38, 0.47, 0.52]}, ...],
      "interpretation": {"text": "turn on the light", "intent": "LightOn",
                         "slots": {"room": "kitchen"}, "confidence": 1.0}}
 
 Times are seconds from the start of the sound; a confidence is a probability, or null where none
-was computed; `interpretation` is null without a grammar or where no rule fits.
+was computed; a word's first phone begins with it, each other one where the one before ends
+(`phone_ends` is empty where these times are not known); `interpretation` is null without a grammar
+or where no rule fits. Within a version fields may be added, none renamed or taken away.
+
+The JSON of an alignment (the same schema version)::
+
+    {"schema": 1, "text": "turn on", "duration": 1.92, "score": -1.3, "reason": "",
+     "words": [{"word": "turn", "start": 0.31, "end": 0.52, "score": -1.1, "fits": true,
+                "phones": ["T", "ER", "N"], "phone_ends": [0.38, 0.47, 0.52]}, ...],
+     "phones": [{"phone": "SIL", "start": 0.0, "end": 0.31}, ...],
+     "states": [{"phone": "SIL", "state": 0, "pdf": 12, "start": 0.0, "end": 0.04}, ...]}
 """
 
 from __future__ import annotations
@@ -45,11 +55,37 @@ class Word:
     """Probability that the word is right, where one was computed."""
     phones: tuple[str, ...] = ()
     """The pronunciation that the best path went through."""
+    phone_ends: tuple[float, ...] = ()
+    """Seconds: where each of the phones ends; empty where that is not known."""
 
     @property
     def duration(self) -> float:
         """Seconds from start to end."""
         return self.end - self.start
+
+    @property
+    def timed_phones(self) -> tuple[Phone, ...]:
+        """The phones with their times; none where these are not known.
+
+        Examples
+        --------
+        >>> Word("oh", 0.2, 0.4, phones=("OW",), phone_ends=(0.4,)).timed_phones
+        (Phone(text='OW', start=0.2, end=0.4),)
+        """
+        starts = (self.start, *self.phone_ends)
+        return tuple(map(Phone, self.phones, starts, self.phone_ends))
+
+
+@dataclass(frozen=True)
+class Phone:
+    """One phone with its times."""
+
+    text: str
+    """The phone, as the acoustic model names it."""
+    start: float
+    """Seconds from the start of the sound."""
+    end: float
+    """Seconds."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +130,7 @@ class Transcript:
             "duration": round(self.duration, 3), "reason": self.reason,
             "words": [
                 {"word": word.text, "start": round(word.start, 3), "end": round(word.end, 3),
-                 "confidence": word.confidence, "phones": list(word.phones)}
+                 "confidence": word.confidence, **_phones(word)}
                 for word in self.words
             ],
             "interpretation": None if meaning is None else meaning.to_dict(),
@@ -127,7 +163,8 @@ class Transcript:
                 )
             words = tuple(
                 Word(str(item["word"]), float(item["start"]), float(item["end"]),
-                     item["confidence"], tuple(item["phones"]))
+                     item["confidence"], tuple(item["phones"]),
+                     tuple(item.get("phone_ends", ())))
                 for item in content["words"]
             )
             meaning = content["interpretation"]
@@ -139,3 +176,105 @@ class Transcript:
             raise
         except (ValueError, TypeError, KeyError) as error:
             raise FormatError(f"not the JSON of a transcript: {error!r}") from error
+
+
+@dataclass(frozen=True)
+class State:
+    """One stay in a state of an HMM."""
+
+    phone: str
+    """The phone that the HMM realises."""
+    state: int
+    """Place in the HMM, from 0."""
+    pdf: int
+    """The acoustic model's density: a column of its score matrix."""
+    start: float
+    """Seconds from the start of the sound."""
+    end: float
+    """Seconds."""
+
+
+@dataclass(frozen=True)
+class AlignedWord:
+    """A word that was given, where it was found, and how well it fits the sound there."""
+
+    word: Word
+    """Text, times and pronunciation."""
+    score: float
+    """Mean over its frames of log p(frame | the word's state) - log p(frame | the best phone out
+    of context): about 0 where the word is what was said, far below where it is not."""
+    fits: bool = True
+    """False where the score lies below what words that were said hardly ever have."""
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """A text laid over its sound: false, with a reason, where there is no way to do so.
+
+    Examples
+    --------
+    >>> word = Word("oh", 0.2, 0.4, phones=("OW",), phone_ends=(0.4,))
+    >>> aligned = Alignment((AlignedWord(word, -0.5),), duration=1.0)
+    >>> aligned.text, aligned.score, aligned.transcript.words[0].end
+    ('oh', -0.5, 0.4)
+    """
+
+    words: tuple[AlignedWord, ...] = ()
+    """All words of the text, in order; none where no path survived."""
+    phones: tuple[Phone, ...] = ()
+    """All phones from the first frame to the last, silence and fillers included."""
+    states: tuple[State, ...] = ()
+    """All stays in HMM states, likewise."""
+    duration: float = 0.0
+    """Seconds of sound."""
+    reason: str = ""
+    """Why there are no words, or which words do not fit; empty where all do."""
+
+    @property
+    def text(self) -> str:
+        """The words joined by blanks."""
+        return " ".join(each.word.text for each in self.words)
+
+    @property
+    def score(self) -> float:
+        """Mean of the words' scores, each weighed by its length; -inf where there are none."""
+        seconds = sum(each.word.duration for each in self.words)
+        if not seconds:
+            return float("-inf")
+        return sum(each.score * each.word.duration for each in self.words) / seconds
+
+    @property
+    def transcript(self) -> Transcript:
+        """The words as a transcript: every format takes one."""
+        words = tuple(each.word for each in self.words)
+        return Transcript(words, self.duration, reason=self.reason)
+
+    def __bool__(self) -> bool:
+        return bool(self.words)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionaries and lists, as described at the top of this module."""
+        return {
+            "schema": SCHEMA_VERSION, "text": self.text, "duration": round(self.duration, 3),
+            "score": round(self.score, 3) if self.words else None, "reason": self.reason,
+            "words": [
+                {"word": each.word.text, "start": round(each.word.start, 3),
+                 "end": round(each.word.end, 3), "score": round(each.score, 3),
+                 "fits": each.fits, **_phones(each.word)}
+                for each in self.words
+            ],
+            "phones": [
+                {"phone": each.text, "start": round(each.start, 3), "end": round(each.end, 3)}
+                for each in self.phones
+            ],
+            "states": [
+                {"phone": each.phone, "state": each.state, "pdf": each.pdf,
+                 "start": round(each.start, 3), "end": round(each.end, 3)}
+                for each in self.states
+            ],
+        }
+
+
+def _phones(word: Word) -> dict[str, Any]:
+    ends = [round(end, 3) for end in word.phone_ends]
+    return {"phones": list(word.phones), "phone_ends": ends}

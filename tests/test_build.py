@@ -29,8 +29,9 @@ def model() -> AcousticModel:
         np.zeros((2 * n, 2)), np.ones((2 * n, 2)), np.ones(2 * n), np.arange(2 * n + 1)
     )
     return AcousticModel(
-        PHONES, "SIL", ("SIL", "+N+"), features, densities, np.arange(2 * n).reshape(n, 2), np.arange(n),
-        half, half, np.zeros((0, 4)), np.zeros(0),
+        PHONES, "SIL", ("SIL", "+N+"), features, densities,
+        np.arange(2 * n).reshape(n, 2), np.arange(n), half, half,
+        np.zeros((0, 4)), np.zeros(0),
     )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ def test_json_holds_times_in_seconds_phones_and_slots() -> None:
     content = json.loads(SAID.to_json())
     assert content["words"][0] == {
         "word": "light", "start": 0.31, "end": 0.62, "confidence": None,
-        "phones": ["L", "AY", "T"],
+        "phones": ["L", "AY", "T"], "phone_ends": [],
     }
     assert content["interpretation"]["slots"] == {"room": "kitchen", "level": 3}
 
@@ -61,9 +61,9 @@ def test_other_json_is_refused(text: str, law: str) -> None:
         Transcript.from_json(text)
 
 
-def test_every_format_gives_one_line_and_names_are_checked() -> None:
+def test_formats_end_without_a_line_end_and_their_names_are_checked() -> None:
     for name in FORMATS:
-        assert "\n" not in write(SAID, name, "kitchen.wav")
+        assert not write(SAID, name, "kitchen.wav").endswith("\n")
     assert json.loads(write(SAID, "json", "kitchen.wav"))["file"] == "kitchen.wav"
-    with pytest.raises(OptionError, match="format must be one of text, json, got 'pdf'"):
+    with pytest.raises(OptionError, match="format must be one of text, json, .*, got 'pdf'"):
         write(SAID, "pdf")

@@ -1,6 +1,7 @@
 """Composition of the knowledge sources into one decoding graph: H ∘ C ∘ L ∘ G."""
 
-from factored_asr.graph.build import GraphOptions, build_graph
+from factored_asr.graph.build import GraphOptions, build_alignment_graph, build_graph
+from factored_asr.graph.expand import make_units
 from factored_asr.graph.graph import ARC, Graph
 
-__all__ = ["ARC", "Graph", "GraphOptions", "build_graph"]
+__all__ = ["ARC", "Graph", "GraphOptions", "build_alignment_graph", "build_graph", "make_units"]

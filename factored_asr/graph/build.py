@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ import numpy as np
 from factored_asr.acoustic import BEGIN, END, INTERNAL, N_POSITIONS, SINGLE, AcousticModel
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.graph.expand import (
+    Units,
     add_self_loops,
     expand_context,
     expand_hmms,
@@ -127,17 +128,27 @@ def lexicon_graph(
     source = np.zeros(len(label), np.int32)
     source[1:][inner[:-1]] = arcs["target"][:-1][inner[:-1]]
     back_off_word = max(words.values(), default=0) + 1
-    loops: list[tuple[int, int, float, int]] = [(back_off, back_off_word, 0.0, 0)]
-    silence_cost, filler_cost = (
-        -np.log(max(p, 1e-30)) for p in (options.silence_probability, options.filler_probability)
-    )
-    loops.append((_symbols([index[model.silence]], 0)[0], 0, silence_cost, 0))
-    for word_id, phone in _filler_words(words, model, options).items():
-        loops.append((_symbols([index[phone]], 0)[0], word_id, filler_cost, 0))
+    loops = [(back_off, back_off_word, 0.0, 0)]
+    # Silence passes by G unseen; fillers are words above #0, so that G says where they may stand.
+    for k, (symbol, loop_cost) in enumerate(_silence_loops(model, options)):
+        loops.append((symbol, k and back_off_word + k, loop_cost, 0))
     source = np.concatenate([source, np.zeros(len(loops), np.int32)])
     final = np.full(inner.sum() + 1, np.inf, np.float32)
     final[0] = 0.0
     return Graph.from_arcs(source, np.concatenate([arcs, np.array(loops, ARC)]), final), back_off
+
+
+def _silence_loops(model: AcousticModel, options: GraphOptions) -> list[tuple[int, float]]:
+    """Label and cost of silence, and then of each filler, that may come between words."""
+    loops = []
+    for phone in dict.fromkeys((model.silence, *model.fillers)):
+        probability = (
+            options.silence_probability if phone == model.silence else options.filler_probability
+        )
+        if probability > 0:
+            symbol = 1 + model.phones.index(phone) * N_POSITIONS + SINGLE
+            loops.append((symbol, -float(np.log(probability))))
+    return loops
 
 
 def _symbols(phones: list[int], shift: int) -> list[int]:
@@ -148,16 +159,6 @@ def _symbols(phones: list[int], shift: int) -> list[int]:
     return [
         1 + phones[0] * N_POSITIONS + BEGIN, *inner, 1 + phones[-1] * N_POSITIONS + END + shift
     ]  # fmt: skip
-
-
-def _filler_words(
-    words: Mapping[str, int], model: AcousticModel, options: GraphOptions
-) -> dict[int, str]:
-    """Fillers pass through L as words above #0, so that G says where they may stand."""
-    fillers = [phone for phone in model.fillers if phone != model.silence]
-    if not options.filler_probability:
-        return {}
-    return dict(enumerate(fillers, start=max(words.values(), default=0) + 2))
 
 
 def with_fillers(grammar: Graph, fillers: Iterable[int], states: np.ndarray) -> Graph:
@@ -250,7 +251,7 @@ def build_graph(
     words = {word: i for i, word in enumerate(table) if i}
     tell("lexicon and language model (L, G)")
     spoken, back_off = lexicon_graph(lexicon, words, model, options)
-    fillers = _filler_words(words, model, options)
+    fillers = range(len(table) + 1, len(table) + len(_silence_loops(model, options)))
     if isinstance(language, NGramModel):  # fillers everywhere would double the graph
         grammar = with_fillers(ngram_graph(language, words), fillers, np.zeros(1, np.int32))
     else:
@@ -259,15 +260,95 @@ def build_graph(
     gigabytes = _estimate(spoken, grammar, len(words), options)
     tell(f"composing L ∘ G ({spoken.n_arcs:,} and {grammar.n_arcs:,} arcs; {gigabytes:.1f} GB)")
     lg = compose_lexicon(spoken, grammar, back_off, n_symbols)
+    return expand_graph(lg, model, make_units(model, options.transition_scale), table, tell)
+
+
+def linear_graph(
+    lexicon: Lexicon, words: Sequence[str], model: AcousticModel, options: GraphOptions
+) -> tuple[Graph, tuple[str, ...]]:
+    """L ∘ G of one word sequence: node i stands before word i, silence and fillers loop there.
+
+    Written out directly, its symbols as `lexicon_graph`'s. Returns it with its table of words.
+    """
+    index = {phone: i for i, phone in enumerate(model.phones)}
+    table = (EPSILON, *dict.fromkeys(words))
+    word_id = {word: i for i, word in enumerate(table)}
+    spoken = {
+        word: [
+            (_symbols([index[phone] for phone in each.phones], 0), -np.log(each.probability))
+            for each in lexicon.find(word)
+        ]
+        for word in table[1:]
+    }
+    loops = _silence_loops(model, options)
+    rows: list[tuple[int, int, int, float, int]] = []  # source, label, word, cost, target
+    n_states = len(words) + 1
+    for node in range(len(words) + 1):
+        rows += [(node, label, 0, cost, node) for label, cost in loops]
+        for labels, cost in spoken[words[node]] if node < len(words) else ():
+            inner = range(n_states, n_states + len(labels) - 1)
+            ways = zip((node, *inner), labels, (*inner, node + 1), strict=True)
+            for at, (source, label, target) in enumerate(ways):
+                says = (word_id[words[node]], cost) if at == 0 else (0, 0.0)
+                rows.append((source, label, *says, target))
+            n_states += len(inner)
+    table_of = np.array(rows, np.dtype([("source", "<i4"), *ARC.descr]))
+    arcs = np.empty(len(rows), ARC)
+    for name in ARC.names or ():
+        arcs[name] = table_of[name]
+    final = np.full(n_states, np.inf, np.float32)
+    final[len(words)] = 0.0
+    return Graph.from_arcs(table_of["source"], arcs, final), table
+
+
+def build_alignment_graph(
+    model: AcousticModel,
+    lexicon: Lexicon,
+    words: Sequence[str],
+    options: GraphOptions | None = None,
+    units: Units | None = None,
+) -> Graph:
+    """Compile H ∘ C ∘ L ∘ G where nothing but these words can have been said.
+
+    Every pronunciation is allowed, and silence and fillers before, between and after the words.
+    Needs no pynini. `units` are the model's with the options' transition scale, kept from
+    `make_units`: for one sentence, they are nearly all the work.
+
+    Raises
+    ------
+    MissingError
+        A word has no pronunciation, or a pronunciation a phone the model lacks.
+    OptionError
+        There are no words.
+    """
+    options = options or GraphOptions()
+    if not words:
+        raise OptionError("an alignment needs at least one word, got none")
+    if unknown := lexicon.missing(words):
+        raise MissingError(_no_pronunciation(unknown))
+    lexicon.restrict(words).check_phones(model.phones)
+    lg, table = linear_graph(lexicon, words, model, options)
+    units = units or make_units(model, options.transition_scale)
+    return expand_graph(lg, model, units, table)
+
+
+def expand_graph(
+    lg: Graph,
+    model: AcousticModel,
+    units: Units,
+    words: tuple[str, ...],
+    progress: Progress | None = None,
+) -> Graph:
+    """H ∘ C ∘ LG, minimised, with self-loops and all that a label means."""
+    tell = progress or (lambda stage: None)
     tell(f"context (C ∘ LG, {lg.n_arcs:,} arcs)")
-    units = make_units(model, options.transition_scale)
     clg, _ = minimise(expand_context(lg, units))
     tell(f"states (H ∘ CLG, {clg.n_arcs:,} arcs)")
     graph, loop_label = expand_hmms(clg, units)
     tell(f"minimising ({graph.n_arcs:,} arcs)")
     graph, kept = minimise(graph, loop_label)
     return replace(
-        with_label_table(add_self_loops(graph, loop_label[kept], units), units), words=table,
+        with_label_table(add_self_loops(graph, loop_label[kept], units), units), words=words,
         phones=(EPSILON, *model.phones), frame_seconds=model.frame_seconds,
         silence_phones=frozenset((model.silence, *model.fillers)),
     )  # fmt: skip
@@ -282,14 +363,18 @@ def _word_table(lexicon: Lexicon, language: NGramModel | Grammar) -> tuple[str, 
         names = sorted(language.words)
         unknown = [word for word in names if word not in lexicon]
         if unknown:
-            raise MissingError(
-                f"no pronunciation for {', '.join(map(repr, unknown))}: add a line "
-                f"'{unknown[0]} PHONE PHONE …' to a dictionary and give it as extra words"
-            )
+            raise MissingError(_no_pronunciation(unknown))
     table = (EPSILON, *names)
     if len(table) == 1:
         raise MissingError("the language model has no word that the lexicon can pronounce")
     return table
+
+
+def _no_pronunciation(words: Sequence[str]) -> str:
+    return (
+        f"no pronunciation for {', '.join(map(repr, words))}: add a line "
+        f"'{words[0]} PHONE PHONE …' to a dictionary and give it as extra words"
+    )
 
 
 def _estimate(lexicon: Graph, grammar: Graph, n_words: int, options: GraphOptions) -> float:
