@@ -1,4 +1,4 @@
-"""A lattice under construction: nodes by the names of a file, put into topological order at last."""
+"""A lattice under construction: nodes by the names of a file, put into order at last."""
 
 from __future__ import annotations
 
@@ -104,7 +104,8 @@ class Draft:
 
     def _ordered(self, line: int) -> list[int]:
         """All nodes, the start first and every arc to a later one (Kahn 1962), by time if known."""
-        waits, leaving = defaultdict(int), defaultdict(list)
+        waits: dict[int, int] = defaultdict(int)
+        leaving = defaultdict(list)
         for arc in self.arcs:
             waits[arc.target] += 1
             leaving[arc.source].append(arc.target)

@@ -282,9 +282,9 @@ def _slf_ends(header: Mapping[str, str], draft: Draft) -> None:
     """The start and the end are named in the header, or have nothing before and after them."""
     sources, targets = {arc.source for arc in draft.arcs}, {arc.target for arc in draft.arcs}
     lonely = [node for node in draft.frame if node not in sources]
-    end = draft.node(header["end"], 1) if "end" in header else (lonely or [None])[-1]
+    end = draft.node(header["end"], 1) if "end" in header else next(reversed(lonely), None)
     first = [node for node in draft.frame if node not in targets]
-    start = draft.node(header["start"], 1) if "start" in header else (first or [None])[0]
+    start = draft.node(header["start"], 1) if "start" in header else next(iter(first), None)
     for name, node in (("start", start), ("end", end)):
         if node is None or node not in draft.frame:
             raise FormatError(f"the lattice has no {name} node", draft.path)

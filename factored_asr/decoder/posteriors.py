@@ -25,6 +25,8 @@ class Posteriors:
     """(n_arcs,) float64: probability that the path goes through an arc, 0 to 1."""
     node: np.ndarray
     """(n_nodes,) float64: probability that the path goes through a node, 0 to 1."""
+    final: np.ndarray
+    """(n_nodes,) float64: probability that the path ends in a node, 0 to 1; they sum to 1."""
     log_total: float
     """Natural log of the sum over all paths of exp(-scale * cost); -inf if there is no path."""
 
@@ -62,9 +64,11 @@ def arc_posteriors(lattice: LatticeArrays, *, scale: float = 1.0) -> Posteriors:
     ahead = _backward(lattice, log_arc, log_final)
     log_total = ahead[0] if len(ahead) else -INF
     if log_total == -INF:
-        return Posteriors(np.zeros(len(log_arc)), np.zeros(len(ahead)), -INF)
+        none = np.zeros(len(ahead))
+        return Posteriors(np.zeros(len(log_arc)), none, none, -INF)
     arc = np.exp(behind[lattice.arc_source] + log_arc + ahead[lattice.arc_target] - log_total)
-    return Posteriors(arc, np.exp(behind + ahead - log_total), float(log_total))
+    node, final = (np.exp(behind + after - log_total) for after in (ahead, log_final))
+    return Posteriors(arc, node, final, float(log_total))
 
 
 def frame_sums(lattice: LatticeArrays, posteriors: np.ndarray) -> np.ndarray:

@@ -137,7 +137,9 @@ class _Expansion:
         begin = self.scorer.start(), self.first.start() if self.first else None
         waiting: dict[int, _States] = {0: {begin: 0.0}}
         number: dict[tuple[int, tuple[Hashable, Hashable]], int] = {}
-        frames, final, columns = [], [], _Columns()
+        frames: list[int] = []
+        final: list[float] = []
+        columns = _Columns()
         for node in range(len(self.lattice.node_frame)):
             for states, cost in self._cheapest(waiting.pop(node, {})):
                 number[node, states] = len(frames)
