@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import naive_lattice as naive
@@ -132,11 +133,11 @@ def test_slf_round_trip(tmp_path: Path, seed: int) -> None:
 def test_a_file_of_htk() -> None:
     lattice = read_slf_text(SLF)
     assert lattice.node_frame.tolist() == [0, 20, 25, 50]
-    assert strings(lattice) == [("a", "b"), ("c",)] or strings(lattice) == [("c",), ("a", "b")]
-    found = dict(zip(strings(lattice), costs(lattice), strict=True))
-    assert found["a", "b"] == pytest.approx(2 + 5 + 20 + 2 * (1 + 2) + 2 * 0.5)
-    assert found["c",] == pytest.approx(2 + 24 + 2 * 3 + 0.7 + 0.5)
-    assert lattice.arc_lm.tolist() == [0, 2, 6, 4] or sorted(lattice.arc_lm) == [0, 2, 4, 6]
+    assert strings(lattice) == [("c",), ("a", "b")]
+    assert costs(lattice) == pytest.approx(
+        [2 + 24 + 2 * 3 + 0.7 + 0.5, 2 + 5 + 20 + 2 * (1 + 2) + 2 * 0.5]
+    )
+    assert sorted(lattice.arc_lm) == [0, 2, 4, 6]
 
 
 def test_words_may_stand_on_nodes() -> None:
@@ -151,12 +152,9 @@ def test_logarithms_of_another_base() -> None:
 
 @pytest.mark.parametrize("word", ['say"', "o'clock", "\\back", "a=b", "'quoted'"])
 def test_odd_words_survive(word: str) -> None:
-    text = slf_text(read_slf_text("N=2 L=1\nI=0 t=0\nI=1 t=1\nJ=0 S=0 E=1 W=WORD\n"))
     lattice = read_slf_text("N=2 L=1\nI=0 t=0\nI=1 t=1\nJ=0 S=0 E=1 W=x\n")
-    import dataclasses
-
     odd = dataclasses.replace(lattice, words=("<eps>", word))
-    assert strings(read_slf_text(slf_text(odd))) == [(word,)] and "WORD" in text
+    assert strings(read_slf_text(slf_text(odd))) == [(word,)]
 
 
 @pytest.mark.parametrize(("text", "message"), [
