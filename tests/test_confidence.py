@@ -94,7 +94,8 @@ def test_bins_hold_every_word() -> None:
 
 
 @pytest.mark.parametrize(("scores", "correct", "message"), [
-    ([1.5], [True], "0 to 1"), ([float("nan")], [True], "0 to 1"), ([0.5], [True, False], "must be"),
+    ([1.5], [True], "0 to 1"), ([float("nan")], [True], "0 to 1"),
+    ([0.5], [True, False], "must be"),
     ([0.5], [2], "true or false"), ([], [], "at least one word"),
 ])
 def test_arguments_are_checked(scores: list[float], correct: list[bool], message: str) -> None:
