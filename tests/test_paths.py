@@ -8,7 +8,7 @@ import naive_lattice as naive
 import numpy as np
 import pytest
 
-from factored_asr.decoder.paths import arc_excess, best_path, nbest
+from factored_asr.decoder.paths import arc_excess, best_path, nbest, prune
 from factored_asr.decoder.word_lattice import WordLattice, depth
 from factored_asr.errors import OptionError
 
@@ -24,6 +24,32 @@ def test_the_list_is_that_of_all_paths(seed: int, silence: float) -> None:
         assert path.cost == pytest.approx(cost, abs=1e-9)
         assert expected[path.words] == pytest.approx(path.cost, abs=1e-9)
     assert [p.words for p in nbest(lattice, 3)] == [p.words for p in found[:3]]
+    best = best_path(lattice)
+    assert best is not None and best.cost == pytest.approx(found[0].cost)
+    assert best.words == found[0].words
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_paths_may_end_in_many_places(seed: int) -> None:
+    lattice = naive.random_lattice(seed, n_words=2)
+    final = np.random.default_rng(seed).exponential(4, lattice.n_nodes)
+    lattice = dataclasses.replace(lattice, final=final)
+    expected = list(naive.strings(lattice).values())
+    for n in (2, 5, 1000):
+        assert [p.cost for p in nbest(lattice, n)] == pytest.approx(expected[:n], abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_pruning_keeps_the_paths_within_the_beam(seed: int) -> None:
+    lattice = naive.random_lattice(seed)
+    smaller = prune(lattice, 2.0)
+    best = min(cost for _, cost in naive.paths(lattice))
+    near = sorted(cost for _, cost in naive.paths(lattice) if cost <= best + 2)
+    assert sorted(cost for _, cost in naive.paths(smaller))[: len(near)] == pytest.approx(near)
+    assert smaller.n_arcs <= lattice.n_arcs
+    assert (smaller.arc_word == lattice.arc_word[smaller.arc_origin]).all()
+    with pytest.raises(OptionError, match="beam must be 0 or more"):
+        prune(lattice, -1.0)
 
 
 @pytest.mark.parametrize("seed", range(5))

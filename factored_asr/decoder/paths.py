@@ -6,10 +6,18 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count, islice
+from typing import Any
 
 import numpy as np
 
-from factored_asr.decoder.word_lattice import LatticeArrays, arc_costs, check, first_arcs
+from factored_asr.decoder.word_lattice import (
+    ARC_COLUMNS,
+    LatticeArrays,
+    WordLattice,
+    arc_costs,
+    check,
+    first_arcs,
+)
 from factored_asr.errors import OptionError
 
 INF = float("inf")
@@ -65,6 +73,25 @@ def arc_excess(lattice: LatticeArrays) -> np.ndarray:
     return through - ahead[0] if len(ahead) and ahead[0] < INF else np.full(len(through), INF)
 
 
+def prune(lattice: LatticeArrays, beam: float) -> WordLattice:
+    """The lattice without the arcs whose best path is more than `beam` above the best of all.
+
+    All its paths within the beam stay, at their costs, and its nodes keep their numbers.
+    ``arc_origin`` tells which arcs were kept.
+    """
+    if not beam >= 0:
+        raise OptionError(f"the beam must be 0 or more, got {beam}")
+    check(lattice)
+    kept = np.flatnonzero(arc_excess(lattice) <= beam + 1e-9)
+    columns = {name: getattr(lattice, name)[kept] for name in ("arc_source", *ARC_COLUMNS)}
+    return WordLattice(
+        node_frame=lattice.node_frame, final=lattice.final, words=lattice.words,
+        pronunciations=lattice.pronunciations, n_frames=lattice.n_frames,
+        frame_seconds=lattice.frame_seconds, acoustic_scale=lattice.acoustic_scale,
+        arc_origin=kept, **columns,
+    )
+
+
 def best_path(lattice: LatticeArrays) -> LatticePath | None:
     """The cheapest path; None where no node is final or none can be reached.
 
@@ -74,8 +101,18 @@ def best_path(lattice: LatticeArrays) -> LatticePath | None:
     >>> best_path(read_slf_text(text)).words
     ('yes',)
     """
-    found = nbest(lattice, 1)
-    return found[0] if found else None
+    check(lattice)
+    ahead, final = costs_to_end(lattice).tolist(), lattice.final.tolist()
+    if not ahead or ahead[0] == INF:
+        return None
+    first, target = first_arcs(lattice), lattice.arc_target.tolist()
+    cost = arc_costs(lattice).tolist()
+    node, arcs = 0, list[int]()
+    while final[node] > ahead[node]:
+        leaving = range(first[node], first[node + 1])
+        arcs.append(min(leaving, key=lambda a: cost[a] + ahead[target[a]]))
+        node = target[arcs[-1]]
+    return _path(lattice, ahead[0], arcs)
 
 
 def nbest(lattice: LatticeArrays, n: int) -> tuple[LatticePath, ...]:
@@ -91,57 +128,66 @@ def nbest(lattice: LatticeArrays, n: int) -> tuple[LatticePath, ...]:
     """
     if n < 1:
         raise OptionError(f"the number of word strings must be at least 1, got {n}")
-    check(lattice)
-    return tuple(islice(word_strings(lattice), n))
+    best = best_path(lattice)
+    if best is None or n == 1:
+        return () if best is None else (best,)
+    network, beam = _Network(lattice, best.cost), FIRST_BEAM
+    while True:
+        network.limit = best.cost + beam + TOLERANCE
+        network.has_cut = False
+        found = [
+            _path(lattice, cost, arcs)
+            for cost, arcs in islice(_word_strings(network), n)
+        ]
+        if not network.has_cut or (len(found) == n and found[-1].cost <= best.cost + beam):
+            return tuple(found)
+        beam *= 2
 
 
-@dataclass(frozen=True)
-class _Step:
-    """The cheapest way to a node that says the words of a prefix."""
+FIRST_BEAM = 0.5
+"""What costs more than this above the best path is looked at only if the list is not full yet."""
+TOLERANCE = 1e-6
+"""Sums of one path's costs, taken from either end, may differ in their last digits."""
 
-    cost: float
-    arc: int = -1
-    before: _Step | None = None
-
-
+_Step = tuple[float, int, Any]
+"""The cheapest way to a node that says the words of a prefix: cost, last arc, step before."""
 _Front = dict[int, _Step]
 """Node → the cheapest step there: the states that one word prefix can be in."""
 
 
-def word_strings(lattice: LatticeArrays) -> Iterator[LatticePath]:
-    """All distinct word strings of a lattice with their best paths, best first, on demand.
+def _word_strings(network: _Network) -> Iterator[tuple[float, list[int]]]:
+    """Distinct word strings within the network's limit, best first: costs and arcs.
 
     A* over word prefixes: a prefix is the weighted set of nodes that its paths reach, so the
     lattice is determinised on the way, and only where needed (Mohri, Riley 2002). What is ahead
     of a prefix is known exactly, so that each prefix taken up belongs to a string that is given.
     """
-    if not len(lattice.node_frame):
-        return
-    network = _Network(lattice)
     serial = count()  # ties go to the prefix that was found first
-    queue: list[tuple[float, int, _Front | None, _Step | None]] = []
-    if network.ahead[0] < INF:
-        queue.append((network.ahead[0], next(serial), {0: _Step(0.0)}, None))
+    begin: _Step = (0.0, -1, None)
+    queue: list[tuple[float, int, _Front | None, _Step]] = [(0.0, next(serial), {0: begin}, begin)]
     while queue:
         cost, _, front, ended = heapq.heappop(queue)
         if front is None:
-            assert ended is not None
-            yield _path(lattice, cost, ended)
+            yield cost, _arcs(ended)
             continue
         network.add_silences(front)
-        ends = [(step.cost + network.final[node], node) for node, step in front.items()]
-        end_cost, end = min(ends)
-        if end_cost < INF:
+        end_cost, end = min((step[0] + network.final[node], node) for node, step in front.items())
+        if end_cost <= network.limit:
             heapq.heappush(queue, (end_cost, next(serial), None, front[end]))
+        network.has_cut |= network.limit < end_cost < INF
         for after in network.next_words(front).values():
-            bound = min(step.cost + network.ahead[node] for node, step in after.items())
-            heapq.heappush(queue, (bound, next(serial), after, None))
+            bound = min(step[0] + network.ahead[node] for node, step in after.items())
+            heapq.heappush(queue, (bound, next(serial), after, begin))
 
 
 class _Network:
     """The arrays of a lattice as lists, which plain Python walks faster."""
 
-    def __init__(self, lattice: LatticeArrays) -> None:
+    def __init__(self, lattice: LatticeArrays, limit: float) -> None:
+        self.limit = limit
+        """Paths that cost more are not followed."""
+        self.has_cut = False
+        """Whether there was such a path."""
         self.first = first_arcs(lattice)
         self.target: list[int] = lattice.arc_target.tolist()
         self.word: list[int] = lattice.arc_word.tolist()
@@ -168,25 +214,31 @@ class _Network:
         after: dict[int, _Front] = {}
         for node, step in front.items():
             for a in range(self.first[node], self.first[node + 1]):
-                if self.word[a] and self.ahead[self.target[a]] < INF:
+                if self.word[a]:
                     self._reach(after.setdefault(self.word[a], {}), step, a)
-        return after
+        return {word: nodes for word, nodes in after.items() if nodes}
 
     def _reach(self, front: _Front, step: _Step, arc: int) -> bool:
-        cost, node = step.cost + self.cost[arc], self.target[arc]
-        if self.ahead[node] == INF or (node in front and front[node].cost <= cost):
+        cost, node = step[0] + self.cost[arc], self.target[arc]
+        whole = cost + self.ahead[node]
+        if whole > self.limit:
+            self.has_cut |= whole < INF
             return False
-        front[node] = _Step(cost, arc, step)
+        if node in front and front[node][0] <= cost:
+            return False
+        front[node] = (cost, arc, step)
         return True
 
 
-def _path(lattice: LatticeArrays, cost: float, step: _Step) -> LatticePath:
+def _arcs(step: _Step) -> list[int]:
     backwards = []
-    at: _Step | None = step
-    while at is not None and at.before is not None:
-        backwards.append(at.arc)
-        at = at.before
-    arcs = backwards[::-1]
+    while step[2] is not None:
+        backwards.append(step[1])
+        step = step[2]
+    return backwards[::-1]
+
+
+def _path(lattice: LatticeArrays, cost: float, arcs: list[int]) -> LatticePath:
     ids = tuple(i for i in lattice.arc_word[arcs].tolist() if i) if arcs else ()
     acoustic = float(lattice.arc_acoustic[arcs].sum()) if arcs else 0.0
     return LatticePath(cost, acoustic, tuple(arcs), ids, tuple(lattice.words[i] for i in ids))
