@@ -5,6 +5,10 @@ says where a state's token lies, and is right only if that token names the state
 nothing is cleared between frames). A token remembers the last step of its way back (`back`, a row
 of `steps`) and, where it has just crossed an arc, that arc; the row for it is written when the
 token turns out to survive. Staying in a state (its first self-loop) writes nothing.
+
+For a lattice the same loop also notes every step into a state that is not much dearer than the
+best one (a link), between tokens numbered through all frames (nodes). `sweep` drops those that no
+longer lie within the lattice beam.
 """
 
 from __future__ import annotations
@@ -15,16 +19,29 @@ from numba.extending import intrinsic
 
 TOKEN = np.dtype([("state", "<i4"), ("cost", "<f4"), ("back", "<i4"), ("arc", "<i4")])
 STEP = np.dtype([("back", "<i4"), ("arc", "<i4"), ("frame", "<i4")])
+# `slack`: by how much the way over this link is dearer than the best one to its target. Within the
+# frame being searched it holds that way's cost, and the ends are slots of the token tables.
+LINK = np.dtype(
+    [("source", "<i4"), ("target", "<i4"), ("arc", "<i4"), ("acoustic", "<f4"), ("slack", "<f4")]
+)
+# `extra`: by how much the best way over this node is dearer than the best of all.
+NODE = np.dtype([("state", "<i4"), ("cost", "<f4"), ("extra", "<f4")])
+# Columns of `layers`, a row for the nodes before each frame: its first node, first link into it
+# that emits, first link within it. The row after the last one tells where the last one ends.
+FIRST_NODE, FIRST_LINK, FIRST_SILENT = 0, 1, 2
 
 # What `advance` comes back with.
-DONE, NEED_TOKENS, NEED_STEPS, NEGATIVE_CYCLE, NO_TOKENS = 0, 1, 2, 3, 4
+DONE, NEED_TOKENS, NEED_STEPS, NEGATIVE_CYCLE, NO_TOKENS, NEED_LINKS = 0, 1, 2, 3, 4, 5
 # Where a search's counters stand in its int64 array.
 N_TOKENS, N_STEPS, FRAME, BEST, SIDE, N_ARCS, N_EXPANDED, N_COUNTERS = 0, 1, 2, 3, 4, 5, 6, 7
+SWEEP_EVERY = 25  # frames between two prunings of the lattice
 
 N_BINS = 512
 HELD = 512  # candidates held back so that the memory they need has time to arrive
 _AHEAD = 8  # tokens looked ahead, for the same reason
 NONE = -1
+NO_ROOM = -2  # for links
+UNSEEN = -1.0  # the `extra` of a node before its first sweep
 
 
 @intrinsic
@@ -108,8 +125,13 @@ def _cutoff(tokens, n_tokens, best, beam, beam_delta, max_active, min_active, bi
 
 
 @njit(cache=True, nogil=True)
-def _place(held, n_held, limit, tokens, n_tokens, slots):
-    """Enter candidates into the token table: the cheaper way into each state stays."""
+def _place(held, n_held, limit, tokens, n_tokens, slots, lattice_beam, links, n_links):
+    """Enter candidates into the token table: the cheaper way into each state stays.
+
+    Returns the numbers of tokens (NONE or NO_ROOM: no room) and of links.
+    """
+    if lattice_beam > 0 and n_links + n_held > len(links):
+        return NO_ROOM, n_links
     for i in range(n_held):
         _prefetch(slots, np.int64(held[min(i + 16, n_held - 1)].state))
         cost = held[i].cost
@@ -117,30 +139,35 @@ def _place(held, n_held, limit, tokens, n_tokens, slots):
             continue
         state = held[i].state
         slot = slots[state]
-        if slot < n_tokens and tokens[slot].state == state:
-            if not cost < tokens[slot].cost:
-                continue
-        else:
+        known = slot < n_tokens and tokens[slot].state == state
+        if not known:
             slot = n_tokens
             if n_tokens == len(tokens):
-                return NONE
+                return NONE, n_links
             slots[state] = slot
             n_tokens += 1
+        if lattice_beam > 0 and not (known and cost - tokens[slot].cost > lattice_beam):
+            links[n_links].source, links[n_links].target = held[i].back, slot
+            links[n_links].arc, links[n_links].slack = held[i].arc, cost
+            n_links += 1
+        if known and not cost < tokens[slot].cost:
+            continue
         tokens[slot].state, tokens[slot].cost = state, cost
         tokens[slot].back, tokens[slot].arc = held[i].back, held[i].arc
-    return n_tokens
+    return n_tokens, n_links
 
 
 @njit(cache=True, nogil=True)
 def _expand(
     first_arc, arcs, now, n_now, best, cutoff, beam, label_cost, held, tokens, slots, steps,
-    n_steps, frame,
+    n_steps, frame, lattice_beam, links, n_links, rows,
 ):
     """Take every token within the cutoff over its emitting arcs (epsilon arcs cost inf here).
 
     Costs become relative to the best token, whose arcs are looked at first to set a tight limit.
-    Returns (tokens made or -1: no room, the cost limit they were held to, steps, tokens and arcs
-    looked at).
+    For a lattice a candidate names the slot it comes from, and `rows` the step of each slot.
+    Returns (tokens made, NONE or NO_ROOM, the cost limit they were held to, steps, links, tokens
+    and arcs looked at).
     """
     limit, base = np.float32(np.inf), now[best].cost
     for a in range(first_arc[now[best].state], first_arc[now[best].state + 1]):
@@ -156,6 +183,8 @@ def _expand(
         if now[i].arc != NONE:
             steps[n_steps].back, steps[n_steps].arc, steps[n_steps].frame = back, now[i].arc, frame
             back, n_steps = n_steps, n_steps + 1
+        if lattice_beam > 0:
+            rows[i], back = back, i
         begin, end, at_home = first_arc[state], first_arc[state + 1], False
         n_live, n_arcs = n_live + 1, n_arcs + end - begin
         for a in range(begin, end):
@@ -168,21 +197,29 @@ def _expand(
             n_held += total < limit  # without a branch, which would be guessed wrong half the time
             limit = min(limit, total + beam)
             if n_held == HELD:
-                n_tokens, n_held = _place(held, n_held, limit, tokens, n_tokens, slots), 0
-                if n_tokens == NONE:
-                    return NONE, limit, n_steps, n_live, n_arcs
-    n_tokens = _place(held, n_held, limit, tokens, n_tokens, slots)
-    return n_tokens, limit, n_steps, n_live, n_arcs
+                n_tokens, n_links = _place(
+                    held, n_held, limit, tokens, n_tokens, slots, lattice_beam, links, n_links
+                )
+                n_held = 0
+                if n_tokens < 0:
+                    return n_tokens, limit, n_steps, n_links, n_live, n_arcs
+    n_tokens, n_links = _place(
+        held, n_held, limit, tokens, n_tokens, slots, lattice_beam, links, n_links
+    )
+    if lattice_beam > 0:
+        for i in range(n_tokens):
+            tokens[i].back = rows[tokens[i].back]
+    return n_tokens, limit, n_steps, n_links, n_live, n_arcs
 
 
 @njit(cache=True, nogil=True)
 def close(
     first_arc, first_emitting, arcs, limit, tokens, n_tokens, slots, queue, waiting, steps, n_steps,
-    frame,
+    frame, lattice_beam, links, n_links,
 ):
     """Follow epsilon arcs until nothing gets cheaper (Bellman-Ford in rounds).
 
-    Returns (status, tokens, steps, slot of the best token).
+    Returns (status, tokens, steps, slot of the best token, links).
     """
     best, head, tail, round_end, n_rounds, swept = 0, 0, 0, 0, 0, 0
     while True:
@@ -195,11 +232,11 @@ def close(
             if head == round_end:
                 n_rounds, round_end = n_rounds + 1, tail
                 if n_rounds > n_tokens:
-                    return NEGATIVE_CYCLE, n_tokens, n_steps, best
+                    return NEGATIVE_CYCLE, n_tokens, n_steps, best, n_links
             at, head = queue[head % len(queue)], head + 1
             waiting[at] = False
         else:
-            return DONE, n_tokens, n_steps, best
+            return DONE, n_tokens, n_steps, best, n_links
         state, cost = tokens[at].state, tokens[at].cost
         if cost < tokens[best].cost:
             best = at
@@ -208,7 +245,7 @@ def close(
             continue
         if tokens[at].arc != NONE:
             if n_steps == len(steps):
-                return NEED_STEPS, n_tokens, n_steps, best
+                return NEED_STEPS, n_tokens, n_steps, best, n_links
             steps[n_steps].back, steps[n_steps].arc = tokens[at].back, tokens[at].arc
             steps[n_steps].frame = frame
             tokens[at].back, tokens[at].arc = n_steps, NONE
@@ -218,27 +255,143 @@ def close(
             if not total < limit:
                 continue
             slot = slots[target]
-            if slot < n_tokens and tokens[slot].state == target:
+            known = slot < n_tokens and tokens[slot].state == target
+            if not known:
+                slot = n_tokens
+                if n_tokens == len(tokens):
+                    return NEED_TOKENS, n_tokens, n_steps, best, n_links
+                slots[target] = slot
+                n_tokens += 1
+            if lattice_beam > 0 and not (known and total - tokens[slot].cost > lattice_beam):
+                if n_links == len(links):
+                    return NEED_LINKS, n_tokens, n_steps, best, n_links
+                links[n_links].source, links[n_links].target = at, slot
+                links[n_links].arc, links[n_links].slack = a, total
+                n_links += 1
+            if known:
                 if not total < tokens[slot].cost:
                     continue
                 if slot < swept and not waiting[slot]:
                     waiting[slot] = True
                     queue[tail % len(queue)] = slot
                     tail += 1
-            else:
-                slot = n_tokens
-                if n_tokens == len(tokens):
-                    return NEED_TOKENS, n_tokens, n_steps, best
-                slots[target] = slot
-                n_tokens += 1
             tokens[slot].state, tokens[slot].cost = target, total
             tokens[slot].back, tokens[slot].arc = tokens[at].back, a
 
 
 @njit(cache=True, nogil=True)
+def settle(
+    first_emitting, arcs, label_cost, lattice_beam, now, tokens, n_tokens, nodes, links, layers,
+    layer, begin_silent, n_links,
+):
+    """Make a frame's tokens nodes, and its links those between nodes. False: no room, as before.
+
+    Row `layer` of `layers` tells where the frame's links begin; `now` holds the tokens before.
+    """
+    first, base = layers[layer, FIRST_NODE], layers[max(layer - 1, 0), FIRST_NODE]
+    if first + n_tokens > len(nodes):
+        return False
+    for i in range(n_tokens):
+        nodes[first + i].state, nodes[first + i].cost = tokens[i].state, tokens[i].cost
+        nodes[first + i].extra = UNSEEN
+    n_kept = layers[layer, FIRST_LINK]
+    layers[layer, FIRST_SILENT] = n_kept
+    for k in range(n_kept, n_links):
+        source, target, total, a = links[k].source, links[k].target, links[k].slack, links[k].arc
+        slack, acoustic = total - tokens[target].cost, np.float32(0.0)
+        if not slack <= lattice_beam:
+            continue
+        if k >= begin_silent:
+            if tokens[source].cost + arcs[a].cost < total:  # its source has become cheaper since
+                continue
+            source += first
+        else:
+            if a == NONE:
+                a = first_emitting[now[source].state]
+                while arcs[a].target != now[source].state:
+                    a += 1
+            acoustic = label_cost[arcs[a].label]
+            source += base
+            layers[layer, FIRST_SILENT] = n_kept + 1
+        links[n_kept].source, links[n_kept].target = source, first + target
+        links[n_kept].arc, links[n_kept].slack, links[n_kept].acoustic = a, slack, acoustic
+        n_kept += 1
+    layers[layer + 1, FIRST_NODE] = first + n_tokens
+    layers[layer + 1, FIRST_LINK] = layers[layer + 1, FIRST_SILENT] = n_kept
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _relax_back(nodes, links, begin, end):
+    """Bring the `extra` of the links' sources down to what the links allow. True if one fell."""
+    fell = False
+    for k in range(end - 1, begin - 1, -1):
+        extra = links[k].slack + nodes[links[k].target].extra
+        if extra < nodes[links[k].source].extra:
+            nodes[links[k].source].extra, fell = extra, True
+    return fell
+
+
+@njit(cache=True, nogil=True)
+def sweep(nodes, links, layers, last, lattice_beam, everything):
+    """Drop links and nodes whose best way is dearer than the best of all by over the beam.
+
+    Starts from `extra` of the nodes of layer `last`. Goes back as far as something changes, or to
+    the beginning (`everything`). After Kaldi's PruneForwardLinks.
+    """
+    low = last
+    while True:
+        begin, end = layers[low, FIRST_SILENT], layers[low + 1, FIRST_LINK]
+        while _relax_back(nodes, links, begin, end):
+            pass
+        if low == 0:
+            break
+        first, after = layers[low - 1, FIRST_NODE], layers[low, FIRST_NODE]
+        before = nodes[first:after].copy()
+        nodes[first:after].extra[:] = np.inf
+        _relax_back(nodes, links, layers[low, FIRST_LINK], begin)
+        begin, end = layers[low - 1, FIRST_SILENT], layers[low, FIRST_LINK]
+        while _relax_back(nodes, links, begin, end):
+            pass
+        same = not everything
+        for i in range(after - first):
+            same &= before[i].extra == nodes[first + i].extra
+        if same:
+            break
+        low -= 1
+    base, end = layers[low, FIRST_NODE], layers[last + 1, FIRST_NODE]
+    moved = np.empty(end - base, np.int32)
+    n_nodes, n_links, k = base, layers[low, FIRST_LINK], layers[low, FIRST_LINK]
+    for layer in range(low, last + 1):
+        first, after = layers[layer, FIRST_NODE], layers[layer + 1, FIRST_NODE]
+        silent, over = layers[layer, FIRST_SILENT], layers[layer + 1, FIRST_LINK]
+        layers[layer, FIRST_NODE], layers[layer, FIRST_LINK] = n_nodes, n_links
+        for i in range(first, after):
+            moved[i - base] = NONE
+            if nodes[i].extra <= lattice_beam and nodes[i].extra < np.inf:
+                nodes[n_nodes] = nodes[i]
+                moved[i - base], n_nodes = n_nodes, n_nodes + 1
+        layers[layer, FIRST_SILENT] = n_links
+        while k < over:
+            source, target = links[k].source, moved[links[k].target - base]
+            source = moved[source - base] if source >= base else source
+            if source != NONE and target != NONE:
+                if links[k].slack + nodes[target].extra <= lattice_beam:
+                    links[n_links] = links[k]
+                    links[n_links].source, links[n_links].target = source, target
+                    n_links += 1
+                    if k < silent:
+                        layers[layer, FIRST_SILENT] = n_links
+            k += 1
+    layers[last + 1, FIRST_NODE] = n_nodes
+    layers[last + 1, FIRST_LINK] = layers[last + 1, FIRST_SILENT] = n_links
+
+
+@njit(cache=True, nogil=True)
 def advance(
     first_arc, first_emitting, arcs, label_pdf, scores, beam, beam_delta, max_active, min_active,
-    tokens, slots, queue, waiting, steps, held, label_cost, bins, counters, offset,
+    tokens, slots, queue, waiting, steps, held, label_cost, bins, counters, offset, lattice_beam,
+    nodes, links, layers, rows,
 ):
     """Search the rows of `scores`, one frame each. Returns (status, rows done).
 
@@ -247,7 +400,8 @@ def advance(
     for row in range(len(scores)):
         now, frame = tokens[counters[SIDE]], counters[FRAME]
         following, n_tokens = tokens[1 - counters[SIDE]], counters[N_TOKENS]
-        n_steps = counters[N_STEPS]
+        n_steps, layer = counters[N_STEPS], frame + 1
+        n_links = layers[layer, FIRST_LINK] if lattice_beam > 0 else 0
         if n_steps + 2 * n_tokens + 1 > len(steps):
             return NEED_STEPS, row
         label_cost[0] = np.inf
@@ -257,27 +411,36 @@ def advance(
         cutoff, next_beam = _cutoff(
             now, n_tokens, best, beam, beam_delta, max_active, min_active, bins
         )
-        n_made, limit, n_steps, n_live, n_arcs = _expand(
+        n_made, limit, n_steps, n_emitting, n_live, n_arcs = _expand(
             first_arc, arcs, now, n_tokens, counters[BEST], cutoff, next_beam, label_cost, held,
-            following, slots, steps, n_steps, frame - 1,
+            following, slots, steps, n_steps, frame - 1, lattice_beam, links, n_links, rows,
         )
-        if n_made == NONE:
-            return NEED_TOKENS, row
+        if n_made < 0:
+            return NEED_TOKENS if n_made == NONE else NEED_LINKS, row
         if n_made == 0:
             counters[N_TOKENS] = 0
             return NO_TOKENS, row
-        status, n_made, n_steps, at = close(
+        status, n_made, n_steps, at, n_all = close(
             first_arc, first_emitting, arcs, limit, following, n_made, slots, queue, waiting,
-            steps, n_steps, frame,
+            steps, n_steps, frame, lattice_beam, links, n_emitting,
         )
         if status != DONE:
             return status, row
+        if lattice_beam > 0 and not settle(
+            first_emitting, arcs, label_cost, lattice_beam, now, following, n_made, nodes, links,
+            layers, layer, n_emitting, n_all,
+        ):
+            return NEED_LINKS, row
         offset[0] += best
         counters[N_TOKENS], counters[N_STEPS], counters[BEST] = n_made, n_steps, at
         counters[SIDE] = 1 - counters[SIDE]
         counters[FRAME] += 1
         counters[N_ARCS] += n_arcs
         counters[N_EXPANDED] += n_live
+        if lattice_beam > 0 and counters[FRAME] % SWEEP_EVERY == 0:
+            for i in range(layers[layer, FIRST_NODE], layers[layer + 1, FIRST_NODE]):
+                nodes[i].extra = 0.0  # any of them may yet lie on the best path
+            sweep(nodes, links, layers, layer, lattice_beam, False)
     return DONE, len(scores)
 
 
@@ -341,3 +504,263 @@ def trace(start, first_arc, first_emitting, arcs, steps, back, arc, n_frames):
             n_path, frame = n_path + 1, frame + emits
             state = arcs[crossed[at]].target
     return path[:n_path], stays[:n_path]
+
+
+# From links between states to arcs that span whole words: see `spell`.
+ROUTE = np.dtype(
+    [("next", "<i4"), ("start", "<i4"), ("spoken", "<i4"), ("queue", "<i4"), ("kind", "<i4"),
+     ("times", "<i4"), ("extra", "<f8"), ("graph", "<f8"), ("acoustic", "<f8")]
+)
+BOUNDARY = np.dtype(
+    [("next", "<i4"), ("node", "<i4"), ("queue", "<i4"), ("late", "<i4"), ("left", "<i4"),
+     ("into", "<i4"), ("ends", "<i4"), ("extra", "<f8")]
+)
+SPAN = np.dtype(
+    [("next", "<i4"), ("source", "<i4"), ("target", "<i4"), ("word", "<i4"), ("spoken", "<i4"),
+     ("times", "<i4"), ("graph", "<f8"), ("acoustic", "<f8")]
+)
+# What a route has heard since its boundary. Words end and silences end where a phone begins.
+NOTHING, SILENCE, INSIDE, LAST_PHONE = 0, 1, 2, 3
+
+
+@njit(cache=True, nogil=True)
+def arrange(nodes, links, layers, n_layers):
+    """Links by source node, and the nodes in topological order with their frames.
+
+    Where epsilon arcs form a cycle, the cheapest node of it comes first.
+    """
+    n_nodes, n_links = layers[n_layers, FIRST_NODE], layers[n_layers, FIRST_LINK]
+    first = np.zeros(n_nodes + 1, np.int64)
+    for k in range(n_links):
+        first[links[k].source + 1] += 1
+    for i in range(n_nodes):
+        first[i + 1] += first[i]
+    fill, leaving = first[:-1].copy(), np.empty(n_links, np.int64)
+    for k in range(n_links):
+        leaving[fill[links[k].source]] = k
+        fill[links[k].source] += 1
+    order, frames = np.empty(n_nodes, np.int32), np.empty(n_nodes, np.int32)
+    waits = np.zeros(n_nodes, np.int32)
+    n_ready, n_done = 0, 0
+    for layer in range(n_layers):
+        begin, end = layers[layer, FIRST_NODE], layers[layer + 1, FIRST_NODE]
+        first_silent, after = layers[layer, FIRST_SILENT], layers[layer + 1, FIRST_LINK]
+        for k in range(first_silent, after):
+            waits[links[k].target] += 1
+        for i in range(begin, end):
+            frames[i] = layer
+            if waits[i] == 0:
+                order[n_ready], n_ready = i, n_ready + 1
+        while n_done < end:
+            if n_done == n_ready:  # a cycle
+                best = NONE
+                for i in range(begin, end):
+                    if waits[i] > 0 and (best == NONE or nodes[i].cost < nodes[best].cost):
+                        best = i
+                order[n_ready], n_ready, waits[best] = best, n_ready + 1, 0
+            at, n_done = order[n_done], n_done + 1
+            for j in range(first[at], first[at + 1]):
+                k = leaving[j]
+                if first_silent <= k < after and waits[links[k].target] > 0:
+                    waits[links[k].target] -= 1
+                    if waits[links[k].target] == 0:
+                        order[n_ready], n_ready = links[k].target, n_ready + 1
+    return first, leaving, order, frames
+
+
+@njit(cache=True, nogil=True)
+def _grown(array):
+    larger = np.zeros(2 * len(array), array.dtype)
+    larger[: len(array)] = array
+    return larger
+
+
+@njit(cache=True, nogil=True)
+def _string(strings, n_strings, before, symbol):
+    """The number of a string that goes on after string `before`; (strings, their number, it).
+
+    Rows of `strings`: string before, last symbol, first continuation, next continuation of the
+    same. String 0 is empty; string k is the symbol k alone as long as there are such symbols.
+    """
+    if before == 0:
+        return strings, n_strings, symbol
+    at = strings[before, 2]
+    while at != 0:
+        if strings[at, 1] == symbol:
+            return strings, n_strings, at
+        at = strings[at, 3]
+    if n_strings == len(strings):
+        larger = np.zeros((2 * n_strings, 4), np.int32)
+        larger[:n_strings] = strings
+        strings = larger
+    strings[n_strings, 0], strings[n_strings, 1] = before, symbol
+    strings[n_strings, 3], strings[before, 2] = strings[before, 2], n_strings
+    return strings, n_strings + 1, n_strings
+
+
+@njit(cache=True, nogil=True)
+def _without_first(strings, n_strings, whole):
+    """Take the first symbol off a string; (strings, their number, symbol, the rest)."""
+    length, at = 0, whole
+    while at != 0:
+        length, first, at = length + 1, strings[at, 1], strings[at, 0]
+    rest = np.int64(0)
+    for place in range(length - 2, -1, -1):
+        at = whole
+        for _ in range(place):
+            at = strings[at, 0]
+        strings, n_strings, rest = _string(strings, n_strings, rest, strings[at, 1])
+    return strings, n_strings, first, rest
+
+
+@njit(cache=True, nogil=True)
+def _route(routes, n_routes, heads, node, new):
+    """Enter a route into the list of a node: of those alike the cheapest stays."""
+    at = heads[node]
+    while at != NONE:
+        old = routes[at]
+        if (
+            old.start == new.start and old.spoken == new.spoken and old.queue == new.queue
+            and old.kind == new.kind
+        ):
+            if new.extra < old.extra:
+                new.next = old.next
+                routes[at] = new
+            return routes, n_routes
+        at = old.next
+    if n_routes == len(routes):
+        routes = _grown(routes)
+    new.next = heads[node]
+    routes[n_routes] = new
+    heads[node] = n_routes
+    return routes, n_routes + 1
+
+
+@njit(cache=True, nogil=True)
+def _boundary(boundaries, n_boundaries, heads, node, queue, late, extra):
+    """Find or make the boundary at a node, words still to be heard being the same."""
+    at = heads[node]
+    while at != NONE:
+        if boundaries[at].queue == queue and boundaries[at].late == late:
+            boundaries[at].extra = min(boundaries[at].extra, extra)
+            return boundaries, n_boundaries, at
+        at = boundaries[at].next
+    if n_boundaries == len(boundaries):
+        boundaries = _grown(boundaries)
+    new = boundaries[n_boundaries]
+    new.next, new.node, new.queue, new.late, new.extra = heads[node], node, queue, late, extra
+    new.into, new.ends = NONE, 0
+    heads[node] = n_boundaries
+    return boundaries, n_boundaries + 1, n_boundaries
+
+
+@njit(cache=True, nogil=True)
+def _span(spans, n_spans, boundaries, source, target, word, spoken, times, graph, acoustic):
+    """Enter an arc between boundaries: of those alike the cheapest stays."""
+    at = boundaries[target].into
+    while at != NONE:
+        old = spans[at]
+        if old.source == source and old.word == word and old.spoken == spoken:
+            if graph + acoustic < old.graph + old.acoustic:
+                old.times, old.graph, old.acoustic = times, graph, acoustic
+            return spans, n_spans
+        at = old.next
+    if n_spans == len(spans):
+        spans = _grown(spans)
+    new = spans[n_spans]
+    new.next, boundaries[target].into = boundaries[target].into, n_spans
+    new.source, new.target, new.word, new.spoken = source, target, word, spoken
+    new.times, new.graph, new.acoustic = times, graph, acoustic
+    return spans, n_spans + 1
+
+
+@njit(cache=True, nogil=True)
+def spell(
+    first_emitting, arcs, label_phone, label_state, label_word_end, is_silence, n_words, nodes,
+    links, first, leaving, order, frames, lattice_beam, aligned,
+):
+    """From links to arcs that span whole words or silences, with the least cost of each.
+
+    A route is the best way from a boundary to a node among those that heard the same phones and
+    words: the words heard of which no segment has come to an end yet wait in its queue, for a
+    word may stand anywhere before the phone after its last one. If one comes later still, the
+    words cannot be matched to segments and this is refused. Not `aligned`: a boundary stands where
+    a word does. Returns (all well, boundaries, spans, phone strings, phone times), each with
+    unused rows at the end, and the numbers of the first two.
+    """
+    routes, n_routes = np.zeros(1 << 12, ROUTE), 0
+    boundaries, n_boundaries = np.zeros(1 << 10, BOUNDARY), 0
+    spans, n_spans = np.zeros(1 << 11, SPAN), 0
+    spoken, queues = np.zeros((1 << 11, 4), np.int32), np.zeros((n_words + 64, 4), np.int32)
+    spoken, n_spoken = np.zeros((len(is_silence) + (1 << 11), 4), np.int32), len(is_silence)
+    n_queues = n_words
+    spoken[:n_spoken, 1], queues[:n_queues, 1] = np.arange(n_spoken), np.arange(n_queues)
+    times, n_times = np.zeros((1 << 10, 2), np.int32), 1
+    route_at, boundary_at = np.full(len(order), NONE, np.int32), np.full(len(order), NONE, np.int32)
+    passed, new, n_frames = np.zeros(len(order), np.bool_), np.zeros(1, ROUTE)[0], frames[order[-1]]
+    boundaries, n_boundaries, _ = _boundary(boundaries, 0, boundary_at, order[0], 0, NONE, 0.0)
+    routes, n_routes = _route(routes, 0, route_at, order[0], new)
+    for node in order:
+        passed[node], n_before, at = True, n_boundaries, route_at[node]
+        while at != NONE:
+            route, at, plain = routes[at], routes[at].next, NONE
+            for j in range(first[node], first[node + 1]):
+                k, target = leaving[j], links[leaving[j]].target
+                extra = route.extra + links[k].slack
+                if passed[target] or not extra + nodes[target].extra <= lattice_beam:
+                    continue
+                label, word = arcs[links[k].arc].label, arcs[links[k].arc].word
+                begins = aligned and label != 0 and (
+                    route.kind == NOTHING
+                    or label_state[label] == 0 and not _stays(first_emitting, arcs, nodes, links[k])
+                )
+                if begins and (route.kind == SILENCE or route.kind == LAST_PHONE):
+                    late, said, queue = NONE, np.int64(0), np.int64(route.queue)
+                    if route.kind == LAST_PHONE and queue != 0:
+                        queues, n_queues, said, queue = _without_first(queues, n_queues, queue)
+                    elif route.kind == LAST_PHONE:
+                        late, said = k, np.int64(word)
+                        if word == 0:
+                            return False, boundaries, 0, spans, 0, spoken, times
+                    if late == NONE and plain != NONE:
+                        continue
+                    boundaries, n_boundaries, plain = _boundary(
+                        boundaries, n_boundaries, boundary_at, node, queue, late, route.extra
+                    )
+                    spans, n_spans = _span(
+                        spans, n_spans, boundaries, route.start, plain, said, route.spoken,
+                        route.times, route.graph, route.acoustic,
+                    )
+                    if late != NONE:
+                        plain = NONE
+                    continue
+                new.start, new.spoken, new.queue, new.extra = route.start, route.spoken, 0, extra
+                new.kind, new.times = SILENCE, 0
+                new.graph = route.graph + arcs[links[k].arc].cost
+                new.acoustic = route.acoustic + links[k].acoustic
+                if not aligned and word != 0:
+                    boundaries, n_boundaries, there = _boundary(
+                        boundaries, n_boundaries, boundary_at, target, 0, NONE, extra
+                    )
+                    spans, n_spans = _span(
+                        spans, n_spans, boundaries, route.start, there, word, 0, 0, new.graph,
+                        new.acoustic,
+                    )
+                    new.start, new.kind, new.graph, new.acoustic = there, NOTHING, 0.0, 0.0
+                elif aligned:
+                    new.kind, new.times, new.queue = route.kind, route.times, route.queue
+                    if word != 0:
+                        queues, n_queues, new.queue = _string(
+                            queues, n_queues, np.int64(route.queue), np.int64(word)
+                        )
+                    if begins:
+                        new.kind = _kind(label, label_phone, label_word_end, is_silence)
+                        if route.spoken != 0:
+                            new.kind = max(new.kind, INSIDE)
+                            times, n_times, new.times = _string(
+                                times, n_times, route.times, frames[node]
+                            )
+                        spoken, n_spoken, new.spoken = _string(
+                            spoken, n_spoken, np.int64(route.spoken), np.int64(label_phone[label])
+                        )
+                routes, n_routes = _route(routes, n_routes, route_at, target, new)
