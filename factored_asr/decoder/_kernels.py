@@ -13,6 +13,8 @@ longer lie within the lattice beam.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
@@ -510,17 +512,42 @@ def trace(start, first_arc, first_emitting, arcs, steps, back, arc, n_frames):
 ROUTE = np.dtype(
     [("next", "<i4"), ("start", "<i4"), ("spoken", "<i4"), ("queue", "<i4"), ("kind", "<i4"),
      ("times", "<i4"), ("extra", "<f8"), ("graph", "<f8"), ("acoustic", "<f8")]
-)
+)  # fmt: skip
 BOUNDARY = np.dtype(
-    [("next", "<i4"), ("node", "<i4"), ("queue", "<i4"), ("late", "<i4"), ("left", "<i4"),
-     ("into", "<i4"), ("ends", "<i4"), ("extra", "<f8")]
-)
+    [("next", "<i4"), ("node", "<i4"), ("queue", "<i4"), ("late", "<i4"), ("into", "<i4"),
+     ("ends", "<i4"), ("waiting", "<i8"), ("extra", "<f8")]
+)  # fmt: skip
 SPAN = np.dtype(
     [("next", "<i4"), ("source", "<i4"), ("target", "<i4"), ("word", "<i4"), ("spoken", "<i4"),
      ("times", "<i4"), ("graph", "<f8"), ("acoustic", "<f8")]
-)
-# What a route has heard since its boundary. Words end and silences end where a phone begins.
+)  # fmt: skip
+# What a route has heard since its boundary. A word or silence ends where the next phone begins.
 NOTHING, SILENCE, INSIDE, LAST_PHONE = 0, 1, 2, 3
+# Tables `spell` fills, in the order of their counts; FULL says that one had no room left.
+ROUTES, BOUNDARIES, SPANS, SPOKEN, QUEUES, TIMES, FULL, N_COUNTS = 0, 1, 2, 3, 4, 5, 6, 7
+
+
+class Labels(NamedTuple):
+    """What a label is: columns over labels, all empty where the graph does not know."""
+
+    phone: np.ndarray
+    state: np.ndarray
+    word_end: np.ndarray
+    silence: np.ndarray
+
+
+class Work(NamedTuple):
+    """What `spell` fills."""
+
+    routes: np.ndarray
+    boundaries: np.ndarray
+    spans: np.ndarray
+    spoken: np.ndarray
+    queues: np.ndarray
+    times: np.ndarray
+    counts: np.ndarray
+    route_at: np.ndarray
+    boundary_at: np.ndarray
 
 
 @njit(cache=True, nogil=True)
@@ -569,198 +596,277 @@ def arrange(nodes, links, layers, n_layers):
 
 
 @njit(cache=True, nogil=True)
-def _grown(array):
-    larger = np.zeros(2 * len(array), array.dtype)
-    larger[: len(array)] = array
-    return larger
+def _room(work, table, size):
+    """The number of the next free row of a table; the last one again where all are taken."""
+    row = work.counts[table]
+    if row + 1 < size:
+        work.counts[table] = row + 1
+    else:
+        work.counts[FULL] = 1
+    return row
 
 
 @njit(cache=True, nogil=True)
-def _string(strings, n_strings, before, symbol):
-    """The number of a string that goes on after string `before`; (strings, their number, it).
+def _string(work, table, strings, before, symbol):
+    """The number of the string that is `before` and one symbol more.
 
     Rows of `strings`: string before, last symbol, first continuation, next continuation of the
     same. String 0 is empty; string k is the symbol k alone as long as there are such symbols.
     """
     if before == 0:
-        return strings, n_strings, symbol
-    at = strings[before, 2]
+        return symbol
+    at = np.int64(strings[before, 2])
     while at != 0:
         if strings[at, 1] == symbol:
-            return strings, n_strings, at
-        at = strings[at, 3]
-    if n_strings == len(strings):
-        larger = np.zeros((2 * n_strings, 4), np.int32)
-        larger[:n_strings] = strings
-        strings = larger
-    strings[n_strings, 0], strings[n_strings, 1] = before, symbol
-    strings[n_strings, 3], strings[before, 2] = strings[before, 2], n_strings
-    return strings, n_strings + 1, n_strings
+            return at
+        at = np.int64(strings[at, 3])
+    at = _room(work, table, len(strings))
+    strings[at, 0], strings[at, 1], strings[at, 2] = before, symbol, 0
+    strings[at, 3] = strings[before, 2]
+    strings[before, 2] = at
+    return at
 
 
 @njit(cache=True, nogil=True)
-def _without_first(strings, n_strings, whole):
-    """Take the first symbol off a string; (strings, their number, symbol, the rest)."""
-    length, at = 0, whole
+def _take_first(work, queue):
+    """The first word of a queue, and the queue without it."""
+    length, at = 0, queue
     while at != 0:
-        length, first, at = length + 1, strings[at, 1], strings[at, 0]
+        length, at = length + 1, np.int64(work.queues[at, 0])
+    words, at = np.empty(length, np.int64), queue
+    for place in range(length - 1, -1, -1):
+        words[place], at = work.queues[at, 1], np.int64(work.queues[at, 0])
     rest = np.int64(0)
-    for place in range(length - 2, -1, -1):
-        at = whole
-        for _ in range(place):
-            at = strings[at, 0]
-        strings, n_strings, rest = _string(strings, n_strings, rest, strings[at, 1])
-    return strings, n_strings, first, rest
+    for place in range(1, length):
+        rest = _string(work, QUEUES, work.queues, rest, words[place])
+    return words[0], rest
 
 
 @njit(cache=True, nogil=True)
-def _route(routes, n_routes, heads, node, new):
+def _route(work, node, start, kind, spoken, queue, times, extra, graph, acoustic):
     """Enter a route into the list of a node: of those alike the cheapest stays."""
-    at = heads[node]
+    routes, at = work.routes, np.int64(work.route_at[node])
     while at != NONE:
-        old = routes[at]
-        if (
-            old.start == new.start and old.spoken == new.spoken and old.queue == new.queue
-            and old.kind == new.kind
-        ):
-            if new.extra < old.extra:
-                new.next = old.next
-                routes[at] = new
-            return routes, n_routes
-        at = old.next
-    if n_routes == len(routes):
-        routes = _grown(routes)
-    new.next = heads[node]
-    routes[n_routes] = new
-    heads[node] = n_routes
-    return routes, n_routes + 1
+        one = routes[at]
+        if one.start == start and one.spoken == spoken and one.queue == queue and one.kind == kind:
+            break
+        at = np.int64(one.next)
+    if at == NONE:
+        at = _room(work, ROUTES, len(routes))
+        routes[at].next, routes[at].extra = work.route_at[node], np.inf
+        work.route_at[node] = at
+    if extra < routes[at].extra:
+        routes[at].start, routes[at].kind, routes[at].spoken = start, kind, spoken
+        routes[at].queue, routes[at].times, routes[at].extra = queue, times, extra
+        routes[at].graph, routes[at].acoustic = graph, acoustic
 
 
 @njit(cache=True, nogil=True)
-def _boundary(boundaries, n_boundaries, heads, node, queue, late, extra):
-    """Find or make the boundary at a node, words still to be heard being the same."""
-    at = heads[node]
+def _boundary(work, node, queue, late, extra):
+    """Find or make the boundary at a node where these words wait."""
+    boundaries, at = work.boundaries, np.int64(work.boundary_at[node])
     while at != NONE:
         if boundaries[at].queue == queue and boundaries[at].late == late:
             boundaries[at].extra = min(boundaries[at].extra, extra)
-            return boundaries, n_boundaries, at
-        at = boundaries[at].next
-    if n_boundaries == len(boundaries):
-        boundaries = _grown(boundaries)
-    new = boundaries[n_boundaries]
-    new.next, new.node, new.queue, new.late, new.extra = heads[node], node, queue, late, extra
-    new.into, new.ends = NONE, 0
-    heads[node] = n_boundaries
-    return boundaries, n_boundaries + 1, n_boundaries
+            return at
+        at = np.int64(boundaries[at].next)
+    at = _room(work, BOUNDARIES, len(boundaries))
+    boundaries[at].next, boundaries[at].node = work.boundary_at[node], node
+    boundaries[at].queue, boundaries[at].late, boundaries[at].extra = queue, late, extra
+    boundaries[at].into, boundaries[at].ends, boundaries[at].waiting = NONE, 0, 0
+    work.boundary_at[node] = at
+    return at
 
 
 @njit(cache=True, nogil=True)
-def _span(spans, n_spans, boundaries, source, target, word, spoken, times, graph, acoustic):
+def _span(work, source, target, word, spoken, times, graph, acoustic):
     """Enter an arc between boundaries: of those alike the cheapest stays."""
-    at = boundaries[target].into
+    spans, at = work.spans, np.int64(work.boundaries[target].into)
     while at != NONE:
-        old = spans[at]
-        if old.source == source and old.word == word and old.spoken == spoken:
-            if graph + acoustic < old.graph + old.acoustic:
-                old.times, old.graph, old.acoustic = times, graph, acoustic
-            return spans, n_spans
-        at = old.next
-    if n_spans == len(spans):
-        spans = _grown(spans)
-    new = spans[n_spans]
-    new.next, boundaries[target].into = boundaries[target].into, n_spans
-    new.source, new.target, new.word, new.spoken = source, target, word, spoken
-    new.times, new.graph, new.acoustic = times, graph, acoustic
-    return spans, n_spans + 1
+        if spans[at].source == source and spans[at].word == word and spans[at].spoken == spoken:
+            break
+        at = np.int64(spans[at].next)
+    if at == NONE:
+        at = _room(work, SPANS, len(spans))
+        spans[at].source, spans[at].target, spans[at].word = source, target, word
+        spans[at].spoken, spans[at].next = spoken, work.boundaries[target].into
+        spans[at].graph, spans[at].acoustic = np.inf, 0.0
+        work.boundaries[target].into = at
+    if graph + acoustic < spans[at].graph + spans[at].acoustic:
+        spans[at].times, spans[at].graph, spans[at].acoustic = times, graph, acoustic
+
+
+@njit(cache=True, nogil=True)
+def _kind(labels, label):
+    """What a phone makes of a route."""
+    if labels.silence[label]:
+        return SILENCE
+    return LAST_PHONE if labels.word_end[label] else INSIDE
+
+
+@njit(cache=True, nogil=True)
+def _begins(labels, first_emitting, arcs, state, a):
+    """Does this arc enter a phone? One that stays in a state (its first self-loop) does not."""
+    if arcs[a].label == 0 or labels.state[arcs[a].label] != 0:
+        return False
+    loop = first_emitting[state]
+    if arcs[a].target == state:
+        while arcs[loop].target != state:
+            loop += 1
+    return arcs[a].target != state or loop != a
+
+
+@njit(cache=True, nogil=True)
+def _cross(work, labels, frame, route, link, arc, begins):
+    """Take a route over a link before which no segment of it ends."""
+    extra, target = route.extra + link.slack, link.target
+    graph, acoustic = route.graph + arc.cost, route.acoustic + link.acoustic
+    if len(labels.state) == 0:  # no phones: a segment ends with every word
+        if arc.word == 0:
+            _route(work, target, route.start, SILENCE, 0, 0, 0, extra, graph, acoustic)
+            return
+        there = _boundary(work, target, 0, NONE, extra)
+        _span(work, route.start, there, arc.word, 0, 0, graph, acoustic)
+        _route(work, target, there, NOTHING, 0, 0, 0, extra, 0.0, 0.0)
+        return
+    spoken, times, queue = np.int64(route.spoken), np.int64(route.times), np.int64(route.queue)
+    kind = np.int64(route.kind)
+    if arc.word != 0:
+        queue = _string(work, QUEUES, work.queues, queue, np.int64(arc.word))
+    if begins or (arc.label != 0 and kind == NOTHING):
+        kind = np.int64(_kind(labels, arc.label))
+        if spoken != 0:
+            kind = max(kind, np.int64(INSIDE))
+            row = _room(work, TIMES, len(work.times))
+            work.times[row, 0], work.times[row, 1] = times, frame
+            times = np.int64(row)
+        phone = np.int64(labels.phone[arc.label])
+        spoken = _string(work, SPOKEN, work.spoken, spoken, phone)
+    _route(work, target, route.start, kind, spoken, queue, times, extra, graph, acoustic)
+
+
+@njit(cache=True, nogil=True)
+def _end_segment(work, node, route, link, arc_word):
+    """End a route's segment before a link that begins a phone. False: its word is still unknown."""
+    late, word, queue = np.int64(NONE), np.int64(0), np.int64(route.queue)
+    if route.kind == LAST_PHONE:
+        if queue != 0:
+            word, queue = _take_first(work, queue)
+        elif arc_word != 0:
+            late, word = np.int64(link), np.int64(arc_word)
+        else:
+            return False
+    there = _boundary(work, node, queue, late, route.extra)
+    _span(work, route.start, there, word, route.spoken, route.times, route.graph, route.acoustic)
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _end_all(work, node, route):
+    """End a route with the utterance: words that still wait follow and take no time."""
+    queue, word, here = np.int64(route.queue), np.int64(0), np.int64(route.start)
+    if queue != 0 or route.kind != NOTHING or work.boundaries[here].node != node:
+        if queue != 0 and route.kind != SILENCE:
+            word, queue = _take_first(work, queue)
+        there = _boundary(work, node, queue, NONE, route.extra)
+        _span(work, here, there, word, route.spoken, route.times, route.graph, route.acoustic)
+        here = there
+    n_before = 0
+    while queue != 0:
+        word, queue = _take_first(work, queue)
+        there = _boundary(work, node, queue, NONE, route.extra)
+        _span(work, here, there, word, 0, 0, 0.0, 0.0)
+        here, n_before = there, n_before + 1
+        work.boundaries[here].waiting = max(work.boundaries[here].waiting, n_before)
+    work.boundaries[here].ends = 1
 
 
 @njit(cache=True, nogil=True)
 def spell(
-    first_emitting, arcs, label_phone, label_state, label_word_end, is_silence, n_words, nodes,
-    links, first, leaving, order, frames, lattice_beam, aligned,
+    first_emitting, arcs, labels, nodes, links, first, leaving, order, frames, lattice_beam, work
 ):
     """From links to arcs that span whole words or silences, with the least cost of each.
 
     A route is the best way from a boundary to a node among those that heard the same phones and
     words: the words heard of which no segment has come to an end yet wait in its queue, for a
-    word may stand anywhere before the phone after its last one. If one comes later still, the
-    words cannot be matched to segments and this is refused. Not `aligned`: a boundary stands where
-    a word does. Returns (all well, boundaries, spans, phone strings, phone times), each with
-    unused rows at the end, and the numbers of the first two.
+    word may stand anywhere before its last phone's end or on the next arc that begins a phone. If
+    one comes later still, words cannot be matched to segments, and False is returned. Without
+    phones (empty `labels`) a segment ends where a word stands.
     """
-    routes, n_routes = np.zeros(1 << 12, ROUTE), 0
-    boundaries, n_boundaries = np.zeros(1 << 10, BOUNDARY), 0
-    spans, n_spans = np.zeros(1 << 11, SPAN), 0
-    spoken, queues = np.zeros((1 << 11, 4), np.int32), np.zeros((n_words + 64, 4), np.int32)
-    spoken, n_spoken = np.zeros((len(is_silence) + (1 << 11), 4), np.int32), len(is_silence)
-    n_queues = n_words
-    spoken[:n_spoken, 1], queues[:n_queues, 1] = np.arange(n_spoken), np.arange(n_queues)
-    times, n_times = np.zeros((1 << 10, 2), np.int32), 1
-    route_at, boundary_at = np.full(len(order), NONE, np.int32), np.full(len(order), NONE, np.int32)
-    passed, new, n_frames = np.zeros(len(order), np.bool_), np.zeros(1, ROUTE)[0], frames[order[-1]]
-    boundaries, n_boundaries, _ = _boundary(boundaries, 0, boundary_at, order[0], 0, NONE, 0.0)
-    routes, n_routes = _route(routes, 0, route_at, order[0], new)
+    has_phones, n_frames = len(labels.state) > 0, frames[order[-1]]
+    passed = np.zeros(len(order), np.bool_)
+    _boundary(work, order[0], 0, NONE, 0.0)
+    _route(work, order[0], 0, NOTHING, 0, 0, 0, 0.0, 0.0, 0.0)
     for node in order:
-        passed[node], n_before, at = True, n_boundaries, route_at[node]
+        passed[node], n_before, at = True, work.counts[BOUNDARIES], np.int64(work.route_at[node])
+        begin, end, state = first[node], first[node + 1], nodes[node].state
         while at != NONE:
-            route, at, plain = routes[at], routes[at].next, NONE
-            for j in range(first[node], first[node + 1]):
-                k, target = leaving[j], links[leaving[j]].target
-                extra = route.extra + links[k].slack
-                if passed[target] or not extra + nodes[target].extra <= lattice_beam:
+            route, ended = work.routes[at], False
+            for j in range(begin, end):
+                link = links[leaving[j]]
+                a, extra = link.arc, route.extra + link.slack + nodes[link.target].extra
+                if passed[link.target] or not extra <= lattice_beam:
                     continue
-                label, word = arcs[links[k].arc].label, arcs[links[k].arc].word
-                begins = aligned and label != 0 and (
-                    route.kind == NOTHING
-                    or label_state[label] == 0 and not _stays(first_emitting, arcs, nodes, links[k])
+                begins = has_phones and _begins(labels, first_emitting, arcs, state, a)
+                if not begins or (route.kind != SILENCE and route.kind != LAST_PHONE):
+                    _cross(work, labels, frames[node], route, link, arcs[a], begins)
+                elif not ended:
+                    if not _end_segment(work, node, route, leaving[j], arcs[a].word):
+                        return False
+                    ended = route.kind == SILENCE or route.queue != 0
+            if frames[node] == n_frames and route.extra + nodes[node].extra <= lattice_beam:
+                _end_all(work, node, route)
+            at = np.int64(route.next)
+            if work.counts[FULL]:
+                return True
+        if work.counts[BOUNDARIES] == n_before or not has_phones:
+            continue
+        for j in range(begin, end):
+            link = links[leaving[j]]
+            arc, target = arcs[link.arc], link.target
+            if passed[target] or not _begins(labels, first_emitting, arcs, state, link.arc):
+                continue
+            for b in range(n_before, work.counts[BOUNDARIES]):
+                late, queue = work.boundaries[b].late, np.int64(work.boundaries[b].queue)
+                extra = work.boundaries[b].extra + link.slack
+                if late != NONE and late != leaving[j]:
+                    continue
+                if not extra + nodes[target].extra <= lattice_beam:
+                    continue
+                if arc.word != 0 and late == NONE:
+                    queue = _string(work, QUEUES, work.queues, queue, np.int64(arc.word))
+                _route(
+                    work, target, b, _kind(labels, arc.label), labels.phone[arc.label], queue, 0,
+                    extra, arc.cost, link.acoustic,
                 )
-                if begins and (route.kind == SILENCE or route.kind == LAST_PHONE):
-                    late, said, queue = NONE, np.int64(0), np.int64(route.queue)
-                    if route.kind == LAST_PHONE and queue != 0:
-                        queues, n_queues, said, queue = _without_first(queues, n_queues, queue)
-                    elif route.kind == LAST_PHONE:
-                        late, said = k, np.int64(word)
-                        if word == 0:
-                            return False, boundaries, 0, spans, 0, spoken, times
-                    if late == NONE and plain != NONE:
-                        continue
-                    boundaries, n_boundaries, plain = _boundary(
-                        boundaries, n_boundaries, boundary_at, node, queue, late, route.extra
-                    )
-                    spans, n_spans = _span(
-                        spans, n_spans, boundaries, route.start, plain, said, route.spoken,
-                        route.times, route.graph, route.acoustic,
-                    )
-                    if late != NONE:
-                        plain = NONE
-                    continue
-                new.start, new.spoken, new.queue, new.extra = route.start, route.spoken, 0, extra
-                new.kind, new.times = SILENCE, 0
-                new.graph = route.graph + arcs[links[k].arc].cost
-                new.acoustic = route.acoustic + links[k].acoustic
-                if not aligned and word != 0:
-                    boundaries, n_boundaries, there = _boundary(
-                        boundaries, n_boundaries, boundary_at, target, 0, NONE, extra
-                    )
-                    spans, n_spans = _span(
-                        spans, n_spans, boundaries, route.start, there, word, 0, 0, new.graph,
-                        new.acoustic,
-                    )
-                    new.start, new.kind, new.graph, new.acoustic = there, NOTHING, 0.0, 0.0
-                elif aligned:
-                    new.kind, new.times, new.queue = route.kind, route.times, route.queue
-                    if word != 0:
-                        queues, n_queues, new.queue = _string(
-                            queues, n_queues, np.int64(route.queue), np.int64(word)
-                        )
-                    if begins:
-                        new.kind = _kind(label, label_phone, label_word_end, is_silence)
-                        if route.spoken != 0:
-                            new.kind = max(new.kind, INSIDE)
-                            times, n_times, new.times = _string(
-                                times, n_times, route.times, frames[node]
-                            )
-                        spoken, n_spoken, new.spoken = _string(
-                            spoken, n_spoken, np.int64(route.spoken), np.int64(label_phone[label])
-                        )
-                routes, n_routes = _route(routes, n_routes, route_at, target, new)
+    return True
+
+
+@njit(cache=True, nogil=True)
+def live_spans(source, target, ends):
+    """Which arcs, sorted by source, lead on to an end."""
+    ends, live = ends.copy(), np.zeros(len(source), np.bool_)
+    for i in range(len(source) - 1, -1, -1):
+        live[i] = ends[target[i]]
+        ends[source[i]] |= live[i]
+    return live
+
+
+@njit(cache=True, nogil=True)
+def phone_ends(spoken, times, end, strings, records):
+    """End frames of each arc's phones, one after the other, and where each arc's begin."""
+    first = np.zeros(len(spoken) + 1, np.int64)
+    for i in range(len(spoken)):
+        n_phones, at = 0, spoken[i]
+        while at != 0:
+            n_phones, at = n_phones + 1, strings[at, 0]
+        first[i + 1] = first[i] + n_phones
+    values = np.empty(first[-1], np.int32)
+    for i in range(len(spoken)):
+        place, at = first[i + 1] - 1, times[i]
+        if place >= first[i]:
+            values[place] = end[i]
+        while at != 0:
+            place -= 1
+            values[place], at = records[at, 1], records[at, 0]
+    return first, values
