@@ -85,8 +85,10 @@ def test_kaldi_keeps_the_same_word_strings(seed, tmp_path):
         beam=12.0, lattice_beam=4.0, prune_interval=3, prune_scale=0.1
     )
     kaldi = kaldi_decoder.LatticeSimpleDecoder(fst, config)
-    assert kaldi.decode(kaldi_decoder.DecodableCtc(scores))
-    kaldi.finalize_decoding()
+    alive = kaldi.decode(kaldi_decoder.DecodableCtc(scores))
+    assert alive == (decode(graph, scores, SOME).n_nodes > 0)
+    if not alive:
+        return
     ok, raw = kaldi.get_raw_lattice()
     assert ok
     theirs = naive.within(kaldi_strings(kaldifst, raw), 4.0 - 1e-3)
@@ -127,7 +129,7 @@ def test_any_chunking_gives_the_same_lattice(seed, cuts):
 @pytest.mark.parametrize("seed", range(8))
 def test_pruning_on_the_way_drops_nothing_that_counts(seed):
     """The end prunes once more: from a search that never pruned comes the same lattice."""
-    graph, scores = random_graph(200, 700, 20, seed), random_scores(24, 20, seed)
+    graph, scores = acyclic(200, 700, 20, seed), random_scores(24, 20, seed)
     whole = random_scores(60, 20, seed + 100)
     pruned = decode(graph, np.concatenate([scores, whole]), SOME)
     narrow = replace(SOME, lattice_beam=1.0)

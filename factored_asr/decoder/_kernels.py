@@ -783,7 +783,8 @@ def _end_all(work, node, route):
 
 @njit(cache=True, nogil=True)
 def spell(
-    first_emitting, arcs, labels, nodes, links, first, leaving, order, frames, lattice_beam, work
+    first_emitting, arcs, labels, nodes, ending, links, first, leaving, order, frames,
+    lattice_beam, work,
 ):
     """From links to arcs that span whole words or silences, with the least cost of each.
 
@@ -791,9 +792,10 @@ def spell(
     words: the words heard of which no segment has come to an end yet wait in its queue, for a
     word may stand anywhere before its last phone's end or on the next arc that begins a phone. If
     one comes later still, words cannot be matched to segments, and False is returned. Without
-    phones (empty `labels`) a segment ends where a word stands.
+    phones (empty `labels`) a segment ends where a word stands. `ending`: by how much ending in a node
+    is dearer than the best end of all.
     """
-    has_phones, n_frames = len(labels.state) > 0, frames[order[-1]]
+    has_phones = len(labels.state) > 0
     passed = np.zeros(len(order), np.bool_)
     _boundary(work, order[0], 0, NONE, 0.0)
     _route(work, order[0], 0, NOTHING, 0, 0, 0, 0.0, 0.0, 0.0)
@@ -814,7 +816,7 @@ def spell(
                     if not _end_segment(work, node, route, leaving[j], arcs[a].word):
                         return False
                     ended = route.kind == SILENCE or route.queue != 0
-            if frames[node] == n_frames and route.extra + nodes[node].extra <= lattice_beam:
+            if ending[node] < np.inf and route.extra + ending[node] <= lattice_beam:
                 _end_all(work, node, route)
             at = np.int64(route.next)
             if work.counts[FULL]:

@@ -72,12 +72,15 @@ def spelt_lattice(
         Cost by which a path may lie behind the best.
     """
     ordered = kernels.arrange(raw.nodes, raw.links, raw.layers, n_frames + 1)
-    work, aligned = _spelt(graph, raw, ordered, lattice_beam, graph.has_phones)
+    cost, state, order, frames = raw.nodes["cost"], raw.nodes["state"], *ordered[2:]
+    end_cost = cost + graph.final[state] if lattice.reached_final else cost
+    end_cost = np.where(frames == n_frames, end_cost, np.float32(np.inf))
+    ending = end_cost - end_cost.min()
+    work, aligned = _spelt(graph, raw, ending, ordered, lattice_beam, graph.has_phones)
     if not aligned and graph.has_phones:  # a word later than any rule allows
-        work, _ = _spelt(graph, raw, ordered, lattice_beam, False)
+        work, _ = _spelt(graph, raw, ending, ordered, lattice_beam, False)
     n_boundaries, n_spans = work.counts[kernels.BOUNDARIES], work.counts[kernels.SPANS]
     boundaries, spans = work.boundaries[:n_boundaries], work.spans[:n_spans]
-    order, frames = ordered[2:]
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
     first_to_last = np.lexsort((boundaries["waiting"], place[boundaries["node"]]))
@@ -140,8 +143,8 @@ def _labels(graph: Graph, has_phones: bool) -> kernels.Labels:
 
 
 def _spelt(
-    graph: Graph, raw: RawLattice, ordered: tuple[np.ndarray, ...], lattice_beam: float,
-    has_phones: bool,
+    graph: Graph, raw: RawLattice, ending: np.ndarray, ordered: tuple[np.ndarray, ...],
+    lattice_beam: float, has_phones: bool,
 ) -> tuple[kernels.Work, bool]:
     """Run the kernel, with more room until it has enough."""
     labels, size = _labels(graph, has_phones), 1024 + 4 * len(raw.links)
@@ -159,7 +162,7 @@ def _spelt(
         work.counts[kernels.SPOKEN], work.counts[kernels.QUEUES] = n_phones, n_words
         work.counts[kernels.TIMES] = 1
         matched = kernels.spell(
-            graph.first_emitting, graph.arcs, labels, raw.nodes, raw.links, *ordered,
+            graph.first_emitting, graph.arcs, labels, raw.nodes, ending, raw.links, *ordered,
             float(lattice_beam), work,
         )
         if not work.counts[kernels.FULL]:
