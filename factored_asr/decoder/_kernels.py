@@ -37,6 +37,7 @@ DONE, NEED_TOKENS, NEED_STEPS, NEGATIVE_CYCLE, NO_TOKENS, NEED_LINKS = 0, 1, 2, 
 # Where a search's counters stand in its int64 array.
 N_TOKENS, N_STEPS, FRAME, BEST, SIDE, N_ARCS, N_EXPANDED, N_COUNTERS = 0, 1, 2, 3, 4, 5, 6, 7
 SWEEP_EVERY = 25  # frames between two prunings of the lattice
+SWEEP_CHANGE = np.float32(0.1)  # of the lattice beam: what changes less is not carried further back
 
 N_BINS = 512
 HELD = 512  # candidates held back so that the memory they need has time to arrive
@@ -338,8 +339,8 @@ def _relax_back(nodes, links, begin, end):
 def sweep(nodes, links, layers, last, lattice_beam, everything):
     """Drop links and nodes whose best way is dearer than the best of all by over the beam.
 
-    Starts from `extra` of the nodes of layer `last`. Goes back as far as something changes, or to
-    the beginning (`everything`). After Kaldi's PruneForwardLinks.
+    Starts from `extra` of the nodes of layer `last`. Goes back as far as something changes much, or
+    to the beginning (`everything`). After Kaldi's PruneForwardLinks.
     """
     low = last
     while True:
@@ -357,7 +358,7 @@ def sweep(nodes, links, layers, last, lattice_beam, everything):
             pass
         same = not everything
         for i in range(after - first):
-            same &= before[i].extra == nodes[first + i].extra
+            same &= abs(before[i].extra - nodes[first + i].extra) <= SWEEP_CHANGE * lattice_beam
         if same:
             break
         low -= 1
@@ -792,8 +793,8 @@ def spell(
     words: the words heard of which no segment has come to an end yet wait in its queue, for a
     word may stand anywhere before its last phone's end or on the next arc that begins a phone. If
     one comes later still, words cannot be matched to segments, and False is returned. Without
-    phones (empty `labels`) a segment ends where a word stands. `ending`: by how much ending in a node
-    is dearer than the best end of all.
+    phones (empty `labels`) a segment ends where a word stands. `ending`: by how much ending in a
+    node is dearer than the best end of all.
     """
     has_phones = len(labels.state) > 0
     passed = np.zeros(len(order), np.bool_)

@@ -39,8 +39,10 @@ class RawLattice:
 
     def grow(self) -> None:
         """Twice the room for nodes and links."""
-        self.nodes = np.concatenate([self.nodes, np.zeros_like(self.nodes)])
-        self.links = np.concatenate([self.links, np.zeros_like(self.links)])
+        nodes, links = self.nodes, self.links
+        self.nodes = np.zeros(2 * len(nodes), kernels.NODE)  # pages not yet used cost nothing
+        self.links = np.zeros(2 * len(links), kernels.LINK)
+        self.nodes[: len(nodes)], self.links[: len(links)] = nodes, links
 
     def ended(self, n_frames: int, extra: np.ndarray, lattice_beam: float) -> RawLattice:
         """A copy pruned with the cost of ending in each token, above the cheapest end."""
@@ -72,7 +74,8 @@ def spelt_lattice(
         Cost by which a path may lie behind the best.
     """
     ordered = kernels.arrange(raw.nodes, raw.links, raw.layers, n_frames + 1)
-    cost, state, order, frames = raw.nodes["cost"], raw.nodes["state"], *ordered[2:]
+    cost, state = raw.nodes["cost"], raw.nodes["state"]
+    order, frames = ordered[2], ordered[3]
     end_cost = cost + graph.final[state] if lattice.reached_final else cost
     end_cost = np.where(frames == n_frames, end_cost, np.float32(np.inf))
     ending = end_cost - end_cost.min()
@@ -138,8 +141,10 @@ def _labels(graph: Graph, has_phones: bool) -> kernels.Labels:
         nothing, no = np.zeros(0, np.int32), np.zeros(0, np.bool_)
         return kernels.Labels(nothing, nothing, no, no)
     silent = np.array([phone in graph.silence_phones for phone in graph.phones])
-    columns = (graph.label_phone, graph.label_state, graph.label_word_end)
-    return kernels.Labels(*(column.copy() for column in columns), silent[graph.label_phone])
+    return kernels.Labels(
+        graph.label_phone.copy(), graph.label_state.copy(), graph.label_word_end.copy(),
+        silent[graph.label_phone],
+    )
 
 
 def _spelt(
@@ -147,6 +152,7 @@ def _spelt(
     lattice_beam: float, has_phones: bool,
 ) -> tuple[kernels.Work, bool]:
     """Run the kernel, with more room until it has enough."""
+    first, leaving, order, frames = ordered
     labels, size = _labels(graph, has_phones), 1024 + 4 * len(raw.links)
     n_words = int(graph.arcs["word"][raw.links["arc"]].max(initial=0)) + 1
     n_phones, n_nodes = len(graph.phones), len(raw.nodes)
@@ -162,8 +168,8 @@ def _spelt(
         work.counts[kernels.SPOKEN], work.counts[kernels.QUEUES] = n_phones, n_words
         work.counts[kernels.TIMES] = 1
         matched = kernels.spell(
-            graph.first_emitting, graph.arcs, labels, raw.nodes, ending, raw.links, *ordered,
-            float(lattice_beam), work,
+            graph.first_emitting, graph.arcs, labels, raw.nodes, ending, raw.links, first, leaving,
+            order, frames, float(lattice_beam), work,
         )
         if not work.counts[kernels.FULL]:
             return work, bool(matched) and has_phones
