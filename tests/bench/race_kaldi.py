@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--beams", type=float, nargs="+", default=[8, 11, 13, 15])
     parser.add_argument("--max-active", type=int, default=7000, help="0 sets no limit")
     parser.add_argument("--min-active", type=int, default=200)
+    parser.add_argument("--lattice-beam", type=float, default=6.0, help="0: best path alone")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     path, matrices = prepared(options.graph, dict(np.load(options.matrices)))
@@ -80,7 +81,8 @@ def race(graph, fst, matrices, beam, options) -> None:
 def run_ours(graph, matrix, beam, options) -> tuple[float, float, int]:
     """Seconds, cost, arcs expanded."""
     begin = time.thread_time()
-    search = Search(graph, BeamOptions(beam, options.max_active, options.min_active))
+    limits = options.max_active, options.min_active
+    search = Search(graph, BeamOptions(beam, *limits, lattice_beam=options.lattice_beam))
     search.advance(matrix)
     path = search.finish().best()
     return time.thread_time() - begin, path.cost, search.n_arcs_expanded
