@@ -164,7 +164,8 @@ def _spelt(
             np.zeros(kernels.N_COUNTS, np.int64), np.full(n_nodes, -1, np.int32),
             np.full(n_nodes, -1, np.int32),
         )
-        work.spoken[:n_phones, 1], work.queues[:n_words, 1] = np.arange(n_phones), np.arange(n_words)
+        work.spoken[:n_phones, 1] = np.arange(n_phones)
+        work.queues[:n_words, 1] = np.arange(n_words)
         work.counts[kernels.SPOKEN], work.counts[kernels.QUEUES] = n_phones, n_words
         work.counts[kernels.TIMES] = 1
         matched = kernels.spell(

@@ -18,7 +18,7 @@ import kaldi_decoder
 import kaldifst
 import numpy as np
 
-from factored_asr.decoder import BeamOptions, Search
+from factored_asr.decoder import BeamOptions, Search, decode
 from factored_asr.graph import Graph
 
 UNLIMITED = 2**31 - 1
@@ -38,7 +38,7 @@ def main() -> None:
     graph, fst = Graph.read(path), kaldifst.StdConstFst.read(str(path))
     n_frames = sum(len(matrix) for matrix in matrices.values())
     print(f"{graph.n_states} states, {graph.n_arcs} arcs; {len(matrices)} clips, {n_frames} frames")
-    Search(graph).advance(next(iter(matrices.values()))[:2])  # compiles
+    decode(graph, next(iter(matrices.values()))[:2])  # compiles
     for beam in options.beams:
         race(graph, fst, matrices, beam, options)
 
