@@ -56,13 +56,13 @@ class DecodeOptions:
 
 # Tuned on speakers and files that no benchmark reports (tests/bench/README.md).
 DICTATION = DecodeOptions(
-    acoustic_scale=0.11, max_ngrams=2_200_000,
+    acoustic_scale=0.11, beam=BeamOptions(lattice_beam=0.0), max_ngrams=2_200_000,
     graph=GraphOptions(
         silence_probability=0.1, filler_probability=0.0, transition_scale=0.5, word_penalty=1.0
     ),
 )
 COMMANDS = DecodeOptions(
-    acoustic_scale=0.2,
+    acoustic_scale=0.2, beam=BeamOptions(lattice_beam=0.0),
     graph=GraphOptions(silence_probability=0.1, filler_probability=1e-3, transition_scale=0.5),
 )
 

@@ -1,118 +1,55 @@
-"""Slow, obvious twins of what is computed over lattices: all paths, one by one."""
+"""Slow, obvious twins of what a lattice holds: word strings with their least costs."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
-
+import naive_decoder
 import numpy as np
 
-from factored_asr.decoder.word_lattice import WordLattice
+from factored_asr.decoder import Lattice
+from factored_asr.graph import Graph
 
-WORDS = ("<eps>", "a", "b", "c", "d")
-
-
-def random_lattice(
-    seed: int, *, n_nodes: int = 7, n_arcs: int = 14, n_words: int = 4, silence: float = 0.25
-) -> WordLattice:
-    """A small lattice in which every node lies on a path; its last node is final, and some more."""
-    rng = np.random.default_rng(seed)
-    frames = np.sort(rng.choice(np.arange(1, 40), n_nodes - 1, replace=False))
-    source = [*range(n_nodes - 1)]
-    target = [*range(1, n_nodes)]
-    for _ in range(n_arcs - len(source)):
-        s = int(rng.integers(0, n_nodes - 1))
-        source.append(s)
-        target.append(int(rng.integers(s + 1, n_nodes)))
-    order = np.argsort(source, kind="stable")
-    word = rng.integers(1, n_words + 1, len(source)) * (rng.random(len(source)) > silence)
-    final = np.full(n_nodes, np.inf)
-    final[-1] = rng.random()
-    lm = rng.random(len(source))
-    return WordLattice(
-        node_frame=np.concatenate([[0], frames]).astype(np.int32),
-        arc_source=np.array(source, np.int32)[order],
-        arc_target=np.array(target, np.int32)[order],
-        arc_word=word.astype(np.int32),
-        arc_pronunciation=rng.integers(0, 3, len(source)).astype(np.int32),
-        arc_acoustic=rng.normal(3, 2, len(source)),
-        arc_graph=lm + rng.random(len(source)),
-        arc_lm=lm * (word > 0),
-        final=final,
-        words=WORDS[: n_words + 1],
-        pronunciations=((), ("A",), ("A", "B")),
-        n_frames=int(frames[-1]),
-        frame_seconds=0.01,
-        acoustic_scale=0.125,
-    )
+Strings = dict[tuple[int, ...], float]
 
 
-def paths(lattice: WordLattice, node: int = 0) -> Iterator[tuple[list[int], float]]:
-    """Every path from a node to an end: its arcs, and its cost."""
-    if lattice.final[node] < np.inf:
-        yield [], float(lattice.final[node])
-    for a in np.flatnonzero(lattice.arc_source == node).tolist():
-        cost = float(lattice.arc_acoustic[a] + lattice.arc_graph[a])
-        for arcs, rest in paths(lattice, int(lattice.arc_target[a])):
-            yield [a, *arcs], cost + rest
+def strings(lattice: Lattice) -> Strings:
+    """Least cost of every word string of a lattice, by walking all its paths."""
+    found: Strings = {}
+
+    def walk(node: int, words: tuple[int, ...], cost: float) -> None:
+        if lattice.final[node] < np.inf:
+            found[words] = min(found.get(words, np.inf), cost + lattice.final[node])
+        for arc in np.flatnonzero(lattice.arc_source == node):
+            word = int(lattice.arc_word[arc])
+            step = lattice.arc_acoustic[arc] + lattice.arc_graph[arc]
+            walk(int(lattice.arc_target[arc]), words + (word,) * (word > 0), cost + step)
+
+    if lattice.n_nodes:
+        walk(0, (), 0.0)
+    return found
 
 
-def words_of(lattice: WordLattice, arcs: list[int]) -> tuple[str, ...]:
-    return tuple(lattice.words[lattice.arc_word[a]] for a in arcs if lattice.arc_word[a])
+def graph_strings(graph: Graph, scores: np.ndarray) -> Strings:
+    """The same over all paths of the graph; over those that do not end if none does."""
+    found: dict[bool, Strings] = {True: {}, False: {}}
+    for cost, arcs, last in naive_decoder.paths(graph, scores, graph.start):
+        words = tuple(int(w) for w in graph.arcs["word"][arcs] if w)
+        for whole, total in ((True, cost + float(graph.final[last])), (False, cost)):
+            if total < np.inf:
+                found[whole][words] = min(found[whole].get(words, np.inf), total)
+    return found[True] or found[False]
 
 
-def strings(lattice: WordLattice) -> dict[tuple[str, ...], float]:
-    """Every word string with its least cost, cheapest first."""
-    best: dict[tuple[str, ...], float] = {}
-    for arcs, cost in paths(lattice):
-        words = words_of(lattice, arcs)
-        best[words] = min(cost, best.get(words, math.inf))
-    return dict(sorted(best.items(), key=lambda item: item[1]))
+def best_cost(lattice: Lattice) -> float:
+    """Least cost over the arrays of a lattice, node by node."""
+    costs = np.full(lattice.n_nodes, np.inf)
+    costs[0] = 0.0
+    for arc in range(lattice.n_arcs):
+        step = lattice.arc_acoustic[arc] + lattice.arc_graph[arc]
+        target = lattice.arc_target[arc]
+        costs[target] = min(costs[target], costs[lattice.arc_source[arc]] + step)
+    return float((costs + lattice.final).min())
 
 
-def probabilities(lattice: WordLattice, scale: float = 1.0) -> list[tuple[list[int], float]]:
-    """Every path with its posterior probability."""
-    found = [(arcs, math.exp(-scale * cost)) for arcs, cost in paths(lattice)]
-    total = sum(p for _, p in found)
-    return [(arcs, p / total) for arcs, p in found]
-
-
-def arc_posteriors(lattice: WordLattice, scale: float = 1.0) -> np.ndarray:
-    sums = np.zeros(lattice.n_arcs)
-    for arcs, p in probabilities(lattice, scale):
-        sums[arcs] += p
-    return sums
-
-
-def edit_distance(a: tuple[str, ...], b: tuple[str, ...]) -> int:
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, start=1):
-        before, row[0] = row[0], i
-        for j, y in enumerate(b, start=1):
-            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (x != y))
-    return row[-1]
-
-
-def risk(lattice: WordLattice, words: tuple[str, ...], scale: float = 1.0) -> float:
-    """Expected number of word errors of a string."""
-    return sum(
-        p * edit_distance(words_of(lattice, arcs), words)
-        for arcs, p in probabilities(lattice, scale)
-    )
-
-
-def rescored(
-    lattice: WordLattice,
-    score: Callable[[tuple[str, ...]], float],
-    first: Callable[[tuple[str, ...]], float],
-    lm_scale: float,
-    penalty: float,
-    first_scale: float = 1.0,
-) -> list[tuple[float, tuple[str, ...]]]:
-    """Cost and words of every path with whole sentences scored anew, cheapest first."""
-    found = []
-    for arcs, cost in paths(lattice):
-        words = words_of(lattice, arcs)
-        cost += first_scale * first(words) - lm_scale * score(words) + penalty * len(words)
-        found.append((cost, words))
-    return sorted(found)
+def within(found: Strings, beam: float) -> Strings:
+    limit = min(found.values(), default=0.0) + beam
+    return {words: cost for words, cost in found.items() if cost <= limit}

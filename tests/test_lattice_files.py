@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import naive_lattice as naive
+import naive_paths as naive
 import numpy as np
 import pytest
 import soundfile

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-import naive_lattice as naive
+import naive_paths as naive
 import numpy as np
 import pytest
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import naive_language
-import naive_lattice as naive
+import naive_paths as naive
 import numpy as np
 import pytest
 

@@ -5,9 +5,15 @@ says where a state's token lies, and is right only if that token names the state
 nothing is cleared between frames). A token remembers the last step of its way back (`back`, a row
 of `steps`) and, where it has just crossed an arc, that arc; the row for it is written when the
 token turns out to survive. Staying in a state (its first self-loop) writes nothing.
+
+For a lattice the same loop also notes every step into a state that is not much dearer than the
+best one (a link), between tokens numbered through all frames (nodes). `sweep` drops those that no
+longer lie within the lattice beam.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, types
@@ -15,16 +21,30 @@ from numba.extending import intrinsic
 
 TOKEN = np.dtype([("state", "<i4"), ("cost", "<f4"), ("back", "<i4"), ("arc", "<i4")])
 STEP = np.dtype([("back", "<i4"), ("arc", "<i4"), ("frame", "<i4")])
+# `slack`: by how much the way over this link is dearer than the best one to its target. Within the
+# frame being searched it holds that way's cost, and the ends are slots of the token tables.
+LINK = np.dtype(
+    [("source", "<i4"), ("target", "<i4"), ("arc", "<i4"), ("acoustic", "<f4"), ("slack", "<f4")]
+)
+# `extra`: by how much the best way over this node is dearer than the best of all.
+NODE = np.dtype([("state", "<i4"), ("cost", "<f4"), ("extra", "<f4")])
+# Columns of `layers`, a row for the nodes before each frame: its first node, first link into it
+# that emits, first link within it. The row after the last one tells where the last one ends.
+FIRST_NODE, FIRST_LINK, FIRST_SILENT = 0, 1, 2
 
 # What `advance` comes back with.
-DONE, NEED_TOKENS, NEED_STEPS, NEGATIVE_CYCLE, NO_TOKENS = 0, 1, 2, 3, 4
+DONE, NEED_TOKENS, NEED_STEPS, NEGATIVE_CYCLE, NO_TOKENS, NEED_LINKS = 0, 1, 2, 3, 4, 5
 # Where a search's counters stand in its int64 array.
 N_TOKENS, N_STEPS, FRAME, BEST, SIDE, N_ARCS, N_EXPANDED, N_COUNTERS = 0, 1, 2, 3, 4, 5, 6, 7
+SWEEP_EVERY = 25  # frames between two prunings of the lattice
+SWEEP_CHANGE = np.float32(0.1)  # of the lattice beam: what changes less is not carried further back
 
 N_BINS = 512
 HELD = 512  # candidates held back so that the memory they need has time to arrive
 _AHEAD = 8  # tokens looked ahead, for the same reason
 NONE = -1
+NO_ROOM = -2  # for links
+UNSEEN = -1.0  # the `extra` of a node before its first sweep
 
 
 @intrinsic
@@ -108,8 +128,13 @@ def _cutoff(tokens, n_tokens, best, beam, beam_delta, max_active, min_active, bi
 
 
 @njit(cache=True, nogil=True)
-def _place(held, n_held, limit, tokens, n_tokens, slots):
-    """Enter candidates into the token table: the cheaper way into each state stays."""
+def _place(held, n_held, limit, tokens, n_tokens, slots, lattice_beam, links, n_links):
+    """Enter candidates into the token table: the cheaper way into each state stays.
+
+    Returns the numbers of tokens (NONE or NO_ROOM: no room) and of links.
+    """
+    if lattice_beam > 0 and n_links + n_held > len(links):
+        return NO_ROOM, n_links
     for i in range(n_held):
         _prefetch(slots, np.int64(held[min(i + 16, n_held - 1)].state))
         cost = held[i].cost
@@ -117,30 +142,35 @@ def _place(held, n_held, limit, tokens, n_tokens, slots):
             continue
         state = held[i].state
         slot = slots[state]
-        if slot < n_tokens and tokens[slot].state == state:
-            if not cost < tokens[slot].cost:
-                continue
-        else:
+        known = slot < n_tokens and tokens[slot].state == state
+        if not known:
             slot = n_tokens
             if n_tokens == len(tokens):
-                return NONE
+                return NONE, n_links
             slots[state] = slot
             n_tokens += 1
+        if lattice_beam > 0 and not (known and cost - tokens[slot].cost > lattice_beam):
+            links[n_links].source, links[n_links].target = held[i].back, slot
+            links[n_links].arc, links[n_links].slack = held[i].arc, cost
+            n_links += 1
+        if known and not cost < tokens[slot].cost:
+            continue
         tokens[slot].state, tokens[slot].cost = state, cost
         tokens[slot].back, tokens[slot].arc = held[i].back, held[i].arc
-    return n_tokens
+    return n_tokens, n_links
 
 
 @njit(cache=True, nogil=True)
 def _expand(
     first_arc, arcs, now, n_now, best, cutoff, beam, label_cost, held, tokens, slots, steps,
-    n_steps, frame,
+    n_steps, frame, lattice_beam, links, n_links, rows,
 ):
     """Take every token within the cutoff over its emitting arcs (epsilon arcs cost inf here).
 
     Costs become relative to the best token, whose arcs are looked at first to set a tight limit.
-    Returns (tokens made or -1: no room, the cost limit they were held to, steps, tokens and arcs
-    looked at).
+    For a lattice a candidate names the slot it comes from, and `rows` the step of each slot.
+    Returns (tokens made, NONE or NO_ROOM, the cost limit they were held to, steps, links, tokens
+    and arcs looked at).
     """
     limit, base = np.float32(np.inf), now[best].cost
     for a in range(first_arc[now[best].state], first_arc[now[best].state + 1]):
@@ -156,6 +186,8 @@ def _expand(
         if now[i].arc != NONE:
             steps[n_steps].back, steps[n_steps].arc, steps[n_steps].frame = back, now[i].arc, frame
             back, n_steps = n_steps, n_steps + 1
+        if lattice_beam > 0:
+            rows[i], back = back, i
         begin, end, at_home = first_arc[state], first_arc[state + 1], False
         n_live, n_arcs = n_live + 1, n_arcs + end - begin
         for a in range(begin, end):
@@ -168,21 +200,29 @@ def _expand(
             n_held += total < limit  # without a branch, which would be guessed wrong half the time
             limit = min(limit, total + beam)
             if n_held == HELD:
-                n_tokens, n_held = _place(held, n_held, limit, tokens, n_tokens, slots), 0
-                if n_tokens == NONE:
-                    return NONE, limit, n_steps, n_live, n_arcs
-    n_tokens = _place(held, n_held, limit, tokens, n_tokens, slots)
-    return n_tokens, limit, n_steps, n_live, n_arcs
+                n_tokens, n_links = _place(
+                    held, n_held, limit, tokens, n_tokens, slots, lattice_beam, links, n_links
+                )
+                n_held = 0
+                if n_tokens < 0:
+                    return n_tokens, limit, n_steps, n_links, n_live, n_arcs
+    n_tokens, n_links = _place(
+        held, n_held, limit, tokens, n_tokens, slots, lattice_beam, links, n_links
+    )
+    if lattice_beam > 0:
+        for i in range(n_tokens):
+            tokens[i].back = rows[tokens[i].back]
+    return n_tokens, limit, n_steps, n_links, n_live, n_arcs
 
 
 @njit(cache=True, nogil=True)
 def close(
     first_arc, first_emitting, arcs, limit, tokens, n_tokens, slots, queue, waiting, steps, n_steps,
-    frame,
+    frame, lattice_beam, links, n_links,
 ):
     """Follow epsilon arcs until nothing gets cheaper (Bellman-Ford in rounds).
 
-    Returns (status, tokens, steps, slot of the best token).
+    Returns (status, tokens, steps, slot of the best token, links).
     """
     best, head, tail, round_end, n_rounds, swept = 0, 0, 0, 0, 0, 0
     while True:
@@ -195,11 +235,11 @@ def close(
             if head == round_end:
                 n_rounds, round_end = n_rounds + 1, tail
                 if n_rounds > n_tokens:
-                    return NEGATIVE_CYCLE, n_tokens, n_steps, best
+                    return NEGATIVE_CYCLE, n_tokens, n_steps, best, n_links
             at, head = queue[head % len(queue)], head + 1
             waiting[at] = False
         else:
-            return DONE, n_tokens, n_steps, best
+            return DONE, n_tokens, n_steps, best, n_links
         state, cost = tokens[at].state, tokens[at].cost
         if cost < tokens[best].cost:
             best = at
@@ -208,7 +248,7 @@ def close(
             continue
         if tokens[at].arc != NONE:
             if n_steps == len(steps):
-                return NEED_STEPS, n_tokens, n_steps, best
+                return NEED_STEPS, n_tokens, n_steps, best, n_links
             steps[n_steps].back, steps[n_steps].arc = tokens[at].back, tokens[at].arc
             steps[n_steps].frame = frame
             tokens[at].back, tokens[at].arc = n_steps, NONE
@@ -218,27 +258,143 @@ def close(
             if not total < limit:
                 continue
             slot = slots[target]
-            if slot < n_tokens and tokens[slot].state == target:
+            known = slot < n_tokens and tokens[slot].state == target
+            if not known:
+                slot = n_tokens
+                if n_tokens == len(tokens):
+                    return NEED_TOKENS, n_tokens, n_steps, best, n_links
+                slots[target] = slot
+                n_tokens += 1
+            if lattice_beam > 0 and not (known and total - tokens[slot].cost > lattice_beam):
+                if n_links == len(links):
+                    return NEED_LINKS, n_tokens, n_steps, best, n_links
+                links[n_links].source, links[n_links].target = at, slot
+                links[n_links].arc, links[n_links].slack = a, total
+                n_links += 1
+            if known:
                 if not total < tokens[slot].cost:
                     continue
                 if slot < swept and not waiting[slot]:
                     waiting[slot] = True
                     queue[tail % len(queue)] = slot
                     tail += 1
-            else:
-                slot = n_tokens
-                if n_tokens == len(tokens):
-                    return NEED_TOKENS, n_tokens, n_steps, best
-                slots[target] = slot
-                n_tokens += 1
             tokens[slot].state, tokens[slot].cost = target, total
             tokens[slot].back, tokens[slot].arc = tokens[at].back, a
 
 
 @njit(cache=True, nogil=True)
+def settle(
+    first_emitting, arcs, label_cost, lattice_beam, now, tokens, n_tokens, nodes, links, layers,
+    layer, begin_silent, n_links,
+):
+    """Make a frame's tokens nodes, and its links those between nodes. False: no room, as before.
+
+    Row `layer` of `layers` tells where the frame's links begin; `now` holds the tokens before.
+    """
+    first, base = layers[layer, FIRST_NODE], layers[max(layer - 1, 0), FIRST_NODE]
+    if first + n_tokens > len(nodes):
+        return False
+    for i in range(n_tokens):
+        nodes[first + i].state, nodes[first + i].cost = tokens[i].state, tokens[i].cost
+        nodes[first + i].extra = UNSEEN
+    n_kept = layers[layer, FIRST_LINK]
+    layers[layer, FIRST_SILENT] = n_kept
+    for k in range(n_kept, n_links):
+        source, target, total, a = links[k].source, links[k].target, links[k].slack, links[k].arc
+        slack, acoustic = total - tokens[target].cost, np.float32(0.0)
+        if not slack <= lattice_beam:
+            continue
+        if k >= begin_silent:
+            if tokens[source].cost + arcs[a].cost < total:  # its source has become cheaper since
+                continue
+            source += first
+        else:
+            if a == NONE:
+                a = first_emitting[now[source].state]
+                while arcs[a].target != now[source].state:
+                    a += 1
+            acoustic = label_cost[arcs[a].label]
+            source += base
+            layers[layer, FIRST_SILENT] = n_kept + 1
+        links[n_kept].source, links[n_kept].target = source, first + target
+        links[n_kept].arc, links[n_kept].slack, links[n_kept].acoustic = a, slack, acoustic
+        n_kept += 1
+    layers[layer + 1, FIRST_NODE] = first + n_tokens
+    layers[layer + 1, FIRST_LINK] = layers[layer + 1, FIRST_SILENT] = n_kept
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _relax_back(nodes, links, begin, end):
+    """Bring the `extra` of the links' sources down to what the links allow. True if one fell."""
+    fell = False
+    for k in range(end - 1, begin - 1, -1):
+        extra = links[k].slack + nodes[links[k].target].extra
+        if extra < nodes[links[k].source].extra:
+            nodes[links[k].source].extra, fell = extra, True
+    return fell
+
+
+@njit(cache=True, nogil=True)
+def sweep(nodes, links, layers, last, lattice_beam, everything):
+    """Drop links and nodes whose best way is dearer than the best of all by over the beam.
+
+    Starts from `extra` of the nodes of layer `last`. Goes back as far as something changes much, or
+    to the beginning (`everything`). After Kaldi's PruneForwardLinks.
+    """
+    low = last
+    while True:
+        begin, end = layers[low, FIRST_SILENT], layers[low + 1, FIRST_LINK]
+        while _relax_back(nodes, links, begin, end):
+            pass
+        if low == 0:
+            break
+        first, after = layers[low - 1, FIRST_NODE], layers[low, FIRST_NODE]
+        before = nodes[first:after].copy()
+        nodes[first:after].extra[:] = np.inf
+        _relax_back(nodes, links, layers[low, FIRST_LINK], begin)
+        begin, end = layers[low - 1, FIRST_SILENT], layers[low, FIRST_LINK]
+        while _relax_back(nodes, links, begin, end):
+            pass
+        same = not everything
+        for i in range(after - first):
+            same &= abs(before[i].extra - nodes[first + i].extra) <= SWEEP_CHANGE * lattice_beam
+        if same:
+            break
+        low -= 1
+    base, end = layers[low, FIRST_NODE], layers[last + 1, FIRST_NODE]
+    moved = np.empty(end - base, np.int32)
+    n_nodes, n_links, k = base, layers[low, FIRST_LINK], layers[low, FIRST_LINK]
+    for layer in range(low, last + 1):
+        first, after = layers[layer, FIRST_NODE], layers[layer + 1, FIRST_NODE]
+        silent, over = layers[layer, FIRST_SILENT], layers[layer + 1, FIRST_LINK]
+        layers[layer, FIRST_NODE], layers[layer, FIRST_LINK] = n_nodes, n_links
+        for i in range(first, after):
+            moved[i - base] = NONE
+            if nodes[i].extra <= lattice_beam and nodes[i].extra < np.inf:
+                nodes[n_nodes] = nodes[i]
+                moved[i - base], n_nodes = n_nodes, n_nodes + 1
+        layers[layer, FIRST_SILENT] = n_links
+        while k < over:
+            source, target = links[k].source, moved[links[k].target - base]
+            source = moved[source - base] if source >= base else source
+            if source != NONE and target != NONE:
+                if links[k].slack + nodes[target].extra <= lattice_beam:
+                    links[n_links] = links[k]
+                    links[n_links].source, links[n_links].target = source, target
+                    n_links += 1
+                    if k < silent:
+                        layers[layer, FIRST_SILENT] = n_links
+            k += 1
+    layers[last + 1, FIRST_NODE] = n_nodes
+    layers[last + 1, FIRST_LINK] = layers[last + 1, FIRST_SILENT] = n_links
+
+
+@njit(cache=True, nogil=True)
 def advance(
     first_arc, first_emitting, arcs, label_pdf, scores, beam, beam_delta, max_active, min_active,
-    tokens, slots, queue, waiting, steps, held, label_cost, bins, counters, offset,
+    tokens, slots, queue, waiting, steps, held, label_cost, bins, counters, offset, lattice_beam,
+    nodes, links, layers, rows,
 ):
     """Search the rows of `scores`, one frame each. Returns (status, rows done).
 
@@ -247,7 +403,8 @@ def advance(
     for row in range(len(scores)):
         now, frame = tokens[counters[SIDE]], counters[FRAME]
         following, n_tokens = tokens[1 - counters[SIDE]], counters[N_TOKENS]
-        n_steps = counters[N_STEPS]
+        n_steps, layer = counters[N_STEPS], frame + 1
+        n_links = layers[layer, FIRST_LINK] if lattice_beam > 0 else 0
         if n_steps + 2 * n_tokens + 1 > len(steps):
             return NEED_STEPS, row
         label_cost[0] = np.inf
@@ -257,27 +414,36 @@ def advance(
         cutoff, next_beam = _cutoff(
             now, n_tokens, best, beam, beam_delta, max_active, min_active, bins
         )
-        n_made, limit, n_steps, n_live, n_arcs = _expand(
+        n_made, limit, n_steps, n_emitting, n_live, n_arcs = _expand(
             first_arc, arcs, now, n_tokens, counters[BEST], cutoff, next_beam, label_cost, held,
-            following, slots, steps, n_steps, frame - 1,
+            following, slots, steps, n_steps, frame - 1, lattice_beam, links, n_links, rows,
         )
-        if n_made == NONE:
-            return NEED_TOKENS, row
+        if n_made < 0:
+            return NEED_TOKENS if n_made == NONE else NEED_LINKS, row
         if n_made == 0:
             counters[N_TOKENS] = 0
             return NO_TOKENS, row
-        status, n_made, n_steps, at = close(
+        status, n_made, n_steps, at, n_all = close(
             first_arc, first_emitting, arcs, limit, following, n_made, slots, queue, waiting,
-            steps, n_steps, frame,
+            steps, n_steps, frame, lattice_beam, links, n_emitting,
         )
         if status != DONE:
             return status, row
+        if lattice_beam > 0 and not settle(
+            first_emitting, arcs, label_cost, lattice_beam, now, following, n_made, nodes, links,
+            layers, layer, n_emitting, n_all,
+        ):
+            return NEED_LINKS, row
         offset[0] += best
         counters[N_TOKENS], counters[N_STEPS], counters[BEST] = n_made, n_steps, at
         counters[SIDE] = 1 - counters[SIDE]
         counters[FRAME] += 1
         counters[N_ARCS] += n_arcs
         counters[N_EXPANDED] += n_live
+        if lattice_beam > 0 and counters[FRAME] % SWEEP_EVERY == 0:
+            for i in range(layers[layer, FIRST_NODE], layers[layer + 1, FIRST_NODE]):
+                nodes[i].extra = 0.0  # any of them may yet lie on the best path
+            sweep(nodes, links, layers, layer, lattice_beam, False)
     return DONE, len(scores)
 
 
@@ -341,3 +507,369 @@ def trace(start, first_arc, first_emitting, arcs, steps, back, arc, n_frames):
             n_path, frame = n_path + 1, frame + emits
             state = arcs[crossed[at]].target
     return path[:n_path], stays[:n_path]
+
+
+# From links between states to arcs that span whole words: see `spell`.
+ROUTE = np.dtype(
+    [("next", "<i4"), ("start", "<i4"), ("spoken", "<i4"), ("queue", "<i4"), ("kind", "<i4"),
+     ("times", "<i4"), ("extra", "<f8"), ("graph", "<f8"), ("acoustic", "<f8")]
+)  # fmt: skip
+BOUNDARY = np.dtype(
+    [("next", "<i4"), ("node", "<i4"), ("queue", "<i4"), ("late", "<i4"), ("into", "<i4"),
+     ("ends", "<i4"), ("waiting", "<i8"), ("extra", "<f8")]
+)  # fmt: skip
+SPAN = np.dtype(
+    [("next", "<i4"), ("source", "<i4"), ("target", "<i4"), ("word", "<i4"), ("spoken", "<i4"),
+     ("times", "<i4"), ("graph", "<f8"), ("acoustic", "<f8")]
+)  # fmt: skip
+# What a route has heard since its boundary. A word or silence ends where the next phone begins.
+NOTHING, SILENCE, INSIDE, LAST_PHONE = 0, 1, 2, 3
+# Tables `spell` fills, in the order of their counts; FULL says that one had no room left.
+ROUTES, BOUNDARIES, SPANS, SPOKEN, QUEUES, TIMES, FULL, N_COUNTS = 0, 1, 2, 3, 4, 5, 6, 7
+
+
+class Labels(NamedTuple):
+    """What a label is: columns over labels, all empty where the graph does not know."""
+
+    phone: np.ndarray
+    state: np.ndarray
+    word_end: np.ndarray
+    silence: np.ndarray
+
+
+class Work(NamedTuple):
+    """What `spell` fills."""
+
+    routes: np.ndarray
+    boundaries: np.ndarray
+    spans: np.ndarray
+    spoken: np.ndarray
+    queues: np.ndarray
+    times: np.ndarray
+    counts: np.ndarray
+    route_at: np.ndarray
+    boundary_at: np.ndarray
+
+
+@njit(cache=True, nogil=True)
+def arrange(nodes, links, layers, n_layers):
+    """Links by source node, and the nodes in topological order with their frames.
+
+    Where epsilon arcs form a cycle, the cheapest node of it comes first.
+    """
+    n_nodes, n_links = layers[n_layers, FIRST_NODE], layers[n_layers, FIRST_LINK]
+    first = np.zeros(n_nodes + 1, np.int64)
+    for k in range(n_links):
+        first[links[k].source + 1] += 1
+    for i in range(n_nodes):
+        first[i + 1] += first[i]
+    fill, leaving = first[:-1].copy(), np.empty(n_links, np.int64)
+    for k in range(n_links):
+        leaving[fill[links[k].source]] = k
+        fill[links[k].source] += 1
+    order, frames = np.empty(n_nodes, np.int32), np.empty(n_nodes, np.int32)
+    waits = np.zeros(n_nodes, np.int32)
+    n_ready, n_done = 0, 0
+    for layer in range(n_layers):
+        begin, end = layers[layer, FIRST_NODE], layers[layer + 1, FIRST_NODE]
+        first_silent, after = layers[layer, FIRST_SILENT], layers[layer + 1, FIRST_LINK]
+        for k in range(first_silent, after):
+            waits[links[k].target] += 1
+        for i in range(begin, end):
+            frames[i] = layer
+            if waits[i] == 0:
+                order[n_ready], n_ready = i, n_ready + 1
+        while n_done < end:
+            if n_done == n_ready:  # a cycle
+                best = NONE
+                for i in range(begin, end):
+                    if waits[i] > 0 and (best == NONE or nodes[i].cost < nodes[best].cost):
+                        best = i
+                order[n_ready], n_ready, waits[best] = best, n_ready + 1, 0
+            at, n_done = order[n_done], n_done + 1
+            for j in range(first[at], first[at + 1]):
+                k = leaving[j]
+                if first_silent <= k < after and waits[links[k].target] > 0:
+                    waits[links[k].target] -= 1
+                    if waits[links[k].target] == 0:
+                        order[n_ready], n_ready = links[k].target, n_ready + 1
+    return first, leaving, order, frames
+
+
+@njit(cache=True, nogil=True)
+def _room(work, table, size):
+    """The number of the next free row of a table; the last one again where all are taken."""
+    row = work.counts[table]
+    if row + 1 < size:
+        work.counts[table] = row + 1
+    else:
+        work.counts[FULL] = 1
+    return row
+
+
+@njit(cache=True, nogil=True)
+def _string(work, table, strings, before, symbol):
+    """The number of the string that is `before` and one symbol more.
+
+    Rows of `strings`: string before, last symbol, first continuation, next continuation of the
+    same. String 0 is empty; string k is the symbol k alone as long as there are such symbols.
+    """
+    if before == 0:
+        return symbol
+    at = np.int64(strings[before, 2])
+    while at != 0:
+        if strings[at, 1] == symbol:
+            return at
+        at = np.int64(strings[at, 3])
+    at = _room(work, table, len(strings))
+    strings[at, 0], strings[at, 1], strings[at, 2] = before, symbol, 0
+    strings[at, 3] = strings[before, 2]
+    strings[before, 2] = at
+    return at
+
+
+@njit(cache=True, nogil=True)
+def _take_first(work, queue):
+    """The first word of a queue, and the queue without it."""
+    length, at = 0, queue
+    while at != 0:
+        length, at = length + 1, np.int64(work.queues[at, 0])
+    words, at = np.empty(length, np.int64), queue
+    for place in range(length - 1, -1, -1):
+        words[place], at = work.queues[at, 1], np.int64(work.queues[at, 0])
+    rest = np.int64(0)
+    for place in range(1, length):
+        rest = _string(work, QUEUES, work.queues, rest, words[place])
+    return words[0], rest
+
+
+@njit(cache=True, nogil=True)
+def _route(work, node, start, kind, spoken, queue, times, extra, graph, acoustic):
+    """Enter a route into the list of a node: of those alike the cheapest stays."""
+    routes, at = work.routes, np.int64(work.route_at[node])
+    while at != NONE:
+        one = routes[at]
+        if one.start == start and one.spoken == spoken and one.queue == queue and one.kind == kind:
+            break
+        at = np.int64(one.next)
+    if at == NONE:
+        at = _room(work, ROUTES, len(routes))
+        routes[at].next, routes[at].extra = work.route_at[node], np.inf
+        work.route_at[node] = at
+    if extra < routes[at].extra:
+        routes[at].start, routes[at].kind, routes[at].spoken = start, kind, spoken
+        routes[at].queue, routes[at].times, routes[at].extra = queue, times, extra
+        routes[at].graph, routes[at].acoustic = graph, acoustic
+
+
+@njit(cache=True, nogil=True)
+def _boundary(work, node, queue, late, extra):
+    """Find or make the boundary at a node where these words wait."""
+    boundaries, at = work.boundaries, np.int64(work.boundary_at[node])
+    while at != NONE:
+        if boundaries[at].queue == queue and boundaries[at].late == late:
+            boundaries[at].extra = min(boundaries[at].extra, extra)
+            return at
+        at = np.int64(boundaries[at].next)
+    at = _room(work, BOUNDARIES, len(boundaries))
+    boundaries[at].next, boundaries[at].node = work.boundary_at[node], node
+    boundaries[at].queue, boundaries[at].late, boundaries[at].extra = queue, late, extra
+    boundaries[at].into, boundaries[at].ends, boundaries[at].waiting = NONE, 0, 0
+    work.boundary_at[node] = at
+    return at
+
+
+@njit(cache=True, nogil=True)
+def _span(work, source, target, word, spoken, times, graph, acoustic):
+    """Enter an arc between boundaries: of those alike the cheapest stays."""
+    spans, at = work.spans, np.int64(work.boundaries[target].into)
+    while at != NONE:
+        if spans[at].source == source and spans[at].word == word and spans[at].spoken == spoken:
+            break
+        at = np.int64(spans[at].next)
+    if at == NONE:
+        at = _room(work, SPANS, len(spans))
+        spans[at].source, spans[at].target, spans[at].word = source, target, word
+        spans[at].spoken, spans[at].next = spoken, work.boundaries[target].into
+        spans[at].graph, spans[at].acoustic = np.inf, 0.0
+        work.boundaries[target].into = at
+    if graph + acoustic < spans[at].graph + spans[at].acoustic:
+        spans[at].times, spans[at].graph, spans[at].acoustic = times, graph, acoustic
+
+
+@njit(cache=True, nogil=True)
+def _kind(labels, label):
+    """What a phone makes of a route."""
+    if labels.silence[label]:
+        return SILENCE
+    return LAST_PHONE if labels.word_end[label] else INSIDE
+
+
+@njit(cache=True, nogil=True)
+def _begins(labels, first_emitting, arcs, state, a):
+    """Does this arc enter a phone? One that stays in a state (its first self-loop) does not."""
+    if arcs[a].label == 0 or labels.state[arcs[a].label] != 0:
+        return False
+    loop = first_emitting[state]
+    if arcs[a].target == state:
+        while arcs[loop].target != state:
+            loop += 1
+    return arcs[a].target != state or loop != a
+
+
+@njit(cache=True, nogil=True)
+def _cross(work, labels, frame, route, link, arc, begins):
+    """Take a route over a link before which no segment of it ends."""
+    extra, target = route.extra + link.slack, link.target
+    graph, acoustic = route.graph + arc.cost, route.acoustic + link.acoustic
+    if len(labels.state) == 0:  # no phones: a segment ends with every word
+        if arc.word == 0:
+            _route(work, target, route.start, SILENCE, 0, 0, 0, extra, graph, acoustic)
+            return
+        there = _boundary(work, target, 0, NONE, extra)
+        _span(work, route.start, there, arc.word, 0, 0, graph, acoustic)
+        _route(work, target, there, NOTHING, 0, 0, 0, extra, 0.0, 0.0)
+        return
+    spoken, times, queue = np.int64(route.spoken), np.int64(route.times), np.int64(route.queue)
+    kind = np.int64(route.kind)
+    if arc.word != 0:
+        queue = _string(work, QUEUES, work.queues, queue, np.int64(arc.word))
+    if begins or (arc.label != 0 and kind == NOTHING):
+        kind = np.int64(_kind(labels, arc.label))
+        if spoken != 0:
+            kind = max(kind, np.int64(INSIDE))
+            row = _room(work, TIMES, len(work.times))
+            work.times[row, 0], work.times[row, 1] = times, frame
+            times = np.int64(row)
+        phone = np.int64(labels.phone[arc.label])
+        spoken = _string(work, SPOKEN, work.spoken, spoken, phone)
+    _route(work, target, route.start, kind, spoken, queue, times, extra, graph, acoustic)
+
+
+@njit(cache=True, nogil=True)
+def _end_segment(work, node, route, link, arc_word):
+    """End a route's segment before a link that begins a phone. False: its word is still unknown."""
+    late, word, queue = np.int64(NONE), np.int64(0), np.int64(route.queue)
+    if route.kind == LAST_PHONE:
+        if queue != 0:
+            word, queue = _take_first(work, queue)
+        elif arc_word != 0:
+            late, word = np.int64(link), np.int64(arc_word)
+        else:
+            return False
+    there = _boundary(work, node, queue, late, route.extra)
+    _span(work, route.start, there, word, route.spoken, route.times, route.graph, route.acoustic)
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _end_all(work, node, route):
+    """End a route with the utterance: words that still wait follow and take no time."""
+    queue, word, here = np.int64(route.queue), np.int64(0), np.int64(route.start)
+    if queue != 0 or route.kind != NOTHING or work.boundaries[here].node != node:
+        if queue != 0 and route.kind != SILENCE:
+            word, queue = _take_first(work, queue)
+        there = _boundary(work, node, queue, NONE, route.extra)
+        _span(work, here, there, word, route.spoken, route.times, route.graph, route.acoustic)
+        here = there
+    n_before = 0
+    while queue != 0:
+        word, queue = _take_first(work, queue)
+        there = _boundary(work, node, queue, NONE, route.extra)
+        _span(work, here, there, word, 0, 0, 0.0, 0.0)
+        here, n_before = there, n_before + 1
+        work.boundaries[here].waiting = max(work.boundaries[here].waiting, n_before)
+    work.boundaries[here].ends = 1
+
+
+@njit(cache=True, nogil=True)
+def spell(
+    first_emitting, arcs, labels, nodes, ending, links, first, leaving, order, frames,
+    lattice_beam, work,
+):
+    """From links to arcs that span whole words or silences, with the least cost of each.
+
+    A route is the best way from a boundary to a node among those that heard the same phones and
+    words: the words heard of which no segment has come to an end yet wait in its queue, for a
+    word may stand anywhere before its last phone's end or on the next arc that begins a phone. If
+    one comes later still, words cannot be matched to segments, and False is returned. Without
+    phones (empty `labels`) a segment ends where a word stands. `ending`: by how much ending in a
+    node is dearer than the best end of all.
+    """
+    has_phones = len(labels.state) > 0
+    passed = np.zeros(len(order), np.bool_)
+    _boundary(work, order[0], 0, NONE, 0.0)
+    _route(work, order[0], 0, NOTHING, 0, 0, 0, 0.0, 0.0, 0.0)
+    for node in order:
+        passed[node], n_before, at = True, work.counts[BOUNDARIES], np.int64(work.route_at[node])
+        begin, end, state = first[node], first[node + 1], nodes[node].state
+        while at != NONE:
+            route, ended = work.routes[at], False
+            for j in range(begin, end):
+                link = links[leaving[j]]
+                a, extra = link.arc, route.extra + link.slack + nodes[link.target].extra
+                if passed[link.target] or not extra <= lattice_beam:
+                    continue
+                begins = has_phones and _begins(labels, first_emitting, arcs, state, a)
+                if not begins or (route.kind != SILENCE and route.kind != LAST_PHONE):
+                    _cross(work, labels, frames[node], route, link, arcs[a], begins)
+                elif not ended:
+                    if not _end_segment(work, node, route, leaving[j], arcs[a].word):
+                        return False
+                    ended = route.kind == SILENCE or route.queue != 0
+            if ending[node] < np.inf and route.extra + ending[node] <= lattice_beam:
+                _end_all(work, node, route)
+            at = np.int64(route.next)
+            if work.counts[FULL]:
+                return True
+        if work.counts[BOUNDARIES] == n_before or not has_phones:
+            continue
+        for j in range(begin, end):
+            link = links[leaving[j]]
+            arc, target = arcs[link.arc], link.target
+            if passed[target] or not _begins(labels, first_emitting, arcs, state, link.arc):
+                continue
+            for b in range(n_before, work.counts[BOUNDARIES]):
+                late, queue = work.boundaries[b].late, np.int64(work.boundaries[b].queue)
+                extra = work.boundaries[b].extra + link.slack
+                if late != NONE and late != leaving[j]:
+                    continue
+                if not extra + nodes[target].extra <= lattice_beam:
+                    continue
+                if arc.word != 0 and late == NONE:
+                    queue = _string(work, QUEUES, work.queues, queue, np.int64(arc.word))
+                _route(
+                    work, target, b, _kind(labels, arc.label), labels.phone[arc.label], queue, 0,
+                    extra, arc.cost, link.acoustic,
+                )
+    return True
+
+
+@njit(cache=True, nogil=True)
+def live_spans(source, target, ends):
+    """Which arcs, sorted by source, lead on to an end."""
+    ends, live = ends.copy(), np.zeros(len(source), np.bool_)
+    for i in range(len(source) - 1, -1, -1):
+        live[i] = ends[target[i]]
+        ends[source[i]] |= live[i]
+    return live
+
+
+@njit(cache=True, nogil=True)
+def phone_ends(spoken, times, end, strings, records):
+    """End frames of each arc's phones, one after the other, and where each arc's begin."""
+    first = np.zeros(len(spoken) + 1, np.int64)
+    for i in range(len(spoken)):
+        n_phones, at = 0, spoken[i]
+        while at != 0:
+            n_phones, at = n_phones + 1, strings[at, 0]
+        first[i + 1] = first[i] + n_phones
+    values = np.empty(first[-1], np.int32)
+    for i in range(len(spoken)):
+        place, at = first[i + 1] - 1, times[i]
+        if place >= first[i]:
+            values[place] = end[i]
+        while at != 0:
+            place -= 1
+            values[place], at = records[at, 1], records[at, 0]
+    return first, values

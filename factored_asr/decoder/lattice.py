@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -84,9 +85,18 @@ NO_PATH = Path(
 )
 
 
+def _no(dtype: type) -> Any:
+    return field(default_factory=lambda: np.zeros(0, dtype), repr=False)
+
+
 @dataclass(frozen=True, eq=False)
 class Lattice:
-    """What a search kept of one utterance; so far, its best path."""
+    """What a search kept of one utterance: its best path, and the words that compete with it.
+
+    Nodes stand between words; they are numbered so that every arc leads to a higher one, node 0 is
+    the start, arcs are sorted by source. An arc is one word, or one silence or filler (word 0).
+    With ``lattice_beam=0`` there are no nodes.
+    """
 
     n_frames: int
     path: Path = field(repr=False)
@@ -94,6 +104,53 @@ class Lattice:
     """Seconds between frames, where the graph knows it."""
     reason: str = ""
     """Why there is no path, or why it is not a whole one; empty when all went well."""
+    words: tuple[str, ...] = field(default=(), repr=False)
+    """Word by id."""
+    pronunciations: tuple[tuple[str, ...], ...] = field(default=((),), repr=False)
+    """Phones of a word or silence; the first is empty."""
+    aligned: bool = False
+    """True where nodes stand at ends of words; False where the graph does not know its phones, or
+    has words later than the phone after theirs: nodes then stand where the graph has the word."""
+    acoustic_scale: float = 1.0
+    """What the acoustic model's logarithms were multiplied with before the search."""
+    node_frame: np.ndarray = _no(np.int32)
+    """(n_nodes,) int32: frame before which the node stands, 0..n_frames."""
+    final: np.ndarray = _no(np.float64)
+    """(n_nodes,) float64: cost of ending here, inf where no path does."""
+    arc_source: np.ndarray = _no(np.int32)
+    arc_target: np.ndarray = _no(np.int32)
+    arc_word: np.ndarray = _no(np.int32)
+    """(n_arcs,) int32: word id; 0 for silence, fillers, and a word not known at the end."""
+    arc_pronunciation: np.ndarray = _no(np.int32)
+    """(n_arcs,) int32: index into `pronunciations`."""
+    arc_acoustic: np.ndarray = _no(np.float64)
+    """(n_arcs,) float64: cost of the scores (scaled)."""
+    arc_graph: np.ndarray = _no(np.float64)
+    """(n_arcs,) float64: costs of the graph's arcs, as they stand on the way."""
+    arc_lm: np.ndarray = _no(np.float64)
+    """(n_arcs,) float64: the part of `arc_graph` that is the language model's; 0 until known."""
+    phone_first: np.ndarray = _no(np.int64)
+    """(n_arcs + 1,) int64: where in `phone_end` the phones of an arc begin."""
+    phone_end: np.ndarray = _no(np.int32)
+    """int32: frame after each phone of each arc; empty where the graph does not know phones."""
+
+    @property
+    def n_nodes(self) -> int:
+        return len(self.node_frame)
+
+    @property
+    def n_arcs(self) -> int:
+        return len(self.arc_source)
+
+    @property
+    def depth(self) -> float:
+        """Arcs that pass a frame, on average over the frames."""
+        spans = self.node_frame[self.arc_target] - self.node_frame[self.arc_source]
+        return float(spans.sum()) / max(self.n_frames, 1)
+
+    def arc_phone_ends(self, arc: int) -> np.ndarray:
+        """Frame after each phone of an arc, int32; empty where the graph does not know phones."""
+        return self.phone_end[self.phone_first[arc] : self.phone_first[arc + 1]]
 
     @property
     def reached_final(self) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from factored_asr.decoder import _kernels as kernels
+from factored_asr.decoder.expansion import RawLattice, spelt_lattice
 from factored_asr.decoder.lattice import NO_PATH, Lattice, Path, read_path
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.graph import Graph
@@ -31,8 +32,8 @@ class BeamOptions:
     beam_delta: float = 0.5
     """Cost added to the beam of a frame that max_active or min_active has set; higher is slower."""
     lattice_beam: float = 6.0
-    """Cost by which a lattice path may lie behind the best; 0 keeps the best path alone (as yet
-    nothing more is kept whatever it is)."""
+    """Cost by which a lattice path may lie behind the best; higher keeps more alternatives and is
+    slower; 0 keeps the best path alone."""
     history_steps: int = 1 << 18
     """Back-pointers (12 bytes each) held before dead ones are dropped; lower saves memory."""
 
@@ -104,10 +105,12 @@ class Search:
         self._label_cost = np.zeros(len(graph.label_pdf), np.float32)
         self._bins = np.zeros(kernels.N_BINS, np.int64)
         self._counters = np.zeros(kernels.N_COUNTERS, np.int64)
+        self._raw = RawLattice(1)
         self._n_columns = int(graph.label_pdf.max(initial=-1)) + 1
         self._tokens: np.ndarray
         self._queue: np.ndarray
         self._waiting: np.ndarray
+        self._rows: np.ndarray
         self._make_room(min(graph.n_states, 1 << 14))
         self.start()
 
@@ -115,6 +118,7 @@ class Search:
         """Begin a new utterance; what was searched before is dropped."""
         self._steps = np.zeros(max(self.options.history_steps, 16), kernels.STEP)
         self._offset = np.zeros(1, np.float64)
+        self._raw = RawLattice(1 << 18 if self._keeps_lattice else 1)
         self._dead_at: int | None = None
         self._dropped_at = -1
         self._counters[:] = 0
@@ -123,15 +127,25 @@ class Search:
             status = self._enter()
             self._answer(status)
 
+    @property
+    def _keeps_lattice(self) -> bool:
+        return self.options.lattice_beam > 0
+
     def _enter(self) -> int:
         """The tokens before the first frame: the start and what epsilon arcs reach from it."""
         graph, table, counters = self.graph, self._tokens[0], self._counters
         table[0] = (graph.start, 0.0, kernels.NONE, kernels.NONE)
         self._slots[graph.start] = 0
-        status, n_tokens, n_steps, best = kernels.close(
+        raw, lattice_beam = self._raw, np.float32(self.options.lattice_beam)
+        status, n_tokens, n_steps, best, n_links = kernels.close(
             graph.first_arc, graph.first_emitting, graph.arcs, np.float32(np.inf), table, 1,
-            self._slots, self._queue, self._waiting, self._steps, 0, -1,
+            self._slots, self._queue, self._waiting, self._steps, 0, -1, lattice_beam, raw.links, 0,
         )
+        if status == kernels.DONE and self._keeps_lattice and not kernels.settle(
+            graph.first_emitting, graph.arcs, self._label_cost, lattice_beam, table, table,
+            n_tokens, raw.nodes, raw.links, raw.layers, 0, 0, n_links,
+        ):
+            status = kernels.NEED_LINKS
         counters[kernels.N_TOKENS] = n_tokens if status == kernels.DONE else 0
         counters[kernels.N_STEPS], counters[kernels.BEST] = n_steps, best
         return status
@@ -156,6 +170,8 @@ class Search:
         scores = self._checked(log_likelihoods)
         options, graph = self.options, self.graph
         done = 0
+        if self._keeps_lattice:
+            self._raw.expect(self.n_frames + len(scores))
         while done < len(scores) and self._dead_at is None:
             status, n_rows = kernels.advance(
                 graph.first_arc, graph.first_emitting, graph.arcs, graph.label_pdf, scores[done:],
@@ -163,6 +179,8 @@ class Search:
                 options.max_active or np.iinfo(np.int64).max, options.min_active,
                 self._tokens, self._slots, self._queue, self._waiting, self._steps, self._held,
                 self._label_cost, self._bins, self._counters, self._offset,
+                np.float32(options.lattice_beam), self._raw.nodes, self._raw.links,
+                self._raw.layers, self._rows,
             )
             done += n_rows
             self._answer(status)
@@ -186,7 +204,15 @@ class Search:
             return Lattice(self.n_frames, NO_PATH, seconds, reason)
         path = self._path(use_final=True)
         reason = "" if path.reached_final else "no path reached a final state of the graph"
-        return Lattice(self.n_frames, path, seconds, reason)
+        lattice = Lattice(self.n_frames, path, seconds, reason, self.graph.words)
+        if not self._keeps_lattice:
+            return lattice
+        cost, ending = self._token_costs()
+        ending = ending if path.reached_final else cost
+        raw = self._raw.ended(self.n_frames, ending - ending.min(), self.options.lattice_beam)
+        return spelt_lattice(
+            self.graph, raw, self.n_frames, lattice, self.options.lattice_beam
+        )
 
     def _checked(self, log_likelihoods: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):
@@ -222,6 +248,8 @@ class Search:
             self._make_room(min(self.graph.n_states, 2 * len(self._queue)))
         elif status == kernels.NEED_STEPS:
             self._drop_steps()
+        elif status == kernels.NEED_LINKS:
+            self._raw.grow()
         elif status == kernels.NO_TOKENS:
             self._dead_at = self.n_frames
         elif status == kernels.NEGATIVE_CYCLE:
@@ -234,6 +262,7 @@ class Search:
             tokens[:, : self._tokens.shape[1]] = self._tokens
         self._tokens = tokens
         self._queue = np.zeros(n_tokens, np.int32)
+        self._rows = np.zeros(n_tokens, np.int32)
         self._waiting = np.zeros(n_tokens, np.bool_)
 
     def _drop_steps(self) -> None:

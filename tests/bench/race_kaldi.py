@@ -19,7 +19,7 @@ import numpy as np
 from common import load_note, native_dictation, parser, read_samples
 
 from factored_asr.bundle import Bundle
-from factored_asr.decoder import BeamOptions, Search
+from factored_asr.decoder import BeamOptions, Search, decode
 from factored_asr.features import FrontEnd
 from factored_asr.graph import Graph, GraphOptions, build_graph
 from factored_asr.language import read_lm, restrict, truncate
@@ -37,6 +37,7 @@ def main() -> None:
     options_of.add_argument("--beams", type=float, nargs="+", default=[8, 11, 13, 15])
     options_of.add_argument("--max-active", type=int, default=7000, help="0 sets no limit")
     options_of.add_argument("--min-active", type=int, default=200)
+    options_of.add_argument("--lattice-beam", type=float, default=0.0, help="0: best path alone")
     options_of.add_argument("--rounds", type=int, default=3)
     options = options_of.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
@@ -45,7 +46,7 @@ def main() -> None:
     matrices = score_matrices(options.data, Graph.read(path.with_suffix("")))
     n_frames = sum(len(matrix) for matrix in matrices.values())
     print(f"{graph.n_states} states, {graph.n_arcs} arcs; {len(matrices)} clips, {n_frames} frames")
-    Search(graph).advance(next(iter(matrices.values()))[:2])  # compiles
+    decode(graph, next(iter(matrices.values()))[:2])  # compiles
     for beam in options.beams:
         race(graph, fst, matrices, beam, options)
     print(load_note())
@@ -106,7 +107,8 @@ def race(graph, fst, matrices, beam, options) -> None:
 def run_ours(graph, matrix, beam, options) -> tuple[float, float, int]:
     """Seconds, cost, arcs expanded."""
     begin = time.thread_time()
-    search = Search(graph, BeamOptions(beam, options.max_active, options.min_active))
+    limits = options.max_active, options.min_active
+    search = Search(graph, BeamOptions(beam, *limits, lattice_beam=options.lattice_beam))
     search.advance(matrix)
     path = search.finish().best()
     return time.thread_time() - begin, path.cost, search.n_arcs_expanded

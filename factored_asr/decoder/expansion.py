@@ -1,0 +1,177 @@
+"""From the links a search kept to a lattice of words.
+
+The search's links join states of the graph frame by frame, and a word's label may stand anywhere
+on its way. Here the links are read from the start: the k-th word belongs to the k-th stretch of
+phones that ends a word, and of all ways between two boundaries that say the same word with the
+same phones the cheapest becomes an arc.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from factored_asr.decoder import _kernels as kernels
+from factored_asr.decoder.lattice import Lattice
+from factored_asr.graph import Graph
+
+
+@dataclass(eq=False)
+class RawLattice:
+    """Nodes (tokens) and links of a search, layer by layer: those before each frame."""
+
+    nodes: np.ndarray
+    links: np.ndarray
+    layers: np.ndarray
+
+    def __init__(self, size: int):
+        self.nodes = np.zeros(size, kernels.NODE)
+        self.links = np.zeros(size, kernels.LINK)
+        self.layers = np.zeros((64, 3), np.int64)
+
+    def expect(self, n_frames: int) -> None:
+        """Make room in `layers` for this many frames."""
+        if n_frames + 3 > len(self.layers):
+            layers = np.zeros((2 * n_frames + 3, 3), np.int64)
+            layers[: len(self.layers)] = self.layers
+            self.layers = layers
+
+    def grow(self) -> None:
+        """Twice the room for nodes and links."""
+        nodes, links = self.nodes, self.links
+        self.nodes = np.zeros(2 * len(nodes), kernels.NODE)  # pages not yet used cost nothing
+        self.links = np.zeros(2 * len(links), kernels.LINK)
+        self.nodes[: len(nodes)], self.links[: len(links)] = nodes, links
+
+    def ended(self, n_frames: int, extra: np.ndarray, lattice_beam: float) -> RawLattice:
+        """A copy pruned with the cost of ending in each token, above the cheapest end."""
+        raw, last = RawLattice(1), self.layers[n_frames + 1]
+        raw.nodes = self.nodes[: last[kernels.FIRST_NODE]].copy()
+        raw.links = self.links[: last[kernels.FIRST_LINK]].copy()
+        raw.layers = self.layers[: n_frames + 2].copy()
+        raw.nodes["extra"][raw.layers[n_frames, kernels.FIRST_NODE] :] = extra
+        beam = np.float32(lattice_beam)
+        kernels.sweep(raw.nodes, raw.links, raw.layers, n_frames, beam, True)
+        last = raw.layers[n_frames + 1]
+        raw.nodes = raw.nodes[: last[kernels.FIRST_NODE]]
+        raw.links = raw.links[: last[kernels.FIRST_LINK]]
+        return raw
+
+
+def spelt_lattice(
+    graph: Graph, raw: RawLattice, n_frames: int, lattice: Lattice, lattice_beam: float
+) -> Lattice:
+    """Fill in the words of a lattice that has only its best path.
+
+    Parameters
+    ----------
+    raw
+        The links of the whole utterance, pruned.
+    lattice
+        The best path, and whether it reached a final state.
+    lattice_beam
+        Cost by which a path may lie behind the best.
+    """
+    ordered = kernels.arrange(raw.nodes, raw.links, raw.layers, n_frames + 1)
+    cost, state = raw.nodes["cost"], raw.nodes["state"]
+    order, frames = ordered[2], ordered[3]
+    end_cost = cost + graph.final[state] if lattice.reached_final else cost
+    end_cost = np.where(frames == n_frames, end_cost, np.float32(np.inf))
+    ending = end_cost - end_cost.min()
+    work, aligned = _spelt(graph, raw, ending, ordered, lattice_beam, graph.has_phones)
+    if not aligned and graph.has_phones:  # a word later than any rule allows
+        work, _ = _spelt(graph, raw, ending, ordered, lattice_beam, False)
+    n_boundaries, n_spans = work.counts[kernels.BOUNDARIES], work.counts[kernels.SPANS]
+    boundaries, spans = work.boundaries[:n_boundaries], work.spans[:n_spans]
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    first_to_last = np.lexsort((boundaries["waiting"], place[boundaries["node"]]))
+    number = np.empty(n_boundaries, np.int32)
+    number[first_to_last] = np.arange(n_boundaries)
+    boundaries = boundaries[first_to_last]
+    source, target = number[spans["source"]], number[spans["target"]]
+    by_source = np.lexsort((spans["word"], target, source))
+    ends = boundaries["ends"] > 0
+    by_source = by_source[kernels.live_spans(source[by_source], target[by_source], ends)]
+    spans, source, target = spans[by_source], source[by_source], target[by_source]
+    final = np.full(n_boundaries, np.inf)
+    if lattice.reached_final:
+        final[ends] = graph.final[raw.nodes["state"][boundaries["node"][ends]]]
+    else:
+        final[ends] = 0.0
+    # A boundary that only a broken cycle of epsilon arcs led on from is left out.
+    kept = np.union1d(np.union1d(source, target), np.flatnonzero(ends)).astype(np.int32)
+    number = np.zeros(n_boundaries, np.int32)
+    number[kept] = np.arange(len(kept))
+    node_frame = frames[boundaries["node"]][kept].astype(np.int32)
+    return _with_arcs(graph, lattice, work, spans, number[source], number[target], aligned,
+                      node_frame, final[kept])
+
+
+def _with_arcs(
+    graph: Graph, lattice: Lattice, work: kernels.Work, spans: np.ndarray, source: np.ndarray,
+    target: np.ndarray, aligned: bool, node_frame: np.ndarray, final: np.ndarray,
+) -> Lattice:
+    spoken, index = np.unique(np.append(0, spans["spoken"]), return_inverse=True)
+    phone_first, phone_end = kernels.phone_ends(
+        spans["spoken"], spans["times"], node_frame[target], work.spoken, work.times
+    )
+    return replace(
+        lattice, aligned=aligned, node_frame=node_frame, final=final,
+        pronunciations=tuple(_phones(graph, work.spoken, number) for number in spoken.tolist()),
+        arc_source=source, arc_target=target, arc_word=spans["word"].copy(),
+        arc_pronunciation=index.ravel()[1:].astype(np.int32),
+        arc_acoustic=spans["acoustic"].copy(), arc_graph=spans["graph"].copy(),
+        arc_lm=np.zeros(len(spans)), phone_first=phone_first, phone_end=phone_end,
+    )
+
+
+def _phones(graph: Graph, strings: np.ndarray, number: int) -> tuple[str, ...]:
+    """Read a phone string backwards through the table of strings."""
+    phones: list[str] = []
+    while number:
+        phones.append(graph.phones[strings[number, 1]])
+        number = int(strings[number, 0])
+    return tuple(reversed(phones))
+
+
+def _labels(graph: Graph, has_phones: bool) -> kernels.Labels:
+    if not has_phones:
+        nothing, no = np.zeros(0, np.int32), np.zeros(0, np.bool_)
+        return kernels.Labels(nothing, nothing, no, no)
+    silent = np.array([phone in graph.silence_phones for phone in graph.phones])
+    return kernels.Labels(
+        graph.label_phone.copy(), graph.label_state.copy(), graph.label_word_end.copy(),
+        silent[graph.label_phone],
+    )
+
+
+def _spelt(
+    graph: Graph, raw: RawLattice, ending: np.ndarray, ordered: tuple[np.ndarray, ...],
+    lattice_beam: float, has_phones: bool,
+) -> tuple[kernels.Work, bool]:
+    """Run the kernel, with more room until it has enough."""
+    first, leaving, order, frames = ordered
+    labels, size = _labels(graph, has_phones), 1024 + 4 * len(raw.links)
+    n_words = int(graph.arcs["word"][raw.links["arc"]].max(initial=0)) + 1
+    n_phones, n_nodes = len(graph.phones), len(raw.nodes)
+    while True:
+        work = kernels.Work(
+            np.zeros(size, kernels.ROUTE), np.zeros(size, kernels.BOUNDARY),
+            np.zeros(size, kernels.SPAN), np.zeros((size + n_phones, 4), np.int32),
+            np.zeros((size + n_words, 4), np.int32), np.zeros((size, 2), np.int32),
+            np.zeros(kernels.N_COUNTS, np.int64), np.full(n_nodes, -1, np.int32),
+            np.full(n_nodes, -1, np.int32),
+        )
+        work.spoken[:n_phones, 1] = np.arange(n_phones)
+        work.queues[:n_words, 1] = np.arange(n_words)
+        work.counts[kernels.SPOKEN], work.counts[kernels.QUEUES] = n_phones, n_words
+        work.counts[kernels.TIMES] = 1
+        matched = kernels.spell(
+            graph.first_emitting, graph.arcs, labels, raw.nodes, ending, raw.links, first, leaving,
+            order, frames, float(lattice_beam), work,
+        )
+        if not work.counts[kernels.FULL]:
+            return work, bool(matched) and has_phones
+        size *= 4
