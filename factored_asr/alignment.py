@@ -45,9 +45,9 @@ class AlignOptions:
     retry_max_active: int = 50_000
     """States looked at a frame at most when it is tried again; 0 for no limit."""
     min_score: float = -5.0
-    """A word below this score counts as not said; higher: more words are doubted. On read English
-    with foreign accents 3 % of the words that were said lie below the default, and 60 % of words
-    that were put in the place of others."""
+    """A word below this score counts as not said; higher: more words are doubted. On the read
+    English with foreign accents that it was set on, 3 % of the words that were said lie below the
+    default, and 60 % of words that were put in the place of others."""
     graph: GraphOptions = field(
         default_factory=lambda: GraphOptions(silence_probability=0.1, filler_probability=1e-4)
     )

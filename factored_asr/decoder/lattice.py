@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from factored_asr.decoder.word_lattice import depth
 from factored_asr.graph import Graph
 
 
@@ -145,8 +146,7 @@ class Lattice:
     @property
     def depth(self) -> float:
         """Arcs that pass a frame, on average over the frames."""
-        spans = self.node_frame[self.arc_target] - self.node_frame[self.arc_source]
-        return float(spans.sum()) / max(self.n_frames, 1)
+        return depth(self)
 
     def arc_phone_ends(self, arc: int) -> np.ndarray:
         """Frame after each phone of an arc, int32; empty where the graph does not know phones."""

@@ -146,7 +146,7 @@ def _silence_loops(model: AcousticModel, options: GraphOptions) -> list[tuple[in
             options.silence_probability if phone == model.silence else options.filler_probability
         )
         if probability > 0:
-            symbol = 1 + model.phones.index(phone) * N_POSITIONS + SINGLE
+            (symbol,) = _symbols([model.phones.index(phone)], 0)
             loops.append((symbol, -float(np.log(probability))))
     return loops
 
