@@ -73,7 +73,7 @@ def read_cepstra(path: str | Path, n_cepstra: int) -> Array:
 def _read_mfc(path: str | Path, n_cepstra: int) -> NDArray[Any]:
     data = _bytes(path)
     for order in (">", "<"):
-        if len(data) >= 4 and np.frombuffer(data, f"{order}i4", 1)[0] * 4 == len(data) - 4:
+        if len(data) >= 4 and int(np.frombuffer(data, f"{order}i4", 1)[0]) == len(data) / 4 - 1:
             values = np.frombuffer(data, f"{order}f4", offset=4)
             if len(values) % n_cepstra:
                 raise FormatError(f"{len(values)} values are no frames of {n_cepstra}", path)

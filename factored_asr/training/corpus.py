@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+
 from factored_asr.errors import FactoredASRError, FormatError, MissingError, OptionError
 from factored_asr.features import FrontEnd
 from factored_asr.features.files import cepstra_file, read_cepstra
