@@ -1,1 +1,1 @@
-"""How a model comes to be."""
+"""How models come to be: corpora, and the stages that turn them into a model."""
