@@ -1,0 +1,29 @@
+"""The stages of training by name, in the order in which they build on one another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from factored_asr.training.em import Trained
+from factored_asr.training.monophone import MonoOptions, train_mono
+
+StageFunction = Callable[..., Trained]
+"""``(data, lexicon, trained: Trained | None, options, run: Run) → Trained``."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of training: its function and its default options."""
+
+    train: StageFunction
+    options: Any
+    """A frozen dataclass: the defaults."""
+
+
+STAGES: dict[str, Stage] = {
+    "mono": Stage(train_mono, MonoOptions()),
+}
+"""Each module of a stage imports from `em`, `statistics` and `alignment`; its line here makes it
+known to `train` and to the command line."""
