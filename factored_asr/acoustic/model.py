@@ -11,6 +11,7 @@ import numpy as np
 from factored_asr.acoustic.gmm import DiagonalMixtures, TiedMixtures
 from factored_asr.acoustic.topology import Triphones
 from factored_asr.acoustic.transforms import apply_affine, check_affine, compose
+from factored_asr.acoustic.tree import DecisionTree
 from factored_asr.errors import OptionError
 from factored_asr.features import FeatureOptions
 
@@ -54,6 +55,9 @@ class AcousticModel:
     transform: np.ndarray | None = None
     """(n_outputs, n_features + 1) float32: affine map from features to what the densities take,
     the last column its offset (LDA, MLLT, fMLLR; see transforms.py); None where they are one."""
+    tree: DecisionTree | None = None
+    """What the HMMs of triphones were read off, kept to be read by people and further training;
+    `triphone_contexts` and `hmm_pdfs` say the same."""
 
     def __post_init__(self) -> None:
         for name in ("hmm_pdfs", "hmm_phone", "triphone_contexts", "triphone_hmms"):

@@ -8,12 +8,13 @@ tying for high accuracy acoustic modelling").
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 
-from factored_asr.acoustic.topology import N_POSITIONS
+from factored_asr.acoustic.topology import N_POSITIONS, SINGLE
 from factored_asr.errors import MissingError, OptionError
 
 LEAF = -1
@@ -21,6 +22,19 @@ LEFT, RIGHT, POSITION = 0, 1, 2
 """What a node asks about."""
 _ASKS = ("left", "right", "place")
 _PLACES = ("begin", "end", "inside", "alone")  # in the order of topology.BEGIN ... SINGLE
+
+
+class TiedHmms(NamedTuple):
+    """The HMMs that a tree makes of phones in context, as fields of an `AcousticModel`."""
+
+    triphone_contexts: np.ndarray
+    """(n_contexts, 4) int32: every centre, left and right phone at every position."""
+    triphone_hmms: np.ndarray
+    """(n_contexts,) int32: the HMM of each."""
+    hmm_phone: np.ndarray
+    """(n_hmms,) int32; the first are the phones' alone, between silences."""
+    hmm_pdfs: np.ndarray
+    """(n_hmms, n_states) int32: pdf of each state, -1 beyond the last."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,10 +138,9 @@ class DecisionTree:
         for values, limit in zip(given, limits, strict=True):
             if values.size and (values.min() < 0 or values.max() >= limit):
                 raise OptionError(f"a value of a context lies outside 0..{limit - 1}")
-        given = np.broadcast_arrays(*given)
-        shape = given[0].shape
-        context = np.stack([given[1].ravel(), given[2].ravel(), given[3].ravel()])
-        node = self.roots[given[0].ravel(), given[4].ravel()]
+        shape = np.broadcast_shapes(*(values.shape for values in given))
+        flat = [np.broadcast_to(values, shape).ravel() for values in given]
+        node, context = self.roots[flat[0], flat[4]], np.stack(flat[1:4])
         asking = np.flatnonzero((node >= 0) & (self.asks[node] != LEAF))
         while len(asking):
             at = node[asking]
@@ -147,6 +160,31 @@ class DecisionTree:
         """Pdf of states of phones in context, int32; as `leaves`, with -1 for no such state."""
         leaf = self.leaves(centre, left, right, position, state)
         return np.where(leaf < 0, -1, self.leaf_pdf[leaf]).astype(np.int32)
+
+    def tied_hmms(self, silence: int, fillers: Sequence[int] = ()) -> TiedHmms:
+        """An HMM for each sequence of pdfs that some phone has in some context.
+
+        Parameters
+        ----------
+        silence, fillers
+            As neighbours, the fillers count as this phone of silence.
+        """
+        n, states = len(self.phones), np.arange(self.n_states)
+        axes = (np.arange(n), np.arange(n), np.arange(n), np.arange(N_POSITIONS))
+        contexts = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 4)
+        heard_as = np.arange(n)
+        heard_as[list(fillers)] = silence
+        centre, left, right, position = contexts.T[:, :, None]
+        pdfs = self.pdfs(centre, heard_as[left], heard_as[right], position, states)
+        distinct, hmm = np.unique(
+            np.column_stack([centre, pdfs]), axis=0, return_inverse=True
+        )
+        alone = self.pdfs(axes[0][:, None], silence, silence, SINGLE, states)
+        return TiedHmms(
+            contexts.astype(np.int32), (hmm.ravel() + n).astype(np.int32),
+            np.concatenate([axes[0], distinct[:, 0]]).astype(np.int32),
+            np.concatenate([alone, distinct[:, 1:]]).astype(np.int32),
+        )  # fmt: skip
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All but the phones' names, to be saved: ``DecisionTree(phones, **arrays)`` is this."""
