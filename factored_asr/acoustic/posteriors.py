@@ -71,6 +71,7 @@ def gaussian_statistics(
     features: np.ndarray,
     pdfs: np.ndarray,
     weights: np.ndarray | None = None,
+    heard: np.ndarray | None = None,
 ) -> GaussianStatistics:
     """Accumulate the statistics that means, variances and weights are estimated from.
 
@@ -80,6 +81,9 @@ def gaussian_statistics(
         Under which the posteriors are taken.
     features, pdfs, weights
         Aligned frames: (n, n_features), (n,) and (n,); weights of 1 where None.
+    heard
+        The frames as the posteriors should see them, where these are to be estimated for others,
+        such as features behind speakers' maps; the features themselves where None.
 
     Raises
     ------
@@ -100,7 +104,9 @@ def gaussian_statistics(
     second = np.zeros_like(first)
     by_pdf = np.zeros(densities.weights.shape)
     log_likelihood = 0.0
-    for part in parts(densities, features, pdfs, weights):
+    if heard is None:
+        heard = features
+    for part in parts(densities, check_features(heard, densities.n_features), pdfs, weights):
         frames = features[part.rows, part.columns].astype(np.float64)
         occupancy[part.stream, part.gaussians] += part.posteriors.sum(axis=0)
         first[part.gaussians, part.columns] += part.posteriors.T @ frames

@@ -87,18 +87,26 @@ class ClassStatistics:
     """(n_features, n_features) float64: sum of the frames' outer products with themselves."""
 
     @staticmethod
-    def of(features: np.ndarray, classes: np.ndarray, n_classes: int) -> ClassStatistics:
-        """Statistics of frames (n_frames, n_features) with a class each, 0..n_classes - 1."""
+    def of(
+        features: np.ndarray,
+        classes: np.ndarray,
+        n_classes: int,
+        weights: np.ndarray | None = None,
+    ) -> ClassStatistics:
+        """Statistics of frames (n_frames, n_features) with a class each, 0..n_classes - 1, and a
+        weight each, 1 where None."""
         frames = np.asarray(features, np.float64)
         classes = np.asarray(classes, np.int64)
         if classes.shape != frames.shape[:1] or (
             classes.size and not 0 <= classes.min() <= classes.max() < n_classes
         ):
             raise OptionError(f"{len(frames)} frames need a class each, 0..{n_classes - 1}")
+        share = np.ones(len(frames)) if weights is None else np.asarray(weights, np.float64)
+        weighed = frames * share[:, None]
         sums = np.zeros((n_classes, frames.shape[1]))
-        np.add.at(sums, classes, frames)
-        counts = np.bincount(classes, minlength=n_classes).astype(np.float64)
-        return ClassStatistics(counts, sums, frames.T @ frames)
+        np.add.at(sums, classes, weighed)
+        counts = np.bincount(classes, share, n_classes)
+        return ClassStatistics(counts, sums, weighed.T @ frames)
 
     def __add__(self, other: ClassStatistics) -> ClassStatistics:
         return ClassStatistics(
