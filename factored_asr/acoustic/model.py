@@ -59,6 +59,10 @@ class AcousticModel:
     """What the HMMs of triphones were read off, kept to be read by people and further training;
     `triphone_contexts` and `hmm_pdfs` say the same."""
 
+    first_pass: DiagonalMixtures | TiedMixtures | None = None
+    """Densities for speakers without a map of their own, where `densities` were trained behind
+    those of the training speakers (SAT); of the same pdfs. None where one set serves both."""
+
     def __post_init__(self) -> None:
         for name in ("hmm_pdfs", "hmm_phone", "triphone_contexts", "triphone_hmms"):
             object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), np.int32))
@@ -140,6 +144,13 @@ class AcousticModel:
         affine = check_affine(affine, self.densities.n_features)
         return replace(self, transform=compose(affine, self.transform))
 
+    @property
+    def unadapted(self) -> AcousticModel:
+        """The model for a speaker whose map is not known: with its first-pass densities."""
+        if self.first_pass is None:
+            return self
+        return replace(self, densities=self.first_pass, first_pass=None)
+
     def log_likelihoods(self, features: np.ndarray, pdfs: np.ndarray | None = None) -> np.ndarray:
         """Score frames; like ``scorer(pdfs)(features)``, with all-pdf matrices kept for reuse."""
         return (self._full_scorer if pdfs is None else self.scorer(pdfs))(features)
@@ -149,6 +160,14 @@ class AcousticModel:
         return self.scorer()
 
     def _check_features(self) -> None:
+        first = self.first_pass
+        if first is not None and (first.n_pdfs, first.n_features) != (
+            self.densities.n_pdfs, self.densities.n_features
+        ):
+            raise OptionError(
+                f"first-pass densities of {first.n_pdfs} pdfs over {first.n_features} values do "
+                f"not match {self.n_pdfs} over {self.densities.n_features}"
+            )
         n_inputs, n_outputs = self.features.n_features, self.densities.n_features
         if self.transform is not None:
             object.__setattr__(self, "transform", check_affine(self.transform, n_inputs))
