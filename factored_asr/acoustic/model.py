@@ -131,6 +131,8 @@ class AcousticModel:
     def with_transform(self, affine: np.ndarray) -> AcousticModel:
         """The same model behind one map more, such as a speaker's fMLLR.
 
+        That speaker is no stranger any more: there are no first-pass densities.
+
         Parameters
         ----------
         affine
@@ -142,7 +144,7 @@ class AcousticModel:
             The map has another shape, or a value that is not finite.
         """
         affine = check_affine(affine, self.densities.n_features)
-        return replace(self, transform=compose(affine, self.transform))
+        return replace(self, transform=compose(affine, self.transform), first_pass=None)
 
     @property
     def unadapted(self) -> AcousticModel:
