@@ -57,7 +57,7 @@ class Recognizer:
         self.model, self.graph = model, graph
         self.options = options or DecodeOptions()
         self._front_end = FrontEnd(model.features)
-        self._score = model.scorer(graph.pdfs)
+        self._score = model.unadapted.scorer(graph.pdfs)
         self._grammar, self._recipe = grammar, recipe
         self._aligner: Aligner | None = None
         self._understander: Understander | None = None
@@ -203,7 +203,7 @@ class Recognizer:
             if self._aligner is None:
                 if self._recipe is None:
                     raise MissingError("this recogniser has no lexicon: it was made from a graph")
-                self._aligner = Aligner(self.model, self._recipe.read_lexicon())
+                self._aligner = Aligner(self.model.unadapted, self._recipe.read_lexicon())
         return self._aligner.align(source, text, sample_rate=sample_rate)
 
     def stream(

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,8 +29,8 @@ from factored_asr.training.alignment import (
 )
 from factored_asr.training.checkpoint import Checkpoint
 from factored_asr.training.data import TrainingData, normalise_all
-from factored_asr.training.em import PassReport, Run, Schedule, Trained, collect, train_em
-from factored_asr.training.monophone import MonoOptions, flat_model, train_mono
+from factored_asr.training.em import PassReport, Run, Schedule, Trained, train_em
+from factored_asr.training.monophone import MonoOptions, train_mono
 from factored_asr.training.run import train
 from factored_asr.training.sentence import make_sentences, make_trellis
 from factored_asr.training.statistics import (

@@ -18,27 +18,34 @@ from factored_asr.cli.shared import (
 )
 
 if TYPE_CHECKING:
+    from factored_asr.lexicon import Lexicon
     from factored_asr.training.corpus import Corpus
+    from factored_asr.training.data import MeanOver
 
 
 def evaluate(options: argparse.Namespace) -> int:
     """Decode a transcribed corpus and count the errors: in all, by speaker, word for word."""
     from factored_asr.evaluation import evaluate as decode_and_score
+    from factored_asr.speaker import SpeakerOptions
 
     corpus, n_left_out = corpus_of(options)
     recognizer = recognizer_of(options)
+    adapt = SpeakerOptions() if options.adapt else None
     with ExitStack() as stack:
         result = decode_and_score(
-            recognizer, corpus, jobs=options.jobs, unit=options.interval_over, seed=options.seed,
+            recognizer, corpus, adapt=adapt, jobs=options.jobs, mean_over=options.mean_over
+            or mean_of(options.model), unit=options.interval_over, seed=options.seed,
             tick=progress_bar(stack, "decoding", options.quiet),
-            about={"model": options.model, "corpus": options.corpus,
+            about={"model": options.model, "corpus": options.corpus, "adapt": options.adapt,
                    "settings": recognizer.options.to_dict()},
         )
     print(result.to_json() if options.format == "json" else result.describe(not options.brief))
     return 1 if n_left_out else 0
 
 
-def corpus_of(options: argparse.Namespace) -> tuple[Corpus, int]:
+def corpus_of(
+    options: argparse.Namespace, lexicon: Lexicon | None = None
+) -> tuple[Corpus, int]:
     """The corpus that the options name, without what cannot be used, which is told."""
     from factored_asr.training.corpus import Corpus, check
 
@@ -47,13 +54,21 @@ def corpus_of(options: argparse.Namespace) -> tuple[Corpus, int]:
         corpus = corpus.select(names(options.speakers))
     if options.exclude_speakers:
         corpus = corpus.without(names(options.exclude_speakers))
-    good, problems = check(corpus)
+    good, problems = check(corpus, lexicon)
     for problem in problems:
         print(f"factored-asr: {problem.message}", file=sys.stderr)
     if problems:
         print(f"factored-asr: {len(problems)} of {len(corpus)} utterances are left out",
               file=sys.stderr)
     return good, len(problems)
+
+
+def mean_of(model: str) -> MeanOver:
+    """Whose cepstral mean a model was trained without."""
+    from factored_asr.bundle import Bundle
+
+    folder = Bundle.find(model).folder
+    return folder.about.options.get("mean_over", "utterance") if folder else "utterance"
 
 
 def names(text: str) -> list[str]:
@@ -93,6 +108,10 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--format", default="text", choices=("text", "json"),
                         help="text: for people; json: one object with every alignment")
+    parser.add_argument("--adapt", choices=("speaker",),
+                        help="learn each speaker's voice first, from what is heard of it")
+    parser.add_argument("--mean-over", choices=("utterance", "speaker"),
+                        help="whose cepstral mean is taken off (default: as in training)")
     parser.add_argument("--brief", action="store_true", help="no alignments")
     parser.add_argument("--interval-over", choices=("speakers", "utterances"),
                         help="what the bootstrap draws (default: speakers if there are 8 or more)")

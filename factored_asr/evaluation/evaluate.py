@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from factored_asr.errors import OptionError
-from factored_asr.evaluation.scoring import Bootstrap, Errors, Scored, bootstrap, score, total
+from factored_asr.evaluation.scoring import (
+    Bootstrap,
+    Errors,
+    Scored,
+    Unit,
+    bootstrap,
+    score,
+    total,
+)
 from factored_asr.recognizer import Recognizer
 from factored_asr.results import Transcript
+from factored_asr.speaker import SpeakerOptions, adapt_to_speaker
 from factored_asr.training.corpus import Corpus
 from factored_asr.training.data import MeanOver, TrainingData, dynamic, load_data
 
@@ -96,9 +107,9 @@ class Evaluation:
 
 
 def evaluate(
-    recognizer: Recognizer, corpus: Corpus, *, jobs: int = 1, mean_over: MeanOver = "utterance",
-    unit: Any = None, seed: int = 0, tick: Tick | None = None,
-    about: dict[str, Any] | None = None,
+    recognizer: Recognizer, corpus: Corpus, *, adapt: SpeakerOptions | None = None, jobs: int = 1,
+    mean_over: MeanOver = "utterance", unit: Unit | None = None, seed: int = 0,
+    tick: Tick | None = None, about: dict[str, Any] | None = None,
 ) -> Evaluation:
     """Decode a corpus and score it.
 
@@ -106,14 +117,17 @@ def evaluate(
     ----------
     corpus
         Utterances with audio or cepstra; all must be readable (see `check`).
+    adapt
+        How to adapt to each speaker, from what is heard of all the speaker's utterances, before
+        they are decoded for good; None: not at all.
     jobs
-        Utterances decoded at once; threads, which share model and graph.
+        Utterances (or speakers) decoded at once; threads, which share model and graph.
     mean_over
         Whose cepstral mean is taken off; what the model was trained with suits it best.
     unit, seed
         Of the interval: see `bootstrap`.
     tick
-        Is told after each utterance.
+        Is told after each utterance, or after each speaker's.
 
     Raises
     ------
@@ -124,31 +138,60 @@ def evaluate(
         raise OptionError(f"{corpus.name}: nothing to evaluate")
     begun = time.perf_counter()
     data = load_data(corpus, recognizer.model.features, jobs, mean_over)
-    heard = list(transcribe_all(recognizer, data, jobs, tick))
+    heard = transcribe_all(recognizer, data, adapt, jobs, tick)
     took = time.perf_counter() - begun
-    scored = tuple(
-        score(u.id, u.speaker, u.words, t.text.split())
-        for u, t in zip(corpus, heard, strict=True)
-    )
+    scored = score_all(data, heard)
     seconds = data.n_frames * recognizer.model.frame_seconds
     return Evaluation(scored, bootstrap(scored, unit, seed=seed), seconds, took, about or {})
 
 
+def score_all(data: TrainingData, heard: Sequence[Transcript]) -> tuple[Scored, ...]:
+    """Score what was heard of every utterance."""
+    return tuple(
+        score(u.id, u.speaker, u.words, t.text.split())
+        for u, t in zip(data.utterances, heard, strict=True)
+    )
+
+
 def transcribe_all(
-    recognizer: Recognizer, data: TrainingData, jobs: int = 1, tick: Tick | None = None
-) -> Iterator[Transcript]:
-    """Decode every utterance, in order; several at once in threads."""
+    recognizer: Recognizer, data: TrainingData, adapt: SpeakerOptions | None = None,
+    jobs: int = 1, tick: Tick | None = None,
+) -> list[Transcript]:
+    """Decode every utterance, in order; several (or several speakers) at once in threads."""
+    groups = [[i] for i in range(len(data))]
+    if adapt:
+        groups = [list(np.flatnonzero(data.speaker_index == s)) for s in range(len(data.speakers))]
+
+    def decode(group: list[int]) -> list[Transcript]:
+        features = [dynamic(data.cepstra[i], recognizer.model.features) for i in group]
+        voice = recognizer if adapt is None else adapted(recognizer, features, adapt)
+        return [voice.transcribe_features(each) for each in features]
+
+    heard: dict[int, Transcript] = {}
+    for group, transcripts in zip(groups, in_threads(decode, groups, jobs), strict=True):
+        heard.update(zip(group, transcripts, strict=True))
+        if tick:
+            tick(len(heard), len(data))
+    return [heard[i] for i in range(len(data))]
+
+
+def adapted(
+    recognizer: Recognizer, features: Sequence[np.ndarray], options: SpeakerOptions
+) -> Recognizer:
+    """The recogniser as it is for the one speaker of these utterances."""
+    model = adapt_to_speaker(
+        recognizer.model, recognizer.graph, features, recognizer.options, options
+    )
+    return recognizer.with_model(model)
+
+
+def in_threads(
+    function: Callable[[Any], Any], tasks: Iterable[Any], jobs: int
+) -> Iterator[Any]:
+    """``map``, with several tasks worked on at once; matrix products keep to a thread each."""
     from joblib import Parallel, delayed
     from threadpoolctl import threadpool_limits
 
-    def decode(index: int) -> Transcript:
-        features = dynamic(data.cepstra[index], recognizer.model.features)
-        return recognizer.transcribe_features(features)
-
-    with threadpool_limits(1, "blas"):  # the threads are busy with an utterance each
+    with threadpool_limits(1, "blas"):
         parallel = Parallel(n_jobs=jobs, prefer="threads", return_as="generator")
-        done = parallel(delayed(decode)(index) for index in range(len(data)))
-        for number, transcript in enumerate(done, start=1):
-            if tick:
-                tick(number, len(data))
-            yield transcript
+        yield from parallel(delayed(function)(task) for task in tasks)
