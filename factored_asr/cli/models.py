@@ -1,10 +1,11 @@
-"""Commands on models and graphs: compile, info."""
+"""Commands on models and graphs: compile, import, info."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from factored_asr.cli.shared import add_command, factor_options, progress, recipe_of, source_options
@@ -32,6 +33,34 @@ def compile_graph(options: argparse.Namespace) -> int:
     megabytes = graph.arcs.nbytes / 1e6
     print(f"{where}\t{graph.n_states} states, {graph.n_arcs} arcs ({megabytes:.1f} MB), "
           f"{len(graph.words) - 1} words, {len(graph.pdfs)} pdfs")
+    return 0
+
+
+def import_model(options: argparse.Namespace) -> int:
+    """Turn a model of Sphinx or a GMM model of Kaldi into a folder of our own.
+
+    A folder of Kaldi holds final.mdl, tree and phones.txt, and final.mat where features are
+    transformed.
+    """
+    from factored_asr.bundle import Bundle
+    from factored_asr.lexicon import Lexicon
+    from factored_asr.model_folder import About, write_model
+
+    source = Path(options.source)
+    lexicon, lm = options.lexicon, options.lm
+    if (source / "final.mdl").is_file():
+        from factored_asr.importers.kaldi import read_kaldi_model
+
+        model = read_kaldi_model(source)
+    else:
+        bundle = Bundle.find(options.source)
+        model = bundle.acoustic_model()
+        lexicon, lm = lexicon or bundle.lexicon, lm or bundle.lm
+    about = About(origin=options.origin or source.name,
+                  licences={"model": options.licence} if options.licence else {})
+    write_model(options.output, model, lexicon=Lexicon.read(lexicon) if lexicon else None, lm=lm,
+                about=about)
+    print(f"{options.output}\t{len(model.phones)} phones, {model.n_pdfs} pdfs")
     return 0
 
 
@@ -95,6 +124,14 @@ def add(commands: Any) -> None:
         commands, "compile", compile_graph, "compile a graph ahead of time", sources
     )
     parser.add_argument("--output", metavar="PATH", help="write here: a folder, or a file .fst")
+
+    parser = add_command(commands, "import", import_model, "a model of Kaldi or Sphinx to our own")
+    parser.add_argument("source", metavar="FOLDER", help="of Kaldi (final.mdl, tree) or Sphinx")
+    parser.add_argument("--output", required=True, metavar="MODEL", help="the new model's folder")
+    parser.add_argument("--lexicon", metavar="DICT", help="dictionary that goes with it")
+    parser.add_argument("--lm", metavar="ARPA", help="language model that goes with it")
+    parser.add_argument("--origin", metavar="TEXT", help="where it comes from, for `info`")
+    parser.add_argument("--licence", metavar="TEXT", help="of the model, for `info`")
 
     parser = add_command(commands, "info", info, "what a model is; what the cache holds")
     parser.add_argument("model", nargs="?", default="en-us", help="en-us, or a model folder")
