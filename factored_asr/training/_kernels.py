@@ -95,3 +95,66 @@ def forward_backward(scores, column, loop, start, end, first_in, source, arc_log
                 now[source[a]] = _log_add(now[source[a]], ahead + arc_log_prob[a])
         after, now = now, after
     return posterior, loops, whole
+
+
+@njit(cache=True, nogil=True)
+def align_spans(scores, start, end, pdfs, loop, leave):
+    """The likeliest states of phones whose first and last frames are known.
+
+    Phone i takes frames ``start[i]:end[i]`` through the states ``pdfs[i]`` (-1 beyond the last),
+    each at least once, in order; a path has ``scores[t, pdf]`` for its frames and
+    ``loop[i, s]`` or ``leave[i, s]`` for staying in or leaving a state. Returns the pdfs of all
+    phones' frames in one row, and each phone's log-likelihood, -inf where it is too short.
+    """
+    n_states = pdfs.shape[1]
+    path = np.zeros((end - start).sum(), np.int32)
+    total = np.empty(len(start))
+    value = np.empty(n_states)
+    longest = 0
+    for i in range(len(start)):
+        longest = max(longest, end[i] - start[i])
+    came = np.zeros((longest, n_states), np.bool_)  # from the state before
+    at = 0
+    for i in range(len(start)):
+        length = end[i] - start[i]
+        last = 0
+        while last + 1 < n_states and pdfs[i, last + 1] >= 0:
+            last += 1
+        value[:] = -np.inf
+        value[0] = scores[start[i], pdfs[i, 0]]
+        for t in range(1, length):
+            for s in range(min(last, t), -1, -1):
+                best = value[s] + loop[i, s]
+                came[t, s] = s > 0 and value[s - 1] + leave[i, s - 1] > best
+                if came[t, s]:
+                    best = value[s - 1] + leave[i, s - 1]
+                value[s] = best + scores[start[i] + t, pdfs[i, s]]
+        total[i] = value[last] + leave[i, last]
+        s = last
+        for t in range(length - 1, -1, -1):
+            path[at + t] = pdfs[i, s]
+            if came[t, s] and t:
+                s -= 1
+        at += length
+    return path, total
+
+
+@njit(cache=True, nogil=True)
+def arc_posteriors(source, target, log_arc, log_final):
+    """Posteriors of the arcs of a lattice, and the log of the sum over its paths.
+
+    Nodes are in topological order, arcs sorted by source; node 0 is the start.
+    """
+    n_arcs = len(source)
+    before = np.full(len(log_final), -np.inf)
+    after = log_final.copy()
+    before[0] = 0.0
+    for a in range(n_arcs):
+        before[target[a]] = _log_add(before[target[a]], before[source[a]] + log_arc[a])
+    for a in range(n_arcs - 1, -1, -1):
+        after[source[a]] = _log_add(after[source[a]], log_arc[a] + after[target[a]])
+    posterior = np.zeros(n_arcs)
+    if after[0] > -np.inf:
+        for a in range(n_arcs):
+            posterior[a] = math.exp(before[source[a]] + log_arc[a] + after[target[a]] - after[0])
+    return posterior, after[0]

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from factored_asr.training.em import Trained
+from factored_asr.training.mmi import MmiOptions, train_mmi
 from factored_asr.training.monophone import MonoOptions, train_mono
+from factored_asr.training.triphone import TriphoneOptions, train_triphones
 
 StageFunction = Callable[..., Trained]
 """``(data, lexicon, trained: Trained | None, options, run: Run) → Trained``."""
@@ -24,6 +26,8 @@ class Stage:
 
 STAGES: dict[str, Stage] = {
     "mono": Stage(train_mono, MonoOptions()),
+    "tri": Stage(train_triphones, TriphoneOptions()),
+    "mmi": Stage(train_mmi, MmiOptions()),
 }
 """Each module of a stage imports from `em`, `statistics` and `alignment`; its line here makes it
 known to `train` and to the command line."""
