@@ -21,6 +21,7 @@ from factored_asr.bundle import Bundle, DecodeOptions, Progress, Recipe, Words
 from factored_asr.decoder import EndpointOptions, Lattice, Search, WordSegment, is_endpoint
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.features import FrontEnd, speech_frames
+from factored_asr.features.files import is_cepstra, read_cepstra
 from factored_asr.features.normalisation import min_range
 from factored_asr.graph import Graph
 from factored_asr.results import Alignment, Transcript, Word
@@ -120,7 +121,8 @@ class Recognizer:
         Parameters
         ----------
         source
-            A path, ``"-"`` for standard input, a binary file object, or an array of samples.
+            A path, ``"-"`` for standard input, a binary file object, or an array of samples. A path
+            may also name cepstra: see `factored_asr.features.files`.
         sample_rate
             Hz of an array; needed with an array, and only there.
 
@@ -131,10 +133,61 @@ class Recognizer:
         MissingError
             There is no such file.
         """
+        if isinstance(source, str | Path) and is_cepstra(source):
+            return self.transcribe_cepstra(read_cepstra(source, self.model.features.n_cepstra))
         samples, _ = read_audio(
             source, sample_rate=self.model.features.sample_rate, array_rate=sample_rate
         )
         return self._transcribe(samples)
+
+    def transcribe_cepstra(self, cepstra: np.ndarray) -> Transcript:
+        """Recognise a whole utterance from its static cepstra, before any mean is taken off.
+
+        Parameters
+        ----------
+        cepstra
+            (n_frames, n_cepstra), of the front end that the model was trained on.
+
+        Raises
+        ------
+        FormatError
+            A value is not finite.
+        OptionError
+            The cepstra have another shape.
+        """
+        features = self._front_end.features_from_cepstra(cepstra)
+        if not speech_frames(cepstra, min_range(self.model.features)).any():
+            return Transcript(duration=len(cepstra) * self.model.frame_seconds, reason=NO_SPEECH)
+        return self.transcribe_features(features)
+
+    def transcribe_features(self, features: np.ndarray) -> Transcript:
+        """Recognise a whole utterance from its features.
+
+        Parameters
+        ----------
+        features
+            (n_frames, n_features) as the model's front end gives them: the mean is off, deltas or
+            neighbouring frames are there.
+
+        Raises
+        ------
+        OptionError
+            The features have another shape, or a value is not finite.
+        """
+        search = Search(self.graph, self.options.beam)
+        for scores in self._scores(features):
+            search.advance(scores)
+        return self._transcript(search.finish())
+
+    def with_model(self, model: AcousticModel) -> Recognizer:
+        """A recogniser that scores sound by another model, over the same graph.
+
+        Parameters
+        ----------
+        model
+            Of the same phones and HMMs: say, this one's `with_transform` of a speaker.
+        """
+        return Recognizer(model, self.graph, self.options, self._grammar, self._recipe)
 
     def align(self, source: Source, text: str, *, sample_rate: int | None = None) -> Alignment:
         """Find where in a sound the words, phones and states of a known text lie.
@@ -169,13 +222,7 @@ class Recognizer:
         return Stream(self, endpoint or EndpointOptions(), second_look)
 
     def _transcribe(self, samples: np.ndarray) -> Transcript:
-        cepstra = self._front_end.cepstra(samples)
-        if not speech_frames(cepstra, min_range(self.model.features)).any():
-            return Transcript(duration=len(cepstra) * self.model.frame_seconds, reason=NO_SPEECH)
-        search = Search(self.graph, self.options.beam)
-        for scores in self._scores(self._front_end.features_from_cepstra(cepstra)):
-            search.advance(scores)
-        return self._transcript(search.finish())
+        return self.transcribe_cepstra(self._front_end.cepstra(samples))
 
     def _scores(self, features: np.ndarray) -> Iterator[np.ndarray]:
         """Scaled log-likelihoods of the graph's pdfs, block by block."""

@@ -199,6 +199,8 @@ class AcousticModel:
             raise OptionError("hmm_phone and the log probabilities must match hmm_pdfs in shape")
         if (self.hmm_phone[: len(self.phones)] != np.arange(len(self.phones))).any():
             raise OptionError("the first HMMs must be those of the phones out of context, in order")
+        if self.hmm_phone.min() < 0 or self.hmm_phone.max() >= len(self.phones):
+            raise OptionError(f"hmm_phone must lie in 0..{len(self.phones) - 1}")
         used = self.hmm_pdfs >= 0
         if not used[:, 0].all() or (used[:, 1:] & ~used[:, :-1]).any():
             raise OptionError("an HMM needs a state, and -1 may only follow its last")

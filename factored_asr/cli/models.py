@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from factored_asr.cli.shared import add_command, factor_options, progress, recipe_of, source_options
 from factored_asr.errors import OptionError
+
+if TYPE_CHECKING:
+    from factored_asr.bundle import Bundle, DecodeOptions
 
 
 def compile_graph(options: argparse.Namespace) -> int:
@@ -48,16 +52,40 @@ def info(options: argparse.Namespace) -> int:
         return 0
     from factored_asr.bundle import Bundle
 
-    bundle = Bundle.find(options.model)
-    model = bundle.acoustic_model()
-    for name, value in {
-        "model": bundle.name, "acoustic": bundle.acoustic, "lexicon": bundle.lexicon,
-        "language": bundle.lm, "phones": len(model.phones), "pdfs": model.n_pdfs,
-        "hmms": len(model.hmm_pdfs), "sample rate": f"{model.features.sample_rate} Hz",
-        "features": model.features.n_features, "frame": f"{model.frame_seconds} s",
-    }.items():
+    for name, value in _facts(Bundle.find(options.model)):
         print(f"{name}\t{value}")
     return 0
+
+
+def _facts(bundle: Bundle) -> Iterator[tuple[str, object]]:
+    """What there is to say of a model, for people."""
+    model = bundle.acoustic_model()
+    features = model.features
+    yield "model", bundle.name
+    if bundle.folder is not None:
+        yield "origin", bundle.folder.about.origin or "not said"
+        yield from ((f"licence of {of}", what) for of, what in bundle.folder.about.licences.items())
+        yield "size", f"{bundle.folder.n_bytes / 1e6:.1f} MB"
+    yield "acoustic", bundle.acoustic
+    yield "lexicon", bundle.lexicon or "none: give one by --lexicon"
+    yield "language", bundle.lm or "none: give one by --lm, or a grammar"
+    yield "phones", f"{len(model.phones)}: {' '.join(model.phones)}"
+    yield "hmms", len(model.hmm_pdfs)
+    yield "pdfs", model.n_pdfs
+    yield "gaussians", model.densities.means.size // model.densities.means.shape[-1]
+    if model.tree is not None:
+        yield "tree", f"{model.tree.n_leaves} leaves, {model.tree.n_nodes} nodes"
+    yield "sample rate", f"{features.sample_rate} Hz"
+    yield "features", features.n_features
+    if model.transform is not None:
+        yield "transform", f"{features.n_features} features to {len(model.transform)}"
+    yield "frame", f"{model.frame_seconds} s"
+    for kind in ("dictation", "commands"):
+        settings: DecodeOptions = getattr(bundle, kind)
+        yield kind, (f"LM scale {1 / settings.acoustic_scale:.3g}, "
+                     f"word penalty {settings.graph.word_penalty:g}, beam {settings.beam.beam:g}")
+    for entry in bundle.folder.about.training if bundle.folder else ():
+        yield "trained", ", ".join(f"{name} {value}" for name, value in entry.items())
 
 
 def add(commands: Any) -> None:

@@ -1,0 +1,154 @@
+"""Decoding a corpus and counting what went wrong."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+from factored_asr.errors import OptionError
+from factored_asr.evaluation.scoring import Bootstrap, Errors, Scored, bootstrap, score, total
+from factored_asr.recognizer import Recognizer
+from factored_asr.results import Transcript
+from factored_asr.training.corpus import Corpus
+from factored_asr.training.data import MeanOver, TrainingData, dynamic, load_data
+
+Tick = Callable[[int, int], None]
+"""Is told how many utterances are done, and of how many."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a recogniser made of a corpus."""
+
+    scored: tuple[Scored, ...]
+    """Every utterance, in the corpus's order."""
+    interval: Bootstrap
+    """In which the word error rate lies."""
+    seconds: float
+    """Of speech."""
+    work_seconds: float
+    """That decoding took, by the clock."""
+    about: dict[str, Any] = field(default_factory=dict)
+    """What was evaluated: model, corpus, settings."""
+
+    @cached_property
+    def errors(self) -> Errors:
+        """Of all utterances."""
+        return total(self.scored)
+
+    @cached_property
+    def by_speaker(self) -> dict[str, Errors]:
+        """Of each speaker, sorted."""
+        counts: dict[str, Errors] = {}
+        for each in self.scored:
+            counts[each.speaker] = counts.get(each.speaker, Errors()) + each.errors
+        return dict(sorted(counts.items()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain values, for JSON."""
+        return {
+            "wer": self.errors.rate, **asdict(self.errors), "interval": asdict(self.interval),
+            "seconds": self.seconds, "work_seconds": self.work_seconds, "about": self.about,
+            "speakers": {
+                name: {"wer": errors.rate, **asdict(errors)}
+                for name, errors in self.by_speaker.items()
+            },
+            "utterances": [
+                {"id": s.id, "speaker": s.speaker, "said": s.said, "heard": s.heard,
+                 "pairs": s.pairs}
+                for s in self.scored
+            ],
+        }
+
+    def to_json(self) -> str:
+        """One JSON object."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
+
+    def describe(self, alignments: bool = True) -> str:
+        """For people: the sum, each speaker, and the alignment of every utterance with errors."""
+        wrong = [s for s in self.scored if s.errors.total] if alignments else []
+        parts = [f"{s.id} ({s.speaker})\n{s.describe()}\n" for s in wrong]
+        return "\n".join([*parts, self._table(), self._sum()])
+
+    def _table(self) -> str:
+        width = max((len(name) for name in self.by_speaker), default=0) + 2
+        lines = [f"{'speaker':{max(width, 9)}}  words  sub  del  ins   WER %"]
+        for name, e in self.by_speaker.items():
+            lines.append(
+                f"{name:{max(width, 9)}}  {e.n_words:5}  {e.substitutions:3}  {e.deletions:3}  "
+                f"{e.insertions:3}  {100 * e.rate:6.2f}"
+            )
+        return "\n".join(lines) + "\n"
+
+    def _sum(self) -> str:
+        e = self.errors
+        speed = self.work_seconds / self.seconds if self.seconds else float("nan")
+        return (
+            f"WER {100 * e.rate:.2f} %: {e.substitutions} substituted, {e.deletions} deleted, "
+            f"{e.insertions} inserted of {e.n_words} words in {len(self.scored)} utterances\n"
+            f"{self.interval}\n"
+            f"{self.seconds:.0f} s of speech, decoded at {speed:.3f} x real time"
+        )
+
+
+def evaluate(
+    recognizer: Recognizer, corpus: Corpus, *, jobs: int = 1, mean_over: MeanOver = "utterance",
+    unit: Any = None, seed: int = 0, tick: Tick | None = None,
+    about: dict[str, Any] | None = None,
+) -> Evaluation:
+    """Decode a corpus and score it.
+
+    Parameters
+    ----------
+    corpus
+        Utterances with audio or cepstra; all must be readable (see `check`).
+    jobs
+        Utterances decoded at once; threads, which share model and graph.
+    mean_over
+        Whose cepstral mean is taken off; what the model was trained with suits it best.
+    unit, seed
+        Of the interval: see `bootstrap`.
+    tick
+        Is told after each utterance.
+
+    Raises
+    ------
+    OptionError
+        The corpus is empty, or says nothing.
+    """
+    if not len(corpus):
+        raise OptionError(f"{corpus.name}: nothing to evaluate")
+    begun = time.perf_counter()
+    data = load_data(corpus, recognizer.model.features, jobs, mean_over)
+    heard = list(transcribe_all(recognizer, data, jobs, tick))
+    took = time.perf_counter() - begun
+    scored = tuple(
+        score(u.id, u.speaker, u.words, t.text.split())
+        for u, t in zip(corpus, heard, strict=True)
+    )
+    seconds = data.n_frames * recognizer.model.frame_seconds
+    return Evaluation(scored, bootstrap(scored, unit, seed=seed), seconds, took, about or {})
+
+
+def transcribe_all(
+    recognizer: Recognizer, data: TrainingData, jobs: int = 1, tick: Tick | None = None
+) -> Iterator[Transcript]:
+    """Decode every utterance, in order; several at once in threads."""
+    from joblib import Parallel, delayed
+    from threadpoolctl import threadpool_limits
+
+    def decode(index: int) -> Transcript:
+        features = dynamic(data.cepstra[index], recognizer.model.features)
+        return recognizer.transcribe_features(features)
+
+    with threadpool_limits(1, "blas"):  # the threads are busy with an utterance each
+        parallel = Parallel(n_jobs=jobs, prefer="threads", return_as="generator")
+        done = parallel(delayed(decode)(index) for index in range(len(data)))
+        for number, transcript in enumerate(done, start=1):
+            if tick:
+                tick(number, len(data))
+            yield transcript
