@@ -47,8 +47,8 @@ def map_adapt(
     """Maximum a posteriori means, variances and weights, the model itself being the prior.
 
     Gauvain and Lee, "Maximum a posteriori estimation for multivariate Gaussian mixture
-    observations of Markov chains" (1994), equations 24 to 26 with the prior's counts tied to
-    one number for each kind (Reynolds et al. 2000, equations 11 to 13).
+    observations of Markov chains" (1994), section III, with one number for the prior's counts of
+    each kind.
 
     Parameters
     ----------
@@ -77,10 +77,9 @@ def map_adapt(
     mean = (tau * old_means + statistics.first) / np.maximum(tau + n, 1e-30)
     mean = np.where(tau + n > 0, mean, old_means)
     tau = min(options.variances, 1e30)
-    # Around the new mean, of what was heard and of what the model would have heard.
+    # What was heard is taken around the new mean, as in Kaldi's gmm/mle-diag-gmm.cc.
     heard = statistics.second - 2 * mean * statistics.first + n * mean * mean
-    expected = old_variances + (old_means - mean) ** 2 if tau < 1e30 else old_variances
-    variance = (tau * expected + heard) / np.maximum(tau + n, 1e-30)
+    variance = (tau * old_variances + heard) / np.maximum(tau + n, 1e-30)
     variance = np.maximum(variance, options.min_variance * old_variances)
     variance = np.where(tau + n > 0, variance, old_variances)
     shape = densities.means.shape
