@@ -70,7 +70,9 @@ def train_triphones(
         Nothing is aligned.
     """
     options, run = options or TriphoneOptions(), run or Run()
-    if run.begun is None:
+    if run.begun:
+        _, trained = run.begun
+    else:
         model = tie_states(data, trained, options.tree, jobs=run.jobs)
         trained = replace(trained, model=model)
     return train_em(
