@@ -166,6 +166,17 @@ def test_clustering_merges_the_pair_that_loses_least() -> None:
     assert list(pools) == [0]
 
 
+def test_likelihood_and_loss_are_kaldis() -> None:
+    """Against GaussClusterable of kaldi-hmm-gmm 1.1.4 (objf and distance), variance floor 0.01."""
+    x = np.sin(np.arange(60.0) ** 2).reshape(20, 3)
+    x[:, 2] = 0.5  # below the floor
+    statistics = np.stack([np.r_[len(y), y.sum(0), (y**2).sum(0)] for y in (x[:8], x[8:])])
+    floor = np.full(3, 0.01)
+    np.testing.assert_allclose(log_likelihood(statistics, floor), [-3.824107, -9.670169], rtol=1e-5)
+    ((a, b, loss),) = agglomerate(statistics, floor)
+    assert (a, b) == (0, 1) and loss == pytest.approx(1.592962, rel=1e-4)
+
+
 def test_questions_are_clusters_of_like_phones() -> None:
     statistics = context_statistics(*a_world())
     sets = {tuple(np.flatnonzero(each).tolist()) for each in phone_questions(statistics, 5, 0.01)}

@@ -176,9 +176,7 @@ class DecisionTree:
         heard_as[list(fillers)] = silence
         centre, left, right, position = contexts.T[:, :, None]
         pdfs = self.pdfs(centre, heard_as[left], heard_as[right], position, states)
-        distinct, hmm = np.unique(
-            np.column_stack([centre, pdfs]), axis=0, return_inverse=True
-        )
+        distinct, hmm = np.unique(np.column_stack([centre, pdfs]), axis=0, return_inverse=True)
         alone = self.pdfs(axes[0][:, None], silence, silence, SINGLE, states)
         return TiedHmms(
             contexts.astype(np.int32), (hmm.ravel() + n).astype(np.int32),

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import reduce
 from operator import add
-from typing import Literal, get_args
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from factored_asr.acoustic import AcousticModel, DiagonalMixtures, TiedMixtures
 from factored_asr.acoustic.adaptation import MapOptions, MllrOptions, map_adapt, mllr_adapt
 from factored_asr.acoustic.posteriors import GaussianStatistics, gaussian_statistics
+from factored_asr.bundle import Bundle, Recipe
 from factored_asr.errors import OptionError
 from factored_asr.features import FeatureOptions
 from factored_asr.lexicon import Lexicon
+from factored_asr.model_folder import About, write_model
 from factored_asr.training.alignment import AlignmentOptions, align_all
-from factored_asr.training.data import TrainingData
+from factored_asr.training.corpus import Corpus
+from factored_asr.training.data import TrainingData, load_data
 from factored_asr.training.em import PassReport, Report, Trained
 from factored_asr.training.parallel import over
 from factored_asr.training.speech import Block, speech_blocks
@@ -104,6 +108,58 @@ def adapt(
         if report:
             report(_report(step, number, len(steps), seen, trained))
     return model
+
+
+def adapt_bundle(
+    bundle: Bundle,
+    corpus: Corpus,
+    output: str | Path,
+    options: AdaptOptions | None = None,
+    *,
+    lexicon: Lexicon | None = None,
+    jobs: int = 1,
+    report: Report | None = None,
+) -> Path:
+    """Adapt a model on disk to a corpus, and write it with its dictionary and language model.
+
+    Parameters
+    ----------
+    bundle
+        The model to begin with; it stays as it is.
+    corpus
+        Readable, its words in the lexicon (see `check`).
+    output
+        Folder of the new model.
+    lexicon
+        The words of the corpus; the bundle's own where None. It goes with the new model.
+
+    Raises
+    ------
+    MissingError
+        The bundle brings no lexicon and none is given; else as `adapt`.
+    """
+    options = options or AdaptOptions()
+    if lexicon is None:
+        lexicon = Recipe(bundle).read_lexicon()
+    log: list[dict[str, Any]] = []
+
+    def note(done: PassReport) -> None:
+        log.append(asdict(done))
+        if report:
+            report(done)
+
+    model = bundle.acoustic_model()
+    data = load_data(corpus, model.features, jobs)
+    model = adapt(data, lexicon, model, options, jobs, note)
+    about = bundle.folder.about if bundle.folder else About(origin=bundle.name)
+    about = replace(
+        about, origin=f"{about.origin}; adapted to {corpus.name}",
+        options={**about.options, "adapt": asdict(options)}, training=[*about.training, *log],
+        settings={
+            "dictation": bundle.dictation.to_dict(), "commands": bundle.commands.to_dict()
+        },
+    )  # fmt: skip
+    return write_model(output, model, lexicon=lexicon, lm=bundle.lm, about=about)
 
 
 def collect(data: TrainingData, trained: Trained, jobs: int = 1) -> GaussianStatistics:

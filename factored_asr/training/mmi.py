@@ -16,7 +16,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from factored_asr.acoustic import AcousticModel, DiagonalMixtures
-from factored_asr.acoustic.transforms import apply_affine, compose
 from factored_asr.decoder import BeamOptions, decode
 from factored_asr.errors import OptionError
 from factored_asr.graph import (
@@ -29,6 +28,7 @@ from factored_asr.graph import (
 from factored_asr.language.ngram import BEGIN, END, EPSILON, NGramModel
 from factored_asr.lexicon import Lexicon
 from factored_asr.training import _kernels
+from factored_asr.training.alignment import observations
 from factored_asr.training.data import TrainingData
 from factored_asr.training.ebw import EbwOptions, update_ebw
 from factored_asr.training.em import PassReport, Run, Trained
@@ -57,7 +57,7 @@ class MmiOptions:
     update: EbwOptions = field(default_factory=EbwOptions)
     """How far Gaussians move."""
     beams: BeamOptions = field(
-        default_factory=lambda: BeamOptions(beam=12.0, max_active=3000, lattice_beam=5.0)
+        default_factory=lambda: BeamOptions(beam=13.0, max_active=3000, lattice_beam=8.0)
     )
     """How many competitors the lattices hold."""
     silence_probability: float = 0.5
@@ -198,7 +198,7 @@ def _rivals_of_block(
         if not words or lexicon.missing(words):
             found.append(None)
             continue
-        scores = model.densities.scorer()(own_features(data, i, model, transforms))
+        scores = model.densities.scorer()(observations(data, i, model, transforms))
         scores *= np.float32(options.acoustic_scale)
         text = build_alignment_graph(model, lexicon, words, options.graph, units)
         said, heard = (decode(each, scores, options.beams) for each in (text, graph))
@@ -216,16 +216,6 @@ def _rivals_of_block(
         )  # fmt: skip
         found.append(Rivals(numerator, denominator, phone))
     return found
-
-
-def own_features(
-    data: TrainingData, index: int, model: AcousticModel, transforms: Mapping[str, np.ndarray]
-) -> np.ndarray:
-    """Features of an utterance as the densities take them, through its speaker's transform."""
-    own = transforms.get(data.utterances[index].speaker)
-    affine = model.transform if own is None else compose(own, model.transform)
-    features = data.features(index, model.features)
-    return features if affine is None else apply_affine(affine, features)
 
 
 def gather(
@@ -251,7 +241,7 @@ def _gather_block(
     for i, each in enumerate(rivals):
         if each is None:
             continue
-        x = own_features(data, i, model, transforms)
+        x = observations(data, i, model, transforms)
         scores = densities.scorer(each.pdfs(model))(x)
         difference, log_odds = state_differences(each, model, scores, options)
         frame, pdf = np.divmod(np.flatnonzero(difference), model.n_pdfs)

@@ -40,7 +40,7 @@ class TriphoneOptions:
     """How finely contexts are told apart."""
     schedule: Schedule = field(
         default_factory=lambda: Schedule(
-            passes=35, realign=(10, 20, 30), n_gaussians=6000, grow_until=25
+            passes=35, realign=(10, 20, 30), n_gaussians=1500, grow_until=25
         )
     )
     """The passes, as in Kaldi's train_deltas."""
@@ -70,7 +70,9 @@ def train_triphones(
         Nothing is aligned.
     """
     options, run = options or TriphoneOptions(), run or Run()
-    if run.begun is None:
+    if run.begun:
+        _, trained = run.begun
+    else:
         model = tie_states(data, trained, options.tree, jobs=run.jobs)
         trained = replace(trained, model=model)
     return train_em(

@@ -26,8 +26,8 @@ CENTRE, STATE = 0, 4  # columns of ContextStatistics.contexts; those of LEFT etc
 class TreeOptions:
     """How finely contexts are told apart."""
 
-    n_leaves: int = 1000
-    """Leaves at most; higher: finer pdfs, less data for each."""
+    n_leaves: int = 400
+    """Leaves at most; higher: finer pdfs, less data for each. 400 suits half an hour of speech."""
     min_frames: float = 50.0
     """Frames of training that a leaf has at least; higher: fewer, safer leaves."""
     min_gain: float = 0.0
