@@ -115,12 +115,14 @@ class ModelFolder:
         try:
             kind = DENSITIES[self.acoustic["densities"]]
             densities = kind(**self._arrays("density"), **_tuples(self.acoustic["more"]))
-            tree = self._arrays("tree")
+            tree, first_pass = self._arrays("tree"), self._arrays("first_pass")
             phones = tuple(self.acoustic["phones"])
             model = AcousticModel(
                 phones, self.acoustic["silence"], tuple(self.acoustic["fillers"]),
                 _made(FeatureOptions, self.acoustic["features"], self.path / MANIFEST),
                 densities, **self._arrays("model"),
+                first_pass=kind(**first_pass, **_tuples(self.acoustic["more"]))
+                if first_pass else None,
             )
             return replace(model, tree=DecisionTree(phones, **tree)) if tree else model
         except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -190,13 +192,9 @@ def _write_arrays(place: Path, model: AcousticModel) -> Json:
     for name in _MODEL_ARRAYS:
         _save(place, "model", name, getattr(model, name))
     (kind,) = (name for name, cls in DENSITIES.items() if isinstance(model.densities, cls))
-    more = {}
-    for part in dataclasses.fields(model.densities):
-        value = getattr(model.densities, part.name)
-        if isinstance(value, np.ndarray):
-            _save(place, "density", part.name, value)
-        else:
-            more[part.name] = value
+    if model.first_pass is not None:
+        _save_densities(place, "first_pass", model.first_pass)
+    more = _save_densities(place, "density", model.densities)
     tree = getattr(model, "tree", None)
     if tree is not None:
         for part in dataclasses.fields(tree):
@@ -206,6 +204,18 @@ def _write_arrays(place: Path, model: AcousticModel) -> Json:
         "phones": model.phones, "silence": model.silence, "fillers": model.fillers,
         "features": dataclasses.asdict(model.features), "densities": kind, "more": more,
     }
+
+
+def _save_densities(place: Path, group: str, densities: DiagonalMixtures | TiedMixtures) -> Json:
+    """Write their arrays; returns what of them is no array."""
+    more = {}
+    for part in dataclasses.fields(densities):
+        value = getattr(densities, part.name)
+        if isinstance(value, np.ndarray):
+            _save(place, group, part.name, value)
+        else:
+            more[part.name] = value
+    return more
 
 
 def _save(place: Path, group: str, name: str, array: np.ndarray | None) -> None:

@@ -21,8 +21,9 @@ from factored_asr.bundle import Bundle, DecodeOptions, Progress, Recipe, Words
 from factored_asr.decoder import EndpointOptions, Lattice, Search, WordSegment, is_endpoint
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.features import FrontEnd, speech_frames
+from factored_asr.features.files import is_cepstra, read_cepstra
 from factored_asr.features.normalisation import min_range
-from factored_asr.graph import Graph
+from factored_asr.graph import BACKGROUND, Graph
 from factored_asr.results import Alignment, Transcript, Word
 from factored_asr.understanding import Interpretation
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 BLOCK_FRAMES = 500  # scored at once: memory stays small on an hour of audio
 NO_SPEECH = "no speech"
+NO_COMMAND = "what was said fits no sentence of the grammar"
 SECOND_LOOK_SECONDS = 30.0
 
 
@@ -56,7 +58,7 @@ class Recognizer:
         self.model, self.graph = model, graph
         self.options = options or DecodeOptions()
         self._front_end = FrontEnd(model.features)
-        self._score = model.scorer(graph.pdfs)
+        self._score = model.unadapted.scorer(graph.pdfs)
         self._grammar, self._recipe = grammar, recipe
         self._aligner: Aligner | None = None
         self._understander: Understander | None = None
@@ -120,7 +122,8 @@ class Recognizer:
         Parameters
         ----------
         source
-            A path, ``"-"`` for standard input, a binary file object, or an array of samples.
+            A path, ``"-"`` for standard input, a binary file object, or an array of samples. A path
+            may also name cepstra: see `factored_asr.features.files`.
         sample_rate
             Hz of an array; needed with an array, and only there.
 
@@ -131,10 +134,61 @@ class Recognizer:
         MissingError
             There is no such file.
         """
+        if isinstance(source, str | Path) and is_cepstra(source):
+            return self.transcribe_cepstra(read_cepstra(source, self.model.features.n_cepstra))
         samples, _ = read_audio(
             source, sample_rate=self.model.features.sample_rate, array_rate=sample_rate
         )
         return self._transcribe(samples)
+
+    def transcribe_cepstra(self, cepstra: np.ndarray) -> Transcript:
+        """Recognise a whole utterance from its static cepstra, before any mean is taken off.
+
+        Parameters
+        ----------
+        cepstra
+            (n_frames, n_cepstra), of the front end that the model was trained on.
+
+        Raises
+        ------
+        FormatError
+            A value is not finite.
+        OptionError
+            The cepstra have another shape.
+        """
+        features = self._front_end.features_from_cepstra(cepstra)
+        if not speech_frames(cepstra, min_range(self.model.features)).any():
+            return Transcript(duration=len(cepstra) * self.model.frame_seconds, reason=NO_SPEECH)
+        return self.transcribe_features(features)
+
+    def transcribe_features(self, features: np.ndarray) -> Transcript:
+        """Recognise a whole utterance from its features.
+
+        Parameters
+        ----------
+        features
+            (n_frames, n_features) as the model's front end gives them: the mean is off, deltas or
+            neighbouring frames are there.
+
+        Raises
+        ------
+        OptionError
+            The features have another shape, or a value is not finite.
+        """
+        search = Search(self.graph, self.options.beam)
+        for scores in self._scores(features):
+            search.advance(scores)
+        return self._transcript(search.finish())
+
+    def with_model(self, model: AcousticModel) -> Recognizer:
+        """A recogniser that scores sound by another model, over the same graph.
+
+        Parameters
+        ----------
+        model
+            Of the same phones and HMMs: say, this one's `with_transform` of a speaker.
+        """
+        return Recognizer(model, self.graph, self.options, self._grammar, self._recipe)
 
     def align(self, source: Source, text: str, *, sample_rate: int | None = None) -> Alignment:
         """Find where in a sound the words, phones and states of a known text lie.
@@ -150,7 +204,7 @@ class Recognizer:
             if self._aligner is None:
                 if self._recipe is None:
                     raise MissingError("this recogniser has no lexicon: it was made from a graph")
-                self._aligner = Aligner(self.model, self._recipe.read_lexicon())
+                self._aligner = Aligner(self.model.unadapted, self._recipe.read_lexicon())
         return self._aligner.align(source, text, sample_rate=sample_rate)
 
     def stream(
@@ -169,13 +223,7 @@ class Recognizer:
         return Stream(self, endpoint or EndpointOptions(), second_look)
 
     def _transcribe(self, samples: np.ndarray) -> Transcript:
-        cepstra = self._front_end.cepstra(samples)
-        if not speech_frames(cepstra, min_range(self.model.features)).any():
-            return Transcript(duration=len(cepstra) * self.model.frame_seconds, reason=NO_SPEECH)
-        search = Search(self.graph, self.options.beam)
-        for scores in self._scores(self._front_end.features_from_cepstra(cepstra)):
-            search.advance(scores)
-        return self._transcript(search.finish())
+        return self.transcribe_cepstra(self._front_end.cepstra(samples))
 
     def _scores(self, features: np.ndarray) -> Iterator[np.ndarray]:
         """Scaled log-likelihoods of the graph's pdfs, block by block."""
@@ -189,7 +237,9 @@ class Recognizer:
         segments = path.segments
         if not path.reached_final:  # broken off: dictation loses a word, a command its sense
             segments = () if self._grammar else segments[:-1]
-        words = tuple(_word(segment, seconds) for segment in segments)
+        if path.has_speech and BACKGROUND in path.words:
+            return Transcript((), lattice.n_frames * seconds, reason=NO_COMMAND, lattice=lattice)
+        words = tuple(_word(segment, seconds) for segment in segments if segment.phones)
         reason = "" if words else lattice.reason or NO_SPEECH
         return Transcript(
             words, lattice.n_frames * seconds, reason=reason, lattice=lattice,

@@ -15,6 +15,7 @@ from factored_asr import Recognizer
 from factored_asr.acoustic import AcousticModel, DiagonalMixtures, TiedMixtures
 from factored_asr.acoustic.tree import LEAF, LEFT, DecisionTree
 from factored_asr.bundle import COMMANDS, DICTATION, Bundle, DecodeOptions
+from factored_asr.cli import main
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.features import FeatureOptions
 from factored_asr.language import NGramModel, NGramOrder
@@ -152,6 +153,17 @@ def test_a_model_without_an_lm_asks_for_one(tmp_path: Path) -> None:
     folder = write_model(tmp_path / "m", small_model(), lexicon=LEXICON)
     with pytest.raises(MissingError, match="brings no language model: give one, or a grammar"):
         Recognizer.load(folder)
+
+
+def test_info_reads_a_model_aloud(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    about = About("made up", {"nothing": "CC0"}, training=[{"stage": "mono", "pdfs": 6}])
+    write_model(tmp_path / "m", small_model(), lexicon=LEXICON, about=about)
+    assert main(["info", str(tmp_path / "m")]) == 0
+    said = dict(line.split("\t") for line in capsys.readouterr().out.splitlines())
+    assert (said["origin"], said["licence of nothing"]) == ("made up", "CC0")
+    assert (said["phones"], said["gaussians"]) == ("3: SIL AH N", "12")
+    assert said["language"] == "none: give one by --lm, or a grammar"
+    assert said["trained"] == "stage mono, pdfs 6"
 
 
 # --- writing whole ----------------------------------------------------------

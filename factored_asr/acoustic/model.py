@@ -59,6 +59,10 @@ class AcousticModel:
     """What the HMMs of triphones were read off, kept to be read by people and further training;
     `triphone_contexts` and `hmm_pdfs` say the same."""
 
+    first_pass: DiagonalMixtures | TiedMixtures | None = None
+    """Densities for speakers without a map of their own, where `densities` were trained behind
+    those of the training speakers (SAT); of the same pdfs. None where one set serves both."""
+
     def __post_init__(self) -> None:
         for name in ("hmm_pdfs", "hmm_phone", "triphone_contexts", "triphone_hmms"):
             object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), np.int32))
@@ -127,6 +131,8 @@ class AcousticModel:
     def with_transform(self, affine: np.ndarray) -> AcousticModel:
         """The same model behind one map more, such as a speaker's fMLLR.
 
+        That speaker is no stranger any more: there are no first-pass densities.
+
         Parameters
         ----------
         affine
@@ -138,7 +144,14 @@ class AcousticModel:
             The map has another shape, or a value that is not finite.
         """
         affine = check_affine(affine, self.densities.n_features)
-        return replace(self, transform=compose(affine, self.transform))
+        return replace(self, transform=compose(affine, self.transform), first_pass=None)
+
+    @property
+    def unadapted(self) -> AcousticModel:
+        """The model for a speaker whose map is not known: with its first-pass densities."""
+        if self.first_pass is None:
+            return self
+        return replace(self, densities=self.first_pass, first_pass=None)
 
     def log_likelihoods(self, features: np.ndarray, pdfs: np.ndarray | None = None) -> np.ndarray:
         """Score frames; like ``scorer(pdfs)(features)``, with all-pdf matrices kept for reuse."""
@@ -149,6 +162,14 @@ class AcousticModel:
         return self.scorer()
 
     def _check_features(self) -> None:
+        first = self.first_pass
+        if first is not None and (first.n_pdfs, first.n_features) != (
+            self.densities.n_pdfs, self.densities.n_features
+        ):
+            raise OptionError(
+                f"first-pass densities of {first.n_pdfs} pdfs over {first.n_features} values do "
+                f"not match {self.n_pdfs} over {self.densities.n_features}"
+            )
         n_inputs, n_outputs = self.features.n_features, self.densities.n_features
         if self.transform is not None:
             object.__setattr__(self, "transform", check_affine(self.transform, n_inputs))
@@ -178,6 +199,8 @@ class AcousticModel:
             raise OptionError("hmm_phone and the log probabilities must match hmm_pdfs in shape")
         if (self.hmm_phone[: len(self.phones)] != np.arange(len(self.phones))).any():
             raise OptionError("the first HMMs must be those of the phones out of context, in order")
+        if self.hmm_phone.min() < 0 or self.hmm_phone.max() >= len(self.phones):
+            raise OptionError(f"hmm_phone must lie in 0..{len(self.phones) - 1}")
         used = self.hmm_pdfs >= 0
         if not used[:, 0].all() or (used[:, 1:] & ~used[:, :-1]).any():
             raise OptionError("an HMM needs a state, and -1 may only follow its last")

@@ -71,13 +71,13 @@ class Checkpoint:
             The file is no checkpoint, or one of another version.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = dict(file)
-            content = json.loads(arrays.pop(TEXT).tobytes())
-            if content["version"] != VERSION:
-                raise FormatError(f"version {content['version']}, must be {VERSION}", path)
-            found = _unpack(content["value"], arrays)
-            alignments = _parted(*_unpack(content["alignments"], arrays))
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
+                arrays = dict(content)
+            text = json.loads(arrays.pop(TEXT).tobytes())
+            if text["version"] != VERSION:
+                raise FormatError(f"version {text['version']}, must be {VERSION}", path)
+            found = _unpack(text["value"], arrays)
+            alignments = _parted(*_unpack(text["alignments"], arrays))
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise FormatError(f"no whole checkpoint of training: {error}", path) from error
         if not isinstance(found, cls):

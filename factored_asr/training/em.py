@@ -154,7 +154,7 @@ def train_em(
     update: UpdateOptions | None = None,
     run: Run | None = None,
     before_pass: BeforePass | None = None,
-    baum_welch: bool = False,
+    soft_passes: int = 0,
     seed: int = 0,
 ) -> Trained:
     """Run the passes of a stage, from a model and alignments on.
@@ -162,10 +162,15 @@ def train_em(
     Parameters
     ----------
     trained
-        The model to begin with (its tree and transform are kept, its mixtures grow) and alignments
-        for the first pass, or as many None to align at once.
+        The model to begin with (its tree and transform are kept, its mixtures grow) and the
+        alignments of the first pass, unless that is a soft one.
     stage
         Its name, for reports.
+    before_pass
+        The stage's own work, before the alignment of each pass.
+    soft_passes
+        How many passes, from the first on, count all paths by their probability (Baum–Welch)
+        instead of the best one alone.
     """
     run, alignment = run or Run(), alignment or AlignmentOptions()
     sentences = sentences_of(data, lexicon, trained.model, alignment)
@@ -175,13 +180,12 @@ def train_em(
         number += 1
         if before_pass:
             trained = before_pass(number, trained)
-        if not baum_welch and (number in schedule.realign or not any(trained.alignments)):
-            trained = realign(data, lexicon, trained, alignment, sentences, run.jobs)
-        seen = (
-            collect_all_paths(data, sentences, trained, alignment, run.jobs)
-            if baum_welch
-            else collect(data, trained, run.jobs)
-        )
+        if number <= soft_passes:
+            seen = collect_all_paths(data, sentences, trained, alignment, run.jobs)
+        else:
+            if number in schedule.realign or number == soft_passes + 1 > 1:
+                trained = realign(data, lexicon, trained, alignment, sentences, run.jobs)
+            seen = collect(data, trained, run.jobs)
         target = schedule.target(number, n_pdfs)
         model, notes = improve(trained.model, seen, update, target, schedule.power,
                                seed * schedule.passes + number)  # fmt: skip

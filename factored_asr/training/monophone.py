@@ -38,9 +38,10 @@ class MonoOptions:
     """HMM states of a phone; a phone lasts at least so many frames."""
     silence_states: int = 5
     """HMM states of silence."""
-    baum_welch: bool = False
-    """Count every path by its probability, where Viterbi training counts the best one alone:
-    slower, and seldom better."""
+    soft_passes: int = 0
+    """How many passes, from the first on, count every path by its probability (Baum–Welch), where
+    Viterbi training counts the best one alone. Slower; a flat start needs the hedging most, later
+    passes hardly."""
     seed: int = 0
     """Of the directions in which Gaussians are split."""
 
@@ -75,7 +76,7 @@ def train_mono(
     return train_em(
         data, lexicon, Trained(model, alignments), "mono", options.schedule,
         alignment=options.alignment, update=options.update, run=run,
-        baum_welch=options.baum_welch, seed=options.seed,
+        soft_passes=options.soft_passes, seed=options.seed,
     )  # fmt: skip
 
 

@@ -94,14 +94,13 @@ def accumulate(
     weights = np.ones(len(features)) if weight is None else np.asarray(weight, np.float64)[order]
     matrix = gaussian_matrix(densities.means, densities.variances, np.float64)
     matrix[-1] += np.log(densities.weights.astype(np.float64))
-    present, first = np.unique(pdf[order], return_index=True)
-    ends = np.append(first[1:], len(pdf))
+    present, first, size = np.unique(pdf[order], return_index=True, return_counts=True)
     sums = np.zeros((len(densities.means), rows.shape[1]))
     log_likelihood = 0.0
     bounds = densities.first_gaussian.tolist()
-    for p, start, end in zip(present.tolist(), first.tolist(), ends.tolist(), strict=True):
+    for p, start, n in zip(present.tolist(), first.tolist(), size.tolist(), strict=True):
         own = slice(bounds[p], bounds[p + 1])
-        part, share = rows[start:end], weights[start:end]
+        part, share = rows[start : start + n], weights[start : start + n]
         logs = part @ matrix[:, own]
         largest = logs.max(axis=1)
         logs -= largest[:, None]
