@@ -1,0 +1,179 @@
+"""Training of letters-to-phones models from a dictionary.
+
+First every word is cut into pairs of letters and phones: expectation maximisation of the pairs'
+probabilities over all ways to cut it, then the best way (Jiampojamarn, Kondrak and Sherif, Applying
+many-to-many alignments to letter-to-phoneme conversion, 2007). Then an n-gram model is estimated
+over the sequences of pairs as over sentences.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from factored_asr.errors import FormatError, OptionError
+from factored_asr.language import EstimateOptions, NGramModel, estimate, prune_to
+from factored_asr.lexicon.g2p import G2P, PairNetwork
+from factored_asr.lexicon.lexicon import Lexicon
+
+SHAPES = np.array([[1, 1], [1, 0], [2, 1], [1, 2]])
+"""Letters and phones that a pair may take."""
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class G2POptions:
+    """How a letters-to-phones model is trained."""
+
+    order: int = 8
+    """Pairs in the longest n-grams, from 1."""
+    passes: int = 15
+    """Passes of expectation maximisation over the dictionary."""
+    max_ngrams: int = 0
+    """N-grams kept, by entropy pruning; 0 keeps all. Fewer: smaller, a little less accurate."""
+    min_letter_count: int = 10
+    """Words with a character that fewer words have are left out."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("order", 1), ("passes", 1), ("max_ngrams", 0),
+                            ("min_letter_count", 1)):
+            if getattr(self, name) < least:
+                raise OptionError(f"{name} must be {least} or more, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, eq=False)
+class _Spelled:
+    """Words and their phones as numbers, one after the other."""
+
+    letters: tuple[str, ...]
+    phones: tuple[str, ...]
+    letter_ids: np.ndarray
+    letter_first: np.ndarray
+    """(n_words + 1,)"""
+    phone_ids: np.ndarray
+    phone_first: np.ndarray
+
+    @property
+    def n_codes(self) -> int:
+        """Size of the numbering of pairs: see `factored_asr.lexicon._kernels`."""
+        size_l, size_p = len(self.letters), len(self.phones)
+        return size_l * (1 + size_p + size_p**2) + size_l**2 * size_p
+
+
+def train_g2p(
+    lexicon: Lexicon, options: G2POptions | None = None, progress: Progress | None = None
+) -> G2P:
+    """Train a model on all words of a lexicon.
+
+    Raises
+    ------
+    FormatError
+        There are too few words to learn from.
+
+    Examples
+    --------
+    >>> from factored_asr.lexicon import Pronunciation
+    >>> words = {"tea": "T IY", "sea": "S IY", "set": "S EH T", "test": "T EH S T"}
+    >>> lexicon = Lexicon({w: (Pronunciation(tuple(p.split())),) for w, p in words.items()})
+    >>> model = train_g2p(lexicon, G2POptions(order=3, min_letter_count=1))
+    >>> model.guess("seat")[0].phones
+    ('S', 'IY', 'T')
+    """
+    options = options or G2POptions()
+    tell = progress or (lambda stage: None)
+    spelled = _spelled(lexicon, options.min_letter_count)
+    codes, first = aligned_pairs(spelled, options.passes, tell)
+    texts = [str(code) for code in codes.tolist()]
+    sentences = (texts[a:b] for a, b in zip(first[:-1], first[1:], strict=True) if b > a)
+    tell(f"estimating {options.order}-grams over {len(codes):,} pairs")
+    model = estimate(sentences, EstimateOptions(options.order, unknown=False))
+    if options.max_ngrams and sum(model.counts) > options.max_ngrams:
+        tell(f"pruning {sum(model.counts):,} n-grams to {options.max_ngrams:,}")
+        model = prune_to(model, max(options.max_ngrams, model.counts[0]))
+    return _packed(model, spelled)
+
+
+def _spelled(lexicon: Lexicon, min_letter_count: int) -> _Spelled:
+    counts = Counter(letter for word in lexicon for letter in set(word.lower()))
+    letters = tuple(sorted(each for each, n in counts.items() if n >= min_letter_count))
+    known = set(letters)
+    entries = [
+        (word.lower(), pronunciation.phones)
+        for word, pronunciations in lexicon.items() if known.issuperset(word.lower())
+        for pronunciation in pronunciations
+    ]
+    if not entries:
+        raise FormatError(
+            f"no word to learn from: each has a character that fewer than {min_letter_count} have"
+        )
+    phones = tuple(sorted({phone for _, spoken in entries for phone in spoken}))
+    letter_id = {letter: i for i, letter in enumerate(letters)}
+    phone_id = {phone: i for i, phone in enumerate(phones)}
+    return _Spelled(
+        letters, phones,
+        np.array([letter_id[letter] for word, _ in entries for letter in word]),
+        np.cumsum([0, *(len(word) for word, _ in entries)]),
+        np.array([phone_id[phone] for _, spoken in entries for phone in spoken]),
+        np.cumsum([0, *(len(spoken) for _, spoken in entries)]),
+    )
+
+
+def aligned_pairs(
+    spelled: _Spelled, passes: int, tell: Progress
+) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs of each word after EM: codes, and (n_words + 1,) where each word's begin."""
+    from factored_asr.lexicon._kernels import best_pairs, expected_pairs
+
+    text = (spelled.letter_ids, spelled.letter_first, spelled.phone_ids, spelled.phone_first)
+    sizes = len(spelled.letters), len(spelled.phones)
+    probs = np.full(spelled.n_codes, 1.0 / spelled.n_codes)
+    for n in range(1, passes + 1):
+        counts, log_likelihood, n_placed = expected_pairs(*text, probs, SHAPES, *sizes)
+        if not n_placed:
+            raise FormatError("no word of the dictionary can be cut into letters and phones")
+        tell(f"pass {n}: {n_placed:,} pronunciations, log likelihood of each "
+             f"{log_likelihood / n_placed:.4f}")
+        probs = counts / counts.sum()
+    with np.errstate(divide="ignore"):
+        log_probs = np.log(probs)
+    codes, first = best_pairs(*text, log_probs, SHAPES, *sizes)
+    return codes, first
+
+
+def _packed(model: NGramModel, spelled: _Spelled) -> G2P:
+    """The n-gram model over codes as a network over pairs, numbered in the order of the codes."""
+    arcs = model.arcs()
+    codes = np.unique([int(word) for word in model.words if word[0] != "<"])
+    rank = {str(code): i for i, code in enumerate(codes.tolist())}
+    pair = np.array([rank.get(word, -1) for word in model.words])[arcs.word]
+    order = np.lexsort((pair, arcs.source))
+    backoff_state, log_backoff = np.zeros(arcs.n_states, np.int32), np.zeros(arcs.n_states)
+    backoff_state[arcs.backoff_source] = arcs.backoff_target
+    log_backoff[arcs.backoff_source] = arcs.log_backoff
+    network = PairNetwork(
+        np.searchsorted(arcs.source[order], np.arange(arcs.n_states + 1)).astype(np.int64),
+        pair[order].astype(np.int32), arcs.log_prob[order], arcs.target[order], backoff_state,
+        log_backoff.astype(np.float32), arcs.final,
+    )
+    return G2P(spelled.letters, spelled.phones, *_pairs_of(codes, spelled), arcs.start, network)
+
+
+def _pairs_of(codes: np.ndarray, spelled: _Spelled) -> tuple[np.ndarray, np.ndarray]:
+    """Letters and phones of pairs, (n, 2) each, from their codes."""
+    size_l, size_p = len(spelled.letters), len(spelled.phones)
+    block = 1 + size_p + size_p**2
+    letter, sound = np.divmod(codes, block)
+    one = np.column_stack([letter, np.full(len(codes), -1)])
+    p, q = np.divmod(sound - 1 - size_p, size_p)
+    spoken = np.column_stack([np.where(sound > size_p, p, sound - 1),
+                              np.where(sound > size_p, q, -1)])
+    chunk, phone = np.divmod(codes - size_l * block, size_p)
+    two = np.column_stack([chunk // size_l, chunk % size_l])
+    is_two = (codes >= size_l * block)[:, None]
+    silent = np.full(len(codes), -1)
+    letters = np.where(is_two, two, one)
+    phones = np.where(is_two, np.column_stack([phone, silent]), spoken)
+    return letters.astype(np.int32), phones.astype(np.int32)
