@@ -1,17 +1,17 @@
 """From letters to phones: how a word that no dictionary has may be said.
 
 A joint-sequence model (Bisani and Ney, Joint-sequence models for grapheme-to-phoneme conversion,
-2008): a word and its pronunciation are one sequence of *pairs*, each of one or two letters and
-none, one or two phones, and an n-gram model over pairs says how probable a sequence is. A word is
-spelt by a beam search over all sequences that have its letters. Those with the same phones are
-added up; divided by the sum of all they are the probabilities of its pronunciations.
+2008): a word and its pronunciation are one sequence of *pairs*, each of a letter and the none, one
+or two phones that it stands for, and an n-gram model over pairs says how probable a sequence is. A
+word is spelt by a beam search over all sequences that have its letters. Those with the same phones
+are added up; divided by the sum of all they are the probabilities of its pronunciations.
 """
 
 from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +24,6 @@ from factored_asr.lexicon.lexicon import Lexicon
 
 BEAM = 12.0  # natural log of how far a beginning of a word may lie behind the best
 MAX_TOKENS = 300  # beginnings kept at each letter
-SUFFIX = ".g2p"
 
 
 class PairNetwork(NamedTuple):
@@ -61,11 +60,10 @@ class G2P:
     """The letters it knows."""
     phones: tuple[str, ...]
     """The phones it speaks in."""
-    pair_letters: np.ndarray
-    """(n_pairs, 2) int32 of each pair, -1 for no second letter; sorted: all pairs of one letter by
-    that letter, then those of two."""
+    pair_letter: np.ndarray
+    """(n_pairs,) int32 of each pair, rising."""
     pair_phones: np.ndarray
-    """(n_pairs, 2) int32, -1 where there are fewer than two."""
+    """(n_pairs, width) int32, -1 where a pair has fewer."""
     start: int
     """State at a word's beginning."""
     network: PairNetwork
@@ -83,11 +81,11 @@ class G2P:
         """
         try:
             with np.load(path, allow_pickle=False) as arrays:
-                found = {name: arrays[name] for name in arrays.files}
-            network = PairNetwork(*(found[name] for name in PairNetwork._fields))
-            named = [found[field.name] for field in fields(cls) if field.name != "network"]
-            model = cls(tuple(named[0].tolist()), tuple(named[1].tolist()), *named[2:4],
-                        int(named[4]), network)
+                model = cls(
+                    tuple(arrays["letters"].tolist()), tuple(arrays["phones"].tolist()),
+                    arrays["pair_letter"], arrays["pair_phones"], int(arrays["start"]),
+                    PairNetwork(*(arrays[name] for name in PairNetwork._fields)),
+                )
         except FileNotFoundError:
             raise MissingError(f"{path}: there is no such model of letters and phones") from None
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
@@ -99,7 +97,7 @@ class G2P:
         """Write the model into one file, a zip of arrays."""
         arrays = {
             "letters": np.array(self.letters), "phones": np.array(self.phones),
-            "pair_letters": self.pair_letters, "pair_phones": self.pair_phones,
+            "pair_letter": self.pair_letter, "pair_phones": self.pair_phones,
             "start": np.array(self.start), **self.network._asdict(),
         }
         with open(path, "wb") as file:
@@ -136,8 +134,10 @@ class G2P:
         """
         if n < 1:
             raise OptionError(f"n must be 1 or more, got {n}")
-        if not (beam > 0 and max_tokens >= 1):
-            raise OptionError(f"beam must be above 0 and max_tokens 1 or more: {beam}, {max_tokens}")
+        if not beam > 0:
+            raise OptionError(f"beam must be above 0, got {beam}")
+        if max_tokens < 1:
+            raise OptionError(f"max_tokens must be 1 or more, got {max_tokens}")
         if unknown := self.unspeakable(word):
             raise MissingError(
                 f"word {word!r} cannot be spelt: {' '.join(map(repr, unknown))} is no letter that "
@@ -161,12 +161,7 @@ class G2P:
         from factored_asr.lexicon._kernels import spell
 
         ids = np.array([self._letter_ids[letter] for letter in word])
-        follower = np.append(ids[1:], -1)
-        single, double = np.column_stack([ids, np.full(len(ids), -1)]), np.column_stack(
-            [ids, follower]
-        )
-        ranges = [self._range(chunk) for chunk in (single, double)]
-        low, high = (np.array([each[k] for each in ranges]) for k in (0, 1))
+        low, high = (np.searchsorted(self.pair_letter, ids, side) for side in ("left", "right"))
         before, pair, names, ends, scores = spell(
             low, high, self.pair_phones, self.network, self.start, beam, max_tokens
         )
@@ -191,40 +186,41 @@ class G2P:
             row = int(before[row])
         return tuple(self.phones[p] for p in reversed(phones))
 
-    def _range(self, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """First pair and end of the pairs with these letters, (n, 2) ids."""
-        keys = self._chunk_keys(self.pair_letters)
-        wanted = self._chunk_keys(chunks)
-        return np.searchsorted(keys, wanted, "left"), np.searchsorted(keys, wanted, "right")
-
-    def _chunk_keys(self, chunks: np.ndarray) -> np.ndarray:
-        """Numbers in the order of the pairs."""
-        size = len(self.letters)
-        first, second = chunks[:, 0].astype(np.int64), chunks[:, 1].astype(np.int64)
-        return np.where(second < 0, first, size + first * size + second)
-
     @cached_property
     def _letter_ids(self) -> dict[str, int]:
         return {letter: i for i, letter in enumerate(self.letters)}
 
     def _check(self, path: str | Path) -> None:
-        """FormatError where the arrays do not fit each other."""
-        n, at = len(self.pair_letters), self.network
+        """FormatError where the arrays do not fit each other: the search trusts them."""
+        n_pairs, at = len(self.pair_letter), self.network
         n_states, n_arcs = len(at.final), len(at.arc_pair)
         fits = (
-            self.pair_letters.shape == self.pair_phones.shape == (n, 2)
-            and self.pair_letters.max(initial=-1) < len(self.letters)
-            and self.pair_phones.max(initial=-1) < len(self.phones)
-            and bool((np.diff(self._chunk_keys(self.pair_letters)) >= 0).all())
+            self.pair_letter.ndim == 1 and self.pair_phones.ndim == 2
+            and len(self.pair_phones) == n_pairs > 0
+            and self.pair_phones.max() < len(self.phones)
+            and bool((np.diff(self.pair_letter) >= 0).all())
             and at.first_arc.shape == (n_states + 1,)
             and at.first_arc[0] == 0 and at.first_arc[-1] == n_arcs
             and bool((np.diff(at.first_arc) >= 0).all())
-            and at.arc_log_prob.shape == at.arc_target.shape == (n_arcs,)
-            and at.backoff_state.shape == at.log_backoff.shape == (n_states,)
-            and bool((at.backoff_state[1:] < n_states).all())
+            and at.arc_pair.shape == at.arc_log_prob.shape == at.arc_target.shape == (n_arcs,)
+            and at.backoff_state.shape == at.log_backoff.shape == at.final.shape == (n_states,)
             and 0 <= self.start < n_states
-            and 0 <= at.arc_pair.min(initial=0) <= at.arc_pair.max(initial=0) < n
-            and 0 <= at.arc_target.min(initial=0) <= at.arc_target.max(initial=0) < n_states
+            and _within(at.arc_pair, n_pairs) and _within(at.arc_target, n_states)
+            and _within(at.backoff_state, n_states) and _ends_at_0(at.backoff_state)
         )
         if not fits:
             raise FormatError("a model of letters and phones whose arrays do not fit", path)
+
+
+def _within(values: np.ndarray, size: int) -> bool:
+    return values.dtype.kind == "i" and (not len(values) or 0 <= values.min() <= values.max() < size)
+
+
+def _ends_at_0(backoff_state: np.ndarray) -> bool:
+    """Whether backing off leads to state 0 from everywhere, within 100 steps."""
+    state = backoff_state
+    for _ in range(100):
+        if not state.any():
+            return True
+        state = backoff_state[state]
+    return False

@@ -1,9 +1,9 @@
 """Training of letters-to-phones models from a dictionary.
 
-First every word is cut into pairs of letters and phones: expectation maximisation of the pairs'
-probabilities over all ways to cut it, then the best way (Jiampojamarn, Kondrak and Sherif, Applying
-many-to-many alignments to letter-to-phoneme conversion, 2007). Then an n-gram model is estimated
-over the sequences of pairs as over sentences.
+First the phones of every word are shared out among its letters: expectation maximisation of the
+pairs' probabilities over all ways to do so, then the best way (Jiampojamarn, Kondrak and Sherif,
+Applying many-to-many alignments to letter-to-phoneme conversion, 2007; pairs of two letters made
+no better model). Then an n-gram model is estimated over the sequences of pairs as over sentences.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from factored_asr.language import EstimateOptions, NGramModel, estimate, prune_t
 from factored_asr.lexicon.g2p import G2P, PairNetwork
 from factored_asr.lexicon.lexicon import Lexicon
 
-SHAPES = np.array([[1, 1], [1, 0], [2, 1], [1, 2]])
-"""Letters and phones that a pair may take."""
 Progress = Callable[[str], None]
 
 
@@ -30,6 +28,8 @@ class G2POptions:
 
     order: int = 8
     """Pairs in the longest n-grams, from 1."""
+    width: int = 2
+    """Phones that one letter may stand for at most, 1 to 3; words that need more are left out."""
     passes: int = 15
     """Passes of expectation maximisation over the dictionary."""
     max_ngrams: int = 0
@@ -42,6 +42,8 @@ class G2POptions:
                             ("min_letter_count", 1)):
             if getattr(self, name) < least:
                 raise OptionError(f"{name} must be {least} or more, got {getattr(self, name)}")
+        if not 1 <= self.width <= 3:
+            raise OptionError(f"width must be 1 to 3, got {self.width}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,12 +57,6 @@ class _Spelled:
     """(n_words + 1,)"""
     phone_ids: np.ndarray
     phone_first: np.ndarray
-
-    @property
-    def n_codes(self) -> int:
-        """Size of the numbering of pairs: see `factored_asr.lexicon._kernels`."""
-        size_l, size_p = len(self.letters), len(self.phones)
-        return size_l * (1 + size_p + size_p**2) + size_l**2 * size_p
 
 
 def train_g2p(
@@ -85,15 +81,17 @@ def train_g2p(
     options = options or G2POptions()
     tell = progress or (lambda stage: None)
     spelled = _spelled(lexicon, options.min_letter_count)
-    codes, first = aligned_pairs(spelled, options.passes, tell)
-    texts = [str(code) for code in codes.tolist()]
-    sentences = (texts[a:b] for a, b in zip(first[:-1], first[1:], strict=True) if b > a)
+    codes = aligned_pairs(spelled, options.width, options.passes, tell)
+    texts, first = [str(code) for code in codes.tolist()], spelled.letter_first
+    sentences = (
+        texts[a:b] for a, b in zip(first[:-1], first[1:], strict=True) if b > a and codes[a] >= 0
+    )
     tell(f"estimating {options.order}-grams over {len(codes):,} pairs")
     model = estimate(sentences, EstimateOptions(options.order, unknown=False))
     if options.max_ngrams and sum(model.counts) > options.max_ngrams:
         tell(f"pruning {sum(model.counts):,} n-grams to {options.max_ngrams:,}")
         model = prune_to(model, max(options.max_ngrams, model.counts[0]))
-    return _packed(model, spelled)
+    return _packed(model, spelled, options.width)
 
 
 def _spelled(lexicon: Lexicon, min_letter_count: int) -> _Spelled:
@@ -121,29 +119,27 @@ def _spelled(lexicon: Lexicon, min_letter_count: int) -> _Spelled:
     )
 
 
-def aligned_pairs(
-    spelled: _Spelled, passes: int, tell: Progress
-) -> tuple[np.ndarray, np.ndarray]:
-    """The pairs of each word after EM: codes, and (n_words + 1,) where each word's begin."""
+def aligned_pairs(spelled: _Spelled, width: int, passes: int, tell: Progress) -> np.ndarray:
+    """A pair's code for each letter, after EM; -1 in words that no pairs cover."""
     from factored_asr.lexicon._kernels import best_pairs, expected_pairs
 
     text = (spelled.letter_ids, spelled.letter_first, spelled.phone_ids, spelled.phone_first)
-    sizes = len(spelled.letters), len(spelled.phones)
-    probs = np.full(spelled.n_codes, 1.0 / spelled.n_codes)
+    base = 1 + len(spelled.phones)
+    n_codes = len(spelled.letters) * base**width
+    probs = np.full(n_codes, 1.0 / n_codes)
     for n in range(1, passes + 1):
-        counts, log_likelihood, n_placed = expected_pairs(*text, probs, SHAPES, *sizes)
-        if not n_placed:
+        counts, log_likelihood, n_covered = expected_pairs(*text, probs, base, width)
+        if not n_covered:
             raise FormatError("no word of the dictionary can be cut into letters and phones")
-        tell(f"pass {n}: {n_placed:,} pronunciations, log likelihood of each "
-             f"{log_likelihood / n_placed:.4f}")
+        tell(f"pass {n}: {n_covered:,} pronunciations, log likelihood of each "
+             f"{log_likelihood / n_covered:.4f}")
         probs = counts / counts.sum()
     with np.errstate(divide="ignore"):
         log_probs = np.log(probs)
-    codes, first = best_pairs(*text, log_probs, SHAPES, *sizes)
-    return codes, first
+    return best_pairs(*text, log_probs, base, width)
 
 
-def _packed(model: NGramModel, spelled: _Spelled) -> G2P:
+def _packed(model: NGramModel, spelled: _Spelled, width: int) -> G2P:
     """The n-gram model over codes as a network over pairs, numbered in the order of the codes."""
     arcs = model.arcs()
     codes = np.unique([int(word) for word in model.words if word[0] != "<"])
@@ -158,22 +154,9 @@ def _packed(model: NGramModel, spelled: _Spelled) -> G2P:
         pair[order].astype(np.int32), arcs.log_prob[order], arcs.target[order], backoff_state,
         log_backoff.astype(np.float32), arcs.final,
     )
-    return G2P(spelled.letters, spelled.phones, *_pairs_of(codes, spelled), arcs.start, network)
-
-
-def _pairs_of(codes: np.ndarray, spelled: _Spelled) -> tuple[np.ndarray, np.ndarray]:
-    """Letters and phones of pairs, (n, 2) each, from their codes."""
-    size_l, size_p = len(spelled.letters), len(spelled.phones)
-    block = 1 + size_p + size_p**2
-    letter, sound = np.divmod(codes, block)
-    one = np.column_stack([letter, np.full(len(codes), -1)])
-    p, q = np.divmod(sound - 1 - size_p, size_p)
-    spoken = np.column_stack([np.where(sound > size_p, p, sound - 1),
-                              np.where(sound > size_p, q, -1)])
-    chunk, phone = np.divmod(codes - size_l * block, size_p)
-    two = np.column_stack([chunk // size_l, chunk % size_l])
-    is_two = (codes >= size_l * block)[:, None]
-    silent = np.full(len(codes), -1)
-    letters = np.where(is_two, two, one)
-    phones = np.where(is_two, np.column_stack([phone, silent]), spoken)
-    return letters.astype(np.int32), phones.astype(np.int32)
+    base = 1 + len(spelled.phones)
+    digits = np.column_stack([codes // base**k % base for k in range(width - 1, -1, -1)])
+    return G2P(
+        spelled.letters, spelled.phones, (codes // base**width).astype(np.int32),
+        (digits - 1).astype(np.int32), arcs.start, network,
+    )
