@@ -1,9 +1,9 @@
 """What is compiled or learnt once and kept between runs, in the user's cache folder.
 
-A graph's entry is a folder named by a hash of all that went into it. It is written under a temporary name
-and renamed, so a reader sees a whole graph or none; a lock makes a second process wait for the
-first instead of compiling the same graph beside it. Models of letters and phones are single files
-beside the graphs.
+A graph's entry is a folder named by a hash of all that went into it. It is written under a
+temporary name and renamed, so a reader sees a whole graph or none; a lock makes a second process
+wait for the first instead of compiling the same graph beside it. Models of letters and phones are
+single files beside the graphs.
 """
 
 from __future__ import annotations
@@ -117,9 +117,9 @@ def cached_g2p(dictionary: Path, progress: Callable[[str], None] | None = None) 
             pass  # not there yet, or damaged
         from factored_asr.lexicon.g2p_training import train_g2p
 
-        model = train_g2p(Lexicon.read(dictionary).strip_stress(), progress=progress)
+        model = train_g2p(Lexicon.read(dictionary), progress=progress)
         if writable:
-            temporary = file.with_suffix(f".{uuid.uuid4().hex[:8]}.part")
+            temporary = file.with_suffix(f".{uuid.uuid4().hex[:8]}.g2p")
             try:
                 model.write(temporary)
                 os.replace(temporary, file)

@@ -42,7 +42,9 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
 
     paths = [getattr(options, name, None) for name in ("grammar", "lm", "lexicon", "words")]
     grammar, lm, lexicon, words = (None if path is None else Path(path) for path in paths)
-    recipe = Recipe(Bundle.find(options.model), grammar, lm, lexicon, words)
+    g2p = getattr(options, "g2p", None)
+    guess = Path(g2p) if g2p else bool(getattr(options, "guess", False))
+    recipe = Recipe(Bundle.find(options.model), grammar, lm, lexicon, words, guess=guess)
     return replace(recipe, options=_settings(recipe.settings, options))
 
 
@@ -102,6 +104,12 @@ def factor_options() -> argparse.ArgumentParser:
     group.add_argument("--model", default="en-us", help="en-us, or a Sphinx model folder")
     group.add_argument("--lexicon", metavar="DICT", help="dictionary that REPLACES the model's own")
     group.add_argument("--words", metavar="DICT", help="dictionary that EXTENDS it")
+    group.add_argument(
+        "--guess", action="store_true",
+        help="guess how words are said that no dictionary has; each guess is told on standard "
+        "error. The first time, this learns from the dictionary for some seconds",
+    )
+    group.add_argument("--g2p", metavar="MODEL", help="guess by this model: see lexicon g2p train")
     parser.add_argument("--quiet", action="store_true", help="no progress, no reasons of silence")
     return parser
 

@@ -213,7 +213,9 @@ class G2P:
 
 
 def _within(values: np.ndarray, size: int) -> bool:
-    return values.dtype.kind == "i" and (not len(values) or 0 <= values.min() <= values.max() < size)
+    if values.dtype.kind != "i":
+        return False
+    return not len(values) or bool(0 <= values.min() <= values.max() < size)
 
 
 def _ends_at_0(backoff_state: np.ndarray) -> bool:
