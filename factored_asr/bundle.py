@@ -234,16 +234,20 @@ class Recipe:
                 tell(f"{len(new)} words are new to the language model: each is given the "
                      "probability of its median word")
                 language = with_words(language, new)
-        if self.guess and isinstance(language, Grammar):
-            lexicon = self.with_guesses(lexicon, sorted(language.words))
-        elif self.guess:  # words that cannot be spelt either are left out, as without guesses
-            g2p = self.g2p(tell)
-            can = [word for word in language.vocabulary if not g2p.unspeakable(word)]
-            lexicon = self.with_guesses(lexicon, can)
+        if self.guess:
+            tell("guessing how words are said")
+            lexicon = self.with_guesses(lexicon, self._to_guess(language, self.g2p(tell)))
         try:
             return build_graph(model, lexicon, language, self.settings.graph, progress)
         except MissingError as error:
             raise MissingError(f"{self.language_path}: {error}") from error
+
+    def _to_guess(self, language: NGramModel | Grammar, g2p: G2P) -> list[str]:
+        """Every word of a grammar must be said; one of an n-gram model that cannot be spelt is
+        left out, as it is where nothing is guessed."""
+        if isinstance(language, Grammar):
+            return sorted(language.words)
+        return [word for word in language.vocabulary if not g2p.unspeakable(word)]
 
     def read_lexicon(self) -> Lexicon:
         """The dictionary, with the words that extend it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
@@ -66,15 +67,15 @@ def recognizer_of(options: argparse.Namespace) -> Recognizer:
         return Recognizer.from_recipe(recipe_of(options), progress(stack, options.quiet))
 
 
-def progress(stack: ExitStack, quiet: bool) -> Progress:
-    """Tells each stage of compiling on standard error: a spinner on a terminal, else lines."""
+def progress(stack: ExitStack, quiet: bool, doing: str = "compiling") -> Progress:
+    """Tells each stage of a work on standard error: a spinner on a terminal, else lines."""
     status: list[Any] = []
 
     def tell(stage: str) -> None:
         if quiet:
             return
         if not sys.stderr.isatty():
-            print(f"factored-asr: compiling: {stage}", file=sys.stderr, flush=True)
+            print(f"factored-asr: {doing}: {stage}", file=sys.stderr, flush=True)
         elif status:
             status[0].update(stage)
         else:
@@ -86,15 +87,25 @@ def progress(stack: ExitStack, quiet: bool) -> Progress:
 
 
 def add_command(
-    commands: Any, name: str, run: Any, summary: str, *parents: argparse.ArgumentParser
+    commands: Any, name: str, run: Any, summary: str, *parents: argparse.ArgumentParser,
+    examples: str = EXAMPLES,
 ) -> argparse.ArgumentParser:
     """Add a command that runs `run`; its docstring is what ``--help`` says first."""
     parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=summary, description=run.__doc__, parents=parents,
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+        name, help=summary, description=inspect.cleandoc(run.__doc__), parents=parents,
+        epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=run)
     return parser
+
+
+def add_group(commands: Any, name: str, summary: str, description: str, examples: str) -> Any:
+    """Add a command that has commands of its own; returns what these are added to."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=summary, description=description, epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser.add_subparsers(required=True, metavar="COMMAND")
 
 
 def factor_options() -> argparse.ArgumentParser:

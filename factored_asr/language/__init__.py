@@ -1,6 +1,6 @@
 """What may be said, and how likely it is: n-gram models and grammars."""
 
-from factored_asr.language.arpa import read_arpa, write_arpa
+from factored_asr.language.arpa import common_log, read_arpa, write_arpa
 from factored_asr.language.backoff import NGramArcs
 from factored_asr.language.estimate import EstimateOptions, estimate
 from factored_asr.language.grammar import Grammar, GrammarWarning
@@ -30,6 +30,7 @@ __all__ = [
     "NGramOrder",
     "TextScore",
     "WordScore",
+    "common_log",
     "estimate",
     "interpolate",
     "mixture_weights",
