@@ -55,6 +55,9 @@ def prune(options: argparse.Namespace) -> int:
     Back-off weights are set anew, so that every history keeps its total probability."""
     from factored_asr import language
 
+    given = (options.vocabulary, options.order, options.ngrams, options.threshold)
+    if all(each is None for each in given):
+        raise OptionError("say how: --threshold, --ngrams, --order or --vocabulary")
     model = language.read_lm(options.model)
     if options.vocabulary is not None:
         model = language.restrict(model, language.read_vocabulary(options.vocabulary))
@@ -79,9 +82,11 @@ def interpolate(options: argparse.Namespace) -> int:
         weights = language.mixture_weights(models, language.read_sentences(options.tune))
     else:
         weights = options.weights or (1.0,) * len(models)
-    for path, weight in zip(options.models, weights, strict=False):
-        print(f"factored-asr: {weight / sum(weights):.4f}  {path}", file=sys.stderr)
-    return _write(language.interpolate(models, weights), options)
+    mixed = language.interpolate(models, weights)
+    if not options.quiet:
+        for path, weight in zip(options.models, weights, strict=True):
+            print(f"factored-asr: {weight / sum(weights):.4f}  {path}", file=sys.stderr)
+    return _write(mixed, options)
 
 
 def perplexity(options: argparse.Namespace) -> int:
@@ -134,7 +139,11 @@ def _write(model: NGramModel, options: argparse.Namespace) -> int:
 
 
 def _weights(text: str) -> tuple[float, ...]:
-    return tuple(float(weight) for weight in text.split(","))
+    try:
+        return tuple(float(weight) for weight in text.split(","))
+    except ValueError:
+        law = f"weights are numbers with commas between, such as 0.7,0.3, not {text!r}"
+        raise argparse.ArgumentTypeError(law) from None
 
 
 def add(commands: Any) -> None:

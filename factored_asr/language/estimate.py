@@ -225,7 +225,7 @@ def discounts_of(counts: np.ndarray) -> tuple[float, float, float]:
     """What n-grams seen once, twice, and three times or more are discounted by.
 
     Chen and Goodman's equation 26, from the numbers of n-grams seen 1, 2, 3 and 4 times. Where a
-    small text makes that senseless (a discount of nothing, or of more than the count), every
+    small text makes that senseless (a discount of nothing, or of the whole count), every
     n-gram is discounted alike by n1 / (n1 + 2 n2), as in Ney, Essen and Kneser (1994); where even
     that cannot be told, by `FALLBACK`.
 
@@ -245,6 +245,6 @@ def discounts_of(counts: np.ndarray) -> tuple[float, float, float]:
     if n3:
         found = (1 - 2 * absolute * n2 / n1, 2 - 3 * absolute * n3 / n2,
                  3 - 4 * absolute * n4 / n3)
-        if all(0 < discount <= n for n, discount in enumerate(found, start=1)):
+        if all(0 < discount < n for n, discount in enumerate(found, start=1)):
             return found
     return absolute, absolute, absolute

@@ -58,7 +58,7 @@ def _sentences(source: str | Path, checked: bool = True) -> Iterator[list[str]]:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise FormatError(f"gzip data that is broken or cut off: {error}", name) from error
     except OSError as error:
-        raise MissingError(f"{name}: no text can be read there: {error}") from error
+        raise MissingError(f"{name}: no text can be read there: {error.strerror}") from error
 
 
 def _lines(source: str | Path) -> Iterable[bytes]:
