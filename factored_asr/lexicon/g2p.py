@@ -80,7 +80,7 @@ class G2P:
             The file is no such model, or its arrays do not fit each other.
         """
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
                 model = cls(
                     tuple(arrays["letters"].tolist()), tuple(arrays["phones"].tolist()),
                     arrays["pair_letter"], arrays["pair_phones"], int(arrays["start"]),

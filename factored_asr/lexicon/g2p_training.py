@@ -47,7 +47,7 @@ class G2POptions:
 
 
 @dataclass(frozen=True, eq=False)
-class _Spelled:
+class Spelled:
     """Words and their phones as numbers, one after the other."""
 
     letters: tuple[str, ...]
@@ -80,7 +80,7 @@ def train_g2p(
     """
     options = options or G2POptions()
     tell = progress or (lambda stage: None)
-    spelled = _spelled(lexicon, options.min_letter_count)
+    spelled = spelled_words(lexicon, options.min_letter_count)
     codes = aligned_pairs(spelled, options.width, options.passes, tell)
     texts, first = [str(code) for code in codes.tolist()], spelled.letter_first
     sentences = (
@@ -91,10 +91,10 @@ def train_g2p(
     if options.max_ngrams and sum(model.counts) > options.max_ngrams:
         tell(f"pruning {sum(model.counts):,} n-grams to {options.max_ngrams:,}")
         model = prune_to(model, max(options.max_ngrams, model.counts[0]))
-    return _packed(model, spelled, options.width)
+    return packed(model, spelled, options.width)
 
 
-def _spelled(lexicon: Lexicon, min_letter_count: int) -> _Spelled:
+def spelled_words(lexicon: Lexicon, min_letter_count: int) -> Spelled:
     counts = Counter(letter for word in lexicon for letter in set(word.lower()))
     letters = tuple(sorted(each for each, n in counts.items() if n >= min_letter_count))
     known = set(letters)
@@ -110,7 +110,7 @@ def _spelled(lexicon: Lexicon, min_letter_count: int) -> _Spelled:
     phones = tuple(sorted({phone for _, spoken in entries for phone in spoken}))
     letter_id = {letter: i for i, letter in enumerate(letters)}
     phone_id = {phone: i for i, phone in enumerate(phones)}
-    return _Spelled(
+    return Spelled(
         letters, phones,
         np.array([letter_id[letter] for word, _ in entries for letter in word]),
         np.cumsum([0, *(len(word) for word, _ in entries)]),
@@ -119,7 +119,7 @@ def _spelled(lexicon: Lexicon, min_letter_count: int) -> _Spelled:
     )
 
 
-def aligned_pairs(spelled: _Spelled, width: int, passes: int, tell: Progress) -> np.ndarray:
+def aligned_pairs(spelled: Spelled, width: int, passes: int, tell: Progress) -> np.ndarray:
     """A pair's code for each letter, after EM; -1 in words that no pairs cover."""
     from factored_asr.lexicon._kernels import best_pairs, expected_pairs
 
@@ -139,7 +139,7 @@ def aligned_pairs(spelled: _Spelled, width: int, passes: int, tell: Progress) ->
     return best_pairs(*text, log_probs, base, width)
 
 
-def _packed(model: NGramModel, spelled: _Spelled, width: int) -> G2P:
+def packed(model: NGramModel, spelled: Spelled, width: int) -> G2P:
     """The n-gram model over codes as a network over pairs, numbered in the order of the codes."""
     arcs = model.arcs()
     codes = np.unique([int(word) for word in model.words if word[0] != "<"])
