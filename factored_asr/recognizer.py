@@ -22,7 +22,7 @@ from factored_asr.decoder import EndpointOptions, Lattice, Search, WordSegment, 
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.features import FrontEnd, speech_frames
 from factored_asr.features.normalisation import min_range
-from factored_asr.graph import Graph
+from factored_asr.graph import BACKGROUND, Graph
 from factored_asr.results import Alignment, Transcript, Word
 from factored_asr.understanding import Interpretation
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 BLOCK_FRAMES = 500  # scored at once: memory stays small on an hour of audio
 NO_SPEECH = "no speech"
+NO_COMMAND = "what was said fits no sentence of the grammar"
 SECOND_LOOK_SECONDS = 30.0
 
 
@@ -194,7 +195,9 @@ class Recognizer:
         segments = path.segments
         if not path.reached_final:  # broken off: dictation loses a word, a command its sense
             segments = () if self._grammar else segments[:-1]
-        words = tuple(_word(segment, seconds) for segment in segments)
+        if path.has_speech and BACKGROUND in path.words:
+            return Transcript((), lattice.n_frames * seconds, reason=NO_COMMAND, lattice=lattice)
+        words = tuple(_word(segment, seconds) for segment in segments if segment.phones)
         reason = "" if words else lattice.reason or NO_SPEECH
         return Transcript(
             words, lattice.n_frames * seconds, reason=reason, lattice=lattice,
