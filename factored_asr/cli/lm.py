@@ -154,29 +154,10 @@ def add(commands: Any) -> None:
     output.add_argument("-o", "--output", default="-", metavar="ARPA",
                         help="write here, gzip if it ends in .gz (default: standard output)")
     output.add_argument("--quiet", action="store_true", help="no counts on standard error")
-
-    parser = add_command(group, "estimate", estimate, "from text", output, examples=EXAMPLES)
-    _add_texts(parser)
-    parser.add_argument("--order", type=int, default=3, help="words in the longest n-grams "
-                        "(default: 3); 4 or 5 pay with many millions of words")
-    parser.add_argument("--vocabulary", metavar="FILE",
-                        help="the model's words: the first field of each line, as in a dictionary")
-    parser.add_argument("--max-words", type=int, default=0, metavar="N",
-                        help="keep the N commonest words (default: all)")
-    parser.add_argument("--min-count", type=int, default=1, metavar="N",
-                        help="keep words that come N times or more (default: 1)")
-    parser.add_argument("--closed", action="store_true", help="no <unk>")
-
-    parser = add_command(group, "prune", prune, "fewer n-grams", output, examples=EXAMPLES)
-    parser.add_argument("model", metavar="LM")
-    parser.add_argument("--threshold", type=float, metavar="X", help="entropy pruning: drop "
-                        "n-grams without which perplexity rises by less than this share; 1e-8 is "
-                        "usual")
-    parser.add_argument("--ngrams", type=int, metavar="N", help="entropy pruning: keep the N "
-                        "n-grams worth most, unigrams counted")
-    parser.add_argument("--order", type=int, metavar="N", help="drop n-grams of more words")
-    parser.add_argument("--vocabulary", metavar="FILE", help="drop all other words; what they had "
-                        "is not given to the rest")
+    _add_estimate(
+        add_command(group, "estimate", estimate, "from text", output, examples=EXAMPLES)
+    )
+    _add_prune(add_command(group, "prune", prune, "fewer n-grams", output, examples=EXAMPLES))
 
     parser = add_command(group, "interpolate", interpolate, "several into one", output,
                          examples=EXAMPLES)
@@ -192,6 +173,31 @@ def add(commands: Any) -> None:
     _add_texts(parser)
     parser.add_argument("--words", action="store_true", help="every word: log10 probability, words "
                         "in the longest n-gram found, and the word")
+
+
+def _add_estimate(parser: argparse.ArgumentParser) -> None:
+    _add_texts(parser)
+    parser.add_argument("--order", type=int, default=3, help="words in the longest n-grams "
+                        "(default: 3); 4 or 5 pay with many millions of words")
+    parser.add_argument("--vocabulary", metavar="FILE",
+                        help="the model's words: the first field of each line, as in a dictionary")
+    parser.add_argument("--max-words", type=int, default=0, metavar="N",
+                        help="keep the N commonest words (default: all)")
+    parser.add_argument("--min-count", type=int, default=1, metavar="N",
+                        help="keep words that come N times or more (default: 1)")
+    parser.add_argument("--closed", action="store_true", help="no <unk>")
+
+
+def _add_prune(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="LM")
+    parser.add_argument("--threshold", type=float, metavar="X", help="entropy pruning: drop "
+                        "n-grams without which perplexity rises by less than this share; 1e-8 is "
+                        "usual")
+    parser.add_argument("--ngrams", type=int, metavar="N", help="entropy pruning: keep the N "
+                        "n-grams worth most, unigrams counted")
+    parser.add_argument("--order", type=int, metavar="N", help="drop n-grams of more words")
+    parser.add_argument("--vocabulary", metavar="FILE", help="drop all other words; what they had "
+                        "is not given to the rest")
 
 
 def _add_texts(parser: argparse.ArgumentParser) -> None:
