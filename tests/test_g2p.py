@@ -11,7 +11,7 @@ import naive_lexicon as naive
 import numpy as np
 import pytest
 
-from factored_asr import cache
+from factored_asr import Recognizer, cache
 from factored_asr.bundle import Bundle, GuessWarning, Recipe
 from factored_asr.cli import main
 from factored_asr.errors import FormatError, MissingError, OptionError
@@ -40,7 +40,7 @@ def lexicon_of(words: dict[str, str]) -> Lexicon:
 
 
 LEXICON = lexicon_of(WORDS)
-SMALL = G2POptions(order=3, min_letter_count=1)
+SMALL = G2POptions(order=3)
 
 
 @pytest.fixture(scope="module")
@@ -181,12 +181,12 @@ def test_words_that_cannot_be_spelt_say_which_signs(model: G2P) -> None:
         model.guess("tea", beam=-1)
 
 
-def test_rare_signs_are_not_learnt() -> None:
-    words = lexicon_of({**WORDS, "t2": "T EH T"})
-    model = train_g2p(words, replace(SMALL, min_letter_count=2))
-    assert model.unspeakable("2t2q") == ("2", "q")
-    with pytest.raises(FormatError, match="fewer than 99"):
-        train_g2p(words, replace(SMALL, min_letter_count=99))
+def test_rare_signs_are_not_learnt_but_rare_letters_are() -> None:
+    words = lexicon_of({**WORDS, "t2": "T EH T", "ta't": "T AE T", "té": "T EY"})
+    assert train_g2p(words, SMALL).unspeakable("té2'q") == ("2", "'", "q")
+    assert train_g2p(words, replace(SMALL, min_sign_count=1)).unspeakable("té2'q") == ("q",)
+    with pytest.raises(FormatError, match="each has a sign that fewer than 10 words have"):
+        train_g2p(lexicon_of({"2": "T UW"}), SMALL)
     with pytest.raises(OptionError, match="width must be 1 to 3, got 4"):
         G2POptions(width=4)
 
@@ -262,6 +262,20 @@ def test_words_that_the_dictionary_lacks_are_guessed_and_told(model: G2P, tmp_pa
     with pytest.raises(MissingError, match="'a1' cannot be spelt"):
         recipe.with_guesses(LEXICON, ["a1"])
     assert recipe.key() != replace(recipe, guess=False).key()
+
+
+def test_a_grammar_may_hold_words_that_no_dictionary_has(
+    english: G2P, audio_dir: Path, tmp_path: Path
+) -> None:
+    english.write(tmp_path / "my.g2p")
+    (tmp_path / "my.gram").write_text(
+        "#JSGF V1.0;\ngrammar my;\npublic <do> = stop the muzick;\n"
+    )
+    with pytest.raises(MissingError, match="muzick"):
+        Recognizer.load("en-us", grammar=tmp_path / "my.gram")
+    with pytest.warns(GuessWarning, match="muzick"):
+        able = Recognizer.load("en-us", grammar=tmp_path / "my.gram", guess=tmp_path / "my.g2p")
+    assert able.transcribe(audio_dir / "music_stop.wav").text == "stop the muzick"
 
 
 @pytest.mark.filterwarnings("always")

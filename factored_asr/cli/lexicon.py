@@ -33,7 +33,7 @@ examples:
 def train(options: argparse.Namespace) -> int:
     """Learn how words are said from a dictionary, and write the model.
 
-    Words with a character that few others have are passed over."""
+    Words with a digit or a sign that few others have are passed over."""
     from factored_asr.lexicon import Lexicon
     from factored_asr.lexicon.g2p_training import G2POptions, train_g2p
 

@@ -81,7 +81,7 @@ def estimate(
     >>> model = estimate((line.split() for line in text), EstimateOptions(order=2))
     >>> model.counts
     (9, 9)
-    >>> round(sum(np.exp(model.log_prob(word, ["the"])) for word in model.vocabulary), 5)
+    >>> print(round(sum(np.exp(model.log_prob(word, ["the"])) for word in model.vocabulary), 5))
     1.0
     """
     options = options or EstimateOptions()

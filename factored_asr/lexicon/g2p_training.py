@@ -34,12 +34,12 @@ class G2POptions:
     """Passes of expectation maximisation over the dictionary."""
     max_ngrams: int = 0
     """N-grams kept, by entropy pruning; 0 keeps all. Fewer: smaller, a little less accurate."""
-    min_letter_count: int = 10
-    """Words with a character that fewer words have are left out."""
+    min_sign_count: int = 10
+    """Words with a digit or a sign, anything but a letter, that fewer words have are left out."""
 
     def __post_init__(self) -> None:
         for name, least in (("order", 1), ("passes", 1), ("max_ngrams", 0),
-                            ("min_letter_count", 1)):
+                            ("min_sign_count", 1)):
             if getattr(self, name) < least:
                 raise OptionError(f"{name} must be {least} or more, got {getattr(self, name)}")
         if not 1 <= self.width <= 3:
@@ -74,13 +74,13 @@ def train_g2p(
     >>> from factored_asr.lexicon import Pronunciation
     >>> words = {"tea": "T IY", "sea": "S IY", "set": "S EH T", "test": "T EH S T"}
     >>> lexicon = Lexicon({w: (Pronunciation(tuple(p.split())),) for w, p in words.items()})
-    >>> model = train_g2p(lexicon, G2POptions(order=3, min_letter_count=1))
+    >>> model = train_g2p(lexicon, G2POptions(order=3))
     >>> model.guess("seat")[0].phones
     ('S', 'IY', 'T')
     """
     options = options or G2POptions()
     tell = progress or (lambda stage: None)
-    spelled = spelled_words(lexicon, options.min_letter_count)
+    spelled = spelled_words(lexicon, options.min_sign_count)
     codes = aligned_pairs(spelled, options.width, options.passes, tell)
     texts, first = [str(code) for code in codes.tolist()], spelled.letter_first
     sentences = (
@@ -94,9 +94,10 @@ def train_g2p(
     return packed(model, spelled, options.width)
 
 
-def spelled_words(lexicon: Lexicon, min_letter_count: int) -> Spelled:
+def spelled_words(lexicon: Lexicon, min_sign_count: int) -> Spelled:
+    """The words to learn from, as numbers."""
     counts = Counter(letter for word in lexicon for letter in set(word.lower()))
-    letters = tuple(sorted(each for each, n in counts.items() if n >= min_letter_count))
+    letters = tuple(sorted(c for c, n in counts.items() if c.isalpha() or n >= min_sign_count))
     known = set(letters)
     entries = [
         (word.lower(), pronunciation.phones)
@@ -105,7 +106,7 @@ def spelled_words(lexicon: Lexicon, min_letter_count: int) -> Spelled:
     ]
     if not entries:
         raise FormatError(
-            f"no word to learn from: each has a character that fewer than {min_letter_count} have"
+            f"no word to learn from: each has a sign that fewer than {min_sign_count} words have"
         )
     phones = tuple(sorted({phone for _, spoken in entries for phone in spoken}))
     letter_id = {letter: i for i, letter in enumerate(letters)}
