@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from factored_asr.understanding.interpretation import Interpretation
+from factored_asr.language.grammar.spoken import tokens
+from factored_asr.understanding.interpretation import Interpretation, Slot
 
 KINDS = ("command", "correction", "confirm", "deny", "undo", "query", "report")
 
@@ -32,11 +33,12 @@ class Act:
     meaning: object = None
     """Intent and slots as a key; filled in by :func:`act`."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+    def to_dict(self, text: str | None = None) -> dict[str, Any]:
+        """Plain data for JSON; slots as they stand in ``text``."""
         plain: dict[str, Any] = {"act": self.kind}
         if self.reading is not None:
-            plain |= {"intent": self.reading.intent, "slots": dict(self.reading.slots)}
+            reading = self.reading if text is None else relocated(self.reading, text)
+            plain |= {"intent": reading.intent, "slots": dict(reading.slots)}
         return plain | ({"note": self.note} if self.note else {})
 
 
@@ -88,7 +90,10 @@ class Utterance:
         """What is to be done now, judged without a dialogue; of several commands the first."""
         readings = (a.reading for a in self.commands)
         found = next((reading for reading in readings if reading is not None), None)
-        return found and replace(found, trace=self.trace, confidence=self.confidence)
+        if found is None:
+            return None
+        found = relocated(found, self.text)
+        return replace(found, trace=self.trace, confidence=self.confidence)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -98,6 +103,31 @@ class Utterance:
             "intent": None if now is None else now.intent,
             "slots": {} if now is None else dict(now.slots),
             "confidence": self.confidence if self.acts else 0.0,
-            "acts": [a.to_dict() for a in self.acts],
+            "acts": [a.to_dict(self.text) for a in self.acts],
             "trace": list(self.trace),
         }
+
+
+def relocated(reading: Interpretation, text: str) -> Interpretation:
+    """The reading with its slots where their words stand in ``text``, and as written there.
+
+    The last place counts: what is said again is what is meant. A slot that was supplied from
+    elsewhere stands nowhere and keeps no span.
+    """
+    if reading.text == text:
+        return reading
+    said = tokens(text)
+    words = [token.word for token in said]
+    spans, slots = list[Slot](), dict(reading.slots)
+    for slot in reading.spans:
+        own = [token.word for token in tokens(slot.text)]
+        for start in range(len(words) - len(own), -1, -1):
+            if own and words[start : start + len(own)] == own:
+                written = text[said[start].start : said[start + len(own) - 1].end]
+                if slot.value == slot.text and slots.get(slot.name) == slot.value:
+                    slots[slot.name] = written
+                first = len(text[: said[start].start].split())
+                last = first + len(written.split())
+                spans.append(replace(slot, text=written, start=first, end=last))
+                break
+    return replace(reading, text=text, slots=slots, spans=tuple(spans))

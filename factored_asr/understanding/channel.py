@@ -130,8 +130,10 @@ def _restarts(words: Sequence[str]) -> Iterator[Deletion]:
             if words[middle] != word:
                 continue
             dropped, rest = words[start:middle], words[middle:]
-            new = dropped[-1] if protected.isdisjoint(dropped) else None  # may be given up
-            if _come_again(dropped, rest) or new and _come_again(dropped[:-1], rest):
+            # Its last word may be given up for another, if more than articles stand before it.
+            kept = dropped[:-1] if protected.isdisjoint(dropped) else ()
+            weighty = any(word not in lexicon().soft for word in kept)
+            if _come_again(dropped, rest) or weighty and rest[: len(kept)] == kept:
                 yield Deletion(start, middle, RESTART * len(dropped), "begun anew")
 
 

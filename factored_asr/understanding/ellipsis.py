@@ -86,11 +86,19 @@ def resolve(
 ) -> Act | None:
     """Read words ``start`` … ``end - 1`` as what the base speaks of."""
     before = (*words[:start], "in") if kind == "place" else words[:start]
-    n = len(base.words)
-    for length in range(n, 0, -1):
-        for first in range(n - length + 1):
-            sentence = before + base.words[first : first + length] + words[end:]
-            reading = parse(sentence)
-            if reading is not None:
-                return act("command", reading, sentence)
+    for part in _nameable(base):
+        sentence = before + part + words[end:]
+        reading = parse(sentence)
+        if reading is not None:
+            return act("command", reading, sentence)
     return None
+
+
+def _nameable(base: Act) -> list[Words]:
+    """Parts of a sentence that may name what it speaks of: most slots first, then most words."""
+    n, spans = len(base.words), base.reading.spans if base.reading else ()
+    places = [(first, last) for first in range(n) for last in range(first + 1, n + 1)]
+    ranked = sorted(places, key=lambda p: (
+        -sum(p[0] <= slot.start and slot.end <= p[1] for slot in spans), p[0] - p[1]
+    ))
+    return [base.words[first:last] for first, last in ranked]

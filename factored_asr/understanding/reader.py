@@ -18,12 +18,13 @@ from dataclasses import dataclass, replace
 from factored_asr.language.grammar.spoken import tokens
 from factored_asr.understanding.acts import Act, Utterance, act
 from factored_asr.understanding.channel import Deletion, deletions, noise
-from factored_asr.understanding.ellipsis import complete, pointing, resolve
+from factored_asr.understanding.ellipsis import Parse, complete, pointing, resolve
 from factored_asr.understanding.frames import Frame, Words, frames
-from factored_asr.understanding.interpretation import Interpretation, Slot
+from factored_asr.understanding.interpretation import Interpretation
 from factored_asr.understanding.parse import MAX_WORDS, Understander
 from factored_asr.understanding.rules import RULES_BY_NAME
 
+REPAIRED = ("i", "mean")  # what a hesitation may stand for
 MAX_RULED = 60  # words; in longer sentences only the grammar is tried
 
 
@@ -37,13 +38,14 @@ class Scene:
 
     def after(self, acts: Iterable[Act]) -> Scene:
         """The scene once these acts, too, have been said."""
-        said = tuple(a for a in acts if a.reading is not None and a.kind in ("command", "deny"))
+        said = tuple(a for a in acts if a.reading is not None)
         return replace(self, turns=(said, *self.turns)) if said else self
 
     @property
     def base(self) -> Act | None:
         """The last sentence that a fragment may complete."""
-        commands = [a for turn in self.turns[:1] for a in turn if a.note != "except"]
+        said = [a for turn in self.turns[:1] for a in turn if a.kind in ("command", "deny")]
+        commands = [a for a in said if a.kind == "command"] or [a for a in said if not a.note]
         return commands[-1] if commands else None
 
 
@@ -104,13 +106,28 @@ class Reader:
         if 0 < len(words) <= MAX_WORDS:
             kept = _without(words, dropped)
             reading = Reading(self.understander, context)
-            found = (len(kept) < len(words) and reading.exactly(kept)) or reading.read(kept, scene)
+            found = reading.exactly(kept) or reading.read(kept, scene)
+            found = found or self._hesitant(words, dropped, reading, scene)
         if found is None:
             whole = () if exact is None else (act("command", exact, words),)
             return Utterance(text, whole)
         trace = [f"{d.why}: {' '.join(words[d.start : d.end])!r} is left out" for d in dropped]
-        acts = tuple(replace(a, reading=_relocated(a.reading, text)) for a in found.acts)
-        return Utterance(text, acts, (*trace, *found.trace))
+        return Utterance(text, found.acts, (*trace, *found.trace))
+
+
+    def _hesitant(
+        self, words: Words, dropped: Sequence[Deletion], reading: Reading, scene: Scene
+    ) -> Found | None:
+        """A hesitation may be where a repair begins: "the bedroom er the bathroom light"."""
+        for hesitation in dropped:
+            if hesitation.why == "filler" and hesitation.start > 0:
+                before = [d for d in dropped if d.end <= hesitation.start]
+                after = [d for d in dropped if d.start >= hesitation.end]
+                start = _without(words[: hesitation.start], before)
+                end = _without(words, [*before, hesitation, *after])[len(start) :]
+                if found := reading.read((*start, *REPAIRED, *end), scene):
+                    return found
+        return None
 
 
 class Reading:
@@ -149,10 +166,11 @@ class Reading:
         every = deletions(words)
         copies = [d for d in every if d.why != "soft"]
         found = self.leaving_out(words, copies) if copies else None
-        found = found or self.by_rule(words, scene)
+        found = found or self.pointed(words, scene, self.parse) or self.by_rule(words, scene)
+        found = found or self.pointed(words, scene, self.parse_softly)
         if found is None and every:
             found = self.leaving_out(words, every)
-        found = found or self.pointed(words, scene) or self.fragment(words, scene)
+        found = found or self.fragment(words, scene) or self.at_nothing(words, scene)
         for copy in copies:
             found = found or self.read(_without(words, [copy]), scene, lists)
         return found or (self.side_by_side(words, scene) if lists else None)
@@ -173,33 +191,38 @@ class Reading:
                 return replace(found, trace=(f"{frame.rule}: {_parts(frame)}", *found.trace))
         return None
 
-    def pointed(self, words: Words, scene: Scene) -> Found | None:
+    def pointed(self, words: Words, scene: Scene, parse: Parse) -> Found | None:
         """A sentence in which words point at what was spoken of."""
-        places = list(pointing(words, frames().pronouns))
-        for start, end, kind in places:
-            if kind == "many" and (found := self.many(words, start, end, scene)):
+        for start, end, kind in pointing(words, frames().pronouns):
+            if kind == "many" and (found := self.many(words, start, end, scene, parse)):
                 return found
             for base in (a for turn in scene.turns for a in reversed(turn)):
                 if base.note != "except":
-                    resolved = resolve(words, start, end, kind, base, self.parse_softly)
+                    resolved = resolve(words, start, end, kind, base, parse)
                     if resolved is not None:
                         said = " ".join(words[start:end])
                         trace = (f"pointing: {said!r} in {' '.join(resolved.words)!r}",)
                         return Found((resolved,), trace, elliptical=True)
-        for start, end, _ in places:
+        return None
+
+    def at_nothing(self, words: Words, scene: Scene) -> Found | None:
+        """A sentence that points at something never spoken of."""
+        for start, end, _ in pointing(words, frames().pronouns):
             for name in scene.names:
                 if self.parse_softly(words[:start] + tuple(name.split()) + words[end:]):
                     said = " ".join(words[start:end])
                     return Found((act("command", note="it"),), (f"pointing: {said!r} at nothing",))
         return None
 
-    def many(self, words: Words, start: int, end: int, scene: Scene) -> Found | None:
+    def many(
+        self, words: Words, start: int, end: int, scene: Scene, parse: Parse
+    ) -> Found | None:
         """ "Them": what the last turn that fits spoke of, or one thing each of several turns."""
         gathered: list[Act] = []
         for turn in scene.turns:
             acts = []
             for base in turn:
-                resolved = resolve(words, start, end, "many", base, self.parse_softly)
+                resolved = resolve(words, start, end, "many", base, parse)
                 if resolved is not None:
                     acts.append(replace(resolved, note=base.note))
             if not acts and gathered:
@@ -217,7 +240,7 @@ class Reading:
     def parse_softly(self, words: Words) -> Interpretation | None:
         """The grammar's reading, soft words left out where need be."""
         reading = self.parse(words)
-        if reading is None and (some := deletions(words)):
+        if reading is None and (some := [d for d in deletions(words) if d.why == "soft"]):
             reading = self.understander.parse(" ".join(words), self.context, some)
         return reading
 
@@ -257,30 +280,3 @@ def _swallowed(reading: Interpretation, dropped: Sequence[Deletion]) -> bool:
     """True if a wildcard has taken words that are probably none of its own."""
     wild = [slot for slot in reading.spans if slot.wildcard]
     return bool(wild) and (any(d.why == "filler" for d in dropped) or wild[0].start == 0)
-
-
-def _relocated(reading: Interpretation | None, text: str) -> Interpretation | None:
-    """The reading with its slots where their words stand in ``text``, and as written there.
-
-    The last place counts: what is said again is what is meant. A slot that the scene supplied
-    stands nowhere and keeps no span.
-    """
-    if reading is None:
-        return None
-    said = tokens(text)
-    words = [token.word for token in said]
-    spans, slots = list[Slot](), dict(reading.slots)
-    for slot in reading.spans:
-        own = [token.word for token in tokens(slot.text)]
-        for start in range(len(words) - len(own), -1, -1):
-            if own and words[start : start + len(own)] == own:
-                end = start + len(own)
-                written = text[said[start].start : said[end - 1].end]
-                if slot.value == slot.text:
-                    slots[slot.name] = slot.value if slot.name not in slots else written
-                first = len(text[: said[start].start].split())
-                spans.append(replace(
-                    slot, text=written, start=first, end=first + len(written.split())
-                ))
-                break
-    return replace(reading, text=text, slots=slots, spans=tuple(spans))

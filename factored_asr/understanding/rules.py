@@ -55,7 +55,7 @@ def command(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
 def doing(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "Would you mind turning …" is "turn …"."""
     for words in without_ing(frame.parts["x"]):
-        if found := reading.read(words, scene):
+        if found := reading.read(words, scene, lists=False):
             return found
     return None
 
@@ -74,10 +74,18 @@ def want(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
 def contrast(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "Not y but x": y is denied, x commanded in its place."""
     no = reading.read(frame.parts["y"], scene, lists=False)
-    yes = reading.read(frame.parts["x"], scene)
-    if not (_commands(no) and _commands(yes)):
+    if no is None or not _commands(no):
+        return None
+    yes = reading.read(frame.parts["x"], scene if no.elliptical else scene.after(no.acts))
+    if not _commands(yes):
         return None
     return _found([act("correction"), *denied(_commands(no)), *_commands(yes)], no, yes)
+
+
+def agree(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "Yes, x"."""
+    inner = reading.read(frame.parts["x"], scene)
+    return inner and _found([act("confirm"), *inner.acts], inner)
 
 
 def correct(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
@@ -95,13 +103,13 @@ def clauses(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     if first is None or not first.acts:
         return None
     second = reading.read(frame.parts["y"], scene.after(first.acts))
-    if second is None or not (whole(second, frame.parts["y"]) and whole(first, frame.parts["x"])):
+    if second is None or not (whole(second) and whole(first)):
         return None
     return _found(first.acts + second.acts, first, second)
 
 
-def whole(found: Found, words: Words) -> bool:
-    """True if the words are a sentence of their own, though it may point ("turn it off")."""
+def whole(found: Found) -> bool:
+    """True if it was a sentence of their own, though it may point ("turn it off")."""
     return not found.elliptical or any(line.startswith("pointing") for line in found.trace)
 
 
@@ -170,10 +178,10 @@ def cancel(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
 def repair(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "y no x": x takes the place of y or of its end."""
     said, mended = frame.parts["y"], frame.parts["x"]
-    new = reading.read(mended, scene)
-    if new and not new.elliptical and _familiar(reading, said):
-        return new
     old = reading.read(said, scene)
+    new = reading.read(mended, scene.after(old.acts) if old else scene)
+    if new and whole(new) and _familiar(reading, said):
+        return new
     if old and _commands(old) and (found := reading.fragment(mended, scene.after(old.acts))):
         return _found([*old.acts[:-1], *found.acts], old, found)
     for kept in range(len(said) - 1, 0, -1):
@@ -252,6 +260,7 @@ RULES_BY_NAME: dict[str, Rule] = {
     "undo": _whole("undo"),
     "stop": _whole("undo", "stop"),
     "confirm": _whole("confirm"),
+    "agree": agree,
     "reject": _whole("correction"),
     "idle": _whole("report"),
     "told": _about("report"),
@@ -264,6 +273,7 @@ RULES_BY_NAME: dict[str, Rule] = {
     "contrast": contrast,
     "contrast_plain": contrast,
     "correct": correct,
+    "blame": correct,
     "clauses": clauses,
     "add": add,
     "stay": stay,

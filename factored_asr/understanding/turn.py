@@ -71,10 +71,18 @@ class Turn:
         self, utterance: Utterance, others: Sequence[Guess], total: float, reranked: bool
     ) -> bool:
         """True for what wants care and was not clearly said."""
-        careful = any(
-            self.world.wants_care(d) for order in self.orders(utterance.acts) for d in order.deeds
-        )
-        return careful and (reranked or any(p >= SECOND_CHANCE * total for _, p in others))
+        careful = {
+            d.device
+            for order in self.orders(utterance.acts)
+            for d in order.deeds if self.world.wants_care(d)
+        }
+        rivals = {
+            d.device
+            for guess, posterior in others if posterior >= SECOND_CHANCE * total
+            for order in self.orders(guess.acts)
+            for d in order.deeds if not self.world.wants_care(d)
+        }
+        return bool(careful) and (reranked or not careful.isdisjoint(rivals))
 
     # ---- doing -----------------------------------------------------------------------------
 
@@ -114,7 +122,7 @@ class Turn:
         """Do what the acts say."""
         acts, pending = utterance.acts, self.memory.asked
         kinds = {a.kind for a in acts}
-        if pending and "confirm" in kinds:
+        if pending and "confirm" in kinds and "command" not in kinds:
             self.trace.append("confirm: what was asked is done")
             for order in pending:
                 self.do(order, "command")
@@ -144,7 +152,10 @@ class Turn:
                 self.deny(act, new, ordered)
         elif correction and orders:
             self.trace.append("correction: what was done instead is taken back")
-            self.reverse([e for e in self.memory.last() if e.changed], except_for=new)
+            last = self.memory.last()
+            self.reverse([e for e in last if e.changed], except_for=new)
+            if self.done:  # "no just the kitchen": that much was right
+                already = {e.deed for e in last}
         self.meant += acts
         for act in acts:
             if act.note in ("it", "choice"):
@@ -192,7 +203,7 @@ class Turn:
                 self.journal = [replace(e, undone=True) if e is entry else e for e in self.journal]
         if deeds:
             self.trace.append("reversed: " + ", ".join(map(str, deeds)))
-            self.infer(Order(tuple(deeds), whole), why)
+            self.infer(Order(tuple(deeds), whole, inferred=True), why)
 
     def take_back(self, seconds: float | None = None) -> None:
         """Undo the last turn that did something."""
@@ -231,7 +242,7 @@ class Turn:
                 continue
             act: Callable[[Order], None] = self.ask
             if posterior >= SECOND_CHANCE:
-                act = lambda order: self.infer(order, "command")  # noqa: E731
+                act = lambda order: self.do(order, "command")  # noqa: E731
             self.trace.append(f"heard instead: {guess.text!r}, {posterior:.2f}")
             for order in orders:
                 act(order)
@@ -243,8 +254,10 @@ class Turn:
     def finish(self, utterance: Utterance, others: Sequence[Guess]) -> tuple[Memory, Outcome]:
         """The memory after the turn, and what came of it."""
         memory, actions = self.memory, list[str]()
-        for order in self.done:
-            actions += self.world.describe(order)
+        for i, order in enumerate(self.done):
+            later = {deed.device for other in self.done[i + 1 :] for deed in other.deeds}
+            deeds = tuple(d for d in order.deeds if d.device not in later or not order.inferred)
+            actions += self.world.describe(replace(order, deeds=deeds))
         asked_about = [a for a in utterance.acts if a.reading is not None and not self.meant]
         acts = tuple(self.meant or asked_about)
         said = ((memory.turn, memory.time, acts), *memory.said) if acts else memory.said

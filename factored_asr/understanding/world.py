@@ -79,6 +79,8 @@ class Order:
     deeds: tuple[Deed, ...] = ()
     whole: bool = False
     """All of a kind were meant, but for exceptions."""
+    inferred: bool = False
+    """Taken back, not commanded: needless where a command of the same turn follows."""
     unclear: str = ""
     """What must be asked before anything is done."""
 
@@ -161,7 +163,7 @@ class World:
         act = kind.acts[reading.intent]
         devices, whole, unclear = _devices(kind, reading.slots, act, states, recent)
         if kind.value is None:
-            return Order(tuple(Deed(d, act) for d in devices), whole, unclear)
+            return Order(tuple(Deed(d, act) for d in devices), whole, unclear=unclear)
         values = [(d, _value(kind.value, reading.slots, states.get(d))) for d in devices]
         return Order(tuple(Deed(d, act, v) for d, v in values if v is not None), whole, unclear)
 
