@@ -117,17 +117,31 @@ def relocated(reading: Interpretation, text: str) -> Interpretation:
     if reading.text == text:
         return reading
     said = tokens(text)
-    words = [token.word for token in said]
     spans, slots = list[Slot](), dict(reading.slots)
     for slot in reading.spans:
-        own = [token.word for token in tokens(slot.text)]
-        for start in range(len(words) - len(own), -1, -1):
-            if own and words[start : start + len(own)] == own:
-                written = text[said[start].start : said[start + len(own) - 1].end]
-                if slot.value == slot.text and slots.get(slot.name) == slot.value:
-                    slots[slot.name] = written
-                first = len(text[: said[start].start].split())
-                last = first + len(written.split())
-                spans.append(replace(slot, text=written, start=first, end=last))
-                break
+        places = _places([token.word for token in tokens(slot.text)], [t.word for t in said])
+        if not places:
+            continue
+        first, last = said[places[0]], said[places[-1]]
+        written = text[first.start : last.end]
+        if len(places) <= places[-1] - places[0]:  # something between them was left out
+            written = " ".join(text[said[i].start : said[i].end] for i in places)
+        if slot.value == slot.text and slots.get(slot.name) == slot.value:
+            slots[slot.name] = written
+        start, end = len(text[: first.start].split()), len(text[: last.end].split())
+        spans.append(replace(slot, text=written, start=start, end=end))
     return replace(reading, text=text, slots=slots, spans=tuple(spans))
+
+
+def _places(wanted: list[str], words: list[str]) -> list[int]:
+    """Where the words stand last, in order; none if not all of them do."""
+    places: list[int] = []
+    position = len(words)
+    for word in reversed(wanted):
+        position -= 1
+        while position >= 0 and words[position] != word:
+            position -= 1
+        if position < 0:
+            return []
+        places.insert(0, position)
+    return places

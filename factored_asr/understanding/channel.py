@@ -100,7 +100,7 @@ def deletions(words: Sequence[str]) -> list[Deletion]:
     Examples
     --------
     >>> [(d.start, d.end, d.why) for d in deletions("turn on the on the light now".split())]
-    [(1, 3, 'repeated'), (6, 7, 'soft')]
+    [(6, 7, 'soft'), (1, 3, 'begun anew')]
     """
     return [*_soft(words), *_repeats(words), *_restarts(words)]
 
@@ -113,13 +113,14 @@ def _soft(words: Sequence[str]) -> Iterator[Deletion]:
 
 
 def _repeats(words: Sequence[str]) -> Iterator[Deletion]:
-    """The first of two equal neighbours, words or phrases."""
+    """Either of two equal neighbours, words or phrases ("living living room room")."""
     n = len(words)
     for start in range(n):
         for length in range(1, min(MAX_REPEAT, (n - start) // 2) + 1):
             middle = start + length
             if words[start:middle] == words[middle : middle + length]:
                 yield Deletion(start, middle, REPEAT * length, "repeated")
+                yield Deletion(middle, middle + length, REPEAT * length, "said again")
 
 
 def _restarts(words: Sequence[str]) -> Iterator[Deletion]:

@@ -45,14 +45,19 @@ class Frames:
                 self.pronouns[spoken(phrase.text("a pronoun"))] = kind
 
     def fitting(self, words: Words) -> list[Frame]:
-        """The rules that fit the words, first rules first, each with every way it fits."""
+        """The rules that fit the words, first rules first, each with every way it fits.
+
+        Of those ways the first leaves most words to a rule's only part: "don't … now" may be
+        "don't (what time is it now)".
+        """
         found = []
         for reading in self._understander.readings(words):
             parts = {s.name: words[s.start : s.end] for s in reading.spans if s.name != "state"}
             state = str(reading.slots.get("state", ""))
             frame = Frame(reading.intent, parts, state)
-            found.append((self._order[reading.template], frame))
-        return [frame for _, frame in sorted(found, key=lambda pair: pair[0])]
+            length = sum(map(len, parts.values())) if len(parts) == 1 else 0
+            found.append((self._order[reading.template], -length, frame))
+        return [frame for *_, frame in sorted(found, key=lambda entry: entry[:2])]
 
     def kept_from(self, state: str, what: Words) -> Words:
         """The command that "leave ``what`` ``state``" forbids.

@@ -24,6 +24,7 @@ from factored_asr.understanding.interpretation import Interpretation
 from factored_asr.understanding.parse import MAX_WORDS, Understander
 from factored_asr.understanding.rules import RULES_BY_NAME
 
+POLAR = frozenset(("no", "not", "don't", "dont", "do", "never", "stop", "nope"))
 REPAIRED = ("i", "mean")  # what a hesitation may stand for
 MAX_RULED = 60  # words; in longer sentences only the grammar is tried
 
@@ -99,18 +100,16 @@ class Reader:
         text = text if isinstance(text, str) else " ".join(text)
         exact = self.understander.parse(text, context)
         words = tuple(token.word for token in tokens(text))
-        dropped = noise(words)
-        if exact is not None and not _swallowed(exact, dropped):
+        wild = exact is not None and any(slot.wildcard for slot in exact.spans)
+        if exact is not None and not wild:
             return Utterance(text, (act("command", exact, words),), (f"grammar: {exact.template}",))
-        found = None
+        found, dropped = None, noise(words)
         if 0 < len(words) <= MAX_WORDS:
             kept = _without(words, dropped)
             reading = Reading(self.understander, context)
-            found = reading.exactly(kept) or reading.read(kept, scene)
-            found = found or self._hesitant(words, dropped, reading, scene)
+            found = reading.read(kept, scene) or self._hesitant(words, dropped, reading, scene)
         if found is None:
-            whole = () if exact is None else (act("command", exact, words),)
-            return Utterance(text, whole)
+            return Utterance(text)
         trace = [f"{d.why}: {' '.join(words[d.start : d.end])!r} is left out" for d in dropped]
         return Utterance(text, found.acts, (*trace, *found.trace))
 
@@ -145,11 +144,29 @@ class Reading:
         return self.parsed[words]
 
     def exactly(self, words: Words) -> Found | None:
-        """A sentence of the grammar."""
+        """A sentence of the grammar; wildcards keep only what is their own.
+
+        Copies of what stands beside them are left out ("cancel cancel the timer"), and inside
+        them where that leaves less to wildcards ("the kitchen kitchen timer").
+        """
         reading = self.parse(words)
         if reading is None:
             return None
-        return Found((act("command", reading, words),), (f"grammar: {reading.template}",))
+        found = Found((act("command", reading, words),), (f"grammar: {reading.template}",))
+        if not (wild := _wild(reading)):
+            return found
+        if words[0] in POLAR and any(slot.wildcard and slot.start == 0 for slot in reading.spans):
+            return None
+        copies = [copy for copy in deletions(words) if copy.why != "soft"]
+        shorter = [f for copy in copies if (f := self.exactly(_without(words, [copy])))]
+        ranked = [(len(w := _wild(f.acts[0].reading)), sum(map(len, w)), f) for f in shorter]
+        if ranked:
+            n_wild, n_words, best = min(ranked, key=lambda entry: entry[:2])
+            gone = len(words) - len(best.acts[0].words)
+            spared = n_wild < len(wild) or n_words + gone < sum(map(len, wild))
+            if spared or _astride(wild, copies):
+                return replace(best, trace=("repeated words are left out", *best.trace))
+        return found
 
     def read(self, words: Words, scene: Scene, lists: bool = True) -> Found | None:
         """Read a phrase; ``lists``: phrases side by side may be a list."""
@@ -276,7 +293,21 @@ def _without(words: Words, dropped: Iterable[Deletion]) -> Words:
     return tuple(word for i, word in enumerate(words) if i not in gone)
 
 
-def _swallowed(reading: Interpretation, dropped: Sequence[Deletion]) -> bool:
-    """True if a wildcard has taken words that are probably none of its own."""
-    wild = [slot for slot in reading.spans if slot.wildcard]
-    return bool(wild) and (any(d.why == "filler" for d in dropped) or wild[0].start == 0)
+def _wild(reading: Interpretation | None) -> list[range]:
+    """The words that wildcards took."""
+    return [range(s.start, s.end) for s in reading.spans if s.wildcard] if reading else []
+
+
+def _astride(wild: Sequence[range], copies: Iterable[Deletion]) -> bool:
+    """True if of two copies one is a wildcard's and the other is not.
+
+    Within one wildcard a phrase may stand twice ("play new york new york").
+    """
+    for copy in copies:
+        if copy.why == "said again":
+            continue  # the other copy's deletion tells of both
+        both = range(copy.start, 2 * copy.end - copy.start)
+        touched = any(i in span for span in wild for i in both)
+        if touched and not any(both[0] in span and both[-1] in span for span in wild):
+            return True
+    return False
