@@ -1,4 +1,4 @@
-"""Compiled graphs, kept between runs in the user's cache folder.
+"""Compiled graphs and grammars, kept between runs in the user's cache folder.
 
 An entry is a folder named by a hash of all that went into it. It is written under a temporary name
 and renamed, so a reader sees a whole graph or none; a lock makes a second process wait for the
@@ -21,6 +21,8 @@ from typing import Any
 
 from factored_asr.errors import FormatError
 from factored_asr.graph import Graph
+from factored_asr.language.grammar import Grammar
+from factored_asr.language.grammar.compiled import VERSION, CompiledGrammar, write_compiled
 
 ABOUT = "about.json"
 
@@ -99,6 +101,36 @@ def cached_graph(key: str, about: dict[str, Any], compile_graph: Callable[[], Gr
         return graph
 
 
+def cached_grammar(path: str | Path) -> Grammar | CompiledGrammar:
+    """A grammar for parsing, compiled and kept first if its files are new or changed.
+
+    Raises
+    ------
+    FormatError
+        The grammar is broken.
+    """
+    path = Path(path)
+    if not path.exists():
+        return Grammar.read(path)  # says what is missing
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    key = content_key("grammar", VERSION, *map(str, files), *(f for f in files if f.is_file()))
+    kept = cache_folder() / "grammars" / f"{key}.json"
+    if kept.exists():
+        try:
+            return CompiledGrammar.read(kept)
+        except FormatError:
+            pass  # damaged, or of another version: compile it again
+    grammar = Grammar.read(path)
+    temporary = kept.with_name(f"{kept.stem}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_compiled(grammar, temporary)
+        os.replace(temporary, kept)
+    except (OSError, TypeError):
+        temporary.unlink(missing_ok=True)
+    return grammar
+
+
 def _read(folder: Path) -> Graph | None:
     if not (folder / ABOUT).exists():
         return None
@@ -162,6 +194,10 @@ def clear() -> int:
     """Remove every compiled graph, and what broken runs left; returns the bytes set free."""
     freed = sum(entry.n_bytes for entry in entries())
     folder = cache_folder()
+    grammars = [file for file in folder.glob("grammars/*") if file.is_file()]
+    freed += sum(file.stat().st_size for file in grammars)
+    for file in grammars:
+        file.unlink(missing_ok=True)
     for path in [*(file.parent for file in folder.glob(f"*/{ABOUT}")), *folder.glob("*.part")]:
         shutil.rmtree(path, ignore_errors=True)
     return freed

@@ -26,6 +26,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from factored_asr.language.grammar import DfaState, Grammar, ListSymbol, Mark, Network, tokens
+from factored_asr.language.grammar.compiled import CompiledGrammar
 from factored_asr.understanding.channel import Deletion
 from factored_asr.understanding.interpretation import Interpretation, Slot
 
@@ -56,7 +57,7 @@ class Understander:
     {'room': 'living room', 'degrees': 21}
     """
 
-    def __init__(self, grammar: Grammar):
+    def __init__(self, grammar: Grammar | CompiledGrammar):
         self.grammar = grammar
         self._skips: dict[str, list[tuple[str, ...]]] = {}
         for phrase in grammar.skip_words:
@@ -301,7 +302,7 @@ class _Reader:
         self.sentence, self.path = sentence, path
 
     def interpret(
-        self, grammar: Grammar, index: int, context: Mapping[str, object]
+        self, grammar: Grammar | CompiledGrammar, index: int, context: Mapping[str, object]
     ) -> Interpretation | None:
         """The reading by one template, or None where the context or a keyword forbids it."""
         template = grammar.templates[index]

@@ -42,7 +42,7 @@ def _about(kind: str) -> Rule:
     def rule(reading: Reading, frame: Frame, scene: Scene) -> Found:
         inner = reading.read(frame.parts.get("x", ()), scene)
         said = next((a for a in inner.acts if a.reading is not None), None) if inner else None
-        return _found([act(kind, said and said.reading, said.words if said else ())])
+        return _found([act(kind, said.reading, said.words) if said else act(kind)])
 
     return rule
 

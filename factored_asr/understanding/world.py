@@ -134,7 +134,7 @@ class World:
             acts = {str(intent): _word(act) for intent, act in entry["acts"].items()}
             careful = frozenset(map(_word, entry.get("careful", ())))
             if unknown := careful - set(acts.values()):
-                raise FormatError(f"{name}: careful of {min(unknown)!r}, which no intent does", path)
+                raise FormatError(f"{name}: no intent does {min(unknown)!r}", path)
             start = entry.get("start")
             kinds[str(name)] = Kind(
                 str(name), acts, tuple(map(str, entry.get("places", ()))),
@@ -165,7 +165,8 @@ class World:
         if kind.value is None:
             return Order(tuple(Deed(d, act) for d in devices), whole, unclear=unclear)
         values = [(d, _value(kind.value, reading.slots, states.get(d))) for d in devices]
-        return Order(tuple(Deed(d, act, v) for d, v in values if v is not None), whole, unclear)
+        deeds = tuple(Deed(d, act, v) for d, v in values if v is not None)
+        return Order(deeds, whole, unclear=unclear)
 
     def _kind(self, reading: Interpretation) -> Kind | None:
         named = self.kinds.get(str(reading.slots.get("kind")))

@@ -14,7 +14,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from factored_asr.language.grammar.expression import (
@@ -114,8 +114,23 @@ class Network:
         for index, template in enumerate(templates):
             self.finals[_Layer(self, template).lay()] = index
             self.owners += [index] * (len(self.arcs) - len(self.owners))
-        self.trie = _list_trie(self.list_keys)
         self.start = self._state([0])
+
+    @classmethod
+    def restored(cls, arcs: list[list[Arc]], finals: dict[int, int]) -> Network:
+        """The network of arcs that were laid before; who owns them is forgotten."""
+        network = cls(())
+        network.arcs, network.finals, network._states = arcs, finals, {}
+        for symbol in dict.fromkeys(symbol for row in arcs for symbol, _, _ in row):
+            if isinstance(symbol, ListSymbol) and not symbol.list.wildcard:
+                network.list_keys.setdefault(symbol.key, len(network.list_keys))
+        network.start = network._state([0])
+        return network
+
+    @cached_property
+    def trie(self) -> dict:
+        """All values of all lists: word -> node; None -> [(list key, value index)]."""
+        return _list_trie(self.list_keys)
 
     def expand(self, state: DfaState) -> DfaState:
         """Fill in the arcs that leave ``state``; harmless if two threads do it at once."""
