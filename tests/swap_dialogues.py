@@ -27,8 +27,8 @@ def swaps() -> dict[str, Mapping[str, str]]:
     found: dict[str, Mapping[str, str]] = {"verbs": TURN | SWITCH, "blinds": BLINDS}
     found["put"], found["devices"], found["doors"] = OTHER_VERBS, DEVICES, DOORS
     for turn in range(1, 4):
-        rooms = dict(zip(WITH_BLINDS, WITH_BLINDS[turn % 3 :] + WITH_BLINDS[: turn % 3]))
-        rooms |= dict(zip(WITHOUT, WITHOUT[turn:] + WITHOUT[:turn]))
+        rooms = dict(zip(WITH_BLINDS, WITH_BLINDS[turn % 3 :] + WITH_BLINDS[: turn % 3], strict=True))
+        rooms |= dict(zip(WITHOUT, WITHOUT[turn:] + WITHOUT[:turn], strict=True))
         found[f"rooms {turn}"] = rooms
     found["all"] = found["rooms 2"] | TURN | SWITCH | DEVICES | DOORS
     return found
@@ -51,7 +51,7 @@ def _exchanged(text: str, words: Mapping[str, str]) -> str:
 
     def exchanged(match: re.Match[str]) -> str:
         word, before = match.group(), text[: match.start()]
-        adverb = word == "back" and not re.search(r"\b(the|un?lock|not) $", before)  # "it back on"
+        adverb = word == "back" and not re.search(r"\b(the|lock|unlock|not) $", before)  # "it back on"
         return word if adverb else words[word]
 
     return pattern.sub(exchanged, text) if words else text
