@@ -99,8 +99,9 @@ def deletions(words: Sequence[str]) -> list[Deletion]:
 
     Examples
     --------
-    >>> [(d.start, d.end, d.why) for d in deletions("turn on the on the light now".split())]
-    [(6, 7, 'soft'), (1, 3, 'begun anew')]
+    >>> [(d.start, d.end, d.why) for d in deletions("turn it now now on".split())]
+    [(2, 3, 'soft'), (3, 4, 'soft'), (2, 3, 'repeated'), (3, 4, 'said again'),
+     (2, 3, 'begun anew')]
     """
     return [*_soft(words), *_repeats(words), *_restarts(words)]
 

@@ -47,6 +47,9 @@ def _variants(words: Words) -> Iterator[Words]:
     while words and words[-1] in ("one", "ones"):
         words = words[:-1]
         yield words
+    if words[:2] == ("the", "one"):
+        words = words[2:]
+        yield words
     while words and words[0] in ("in", "for", "to", "with", "at", "on", "of"):
         words = words[1:]
         yield words

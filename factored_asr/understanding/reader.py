@@ -164,7 +164,7 @@ class Reading:
             n_wild, n_words, best = min(ranked, key=lambda entry: entry[:2])
             gone = len(words) - len(best.acts[0].words)
             spared = n_wild < len(wild) or n_words + gone < sum(map(len, wild))
-            if spared or _astride(wild, copies):
+            if spared or _astride(wild, copies, len(words)):
                 return replace(best, trace=("repeated words are left out", *best.trace))
         return found
 
@@ -298,7 +298,7 @@ def _wild(reading: Interpretation | None) -> list[range]:
     return [range(s.start, s.end) for s in reading.spans if s.wildcard] if reading else []
 
 
-def _astride(wild: Sequence[range], copies: Iterable[Deletion]) -> bool:
+def _astride(wild: Sequence[range], copies: Iterable[Deletion], n: int) -> bool:
     """True if of two copies one is a wildcard's and the other is not.
 
     Within one wildcard a phrase may stand twice ("play new york new york").
@@ -306,7 +306,7 @@ def _astride(wild: Sequence[range], copies: Iterable[Deletion]) -> bool:
     for copy in copies:
         if copy.why == "said again":
             continue  # the other copy's deletion tells of both
-        both = range(copy.start, 2 * copy.end - copy.start)
+        both = range(copy.start, min(2 * copy.end - copy.start, n))
         touched = any(i in span for span in wild for i in both)
         if touched and not any(both[0] in span and both[-1] in span for span in wild):
             return True
