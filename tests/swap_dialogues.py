@@ -27,11 +27,14 @@ def swaps() -> dict[str, Mapping[str, str]]:
     found: dict[str, Mapping[str, str]] = {"verbs": TURN | SWITCH, "blinds": BLINDS}
     found["put"], found["devices"], found["doors"] = OTHER_VERBS, DEVICES, DOORS
     for turn in range(1, 4):
-        rooms = dict(zip(WITH_BLINDS, WITH_BLINDS[turn % 3 :] + WITH_BLINDS[: turn % 3], strict=True))
-        rooms |= dict(zip(WITHOUT, WITHOUT[turn:] + WITHOUT[:turn], strict=True))
-        found[f"rooms {turn}"] = rooms
+        found[f"rooms {turn}"] = _turned(WITH_BLINDS, turn) | _turned(WITHOUT, turn)
     found["all"] = found["rooms 2"] | TURN | SWITCH | DEVICES | DOORS
     return found
+
+
+def _turned(rooms: tuple[str, ...], turn: int) -> dict[str, str]:
+    n = len(rooms)
+    return {room: rooms[(i + turn) % n] for i, room in enumerate(rooms)}
 
 
 def swapped(text: str, words: Mapping[str, str]) -> str:
@@ -51,8 +54,8 @@ def _exchanged(text: str, words: Mapping[str, str]) -> str:
 
     def exchanged(match: re.Match[str]) -> str:
         word, before = match.group(), text[: match.start()]
-        adverb = word == "back" and not re.search(r"\b(the|lock|unlock|not) $", before)  # "it back on"
-        return word if adverb else words[word]
+        door = re.search(r"\b(the|lock|unlock|not) $", before)  # and not "it back on"
+        return word if word == "back" and not door else words[word]
 
     return pattern.sub(exchanged, text) if words else text
 

@@ -238,7 +238,10 @@ class Reading:
         gathered: list[Act] = []
         for turn in scene.turns:
             acts = []
+            commands = any(base.kind == "command" for base in turn)
             for base in turn:
+                if commands and base.kind != "command" and base.note != "except":
+                    continue
                 resolved = resolve(words, start, end, "many", base, parse)
                 if resolved is not None:
                     acts.append(replace(resolved, note=base.note))

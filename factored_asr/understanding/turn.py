@@ -44,15 +44,15 @@ class Turn:
         orders = []
         for each in acts:
             if each.kind == "command" and each.reading is not None and each.note != "choice":
-                order = self.order(each)
+                order = self.order(each, [d.device for o in orders for d in o.deeds])
                 deeds = tuple(deed for deed in order.deeds if deed not in spared)
                 orders.append(replace(order, deeds=deeds))
         return orders
 
-    def order(self, act: Act) -> Order:
-        """What one act speaks of."""
+    def order(self, act: Act, just_said: Iterable[str] = ()) -> Order:
+        """What one act speaks of; devices just said come first to mind."""
         live = [e for e in self.journal if self.memory.in_mind(e.turn, e.time)]
-        recent = [e.deed.device for e in reversed(live)]
+        recent = [*reversed(list(just_said)), *(e.deed.device for e in reversed(live))]
         return self.world.order(act.reading, self.states, recent) if act.reading else Order()
 
     def spared(self, acts: Iterable[Act]) -> set[Deed]:
@@ -153,7 +153,8 @@ class Turn:
         elif correction and orders:
             self.trace.append("correction: what was done instead is taken back")
             last = self.memory.last()
-            self.reverse([e for e in last if e.changed], except_for=new)
+            wrong = [e for e in last if e.changed and e.why == "command"]
+            self.reverse(wrong, except_for=new)
             if self.done:  # "no just the kitchen": that much was right
                 already = {e.deed for e in last}
         self.meant += acts

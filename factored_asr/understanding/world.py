@@ -193,7 +193,7 @@ class World:
             return [str(deed) for deed in deeds]
         kind, done = self.kind_of(deeds[0].device), {deed.device for deed in deeds}
         spared = [p for p, d in zip(kind.places, kind.devices, strict=True) if d not in done]
-        if 2 * len(spared) >= len(kind.places):
+        if order.inferred and 2 * len(spared) >= len(kind.places):
             return [str(deed) for deed in deeds]
         but = f" but {' '.join(spared)}" if spared else ""
         return [f"{deeds[0].act} all {kind.plural}{but}"]
@@ -219,6 +219,9 @@ def _devices(
     for device in recent:
         if device in kind.devices:
             return (device,), False, ""
+    for place in kind.places:
+        if recent and recent[0].startswith(f"{place} "):  # the blinds where the light is
+            return (f"{place} {kind.name}",), False, ""
     if kind.name == kind.plural:  # "the blinds": no one of them
         return kind.devices, True, ""
     undone = [device for device in kind.devices if states.get(device) != act]
