@@ -22,6 +22,8 @@ class Slot:
     """When they were said; None for text."""
     wildcard: bool = False
     """True if any words would have done."""
+    metadata: Mapping[str, object] = field(default_factory=dict, compare=False)
+    """What the grammar tells about the value besides."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,9 @@ class Understander:
 
 
 def parse(
-    grammar: Grammar, words: str | Sequence[str], context: Mapping[str, object] | None = None
+    grammar: Grammar | CompiledGrammar,
+    words: str | Sequence[str],
+    context: Mapping[str, object] | None = None,
 ) -> Interpretation | None:
     """The best reading of one sentence; see :meth:`Understander.parse`.
 
@@ -338,9 +340,13 @@ class _Reader:
         begun: list[int] = []
         for start, end, (symbol, value) in self.path:
             if isinstance(symbol, ListSymbol) and symbol.slot:
-                out = None if symbol.list.wildcard else symbol.list.values[value].out
-                slot = self.sentence.slot(symbol.slot, out, start, end)
-                yield replace(slot, wildcard=True) if symbol.list.wildcard else slot
+                if symbol.list.wildcard:
+                    slot = self.sentence.slot(symbol.slot, None, start, end)
+                    yield replace(slot, wildcard=True)
+                    continue
+                chosen = symbol.list.values[value]
+                slot = self.sentence.slot(symbol.slot, chosen.out, start, end)
+                yield replace(slot, metadata=chosen.metadata) if chosen.metadata else slot
             elif isinstance(symbol, Mark):
                 if symbol.begins:
                     begun.append(start)

@@ -41,7 +41,7 @@ class Turn:
         """What commands order here and now, exceptions taken out."""
         acts = list(acts)
         spared = self.spared(acts)
-        orders = []
+        orders = list[Order]()
         for each in acts:
             if each.kind == "command" and each.reading is not None and each.note != "choice":
                 order = self.order(each, [d.device for o in orders for d in o.deeds])

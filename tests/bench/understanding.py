@@ -66,7 +66,8 @@ def home_assistant(folder: Path, seed: int) -> None:
             for t, p in zip(tests, plain, strict=True)
         )
         acted = sum(p["intent"] is not None for p in plain)
-        tell(f"  after {word!r}, denied", denied / len(tests), ">= 95 %", f"acted on {acted}, bar 0")
+        more = f"acted on {acted}, bar 0"
+        tell(f"  after {word!r}, denied", denied / len(tests), ">= 95 %", more)
     speed(reader, [test["text"] for test in tests], folder / "grammar")
 
 
@@ -112,7 +113,8 @@ def slurp(file: Path, seed: int) -> None:
         groups = list(kept.values())
         flat = [value for group in groups for value in group]
         low, high = interval(groups, seed)
-        more = f"95 % {100 * low:.1f}-{100 * high:.1f}, {len(flat)} texts of {len(groups)} sentences"
+        texts = f"{len(flat)} texts of {len(groups)} sentences"
+        more = f"95 % {100 * low:.1f}-{100 * high:.1f}, {texts}"
         tell(what, sum(flat) / len(flat), bar, more)
 
 

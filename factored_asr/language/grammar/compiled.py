@@ -108,7 +108,10 @@ def _plain_block(block: Block) -> list[Any]:
 
 
 def _plain_list(values: ValueList) -> list[Any]:
-    plain = [[[" ".join(f) for f in v.forms], v.out, dict(v.context)] for v in values.values]
+    plain = [
+        [[" ".join(form) for form in v.forms], v.out, dict(v.context), dict(v.metadata)]
+        for v in values.values
+    ]
     return [values.name, plain, values.wildcard, values.is_range]
 
 
@@ -133,8 +136,8 @@ def _restored(plain: Mapping[str, Any]) -> CompiledGrammar:
     )
     lists = [
         ValueList(name, tuple(
-            Value(tuple(tuple(form.split()) for form in forms), out, context)
-            for forms, out, context in values
+            Value(tuple(tuple(form.split()) for form in forms), out, context, metadata)
+            for forms, out, context, metadata in values
         ), wildcard, is_range)
         for name, values, wildcard, is_range in plain["lists"]
     ]
