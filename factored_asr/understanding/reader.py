@@ -62,6 +62,11 @@ class Found:
     elliptical: bool = False
     """True if words were supplied by the scene."""
 
+    @property
+    def moves(self) -> bool:
+        """True if something is commanded or denied."""
+        return any(a.kind in ("command", "deny") for a in self.acts)
+
 
 class Reader:
     """Reads utterances with one grammar; may be shared between threads.
@@ -184,6 +189,9 @@ class Reading:
         copies = [d for d in every if d.why != "soft"]
         found = self.leaving_out(words, copies) if copies else None
         found = found or self.pointed(words, scene, self.parse) or self.by_rule(words, scene)
+        if found and copies and not found.moves:  # "i i want you to …" is no report
+            shorter = (self.read(_without(words, [copy]), scene, lists) for copy in copies)
+            found = next((other for other in shorter if other and other.moves), found)
         found = found or self.pointed(words, scene, self.parse_softly)
         if found is None and every:
             found = self.leaving_out(words, every)

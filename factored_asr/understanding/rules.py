@@ -74,6 +74,8 @@ def want(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
 def contrast(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "Not y but x": y is denied, x commanded in its place."""
     no = reading.read(frame.parts["y"], scene, lists=False)
+    if no is None and frame.parts["y"] in frames().pronouns and scene.base:
+        no = _found([replace(scene.base, kind="command")], elliptical=True)  # "not there, here"
     if no is None or not _commands(no):
         return None
     yes = reading.read(frame.parts["x"], scene if no.elliptical else scene.after(no.acts))
@@ -114,9 +116,13 @@ def whole(found: Found) -> bool:
 
 
 def add(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
-    """ "x too": more of the same."""
+    """ "x too": more of the same, also of a denial."""
     inner = reading.read(frame.parts["x"], scene)
-    return inner if inner and any(a.kind in ("command", "deny") for a in inner.acts) else None
+    if inner is None or not any(a.kind in ("command", "deny") for a in inner.acts):
+        return None
+    if not whole(inner) and scene.base and scene.base.kind == "deny":
+        return _found(denied(inner.acts), inner)
+    return inner
 
 
 def stay(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
