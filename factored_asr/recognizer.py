@@ -388,8 +388,8 @@ def _word(segment: WordSegment, frame_seconds: float) -> Word:
 
 
 def read_understander(grammar: str | Path) -> Understander:
-    """Compile a grammar into a parser of sentences; pynini is imported only here."""
-    from factored_asr.language import Grammar
+    """A grammar as a parser of sentences, compiled once and kept in the cache."""
+    from factored_asr.cache import cached_grammar
     from factored_asr.understanding import Understander
 
-    return Understander(Grammar.read(grammar))
+    return Understander(cached_grammar(grammar))
