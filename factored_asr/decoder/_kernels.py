@@ -330,23 +330,17 @@ def _look_back(nodes, links, begin, end, source, target, lattice_beam, fresh):
 
     Those that stay move to the end of their range; returns where they begin. `source`, `target`:
     the first nodes of the layers they lead from and to. `fresh`: links that still have a cost in
-    place of their slack.
+    place of their slack. Without branches: whether a link stays is hard to guess.
     """
     kept = end
     for k in range(end - 1, begin - 1, -1):
-        to, slack = target + links[k].target, links[k].cost
-        extra = nodes[to].extra
-        if not extra <= lattice_beam:
-            continue
-        if fresh:
-            slack -= nodes[to].cost
-        extra += slack
-        if extra <= lattice_beam:
-            kept -= 1
-            links[kept] = links[k]
-            links[kept].cost = slack
-            at = source + links[k].source
-            nodes[at].extra = min(nodes[at].extra, extra)
+        start, stop, arc = links[k].source, links[k].target, links[k].arc
+        slack = links[k].cost - (nodes[target + stop].cost if fresh else np.float32(0.0))
+        extra = nodes[target + stop].extra + slack
+        at = kept - 1
+        links[at].target, links[at].cost, links[at].source, links[at].arc = stop, slack, start, arc
+        kept -= extra <= lattice_beam
+        nodes[source + start].extra = min(nodes[source + start].extra, extra)
     return kept
 
 
@@ -574,10 +568,13 @@ def trace(start, first_arc, first_emitting, arcs, steps, back, arc, n_frames):
     return path[:n_path], stays[:n_path]
 
 
-# From links between states to arcs that span whole words: see `spell`.
+# From links between states to arcs that span whole words: see `spell`. These kernels allocate
+# nothing and do without numba's reference counts (`_nrt=False`): to count up and down whenever a
+# table is taken out of `Work` took three quarters of their time.
 ROUTE = np.dtype(
-    [("next", "<i4"), ("start", "<i4"), ("spoken", "<i4"), ("queue", "<i4"), ("kind", "<i4"),
-     ("times", "<i4"), ("extra", "<f8"), ("graph", "<f8"), ("acoustic", "<f8")]
+    [("next", "<i4"), ("chain", "<i4"), ("node", "<i4"), ("start", "<i4"), ("spoken", "<i4"),
+     ("queue", "<i4"), ("kind", "<i4"), ("times", "<i4"), ("extra", "<f8"), ("graph", "<f8"),
+     ("acoustic", "<f8")]
 )  # fmt: skip
 BOUNDARY = np.dtype(
     [("next", "<i4"), ("node", "<i4"), ("queue", "<i4"), ("late", "<i4"), ("into", "<i4"),
@@ -589,8 +586,10 @@ SPAN = np.dtype(
 )  # fmt: skip
 # What a route has heard since its boundary. A word or silence ends where the next phone begins.
 NOTHING, SILENCE, INSIDE, LAST_PHONE = 0, 1, 2, 3
-# Tables `spell` fills, in the order of their counts; FULL says that one had no room left.
-ROUTES, BOUNDARIES, SPANS, SPOKEN, QUEUES, TIMES, FULL, N_COUNTS = 0, 1, 2, 3, 4, 5, 6, 7
+# Tables `spell` fills, in the order of their counts; FULL says that one had no room left, FREE is
+# the first of the routes no longer needed.
+ROUTES, BOUNDARIES, SPANS, SPOKEN, QUEUES, TIMES, FULL, FREE, N_COUNTS = 0, 1, 2, 3, 4, 5, 6, 7, 8
+N_BUCKETS = 1 << 13  # for routes by what they are: few are alive at a time
 
 
 class Labels(NamedTuple):
@@ -614,6 +613,8 @@ class Work(NamedTuple):
     counts: np.ndarray
     route_at: np.ndarray
     boundary_at: np.ndarray
+    buckets: np.ndarray
+    passed: np.ndarray
 
 
 @njit(cache=True, nogil=True)
@@ -661,7 +662,7 @@ def arrange(nodes, links, layers, n_layers):
     return first, leaving, order, frames
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _room(work, table, size):
     """The number of the next free row of a table; the last one again where all are taken."""
     row = work.counts[table]
@@ -672,7 +673,7 @@ def _room(work, table, size):
     return row
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _string(work, table, strings, before, symbol):
     """The number of the string that is `before` and one symbol more.
 
@@ -693,41 +694,82 @@ def _string(work, table, strings, before, symbol):
     return at
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _take_first(work, queue):
     """The first word of a queue, and the queue without it."""
-    length, at = 0, queue
-    while at != 0:
-        length, at = length + 1, np.int64(work.queues[at, 0])
-    words, at = np.empty(length, np.int64), queue
-    for place in range(length - 1, -1, -1):
-        words[place], at = work.queues[at, 1], np.int64(work.queues[at, 0])
+    if work.queues[queue, 0] == 0:
+        return np.int64(work.queues[queue, 1]), np.int64(0)
+    length, first = 1, queue
+    while work.queues[first, 0] != 0:
+        length, first = length + 1, np.int64(work.queues[first, 0])
     rest = np.int64(0)
-    for place in range(1, length):
-        rest = _string(work, QUEUES, work.queues, rest, words[place])
-    return words[0], rest
+    for place in range(length - 2, -1, -1):
+        at = queue
+        for _ in range(place):
+            at = np.int64(work.queues[at, 0])
+        rest = _string(work, QUEUES, work.queues, rest, np.int64(work.queues[at, 1]))
+    return np.int64(work.queues[first, 1]), rest
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
+def _bucket(node, start, spoken, queue, kind):
+    """Where to look for a route: its fields mixed by multiplication (Knuth 1973, vol. 3, 6.4)."""
+    mixed = (np.uint32(node) * np.uint32(4) + np.uint32(kind)) * np.uint32(0x9E3779B1)
+    mixed = np.uint32((mixed ^ np.uint32(start)) * np.uint32(0x85EBCA6B))
+    mixed = np.uint32((mixed ^ np.uint32(spoken)) * np.uint32(0xC2B2AE35))
+    mixed = np.uint32((mixed ^ np.uint32(queue)) * np.uint32(0x27D4EB2F))
+    return np.int64(mixed >> np.uint32(16)) % N_BUCKETS
+
+
+@njit(cache=True, nogil=True, _nrt=False)
 def _route(work, node, start, kind, spoken, queue, times, extra, graph, acoustic):
     """Enter a route into the list of a node: of those alike the cheapest stays."""
-    routes, at = work.routes, np.int64(work.route_at[node])
+    routes, bucket = work.routes, _bucket(node, start, spoken, queue, kind)
+    at = np.int64(work.buckets[bucket])
     while at != NONE:
         one = routes[at]
-        if one.start == start and one.spoken == spoken and one.queue == queue and one.kind == kind:
-            break
-        at = np.int64(one.next)
+        if one.node == node and one.start == start and one.spoken == spoken:
+            if one.queue == queue and one.kind == kind:
+                break
+        at = np.int64(one.chain)
     if at == NONE:
-        at = _room(work, ROUTES, len(routes))
-        routes[at].next, routes[at].extra = work.route_at[node], np.inf
-        work.route_at[node] = at
+        at = work.counts[FREE]
+        if at != NONE:
+            work.counts[FREE] = routes[at].next
+        else:
+            at = _room(work, ROUTES, len(routes))
+            if work.counts[FULL]:
+                return
+        routes[at].next, routes[at].chain = work.route_at[node], work.buckets[bucket]
+        work.route_at[node] = work.buckets[bucket] = at
+        routes[at].node, routes[at].start, routes[at].kind = node, start, kind
+        routes[at].spoken, routes[at].queue, routes[at].extra = spoken, queue, np.inf
     if extra < routes[at].extra:
-        routes[at].start, routes[at].kind, routes[at].spoken = start, kind, spoken
-        routes[at].queue, routes[at].times, routes[at].extra = queue, times, extra
+        routes[at].times, routes[at].extra = times, extra
         routes[at].graph, routes[at].acoustic = graph, acoustic
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
+def _forget_routes(work, node):
+    """Make the rows of a node's routes free again."""
+    routes, at = work.routes, np.int64(work.route_at[node])
+    while at != NONE:
+        one = routes[at]
+        bucket = _bucket(one.node, one.start, one.spoken, one.queue, one.kind)
+        if work.buckets[bucket] == at:
+            work.buckets[bucket] = one.chain
+        else:
+            before = np.int64(work.buckets[bucket])
+            while routes[before].chain != at:
+                before = np.int64(routes[before].chain)
+            routes[before].chain = one.chain
+        following = np.int64(one.next)
+        routes[at].next, work.counts[FREE] = work.counts[FREE], at
+        at = following
+    work.route_at[node] = NONE
+
+
+@njit(cache=True, nogil=True, _nrt=False)
 def _boundary(work, node, queue, late, extra):
     """Find or make the boundary at a node where these words wait."""
     boundaries, at = work.boundaries, np.int64(work.boundary_at[node])
@@ -744,7 +786,7 @@ def _boundary(work, node, queue, late, extra):
     return at
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _span(work, source, target, word, spoken, times, graph, acoustic):
     """Enter an arc between boundaries: of those alike the cheapest stays."""
     spans, at = work.spans, np.int64(work.boundaries[target].into)
@@ -762,7 +804,7 @@ def _span(work, source, target, word, spoken, times, graph, acoustic):
         spans[at].times, spans[at].graph, spans[at].acoustic = times, graph, acoustic
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _kind(labels, label):
     """What a phone makes of a route."""
     if labels.silence[label]:
@@ -770,7 +812,7 @@ def _kind(labels, label):
     return LAST_PHONE if labels.word_end[label] else INSIDE
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _begins(labels, first_emitting, arcs, state, a):
     """Does this arc enter a phone? One that stays in a state (its first self-loop) does not."""
     if arcs[a].label == 0 or labels.state[arcs[a].label] != 0:
@@ -782,7 +824,7 @@ def _begins(labels, first_emitting, arcs, state, a):
     return arcs[a].target != state or loop != a
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _cross(work, labels, frame, route, link, link_acoustic, arc, begins):
     """Take a route over a link before which no segment of it ends."""
     extra, target = route.extra + link.cost, link.target
@@ -811,7 +853,7 @@ def _cross(work, labels, frame, route, link, link_acoustic, arc, begins):
     _route(work, target, route.start, kind, spoken, queue, times, extra, graph, acoustic)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _end_segment(work, node, route, link, arc_word):
     """End a route's segment before a link that begins a phone. False: its word is still unknown."""
     late, word, queue = np.int64(NONE), np.int64(0), np.int64(route.queue)
@@ -827,7 +869,7 @@ def _end_segment(work, node, route, link, arc_word):
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _end_all(work, node, route):
     """End a route with the utterance: words that still wait follow and take no time."""
     queue, word, here = np.int64(route.queue), np.int64(0), np.int64(route.start)
@@ -847,7 +889,7 @@ def _end_all(work, node, route):
     work.boundaries[here].ends = 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def spell(
     first_emitting, arcs, labels, nodes, ending, links, acoustic, first, leaving, order, frames,
     lattice_beam, work,
@@ -862,18 +904,18 @@ def spell(
     node is dearer than the best end of all.
     """
     has_phones = len(labels.state) > 0
-    passed = np.zeros(len(order), np.bool_)
     _boundary(work, order[0], 0, NONE, 0.0)
     _route(work, order[0], 0, NOTHING, 0, 0, 0, 0.0, 0.0, 0.0)
     for node in order:
-        passed[node], n_before, at = True, work.counts[BOUNDARIES], np.int64(work.route_at[node])
+        n_before, at = work.counts[BOUNDARIES], np.int64(work.route_at[node])
+        work.passed[node] = True
         begin, end, state = first[node], first[node + 1], nodes[node].state
         while at != NONE:
             route, ended = work.routes[at], False
             for j in range(begin, end):
                 link = links[leaving[j]]
                 a, extra = link.arc, route.extra + link.cost + nodes[link.target].extra
-                if passed[link.target] or not extra <= lattice_beam:
+                if work.passed[link.target] or not extra <= lattice_beam:
                     continue
                 begins = has_phones and _begins(labels, first_emitting, arcs, state, a)
                 if not begins or (route.kind != SILENCE and route.kind != LAST_PHONE):
@@ -888,12 +930,13 @@ def spell(
             at = np.int64(route.next)
             if work.counts[FULL]:
                 return True
+        _forget_routes(work, node)
         if work.counts[BOUNDARIES] == n_before or not has_phones:
             continue
         for j in range(begin, end):
             link = links[leaving[j]]
             arc, target = arcs[link.arc], link.target
-            if passed[target] or not _begins(labels, first_emitting, arcs, state, link.arc):
+            if work.passed[target] or not _begins(labels, first_emitting, arcs, state, link.arc):
                 continue
             for b in range(n_before, work.counts[BOUNDARIES]):
                 late, queue = work.boundaries[b].late, np.int64(work.boundaries[b].queue)

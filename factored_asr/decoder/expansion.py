@@ -19,7 +19,7 @@ from factored_asr.graph import Graph
 
 @dataclass(frozen=True, eq=False)
 class RawLattice:
-    """Nodes (tokens) and links of a whole search, pruned; layer by layer: those before each frame."""
+    """Nodes (tokens) and links of a whole search, pruned; a layer of nodes before each frame."""
 
     nodes: np.ndarray
     links: np.ndarray
@@ -32,7 +32,7 @@ class RawLattice:
 def new_forward(lattice_beam: float, interval: int) -> kernels.Forward:
     """Room for the links of a search; only for its candidates where there is no lattice."""
     size = 1 << 18 if lattice_beam > 0 else kernels.HELD  # pages not yet used cost nothing
-    beam = np.float32(min(lattice_beam, np.finfo(np.float32).max))
+    beam = np.float32(min(lattice_beam, float(np.finfo(np.float32).max)))
     return kernels.Forward(
         np.zeros(size, kernels.NODE), np.zeros(size, kernels.LINK), np.zeros(64, kernels.LAYER),
         beam, interval,
@@ -177,12 +177,13 @@ def _spelt(
             np.zeros(size, kernels.SPAN), np.zeros((size + n_phones, 4), np.int32),
             np.zeros((size + n_words, 4), np.int32), np.zeros((size, 2), np.int32),
             np.zeros(kernels.N_COUNTS, np.int64), np.full(n_nodes, -1, np.int32),
-            np.full(n_nodes, -1, np.int32),
+            np.full(n_nodes, -1, np.int32), np.full(kernels.N_BUCKETS, -1, np.int32),
+            np.zeros(n_nodes, np.bool_),
         )
         work.spoken[:n_phones, 1] = np.arange(n_phones)
         work.queues[:n_words, 1] = np.arange(n_words)
         work.counts[kernels.SPOKEN], work.counts[kernels.QUEUES] = n_phones, n_words
-        work.counts[kernels.TIMES] = 1
+        work.counts[kernels.TIMES], work.counts[kernels.FREE] = 1, kernels.NONE
         matched = kernels.spell(
             graph.first_emitting, graph.arcs, labels, raw.nodes, ending, raw.links, raw.acoustic,
             first, leaving, order, frames, float(lattice_beam), work,

@@ -40,8 +40,9 @@ class BeamOptions:
     lattice_beam: float = 6.0
     """Cost by which a lattice path may lie behind the best; higher keeps more alternatives and is
     slower; 0 keeps the best path alone."""
-    prune_interval: int = 25
-    """Frames between two prunings of the lattice; higher takes more memory; changes no result."""
+    prune_interval: int = 50
+    """Frames between two prunings of the lattice; higher is faster, takes more memory, and changes
+    nothing in the result."""
     history_steps: int = 1 << 18
     """Back-pointers (12 bytes each) held before dead ones are dropped; lower saves memory."""
 
