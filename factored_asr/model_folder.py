@@ -234,12 +234,18 @@ def _write_lm(place: Path, lm: str | Path | NGramModel) -> str:
     return name
 
 
-@contextmanager
-def _whole_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write into, which takes the name of `folder` once all is there."""
+def check_target(folder: str | Path) -> None:
+    """OptionError where something is in the place of a model to be written, and is no model."""
+    folder = Path(folder)
     if folder.exists() and not ModelFolder.is_one(folder):
         if not folder.is_dir() or any(folder.iterdir()):
             raise OptionError(f"{folder}: is there and no model, will not be replaced")
+
+
+@contextmanager
+def _whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder to write into, which takes the name of `folder` once all is there."""
+    check_target(folder)
     temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
     old = temporary.with_suffix(".old")
     try:

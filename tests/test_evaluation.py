@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from factored_asr import Recognizer
 from factored_asr.cli import main
-from factored_asr.errors import OptionError
+from factored_asr.errors import MissingError, OptionError
 from factored_asr.evaluation import Errors, Scored, bootstrap, evaluate, score
-from factored_asr.evaluation.scoring import total
+from factored_asr.evaluation.scoring import nearest_pronunciation, total
+from factored_asr.lexicon import Lexicon, Pronunciation
 from factored_asr.training.corpus import Corpus
 
 words = st.lists(st.sampled_from("abc"), max_size=7)
@@ -52,6 +53,21 @@ def test_an_alignment_can_be_read() -> None:
 def test_rates_without_words() -> None:
     assert np.isnan(Errors().rate)
     assert Errors(2, insertions=5).rate == 2.5
+
+
+def test_of_several_pronunciations_the_nearest_counts() -> None:
+    lexicon = Lexicon({
+        "either": (Pronunciation(("IY", "DH", "ER")), Pronunciation(("AY", "DH", "ER"))),
+        "tomato": (Pronunciation(tuple("T AH M EY T OW".split())),
+                   Pronunciation(tuple("T AH M AA T OW".split()))),
+    })
+    heard = "AY DH ER T AH M EY OW".split()
+    said = nearest_pronunciation(["either", "tomato"], heard, lexicon)
+    assert said == tuple("AY DH ER T AH M EY T OW".split())
+    assert score("u", "ann", said, heard).errors == Errors(9, deletions=1)
+    assert nearest_pronunciation(["either"], [], lexicon) in {p.phones for p in lexicon["either"]}
+    with pytest.raises(MissingError, match="xyzzy"):
+        nearest_pronunciation(["xyzzy"], [], lexicon)
 
 
 # --- the interval -----------------------------------------------------------
@@ -167,11 +183,12 @@ def test_evaluate_on_the_command_line(
     manifest: Path, capsys: pytest.CaptureFixture[str], graph_cache: Path
 ) -> None:
     arguments = ["evaluate", "--corpus", str(manifest), "--grammar", "lm/smart_home.yaml"]
-    assert main([*arguments, "--format", "json", "--speakers", "ben"]) == 0
+    assert main([*arguments, "--format", "json", "--speakers", "ben", "--phones"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert (result["n_words"], result["deletions"]) == (14, 1)
     assert result["speakers"]["ben"]["wer"] == pytest.approx(1 / 14)
     assert result["interval"]["unit"] == "utterances"
+    assert (result["phones"]["deletions"], result["phones"]["substitutions"]) == (4, 0)  # B R AW N
     assert main([*arguments, "--quiet"]) == 0
     out, err = capsys.readouterr()
     assert "WER 5.26 %" in out and err == ""

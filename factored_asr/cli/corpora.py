@@ -12,6 +12,7 @@ from factored_asr.cli.shared import (
     add_command,
     factor_options,
     progress_bar,
+    recipe_of,
     recognizer_of,
     search_options,
     source_options,
@@ -28,13 +29,15 @@ def evaluate(options: argparse.Namespace) -> int:
     from factored_asr.evaluation import evaluate as decode_and_score
     from factored_asr.speaker import SpeakerOptions
 
-    corpus, n_left_out = corpus_of(options)
+    lexicon = recipe_of(options).read_lexicon() if options.phones else None
+    corpus, n_left_out = corpus_of(options, lexicon)
     recognizer = recognizer_of(options)
     adapt = SpeakerOptions() if options.adapt else None
     with ExitStack() as stack:
         result = decode_and_score(
-            recognizer, corpus, adapt=adapt, jobs=options.jobs, mean_over=options.mean_over
-            or mean_of(options.model), unit=options.interval_over, seed=options.seed,
+            recognizer, corpus, adapt=adapt, jobs=options.jobs,
+            mean_over=options.mean_over or mean_of(options.model), lexicon=lexicon,
+            unit=options.interval_over, seed=options.seed,
             tick=progress_bar(stack, "decoding", options.quiet),
             about={"model": options.model, "corpus": options.corpus, "adapt": options.adapt,
                    "settings": recognizer.options.to_dict()},
@@ -112,6 +115,8 @@ def add(commands: Any) -> None:
                         help="learn each speaker's voice first, from what is heard of it")
     parser.add_argument("--mean-over", choices=("utterance", "speaker"),
                         help="whose cepstral mean is taken off (default: as in training)")
+    parser.add_argument("--phones", action="store_true",
+                        help="count errors of phones, too; every word needs a pronunciation")
     parser.add_argument("--brief", action="store_true", help="no alignments")
     parser.add_argument("--interval-over", choices=("speakers", "utterances"),
                         help="what the bootstrap draws (default: speakers if there are 8 or more)")

@@ -26,6 +26,8 @@ def train(options: argparse.Namespace) -> int:
     from factored_asr.lexicon import Lexicon
 
     lexicon = Lexicon.read(options.lexicon, fillers=options.fillers)
+    if options.strip_stress:
+        lexicon = lexicon.strip_stress()
     corpus, n_left_out = corpus_of(options, lexicon)
     held_out = None
     if options.lm:
@@ -73,6 +75,8 @@ def add(commands: Any) -> None:
     parser.add_argument("--lexicon", required=True, metavar="DICT",
                         help="a pronunciation for every word of the corpus")
     parser.add_argument("--fillers", metavar="DICT", help="words for noises: a noisedict of Sphinx")
+    parser.add_argument("--strip-stress", action="store_true",
+                        help="take the digits off phones of CMUdict (AH0 to AH)")
     parser.add_argument("--output", required=True, metavar="MODEL", help="the model's folder")
     parser.add_argument("--stages", default="mono", metavar="LIST",
                         help="mono,tri,lda_mllt,sat,mmi or a beginning of it (default: mono)")

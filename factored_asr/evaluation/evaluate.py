@@ -18,12 +18,14 @@ from factored_asr.evaluation.scoring import (
     Scored,
     Unit,
     bootstrap,
+    nearest_pronunciation,
     score,
     total,
 )
+from factored_asr.lexicon import Lexicon
 from factored_asr.recognizer import Recognizer
 from factored_asr.results import Transcript
-from factored_asr.speaker import SpeakerOptions, adapt_to_speaker
+from factored_asr.speaker import SpeakerOptions
 from factored_asr.training.corpus import Corpus
 from factored_asr.training.data import MeanOver, TrainingData, dynamic, load_data
 
@@ -43,6 +45,8 @@ class Evaluation:
     """Of speech."""
     work_seconds: float
     """That decoding took, by the clock."""
+    phones: Errors | None = None
+    """Of phones: those heard against the nearest pronunciation of what was said."""
     about: dict[str, Any] = field(default_factory=dict)
     """What was evaluated: model, corpus, settings."""
 
@@ -63,6 +67,7 @@ class Evaluation:
         """All of it as plain values, for JSON."""
         return {
             "wer": self.errors.rate, **asdict(self.errors), "interval": asdict(self.interval),
+            "phones": self.phones and {"per": self.phones.rate, **asdict(self.phones)},
             "seconds": self.seconds, "work_seconds": self.work_seconds, "about": self.about,
             "speakers": {
                 name: {"wer": errors.rate, **asdict(errors)}
@@ -85,6 +90,13 @@ class Evaluation:
         parts = [f"{s.id} ({s.speaker})\n{s.describe()}\n" for s in wrong]
         return "\n".join([*parts, self._table(), self._sum()])
 
+    def _phones(self) -> str:
+        e = self.phones
+        return "" if e is None else (
+            f"PER {100 * e.rate:.2f} %: {e.substitutions} substituted, {e.deletions} deleted, "
+            f"{e.insertions} inserted of {e.n_words} phones\n"
+        )
+
     def _table(self) -> str:
         width = max((len(name) for name in self.by_speaker), default=0) + 2
         lines = [f"{'speaker':{max(width, 9)}}  words  sub  del  ins   WER %"]
@@ -101,14 +113,15 @@ class Evaluation:
         return (
             f"WER {100 * e.rate:.2f} %: {e.substitutions} substituted, {e.deletions} deleted, "
             f"{e.insertions} inserted of {e.n_words} words in {len(self.scored)} utterances\n"
-            f"{self.interval}\n"
+            f"{self.interval}\n{self._phones()}"
             f"{self.seconds:.0f} s of speech, decoded at {speed:.3f} x real time"
         )
 
 
 def evaluate(
     recognizer: Recognizer, corpus: Corpus, *, adapt: SpeakerOptions | None = None, jobs: int = 1,
-    mean_over: MeanOver = "utterance", unit: Unit | None = None, seed: int = 0,
+    mean_over: MeanOver = "utterance", lexicon: Lexicon | None = None,
+    unit: Unit | None = None, seed: int = 0,
     tick: Tick | None = None, about: dict[str, Any] | None = None,
 ) -> Evaluation:
     """Decode a corpus and score it.
@@ -124,6 +137,8 @@ def evaluate(
         Utterances (or speakers) decoded at once; threads, which share model and graph.
     mean_over
         Whose cepstral mean is taken off; what the model was trained with suits it best.
+    lexicon
+        Says how the words that were said sound; phones are counted where it is given.
     unit, seed
         Of the interval: see `bootstrap`.
     tick
@@ -142,7 +157,20 @@ def evaluate(
     took = time.perf_counter() - begun
     scored = score_all(data, heard)
     seconds = data.n_frames * recognizer.model.frame_seconds
-    return Evaluation(scored, bootstrap(scored, unit, seed=seed), seconds, took, about or {})
+    return Evaluation(
+        scored, bootstrap(scored, unit, seed=seed), seconds, took,
+        None if lexicon is None else phone_errors(data, heard, lexicon), about or {},
+    )
+
+
+def phone_errors(data: TrainingData, heard: Sequence[Transcript], lexicon: Lexicon) -> Errors:
+    """Phones heard against the nearest pronunciations of what was said."""
+    errors = Errors()
+    for utterance, transcript in zip(data.utterances, heard, strict=True):
+        phones = [phone for word in transcript.words for phone in word.phones]
+        said = nearest_pronunciation(utterance.words, phones, lexicon)
+        errors += score(utterance.id, utterance.speaker, said, phones).errors
+    return errors
 
 
 def score_all(data: TrainingData, heard: Sequence[Transcript]) -> tuple[Scored, ...]:
@@ -164,7 +192,7 @@ def transcribe_all(
 
     def decode(group: list[int]) -> list[Transcript]:
         features = [dynamic(data.cepstra[i], recognizer.model.features) for i in group]
-        voice = recognizer if adapt is None else adapted(recognizer, features, adapt)
+        voice = recognizer if adapt is None else recognizer.adapted(features, adapt)
         return [voice.transcribe_features(each) for each in features]
 
     heard: dict[int, Transcript] = {}
@@ -173,16 +201,6 @@ def transcribe_all(
         if tick:
             tick(len(heard), len(data))
     return [heard[i] for i in range(len(data))]
-
-
-def adapted(
-    recognizer: Recognizer, features: Sequence[np.ndarray], options: SpeakerOptions
-) -> Recognizer:
-    """The recogniser as it is for the one speaker of these utterances."""
-    model = adapt_to_speaker(
-        recognizer.model, recognizer.graph, features, recognizer.options, options
-    )
-    return recognizer.with_model(model)
 
 
 def in_threads(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from factored_asr.audio import read_audio
 from factored_asr.bundle import COMMANDS, DICTATION, DecodeOptions
 from factored_asr.errors import OptionError
 from factored_asr.evaluation.tune import Tried, Tuning, tune
@@ -17,7 +18,7 @@ from factored_asr.features import FeatureOptions, FrontEnd, speech_frames
 from factored_asr.features.normalisation import min_range
 from factored_asr.language import read_lm
 from factored_asr.lexicon import Lexicon
-from factored_asr.model_folder import About, write_model
+from factored_asr.model_folder import About, check_target, write_model
 from factored_asr.speaker import SpeakerOptions
 from factored_asr.training.corpus import Corpus
 from factored_asr.training.data import MeanOver, load_data
@@ -32,6 +33,8 @@ SPHINX_CEPSTRA = FeatureOptions(
     normalisation="batch",
 )
 """What Sphinx's ``sphinx_fe`` computes unless told otherwise: taken for cepstra that come alone."""
+TELEPHONE = FeatureOptions(sample_rate=8000, n_fft=256, n_mels=18, high_hz=3700.0)
+"""The front end of en-us as far as sound of 8 kHz reaches."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ class MakeOptions:
     stage_options: Mapping[str, Any] = field(default_factory=dict)
     """Stage → its options, where they are not the defaults."""
     features: FeatureOptions | None = None
-    """The front end; None: that of en-us for sound, Sphinx's default one for given cepstra."""
+    """The front end; None: that of en-us for sound, cut down if that is of 8 kHz, and Sphinx's
+    default one for given cepstra."""
     mean_over: MeanOver = "utterance"
     """Whose cepstral mean is taken off; a whole speaker's is steadier, and asks for decoding that
     knows the speaker."""
@@ -105,6 +109,8 @@ def make_model(
     """
     options, listener, output = options or MakeOptions(), listener or Listener(), Path(output)
     _check_stages(options)
+    check_target(output)  # before the hours of training
+    language = None if lm is None else read_lm(lm)
     features = options.features or features_of(corpus)
     data = load_data(corpus, features, options.jobs, options.mean_over)
     kept = output.with_name(f"{output.name}.training") if checkpoints is None else checkpoints
@@ -114,10 +120,10 @@ def make_model(
     )
     model = result.trained.model
     settings, tuning = settings_of(model.first_pass is not None), None
-    if lm is not None and held_out:
+    if language is not None and held_out:
         unheard = load_data(held_out, features, options.jobs, options.mean_over)
         tuning = tune(
-            model, lexicon, read_lm(lm), unheard, settings["dictation"], jobs=options.jobs,
+            model, lexicon, language, unheard, settings["dictation"], jobs=options.jobs,
             adapt=SpeakerOptions() if model.first_pass else None, report=listener.settings,
         )
         settings["dictation"] = tuning.options
@@ -148,8 +154,12 @@ def features_of(corpus: Corpus) -> FeatureOptions:
     """The front end for a corpus, with its mean over speech, which streams start from."""
     if not len(corpus):
         raise OptionError(f"{corpus.name}: not a single utterance")
-    cepstra = corpus.utterances[0].kind == "cepstra"
-    options = SPHINX_CEPSTRA if cepstra else FeatureOptions()
+    first = corpus.utterances[0]
+    if first.kind == "cepstra":
+        options = SPHINX_CEPSTRA
+    else:
+        _, rate = read_audio(first.path)
+        options = TELEPHONE if rate < FeatureOptions().sample_rate else FeatureOptions()
     front_end, some = FrontEnd(options), range(0, len(corpus), 1 + len(corpus) // MEAN_UTTERANCES)
     spoken = []
     for index in some:

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from factored_asr.errors import OptionError
+from factored_asr.lexicon import Lexicon
 
 NOTHING = ""
 """Stands in an alignment across from an inserted or deleted word."""
@@ -137,6 +138,46 @@ def score(
 
     lower = ([word.lower() for word in words] for words in (said, heard))
     return Scored(name, speaker, tuple(kaldialign.align(*lower, NOTHING)))
+
+
+def nearest_pronunciation(
+    words: Sequence[str], heard: Sequence[str], lexicon: Lexicon
+) -> tuple[str, ...]:
+    """The phones of a text: of several pronunciations of its words those nearest to what was heard.
+
+    The alignment of fewest errors runs over all pronunciations of a word side by side.
+
+    Examples
+    --------
+    >>> from factored_asr.lexicon import Lexicon, Pronunciation
+    >>> lexicon = Lexicon({"the": (Pronunciation(("DH", "AH")), Pronunciation(("DH", "IY")))})
+    >>> nearest_pronunciation(["the"], ["D", "IY"], lexicon)
+    ('DH', 'IY')
+    """
+    row: list[tuple[int, tuple[str, ...]]] = [(n, ()) for n in range(len(heard) + 1)]
+    for word in words:
+        ends = []
+        for pronunciation in lexicon.find(word):
+            end = row
+            for phone in pronunciation.phones:
+                end = _next_row(end, phone, heard)
+            ends.append(end)
+        row = [min(cells, key=lambda cell: cell[0]) for cells in zip(*ends, strict=True)]
+    return row[-1][1]
+
+
+def _next_row(
+    row: list[tuple[int, tuple[str, ...]]], phone: str, heard: Sequence[str]
+) -> list[tuple[int, tuple[str, ...]]]:
+    """Errors, and phones said, up to one phone more, for every number of phones heard."""
+    new = [(row[0][0] + 1, (*row[0][1], phone))]
+    for n, other in enumerate(heard, start=1):
+        cost, said, before = min(
+            (row[n - 1][0] + (phone != other), 0, row[n - 1][1]),
+            (row[n][0] + 1, 0, row[n][1]), (new[-1][0] + 1, 1, new[-1][1]),
+        )
+        new.append((cost, before if said else (*before, phone)))
+    return new
 
 
 def total(scored: Iterable[Scored]) -> Errors:
