@@ -7,7 +7,7 @@ and all that changes belongs to a call or to a `Stream`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from factored_asr.features.files import is_cepstra, read_cepstra
 from factored_asr.features.normalisation import min_range
 from factored_asr.graph import BACKGROUND, Graph
 from factored_asr.results import Alignment, Transcript, Word
+from factored_asr.speaker import SpeakerOptions, adapt_to_speaker
 from factored_asr.understanding import Interpretation
 
 if TYPE_CHECKING:
@@ -188,7 +189,41 @@ class Recognizer:
         model
             Of the same phones and HMMs: say, this one's `with_transform` of a speaker.
         """
-        return Recognizer(model, self.graph, self.options, self._grammar, self._recipe)
+        other = Recognizer(model, self.graph, self.options, self._grammar, self._recipe)
+        other._understander = self._understander
+        return other
+
+    def features(self, source: Source, *, sample_rate: int | None = None) -> np.ndarray:
+        """(n_frames, n_features): what the front end makes of a sound; see `transcribe`."""
+        samples, _ = read_audio(
+            source, sample_rate=self.model.features.sample_rate, array_rate=sample_rate
+        )
+        return self._front_end.features(samples)
+
+    def adapted(
+        self, utterances: Sequence[np.ndarray], options: SpeakerOptions | None = None
+    ) -> Recognizer:
+        """A recogniser for one speaker, learnt from what this one hears of them.
+
+        Nobody need say what was said. A minute of speech is plenty; from a few seconds little is
+        learnt, and little is risked.
+
+        Parameters
+        ----------
+        utterances
+            `features` of some sounds of the speaker, those to be transcribed among them.
+        options
+            How freely the map of the speaker's features may move.
+
+        Examples
+        --------
+        >>> recognizer = Recognizer.load("en-us", grammar="lm/smart_home.yaml")
+        >>> sound = "examples/audio/kitchen_light_on.wav"
+        >>> recognizer.adapted([recognizer.features(sound)]).transcribe(sound).text
+        'turn on the kitchen light'
+        """
+        model = adapt_to_speaker(self.model, self.graph, utterances, self.options, options)
+        return self.with_model(model)
 
     def align(self, source: Source, text: str, *, sample_rate: int | None = None) -> Alignment:
         """Find where in a sound the words, phones and states of a known text lie.

@@ -46,7 +46,7 @@ WORDS = {"ab": "AB", "ba": "BA", "cab": "CAB", "a": "A", "bac": "BAC"}
 LEXICON = Lexicon({word: (Pronunciation(tuple(phones)),) for word, phones in WORDS.items()})
 FEATURES = FeatureOptions(n_cepstra=2, streams="1s_c", normalisation="none")
 OPTIONS = MmiOptions(
-    acoustic_scale=0.5, boost=0.2, beams=BeamOptions(beam=30.0, lattice_beam=8.0),
+    passes=3, acoustic_scale=0.5, boost=0.2, beams=BeamOptions(beam=30.0, lattice_beam=8.0),
     update=EbwOptions(tau=10.0),
 )
 MEANS = np.array([[-4.0, 0], [0.0, 0], [1.5, 0.5], [1.0, 2.0]])
@@ -162,18 +162,32 @@ def test_states_of_spans_are_those_of_brute_force() -> None:
 
 
 def test_posteriors_are_those_of_all_paths() -> None:
-    data = a_corpus(6)
-    model = a_model()
+    rng = np.random.default_rng(6)
+    source = np.sort(np.concatenate([np.arange(7), rng.integers(0, 7, 9)]))
+    target = source + rng.integers(1, 3, 16)
+    log_arc, log_final = rng.normal(size=16), np.full(9, -np.inf)
+    log_final[6:] = rng.normal(size=3)
+    posterior, total = _kernels.arc_posteriors(source, target, log_arc, log_final)
+    expected = naive.arc_posteriors(source, target, log_arc, log_final)
+    np.testing.assert_allclose(posterior, expected[0], atol=1e-9)
+    assert total == pytest.approx(expected[1])
+
+
+def test_two_lattices_joined_hold_the_paths_of_both() -> None:
+    data = a_corpus(3)
     for each in make_rivals(data, LEXICON, trained_on(data), OPTIONS):
         assert each is not None
-        lattice = each.said.joined(each.said.dearer(1.0))
-        log_arc = np.random.default_rng(0).normal(size=lattice.n_arcs)
-        arguments = lattice.arc_source, lattice.arc_target, log_arc, -lattice.final
-        posterior, total = _kernels.arc_posteriors(*arguments)
-        expected = naive.arc_posteriors(*arguments)
-        np.testing.assert_allclose(posterior, expected[0], atol=1e-9)
-        assert total == pytest.approx(expected[1])
-    assert model.n_pdfs == 8
+        both = each.said.joined(each.said.dearer(1.0))
+        assert both.n_arcs == 2 * each.said.n_arcs and (np.diff(both.arc_source) >= 0).all()
+        alone, twice = (
+            _kernels.arc_posteriors(x.arc_source, x.arc_target, -x.arc_cost, -x.final)
+            for x in (each.said, both)
+        )
+        assert twice[1] == pytest.approx(alone[1] + np.log1p(np.exp(-1)))
+        of_spans = both.over_spans(twice[0])
+        np.testing.assert_allclose(
+            of_spans[: len(each.said.spans)], each.said.over_spans(alone[0]) / (1 + np.exp(-1))
+        )
 
 
 def test_what_was_said_is_always_among_what_could_have_been() -> None:
@@ -223,7 +237,7 @@ def test_statistics_are_the_gradient_of_the_objective() -> None:
 
 @pytest.mark.parametrize("kind", ["mono", "tri", "adapted"])
 def test_the_objective_rises_and_errors_fall(kind: str) -> None:
-    data = a_corpus(40)
+    data = a_corpus(25)
     trained = trained_on(data, a_triphone_model() if kind == "tri" else None)
     if kind == "adapted":  # a speaker's transform that undoes a shift of the model
         shifted = replace(trained.model.densities, means=trained.model.densities.means + 3)

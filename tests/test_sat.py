@@ -185,6 +185,25 @@ def test_the_first_pass_hears_strangers_better(
     assert total["first"] > total["behind"] + 100
 
 
+@pytest.mark.parametrize("stage", ["lda_mllt", "sat"])
+def test_a_stage_goes_on_where_it_was_killed(
+    stage: str, data: TrainingData, lexicon: Lexicon, mono: Trained
+) -> None:
+    kept: dict[int, Trained] = {}
+    run = Run(keep=lambda number, trained: kept.update({number: trained}))
+    if stage == "sat":
+        options = SatOptions(fmllr_passes=(2, 4), tree=TREE, schedule=SHORT)
+        whole = train_sat(data, lexicon, mono, options, run)
+        resumed = train_sat(data, lexicon, mono, options, Run(begun=(3, kept[3])))
+        for speaker, affine in whole.transforms.items():
+            np.testing.assert_array_equal(affine, resumed.transforms[speaker])
+    else:
+        whole = train_lda_mllt(data, lexicon, mono, LEARNT, run)
+        resumed = train_lda_mllt(data, lexicon, mono, LEARNT, Run(begun=(3, kept[3])))
+        np.testing.assert_array_equal(whole.model.transform, resumed.model.transform)
+    assert same_models(whole.model, resumed.model)
+
+
 def test_stages_need_what_comes_before(data: TrainingData, lexicon: Lexicon, mono: Trained) -> None:
     with pytest.raises(OptionError, match="lda_mllt needs alignments"):
         train_lda_mllt(data, lexicon, None)

@@ -25,7 +25,7 @@ from factored_asr.evaluation.scoring import (
 from factored_asr.lexicon import Lexicon
 from factored_asr.recognizer import Recognizer
 from factored_asr.results import Transcript
-from factored_asr.speaker import SpeakerOptions, adapt_to_speaker
+from factored_asr.speaker import SpeakerOptions
 from factored_asr.training.corpus import Corpus
 from factored_asr.training.data import MeanOver, TrainingData, dynamic, load_data
 
@@ -192,7 +192,7 @@ def transcribe_all(
 
     def decode(group: list[int]) -> list[Transcript]:
         features = [dynamic(data.cepstra[i], recognizer.model.features) for i in group]
-        voice = recognizer if adapt is None else adapted(recognizer, features, adapt)
+        voice = recognizer if adapt is None else recognizer.adapted(features, adapt)
         return [voice.transcribe_features(each) for each in features]
 
     heard: dict[int, Transcript] = {}
@@ -201,16 +201,6 @@ def transcribe_all(
         if tick:
             tick(len(heard), len(data))
     return [heard[i] for i in range(len(data))]
-
-
-def adapted(
-    recognizer: Recognizer, features: Sequence[np.ndarray], options: SpeakerOptions
-) -> Recognizer:
-    """The recogniser as it is for the one speaker of these utterances."""
-    model = adapt_to_speaker(
-        recognizer.model, recognizer.graph, features, recognizer.options, options
-    )
-    return recognizer.with_model(model)
 
 
 def in_threads(

@@ -51,7 +51,7 @@ class LdaMlltOptions:
     """How finely contexts are told apart."""
     schedule: Schedule = field(
         default_factory=lambda: Schedule(
-            passes=35, realign=(10, 20, 30), n_gaussians=6000, grow_until=25
+            passes=35, realign=(10, 20, 30), n_gaussians=1500, grow_until=25
         )
     )
     """Passes, alignments and Gaussians."""
@@ -87,7 +87,9 @@ def train_lda_mllt(
     options, run = options or LdaMlltOptions(), run or Run()
     if trained is None:
         raise OptionError("the stage lda_mllt needs alignments: train triphones first")
-    if run.begun is None:
+    if run.begun:
+        _, trained = run.begun
+    else:
         features = replace(trained.model.features, splice=options.splice)
         transform = estimate_lda(data, trained, features, options, run.jobs)
         plain = replace(trained, transforms={})

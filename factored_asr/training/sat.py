@@ -46,7 +46,7 @@ class SatOptions:
     """How finely contexts are told apart."""
     schedule: Schedule = field(
         default_factory=lambda: Schedule(
-            passes=35, realign=(10, 20, 30), n_gaussians=6000, grow_until=25, power=0.2
+            passes=35, realign=(10, 20, 30), n_gaussians=1500, grow_until=25, power=0.2
         )
     )
     """Passes, alignments and Gaussians."""
@@ -83,7 +83,9 @@ def train_sat(
     options, run = options or SatOptions(), run or Run()
     if trained is None:
         raise OptionError("the stage sat needs alignments: train lda_mllt or triphones first")
-    if run.begun is None:
+    if run.begun:
+        _, trained = run.begun
+    else:
         trained = replace(
             trained, transforms=estimate_transforms(data, trained, options, run.jobs)
         )
