@@ -110,6 +110,7 @@ class Aligner:
     def __init__(
         self, model: AcousticModel, lexicon: Lexicon, options: AlignOptions | None = None
     ):
+        model = model.unadapted
         self.model, self.lexicon = model, lexicon
         self.options = options or AlignOptions()
         self._front_end = FrontEnd(model.features)
