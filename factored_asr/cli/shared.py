@@ -29,6 +29,10 @@ examples:
       where each word and phone of a known text lies
   echo "turn on the kitchen light" | factored-asr understand --grammar lm/smart_home.yaml
       what a sentence means
+  factored-asr train --corpus speech/ --lexicon my.dict --lm my.arpa --output my_model
+      a model of your own; then: factored-asr transcribe --model my_model letter.wav
+  factored-asr evaluate --model my_model --corpus test/ --adapt speaker
+      its word error rate, by speaker, with the alignment of every error
   factored-asr info --cache
       which graphs are compiled, and how large they are
 """

@@ -96,7 +96,7 @@ class Rivals:
 def train_mmi(
     data: TrainingData,
     lexicon: Lexicon,
-    trained: Trained,
+    trained: Trained | None,
     options: MmiOptions | None = None,
     run: Run | None = None,
 ) -> Trained:
@@ -113,9 +113,11 @@ def train_mmi(
     Raises
     ------
     OptionError
-        The model has other densities, or no utterance has a lattice.
+        There is no model, it has other densities, or no utterance has a lattice.
     """
     options, run = options or MmiOptions(), run or Run()
+    if trained is None:
+        raise OptionError("MMI needs a trained model: put another stage, such as tri, before it")
     plain(trained.model)
     rivals = make_rivals(data, lexicon, trained, options, run.jobs)
     failed = sum(each is None for each in rivals)
@@ -129,10 +131,12 @@ def train_mmi(
         )
         trained = replace(trained, model=replace(trained.model, densities=densities))
         if run.report:
+            odds = seen.objective / max(len(rivals) - failed, 1)
             run.report(
                 PassReport("mmi", number, options.passes, seen.n_frames,
                            seen.objective / max(seen.n_frames, 1), densities.n_pdfs,
-                           len(densities.weights), failed)
+                           len(densities.weights), failed,
+                           (f"objective {odds:.4f} an utterance",))
             )  # fmt: skip
         if run.keep:
             run.keep(number, trained)
