@@ -1,15 +1,15 @@
 """A model on disk, and the recipe of a graph: which files go into it, and how they are compiled.
 
-A bundle names the knowledge sources that belong together and the settings that suit them. For now
-there are two kinds: ``en-us``, the files that come with the pocketsphinx package, and any Sphinx
-model folder.
+A bundle names the knowledge sources that belong together and the settings that suit them. There are
+three kinds: ``en-us``, the files that come with the pocketsphinx package; a folder that `train`,
+`adapt` or `import` wrote (see model_folder.py); and any Sphinx model folder.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from factored_asr.importers.sphinx import pocketsphinx_model_path, read_sphinx_m
 from factored_asr.language import Grammar, NGramModel, prune_to, read_lm
 from factored_asr.lexicon import Lexicon, Pronunciation
 from factored_asr.lexicon.g2p import G2P
+from factored_asr.model_folder import MANIFEST, ModelFolder
 
 GRAPH_VERSION = 3
 """Raise it when the same sources compile to another graph than before."""
@@ -61,6 +62,33 @@ class DecodeOptions:
             )
         if self.max_ngrams < 0:
             raise OptionError(f"max_ngrams must be >= 0, got {self.max_ngrams}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options as plain values, for a manifest."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any], path: str | Path | None = None) -> DecodeOptions:
+        """The options from what `to_dict` gave; those left out keep their defaults.
+
+        Raises
+        ------
+        FormatError
+            An option that is not known, or a value that it may not have; names `path`.
+
+        Examples
+        --------
+        >>> options = DecodeOptions(acoustic_scale=0.2)
+        >>> DecodeOptions.from_dict(options.to_dict()) == options
+        True
+        """
+        parts: dict[str, Any] = {"beam": BeamOptions, "graph": GraphOptions}
+        try:
+            made = {name: parts[name](**value) if name in parts else value
+                    for name, value in values.items()}
+            return DecodeOptions(**made)
+        except (TypeError, OptionError) as error:
+            raise FormatError(f"options of decoding: {error}", path) from error
 
 
 # Chosen on the tuning speakers of tests/bench/accented.py, and looked at on spoken orders and five
@@ -98,6 +126,8 @@ class Bundle:
     """Settings for a grammar."""
     initial_mean: tuple[float, ...] = ()
     """Cepstral mean that a stream starts from, where the model's own files name none."""
+    folder: ModelFolder | None = None
+    """Its manifest and files, if it is a folder of our own."""
 
     @staticmethod
     def find(model: str | Path) -> Bundle:
@@ -120,9 +150,12 @@ class Bundle:
                 initial_mean=EN_US_MEAN,
             )
         folder = Path(model)
+        if ModelFolder.is_one(folder):
+            return Bundle._from_folder(str(model), ModelFolder.open(folder))
         if not (folder / "mdef").is_file():
             raise MissingError(
-                f"no model '{model}': known is en-us; a model folder holds a file mdef"
+                f"no model '{model}': known is en-us; a model folder holds a file {MANIFEST}, or "
+                "mdef if it is Sphinx's"
             )
         lexicons = sorted(folder.glob("*.dict"))
         models = [file for end in ("*.lm.bin", "*.arpa", "*.arpa.gz") for file in folder.glob(end)]
@@ -130,8 +163,24 @@ class Bundle:
             str(model), folder, lexicons[0] if lexicons else None, models[0] if models else None
         )
 
+    @staticmethod
+    def _from_folder(name: str, folder: ModelFolder) -> Bundle:
+        given = {
+            kind: DecodeOptions.from_dict(values, folder.path / MANIFEST)
+            for kind, values in folder.about.settings.items()
+        }
+        unknown = given.keys() - {"dictation", "commands"}
+        if unknown:
+            raise FormatError(f"settings of no known kind: {min(unknown)!r}", folder.path)
+        return Bundle(
+            name, folder.path, folder.files.get("lexicon"), folder.files.get("lm"),
+            given.get("dictation", DICTATION), given.get("commands", COMMANDS), folder=folder,
+        )
+
     def acoustic_model(self) -> AcousticModel:
         """Read the acoustic model."""
+        if self.folder is not None:
+            return self.folder.acoustic_model()
         model = read_sphinx_model(self.acoustic)
         if self.initial_mean:
             features = replace(model.features, initial_mean=self.initial_mean)

@@ -22,6 +22,8 @@ from typing import Any
 
 from factored_asr.errors import FormatError, MissingError
 from factored_asr.graph import Graph
+from factored_asr.language.grammar import Grammar
+from factored_asr.language.grammar.compiled import VERSION, CompiledGrammar, write_compiled
 from factored_asr.lexicon import Lexicon
 from factored_asr.lexicon.g2p import G2P
 
@@ -119,13 +121,43 @@ def cached_g2p(dictionary: Path, progress: Callable[[str], None] | None = None) 
 
         model = train_g2p(Lexicon.read(dictionary), progress=progress)
         if writable:
-            temporary = file.with_suffix(f".{uuid.uuid4().hex[:8]}.g2p")
-            try:
-                model.write(temporary)
-                os.replace(temporary, file)
-            except OSError:
-                temporary.unlink(missing_ok=True)
+            _keep(file, model.write)
         return model
+
+
+def cached_grammar(path: str | Path) -> Grammar | CompiledGrammar:
+    """A grammar for parsing, compiled and kept first if its files are new or changed.
+
+    Raises
+    ------
+    FormatError
+        The grammar is broken.
+    """
+    path = Path(path)
+    if not path.exists():
+        return Grammar.read(path)  # says what is missing
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    key = content_key("grammar", VERSION, *map(str, files), *(f for f in files if f.is_file()))
+    kept = cache_folder() / "grammars" / f"{key}.json"
+    if kept.exists():
+        try:
+            return CompiledGrammar.read(kept)
+        except FormatError:
+            pass  # damaged, or of another version: compile it again
+    grammar = Grammar.read(path)
+    _keep(kept, lambda file: write_compiled(grammar, file))
+    return grammar
+
+
+def _keep(file: Path, write: Callable[[Path], None]) -> None:
+    """Write a file of the cache whole or not at all; what cannot be kept is made anew next time."""
+    temporary = file.with_name(f"{file.stem}.{uuid.uuid4().hex[:8]}{file.suffix}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        os.replace(temporary, file)
+    except (OSError, TypeError):
+        temporary.unlink(missing_ok=True)
 
 
 def _read(folder: Path) -> Graph | None:
@@ -191,9 +223,10 @@ def clear() -> int:
     """Remove all that is kept, and what broken runs left; returns the bytes set free."""
     freed = sum(entry.n_bytes for entry in entries())
     folder = cache_folder()
-    for file in folder.glob("*.g2p"):
+    kept = [file for pattern in ("*.g2p", "grammars/*") for file in folder.glob(pattern)]
+    for file in kept:
         freed += file.stat().st_size
-        file.unlink()
+        file.unlink(missing_ok=True)
     for path in [*(file.parent for file in folder.glob(f"*/{ABOUT}")), *folder.glob("*.part")]:
         shutil.rmtree(path, ignore_errors=True)
     return freed

@@ -7,7 +7,7 @@ and all that changes belongs to a call or to a `Stream`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +21,11 @@ from factored_asr.bundle import Bundle, DecodeOptions, Progress, Recipe, Words
 from factored_asr.decoder import EndpointOptions, Lattice, Search, WordSegment, is_endpoint
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.features import FrontEnd, speech_frames
+from factored_asr.features.files import is_cepstra, read_cepstra
 from factored_asr.features.normalisation import min_range
 from factored_asr.graph import BACKGROUND, Graph
 from factored_asr.results import Alignment, Transcript, Word
+from factored_asr.speaker import SpeakerOptions, adapt_to_speaker
 from factored_asr.understanding import Interpretation
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ class Recognizer:
         self.model, self.graph = model, graph
         self.options = options or DecodeOptions()
         self._front_end = FrontEnd(model.features)
-        self._score = model.scorer(graph.pdfs)
+        self._score = model.unadapted.scorer(graph.pdfs)
         self._grammar, self._recipe = grammar, recipe
         self._aligner: Aligner | None = None
         self._understander: Understander | None = None
@@ -127,7 +129,8 @@ class Recognizer:
         Parameters
         ----------
         source
-            A path, ``"-"`` for standard input, a binary file object, or an array of samples.
+            A path, ``"-"`` for standard input, a binary file object, or an array of samples. A path
+            may also name cepstra: see `factored_asr.features.files`.
         sample_rate
             Hz of an array; needed with an array, and only there.
 
@@ -138,10 +141,95 @@ class Recognizer:
         MissingError
             There is no such file.
         """
+        if isinstance(source, str | Path) and is_cepstra(source):
+            return self.transcribe_cepstra(read_cepstra(source, self.model.features.n_cepstra))
         samples, _ = read_audio(
             source, sample_rate=self.model.features.sample_rate, array_rate=sample_rate
         )
         return self._transcribe(samples)
+
+    def transcribe_cepstra(self, cepstra: np.ndarray) -> Transcript:
+        """Recognise a whole utterance from its static cepstra, before any mean is taken off.
+
+        Parameters
+        ----------
+        cepstra
+            (n_frames, n_cepstra), of the front end that the model was trained on.
+
+        Raises
+        ------
+        FormatError
+            A value is not finite.
+        OptionError
+            The cepstra have another shape.
+        """
+        features = self._front_end.features_from_cepstra(cepstra)
+        if not speech_frames(cepstra, min_range(self.model.features)).any():
+            return Transcript(duration=len(cepstra) * self.model.frame_seconds, reason=NO_SPEECH)
+        return self.transcribe_features(features)
+
+    def transcribe_features(self, features: np.ndarray) -> Transcript:
+        """Recognise a whole utterance from its features.
+
+        Parameters
+        ----------
+        features
+            (n_frames, n_features) as the model's front end gives them: the mean is off, deltas or
+            neighbouring frames are there.
+
+        Raises
+        ------
+        OptionError
+            The features have another shape, or a value is not finite.
+        """
+        search = Search(self.graph, self.options.beam)
+        for scores in self._scores(features):
+            search.advance(scores)
+        return self._transcript(search.finish())
+
+    def with_model(self, model: AcousticModel) -> Recognizer:
+        """A recogniser that scores sound by another model, over the same graph.
+
+        Parameters
+        ----------
+        model
+            Of the same phones and HMMs: say, this one's `with_transform` of a speaker.
+        """
+        other = Recognizer(model, self.graph, self.options, self._grammar, self._recipe)
+        other._understander = self._understander
+        return other
+
+    def features(self, source: Source, *, sample_rate: int | None = None) -> np.ndarray:
+        """(n_frames, n_features): what the front end makes of a sound; see `transcribe`."""
+        samples, _ = read_audio(
+            source, sample_rate=self.model.features.sample_rate, array_rate=sample_rate
+        )
+        return self._front_end.features(samples)
+
+    def adapted(
+        self, utterances: Sequence[np.ndarray], options: SpeakerOptions | None = None
+    ) -> Recognizer:
+        """A recogniser for one speaker, learnt from what this one hears of them.
+
+        Nobody need say what was said. A minute of speech is plenty; from a few seconds little is
+        learnt, and little is risked.
+
+        Parameters
+        ----------
+        utterances
+            `features` of some sounds of the speaker, those to be transcribed among them.
+        options
+            How freely the map of the speaker's features may move.
+
+        Examples
+        --------
+        >>> recognizer = Recognizer.load("en-us", grammar="lm/smart_home.yaml")
+        >>> sound = "examples/audio/kitchen_light_on.wav"
+        >>> recognizer.adapted([recognizer.features(sound)]).transcribe(sound).text
+        'turn on the kitchen light'
+        """
+        model = adapt_to_speaker(self.model, self.graph, utterances, self.options, options)
+        return self.with_model(model)
 
     def align(self, source: Source, text: str, *, sample_rate: int | None = None) -> Alignment:
         """Find where in a sound the words, phones and states of a known text lie.
@@ -157,7 +245,7 @@ class Recognizer:
             if self._aligner is None:
                 if self._recipe is None:
                     raise MissingError("this recogniser has no lexicon: it was made from a graph")
-                self._aligner = self._recipe.aligner(self.model)
+                self._aligner = self._recipe.aligner(self.model.unadapted)
         return self._aligner.align(source, text, sample_rate=sample_rate)
 
     def stream(
@@ -176,13 +264,7 @@ class Recognizer:
         return Stream(self, endpoint or EndpointOptions(), second_look)
 
     def _transcribe(self, samples: np.ndarray) -> Transcript:
-        cepstra = self._front_end.cepstra(samples)
-        if not speech_frames(cepstra, min_range(self.model.features)).any():
-            return Transcript(duration=len(cepstra) * self.model.frame_seconds, reason=NO_SPEECH)
-        search = Search(self.graph, self.options.beam)
-        for scores in self._scores(self._front_end.features_from_cepstra(cepstra)):
-            search.advance(scores)
-        return self._transcript(search.finish())
+        return self.transcribe_cepstra(self._front_end.cepstra(samples))
 
     def _scores(self, features: np.ndarray) -> Iterator[np.ndarray]:
         """Scaled log-likelihoods of the graph's pdfs, block by block."""
@@ -307,8 +389,8 @@ def _word(segment: WordSegment, frame_seconds: float) -> Word:
 
 
 def read_understander(grammar: str | Path) -> Understander:
-    """Compile a grammar into a parser of sentences; pynini is imported only here."""
-    from factored_asr.language import Grammar
+    """A grammar as a parser of sentences, compiled once and kept in the cache."""
+    from factored_asr.cache import cached_grammar
     from factored_asr.understanding import Understander
 
-    return Understander(Grammar.read(grammar))
+    return Understander(cached_grammar(grammar))

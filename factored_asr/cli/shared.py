@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import inspect
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from factored_asr.errors import OptionError
 
 if TYPE_CHECKING:
     from factored_asr.bundle import DecodeOptions, Progress, Recipe
@@ -53,10 +56,17 @@ def _settings(settings: DecodeOptions, options: argparse.Namespace) -> DecodeOpt
     """The model's own settings, but for what the command line gives."""
     given = {name: getattr(options, name, None) for name in ("beam", "max_active", "min_active")}
     beam = replace(settings.beam, **{k: v for k, v in given.items() if v is not None})
-    scale = getattr(options, "acoustic_scale", None)
-    if scale is None:
-        return replace(settings, beam=beam)
-    return replace(settings, beam=beam, acoustic_scale=scale)
+    scale, lm_scale = (getattr(options, f"{of}_scale", None) for of in ("acoustic", "lm"))
+    if lm_scale is not None:
+        if not lm_scale > 0:
+            raise OptionError(f"--lm-scale must be above 0, got {lm_scale}")
+        scale = 1 / lm_scale
+    penalty = getattr(options, "word_penalty", None)
+    graph = settings.graph if penalty is None else replace(settings.graph, word_penalty=penalty)
+    return replace(
+        settings, beam=beam, graph=graph,
+        acoustic_scale=settings.acoustic_scale if scale is None else scale,
+    )
 
 
 def recognizer_of(options: argparse.Namespace) -> Recognizer:
@@ -86,6 +96,24 @@ def progress(stack: ExitStack, quiet: bool, doing: str = "compiling") -> Progres
     return tell
 
 
+def progress_bar(stack: ExitStack, title: str, quiet: bool) -> Callable[[int, int], None]:
+    """Tells how much is done on standard error: a bar on a terminal, else a line each tenth."""
+    if quiet:
+        return lambda done, of: None
+    if not sys.stderr.isatty():
+        def tell(done: int, of: int) -> None:
+            if done * 10 // of != (done - 1) * 10 // of:
+                print(f"factored-asr: {title}: {done} of {of}", file=sys.stderr, flush=True)
+
+        return tell
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    bar = stack.enter_context(Bar(console=Console(stderr=True), transient=True))
+    task = bar.add_task(title, total=None)
+    return lambda done, of: bar.update(task, completed=done, total=of)
+
+
 def add_command(
     commands: Any, name: str, run: Any, summary: str, *parents: argparse.ArgumentParser,
     examples: str = EXAMPLES,
@@ -112,7 +140,7 @@ def factor_options() -> argparse.ArgumentParser:
     """Options that say with which model and lexicon."""
     parser = argparse.ArgumentParser(add_help=False)
     group = parser.add_argument_group("model and lexicon")
-    group.add_argument("--model", default="en-us", help="en-us, or a Sphinx model folder")
+    group.add_argument("--model", default="en-us", help="en-us, or a folder of train, or of Sphinx")
     group.add_argument("--lexicon", metavar="DICT", help="dictionary that REPLACES the model's own")
     group.add_argument("--words", metavar="DICT", help="dictionary that EXTENDS it")
     group.add_argument(
@@ -142,7 +170,14 @@ def search_options() -> argparse.ArgumentParser:
     group.add_argument("--beam", type=float, help="cost kept behind the best; higher: slower")
     group.add_argument("--max-active", type=int, help="tokens a frame at most; 0: no limit")
     group.add_argument("--min-active", type=int, help="tokens a frame at least")
-    group.add_argument(
+    weight = group.add_mutually_exclusive_group()
+    weight.add_argument(
         "--acoustic-scale", type=float, help="weight of the sound against the language"
+    )
+    weight.add_argument(
+        "--lm-scale", type=float, help="weight of the language against the sound: its inverse"
+    )
+    group.add_argument(
+        "--word-penalty", type=float, help="cost of every word; higher: fewer words (recompiles)"
     )
     return parser
