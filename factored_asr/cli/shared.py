@@ -150,7 +150,8 @@ def factor_options() -> argparse.ArgumentParser:
     group.add_argument(
         "--guess", action="store_true",
         help="guess how words are said that no dictionary has; each guess is told on standard "
-        "error. The first time, this learns from the dictionary for some seconds",
+        "error, once, when the graph is compiled. The first time, this learns from the dictionary "
+        "for some seconds",
     )
     group.add_argument("--g2p", metavar="MODEL", help="guess by this model: see lexicon g2p train")
     parser.add_argument("--quiet", action="store_true", help="no progress, no reasons of silence")
