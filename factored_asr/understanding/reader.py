@@ -210,18 +210,25 @@ class Reading:
 
     def by_rule(self, words: Words, scene: Scene) -> Found | None:
         """The first rule of acts.yaml that fits and whose parts can be read."""
+        still: Found | None = None  # what moves nothing waits for other ways of the same rule
+        rule = ""
         for frame in frames().fitting(words):
-            found = RULES_BY_NAME[frame.rule](self, frame, scene)
+            if still and frame.rule != rule:
+                return still
+            found, rule = RULES_BY_NAME[frame.rule](self, frame, scene), frame.rule
             if found is not None:
-                return replace(found, trace=(f"{frame.rule}: {_parts(frame)}", *found.trace))
-        return None
+                found = replace(found, trace=(f"{rule}: {_parts(frame)}", *found.trace))
+                if found.moves:
+                    return found
+                still = still or found
+        return still
 
     def pointed(self, words: Words, scene: Scene, parse: Parse) -> Found | None:
         """A sentence in which words point at what was spoken of."""
         for start, end, kind in pointing(words, frames().pronouns):
             if kind == "many" and (found := self.many(words, start, end, scene, parse)):
                 return found
-            for base in (a for turn in scene.turns for a in reversed(turn)):
+            for base in (a for turn in scene.turns for a in _latest_first(turn)):
                 if base.note != "except":
                     resolved = resolve(words, start, end, kind, base, parse)
                     if resolved is not None:
@@ -293,6 +300,11 @@ class Reading:
             if right is not None and (listed or not right.elliptical):
                 return Found(left.acts + right.acts, left.trace + right.trace, right.elliptical)
         return None
+
+
+def _latest_first(turn: Sequence[Act]) -> list[Act]:
+    """What is thought of first: what was done before what was not, then what was said last."""
+    return sorted(reversed(turn), key=lambda a: a.kind != "command")
 
 
 def _parts(frame: Frame) -> str:
