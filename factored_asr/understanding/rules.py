@@ -187,10 +187,9 @@ def infix(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     no = reading.read(frame.parts["y"], scene.after(yes.acts))
     if not _commands(no):
         return None
-    if frame.rule == "neither":
-        acts = denied([*_commands(no), *_commands(yes)])
-        return _found(acts, no, yes, elliptical=yes.elliptical)
     acts = [*_commands(yes), *denied(_commands(no))]
+    if frame.rule == "neither":
+        acts = [*denied([*_commands(no), *_commands(yes)])]
     return _found(acts, yes, no, elliptical=yes.elliptical)
 
 
