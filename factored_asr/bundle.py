@@ -1,14 +1,15 @@
 """A model on disk, and the recipe of a graph: which files go into it, and how they are compiled.
 
-A bundle names the knowledge sources that belong together and the settings that suit them. For now
-there are two kinds: ``en-us``, the files that come with the pocketsphinx package, and any Sphinx
-model folder.
+A bundle names the knowledge sources that belong together and the settings that suit them. There are
+three kinds: ``en-us``, the files that come with the pocketsphinx package; a folder that `train`,
+`adapt` or `import` wrote (see model_folder.py); and any Sphinx model folder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,16 @@ import numpy as np
 
 from factored_asr import __version__
 from factored_asr.acoustic import AcousticModel
-from factored_asr.cache import cached_graph, content_key
+from factored_asr.alignment import Aligner
+from factored_asr.cache import G2P_VERSION, cached_g2p, cached_graph, content_key
 from factored_asr.decoder import BeamOptions
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.graph import Graph, GraphOptions, build_graph
 from factored_asr.importers.sphinx import pocketsphinx_model_path, read_sphinx_model
 from factored_asr.language import Grammar, NGramModel, prune_to, read_lm
 from factored_asr.lexicon import Lexicon, Pronunciation
+from factored_asr.lexicon.g2p import G2P
+from factored_asr.model_folder import MANIFEST, ModelFolder
 
 GRAPH_VERSION = 3
 """Raise it when the same sources compile to another graph than before."""
@@ -30,6 +34,12 @@ GRAPH_VERSION = 3
 Words = str | Path | Mapping[str, str | tuple[str, ...]]
 """A dictionary file, or words with their phones (``{"bosch": "B AA SH"}``)."""
 Progress = Callable[[str], None]
+MAX_TOLD = 30
+"""Guesses told one by one."""
+
+
+class GuessWarning(UserWarning):
+    """A word that the dictionary lacks was given a guessed pronunciation, which is named."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,33 @@ class DecodeOptions:
             )
         if self.max_ngrams < 0:
             raise OptionError(f"max_ngrams must be >= 0, got {self.max_ngrams}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options as plain values, for a manifest."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any], path: str | Path | None = None) -> DecodeOptions:
+        """The options from what `to_dict` gave; those left out keep their defaults.
+
+        Raises
+        ------
+        FormatError
+            An option that is not known, or a value that it may not have; names `path`.
+
+        Examples
+        --------
+        >>> options = DecodeOptions(acoustic_scale=0.2)
+        >>> DecodeOptions.from_dict(options.to_dict()) == options
+        True
+        """
+        parts: dict[str, Any] = {"beam": BeamOptions, "graph": GraphOptions}
+        try:
+            made = {name: parts[name](**value) if name in parts else value
+                    for name, value in values.items()}
+            return DecodeOptions(**made)
+        except (TypeError, OptionError) as error:
+            raise FormatError(f"options of decoding: {error}", path) from error
 
 
 # Chosen on the tuning speakers of tests/bench/accented.py, and looked at on spoken orders and five
@@ -89,6 +126,8 @@ class Bundle:
     """Settings for a grammar."""
     initial_mean: tuple[float, ...] = ()
     """Cepstral mean that a stream starts from, where the model's own files name none."""
+    folder: ModelFolder | None = None
+    """Its manifest and files, if it is a folder of our own."""
 
     @staticmethod
     def find(model: str | Path) -> Bundle:
@@ -111,9 +150,12 @@ class Bundle:
                 initial_mean=EN_US_MEAN,
             )
         folder = Path(model)
+        if ModelFolder.is_one(folder):
+            return Bundle._from_folder(str(model), ModelFolder.open(folder))
         if not (folder / "mdef").is_file():
             raise MissingError(
-                f"no model '{model}': known is en-us; a model folder holds a file mdef"
+                f"no model '{model}': known is en-us; a model folder holds a file {MANIFEST}, or "
+                "mdef if it is Sphinx's"
             )
         lexicons = sorted(folder.glob("*.dict"))
         models = [file for end in ("*.lm.bin", "*.arpa", "*.arpa.gz") for file in folder.glob(end)]
@@ -121,8 +163,24 @@ class Bundle:
             str(model), folder, lexicons[0] if lexicons else None, models[0] if models else None
         )
 
+    @staticmethod
+    def _from_folder(name: str, folder: ModelFolder) -> Bundle:
+        given = {
+            kind: DecodeOptions.from_dict(values, folder.path / MANIFEST)
+            for kind, values in folder.about.settings.items()
+        }
+        unknown = given.keys() - {"dictation", "commands"}
+        if unknown:
+            raise FormatError(f"settings of no known kind: {min(unknown)!r}", folder.path)
+        return Bundle(
+            name, folder.path, folder.files.get("lexicon"), folder.files.get("lm"),
+            given.get("dictation", DICTATION), given.get("commands", COMMANDS), folder=folder,
+        )
+
     def acoustic_model(self) -> AcousticModel:
         """Read the acoustic model."""
+        if self.folder is not None:
+            return self.folder.acoustic_model()
         model = read_sphinx_model(self.acoustic)
         if self.initial_mean:
             features = replace(model.features, initial_mean=self.initial_mean)
@@ -145,6 +203,9 @@ class Recipe:
     """Extends the dictionary."""
     options: DecodeOptions | None = None
     """Replaces the bundle's settings."""
+    guess: bool | Path = False
+    """Whether words without a pronunciation are given a guessed one; a file: by this model of
+    letters and phones in place of that of the dictionary."""
 
     def __post_init__(self) -> None:
         if self.grammar and self.lm:
@@ -186,6 +247,7 @@ class Recipe:
         return content_key(
             GRAPH_VERSION, __version__, self.bundle.acoustic, self.lexicon_path,
             self.language_path, words, self.settings.graph, self.settings.max_ngrams,
+            *((self.guess, G2P_VERSION) if self.guess else ()),
         )
 
     def about(self) -> dict[str, Any]:
@@ -221,14 +283,62 @@ class Recipe:
                 tell(f"{len(new)} words are new to the language model: each is given the "
                      "probability of its median word")
                 language = with_words(language, new)
+        if self.guess:
+            tell("guessing how words are said")
+            lexicon = self.with_guesses(lexicon, self._to_guess(language, self.g2p(tell)))
         try:
             return build_graph(model, lexicon, language, self.settings.graph, progress)
         except MissingError as error:
             raise MissingError(f"{self.language_path}: {error}") from error
 
+    def _to_guess(self, language: NGramModel | Grammar, g2p: G2P) -> list[str]:
+        """Every word of a grammar must be said; one of an n-gram model that cannot be spelt is
+        left out, as it is where nothing is guessed."""
+        if isinstance(language, Grammar):
+            return sorted(language.words)
+        return [word for word in language.vocabulary if not g2p.unspeakable(word)]
+
     def read_lexicon(self) -> Lexicon:
         """The dictionary, with the words that extend it."""
         return Lexicon.read(self.lexicon_path).extend(self.read_words())
+
+    def with_guesses(self, lexicon: Lexicon, words: Iterable[str]) -> Lexicon:
+        """The lexicon with a guessed pronunciation for each of these words that it lacks.
+
+        Guesses are told by a `GuessWarning` each; many are only counted.
+
+        Raises
+        ------
+        MissingError
+            A word cannot be spelt: it has digits or signs.
+        """
+        missing = lexicon.missing(words)
+        if not missing:
+            return lexicon
+        guesses = {word: each[0] for word, each in self.g2p().lexicon(missing).items()}
+        for word, best in list(guesses.items())[:MAX_TOLD]:
+            warnings.warn(
+                f"word '{word}' is guessed to be said {' '.join(best.phones)} "
+                f"(probability {best.probability:.2f})", GuessWarning, stacklevel=2,
+            )
+        if len(guesses) > MAX_TOLD:
+            more = f"and {len(guesses) - MAX_TOLD} more words are guessed"
+            warnings.warn(more, GuessWarning, stacklevel=2)
+        return lexicon.extend(
+            Lexicon({word: (Pronunciation(best.phones),) for word, best in guesses.items()})
+        )
+
+    def aligner(self, model: AcousticModel) -> Aligner:
+        """Lays texts over sounds with the bundle's model and the recipe's dictionary."""
+        return Aligner(
+            model, self.read_lexicon(), complete=self.with_guesses if self.guess else None
+        )
+
+    def g2p(self, progress: Progress | None = None) -> G2P:
+        """The model of letters and phones: the file's, or that of the dictionary."""
+        if isinstance(self.guess, Path):
+            return G2P.read(self.guess)
+        return cached_g2p(self.lexicon_path, progress)
 
     def read_words(self) -> Lexicon:
         """The words that extend the dictionary."""

@@ -7,7 +7,7 @@ and all that changes belongs to a call or to a `Stream`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +21,11 @@ from factored_asr.bundle import Bundle, DecodeOptions, Progress, Recipe, Words
 from factored_asr.decoder import EndpointOptions, Lattice, Search, WordSegment, is_endpoint
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.features import FrontEnd, speech_frames
+from factored_asr.features.files import is_cepstra, read_cepstra
 from factored_asr.features.normalisation import min_range
-from factored_asr.graph import Graph
+from factored_asr.graph import BACKGROUND, Graph
 from factored_asr.results import Alignment, Transcript, Word
+from factored_asr.speaker import SpeakerOptions, adapt_to_speaker
 from factored_asr.understanding import Interpretation
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 BLOCK_FRAMES = 500  # scored at once: memory stays small on an hour of audio
 NO_SPEECH = "no speech"
+NO_COMMAND = "what was said fits no sentence of the grammar"
 SECOND_LOOK_SECONDS = 30.0
 
 
@@ -56,7 +59,7 @@ class Recognizer:
         self.model, self.graph = model, graph
         self.options = options or DecodeOptions()
         self._front_end = FrontEnd(model.features)
-        self._score = model.scorer(graph.pdfs)
+        self._score = model.unadapted.scorer(graph.pdfs)
         self._grammar, self._recipe = grammar, recipe
         self._aligner: Aligner | None = None
         self._understander: Understander | None = None
@@ -70,6 +73,7 @@ class Recognizer:
         lm: str | Path | None = None,
         lexicon: str | Path | None = None,
         words: Words | None = None,
+        guess: bool | str | Path = False,
         options: DecodeOptions | None = None,
         progress: Progress | None = None,
     ) -> Recognizer:
@@ -87,6 +91,9 @@ class Recognizer:
             A dictionary that replaces the model's own.
         words
             A dictionary file that extends it, or a mapping ``{"word": "PHONE PHONE"}``.
+        guess
+            Guess how words are said that no dictionary has, with a `GuessWarning` for each: by a
+            model of letters and phones learnt from the dictionary, or by the one in this file.
         options
             Scale and beams; what suits dictation or commands where None.
         progress
@@ -104,6 +111,7 @@ class Recognizer:
         recipe = Recipe(
             Bundle.find(model), _path(grammar), _path(lm), _path(lexicon),
             Path(words) if isinstance(words, str) else words, options,
+            Path(guess) if isinstance(guess, str) else guess,
         )
         return Recognizer.from_recipe(recipe, progress)
 
@@ -120,7 +128,8 @@ class Recognizer:
         Parameters
         ----------
         source
-            A path, ``"-"`` for standard input, a binary file object, or an array of samples.
+            A path, ``"-"`` for standard input, a binary file object, or an array of samples. A path
+            may also name cepstra: see `factored_asr.features.files`.
         sample_rate
             Hz of an array; needed with an array, and only there.
 
@@ -131,10 +140,95 @@ class Recognizer:
         MissingError
             There is no such file.
         """
+        if isinstance(source, str | Path) and is_cepstra(source):
+            return self.transcribe_cepstra(read_cepstra(source, self.model.features.n_cepstra))
         samples, _ = read_audio(
             source, sample_rate=self.model.features.sample_rate, array_rate=sample_rate
         )
         return self._transcribe(samples)
+
+    def transcribe_cepstra(self, cepstra: np.ndarray) -> Transcript:
+        """Recognise a whole utterance from its static cepstra, before any mean is taken off.
+
+        Parameters
+        ----------
+        cepstra
+            (n_frames, n_cepstra), of the front end that the model was trained on.
+
+        Raises
+        ------
+        FormatError
+            A value is not finite.
+        OptionError
+            The cepstra have another shape.
+        """
+        features = self._front_end.features_from_cepstra(cepstra)
+        if not speech_frames(cepstra, min_range(self.model.features)).any():
+            return Transcript(duration=len(cepstra) * self.model.frame_seconds, reason=NO_SPEECH)
+        return self.transcribe_features(features)
+
+    def transcribe_features(self, features: np.ndarray) -> Transcript:
+        """Recognise a whole utterance from its features.
+
+        Parameters
+        ----------
+        features
+            (n_frames, n_features) as the model's front end gives them: the mean is off, deltas or
+            neighbouring frames are there.
+
+        Raises
+        ------
+        OptionError
+            The features have another shape, or a value is not finite.
+        """
+        search = Search(self.graph, self.options.beam)
+        for scores in self._scores(features):
+            search.advance(scores)
+        return self._transcript(search.finish())
+
+    def with_model(self, model: AcousticModel) -> Recognizer:
+        """A recogniser that scores sound by another model, over the same graph.
+
+        Parameters
+        ----------
+        model
+            Of the same phones and HMMs: say, this one's `with_transform` of a speaker.
+        """
+        other = Recognizer(model, self.graph, self.options, self._grammar, self._recipe)
+        other._understander = self._understander
+        return other
+
+    def features(self, source: Source, *, sample_rate: int | None = None) -> np.ndarray:
+        """(n_frames, n_features): what the front end makes of a sound; see `transcribe`."""
+        samples, _ = read_audio(
+            source, sample_rate=self.model.features.sample_rate, array_rate=sample_rate
+        )
+        return self._front_end.features(samples)
+
+    def adapted(
+        self, utterances: Sequence[np.ndarray], options: SpeakerOptions | None = None
+    ) -> Recognizer:
+        """A recogniser for one speaker, learnt from what this one hears of them.
+
+        Nobody need say what was said. A minute of speech is plenty; from a few seconds little is
+        learnt, and little is risked.
+
+        Parameters
+        ----------
+        utterances
+            `features` of some sounds of the speaker, those to be transcribed among them.
+        options
+            How freely the map of the speaker's features may move.
+
+        Examples
+        --------
+        >>> recognizer = Recognizer.load("en-us", grammar="lm/smart_home.yaml")
+        >>> sound = "examples/audio/kitchen_light_on.wav"
+        >>> recognizer.adapted([recognizer.features(sound)]).transcribe(sound).text
+        'turn on the kitchen light'
+        """
+        model = adapt_to_speaker(self.model, self.graph, utterances, self.options, options)
+        return self.with_model(model)
 
     def align(self, source: Source, text: str, *, sample_rate: int | None = None) -> Alignment:
         """Find where in a sound the words, phones and states of a known text lie.
@@ -150,7 +244,7 @@ class Recognizer:
             if self._aligner is None:
                 if self._recipe is None:
                     raise MissingError("this recogniser has no lexicon: it was made from a graph")
-                self._aligner = Aligner(self.model, self._recipe.read_lexicon())
+                self._aligner = self._recipe.aligner(self.model.unadapted)
         return self._aligner.align(source, text, sample_rate=sample_rate)
 
     def stream(
@@ -169,13 +263,7 @@ class Recognizer:
         return Stream(self, endpoint or EndpointOptions(), second_look)
 
     def _transcribe(self, samples: np.ndarray) -> Transcript:
-        cepstra = self._front_end.cepstra(samples)
-        if not speech_frames(cepstra, min_range(self.model.features)).any():
-            return Transcript(duration=len(cepstra) * self.model.frame_seconds, reason=NO_SPEECH)
-        search = Search(self.graph, self.options.beam)
-        for scores in self._scores(self._front_end.features_from_cepstra(cepstra)):
-            search.advance(scores)
-        return self._transcript(search.finish())
+        return self.transcribe_cepstra(self._front_end.cepstra(samples))
 
     def _scores(self, features: np.ndarray) -> Iterator[np.ndarray]:
         """Scaled log-likelihoods of the graph's pdfs, block by block."""
@@ -189,7 +277,9 @@ class Recognizer:
         segments = path.segments
         if not path.reached_final:  # broken off: dictation loses a word, a command its sense
             segments = () if self._grammar else segments[:-1]
-        words = tuple(_word(segment, seconds) for segment in segments)
+        if path.has_speech and BACKGROUND in path.words:
+            return Transcript((), lattice.n_frames * seconds, reason=NO_COMMAND, lattice=lattice)
+        words = tuple(_word(segment, seconds) for segment in segments if segment.phones)
         reason = "" if words else lattice.reason or NO_SPEECH
         return Transcript(
             words, lattice.n_frames * seconds, reason=reason, lattice=lattice,

@@ -197,12 +197,16 @@ def test_a_steady_rise_has_a_steady_delta_and_no_delta_delta() -> None:
     st.sampled_from(["1s_c", "1s_c_d", "1s_c_d_dd"]),
     st.sampled_from(["running", "none"]),
     st.sampled_from(["difference", "regression"]),
+    st.integers(0, 5),
 )
 def test_any_chunks_give_the_features_of_the_whole(
-    cuts: list[int], streams: str, normalisation: str, delta: str
+    cuts: list[int], streams: str, normalisation: str, delta: str, splice: int
 ) -> None:
-    options = replace(EN_US, streams=streams, normalisation=normalisation, delta=delta)
+    options = replace(
+        EN_US, streams=streams, normalisation=normalisation, delta=delta, splice=splice
+    )
     front_end, samples = FrontEnd(options), syllables(1.0)
+    samples[3000:7000] = 0  # as a gate leaves it
     stream = front_end.stream()
     parts = [stream.accept(samples[a:b]) for a, b in pairwise([0, *sorted(cuts), len(samples)])]
     streamed = np.concatenate([*parts, stream.finish()])
@@ -225,6 +229,14 @@ def test_features_come_as_late_as_their_deltas_look_ahead() -> None:
         stream = FrontEnd(options).stream()
         assert len(stream.accept(syllables(1.0))) == frames_heard - late
         assert len(stream.finish()) == late + 1  # and the frame that is filled up
+
+
+def test_a_splice_lays_the_neighbours_side_by_side() -> None:
+    """The earliest first; beyond the edges the first and the last frame stand again."""
+    options = FeatureOptions(n_cepstra=1, splice=2, normalisation="none")
+    assert (options.n_features, options.lookahead) == (5, 2)
+    spliced = FrontEnd(options).features_from_cepstra([[1.0], [2.0], [3.0]])
+    assert spliced.tolist() == [[1, 1, 1, 2, 3], [1, 1, 2, 3, 3], [1, 2, 3, 3, 3]]
 
 
 def test_a_finished_stream_takes_no_more() -> None:
@@ -290,6 +302,14 @@ def test_digital_silence_has_no_part_in_where_speech_begins() -> None:
     padded = np.concatenate([np.full(50, -46.0), heard])
     np.testing.assert_array_equal(speech_frames(padded)[50:], speech_frames(heard))
     assert not speech_frames(padded)[:50].any()
+
+
+def test_zeros_in_place_of_sound_are_heard_as_what_rounding_leaves() -> None:
+    front_end, rng = FrontEnd(EN_US), np.random.default_rng(7)
+    rounded = rng.uniform(-0.5, 0.5, 32000) / 32768
+    gated, quiet = front_end.cepstra(np.zeros(32000)), front_end.cepstra(rounded)
+    np.testing.assert_allclose(gated[5:-5].mean(axis=0), quiet[5:-5].mean(axis=0), atol=2.0)
+    assert (gated[:, 0] < 0).all()  # and still count as digital silence
 
 
 def test_a_batch_mean_of_nothing_but_digital_silence_is_the_stored_one() -> None:
@@ -378,6 +398,7 @@ def test_cepstra_that_cannot_be_are_refused() -> None:
         ({"low_hz": 7000.0}, "low_hz 7000.0"),
         ({"preemphasis": 1.5}, "preemphasis 1.5"),
         ({"initial_mean": (1.0, 2.0)}, "initial_mean has 2 values"),
+        ({"splice": -1}, "splice is -1"),
         ({"mean_weight": 500.0}, "mean_weight 500.0 and mean_frames 400.0"),
     ],
 )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from factored_asr.errors import OptionError
 
 if TYPE_CHECKING:
     from factored_asr.bundle import DecodeOptions, Progress, Recipe
@@ -42,7 +46,9 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
 
     paths = [getattr(options, name, None) for name in ("grammar", "lm", "lexicon", "words")]
     grammar, lm, lexicon, words = (None if path is None else Path(path) for path in paths)
-    recipe = Recipe(Bundle.find(options.model), grammar, lm, lexicon, words)
+    g2p = getattr(options, "g2p", None)
+    guess = Path(g2p) if g2p else bool(getattr(options, "guess", False))
+    recipe = Recipe(Bundle.find(options.model), grammar, lm, lexicon, words, guess=guess)
     return replace(recipe, options=_settings(recipe.settings, options))
 
 
@@ -50,10 +56,17 @@ def _settings(settings: DecodeOptions, options: argparse.Namespace) -> DecodeOpt
     """The model's own settings, but for what the command line gives."""
     given = {name: getattr(options, name, None) for name in ("beam", "max_active", "min_active")}
     beam = replace(settings.beam, **{k: v for k, v in given.items() if v is not None})
-    scale = getattr(options, "acoustic_scale", None)
-    if scale is None:
-        return replace(settings, beam=beam)
-    return replace(settings, beam=beam, acoustic_scale=scale)
+    scale, lm_scale = (getattr(options, f"{of}_scale", None) for of in ("acoustic", "lm"))
+    if lm_scale is not None:
+        if not lm_scale > 0:
+            raise OptionError(f"--lm-scale must be above 0, got {lm_scale}")
+        scale = 1 / lm_scale
+    penalty = getattr(options, "word_penalty", None)
+    graph = settings.graph if penalty is None else replace(settings.graph, word_penalty=penalty)
+    return replace(
+        settings, beam=beam, graph=graph,
+        acoustic_scale=settings.acoustic_scale if scale is None else scale,
+    )
 
 
 def recognizer_of(options: argparse.Namespace) -> Recognizer:
@@ -64,15 +77,15 @@ def recognizer_of(options: argparse.Namespace) -> Recognizer:
         return Recognizer.from_recipe(recipe_of(options), progress(stack, options.quiet))
 
 
-def progress(stack: ExitStack, quiet: bool) -> Progress:
-    """Tells each stage of compiling on standard error: a spinner on a terminal, else lines."""
+def progress(stack: ExitStack, quiet: bool, doing: str = "compiling") -> Progress:
+    """Tells each stage of a work on standard error: a spinner on a terminal, else lines."""
     status: list[Any] = []
 
     def tell(stage: str) -> None:
         if quiet:
             return
         if not sys.stderr.isatty():
-            print(f"factored-asr: compiling: {stage}", file=sys.stderr, flush=True)
+            print(f"factored-asr: {doing}: {stage}", file=sys.stderr, flush=True)
         elif status:
             status[0].update(stage)
         else:
@@ -83,25 +96,59 @@ def progress(stack: ExitStack, quiet: bool) -> Progress:
     return tell
 
 
+def progress_bar(stack: ExitStack, title: str, quiet: bool) -> Callable[[int, int], None]:
+    """Tells how much is done on standard error: a bar on a terminal, else a line each tenth."""
+    if quiet:
+        return lambda done, of: None
+    if not sys.stderr.isatty():
+        def tell(done: int, of: int) -> None:
+            if done * 10 // of != (done - 1) * 10 // of:
+                print(f"factored-asr: {title}: {done} of {of}", file=sys.stderr, flush=True)
+
+        return tell
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    bar = stack.enter_context(Bar(console=Console(stderr=True), transient=True))
+    task = bar.add_task(title, total=None)
+    return lambda done, of: bar.update(task, completed=done, total=of)
+
+
 def add_command(
-    commands: Any, name: str, run: Any, summary: str, *parents: argparse.ArgumentParser
+    commands: Any, name: str, run: Any, summary: str, *parents: argparse.ArgumentParser,
+    examples: str = EXAMPLES,
 ) -> argparse.ArgumentParser:
     """Add a command that runs `run`; its docstring is what ``--help`` says first."""
     parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=summary, description=run.__doc__, parents=parents,
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+        name, help=summary, description=inspect.cleandoc(run.__doc__), parents=parents,
+        epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=run)
     return parser
+
+
+def add_group(commands: Any, name: str, summary: str, description: str, examples: str) -> Any:
+    """Add a command that has commands of its own; returns what these are added to."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=summary, description=description, epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser.add_subparsers(required=True, metavar="COMMAND")
 
 
 def factor_options() -> argparse.ArgumentParser:
     """Options that say with which model and lexicon."""
     parser = argparse.ArgumentParser(add_help=False)
     group = parser.add_argument_group("model and lexicon")
-    group.add_argument("--model", default="en-us", help="en-us, or a Sphinx model folder")
+    group.add_argument("--model", default="en-us", help="en-us, or a folder of train, or of Sphinx")
     group.add_argument("--lexicon", metavar="DICT", help="dictionary that REPLACES the model's own")
     group.add_argument("--words", metavar="DICT", help="dictionary that EXTENDS it")
+    group.add_argument(
+        "--guess", action="store_true",
+        help="guess how words are said that no dictionary has; each guess is told on standard "
+        "error. The first time, this learns from the dictionary for some seconds",
+    )
+    group.add_argument("--g2p", metavar="MODEL", help="guess by this model: see lexicon g2p train")
     parser.add_argument("--quiet", action="store_true", help="no progress, no reasons of silence")
     return parser
 
@@ -122,7 +169,14 @@ def search_options() -> argparse.ArgumentParser:
     group.add_argument("--beam", type=float, help="cost kept behind the best; higher: slower")
     group.add_argument("--max-active", type=int, help="tokens a frame at most; 0: no limit")
     group.add_argument("--min-active", type=int, help="tokens a frame at least")
-    group.add_argument(
+    weight = group.add_mutually_exclusive_group()
+    weight.add_argument(
         "--acoustic-scale", type=float, help="weight of the sound against the language"
+    )
+    weight.add_argument(
+        "--lm-scale", type=float, help="weight of the language against the sound: its inverse"
+    )
+    group.add_argument(
+        "--word-penalty", type=float, help="cost of every word; higher: fewer words (recompiles)"
     )
     return parser
