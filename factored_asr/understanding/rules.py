@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from factored_asr.understanding.acts import Act, act, denied
 from factored_asr.understanding.frames import Frame, Words, frames, without_ing
+from factored_asr.understanding.scene import Found, Scene
 
 if TYPE_CHECKING:
-    from factored_asr.understanding.reader import Found, Reading, Scene
+    from factored_asr.understanding.reader import Reading
 
-Rule = Callable[["Reading", Frame, "Scene"], "Found | None"]
+Rule = Callable[["Reading", Frame, Scene], "Found | None"]
 _BEFORE_NAMES = frozenset("the my our a in on off to at for up down it that them".split())
 _PASSIVE = ("to", "be", "is", "are", "being", "turned", "switched", "put", "set", "that")
 
@@ -25,8 +26,6 @@ def _found(
     acts: Iterable[Act], *parts: Found | None, elliptical: bool | None = None
 ) -> Found:
     """Acts with the traces of the parts; elliptical if it is said so or one of them is."""
-    from factored_asr.understanding.reader import Found
-
     trace = tuple(line for part in parts if part for line in part.trace)
     if elliptical is None:
         elliptical = any(part.elliptical for part in parts if part)
