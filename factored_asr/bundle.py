@@ -7,7 +7,8 @@ three kinds: ``en-us``, the files that come with the pocketsphinx package; a fol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,15 @@ import numpy as np
 
 from factored_asr import __version__
 from factored_asr.acoustic import AcousticModel
-from factored_asr.cache import cached_graph, content_key
+from factored_asr.alignment import Aligner
+from factored_asr.cache import G2P_VERSION, cached_g2p, cached_graph, content_key
 from factored_asr.decoder import BeamOptions
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.graph import Graph, GraphOptions, build_graph
 from factored_asr.importers.sphinx import pocketsphinx_model_path, read_sphinx_model
 from factored_asr.language import Grammar, NGramModel, prune_to, read_lm
 from factored_asr.lexicon import Lexicon, Pronunciation
+from factored_asr.lexicon.g2p import G2P
 from factored_asr.model_folder import MANIFEST, ModelFolder
 
 GRAPH_VERSION = 3
@@ -31,6 +34,12 @@ GRAPH_VERSION = 3
 Words = str | Path | Mapping[str, str | tuple[str, ...]]
 """A dictionary file, or words with their phones (``{"bosch": "B AA SH"}``)."""
 Progress = Callable[[str], None]
+MAX_TOLD = 30
+"""Guesses told one by one."""
+
+
+class GuessWarning(UserWarning):
+    """A word that the dictionary lacks was given a guessed pronunciation, which is named."""
 
 
 @dataclass(frozen=True)
@@ -194,6 +203,9 @@ class Recipe:
     """Extends the dictionary."""
     options: DecodeOptions | None = None
     """Replaces the bundle's settings."""
+    guess: bool | Path = False
+    """Whether words without a pronunciation are given a guessed one; a file: by this model of
+    letters and phones in place of that of the dictionary."""
 
     def __post_init__(self) -> None:
         if self.grammar and self.lm:
@@ -235,6 +247,7 @@ class Recipe:
         return content_key(
             GRAPH_VERSION, __version__, self.bundle.acoustic, self.lexicon_path,
             self.language_path, words, self.settings.graph, self.settings.max_ngrams,
+            *((self.guess, G2P_VERSION) if self.guess else ()),
         )
 
     def about(self) -> dict[str, Any]:
@@ -270,14 +283,62 @@ class Recipe:
                 tell(f"{len(new)} words are new to the language model: each is given the "
                      "probability of its median word")
                 language = with_words(language, new)
+        if self.guess:
+            tell("guessing how words are said")
+            lexicon = self.with_guesses(lexicon, self._to_guess(language, self.g2p(tell)))
         try:
             return build_graph(model, lexicon, language, self.settings.graph, progress)
         except MissingError as error:
             raise MissingError(f"{self.language_path}: {error}") from error
 
+    def _to_guess(self, language: NGramModel | Grammar, g2p: G2P) -> list[str]:
+        """Every word of a grammar must be said; one of an n-gram model that cannot be spelt is
+        left out, as it is where nothing is guessed."""
+        if isinstance(language, Grammar):
+            return sorted(language.words)
+        return [word for word in language.vocabulary if not g2p.unspeakable(word)]
+
     def read_lexicon(self) -> Lexicon:
         """The dictionary, with the words that extend it."""
         return Lexicon.read(self.lexicon_path).extend(self.read_words())
+
+    def with_guesses(self, lexicon: Lexicon, words: Iterable[str]) -> Lexicon:
+        """The lexicon with a guessed pronunciation for each of these words that it lacks.
+
+        Guesses are told by a `GuessWarning` each; many are only counted.
+
+        Raises
+        ------
+        MissingError
+            A word cannot be spelt: it has digits or signs.
+        """
+        missing = lexicon.missing(words)
+        if not missing:
+            return lexicon
+        guesses = {word: each[0] for word, each in self.g2p().lexicon(missing).items()}
+        for word, best in list(guesses.items())[:MAX_TOLD]:
+            warnings.warn(
+                f"word '{word}' is guessed to be said {' '.join(best.phones)} "
+                f"(probability {best.probability:.2f})", GuessWarning, stacklevel=2,
+            )
+        if len(guesses) > MAX_TOLD:
+            more = f"and {len(guesses) - MAX_TOLD} more words are guessed"
+            warnings.warn(more, GuessWarning, stacklevel=2)
+        return lexicon.extend(
+            Lexicon({word: (Pronunciation(best.phones),) for word, best in guesses.items()})
+        )
+
+    def aligner(self, model: AcousticModel) -> Aligner:
+        """Lays texts over sounds with the bundle's model and the recipe's dictionary."""
+        return Aligner(
+            model, self.read_lexicon(), complete=self.with_guesses if self.guess else None
+        )
+
+    def g2p(self, progress: Progress | None = None) -> G2P:
+        """The model of letters and phones: the file's, or that of the dictionary."""
+        if isinstance(self.guess, Path):
+            return G2P.read(self.guess)
+        return cached_g2p(self.lexicon_path, progress)
 
     def read_words(self) -> Lexicon:
         """The words that extend the dictionary."""

@@ -73,6 +73,7 @@ class Recognizer:
         lm: str | Path | None = None,
         lexicon: str | Path | None = None,
         words: Words | None = None,
+        guess: bool | str | Path = False,
         options: DecodeOptions | None = None,
         progress: Progress | None = None,
     ) -> Recognizer:
@@ -90,6 +91,9 @@ class Recognizer:
             A dictionary that replaces the model's own.
         words
             A dictionary file that extends it, or a mapping ``{"word": "PHONE PHONE"}``.
+        guess
+            Guess how words are said that no dictionary has, with a `GuessWarning` for each: by a
+            model of letters and phones learnt from the dictionary, or by the one in this file.
         options
             Scale and beams; what suits dictation or commands where None.
         progress
@@ -107,6 +111,7 @@ class Recognizer:
         recipe = Recipe(
             Bundle.find(model), _path(grammar), _path(lm), _path(lexicon),
             Path(words) if isinstance(words, str) else words, options,
+            Path(guess) if isinstance(guess, str) else guess,
         )
         return Recognizer.from_recipe(recipe, progress)
 
@@ -239,7 +244,7 @@ class Recognizer:
             if self._aligner is None:
                 if self._recipe is None:
                     raise MissingError("this recogniser has no lexicon: it was made from a graph")
-                self._aligner = Aligner(self.model.unadapted, self._recipe.read_lexicon())
+                self._aligner = self._recipe.aligner(self.model.unadapted)
         return self._aligner.align(source, text, sample_rate=sample_rate)
 
     def stream(
@@ -383,8 +388,8 @@ def _word(segment: WordSegment, frame_seconds: float) -> Word:
 
 
 def read_understander(grammar: str | Path) -> Understander:
-    """Compile a grammar into a parser of sentences; pynini is imported only here."""
-    from factored_asr.language import Grammar
+    """A grammar as a parser of sentences, compiled once and kept in the cache."""
+    from factored_asr.cache import cached_grammar
     from factored_asr.understanding import Understander
 
-    return Understander(Grammar.read(grammar))
+    return Understander(cached_grammar(grammar))

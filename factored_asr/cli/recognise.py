@@ -113,14 +113,13 @@ def align(options: argparse.Namespace) -> int:
 
 
 def _aligned(options: argparse.Namespace) -> Alignment:
-    from factored_asr.alignment import Aligner, read_text
+    from factored_asr.alignment import read_text
 
     if (options.text is None) == (options.text_file is None):
         raise OptionError("give the text that is said, or its file by --text-file")
     text = options.text if options.text_file is None else read_text(options.text_file)
     recipe = recipe_of(options)
-    aligner = Aligner(recipe.bundle.acoustic_model(), recipe.read_lexicon())
-    return aligner.align(options.file, text)
+    return recipe.aligner(recipe.bundle.acoustic_model()).align(options.file, text)
 
 
 def plot(options: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -49,7 +50,9 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
 
     paths = [getattr(options, name, None) for name in ("grammar", "lm", "lexicon", "words")]
     grammar, lm, lexicon, words = (None if path is None else Path(path) for path in paths)
-    recipe = Recipe(Bundle.find(options.model), grammar, lm, lexicon, words)
+    g2p = getattr(options, "g2p", None)
+    guess = Path(g2p) if g2p else bool(getattr(options, "guess", False))
+    recipe = Recipe(Bundle.find(options.model), grammar, lm, lexicon, words, guess=guess)
     return replace(recipe, options=_settings(recipe.settings, options))
 
 
@@ -78,15 +81,15 @@ def recognizer_of(options: argparse.Namespace) -> Recognizer:
         return Recognizer.from_recipe(recipe_of(options), progress(stack, options.quiet))
 
 
-def progress(stack: ExitStack, quiet: bool) -> Progress:
-    """Tells each stage of compiling on standard error: a spinner on a terminal, else lines."""
+def progress(stack: ExitStack, quiet: bool, doing: str = "compiling") -> Progress:
+    """Tells each stage of a work on standard error: a spinner on a terminal, else lines."""
     status: list[Any] = []
 
     def tell(stage: str) -> None:
         if quiet:
             return
         if not sys.stderr.isatty():
-            print(f"factored-asr: compiling: {stage}", file=sys.stderr, flush=True)
+            print(f"factored-asr: {doing}: {stage}", file=sys.stderr, flush=True)
         elif status:
             status[0].update(stage)
         else:
@@ -116,15 +119,25 @@ def progress_bar(stack: ExitStack, title: str, quiet: bool) -> Callable[[int, in
 
 
 def add_command(
-    commands: Any, name: str, run: Any, summary: str, *parents: argparse.ArgumentParser
+    commands: Any, name: str, run: Any, summary: str, *parents: argparse.ArgumentParser,
+    examples: str = EXAMPLES,
 ) -> argparse.ArgumentParser:
     """Add a command that runs `run`; its docstring is what ``--help`` says first."""
     parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=summary, description=run.__doc__, parents=parents,
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+        name, help=summary, description=inspect.cleandoc(run.__doc__), parents=parents,
+        epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=run)
     return parser
+
+
+def add_group(commands: Any, name: str, summary: str, description: str, examples: str) -> Any:
+    """Add a command that has commands of its own; returns what these are added to."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=summary, description=description, epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser.add_subparsers(required=True, metavar="COMMAND")
 
 
 def factor_options() -> argparse.ArgumentParser:
@@ -134,6 +147,12 @@ def factor_options() -> argparse.ArgumentParser:
     group.add_argument("--model", default="en-us", help="en-us, or a folder of train, or of Sphinx")
     group.add_argument("--lexicon", metavar="DICT", help="dictionary that REPLACES the model's own")
     group.add_argument("--words", metavar="DICT", help="dictionary that EXTENDS it")
+    group.add_argument(
+        "--guess", action="store_true",
+        help="guess how words are said that no dictionary has; each guess is told on standard "
+        "error. The first time, this learns from the dictionary for some seconds",
+    )
+    group.add_argument("--g2p", metavar="MODEL", help="guess by this model: see lexicon g2p train")
     parser.add_argument("--quiet", action="store_true", help="no progress, no reasons of silence")
     return parser
 

@@ -1,28 +1,51 @@
 """What may be said, and how likely it is: n-gram models and grammars."""
 
-from factored_asr.language.arpa import read_arpa, write_arpa
+from factored_asr.language.arpa import common_log, read_arpa, write_arpa
 from factored_asr.language.backoff import NGramArcs
+from factored_asr.language.estimate import EstimateOptions, estimate
 from factored_asr.language.grammar import Grammar, GrammarWarning
+from factored_asr.language.interpolate import interpolate, mixture_weights
 from factored_asr.language.ngram import NGramModel, NGramOrder
-from factored_asr.language.prune import prune, prune_improbable, prune_to, restrict, truncate
+from factored_asr.language.perplexity import TextScore, WordScore, score_text, score_words
+from factored_asr.language.prune import (
+    normalise,
+    prune,
+    prune_improbable,
+    prune_to,
+    restrict,
+    truncate,
+)
 from factored_asr.language.read import read_lm
 from factored_asr.language.scorer import KenLMScorer
 from factored_asr.language.sphinx_trie import read_sphinx_lm
+from factored_asr.language.text import read_sentences, read_vocabulary
 
 __all__ = [
+    "EstimateOptions",
     "Grammar",
     "GrammarWarning",
     "KenLMScorer",
     "NGramArcs",
     "NGramModel",
     "NGramOrder",
+    "TextScore",
+    "WordScore",
+    "common_log",
+    "estimate",
+    "interpolate",
+    "mixture_weights",
+    "normalise",
     "prune",
     "prune_improbable",
     "prune_to",
     "read_arpa",
     "read_lm",
+    "read_sentences",
     "read_sphinx_lm",
+    "read_vocabulary",
     "restrict",
+    "score_text",
+    "score_words",
     "truncate",
     "write_arpa",
 ]

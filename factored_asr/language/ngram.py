@@ -150,6 +150,17 @@ class NGramModel:
             index = self.extend(k, index, ngrams[:, k])
         return index
 
+    def ngrams(self, order: int) -> np.ndarray:
+        """(n, order) int32 word ids of all n-grams of an order, oldest first."""
+        if not 1 <= order <= self.order:
+            raise OptionError(f"n-grams exist for orders 1 to {self.order}, got {order}")
+        columns = [self.orders[order - 1].word]
+        row = self.orders[order - 1].parent
+        for at in reversed(self.orders[: order - 1]):
+            columns.append(at.word[row])
+            row = at.parent[row]
+        return np.column_stack(columns[::-1])
+
     def suffix(self, order: int) -> np.ndarray:
         """For each n-gram of ``order`` ≥ 2 the row of its words without the first; -1 if none."""
         if not 2 <= order <= self.order:
