@@ -111,6 +111,12 @@ def correct(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     return _found([act("correction"), *acts], inner)
 
 
+def change(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "Make that x": x is no sentence of its own."""
+    inner = correct(reading, frame, scene)
+    return inner if inner and inner.moves and not whole(inner) else None
+
+
 def _nothing_of_it(found: Found, words: Words) -> bool:
     """True for "no | light in the hall": a fragment has an article or begins with a value."""
     completed = found.trace and found.trace[0].startswith(f"completed: {' '.join(words)!r}")
@@ -317,6 +323,7 @@ RULES_BY_NAME: dict[str, Rule] = {
     "contrast_plain": contrast,
     "correct": correct,
     "blame": correct,
+    "change": change,
     "clauses": clauses,
     "add": add,
     "stay": stay,
