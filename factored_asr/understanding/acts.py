@@ -96,14 +96,15 @@ class Utterance:
         return replace(found, trace=self.trace, confidence=self.confidence)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Plain data for JSON; reports and questions of nothing known are left out."""
         now = self.interpretation
+        told = [a for a in self.acts if a.reading or a.note or a.kind not in ("query", "report")]
         return {
             "text": self.text,
             "intent": None if now is None else now.intent,
             "slots": {} if now is None else dict(now.slots),
-            "confidence": self.confidence if self.acts else 0.0,
-            "acts": [a.to_dict(self.text) for a in self.acts],
+            "confidence": self.confidence if told else 0.0,
+            "acts": [a.to_dict(self.text) for a in told],
             "trace": list(self.trace),
         }
 
