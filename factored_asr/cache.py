@@ -101,7 +101,7 @@ def cached_graph(key: str, about: dict[str, Any], compile_graph: Callable[[], Gr
         graph = _read(folder)  # another process may have made it while this one waited
         if graph is None:
             graph = compile_graph()
-            if writable and _keep(graph, folder, about):
+            if writable and _keep_graph(graph, folder, about):
                 graph = Graph.read(folder)  # memory-mapped, so that processes share it
         return graph
 
@@ -169,8 +169,8 @@ def _read(folder: Path) -> Graph | None:
         return None
 
 
-def _keep(graph: Graph, folder: Path, about: dict[str, Any]) -> bool:
-    """Write an entry whole; False where the disk refuses."""
+def _keep_graph(graph: Graph, folder: Path, about: dict[str, Any]) -> bool:
+    """Write a graph's entry whole; False where the disk refuses."""
     temporary = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}.part")
     about = {
         **about, "states": graph.n_states, "arcs": graph.n_arcs,
