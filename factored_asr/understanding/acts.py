@@ -79,6 +79,8 @@ class Utterance:
     trace: tuple[str, ...] = field(default=(), compare=False)
     """The rules that led to the acts."""
     confidence: float = field(default=1.0, compare=False)
+    alternatives: tuple[Interpretation, ...] = field(default=(), compare=False)
+    """What else may have been commanded, each with its own confidence, likeliest first."""
 
     @property
     def commands(self) -> tuple[Act, ...]:
@@ -93,7 +95,9 @@ class Utterance:
         if found is None:
             return None
         found = relocated(found, self.text)
-        return replace(found, trace=self.trace, confidence=self.confidence)
+        return replace(
+            found, trace=self.trace, confidence=self.confidence, alternatives=self.alternatives
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; reports and questions of nothing known are left out."""

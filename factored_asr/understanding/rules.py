@@ -324,6 +324,7 @@ RULES_BY_NAME: dict[str, Rule] = {
     "condition": _about("report"),
     "query": _about("query"),
     "report": _about("report"),
+    "polite": command,
     "command": command,
     "because": because,
     "doing": doing,
