@@ -177,6 +177,8 @@ def untouched(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
 
 def deny(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "Don't x"."""
+    if frame.parts["x"][0] in ("and", "but"):
+        return None  # the rule has room for it, and x would be more of what was denied
     inner = reading.read(frame.parts["x"], scene, lists=False)
     return _found(denied(inner.acts), inner) if inner and inner.moves else None
 
