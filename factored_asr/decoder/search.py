@@ -14,7 +14,8 @@ import numpy as np
 
 from factored_asr.decoder import _kernels as kernels
 from factored_asr.decoder.expansion import RawLattice, spelt_lattice
-from factored_asr.decoder.lattice import NO_PATH, Lattice, Path, read_path
+from factored_asr.decoder.lattice import Lattice
+from factored_asr.decoder.viterbi_path import NO_PATH, Path, read_path
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.graph import Graph
 

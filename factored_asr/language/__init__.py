@@ -6,16 +6,19 @@ from factored_asr.language.grammar import Grammar, GrammarWarning
 from factored_asr.language.ngram import NGramModel, NGramOrder
 from factored_asr.language.prune import prune, prune_improbable, prune_to, restrict, truncate
 from factored_asr.language.read import read_lm
-from factored_asr.language.scorer import KenLMScorer
+from factored_asr.language.scorer import KenLMScorer, MixedScorer, NGramScorer, WordScorer
 from factored_asr.language.sphinx_trie import read_sphinx_lm
 
 __all__ = [
     "Grammar",
     "GrammarWarning",
     "KenLMScorer",
+    "MixedScorer",
     "NGramArcs",
     "NGramModel",
     "NGramOrder",
+    "NGramScorer",
+    "WordScorer",
     "prune",
     "prune_improbable",
     "prune_to",

@@ -138,6 +138,16 @@ class NGramModel:
         at = np.minimum(np.searchsorted(keys, key), len(keys) - 1)
         return np.where((index >= 0) & (word > 0) & (keys[at] == key), at, -1)
 
+    def child(self, order: int, row: int, word: int) -> int:
+        """What `extend` gives for a single n-gram, at a tenth of the time."""
+        if order == 0:
+            return word - 1 if 0 < word < len(self.words) else -1
+        if row < 0 or order >= self.order:
+            return -1
+        keys, key = self._keys[order], row * len(self.words) + word
+        at = int(keys.searchsorted(key))
+        return at if at < len(keys) and keys[at] == key else -1
+
     def find(self, ngrams: np.ndarray) -> np.ndarray:
         """Rows of n-grams given as (n, k) word ids, oldest first; -1 where there is none."""
         ngrams = np.asarray(ngrams)
