@@ -16,12 +16,22 @@ import numpy as np
 
 from factored_asr import __version__
 from factored_asr.acoustic import AcousticModel
-from factored_asr.cache import cached_graph, content_key
-from factored_asr.decoder import BeamOptions
+from factored_asr.cache import cached_graph, cached_language, content_key
+from factored_asr.decoder import BeamOptions, ConfidenceOptions, SecondPassOptions
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.graph import Graph, GraphOptions, build_graph
 from factored_asr.importers.sphinx import pocketsphinx_model_path, read_sphinx_model
-from factored_asr.language import Grammar, NGramModel, prune_to, read_lm
+from factored_asr.language import (
+    Grammar,
+    KenLMScorer,
+    MixedScorer,
+    NGramModel,
+    NGramScorer,
+    WordScorer,
+    is_kenlm_binary,
+    prune_to,
+    read_lm,
+)
 from factored_asr.lexicon import Lexicon, Pronunciation
 
 GRAPH_VERSION = 3
@@ -43,7 +53,11 @@ class DecodeOptions:
     graph: GraphOptions = GraphOptions()
     """What is compiled into the graph besides words and sounds."""
     max_ngrams: int = 0
-    """N-grams above unigrams that the first pass keeps of a language model; 0 keeps all."""
+    """N-grams that the first pass keeps of a language model, unigrams included; 0 keeps all."""
+    second_pass: SecondPassOptions = SecondPassOptions()
+    """What is done with the lattice of a search."""
+    confidence: ConfidenceOptions = ConfidenceOptions()
+    """How confidences are computed, where they are asked for."""
 
     def __post_init__(self) -> None:
         if not 0 < self.acoustic_scale < float("inf"):
@@ -145,10 +159,19 @@ class Recipe:
     """Extends the dictionary."""
     options: DecodeOptions | None = None
     """Replaces the bundle's settings."""
+    rescore_lms: tuple[Path, ...] = ()
+    """Language models of the second pass: ARPA, Sphinx tries, or KenLM's binaries."""
+    lm_weights: tuple[float, ...] = ()
+    """One for each of them, of sum 1: they are interpolated. Equal where none are given."""
 
     def __post_init__(self) -> None:
         if self.grammar and self.lm:
             raise OptionError("give a grammar or a language model, not both")
+        if self.grammar and (self.rescore_lms or self.settings.second_pass.reweighs):
+            raise OptionError("a grammar has no language model that a second pass could weigh")
+        for path in self.rescore_lms:
+            if not path.is_file():
+                raise MissingError(f"{path}: no such language model")
         for name in ("grammar", "lm", "lexicon"):
             path = getattr(self, name)
             if path is None:
@@ -212,15 +235,10 @@ class Recipe:
         """
         tell = progress or (lambda stage: None)
         tell(f"reading {self.lexicon_path.name} and {self.language_path.name}")
-        extra = self.read_words()
         lexicon = self.read_lexicon()
-        language = self.read_language()
-        if isinstance(language, NGramModel):
-            new = tuple(word for word in extra if word not in language.ids)
-            if new:
-                tell(f"{len(new)} words are new to the language model: each is given the "
-                     "probability of its median word")
-                language = with_words(language, new)
+        language: Grammar | NGramModel = (
+            Grammar.read(self.grammar) if self.grammar else self.first_language(tell)
+        )
         try:
             return build_graph(model, lexicon, language, self.settings.graph, progress)
         except MissingError as error:
@@ -239,13 +257,49 @@ class Recipe:
             for word, phones in (self.words or {}).items()
         })
 
-    def read_language(self) -> NGramModel | Grammar:
-        """The grammar, or the n-gram model cut down to its first-pass size."""
-        if self.grammar:
-            return Grammar.read(self.grammar)
-        model = read_lm(self.language_path)
-        limit = self.settings.max_ngrams
-        return prune_to(model, limit) if limit else model
+    def first_language(self, progress: Progress | None = None) -> NGramModel:
+        """The n-gram model of the first pass, cut down to its size."""
+        return self._language(self.language_path, self.settings.max_ngrams, progress)
+
+    def first_scorer(self) -> WordScorer | None:
+        """The language model of the first pass, word by word; None with a grammar."""
+        return None if self.grammar else NGramScorer(self.first_language())
+
+    def second_scorer(self, progress: Progress | None = None) -> WordScorer | None:
+        """The language model of the second pass, if there is one."""
+        if not self.rescore_lms:
+            return None
+        scorers = [self._scorer(path, progress) for path in self.rescore_lms]
+        weights = self.lm_weights or (1 / len(scorers),) * len(scorers)
+        if len(scorers) == 1 and weights == (1.0,):
+            return scorers[0]
+        return MixedScorer(scorers, weights)
+
+    def _scorer(self, path: Path, progress: Progress | None) -> WordScorer:
+        if is_kenlm_binary(path):
+            return KenLMScorer(path)
+        model = self._language(path, 0, progress)
+        return NGramScorer(model, unknown_log_prob=float(model.orders[0].log_prob.min()))
+
+    def _language(self, path: Path, limit: int, progress: Progress | None) -> NGramModel:
+        """An n-gram model with the words that are new to it, from the cache where it is there."""
+        tell = progress or (lambda stage: None)
+
+        def make() -> NGramModel:
+            tell(f"reading {path.name}")
+            model = read_lm(path)
+            model = prune_to(model, limit) if limit else model
+            new = tuple(word for word in self.read_words() if word not in model.ids)
+            if not new:
+                return model
+            tell(f"{len(new)} words are new to the language model: each is given the "
+                 "probability of its median word")
+            return with_words(model, new)
+
+        words = Path(self.words) if isinstance(self.words, str | Path) else self.words
+        key = content_key("language", GRAPH_VERSION, __version__, path, limit, words)
+        about = {"model": self.bundle.name, "language": path.name, "kind": "language model"}
+        return cached_language(key, about, make)
 
 
 def with_words(model: NGramModel, words: tuple[str, ...]) -> NGramModel:

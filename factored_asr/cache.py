@@ -1,4 +1,4 @@
-"""Compiled graphs, kept between runs in the user's cache folder.
+"""What takes long to make, kept between runs in the user's cache folder: graphs, language models.
 
 An entry is a folder named by a hash of all that went into it. It is written under a temporary name
 and renamed, so a reader sees a whole graph or none; a lock makes a second process wait for the
@@ -17,28 +17,30 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from factored_asr.errors import FormatError
 from factored_asr.graph import Graph
+from factored_asr.language import NGramModel, read_columns, write_columns
 
 ABOUT = "about.json"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One compiled graph in the cache."""
+    """One compiled graph or language model in the cache."""
 
     path: Path
     """Its folder."""
     about: dict[str, Any]
-    """What it was compiled from, for people: `model`, `lexicon`, `language`, `states`, `arcs`."""
+    """What it was made from, for people: `model`, `lexicon`, `language`, `kind`, and its size."""
     n_bytes: int
     """Size on disk."""
 
 
 def cache_folder() -> Path:
-    """The folder of compiled graphs: ``$FACTORED_ASR_CACHE``, or the user's cache folder."""
+    """The folder of all entries: ``$FACTORED_ASR_CACHE``, or the user's cache folder."""
     chosen = os.environ.get("FACTORED_ASR_CACHE")
     if chosen:
         return Path(chosen)
@@ -86,37 +88,56 @@ def cached_graph(key: str, about: dict[str, Any], compile_graph: Callable[[], Gr
     A damaged entry is compiled again. Where the cache folder cannot be written, the graph is
     compiled for this run alone.
     """
+    def write(graph: Graph, folder: Path) -> dict[str, Any]:
+        graph.write(folder)
+        return {"states": graph.n_states, "arcs": graph.n_arcs}
+
+    return _cached(key, about, compile_graph, write, Graph.read)
+
+
+def cached_language(key: str, about: dict[str, Any], make: Callable[[], NGramModel]) -> NGramModel:
+    """The language model under `key`, likewise: mapped into memory, not read."""
+
+    def write(model: NGramModel, folder: Path) -> dict[str, Any]:
+        write_columns(model, folder)
+        return {"ngrams": sum(model.counts)}
+
+    return _cached(key, about, make, write, read_columns)
+
+
+def _cached(
+    key: str, about: dict[str, Any], make: Callable[[], T],
+    write: Callable[[T, Path], dict[str, Any]], read: Callable[[Path], T],
+) -> T:
     folder = cache_folder() / key
-    graph = _read(folder)
-    if graph is not None:
-        return graph
+    found = _read(folder, read)
+    if found is not None:
+        return found
     with _lock(folder.with_suffix(".lock")) as writable:
-        graph = _read(folder)  # another process may have made it while this one waited
-        if graph is None:
-            graph = compile_graph()
-            if writable and _keep(graph, folder, about):
-                graph = Graph.read(folder)  # memory-mapped, so that processes share it
-        return graph
+        found = _read(folder, read)  # another process may have made it while this one waited
+        if found is None:
+            found = make()
+            if writable and _keep(found, folder, about, write):
+                found = read(folder)  # memory-mapped, so that processes share it
+        return found
 
 
-def _read(folder: Path) -> Graph | None:
+def _read(folder: Path, read: Callable[[Path], T]) -> T | None:
     if not (folder / ABOUT).exists():
         return None
     try:
-        return Graph.read(folder)
+        return read(folder)
     except FormatError:
         return None
 
 
-def _keep(graph: Graph, folder: Path, about: dict[str, Any]) -> bool:
+def _keep(
+    made: T, folder: Path, about: dict[str, Any], write: Callable[[T, Path], dict[str, Any]]
+) -> bool:
     """Write an entry whole; False where the disk refuses."""
     temporary = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}.part")
-    about = {
-        **about, "states": graph.n_states, "arcs": graph.n_arcs,
-        "made": time.strftime("%Y-%m-%d %H:%M:%S"),
-    }
     try:
-        graph.write(temporary)
+        about = {**about, **write(made, temporary), "made": time.strftime("%Y-%m-%d %H:%M:%S")}
         (temporary / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)  # a damaged entry, or none
         os.replace(temporary, folder)
@@ -146,7 +167,7 @@ def _lock(path: Path) -> Iterator[bool]:
 
 
 def entries() -> list[Entry]:
-    """All compiled graphs in the cache, newest first."""
+    """All entries of the cache, newest first."""
     found = []
     for file in cache_folder().glob(f"*/{ABOUT}"):
         try:
@@ -159,7 +180,7 @@ def entries() -> list[Entry]:
 
 
 def clear() -> int:
-    """Remove every compiled graph, and what broken runs left; returns the bytes set free."""
+    """Remove every entry, and what broken runs left; returns the bytes set free."""
     freed = sum(entry.n_bytes for entry in entries())
     folder = cache_folder()
     for path in [*(file.parent for file in folder.glob(f"*/{ABOUT}")), *folder.glob("*.part")]:

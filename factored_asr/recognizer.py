@@ -6,8 +6,10 @@ and all that changes belongs to a call or to a `Stream`.
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +20,19 @@ from factored_asr.acoustic import AcousticModel
 from factored_asr.alignment import Aligner
 from factored_asr.audio import Source, as_samples, read_audio
 from factored_asr.bundle import Bundle, DecodeOptions, Progress, Recipe, Words
-from factored_asr.decoder import EndpointOptions, Lattice, Search, WordSegment, is_endpoint
-from factored_asr.errors import MissingError, OptionError
+from factored_asr.decoder import (
+    EndpointOptions,
+    Lattice,
+    Search,
+    SecondPassOptions,
+    is_endpoint,
+    second_pass,
+)
+from factored_asr.errors import MissingError
 from factored_asr.features import FrontEnd, speech_frames
 from factored_asr.features.normalisation import min_range
 from factored_asr.graph import Graph
-from factored_asr.results import Alignment, Transcript, Word
+from factored_asr.results import Alignment, Transcript, words_of
 from factored_asr.understanding import Interpretation
 
 if TYPE_CHECKING:
@@ -32,6 +41,7 @@ if TYPE_CHECKING:
 BLOCK_FRAMES = 500  # scored at once: memory stays small on an hour of audio
 NO_SPEECH = "no speech"
 SECOND_LOOK_SECONDS = 30.0
+LATTICE_BEAM = 6.0  # where a second pass needs a lattice and the options have none
 
 
 class Recognizer:
@@ -54,13 +64,20 @@ class Recognizer:
         recipe: Recipe | None = None,
     ):
         self.model, self.graph = model, graph
-        self.options = options or DecodeOptions()
+        self.options = _with_lattice(options or DecodeOptions(), recipe)
         self._front_end = FrontEnd(model.features)
         self._score = model.scorer(graph.pdfs)
         self._grammar, self._recipe = grammar, recipe
         self._aligner: Aligner | None = None
         self._understander: Understander | None = None
         self._compiling = threading.Lock()
+        second = self.options.second_pass
+        self._first = self._second = None
+        if recipe and self._has_second_pass:
+            self._first = recipe.first_scorer()
+            self._second = recipe.second_scorer()
+            if self._second is None and (second.keep or second.reweighs):
+                self._second = self._first
 
     @staticmethod
     def load(
@@ -71,6 +88,9 @@ class Recognizer:
         lexicon: str | Path | None = None,
         words: Words | None = None,
         options: DecodeOptions | None = None,
+        rescore_lms: Sequence[str | Path] = (),
+        lm_weights: Sequence[float] = (),
+        second_pass: SecondPassOptions | None = None,
         progress: Progress | None = None,
     ) -> Recognizer:
         """Load a model with its graph, which is compiled on first use and then cached.
@@ -89,6 +109,14 @@ class Recognizer:
             A dictionary file that extends it, or a mapping ``{"word": "PHONE PHONE"}``.
         options
             Scale and beams; what suits dictation or commands where None.
+        rescore_lms
+            N-gram models (ARPA, Sphinx trie, KenLM's binary) that weigh the words of the first
+            pass anew; several are interpolated.
+        lm_weights
+            Weights of these, of sum 1; equal where not given.
+        second_pass
+            What else is done with the lattice of an utterance: N-best lists, confidences, the
+            words of least risk. In place of what `options` say.
         progress
             Is told each stage of compiling as it begins.
 
@@ -104,7 +132,10 @@ class Recognizer:
         recipe = Recipe(
             Bundle.find(model), _path(grammar), _path(lm), _path(lexicon),
             Path(words) if isinstance(words, str) else words, options,
+            tuple(map(Path, rescore_lms)), tuple(lm_weights),
         )
+        if second_pass is not None:
+            recipe = replace(recipe, options=replace(recipe.settings, second_pass=second_pass))
         return Recognizer.from_recipe(recipe, progress)
 
     @staticmethod
@@ -185,16 +216,28 @@ class Recognizer:
             yield scores
 
     def _transcript(self, lattice: Lattice) -> Transcript:
-        path, seconds = lattice.best(), self.model.frame_seconds
-        segments = path.segments
-        if not path.reached_final:  # broken off: dictation loses a word, a command its sense
+        options, seconds = self.options, self.model.frame_seconds
+        lattice = replace(lattice, acoustic_scale=options.acoustic_scale, frame_seconds=seconds)
+        segments, confidences = lattice.best().segments, tuple[float, ...]()
+        if not lattice.reached_final:  # broken off: dictation loses a word, a command its sense
             segments = () if self._grammar else segments[:-1]
-        words = tuple(_word(segment, seconds) for segment in segments)
-        reason = "" if words else lattice.reason or NO_SPEECH
+        elif self._has_second_pass:
+            chosen = second_pass(
+                lattice, options.second_pass, options.confidence,
+                scorer=self._second, first=self._first,
+            )
+            segments, confidences, lattice = chosen.segments, chosen.confidences, chosen.lattice
+        words = words_of(segments, seconds, confidences)
         return Transcript(
-            words, lattice.n_frames * seconds, reason=reason, lattice=lattice,
-            interpretation=self._understood(tuple(word.text for word in words)),
+            words, lattice.n_frames * seconds, math.prod(confidences) if confidences else None,
+            self._understood(tuple(word.text for word in words)),
+            "" if words else lattice.reason or NO_SPEECH, lattice,
         )
+
+    @property
+    def _has_second_pass(self) -> bool:
+        rescores = bool(self._recipe and self._recipe.rescore_lms)
+        return rescores or self.options.second_pass.needs_lattice
 
     def _understood(self, words: tuple[str, ...]) -> Interpretation | None:
         if self._grammar is None or not words:
@@ -286,15 +329,12 @@ def _path(path: str | Path | None) -> Path | None:
     return None if path is None else Path(path)
 
 
-def _word(segment: WordSegment, frame_seconds: float) -> Word:
-    """From frames to seconds."""
-    if segment.start is None or segment.end is None:
-        raise OptionError("the graph does not know its phones, so its words have no times")
-    return Word(
-        segment.word, segment.start * frame_seconds, segment.end * frame_seconds,
-        phones=tuple(phone.phone for phone in segment.phones),
-        phone_ends=tuple(phone.end * frame_seconds for phone in segment.phones),
-    )
+def _with_lattice(options: DecodeOptions, recipe: Recipe | None) -> DecodeOptions:
+    """Options whose search makes a lattice, where something needs one."""
+    needed = options.second_pass.needs_lattice or bool(recipe and recipe.rescore_lms)
+    if not needed or options.beam.lattice_beam:
+        return options
+    return replace(options, beam=replace(options.beam, lattice_beam=LATTICE_BEAM))
 
 
 def read_understander(grammar: str | Path) -> Understander:

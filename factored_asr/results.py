@@ -25,11 +25,13 @@ The JSON of an alignment (the same schema version)::
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
-from factored_asr.decoder import Lattice
-from factored_asr.errors import FormatError
+from factored_asr.decoder import Lattice, WordSegment, nbest
+from factored_asr.errors import FormatError, OptionError
 from factored_asr.understanding import Interpretation
 
 SCHEMA_VERSION = 1
@@ -52,7 +54,8 @@ class Word:
     end: float
     """Seconds; the silence after the word does not belong to it."""
     confidence: float | None = None
-    """Probability that the word is right, where one was computed."""
+    """Probability that the word is right, 0 to 1, where one was asked for: its posterior in the
+    lattice (not determinised; the rescored one after a second pass), calibrated for the model."""
     phones: tuple[str, ...] = ()
     """The pronunciation that the best path went through."""
     phone_ends: tuple[float, ...] = ()
@@ -89,6 +92,43 @@ class Phone:
 
 
 @dataclass(frozen=True)
+class Hypothesis:
+    """One word string of an N-best list."""
+
+    words: tuple[Word, ...]
+    """In the order they were said."""
+    cost: float
+    """What its best path costs: -log, acoustics scaled, up to a constant of the utterance."""
+
+    @property
+    def text(self) -> str:
+        """The words joined by blanks."""
+        return " ".join(word.text for word in self.words)
+
+
+def words_of(
+    segments: Sequence[WordSegment], frame_seconds: float, confidences: Sequence[float] = ()
+) -> tuple[Word, ...]:
+    """Words of a path, from frames to seconds.
+
+    Raises
+    ------
+    OptionError
+        The words have no times, as the graph does not know its phones.
+    """
+    words = []
+    for segment, confidence in zip_longest(segments, confidences):
+        if segment.start is None or segment.end is None:
+            raise OptionError("the graph does not know its phones, so its words have no times")
+        words.append(Word(
+            segment.word, segment.start * frame_seconds, segment.end * frame_seconds, confidence,
+            tuple(phone.phone for phone in segment.phones),
+            tuple(phone.end * frame_seconds for phone in segment.phones),
+        ))
+    return tuple(words)
+
+
+@dataclass(frozen=True)
 class Transcript:
     """The words of one utterance or file, and what they mean.
 
@@ -106,13 +146,38 @@ class Transcript:
     duration: float = 0.0
     """Seconds of sound that were decoded."""
     confidence: float | None = None
-    """Probability that the whole text is right, where one was computed."""
+    """Probability that all words are right, where theirs were asked for: their product."""
     interpretation: Interpretation | None = None
     """Intent and slots, where a grammar was given and one of its sentences fits."""
     reason: str = ""
     """Why there are no words (`no speech`, `no path survived`); empty where there are."""
     lattice: Lattice | None = field(default=None, repr=False, compare=False)
-    """What the search kept beside the best path."""
+    """What competed with the words: as rescored, where a second pass was made."""
+
+    def nbest(self, n: int) -> tuple[Hypothesis, ...]:
+        """The n most probable word strings of the lattice, none of them twice, the best first.
+
+        Each stands for all its segmentations and pronunciations, and has the times of the
+        cheapest. Where the words were chosen by least risk they need not be the first.
+
+        Raises
+        ------
+        OptionError
+            There is no lattice: ask for one by ``second_pass=SecondPassOptions(keep=True)``; or
+            n < 1.
+        """
+        if self.lattice is None or not self.lattice.n_nodes:
+            if self.words:
+                raise OptionError("an N-best list needs a lattice: SecondPassOptions(keep=True)")
+            return ()
+        lattice, seconds = self.lattice, self.lattice.frame_seconds or 1.0
+        return tuple(
+            Hypothesis(
+                words_of([lattice.segment(a) for a in path.arcs if lattice.arc_word[a]], seconds),
+                path.cost,
+            )
+            for path in nbest(lattice, n)
+        )
 
     @property
     def text(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 from typing import Any
@@ -127,6 +127,19 @@ def nbest(lattice: Lattice, n: int) -> tuple[LatticePath, ...]:
         if not network.has_cut or (len(found) == n and found[-1].cost <= best.cost + beam):
             return tuple(found)
         beam *= 2
+
+
+def path_of(lattice: Lattice, word_ids: Sequence[int]) -> LatticePath | None:
+    """The cheapest path that says these words and no others; None where there is none."""
+    network = _Network(lattice, INF)
+    front: _Front = {0: (0.0, -1, None)} if lattice.n_nodes else {}
+    for word_id in word_ids:
+        network.add_silences(front)
+        front = network.next_words(front).get(word_id, {})
+    network.add_silences(front)
+    ends = [(step[0] + network.final[node], node) for node, step in front.items()]
+    cost, node = min(ends, default=(INF, 0))
+    return _path(lattice, cost, _arcs(front[node])) if cost < INF else None
 
 
 FIRST_BEAM = 0.5

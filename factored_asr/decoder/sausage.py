@@ -29,6 +29,8 @@ class Slot:
 
     word: str
     """The word of the string; "" in a gap, where most probably nothing was said."""
+    word_id: int
+    """Its id; 0 in a gap."""
     confidence: float
     """Probability of `word`, 0 to 1."""
     start: float
@@ -238,7 +240,8 @@ def _slots(
         if word_id and known:
             start, end = found.start[at, place] / share, found.end[at, place] / share
         slots.append(Slot(
-            lattice.spelt(word_id) if word_id else "", min(share, 1.0), float(start), float(end),
+            lattice.spelt(word_id) if word_id else "", word_id, min(share, 1.0), float(start),
+            float(end),
             tuple((names[i], float(gamma[i])) for i in ranked),
         ))
     return tuple(slots)

@@ -16,6 +16,7 @@ from factored_asr.language.arpa import natural_log
 from factored_asr.language.ngram import BEGIN, END, NGramModel
 
 INF = float("inf")
+KENLM_MAGIC = b"mmap lm http://kheafield.com/code"
 N_REMEMBERED = 200_000  # look-ups kept, some 300 bytes each
 
 
@@ -150,6 +151,12 @@ def log_sum(logs: Sequence[float]) -> float:
     """Natural log of the sum of exponentials."""
     top = max(logs)
     return top if top == -INF else top + math.log(sum(math.exp(x - top) for x in logs))
+
+
+def is_kenlm_binary(path: str | Path) -> bool:
+    """Whether a file is a language model in KenLM's own format, by its first bytes."""
+    with open(path, "rb") as file:
+        return file.read(len(KENLM_MAGIC)) == KENLM_MAGIC
 
 
 class KenLMScorer:
