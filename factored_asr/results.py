@@ -6,12 +6,14 @@ The JSON of a transcript (schema version 1)::
      "words": [{"word": "turn", "start": 0.31, "end": 0.52, "confidence": null,
                 "phones": ["T", "ER", "N"], "phone_ends": [0.38, 0.47, 0.52]}, ...],
      "interpretation": {"text": "turn on the light", "intent": "LightOn",
-                        "slots": {"room": "kitchen"}, "confidence": 1.0}}
+                        "slots": {"room": "kitchen"}, "confidence": 1.0},
+     "alternatives": [{"text": "turn on the light", "cost": 912.4}, ...]}
 
 Times are seconds from the start of the sound; a confidence is a probability, or null where none
 was computed; a word's first phone begins with it, each other one where the one before ends
 (`phone_ends` is empty where these times are not known); `interpretation` is null without a grammar
-or where no rule fits. Within a version fields may be added, none renamed or taken away.
+or where no rule fits; `alternatives` is there where an N-best list was asked for. Within a version
+fields may be added, none renamed or taken away.
 
 The JSON of an alignment (the same schema version)::
 
@@ -153,6 +155,8 @@ class Transcript:
     """Why there are no words (`no speech`, `no path survived`); empty where there are."""
     lattice: Lattice | None = field(default=None, repr=False, compare=False)
     """What competed with the words: as rescored, where a second pass was made."""
+    alternatives: tuple[Hypothesis, ...] = ()
+    """An N-best list, where one was asked to be written out."""
 
     def nbest(self, n: int) -> tuple[Hypothesis, ...]:
         """The n most probable word strings of the lattice, none of them twice, the best first.
@@ -190,15 +194,20 @@ class Transcript:
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries and lists, as described at the top of this module."""
         meaning = self.interpretation
+        alternatives = [
+            {"text": each.text, "cost": round(each.cost, 4)} for each in self.alternatives
+        ]
         return {
-            "schema": SCHEMA_VERSION, "text": self.text, "confidence": self.confidence,
+            "schema": SCHEMA_VERSION, "text": self.text,
+            "confidence": _rounded(self.confidence),
             "duration": round(self.duration, 3), "reason": self.reason,
             "words": [
                 {"word": word.text, "start": round(word.start, 3), "end": round(word.end, 3),
-                 "confidence": word.confidence, **_phones(word)}
+                 "confidence": _rounded(word.confidence), **_phones(word)}
                 for word in self.words
             ],
             "interpretation": None if meaning is None else meaning.to_dict(),
+            **({"alternatives": alternatives} if alternatives else {}),
         }
 
     def to_json(self) -> str:
@@ -338,6 +347,10 @@ class Alignment:
                 for each in self.states
             ],
         }
+
+
+def _rounded(confidence: float | None) -> float | None:
+    return None if confidence is None else round(confidence, 4)
 
 
 def _phones(word: Word) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from factored_asr.bundle import DecodeOptions, Progress, Recipe
+    from factored_asr.decoder import SecondPassOptions
     from factored_asr.recognizer import Recognizer
 
 EXAMPLES = """\
@@ -21,6 +22,10 @@ examples:
       commands: only the grammar's sentences, with intent and slots
   arecord -f S16_LE -r 16000 -c 1 | factored-asr transcribe --live -
       a microphone: one line for each utterance, as soon as it has ended
+  factored-asr transcribe --confidence --format json letter.wav
+      each word with the probability that it is right
+  factored-asr transcribe --rescore-lm letters.arpa --nbest 5 letter.wav
+      a language model of your own in a second pass; the five best readings
   factored-asr align letter.wav "dear sir or madam" --format textgrid > letter.TextGrid
       where each word and phone of a known text lies
   echo "turn on the kitchen light" | factored-asr understand --grammar lm/smart_home.yaml
@@ -42,7 +47,11 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
 
     paths = [getattr(options, name, None) for name in ("grammar", "lm", "lexicon", "words")]
     grammar, lm, lexicon, words = (None if path is None else Path(path) for path in paths)
-    recipe = Recipe(Bundle.find(options.model), grammar, lm, lexicon, words)
+    second = tuple(map(Path, getattr(options, "rescore_lm", ())))
+    recipe = Recipe(
+        Bundle.find(options.model), grammar, lm, lexicon, words, rescore_lms=second,
+        lm_weights=tuple(getattr(options, "lm_weight", ())),
+    )
     return replace(recipe, options=_settings(recipe.settings, options))
 
 
@@ -51,9 +60,24 @@ def _settings(settings: DecodeOptions, options: argparse.Namespace) -> DecodeOpt
     given = {name: getattr(options, name, None) for name in ("beam", "max_active", "min_active")}
     beam = replace(settings.beam, **{k: v for k, v in given.items() if v is not None})
     scale = getattr(options, "acoustic_scale", None)
-    if scale is None:
-        return replace(settings, beam=beam)
-    return replace(settings, beam=beam, acoustic_scale=scale)
+    return replace(
+        settings, beam=beam, acoustic_scale=settings.acoustic_scale if scale is None else scale,
+        second_pass=_second_pass(settings.second_pass, options),
+    )
+
+
+def _second_pass(settings: SecondPassOptions, options: argparse.Namespace) -> SecondPassOptions:
+    given = {
+        "lm_scale": getattr(options, "lm_scale", None),
+        "word_insertion_penalty": getattr(options, "word_penalty", None),
+    }
+    weights = replace(settings.rescore, **{k: v for k, v in given.items() if v is not None})
+    kept = [getattr(options, name, None) for name in ("nbest", "lattice_output", "lattice")]
+    return replace(
+        settings, rescore=weights, keep=settings.keep or any(kept),
+        confidences=settings.confidences or getattr(options, "confidence", False),
+        minimise_risk=settings.minimise_risk or getattr(options, "mbr", False),
+    )
 
 
 def recognizer_of(options: argparse.Namespace) -> Recognizer:
@@ -124,5 +148,32 @@ def search_options() -> argparse.ArgumentParser:
     group.add_argument("--min-active", type=int, help="tokens a frame at least")
     group.add_argument(
         "--acoustic-scale", type=float, help="weight of the sound against the language"
+    )
+    return parser
+
+
+def second_pass_options() -> argparse.ArgumentParser:
+    """Options of what follows the search."""
+    parser = argparse.ArgumentParser(add_help=False)
+    group = parser.add_argument_group("second pass")
+    group.add_argument(
+        "--rescore-lm", action="append", default=[], metavar="LM", help="language model (ARPA, "
+        "Sphinx trie, KenLM binary) that weighs what was found anew; given several times, the "
+        "models are interpolated",
+    )
+    group.add_argument(
+        "--lm-weight", action="append", default=[], type=float, metavar="W",
+        help="weight of each --rescore-lm, in the same order, of sum 1; default: equal",
+    )
+    group.add_argument("--lm-scale", type=float, help="above 1: trust the language model more")
+    group.add_argument(
+        "--word-penalty", type=float, metavar="COST", help="cost of each word; higher: fewer words"
+    )
+    group.add_argument(
+        "--mbr", action="store_true", help="the words of least expected errors (minimum Bayes risk)"
+    )
+    group.add_argument(
+        "--confidence", action="store_true", help="the probability that each word is right: in "
+        "json and ctm",
     )
     return parser

@@ -16,11 +16,40 @@ import numpy as np
 
 from factored_asr.decoder.lattice import Lattice
 from factored_asr.decoder.lattice_build import Draft, DraftArc
+from factored_asr.decoder.posteriors import arc_posteriors
 from factored_asr.errors import FormatError, MissingError, OptionError
 
 EPSILON = "<eps>"
 SLF_SILENCES = frozenset({"!NULL", "!SENT_START", "!SENT_END", "<s>", "</s>", "<sil>", "<eps>"})
 """Names in HTK's format of what is no word."""
+
+
+def write_lattices(lattices: Mapping[str, Lattice], path: str | Path) -> None:
+    """Write lattices by utterance, in the format that the name's end says.
+
+    ``.slf`` is HTK's standard lattice format and ``.dot`` Graphviz's, each for one utterance and
+    the latter with posteriors; any other end is Kaldi's text format.
+
+    Raises
+    ------
+    OptionError
+        Several utterances in a format for one, or a file that cannot be written.
+    """
+    end = Path(path).suffix
+    if end in (".slf", ".dot") and len(lattices) != 1:
+        raise OptionError(f"{path}: one lattice goes into a file {end}, got {len(lattices)}")
+    try:
+        if end not in (".slf", ".dot"):
+            write_kaldi(lattices, path)
+            return
+        (utterance, lattice), = lattices.items()
+        if end == ".slf":
+            write_slf(lattice, path, utterance=utterance)
+        else:
+            text = dot_text(lattice, posteriors=arc_posteriors(lattice).arc)
+            Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OptionError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def write_kaldi(lattices: Mapping[str, Lattice], path: str | Path) -> None:
