@@ -35,7 +35,8 @@ def transcribe(options: argparse.Namespace) -> int:
     several = len(options.files) > 1
     _check_format(options, several)
     recognizer = recognizer_of(options)
-    n_failed, lattices = 0, dict[str, Lattice]()
+    n_failed = 0
+    lattices: dict[str, Lattice] = {}
     for name in options.files:
         try:
             for said in _utterances(recognizer, name, options.live):
