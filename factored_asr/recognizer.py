@@ -31,7 +31,7 @@ from factored_asr.decoder import (
 from factored_asr.errors import MissingError
 from factored_asr.features import FrontEnd, speech_frames
 from factored_asr.features.normalisation import min_range
-from factored_asr.graph import Graph
+from factored_asr.graph import BACKGROUND, Graph
 from factored_asr.results import Alignment, Transcript, words_of
 from factored_asr.understanding import Interpretation
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 BLOCK_FRAMES = 500  # scored at once: memory stays small on an hour of audio
 NO_SPEECH = "no speech"
+NO_COMMAND = "what was said fits no sentence of the grammar"
 SECOND_LOOK_SECONDS = 30.0
 LATTICE_BEAM = 6.0  # where a second pass needs a lattice and the options have none
 
@@ -218,8 +219,11 @@ class Recognizer:
     def _transcript(self, lattice: Lattice) -> Transcript:
         options, seconds = self.options, self.model.frame_seconds
         lattice = replace(lattice, acoustic_scale=options.acoustic_scale, frame_seconds=seconds)
-        segments, confidences = lattice.best().segments, tuple[float, ...]()
-        if not lattice.reached_final:  # broken off: dictation loses a word, a command its sense
+        path, confidences = lattice.best(), tuple[float, ...]()
+        segments, duration = path.segments, lattice.n_frames * seconds
+        if path.has_speech and BACKGROUND in path.words:
+            return Transcript((), duration, reason=NO_COMMAND, lattice=lattice)
+        if not path.reached_final:  # broken off: dictation loses a word, a command its sense
             segments = () if self._grammar else segments[:-1]
         elif self._has_second_pass:
             chosen = second_pass(
@@ -227,9 +231,12 @@ class Recognizer:
                 scorer=self._second, first=self._first,
             )
             segments, confidences, lattice = chosen.segments, chosen.confidences, chosen.lattice
-        words = words_of(segments, seconds, confidences)
+        kept = [i for i, each in enumerate(segments) if each.word != BACKGROUND]
+        words = words_of(
+            [segments[i] for i in kept], seconds, [confidences[i] for i in kept if confidences]
+        )
         return Transcript(
-            words, lattice.n_frames * seconds, math.prod(confidences) if confidences else None,
+            words, duration, math.prod(confidences) if confidences else None,
             self._understood(tuple(word.text for word in words)),
             "" if words else lattice.reason or NO_SPEECH, lattice,
         )

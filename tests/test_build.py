@@ -9,9 +9,10 @@ import pytest
 from naive_graph import language
 
 from factored_asr.acoustic import AcousticModel, DiagonalMixtures
+from factored_asr.decoder import BeamOptions, decode
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.features import FeatureOptions
-from factored_asr.graph import Graph, GraphOptions, build_graph
+from factored_asr.graph import BACKGROUND, Graph, GraphOptions, build_graph
 from factored_asr.language import Grammar, NGramModel
 from factored_asr.lexicon import Lexicon, Pronunciation
 
@@ -120,6 +121,35 @@ def test_a_filler_stands_between_any_words_of_a_grammar_and_is_no_word(model, le
     plain = costs["A B", 2]
     for heard in ("+N+ A B", "A +N+ B", "A B +N+"):
         assert costs[heard, 2] == pytest.approx(plain - np.log(0.125) - 2 * LEAVE, abs=1e-3)
+
+
+def test_speech_outside_the_grammar_is_heard_as_background(model, lexicon):
+    text = "language: en\nintents:\n  I:\n    data:\n    - sentences: ['a be']\n"
+    options = GraphOptions(background_cost=0.25)
+    graph = build_graph(model, lexicon, Grammar.from_text(text), options)
+
+    def heard(phones: str):
+        pdfs = [2 * PHONES.index(phone) + state for phone in phones.split() for state in (0, 1)]
+        scores = np.full((len(pdfs), model.n_pdfs), -5.0, np.float32)
+        scores[np.arange(len(pdfs)), pdfs] = 0.0
+        return decode(graph, scores, BeamOptions(lattice_beam=0.0)).best()
+
+    within = heard("A B")
+    assert within.words == ("a", "be")
+    assert within.cost == pytest.approx(np.log(2) - 4 * LEAVE, abs=1e-4)  # one of two ways of "a"
+    outside = heard("SIL C B C SIL")
+    assert outside.words == (BACKGROUND,) and outside.has_speech
+    assert [phone.phone for phone in outside.segments[0].phones] == ["C", "B", "C"]
+    assert outside.cost == pytest.approx(6 * 0.25 - 10 * LEAVE, abs=1e-4)  # silence costs nothing
+    assert not heard("SIL SIL").has_speech
+
+
+def test_background_that_costs_too_much_is_never_heard(model, lexicon):
+    text = "language: en\nintents:\n  I:\n    data:\n    - sentences: ['a be']\n"
+    graph = build_graph(model, lexicon, Grammar.from_text(text))
+    assert BACKGROUND not in graph.words
+    with pytest.raises(OptionError, match="background_cost"):
+        GraphOptions(background_cost=-1.0)
 
 
 def test_words_end_where_their_last_phone_does(model, lexicon, bigrams):

@@ -203,6 +203,7 @@ def test_any_chunks_give_the_features_of_the_whole(
 ) -> None:
     options = replace(EN_US, streams=streams, normalisation=normalisation, delta=delta)
     front_end, samples = FrontEnd(options), syllables(1.0)
+    samples[3000:7000] = 0  # as a gate leaves it
     stream = front_end.stream()
     parts = [stream.accept(samples[a:b]) for a, b in pairwise([0, *sorted(cuts), len(samples)])]
     streamed = np.concatenate([*parts, stream.finish()])
@@ -290,6 +291,14 @@ def test_digital_silence_has_no_part_in_where_speech_begins() -> None:
     padded = np.concatenate([np.full(50, -46.0), heard])
     np.testing.assert_array_equal(speech_frames(padded)[50:], speech_frames(heard))
     assert not speech_frames(padded)[:50].any()
+
+
+def test_zeros_in_place_of_sound_are_heard_as_what_rounding_leaves() -> None:
+    front_end, rng = FrontEnd(EN_US), np.random.default_rng(7)
+    rounded = rng.uniform(-0.5, 0.5, 32000) / 32768
+    gated, quiet = front_end.cepstra(np.zeros(32000)), front_end.cepstra(rounded)
+    np.testing.assert_allclose(gated[5:-5].mean(axis=0), quiet[5:-5].mean(axis=0), atol=2.0)
+    assert (gated[:, 0] < 0).all()  # and still count as digital silence
 
 
 def test_a_batch_mean_of_nothing_but_digital_silence_is_the_stored_one() -> None:

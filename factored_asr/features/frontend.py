@@ -17,6 +17,7 @@ Array = NDArray[np.float32]
 
 INT16_SCALE = 32768.0  # Sphinx's front end sees samples as 16-bit integers
 LOG_FLOOR = 1e-4  # added to mel powers on that scale before the logarithm
+BLANK_FRAMES = 256  # of rounding noise, then it repeats
 BLOCK_FRAMES = 1000  # worked on at once: memory stays small on an hour of audio
 
 
@@ -43,6 +44,7 @@ class FrontEnd:
         self._filters = mel_filters(self.options)
         self._transform = cepstral_transform(self.options)
         self._window = np.hamming(self.options.window_samples)
+        self._blank_powers = self._rounding_noise()
         self._kernels = delta_kernels(self.options)
 
     @property
@@ -137,6 +139,12 @@ class FrontEnd:
         spectra = np.fft.rfft(frames * self._window, n=options.n_fft, axis=1)
         return (spectra.real**2 + spectra.imag**2) @ self._filters
 
+    def _rounding_noise(self) -> NDArray[np.float64]:
+        """Mel powers of what rounding to 16 bits adds to a sound, (BLANK_FRAMES, n_mels)."""
+        n_samples = self.options.window_samples + (BLANK_FRAMES - 1) * self.options.shift_samples
+        noise = np.random.default_rng(0).uniform(-0.5, 0.5, n_samples + 1)
+        return self._powers(noise[1:] - self.options.preemphasis * noise[:-1], BLANK_FRAMES)
+
 
 class CepstraStream:
     """Static cepstra of one utterance, in chunks of any size."""
@@ -149,6 +157,7 @@ class CepstraStream:
         self._emphasis = float(np.float32(self._options.preemphasis))
         self._last = 0.0  # the sample before the next one
         self._waiting = np.zeros(0)  # emphasised samples from the start of the next frame on
+        self._n_frames = 0
 
     def accept(self, samples: ArrayLike) -> Array:
         """The frames that these samples complete."""
@@ -181,6 +190,12 @@ class CepstraStream:
 
     def _cepstra(self, emphasised: NDArray[np.float64], n_frames: int) -> Array:
         powers = self._front_end._powers(emphasised, n_frames)
+        # Gates and networks put zeros in place of sound. The spectrum of nothing is like nothing
+        # that a model was trained on, and would fit some phone better than silence.
+        blank = np.flatnonzero(~powers.any(axis=1))
+        noise = self._front_end._blank_powers
+        powers[blank] = noise[(self._n_frames + blank) % len(noise)]
+        self._n_frames += n_frames
         if self._noise is not None:
             powers = self._noise(powers)
         return (np.log(powers + LOG_FLOOR) @ self._front_end._transform).astype(np.float32)
