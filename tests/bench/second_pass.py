@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from factored_asr import Recognizer, Transcript
     from factored_asr.bundle import DecodeOptions
 
-Scored = tuple[np.ndarray, np.ndarray]  # posterior of each word, and whether it is right
+Scored = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Posterior of each word, (n, 1) log of its length in tenths of a second, whether it is right."""
 
 
 def recognise(recognizer: Recognizer, utterances: Sequence[Utterance]) -> list[Transcript]:
@@ -86,10 +87,10 @@ def _change(errors: int, others: int) -> str:
 
 
 def scored_words(references: Sequence[str], found: Sequence[Transcript]) -> Scored:
-    """Confidence of each word that was recognised, and whether the alignment calls it right."""
+    """All words that were recognised; those are right that the alignment calls so."""
     import jiwer
 
-    confidences, right = [], []
+    confidences, lengths, right = [], [], []
     for reference, said in zip(references, found, strict=True):
         if not said.words or said.words[0].confidence is None:
             continue
@@ -98,8 +99,10 @@ def scored_words(references: Sequence[str], found: Sequence[Transcript]) -> Scor
             if chunk.type == "equal":
                 hits[chunk.hyp_start_idx : chunk.hyp_end_idx] = True
         confidences += [word.confidence for word in said.words]
+        lengths += [word.duration for word in said.words]
         right += hits.tolist()
-    return np.array(confidences), np.array(right)
+    features = np.log(np.array(lengths) / 0.1).reshape(-1, 1)
+    return np.array(confidences), features, np.array(right)
 
 
 def calibrate(
@@ -109,23 +112,23 @@ def calibrate(
     from factored_asr.decoder import fit_calibration, normalised_cross_entropy
     from factored_asr.plots import plot_reliability, save
 
-    (scores, right), (test_scores, test_right) = (
+    (scores, lengths, right), (test_scores, test_lengths, test_right) = (
         scored_words([each.text for each in part], recognise(recognizer, part))
         for part in (calibration, test)
     )
-    fitted = fit_calibration(scores, right)
-    probabilities = fitted.probability(test_scores)
+    fitted = fit_calibration(scores, right, lengths)
+    probabilities = fitted.probability(test_scores, test_lengths)
     rows = [
         [name, len(correct), f"{100 * correct.mean():.1f} %", f"{100 * given.mean():.1f} %",
          f"{normalised_cross_entropy(given, correct):.3f}"]
         for name, given, correct in (
-            ("calibration speakers, calibrated", fitted.probability(scores), right),
+            ("calibration speakers, calibrated", fitted.probability(scores, lengths), right),
             ("test speakers, posteriors as they are", test_scores, test_right),
             ("test speakers, calibrated", probabilities, test_right),
         )
     ]
     print_table(rows, ["words", "", "right", "mean confidence", "NCE"])
-    print(f"offset {fitted.offset:.3f}, slope {fitted.slope:.3f}")
+    print(fitted)
     picture = work / "reliability.png"
     save(plot_reliability(zip(probabilities, test_right, strict=True)), picture)
     print(f"reliability of the test speakers' words: {picture}")
