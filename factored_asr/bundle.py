@@ -81,8 +81,8 @@ COMMANDS = DecodeOptions(
     graph=GraphOptions(silence_probability=0.1, filler_probability=1e-3, transition_scale=0.5),
 )
 
-# tests/bench/second_pass.py --confidence --models default --every 2: fitted on the tuning speakers of
-# accented.py, of whose words 39 % were right. On speech that is recognised better it is too careful.
+# tests/bench/second_pass.py --confidence --models default --every 2: fitted on the tuning speakers
+# of accented.py, of whose words 39 % were right; too careful on speech that is recognised better.
 EN_US_CONFIDENCE = ConfidenceOptions(calibration=Calibration(-0.926, 0.165, (-0.657,)))
 
 # Mean over speech of 55 speakers of speechocean762 (none of those that are held out).
