@@ -11,7 +11,7 @@ of the best phone out of context, which knows nothing of the text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
@@ -108,9 +108,16 @@ class Aligner:
     """
 
     def __init__(
-        self, model: AcousticModel, lexicon: Lexicon, options: AlignOptions | None = None
+        self,
+        model: AcousticModel,
+        lexicon: Lexicon,
+        options: AlignOptions | None = None,
+        complete: Callable[[Lexicon, Sequence[str]], Lexicon] | None = None,
     ):
+        """`complete` adds words that the lexicon lacks to it, such as `Recipe.with_guesses`."""
+        model = model.unadapted
         self.model, self.lexicon = model, lexicon
+        self._complete = complete
         self.options = options or AlignOptions()
         self._front_end = FrontEnd(model.features)
         self._units = make_units(model, self.options.graph.transition_scale)
@@ -145,8 +152,9 @@ class Aligner:
         words = split_words(text, self.lexicon)
         if not words:
             raise FormatError("the text to be aligned has no words")
+        lexicon = self._complete(self.lexicon, words) if self._complete else self.lexicon
         graph = build_alignment_graph(
-            self.model, self.lexicon, words, self.options.graph, self._units
+            self.model, lexicon, words, self.options.graph, self._units
         )
         features = self._features(source, sample_rate)
         duration = len(features) * self.model.frame_seconds

@@ -1,25 +1,31 @@
 """A model on disk, and the recipe of a graph: which files go into it, and how they are compiled.
 
-A bundle names the knowledge sources that belong together and the settings that suit them. For now
-there are two kinds: ``en-us``, the files that come with the pocketsphinx package, and any Sphinx
-model folder.
+A bundle names the knowledge sources that belong together and the settings that suit them. There are
+three kinds: ``en-us``, the files that come with the pocketsphinx package; a folder that `train`,
+`adapt` or `import` wrote (see model_folder.py); and any Sphinx model folder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from factored_asr import __version__
 from factored_asr.acoustic import AcousticModel
-from factored_asr.cache import cached_graph, cached_language, content_key
-from factored_asr.decoder import BeamOptions, Calibration, ConfidenceOptions, SecondPassOptions
+from factored_asr.alignment import Aligner
+from factored_asr.cache import (
+    G2P_VERSION,
+    cached_g2p,
+    cached_graph,
+    cached_language,
+    content_key,
+)
+from factored_asr.decoder import SecondPass
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.graph import Graph, GraphOptions, build_graph
+from factored_asr.graph import Graph, build_graph
 from factored_asr.importers.sphinx import pocketsphinx_model_path, read_sphinx_model
 from factored_asr.language import (
     Grammar,
@@ -31,8 +37,18 @@ from factored_asr.language import (
     is_kenlm_binary,
     prune_to,
     read_lm,
+    with_words,
 )
 from factored_asr.lexicon import Lexicon, Pronunciation
+from factored_asr.lexicon.g2p import G2P
+from factored_asr.model_folder import MANIFEST, ModelFolder
+from factored_asr.settings import (
+    COMMANDS,
+    DICTATION,
+    EN_US_CONFIDENCE,
+    EN_US_MEAN,
+    DecodeOptions,
+)
 
 GRAPH_VERSION = 3
 """Raise it when the same sources compile to another graph than before."""
@@ -40,53 +56,12 @@ GRAPH_VERSION = 3
 Words = str | Path | Mapping[str, str | tuple[str, ...]]
 """A dictionary file, or words with their phones (``{"bosch": "B AA SH"}``)."""
 Progress = Callable[[str], None]
+MAX_TOLD = 30
+"""Guesses told one by one."""
 
 
-@dataclass(frozen=True)
-class DecodeOptions:
-    """How scores are weighed and searched; what suits dictation does not suit commands."""
-
-    acoustic_scale: float = 0.1
-    """Weight of acoustic scores against language scores, > 0; higher: trust the sound more."""
-    beam: BeamOptions = BeamOptions()
-    """How wide the search is."""
-    graph: GraphOptions = GraphOptions()
-    """What is compiled into the graph besides words and sounds."""
-    max_ngrams: int = 0
-    """N-grams that the first pass keeps of a language model, unigrams included; 0 keeps all."""
-    second_pass: SecondPassOptions = SecondPassOptions()
-    """What is done with the lattice of a search."""
-    confidence: ConfidenceOptions = ConfidenceOptions()
-    """How confidences are computed, where they are asked for."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.acoustic_scale < float("inf"):
-            raise OptionError(
-                f"acoustic_scale must be above 0 and finite, got {self.acoustic_scale}"
-            )
-        if self.max_ngrams < 0:
-            raise OptionError(f"max_ngrams must be >= 0, got {self.max_ngrams}")
-
-
-# Chosen on the tuning speakers of tests/bench/accented.py, and looked at on spoken orders and five
-# read sentences: those two are no held-out figures for these settings.
-DICTATION = DecodeOptions(
-    acoustic_scale=0.11, beam=BeamOptions(lattice_beam=0.0), max_ngrams=2_200_000,
-    graph=GraphOptions(
-        silence_probability=0.1, filler_probability=0.0, transition_scale=0.5, word_penalty=1.0
-    ),
-)
-COMMANDS = DecodeOptions(
-    acoustic_scale=0.2, beam=BeamOptions(lattice_beam=0.0),
-    graph=GraphOptions(silence_probability=0.1, filler_probability=1e-3, transition_scale=0.5),
-)
-
-# tests/bench/second_pass.py --confidence --models default --every 2: fitted on the tuning speakers
-# of accented.py, of whose words 39 % were right; too careful on speech that is recognised better.
-EN_US_CONFIDENCE = ConfidenceOptions(calibration=Calibration(-0.926, 0.165, (-0.657,)))
-
-# Mean over speech of 55 speakers of speechocean762 (none of those that are held out).
-EN_US_MEAN = (60.5, 5.7, 6.5, 4.6, -8.7, -3.1, -4.8, -3.4, -4.9, 2.2, 1.0, 2.3, 3.7)
+class GuessWarning(UserWarning):
+    """A word that the dictionary lacks was given a guessed pronunciation, which is named."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +82,8 @@ class Bundle:
     """Settings for a grammar."""
     initial_mean: tuple[float, ...] = ()
     """Cepstral mean that a stream starts from, where the model's own files name none."""
+    folder: ModelFolder | None = None
+    """Its manifest and files, if it is a folder of our own."""
 
     @staticmethod
     def find(model: str | Path) -> Bundle:
@@ -130,9 +107,12 @@ class Bundle:
                 initial_mean=EN_US_MEAN,
             )
         folder = Path(model)
+        if ModelFolder.is_one(folder):
+            return Bundle._from_folder(str(model), ModelFolder.open(folder))
         if not (folder / "mdef").is_file():
             raise MissingError(
-                f"no model '{model}': known is en-us; a model folder holds a file mdef"
+                f"no model '{model}': known is en-us; a model folder holds a file {MANIFEST}, or "
+                "mdef if it is Sphinx's"
             )
         lexicons = sorted(folder.glob("*.dict"))
         models = [file for end in ("*.lm.bin", "*.arpa", "*.arpa.gz") for file in folder.glob(end)]
@@ -140,8 +120,24 @@ class Bundle:
             str(model), folder, lexicons[0] if lexicons else None, models[0] if models else None
         )
 
+    @staticmethod
+    def _from_folder(name: str, folder: ModelFolder) -> Bundle:
+        given = {
+            kind: DecodeOptions.from_dict(values, folder.path / MANIFEST)
+            for kind, values in folder.about.settings.items()
+        }
+        unknown = given.keys() - {"dictation", "commands"}
+        if unknown:
+            raise FormatError(f"settings of no known kind: {min(unknown)!r}", folder.path)
+        return Bundle(
+            name, folder.path, folder.files.get("lexicon"), folder.files.get("lm"),
+            given.get("dictation", DICTATION), given.get("commands", COMMANDS), folder=folder,
+        )
+
     def acoustic_model(self) -> AcousticModel:
         """Read the acoustic model."""
+        if self.folder is not None:
+            return self.folder.acoustic_model()
         model = read_sphinx_model(self.acoustic)
         if self.initial_mean:
             features = replace(model.features, initial_mean=self.initial_mean)
@@ -164,6 +160,9 @@ class Recipe:
     """Extends the dictionary."""
     options: DecodeOptions | None = None
     """Replaces the bundle's settings."""
+    guess: bool | Path = False
+    """Whether words without a pronunciation are given a guessed one; a file: by this model of
+    letters and phones in place of that of the dictionary."""
     rescore_lms: tuple[Path, ...] = ()
     """Language models of the second pass: ARPA, Sphinx tries, or KenLM's binaries."""
     lm_weights: tuple[float, ...] = ()
@@ -214,6 +213,7 @@ class Recipe:
         return content_key(
             GRAPH_VERSION, __version__, self.bundle.acoustic, self.lexicon_path,
             self.language_path, words, self.settings.graph, self.settings.max_ngrams,
+            *((self.guess, G2P_VERSION) if self.guess else ()),
         )
 
     def about(self) -> dict[str, Any]:
@@ -244,14 +244,62 @@ class Recipe:
         language: Grammar | NGramModel = (
             Grammar.read(self.grammar) if self.grammar else self.first_language(tell)
         )
+        if self.guess:
+            tell("guessing how words are said")
+            lexicon = self.with_guesses(lexicon, self._to_guess(language, self.g2p(tell)))
         try:
             return build_graph(model, lexicon, language, self.settings.graph, progress)
         except MissingError as error:
             raise MissingError(f"{self.language_path}: {error}") from error
 
+    def _to_guess(self, language: NGramModel | Grammar, g2p: G2P) -> list[str]:
+        """Every word of a grammar must be said; one of an n-gram model that cannot be spelt is
+        left out, as it is where nothing is guessed."""
+        if isinstance(language, Grammar):
+            return sorted(language.words)
+        return [word for word in language.vocabulary if not g2p.unspeakable(word)]
+
     def read_lexicon(self) -> Lexicon:
         """The dictionary, with the words that extend it."""
         return Lexicon.read(self.lexicon_path).extend(self.read_words())
+
+    def with_guesses(self, lexicon: Lexicon, words: Iterable[str]) -> Lexicon:
+        """The lexicon with a guessed pronunciation for each of these words that it lacks.
+
+        Guesses are told by a `GuessWarning` each; many are only counted.
+
+        Raises
+        ------
+        MissingError
+            A word cannot be spelt: it has digits or signs.
+        """
+        missing = lexicon.missing(words)
+        if not missing:
+            return lexicon
+        guesses = {word: each[0] for word, each in self.g2p().lexicon(missing).items()}
+        for word, best in list(guesses.items())[:MAX_TOLD]:
+            warnings.warn(
+                f"word '{word}' is guessed to be said {' '.join(best.phones)} "
+                f"(probability {best.probability:.2f})", GuessWarning, stacklevel=2,
+            )
+        if len(guesses) > MAX_TOLD:
+            more = f"and {len(guesses) - MAX_TOLD} more words are guessed"
+            warnings.warn(more, GuessWarning, stacklevel=2)
+        return lexicon.extend(
+            Lexicon({word: (Pronunciation(best.phones),) for word, best in guesses.items()})
+        )
+
+    def aligner(self, model: AcousticModel) -> Aligner:
+        """Lays texts over sounds with the bundle's model and the recipe's dictionary."""
+        return Aligner(
+            model, self.read_lexicon(), complete=self.with_guesses if self.guess else None
+        )
+
+    def g2p(self, progress: Progress | None = None) -> G2P:
+        """The model of letters and phones: the file's, or that of the dictionary."""
+        if isinstance(self.guess, Path):
+            return G2P.read(self.guess)
+        return cached_g2p(self.lexicon_path, progress)
 
     def read_words(self) -> Lexicon:
         """The words that extend the dictionary."""
@@ -280,6 +328,16 @@ class Recipe:
             return scorers[0]
         return MixedScorer(scorers, weights)
 
+    def second_pass(self, options: DecodeOptions) -> SecondPass | None:
+        """What follows the search by these options, its language models read; None for nothing."""
+        asked = options.second_pass
+        if not (self.rescore_lms or asked.needs_lattice):
+            return None
+        first, second = self.first_scorer(), self.second_scorer()
+        if second is None and (asked.keep or asked.reweighs):
+            second = first
+        return SecondPass(asked, options.confidence, second, first)
+
     def _scorer(self, path: Path, progress: Progress | None) -> WordScorer:
         if is_kenlm_binary(path):
             return KenLMScorer(path)
@@ -305,23 +363,6 @@ class Recipe:
         key = content_key("language", GRAPH_VERSION, __version__, path, limit, words)
         about = {"model": self.bundle.name, "language": path.name, "kind": "language model"}
         return cached_language(key, about, make)
-
-
-def with_words(model: NGramModel, words: tuple[str, ...]) -> NGramModel:
-    """The model with further words, each as probable as its median word on its own.
-
-    The probabilities then sum to a little more than one, which a search does not mind.
-    """
-    first = model.orders[0]
-    n, zeros = len(words), np.zeros(len(words), np.float32)
-    unigrams = replace(
-        first,
-        parent=np.concatenate([first.parent, np.zeros(n, np.int32)]),
-        word=np.concatenate([first.word, len(model.words) + np.arange(n, dtype=np.int32)]),
-        log_prob=np.concatenate([first.log_prob, zeros + np.median(first.log_prob)]),
-        backoff=np.concatenate([first.backoff, zeros]),
-    )
-    return NGramModel((*model.words, *words), (unigrams, *model.orders[1:]))
 
 
 def packaged(path: str | Path) -> Path:

@@ -1,8 +1,9 @@
-"""What takes long to make, kept between runs in the user's cache folder: graphs, language models.
+"""What is compiled, read or learnt once and kept between runs, in the user's cache folder.
 
-An entry is a folder named by a hash of all that went into it. It is written under a temporary name
-and renamed, so a reader sees a whole graph or none; a lock makes a second process wait for the
-first instead of compiling the same graph beside it.
+A graph's entry is a folder named by a hash of all that went into it. It is written under a
+temporary name and renamed, so a reader sees a whole graph or none; a lock makes a second process
+wait for the first instead of compiling the same graph beside it. Models of letters and phones are
+single files beside the graphs.
 """
 
 from __future__ import annotations
@@ -17,13 +18,22 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from factored_asr.errors import FormatError
+from factored_asr.errors import FormatError, MissingError
 from factored_asr.graph import Graph
 from factored_asr.language import NGramModel, read_columns, write_columns
+from factored_asr.language.grammar import Grammar
+from factored_asr.language.grammar.compiled import VERSION, CompiledGrammar, write_compiled
+from factored_asr.lexicon import Lexicon
+from factored_asr.lexicon.g2p import G2P
+
+if TYPE_CHECKING:
+    from factored_asr.understanding import Understander
 
 ABOUT = "about.json"
+G2P_VERSION = 1
+"""Raise it when the same dictionary makes another model of letters and phones than before."""
 T = TypeVar("T")
 
 
@@ -122,6 +132,67 @@ def _cached(
         return found
 
 
+def cached_g2p(dictionary: Path, progress: Callable[[str], None] | None = None) -> G2P:
+    """The model of letters and phones of a dictionary, trained and kept on first use.
+
+    Raises MissingError or FormatError where the dictionary cannot be read.
+    """
+    file = cache_folder() / f"{content_key(G2P_VERSION, dictionary)}.g2p"
+    with _lock(file.with_suffix(".lock")) as writable:
+        try:
+            return G2P.read(file)
+        except (FormatError, MissingError):
+            pass  # not there yet, or damaged
+        from factored_asr.lexicon.g2p_training import train_g2p
+
+        model = train_g2p(Lexicon.read(dictionary), progress=progress)
+        if writable:
+            _keep_file(file, model.write)
+        return model
+
+
+def cached_grammar(path: str | Path) -> Grammar | CompiledGrammar:
+    """A grammar for parsing, compiled and kept first if its files are new or changed.
+
+    Raises
+    ------
+    FormatError
+        The grammar is broken.
+    """
+    path = Path(path)
+    if not path.exists():
+        return Grammar.read(path)  # says what is missing
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    key = content_key("grammar", VERSION, *map(str, files), *(f for f in files if f.is_file()))
+    kept = cache_folder() / "grammars" / f"{key}.json"
+    if kept.exists():
+        try:
+            return CompiledGrammar.read(kept)
+        except FormatError:
+            pass  # damaged, or of another version: compile it again
+    grammar = Grammar.read(path)
+    _keep_file(kept, lambda file: write_compiled(grammar, file))
+    return grammar
+
+
+def read_understander(grammar: str | Path) -> Understander:
+    """A grammar as a parser of sentences, compiled once and kept in the cache."""
+    from factored_asr.understanding import Understander
+
+    return Understander(cached_grammar(grammar))
+
+
+def _keep_file(file: Path, write: Callable[[Path], None]) -> None:
+    """Write a file of the cache whole or not at all; what cannot be kept is made anew next time."""
+    temporary = file.with_name(f"{file.stem}.{uuid.uuid4().hex[:8]}{file.suffix}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        os.replace(temporary, file)
+    except (OSError, TypeError):
+        temporary.unlink(missing_ok=True)
+
+
 def _read(folder: Path, read: Callable[[Path], T]) -> T | None:
     if not (folder / ABOUT).exists():
         return None
@@ -180,9 +251,13 @@ def entries() -> list[Entry]:
 
 
 def clear() -> int:
-    """Remove every entry, and what broken runs left; returns the bytes set free."""
+    """Remove all that is kept, and what broken runs left; returns the bytes set free."""
     freed = sum(entry.n_bytes for entry in entries())
     folder = cache_folder()
+    kept = [file for pattern in ("*.g2p", "grammars/*") for file in folder.glob(pattern)]
+    for file in kept:
+        freed += file.stat().st_size
+        file.unlink(missing_ok=True)
     for path in [*(file.parent for file in folder.glob(f"*/{ABOUT}")), *folder.glob("*.part")]:
         shutil.rmtree(path, ignore_errors=True)
     return freed

@@ -20,19 +20,15 @@ from factored_asr.acoustic import AcousticModel
 from factored_asr.alignment import Aligner
 from factored_asr.audio import Source, as_samples, read_audio
 from factored_asr.bundle import Bundle, DecodeOptions, Progress, Recipe, Words
-from factored_asr.decoder import (
-    EndpointOptions,
-    Lattice,
-    Search,
-    SecondPassOptions,
-    is_endpoint,
-    second_pass,
-)
+from factored_asr.cache import read_understander
+from factored_asr.decoder import EndpointOptions, Lattice, Search, SecondPassOptions, is_endpoint
 from factored_asr.errors import MissingError
 from factored_asr.features import FrontEnd, speech_frames
+from factored_asr.features.files import is_cepstra, read_cepstra
 from factored_asr.features.normalisation import min_range
 from factored_asr.graph import BACKGROUND, Graph
 from factored_asr.results import Alignment, Transcript, words_of
+from factored_asr.speaker import SpeakerOptions, adapt_to_speaker
 from factored_asr.understanding import Interpretation
 
 if TYPE_CHECKING:
@@ -42,7 +38,6 @@ BLOCK_FRAMES = 500  # scored at once: memory stays small on an hour of audio
 NO_SPEECH = "no speech"
 NO_COMMAND = "what was said fits no sentence of the grammar"
 SECOND_LOOK_SECONDS = 30.0
-LATTICE_BEAM = 6.0  # where a second pass needs a lattice and the options have none
 
 
 class Recognizer:
@@ -65,20 +60,15 @@ class Recognizer:
         recipe: Recipe | None = None,
     ):
         self.model, self.graph = model, graph
-        self.options = _with_lattice(options or DecodeOptions(), recipe)
+        options = options or DecodeOptions()
+        self._second_pass = recipe.second_pass(options) if recipe else None
+        self.options = options.with_lattice() if self._second_pass else options
         self._front_end = FrontEnd(model.features)
-        self._score = model.scorer(graph.pdfs)
+        self._score = model.unadapted.scorer(graph.pdfs)
         self._grammar, self._recipe = grammar, recipe
         self._aligner: Aligner | None = None
         self._understander: Understander | None = None
         self._compiling = threading.Lock()
-        second = self.options.second_pass
-        self._first = self._second = None
-        if recipe and self._has_second_pass:
-            self._first = recipe.first_scorer()
-            self._second = recipe.second_scorer()
-            if self._second is None and (second.keep or second.reweighs):
-                self._second = self._first
 
     @staticmethod
     def load(
@@ -88,6 +78,7 @@ class Recognizer:
         lm: str | Path | None = None,
         lexicon: str | Path | None = None,
         words: Words | None = None,
+        guess: bool | str | Path = False,
         options: DecodeOptions | None = None,
         rescore_lms: Sequence[str | Path] = (),
         lm_weights: Sequence[float] = (),
@@ -108,16 +99,17 @@ class Recognizer:
             A dictionary that replaces the model's own.
         words
             A dictionary file that extends it, or a mapping ``{"word": "PHONE PHONE"}``.
+        guess
+            Guess how words are said that no dictionary has, with a `GuessWarning` for each when
+            the graph is compiled: by a model of letters and phones learnt from the dictionary, or
+            by the one in this file.
         options
             Scale and beams; what suits dictation or commands where None.
-        rescore_lms
-            N-gram models (ARPA, Sphinx trie, KenLM's binary) that weigh the words of the first
-            pass anew; several are interpolated.
-        lm_weights
-            Weights of these, of sum 1; equal where not given.
+        rescore_lms, lm_weights
+            N-gram models (ARPA, Sphinx trie, KenLM's binary) that weigh anew what the first pass
+            heard, interpolated by these weights of sum 1; by equal ones where none are given.
         second_pass
-            What else is done with the lattice of an utterance: N-best lists, confidences, the
-            words of least risk. In place of what `options` say.
+            What else is done with a lattice: N-best lists, confidences, the words of least risk.
         progress
             Is told each stage of compiling as it begins.
 
@@ -133,7 +125,8 @@ class Recognizer:
         recipe = Recipe(
             Bundle.find(model), _path(grammar), _path(lm), _path(lexicon),
             Path(words) if isinstance(words, str) else words, options,
-            tuple(map(Path, rescore_lms)), tuple(lm_weights),
+            Path(guess) if isinstance(guess, str) else guess, tuple(map(Path, rescore_lms)),
+            tuple(lm_weights),
         )
         if second_pass is not None:
             recipe = replace(recipe, options=replace(recipe.settings, second_pass=second_pass))
@@ -152,7 +145,8 @@ class Recognizer:
         Parameters
         ----------
         source
-            A path, ``"-"`` for standard input, a binary file object, or an array of samples.
+            A path, ``"-"`` for standard input, a binary file object, or an array of samples. A path
+            may also name cepstra: see `factored_asr.features.files`.
         sample_rate
             Hz of an array; needed with an array, and only there.
 
@@ -163,10 +157,95 @@ class Recognizer:
         MissingError
             There is no such file.
         """
+        if isinstance(source, str | Path) and is_cepstra(source):
+            return self.transcribe_cepstra(read_cepstra(source, self.model.features.n_cepstra))
         samples, _ = read_audio(
             source, sample_rate=self.model.features.sample_rate, array_rate=sample_rate
         )
         return self._transcribe(samples)
+
+    def transcribe_cepstra(self, cepstra: np.ndarray) -> Transcript:
+        """Recognise a whole utterance from its static cepstra, before any mean is taken off.
+
+        Parameters
+        ----------
+        cepstra
+            (n_frames, n_cepstra), of the front end that the model was trained on.
+
+        Raises
+        ------
+        FormatError
+            A value is not finite.
+        OptionError
+            The cepstra have another shape.
+        """
+        features = self._front_end.features_from_cepstra(cepstra)
+        if not speech_frames(cepstra, min_range(self.model.features)).any():
+            return Transcript(duration=len(cepstra) * self.model.frame_seconds, reason=NO_SPEECH)
+        return self.transcribe_features(features)
+
+    def transcribe_features(self, features: np.ndarray) -> Transcript:
+        """Recognise a whole utterance from its features.
+
+        Parameters
+        ----------
+        features
+            (n_frames, n_features) as the model's front end gives them: the mean is off, deltas or
+            neighbouring frames are there.
+
+        Raises
+        ------
+        OptionError
+            The features have another shape, or a value is not finite.
+        """
+        search = Search(self.graph, self.options.beam)
+        for scores in self._scores(features):
+            search.advance(scores)
+        return self._transcript(search.finish())
+
+    def with_model(self, model: AcousticModel) -> Recognizer:
+        """A recogniser that scores sound by another model, over the same graph.
+
+        Parameters
+        ----------
+        model
+            Of the same phones and HMMs: say, this one's `with_transform` of a speaker.
+        """
+        other = Recognizer(model, self.graph, self.options, self._grammar, self._recipe)
+        other._understander = self._understander
+        return other
+
+    def features(self, source: Source, *, sample_rate: int | None = None) -> np.ndarray:
+        """(n_frames, n_features): what the front end makes of a sound; see `transcribe`."""
+        samples, _ = read_audio(
+            source, sample_rate=self.model.features.sample_rate, array_rate=sample_rate
+        )
+        return self._front_end.features(samples)
+
+    def adapted(
+        self, utterances: Sequence[np.ndarray], options: SpeakerOptions | None = None
+    ) -> Recognizer:
+        """A recogniser for one speaker, learnt from what this one hears of them.
+
+        Nobody need say what was said. A minute of speech is plenty; from a few seconds little is
+        learnt, and little is risked.
+
+        Parameters
+        ----------
+        utterances
+            `features` of some sounds of the speaker, those to be transcribed among them.
+        options
+            How freely the map of the speaker's features may move.
+
+        Examples
+        --------
+        >>> recognizer = Recognizer.load("en-us", grammar="lm/smart_home.yaml")
+        >>> sound = "examples/audio/kitchen_light_on.wav"
+        >>> recognizer.adapted([recognizer.features(sound)]).transcribe(sound).text
+        'turn on the kitchen light'
+        """
+        model = adapt_to_speaker(self.model, self.graph, utterances, self.options, options)
+        return self.with_model(model)
 
     def align(self, source: Source, text: str, *, sample_rate: int | None = None) -> Alignment:
         """Find where in a sound the words, phones and states of a known text lie.
@@ -182,7 +261,7 @@ class Recognizer:
             if self._aligner is None:
                 if self._recipe is None:
                     raise MissingError("this recogniser has no lexicon: it was made from a graph")
-                self._aligner = Aligner(self.model, self._recipe.read_lexicon())
+                self._aligner = self._recipe.aligner(self.model.unadapted)
         return self._aligner.align(source, text, sample_rate=sample_rate)
 
     def stream(
@@ -201,13 +280,7 @@ class Recognizer:
         return Stream(self, endpoint or EndpointOptions(), second_look)
 
     def _transcribe(self, samples: np.ndarray) -> Transcript:
-        cepstra = self._front_end.cepstra(samples)
-        if not speech_frames(cepstra, min_range(self.model.features)).any():
-            return Transcript(duration=len(cepstra) * self.model.frame_seconds, reason=NO_SPEECH)
-        search = Search(self.graph, self.options.beam)
-        for scores in self._scores(self._front_end.features_from_cepstra(cepstra)):
-            search.advance(scores)
-        return self._transcript(search.finish())
+        return self.transcribe_cepstra(self._front_end.cepstra(samples))
 
     def _scores(self, features: np.ndarray) -> Iterator[np.ndarray]:
         """Scaled log-likelihoods of the graph's pdfs, block by block."""
@@ -217,34 +290,25 @@ class Recognizer:
             yield scores
 
     def _transcript(self, lattice: Lattice) -> Transcript:
-        options, seconds = self.options, self.model.frame_seconds
-        lattice = replace(lattice, acoustic_scale=options.acoustic_scale, frame_seconds=seconds)
+        scale, seconds = self.options.acoustic_scale, self.model.frame_seconds
+        lattice = replace(lattice, acoustic_scale=scale, frame_seconds=seconds)
         path, confidences = lattice.best(), tuple[float, ...]()
         segments, duration = path.segments, lattice.n_frames * seconds
         if path.has_speech and BACKGROUND in path.words:
             return Transcript((), duration, reason=NO_COMMAND, lattice=lattice)
         if not path.reached_final:  # broken off: dictation loses a word, a command its sense
             segments = () if self._grammar else segments[:-1]
-        elif self._has_second_pass:
-            chosen = second_pass(
-                lattice, options.second_pass, options.confidence,
-                scorer=self._second, first=self._first,
-            )
+        elif self._second_pass:
+            chosen = self._second_pass(lattice)
             segments, confidences, lattice = chosen.segments, chosen.confidences, chosen.lattice
         kept = [i for i, each in enumerate(segments) if each.word != BACKGROUND]
-        words = words_of(
-            [segments[i] for i in kept], seconds, [confidences[i] for i in kept if confidences]
-        )
+        sure = [confidences[i] for i in kept if confidences]
+        words = words_of([segments[i] for i in kept], seconds, sure)
         return Transcript(
             words, duration, math.prod(confidences) if confidences else None,
             self._understood(tuple(word.text for word in words)),
             "" if words else lattice.reason or NO_SPEECH, lattice,
         )
-
-    @property
-    def _has_second_pass(self) -> bool:
-        rescores = bool(self._recipe and self._recipe.rescore_lms)
-        return rescores or self.options.second_pass.needs_lattice
 
     def _understood(self, words: tuple[str, ...]) -> Interpretation | None:
         if self._grammar is None or not words:
@@ -334,19 +398,3 @@ class Stream:
 
 def _path(path: str | Path | None) -> Path | None:
     return None if path is None else Path(path)
-
-
-def _with_lattice(options: DecodeOptions, recipe: Recipe | None) -> DecodeOptions:
-    """Options whose search makes a lattice, where something needs one."""
-    needed = options.second_pass.needs_lattice or bool(recipe and recipe.rescore_lms)
-    if not needed or options.beam.lattice_beam:
-        return options
-    return replace(options, beam=replace(options.beam, lattice_beam=LATTICE_BEAM))
-
-
-def read_understander(grammar: str | Path) -> Understander:
-    """Compile a grammar into a parser of sentences; pynini is imported only here."""
-    from factored_asr.language import Grammar
-    from factored_asr.understanding import Understander
-
-    return Understander(Grammar.read(grammar))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import struct
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -230,3 +231,69 @@ def _bit_array(
             bits |= value << at
             at += width
     return bits.to_bytes((at + 7) // 8 + 8, "little")
+
+
+def kneser_ney(sentences: Sequence[Sequence[str]], order: int) -> Ngrams:
+    """Interpolated modified Kneser–Ney by its definition: Chen and Goodman (1998), section 3.
+
+    In place of logs, every probability is asked for by recursion. The vocabulary is that of the
+    text, with </s> and <unk>; <s> is never foretold.
+    """
+    texts = [("<s>", *sentence, "</s>") for sentence in sentences]
+    seen: Counter[tuple[str, ...]] = Counter()
+    before: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for text in texts:
+        for n in range(1, order + 1):
+            for i in range(len(text) - n + 1):
+                seen[text[i : i + n]] += 1
+                if i:
+                    before[text[i : i + n]].add(text[i - 1])
+    counts = {
+        g: len(before[g]) if len(g) < order and g[0] != "<s>" else n for g, n in seen.items()
+    }
+    del counts[("<s>",)]
+    words = sorted({w for text in texts for w in text} | {"<unk>"})
+
+    def discount(count: int, n: int) -> float:
+        of = Counter(c for g, c in counts.items() if len(g) == n)
+        y = of[1] / (of[1] + 2 * of[2])
+        k = min(count, 3)
+        return k - (k + 1) * y * of[k + 1] / of[k] if count else 0.0
+
+    def prob(word: str, history: tuple[str, ...]) -> float:
+        here = {g: c for g, c in counts.items() if g[:-1] == history}
+        total = sum(here.values())
+        if not here:
+            return prob(word, history[1:])
+        lost = sum(discount(c, len(g)) for g, c in here.items())
+        count = counts.get((*history, word), 0)
+        lower = prob(word, history[1:]) if history else (word != "<s>") / (len(words) - 1)
+        return (count - discount(count, len(history) + 1) + lost * lower) / total
+
+    found: Ngrams = {}
+    for g in [*((w,) for w in words), *(g for g in counts if len(g) > 1)]:
+        here = {f: c for f, c in counts.items() if f[:-1] == g}
+        lost = sum(discount(c, len(f)) for f, c in here.items())
+        p = prob(g[-1], g[:-1])
+        found[g] = (
+            math.log(p) if p else -99 * math.log(10),
+            math.log(lost / sum(here.values())) if here else 0.0,
+        )
+    return found
+
+
+def random_text(seed: int, n_sentences: int, n_words: int) -> list[list[str]]:
+    """Sentences in which common words are common and each word likes some to follow it."""
+    rng = random.Random(seed)
+    words = [f"w{i}" for i in range(n_words)]
+    weights = [1 / (i + 1) for i in range(n_words)]
+    likes = {w: rng.choices(words, weights, k=3) for w in words}
+    texts = []
+    for _ in range(n_sentences):
+        text = rng.choices(words, weights)
+        while rng.random() < 0.85:
+            text += rng.choices(words, weights) if rng.random() < 0.4 else [
+                rng.choice(likes[text[-1]])
+            ]
+        texts.append(text)
+    return texts

@@ -6,6 +6,8 @@ import naive_decoder
 import numpy as np
 
 from factored_asr.decoder import Lattice
+from factored_asr.decoder import _kernels as kernels
+from factored_asr.decoder.expansion import RawLattice
 from factored_asr.graph import Graph
 
 Strings = dict[tuple[int, ...], float]
@@ -53,3 +55,65 @@ def best_cost(lattice: Lattice) -> float:
 def within(found: Strings, beam: float) -> Strings:
     limit = min(found.values(), default=0.0) + beam
     return {words: cost for words, cost in found.items() if cost <= limit}
+
+
+# Of a search's links: a node is (layer, state), a link (source, target, arc, slack).
+def sweep(forward: kernels.Forward, n_frames: int, ending: np.ndarray) -> tuple[dict, set]:
+    """Extra cost of each node within the beam, and the links within: relaxed until nothing falls.
+
+    `forward` must not have been pruned yet.
+    """
+    names, costs, layers = [], [], forward.layers
+    extra: dict[tuple[int, int], float] = {}
+    for layer in range(n_frames + 1):
+        rows = forward.nodes[layers["node"][layer] : layers["node"][layer + 1]]
+        names.append([(layer, int(state)) for state in rows["state"]])
+        costs.append(rows["cost"])
+        extra |= dict.fromkeys(names[layer], np.inf)
+    extra |= dict(zip(names[-1], ending, strict=True))
+    links = []
+    for layer in range(n_frames + 1):
+        for k in range(layers["link"][layer], layers["link"][layer + 1]):
+            link, silent = forward.links[k], k >= layers["silent"][layer]
+            source = names[layer if silent else layer - 1][link["source"]]
+            slack = link["cost"] - (0 if silent else costs[layer][link["target"]])
+            links.append((source, names[layer][link["target"]], int(link["arc"]), slack))
+    fell = True
+    while fell:
+        fell = False
+        for source, target, _, slack in reversed(links):
+            if slack + extra[target] < extra[source]:
+                extra[source], fell = slack + extra[target], True
+    beam = forward.beam
+    return (
+        {node: float(cost) for node, cost in extra.items() if cost <= beam},
+        {link for link in links if link[3] + extra[link[1]] <= beam},
+    )
+
+
+def named(links: set, graph: Graph) -> set:
+    """Links with the loop's number in place of the mark of those who stay in their state."""
+    found = set()
+    for source, target, arc, slack in links:
+        if arc == kernels.NONE:
+            first, after = graph.first_emitting[source[1]], graph.first_arc[source[1] + 1]
+            arc = first + int(np.flatnonzero(graph.arcs["target"][first:after] == source[1])[0])
+        found.add((source, target, int(arc), float(slack)))
+    return found
+
+
+def _names(raw: RawLattice) -> list[tuple[int, int]]:
+    layer = np.searchsorted(raw.layers["node"], np.arange(len(raw.nodes)), side="right") - 1
+    return list(zip(layer.tolist(), raw.nodes["state"].tolist(), strict=True))
+
+
+def nodes_of(raw: RawLattice) -> dict:
+    return dict(zip(_names(raw), raw.nodes["extra"].tolist(), strict=True))
+
+
+def links_of(raw: RawLattice) -> set:
+    names = _names(raw)
+    return {
+        (names[link["source"]], names[link["target"]], int(link["arc"]), float(link["cost"]))
+        for link in raw.links
+    }

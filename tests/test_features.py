@@ -197,11 +197,14 @@ def test_a_steady_rise_has_a_steady_delta_and_no_delta_delta() -> None:
     st.sampled_from(["1s_c", "1s_c_d", "1s_c_d_dd"]),
     st.sampled_from(["running", "none"]),
     st.sampled_from(["difference", "regression"]),
+    st.integers(0, 5),
 )
 def test_any_chunks_give_the_features_of_the_whole(
-    cuts: list[int], streams: str, normalisation: str, delta: str
+    cuts: list[int], streams: str, normalisation: str, delta: str, splice: int
 ) -> None:
-    options = replace(EN_US, streams=streams, normalisation=normalisation, delta=delta)
+    options = replace(
+        EN_US, streams=streams, normalisation=normalisation, delta=delta, splice=splice
+    )
     front_end, samples = FrontEnd(options), syllables(1.0)
     samples[3000:7000] = 0  # as a gate leaves it
     stream = front_end.stream()
@@ -226,6 +229,14 @@ def test_features_come_as_late_as_their_deltas_look_ahead() -> None:
         stream = FrontEnd(options).stream()
         assert len(stream.accept(syllables(1.0))) == frames_heard - late
         assert len(stream.finish()) == late + 1  # and the frame that is filled up
+
+
+def test_a_splice_lays_the_neighbours_side_by_side() -> None:
+    """The earliest first; beyond the edges the first and the last frame stand again."""
+    options = FeatureOptions(n_cepstra=1, splice=2, normalisation="none")
+    assert (options.n_features, options.lookahead) == (5, 2)
+    spliced = FrontEnd(options).features_from_cepstra([[1.0], [2.0], [3.0]])
+    assert spliced.tolist() == [[1, 1, 1, 2, 3], [1, 1, 2, 3, 3], [1, 2, 3, 3, 3]]
 
 
 def test_a_finished_stream_takes_no_more() -> None:
@@ -387,6 +398,7 @@ def test_cepstra_that_cannot_be_are_refused() -> None:
         ({"low_hz": 7000.0}, "low_hz 7000.0"),
         ({"preemphasis": 1.5}, "preemphasis 1.5"),
         ({"initial_mean": (1.0, 2.0)}, "initial_mean has 2 values"),
+        ({"splice": -1}, "splice is -1"),
         ({"mean_weight": 500.0}, "mean_weight 500.0 and mean_frames 400.0"),
     ],
 )

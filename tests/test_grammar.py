@@ -276,6 +276,14 @@ class TestHomeAssistantFiles:
         ("text", "law"),
         [
             ("", "the file is empty"),
+            (
+                "intents:\n  Go: {data: [{sentences: [{sentence: go, count: 0}]}]}",
+                "home.yaml:2: a 'count' is a number above 0",
+            ),
+            (
+                "intents:\n  Go: {data: [{sentences: [{count: 1}]}]}",
+                "home.yaml:2: a sentence of Go needs 'sentence'",
+            ),
             ("language: en", "a grammar needs a sentence"),
             ("- a", "home.yaml:1: a grammar must be a mapping"),
             ("intents: [a", "home.yaml:1: broken YAML"),
@@ -336,6 +344,23 @@ class TestHomeAssistantFiles:
         (tmp_path / "a.yaml").write_bytes(b"\xff\xfe\x00")
         with pytest.raises(FormatError, match="UTF-8"):
             Grammar.read(tmp_path / "a.yaml")
+
+    def test_use_counts_become_costs(self) -> None:
+        grammar = Grammar.from_text("""
+            intents:
+              Go:
+                data:
+                  - sentences:
+                      - {sentence: "go to {room}", count: 3}
+                      - leave
+            lists: {room: {values: [{in: hall, count: 9}, porch]}}
+        """)
+        ids = {word: i for i, word in enumerate(sorted(grammar.words), 1)}
+        acceptor = grammar.acceptor(ids)
+        for said, share in (
+            ("leave", 1 / 4), ("go to hall", 3 / 4 * 9 / 10), ("go to porch", 3 / 4 * 1 / 10)
+        ):
+            assert cost_of(acceptor, ids, said) == pytest.approx(-math.log(share), abs=1e-5)
 
     def test_digest_tells_grammars_apart(self) -> None:
         text = "intents: {Go: {data: [{sentences: [go]}]}}"

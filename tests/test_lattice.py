@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from test_decoder import graph_of, random_graph, random_scores, small_tasks, spoken, word_graph
 
 from factored_asr.decoder import BeamOptions, Search, decode
+from factored_asr.decoder.expansion import raw_lattice
 
 INF = float("inf")
 EVERYTHING = BeamOptions(beam=INF, max_active=0, min_active=0, lattice_beam=INF)
@@ -119,15 +120,64 @@ def kaldi_strings(raw):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10_000), st.lists(st.integers(0, 90), max_size=8))
-def test_any_chunking_gives_the_same_lattice(seed, cuts):
+@given(
+    st.integers(0, 10_000), st.lists(st.integers(0, 90), max_size=8), st.integers(1, 100),
+)  # fmt: skip
+def test_any_chunking_and_interval_of_pruning_give_the_same_lattice(seed, cuts, interval):
     graph, scores = random_graph(300, 1000, 20, seed), random_scores(90, 20, seed)
-    search = Search(graph, SOME)
+    search = Search(graph, replace(SOME, prune_interval=interval))
     for chunk in np.split(scores, sorted(cuts)):
         search.advance(chunk)
     lattice = search.finish()
     assert_same(lattice, decode(graph, scores, SOME))
     assert_same(lattice, search.finish())
+
+
+def test_a_search_begun_again_knows_nothing_of_the_last_one():
+    graph, search = random_graph(300, 1000, 20, 1), None
+    for seed in (1, 2):
+        scores = random_scores(90, 20, seed)
+        search = search or Search(graph, SOME)
+        search.start()
+        search.advance(scores)
+        assert_same(search.finish(), decode(graph, scores, SOME))
+
+
+def raw_of(graph, scores, options):
+    """What a search wrote down, the cost of ending in its tokens, and both pruned."""
+    search = Search(graph, options)
+    search.advance(scores)
+    cost, ending = search._token_costs()
+    ending = ending if np.isfinite(ending).any() else cost
+    extra = ending - ending.min()
+    return search._forward, extra, raw_lattice(graph, search._forward, len(scores), extra)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_sweep_keeps_what_its_naive_twin_keeps(seed):
+    graph, scores = random_graph(60, 200, 10, seed), random_scores(30, 10, seed)
+    unpruned, extra, _ = raw_of(graph, scores, replace(SOME, prune_interval=1000))
+    nodes, links = naive.sweep(unpruned, len(scores), extra)
+    for interval in (1, 7, 1000):
+        raw = raw_of(graph, scores, replace(SOME, prune_interval=interval))[2]
+        assert naive.nodes_of(raw) == nodes
+        assert naive.links_of(raw) == naive.named(links, graph)
+
+
+def test_links_are_arcs_of_the_graph_with_the_scores_of_their_frames():
+    graph, scores = random_graph(60, 200, 10, 5), random_scores(30, 10, 5)
+    raw = raw_of(graph, scores, SOME)[2]
+    state, links = raw.nodes["state"], raw.links
+    arcs = graph.arcs[links["arc"]]
+    assert (graph.sources[links["arc"]] == state[links["source"]]).all()
+    assert (arcs["target"] == state[links["target"]]).all()
+    frame = np.searchsorted(raw.layers["node"], links["source"], side="right") - 1
+    spoken = arcs["label"] != 0
+    assert (raw.acoustic[~spoken] == 0).all()
+    columns = graph.label_pdf[arcs["label"][spoken]]
+    np.testing.assert_allclose(
+        raw.acoustic[spoken], -scores[frame[spoken], columns], atol=2e-5, rtol=0
+    )
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -158,10 +208,10 @@ def test_memory_stays_bounded_over_many_frames():
     sizes = []
     for seed in range(40):
         search.advance(random_scores(100, 20, seed))
-        sizes.append(int(search._raw.layers[search.n_frames + 1, 1]))
+        sizes.append(int(search._forward.layers["link"][search.n_frames + 1]))
     # What must stay is what lies within the beam of the best path: a steady amount a frame.
     assert sizes[-1] < 1.5 * 40 * max(sizes[3] / 4, 1)
-    assert len(search._raw.links) == 1 << 18
+    assert len(search._forward.links) == 1 << 18
 
 
 def test_arcs_are_words_and_silences_with_their_times_and_phones():

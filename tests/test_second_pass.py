@@ -292,8 +292,8 @@ def test_the_command_line_gives_lists_and_confidences(
     assert 0 <= content["words"][0]["confidence"] <= 1
     ctm = run(capsys, "--lm", flat, "--confidence", "--format", "ctm", sound).splitlines()
     assert len(ctm[0].split()) == 6
-    assert run(capsys, "--lm", flat, "--rescore-lm", flat, "--lm-scale", 1.2, "--word-penalty",
-               0.1, sound) == SAID + "\n"
+    again = ("--rescore-lm", flat, "--rescore-scale", 1.2, "--rescore-penalty", 0.1)
+    assert run(capsys, "--lm", flat, *again, sound) == SAID + "\n"
 
 
 def test_the_command_line_writes_lattices(

@@ -13,7 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from factored_asr.cache import cached_grammar, clear
+from factored_asr.errors import FormatError
 from factored_asr.language.grammar import Grammar, ListSymbol, spoken
+from factored_asr.language.grammar.compiled import CompiledGrammar, write_compiled
 from factored_asr.understanding import Interpretation, Slot, Understander, parse
 
 HOUSE = """
@@ -117,6 +120,14 @@ class TestReadings:
         )
         reading = house.parse("set  heating to 21.5°")  # one written word for five spoken ones
         assert reading is not None and reading.spans == (Slot("degrees", 21.5, "21.5", 3, 4),)
+
+    def test_hand_on_what_is_told_about_a_value(self) -> None:
+        grammar = Grammar.from_text("""
+            intents: {Go: {data: [{sentences: ["go to {room}"]}]}}
+            lists: {room: {values: [{in: hall, metadata: {floor: 1}}]}}
+        """)
+        reading = parse(grammar, "go to hall")
+        assert reading is not None and reading.spans[0].metadata == {"floor": 1}
 
     def test_are_data(self, house: Understander) -> None:
         reading = house.parse("turn on the kitchen lights")
@@ -295,6 +306,45 @@ def random_sentence(grammar: Grammar, rng: random.Random) -> str:
     if len(words) > 2 and rng.random() < 0.2:
         del words[rng.randrange(len(words))]
     return " ".join(words)
+
+
+class TestCompiledGrammars:
+    """What is written once is read back the same."""
+
+    def test_have_the_readings_of_the_grammar(self, tmp_path: Path) -> None:
+        for text in (HOUSE, TestJsgfTags.GRAMMAR):
+            grammar = Grammar.from_text(text)
+            write_compiled(grammar, tmp_path / "grammar.json")
+            compiled = CompiledGrammar.read(tmp_path / "grammar.json")
+            assert compiled.words >= grammar.words  # G leaves out templates with wildcards
+            for sentence in (
+                "turn on the tower fan", "please set the kitchen heating to twenty and a half",
+                "play Hey Jude in the kitchen", "turn on the lights", "count one two", "rewind",
+            ):
+                theirs = Understander(compiled).readings(sentence, {"area": "hall"})
+                assert theirs == Understander(grammar).readings(sentence, {"area": "hall"})
+
+    @pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 0}', '{"version": 1}'])
+    def test_that_are_damaged_are_refused(self, tmp_path: Path, text: str) -> None:
+        file = tmp_path / "grammar.json"
+        file.write_text(text)
+        with pytest.raises(FormatError, match="compiled grammar"):
+            CompiledGrammar.read(file)
+
+    def test_are_kept_until_the_grammar_changes(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("FACTORED_ASR_CACHE", str(tmp_path / "cache"))
+        file = tmp_path / "g.yaml"
+        file.write_text("intents: {Go: {data: [{sentences: [go]}]}}")
+        assert isinstance(cached_grammar(file), Grammar)
+        kept = cached_grammar(file)
+        assert isinstance(kept, CompiledGrammar) and parse(kept, "go") is not None
+        next((tmp_path / "cache" / "grammars").iterdir()).write_text("damaged")
+        assert isinstance(cached_grammar(file), Grammar)
+        file.write_text("intents: {Go: {data: [{sentences: [run]}]}}")
+        assert isinstance(cached_grammar(file), Grammar)
+        assert clear() > 0 and not list((tmp_path / "cache" / "grammars").iterdir())
 
 
 @pytest.fixture(scope="module")

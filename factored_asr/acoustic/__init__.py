@@ -3,6 +3,7 @@
 from factored_asr.acoustic.gmm import DiagonalMixtures, TiedMixtures
 from factored_asr.acoustic.model import AcousticModel
 from factored_asr.acoustic.topology import BEGIN, END, INTERNAL, N_POSITIONS, SINGLE, Triphones
+from factored_asr.acoustic.tree import DecisionTree
 
 __all__ = [
     "BEGIN",
@@ -11,6 +12,7 @@ __all__ = [
     "N_POSITIONS",
     "SINGLE",
     "AcousticModel",
+    "DecisionTree",
     "DiagonalMixtures",
     "TiedMixtures",
     "Triphones",

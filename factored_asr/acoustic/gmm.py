@@ -232,8 +232,10 @@ class TiedScorer:
         return product, scale
 
 
-def gaussian_matrix(means: np.ndarray, variances: np.ndarray) -> np.ndarray:
-    """The factor of [x, x², 1] that gives log densities; (2 n_features + 1, n_gaussians) float32.
+def gaussian_matrix(
+    means: np.ndarray, variances: np.ndarray, dtype: type = np.float32
+) -> np.ndarray:
+    """The factor of [x, x², 1] that gives log densities; (2 n_features + 1, n_gaussians).
 
     Examples
     --------
@@ -242,7 +244,7 @@ def gaussian_matrix(means: np.ndarray, variances: np.ndarray) -> np.ndarray:
     """
     m, v = np.asarray(means, np.float64), np.asarray(variances, np.float64)
     constant = -0.5 * (m * m / v + np.log(2 * np.pi * v)).sum(axis=1)
-    return np.vstack([(m / v).T, (-0.5 / v).T, constant]).astype(np.float32)
+    return np.vstack([(m / v).T, (-0.5 / v).T, constant]).astype(dtype)
 
 
 def expand(features: np.ndarray) -> np.ndarray:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from factored_asr.acoustic.gmm import DiagonalMixtures, TiedMixtures
 from factored_asr.acoustic.topology import Triphones
+from factored_asr.acoustic.transforms import apply_affine, check_affine, compose
+from factored_asr.acoustic.tree import DecisionTree
 from factored_asr.errors import OptionError
 from factored_asr.features import FeatureOptions
 
@@ -50,6 +52,16 @@ class AcousticModel:
     no rows for a context-independent model."""
     triphone_hmms: np.ndarray
     """(n_triphones,) int32: HMM of each triphone."""
+    transform: np.ndarray | None = None
+    """(n_outputs, n_features + 1) float32: affine map from features to what the densities take,
+    the last column its offset (LDA, MLLT, fMLLR; see transforms.py); None where they are one."""
+    tree: DecisionTree | None = None
+    """What the HMMs of triphones were read off, kept to be read by people and further training;
+    `triphone_contexts` and `hmm_pdfs` say the same."""
+
+    first_pass: DiagonalMixtures | TiedMixtures | None = None
+    """Densities for speakers without a map of their own, where `densities` were trained behind
+    those of the training speakers (SAT); of the same pdfs. None where one set serves both."""
 
     def __post_init__(self) -> None:
         for name in ("hmm_pdfs", "hmm_phone", "triphone_contexts", "triphone_hmms"):
@@ -58,11 +70,7 @@ class AcousticModel:
             object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), np.float32))
         self._check_phones()
         self._check_hmms()
-        if self.densities.n_features != self.features.n_features:
-            raise OptionError(
-                f"the front end gives {self.features.n_features} features a frame, "
-                f"the densities take {self.densities.n_features}"
-            )
+        self._check_features()
 
     @property
     def n_pdfs(self) -> int:
@@ -115,7 +123,35 @@ class AcousticModel:
         OptionError
             A pdf the model does not have; later, features of the wrong shape, NaN or infinite.
         """
-        return self.densities.scorer(pdfs)
+        score, transform = self.densities.scorer(pdfs), self.transform
+        if transform is None:
+            return score
+        return lambda features: score(apply_affine(transform, features))
+
+    def with_transform(self, affine: np.ndarray) -> AcousticModel:
+        """The same model behind one map more, such as a speaker's fMLLR.
+
+        That speaker is no stranger any more: there are no first-pass densities.
+
+        Parameters
+        ----------
+        affine
+            (n, n + 1) for densities over n values; applied after the model's own transform.
+
+        Raises
+        ------
+        OptionError
+            The map has another shape, or a value that is not finite.
+        """
+        affine = check_affine(affine, self.densities.n_features)
+        return replace(self, transform=compose(affine, self.transform), first_pass=None)
+
+    @property
+    def unadapted(self) -> AcousticModel:
+        """The model for a speaker whose map is not known: with its first-pass densities."""
+        if self.first_pass is None:
+            return self
+        return replace(self, densities=self.first_pass, first_pass=None)
 
     def log_likelihoods(self, features: np.ndarray, pdfs: np.ndarray | None = None) -> np.ndarray:
         """Score frames; like ``scorer(pdfs)(features)``, with all-pdf matrices kept for reuse."""
@@ -124,6 +160,25 @@ class AcousticModel:
     @cached_property
     def _full_scorer(self) -> Callable[[np.ndarray], np.ndarray]:
         return self.scorer()
+
+    def _check_features(self) -> None:
+        first = self.first_pass
+        if first is not None and (first.n_pdfs, first.n_features) != (
+            self.densities.n_pdfs, self.densities.n_features
+        ):
+            raise OptionError(
+                f"first-pass densities of {first.n_pdfs} pdfs over {first.n_features} values do "
+                f"not match {self.n_pdfs} over {self.densities.n_features}"
+            )
+        n_inputs, n_outputs = self.features.n_features, self.densities.n_features
+        if self.transform is not None:
+            object.__setattr__(self, "transform", check_affine(self.transform, n_inputs))
+            n_inputs = len(self.transform)
+        if n_inputs != n_outputs:
+            given = "front end gives" if self.transform is None else "transform leaves"
+            raise OptionError(
+                f"the {given} {n_inputs} features a frame, the densities take {n_outputs}"
+            )
 
     def _check_phones(self) -> None:
         if len(set(self.phones)) != len(self.phones):
@@ -144,6 +199,8 @@ class AcousticModel:
             raise OptionError("hmm_phone and the log probabilities must match hmm_pdfs in shape")
         if (self.hmm_phone[: len(self.phones)] != np.arange(len(self.phones))).any():
             raise OptionError("the first HMMs must be those of the phones out of context, in order")
+        if self.hmm_phone.min() < 0 or self.hmm_phone.max() >= len(self.phones):
+            raise OptionError(f"hmm_phone must lie in 0..{len(self.phones) - 1}")
         used = self.hmm_pdfs >= 0
         if not used[:, 0].all() or (used[:, 1:] & ~used[:, :-1]).any():
             raise OptionError("an HMM needs a state, and -1 may only follow its last")

@@ -1,13 +1,18 @@
-"""Commands on models and graphs: compile, info."""
+"""Commands on models and graphs: compile, import, info."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from factored_asr.cli.shared import add_command, factor_options, progress, recipe_of, source_options
 from factored_asr.errors import OptionError
+
+if TYPE_CHECKING:
+    from factored_asr.bundle import Bundle, DecodeOptions
 
 
 def compile_graph(options: argparse.Namespace) -> int:
@@ -31,6 +36,34 @@ def compile_graph(options: argparse.Namespace) -> int:
     return 0
 
 
+def import_model(options: argparse.Namespace) -> int:
+    """Turn a model of Sphinx or a GMM model of Kaldi into a folder of our own.
+
+    A folder of Kaldi holds final.mdl, tree and phones.txt, and final.mat where features are
+    transformed.
+    """
+    from factored_asr.bundle import Bundle
+    from factored_asr.lexicon import Lexicon
+    from factored_asr.model_folder import About, write_model
+
+    source = Path(options.source)
+    lexicon, lm = options.lexicon, options.lm
+    if (source / "final.mdl").is_file():
+        from factored_asr.importers.kaldi import read_kaldi_model
+
+        model = read_kaldi_model(source)
+    else:
+        bundle = Bundle.find(options.source)
+        model = bundle.acoustic_model()
+        lexicon, lm = lexicon or bundle.lexicon, lm or bundle.lm
+    about = About(origin=options.origin or source.name,
+                  licences={"model": options.licence} if options.licence else {})
+    write_model(options.output, model, lexicon=Lexicon.read(lexicon) if lexicon else None, lm=lm,
+                about=about)
+    print(f"{options.output}\t{len(model.phones)} phones, {model.n_pdfs} pdfs")
+    return 0
+
+
 def info(options: argparse.Namespace) -> int:
     """Say what a model is, or what the cache holds."""
     from factored_asr import cache
@@ -48,16 +81,40 @@ def info(options: argparse.Namespace) -> int:
         return 0
     from factored_asr.bundle import Bundle
 
-    bundle = Bundle.find(options.model)
-    model = bundle.acoustic_model()
-    for name, value in {
-        "model": bundle.name, "acoustic": bundle.acoustic, "lexicon": bundle.lexicon,
-        "language": bundle.lm, "phones": len(model.phones), "pdfs": model.n_pdfs,
-        "hmms": len(model.hmm_pdfs), "sample rate": f"{model.features.sample_rate} Hz",
-        "features": model.features.n_features, "frame": f"{model.frame_seconds} s",
-    }.items():
+    for name, value in _facts(Bundle.find(options.model)):
         print(f"{name}\t{value}")
     return 0
+
+
+def _facts(bundle: Bundle) -> Iterator[tuple[str, object]]:
+    """What there is to say of a model, for people."""
+    model = bundle.acoustic_model()
+    features = model.features
+    yield "model", bundle.name
+    if bundle.folder is not None:
+        yield "origin", bundle.folder.about.origin or "not said"
+        yield from ((f"licence of {of}", what) for of, what in bundle.folder.about.licences.items())
+        yield "size", f"{bundle.folder.n_bytes / 1e6:.1f} MB"
+    yield "acoustic", bundle.acoustic
+    yield "lexicon", bundle.lexicon or "none: give one by --lexicon"
+    yield "language", bundle.lm or "none: give one by --lm, or a grammar"
+    yield "phones", f"{len(model.phones)}: {' '.join(model.phones)}"
+    yield "hmms", len(model.hmm_pdfs)
+    yield "pdfs", model.n_pdfs
+    yield "gaussians", model.densities.means.size // model.densities.means.shape[-1]
+    if model.tree is not None:
+        yield "tree", f"{model.tree.n_leaves} leaves, {model.tree.n_nodes} nodes"
+    yield "sample rate", f"{features.sample_rate} Hz"
+    yield "features", features.n_features
+    if model.transform is not None:
+        yield "transform", f"{features.n_features} features to {len(model.transform)}"
+    yield "frame", f"{model.frame_seconds} s"
+    for kind in ("dictation", "commands"):
+        settings: DecodeOptions = getattr(bundle, kind)
+        yield kind, (f"LM scale {1 / settings.acoustic_scale:.3g}, "
+                     f"word penalty {settings.graph.word_penalty:g}, beam {settings.beam.beam:g}")
+    for entry in bundle.folder.about.training if bundle.folder else ():
+        yield "trained", ", ".join(f"{name} {value}" for name, value in entry.items())
 
 
 def add(commands: Any) -> None:
@@ -67,6 +124,14 @@ def add(commands: Any) -> None:
         commands, "compile", compile_graph, "compile a graph ahead of time", sources
     )
     parser.add_argument("--output", metavar="PATH", help="write here: a folder, or a file .fst")
+
+    parser = add_command(commands, "import", import_model, "a model of Kaldi or Sphinx to our own")
+    parser.add_argument("source", metavar="FOLDER", help="of Kaldi (final.mdl, tree) or Sphinx")
+    parser.add_argument("--output", required=True, metavar="MODEL", help="the new model's folder")
+    parser.add_argument("--lexicon", metavar="DICT", help="dictionary that goes with it")
+    parser.add_argument("--lm", metavar="ARPA", help="language model that goes with it")
+    parser.add_argument("--origin", metavar="TEXT", help="where it comes from, for `info`")
+    parser.add_argument("--licence", metavar="TEXT", help="of the model, for `info`")
 
     parser = add_command(commands, "info", info, "what a model is; what the cache holds")
     parser.add_argument("model", nargs="?", default="en-us", help="en-us, or a model folder")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from factored_asr.cli.shared import (
@@ -35,11 +37,12 @@ def transcribe(options: argparse.Namespace) -> int:
     several = len(options.files) > 1
     _check_format(options, several)
     recognizer = recognizer_of(options)
+    voices = _voices(recognizer, options) if options.adapt else {}
     n_failed = 0
     lattices: dict[str, Lattice] = {}
     for name in options.files:
         try:
-            for said in _utterances(recognizer, name, options.live):
+            for said in _utterances(voices.get(name, recognizer), name, options.live):
                 said = _refined(said, options)
                 _collect(lattices, said, name)
                 line = write(said, options.format, name)
@@ -97,6 +100,24 @@ def _check_format(options: argparse.Namespace, several: bool) -> None:
         raise OptionError(f"--format {options.format} of several files needs --output FOLDER")
 
 
+def _voices(recognizer: Recognizer, options: argparse.Namespace) -> dict[str, Recognizer]:
+    """For each file the recogniser of its speaker; what cannot be read is told of later on."""
+    if options.live or "-" in options.files:
+        raise OptionError("--adapt hears everything twice: it needs files, and no --live")
+    speakers: dict[str, list[str]] = {}
+    for name in options.files:
+        speaker = name if options.speaker_by == "file" else str(Path(name).parent)
+        speakers.setdefault(speaker, []).append(name)
+    voices = {}
+    for names in speakers.values():
+        features = []
+        for name in names:
+            with suppress(FactoredASRError):
+                features.append(recognizer.features(name))
+        voices.update(dict.fromkeys(names, recognizer.adapted(features)))
+    return voices
+
+
 def _utterances(recognizer: Recognizer, name: str, live: bool) -> Any:
     """The whole sound as one transcript, or live, one for each utterance that holds words."""
     if not live:
@@ -125,14 +146,13 @@ def align(options: argparse.Namespace) -> int:
 
 
 def _aligned(options: argparse.Namespace) -> Alignment:
-    from factored_asr.alignment import Aligner, read_text
+    from factored_asr.alignment import read_text
 
     if (options.text is None) == (options.text_file is None):
         raise OptionError("give the text that is said, or its file by --text-file")
     text = options.text if options.text_file is None else read_text(options.text_file)
     recipe = recipe_of(options)
-    aligner = Aligner(recipe.bundle.acoustic_model(), recipe.read_lexicon())
-    return aligner.align(options.file, text)
+    return recipe.aligner(recipe.bundle.acoustic_model()).align(options.file, text)
 
 
 def plot(options: argparse.Namespace) -> int:
@@ -178,6 +198,12 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--live", action="store_true", help="decode as the sound comes, a line for each utterance"
     )
+    parser.add_argument("--adapt", choices=("speaker",),
+                        help="decode twice: what the first pass hears adapts the second to the "
+                        "speaker's voice; best with a model of the stage sat")
+    parser.add_argument("--speaker-by", default="folder", choices=("folder", "file"),
+                        help="with --adapt, whose voice a file holds: that of its folder, or one "
+                        "of its own (default: folder)")
     parser = add_command(commands, "align", align, "where the words of a known text lie", factors)
     _add_text(parser)
     _add_format(parser, "ctm")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from factored_asr.errors import OptionError
 
 if TYPE_CHECKING:
     from factored_asr.bundle import DecodeOptions, Progress, Recipe
@@ -30,6 +34,10 @@ examples:
       where each word and phone of a known text lies
   echo "turn on the kitchen light" | factored-asr understand --grammar lm/smart_home.yaml
       what a sentence means
+  factored-asr train --corpus speech/ --lexicon my.dict --lm my.arpa --output my_model
+      a model of your own; then: factored-asr transcribe --model my_model letter.wav
+  factored-asr evaluate --model my_model --corpus test/ --adapt speaker
+      its word error rate, by speaker, with the alignment of every error
   factored-asr info --cache
       which graphs are compiled, and how large they are
 """
@@ -48,8 +56,10 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
     paths = [getattr(options, name, None) for name in ("grammar", "lm", "lexicon", "words")]
     grammar, lm, lexicon, words = (None if path is None else Path(path) for path in paths)
     second = tuple(map(Path, getattr(options, "rescore_lm", ())))
+    g2p = getattr(options, "g2p", None)
+    guess = Path(g2p) if g2p else bool(getattr(options, "guess", False))
     recipe = Recipe(
-        Bundle.find(options.model), grammar, lm, lexicon, words, rescore_lms=second,
+        Bundle.find(options.model), grammar, lm, lexicon, words, guess=guess, rescore_lms=second,
         lm_weights=tuple(getattr(options, "lm_weight", ())),
     )
     return replace(recipe, options=_settings(recipe.settings, options))
@@ -59,17 +69,24 @@ def _settings(settings: DecodeOptions, options: argparse.Namespace) -> DecodeOpt
     """The model's own settings, but for what the command line gives."""
     given = {name: getattr(options, name, None) for name in ("beam", "max_active", "min_active")}
     beam = replace(settings.beam, **{k: v for k, v in given.items() if v is not None})
-    scale = getattr(options, "acoustic_scale", None)
+    scale, lm_scale = (getattr(options, f"{of}_scale", None) for of in ("acoustic", "lm"))
+    if lm_scale is not None:
+        if not lm_scale > 0:
+            raise OptionError(f"--lm-scale must be above 0, got {lm_scale}")
+        scale = 1 / lm_scale
+    penalty = getattr(options, "word_penalty", None)
+    graph = settings.graph if penalty is None else replace(settings.graph, word_penalty=penalty)
     return replace(
-        settings, beam=beam, acoustic_scale=settings.acoustic_scale if scale is None else scale,
+        settings, beam=beam, graph=graph,
+        acoustic_scale=settings.acoustic_scale if scale is None else scale,
         second_pass=_second_pass(settings.second_pass, options),
     )
 
 
 def _second_pass(settings: SecondPassOptions, options: argparse.Namespace) -> SecondPassOptions:
     given = {
-        "lm_scale": getattr(options, "lm_scale", None),
-        "word_insertion_penalty": getattr(options, "word_penalty", None),
+        "lm_scale": getattr(options, "rescore_scale", None),
+        "word_insertion_penalty": getattr(options, "rescore_penalty", None),
     }
     weights = replace(settings.rescore, **{k: v for k, v in given.items() if v is not None})
     kept = [getattr(options, name, None) for name in ("nbest", "lattice_output", "lattice")]
@@ -88,15 +105,15 @@ def recognizer_of(options: argparse.Namespace) -> Recognizer:
         return Recognizer.from_recipe(recipe_of(options), progress(stack, options.quiet))
 
 
-def progress(stack: ExitStack, quiet: bool) -> Progress:
-    """Tells each stage of compiling on standard error: a spinner on a terminal, else lines."""
+def progress(stack: ExitStack, quiet: bool, doing: str = "compiling") -> Progress:
+    """Tells each stage of a work on standard error: a spinner on a terminal, else lines."""
     status: list[Any] = []
 
     def tell(stage: str) -> None:
         if quiet:
             return
         if not sys.stderr.isatty():
-            print(f"factored-asr: compiling: {stage}", file=sys.stderr, flush=True)
+            print(f"factored-asr: {doing}: {stage}", file=sys.stderr, flush=True)
         elif status:
             status[0].update(stage)
         else:
@@ -107,25 +124,60 @@ def progress(stack: ExitStack, quiet: bool) -> Progress:
     return tell
 
 
+def progress_bar(stack: ExitStack, title: str, quiet: bool) -> Callable[[int, int], None]:
+    """Tells how much is done on standard error: a bar on a terminal, else a line each tenth."""
+    if quiet:
+        return lambda done, of: None
+    if not sys.stderr.isatty():
+        def tell(done: int, of: int) -> None:
+            if done * 10 // of != (done - 1) * 10 // of:
+                print(f"factored-asr: {title}: {done} of {of}", file=sys.stderr, flush=True)
+
+        return tell
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    bar = stack.enter_context(Bar(console=Console(stderr=True), transient=True))
+    task = bar.add_task(title, total=None)
+    return lambda done, of: bar.update(task, completed=done, total=of)
+
+
 def add_command(
-    commands: Any, name: str, run: Any, summary: str, *parents: argparse.ArgumentParser
+    commands: Any, name: str, run: Any, summary: str, *parents: argparse.ArgumentParser,
+    examples: str = EXAMPLES,
 ) -> argparse.ArgumentParser:
     """Add a command that runs `run`; its docstring is what ``--help`` says first."""
     parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=summary, description=run.__doc__, parents=parents,
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+        name, help=summary, description=inspect.cleandoc(run.__doc__), parents=parents,
+        epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=run)
     return parser
+
+
+def add_group(commands: Any, name: str, summary: str, description: str, examples: str) -> Any:
+    """Add a command that has commands of its own; returns what these are added to."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=summary, description=description, epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser.add_subparsers(required=True, metavar="COMMAND")
 
 
 def factor_options() -> argparse.ArgumentParser:
     """Options that say with which model and lexicon."""
     parser = argparse.ArgumentParser(add_help=False)
     group = parser.add_argument_group("model and lexicon")
-    group.add_argument("--model", default="en-us", help="en-us, or a Sphinx model folder")
+    group.add_argument("--model", default="en-us", help="en-us, or a folder of train, or of Sphinx")
     group.add_argument("--lexicon", metavar="DICT", help="dictionary that REPLACES the model's own")
     group.add_argument("--words", metavar="DICT", help="dictionary that EXTENDS it")
+    group.add_argument(
+        "--guess", action="store_true",
+        help="guess how words are said that no dictionary has; each guess is told on standard "
+        "error, once, when the graph is compiled. The first time, this learns from the dictionary "
+        "for some seconds",
+    )
+    group.add_argument("--g2p", metavar="MODEL", help="guess by this model: see lexicon g2p train")
     parser.add_argument("--quiet", action="store_true", help="no progress, no reasons of silence")
     return parser
 
@@ -146,8 +198,15 @@ def search_options() -> argparse.ArgumentParser:
     group.add_argument("--beam", type=float, help="cost kept behind the best; higher: slower")
     group.add_argument("--max-active", type=int, help="tokens a frame at most; 0: no limit")
     group.add_argument("--min-active", type=int, help="tokens a frame at least")
-    group.add_argument(
+    weight = group.add_mutually_exclusive_group()
+    weight.add_argument(
         "--acoustic-scale", type=float, help="weight of the sound against the language"
+    )
+    weight.add_argument(
+        "--lm-scale", type=float, help="weight of the language against the sound: its inverse"
+    )
+    group.add_argument(
+        "--word-penalty", type=float, help="cost of every word; higher: fewer words (recompiles)"
     )
     return parser
 
@@ -165,9 +224,13 @@ def second_pass_options() -> argparse.ArgumentParser:
         "--lm-weight", action="append", default=[], type=float, metavar="W",
         help="weight of each --rescore-lm, in the same order, of sum 1; default: equal",
     )
-    group.add_argument("--lm-scale", type=float, help="above 1: trust the language model more")
     group.add_argument(
-        "--word-penalty", type=float, metavar="COST", help="cost of each word; higher: fewer words"
+        "--rescore-scale", type=float, metavar="SCALE", help="weight of the language in the second "
+        "pass against that in the first; above 1: trust it more",
+    )
+    group.add_argument(
+        "--rescore-penalty", type=float, metavar="COST", help="further cost of each word in the "
+        "second pass; higher: fewer words",
     )
     group.add_argument(
         "--mbr", action="store_true", help="the words of least expected errors (minimum Bayes risk)"

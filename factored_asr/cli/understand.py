@@ -5,28 +5,117 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from factored_asr.cli.shared import add_command
+from factored_asr.errors import OptionError
+
+if TYPE_CHECKING:
+    from factored_asr.understanding import Dialogue, Outcome
+    from factored_asr.understanding.script import Line
+
+DESCRIPTION = """\
+Read sentences from standard input, one a line; write what each means as a JSON line:
+
+  text        the sentence
+  intent      what is to be done now, null where nothing is: a sentence that is negated,
+              reported, questioned or conditional does nothing
+  slots       what it is to be done with
+  confidence  1 where the grammar or a rule fits, else 0
+  acts        what is done by saying it: command, correction, confirm, deny, undo, query, report,
+              each with the intent and slots it speaks of
+  trace       the rules that led there
+
+Fillers, repetitions, restarts, courtesies and wake words are left out where need be.
+
+With --dialogue the sentences are one conversation: "it", "no" and "undo" refer to what was said
+and done before, and each line tells the actions to take and whether something must be asked first.
+The grammar must describe the devices under "world:", as lm/house.yaml does. --dialogue FILE.yaml
+plays written conversations instead: a list of {name, turns}, a turn {say: text}, {nbest: [[text,
+posterior], ...]} or {wait: seconds}, with {do: [actions], ask: true} where that is to be checked;
+a line a turn is written, and a summary on standard error.
+"""
 
 
 def understand(options: argparse.Namespace) -> int:
-    """Read sentences from standard input, one a line; write what each means as JSON lines."""
+    """Write what sentences mean, or what comes of a conversation, as JSON lines."""
     from factored_asr.bundle import packaged
-    from factored_asr.recognizer import read_understander
 
-    understander = read_understander(packaged(options.grammar))
-    for line in sys.stdin:
-        words = line.split()
-        meaning = understander.parse(words) if words else None
-        print(json.dumps({
-            "text": " ".join(words),
-            "intent": None if meaning is None else meaning.intent,
-            "slots": {} if meaning is None else dict(meaning.slots),
-            "confidence": 0.0 if meaning is None else meaning.confidence,
-            "acts": [], "trace": [],
-        }, ensure_ascii=False), flush=True)
+    grammar = packaged(options.grammar)
+    context = dict(_pair(text) for text in options.context)
+    if options.dialogue is None:
+        _write(_meanings(grammar, context))
+    elif options.dialogue == "-":
+        _write(_conversation(_dialogue(grammar, context)))
+    else:
+        return _play(options.dialogue, _dialogue(grammar, context))
     return 0
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise OptionError(f"--context is KEY=VALUE, got {text!r}")
+    return key, value
+
+
+def _meanings(grammar: Any, context: dict[str, str]) -> Iterator[dict[str, Any]]:
+    from factored_asr.cache import read_understander
+    from factored_asr.understanding import Reader
+
+    reader = Reader(read_understander(grammar))
+    for line in sys.stdin:
+        yield reader.read(line.strip(), context).to_dict()
+
+
+def _dialogue(grammar: Any, context: dict[str, str]) -> Dialogue:
+    from factored_asr.cache import read_understander
+    from factored_asr.understanding import Dialogue, World
+
+    return Dialogue(read_understander(grammar).grammar, World.read(grammar), context)
+
+
+def _conversation(dialogue: Dialogue) -> Iterator[dict[str, Any]]:
+    """Sentences as they come; the time between them is the time that passes."""
+    import time
+
+    begun = time.monotonic()
+    for line in sys.stdin:
+        yield dialogue.hear(line.strip(), at=time.monotonic() - begun).to_dict()
+
+
+def _play(path: str, dialogue: Dialogue) -> int:
+    """Play written conversations; tell which turns came out otherwise than written."""
+    from factored_asr.understanding.script import play, read_scripts
+
+    right = checked = 0
+    for script in read_scripts(path):
+        for number, (line, outcome) in enumerate(play(script, dialogue), 1):
+            passed = line.expects(outcome)
+            if line.do is not None:
+                checked, right = checked + 1, right + passed
+            turn = {"name": script.name, "turn": number, **outcome.to_dict(), "passed": passed}
+            _write([turn])
+            if not passed:
+                where = f"{path}: {script.name}, turn {number}"
+                print(f"{where}: {_difference(line, outcome)}", file=sys.stderr)
+    print(f"{path}: {right} of {checked} turns as expected", file=sys.stderr)
+    return 0
+
+
+def _difference(line: Line, outcome: Outcome) -> str:
+    said = " | ".join(text for text, _ in line.said)
+    wanted, got = (
+        ", ".join(actions or ()) + (" (asks)" if ask else "") or "nothing"
+        for actions, ask in ((line.do, line.ask), (outcome.actions, outcome.ask))
+    )
+    return f"{said!r}: expected {wanted}, got {got}"
+
+
+def _write(lines: Any) -> None:
+    for line in lines:
+        print(json.dumps(line, ensure_ascii=False), flush=True)
 
 
 def add(commands: Any) -> None:
@@ -34,6 +123,14 @@ def add(commands: Any) -> None:
     parser = add_command(
         commands, "understand", understand, "sentences on stdin to intents, as JSON"
     )
+    parser.description = DESCRIPTION
     parser.add_argument("--grammar", required=True, metavar="PATH", help="grammar file or folder")
+    parser.add_argument(
+        "--context", action="append", default=[], metavar="KEY=VALUE",
+        help="what is known besides the words, such as area=kitchen; may be given again",
+    )
+    parser.add_argument(
+        "--dialogue", nargs="?", const="-", metavar="FILE",
+        help="one conversation on stdin, or the written ones of a YAML file",
+    )
     parser.add_argument("--format", default="json", choices=("json",), help="JSON lines")
-

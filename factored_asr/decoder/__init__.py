@@ -13,13 +13,18 @@ from factored_asr.decoder.posteriors import arc_posteriors
 from factored_asr.decoder.rescore import RescoreOptions, rescore, with_lm
 from factored_asr.decoder.sausage import ConfusionNetwork, confusion_network
 from factored_asr.decoder.search import BeamOptions, Search, decode
-from factored_asr.decoder.second_pass import ConfidenceOptions, SecondPassOptions, second_pass
+from factored_asr.decoder.second_pass import (
+    ConfidenceOptions,
+    SecondPass,
+    SecondPassOptions,
+    second_pass,
+)
 from factored_asr.decoder.viterbi_path import Path, PhoneSegment, WordSegment
 
 __all__ = [
     "BeamOptions", "Calibration", "ConfidenceOptions", "ConfusionNetwork", "EndpointOptions",
     "EndpointRule", "Lattice", "LatticePath", "Path", "PhoneSegment", "RescoreOptions", "Search",
-    "SecondPassOptions", "WordSegment", "arc_posteriors", "best_path", "confusion_network",
-    "decode", "fit_calibration", "is_endpoint", "nbest", "normalised_cross_entropy", "prune",
-    "reliability", "rescore", "second_pass", "with_lm",
+    "SecondPass", "SecondPassOptions", "WordSegment", "arc_posteriors", "best_path",
+    "confusion_network", "decode", "fit_calibration", "is_endpoint", "nbest",
+    "normalised_cross_entropy", "prune", "reliability", "rescore", "second_pass", "with_lm",
 ]  # fmt: skip

@@ -6,9 +6,10 @@ nothing is cleared between frames). A token remembers the last step of its way b
 of `steps`) and, where it has just crossed an arc, that arc; the row for it is written when the
 token turns out to survive. Staying in a state (its first self-loop) writes nothing.
 
-For a lattice the same loop also notes every step into a state that is not much dearer than the
-best one (a link), between tokens numbered through all frames (nodes). `sweep` drops those that no
-longer lie within the lattice beam.
+For a lattice the candidates that are not much dearer than the best way into their state stay where
+they were put (links between the tokens of one frame and the next), and the tokens are copied
+(nodes of a layer, one layer before each frame). From time to time `sweep` goes back and drops what
+no longer lies within the lattice beam.
 """
 
 from __future__ import annotations
@@ -21,22 +22,25 @@ from numba.extending import intrinsic
 
 TOKEN = np.dtype([("state", "<i4"), ("cost", "<f4"), ("back", "<i4"), ("arc", "<i4")])
 STEP = np.dtype([("back", "<i4"), ("arc", "<i4"), ("frame", "<i4")])
-# `slack`: by how much the way over this link is dearer than the best one to its target. Within the
-# frame being searched it holds that way's cost, and the ends are slots of the token tables.
-LINK = np.dtype(
-    [("source", "<i4"), ("target", "<i4"), ("arc", "<i4"), ("acoustic", "<f4"), ("slack", "<f4")]
-)
+# A candidate: the state it leads to, what the way over it costs, the step it comes from (for a
+# lattice the token) and its arc. One that is kept as a link has in place of the state the number of
+# its target within its layer, and once `sweep` has seen it in place of the cost its slack: by how
+# much the way over it is dearer than the best one to its target.
+LINK = np.dtype([("target", "<i4"), ("cost", "<f4"), ("source", "<i4"), ("arc", "<i4")])
 # `extra`: by how much the best way over this node is dearer than the best of all.
 NODE = np.dtype([("state", "<i4"), ("cost", "<f4"), ("extra", "<f4")])
-# Columns of `layers`, a row for the nodes before each frame: its first node, first link into it
-# that emits, first link within it. The row after the last one tells where the last one ends.
-FIRST_NODE, FIRST_LINK, FIRST_SILENT = 0, 1, 2
+# The first node of a layer, the first link into it that emits, the first link within it, and the
+# cost of its best token; the layer after the last one tells where that ends. `kept` and
+# `kept_silent`: in `sweep`, where the links that stay begin.
+LAYER = np.dtype(
+    [("node", "<i8"), ("link", "<i8"), ("silent", "<i8"), ("kept", "<i8"), ("kept_silent", "<i8"),
+     ("best", "<f4")]
+)  # fmt: skip
 
 # What `advance` comes back with.
 DONE, NEED_TOKENS, NEED_STEPS, NEGATIVE_CYCLE, NO_TOKENS, NEED_LINKS = 0, 1, 2, 3, 4, 5
 # Where a search's counters stand in its int64 array.
 N_TOKENS, N_STEPS, FRAME, BEST, SIDE, N_ARCS, N_EXPANDED, N_COUNTERS = 0, 1, 2, 3, 4, 5, 6, 7
-SWEEP_EVERY = 25  # frames between two prunings of the lattice
 SWEEP_CHANGE = np.float32(0.1)  # of the lattice beam: what changes less is not carried further back
 
 N_BINS = 512
@@ -44,7 +48,18 @@ HELD = 512  # candidates held back so that the memory they need has time to arri
 _AHEAD = 8  # tokens looked ahead, for the same reason
 NONE = -1
 NO_ROOM = -2  # for links
-UNSEEN = -1.0  # the `extra` of a node before its first sweep
+
+
+class Forward(NamedTuple):
+    """Where a search writes its links; without a lattice only candidates pass through."""
+
+    nodes: np.ndarray
+    links: np.ndarray
+    layers: np.ndarray
+    beam: np.float32
+    """0 where no lattice is asked for."""
+    interval: int
+    """Frames between two sweeps."""
 
 
 @intrinsic
@@ -128,55 +143,57 @@ def _cutoff(tokens, n_tokens, best, beam, beam_delta, max_active, min_active, bi
 
 
 @njit(cache=True, nogil=True)
-def _place(held, n_held, limit, tokens, n_tokens, slots, lattice_beam, links, n_links):
-    """Enter candidates into the token table: the cheaper way into each state stays.
+def _place(links, begin, end, limit, tokens, n_tokens, slots, lattice_beam):
+    """Enter the candidates `begin` to `end` into the token table: the cheaper way to a state stays.
 
-    Returns the numbers of tokens (NONE or NO_ROOM: no room) and of links.
+    For a lattice those not much dearer move to `begin`. Returns the numbers of tokens (NONE: no
+    room) and of links.
     """
-    if lattice_beam > 0 and n_links + n_held > len(links):
-        return NO_ROOM, n_links
-    for i in range(n_held):
-        _prefetch(slots, np.int64(held[min(i + 16, n_held - 1)].state))
-        cost = held[i].cost
+    n_links = begin
+    for i in range(begin, end):
+        _prefetch(slots, np.int64(links[min(i + 16, end - 1)].target))
+        cost = links[i].cost
         if cost >= limit:
             continue
-        state = held[i].state
+        state = links[i].target
         slot = slots[state]
-        known = slot < n_tokens and tokens[slot].state == state
-        if not known:
+        if slot >= n_tokens or tokens[slot].state != state:
             slot = n_tokens
             if n_tokens == len(tokens):
                 return NONE, n_links
             slots[state] = slot
+            tokens[slot].state, tokens[slot].cost = state, np.inf
             n_tokens += 1
-        if lattice_beam > 0 and not (known and cost - tokens[slot].cost > lattice_beam):
-            links[n_links].source, links[n_links].target = held[i].back, slot
-            links[n_links].arc, links[n_links].slack = held[i].arc, cost
-            n_links += 1
-        if known and not cost < tokens[slot].cost:
-            continue
-        tokens[slot].state, tokens[slot].cost = state, cost
-        tokens[slot].back, tokens[slot].arc = held[i].back, held[i].arc
+        source, arc, gap = links[i].source, links[i].arc, cost - tokens[slot].cost
+        if lattice_beam > 0:
+            links[n_links].target, links[n_links].cost = slot, cost
+            links[n_links].source, links[n_links].arc = source, arc
+            n_links += gap <= lattice_beam
+        if gap < 0:
+            tokens[slot].cost, tokens[slot].back, tokens[slot].arc = cost, source, arc
     return n_tokens, n_links
 
 
 @njit(cache=True, nogil=True)
 def _expand(
-    first_arc, arcs, now, n_now, best, cutoff, beam, label_cost, held, tokens, slots, steps,
-    n_steps, frame, lattice_beam, links, n_links, rows,
+    first_arc, arcs, now, n_now, best, cutoff, beam, label_cost, links, n_links, lattice_beam,
+    tokens, slots, steps, n_steps, frame, rows,
 ):
     """Take every token within the cutoff over its emitting arcs (epsilon arcs cost inf here).
 
     Costs become relative to the best token, whose arcs are looked at first to set a tight limit.
-    For a lattice a candidate names the slot it comes from, and `rows` the step of each slot.
-    Returns (tokens made, NONE or NO_ROOM, the cost limit they were held to, steps, links, tokens
-    and arcs looked at).
+    Candidates are put behind the links. For a lattice they name the token they come from, and
+    `rows` the step of each. Returns (tokens made, NONE or NO_ROOM, the cost limit they were held
+    to, steps, links, tokens and arcs looked at).
     """
     limit, base = np.float32(np.inf), now[best].cost
     for a in range(first_arc[now[best].state], first_arc[now[best].state + 1]):
         limit = min(limit, arcs[a].cost + label_cost[arcs[a].label] + beam)
     # Typed zeros: bare ones would have the kernel called here compiled once more, for literals.
-    n_held, n_tokens, n_arcs, n_live = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    n_tokens, n_arcs, n_live = np.int64(0), np.int64(0), np.int64(0)
+    at, full = n_links, n_links + HELD
+    if full > len(links):
+        return np.int64(NO_ROOM), limit, n_steps, n_links, n_live, n_arcs
     for i in range(n_now):
         _prefetch(first_arc, np.int64(now[min(i + 2 * _AHEAD, n_now - 1)].state))
         _prefetch(arcs, first_arc[now[min(i + _AHEAD, n_now - 1)].state])
@@ -195,20 +212,19 @@ def _expand(
             total = cost + arcs[a].cost + label_cost[arcs[a].label]
             stays = (target == state) & (not at_home)
             at_home |= stays
-            held[n_held].state, held[n_held].cost = target, total
-            held[n_held].back, held[n_held].arc = back, NONE if stays else a
-            n_held += total < limit  # without a branch, which would be guessed wrong half the time
+            links[at].target, links[at].cost = target, total
+            links[at].source, links[at].arc = back, NONE if stays else a
+            at += total < limit  # without a branch, which would be guessed wrong half the time
             limit = min(limit, total + beam)
-            if n_held == HELD:
+            if at == full:
                 n_tokens, n_links = _place(
-                    held, n_held, limit, tokens, n_tokens, slots, lattice_beam, links, n_links
+                    links, n_links, at, limit, tokens, n_tokens, slots, lattice_beam
                 )
-                n_held = 0
-                if n_tokens < 0:
-                    return n_tokens, limit, n_steps, n_links, n_live, n_arcs
-    n_tokens, n_links = _place(
-        held, n_held, limit, tokens, n_tokens, slots, lattice_beam, links, n_links
-    )
+                at, full = n_links, n_links + HELD
+                if n_tokens < 0 or full > len(links):
+                    failed = NONE if n_tokens < 0 else NO_ROOM
+                    return np.int64(failed), limit, n_steps, n_links, n_live, n_arcs
+    n_tokens, n_links = _place(links, n_links, at, limit, tokens, n_tokens, slots, lattice_beam)
     if lattice_beam > 0:
         for i in range(n_tokens):
             tokens[i].back = rows[tokens[i].back]
@@ -218,7 +234,7 @@ def _expand(
 @njit(cache=True, nogil=True)
 def close(
     first_arc, first_emitting, arcs, limit, tokens, n_tokens, slots, queue, waiting, steps, n_steps,
-    frame, lattice_beam, links, n_links,
+    frame, links, n_links, lattice_beam,
 ):
     """Follow epsilon arcs until nothing gets cheaper (Bellman-Ford in rounds).
 
@@ -269,7 +285,7 @@ def close(
                 if n_links == len(links):
                     return NEED_LINKS, n_tokens, n_steps, best, n_links
                 links[n_links].source, links[n_links].target = at, slot
-                links[n_links].arc, links[n_links].slack = a, total
+                links[n_links].arc, links[n_links].cost = a, total
                 n_links += 1
             if known:
                 if not total < tokens[slot].cost:
@@ -283,128 +299,172 @@ def close(
 
 
 @njit(cache=True, nogil=True)
-def settle(
-    first_emitting, arcs, label_cost, lattice_beam, now, tokens, n_tokens, nodes, links, layers,
-    layer, begin_silent, n_links,
-):
-    """Make a frame's tokens nodes, and its links those between nodes. False: no room, as before.
+def settle(arcs, tokens, n_tokens, best, n_emitting, n_links, nodes, links, layers, layer, beam):
+    """Make a frame's tokens a layer of nodes. Returns how many links there are; NONE: no room.
 
-    Row `layer` of `layers` tells where the frame's links begin; `now` holds the tokens before.
+    Its epsilon links (from `n_emitting` on) get their slack; those drop out whose source has
+    become cheaper since.
     """
-    first, base = layers[layer, FIRST_NODE], layers[max(layer - 1, 0), FIRST_NODE]
+    first = layers[layer].node
     if first + n_tokens > len(nodes):
-        return False
+        return NONE
     for i in range(n_tokens):
         nodes[first + i].state, nodes[first + i].cost = tokens[i].state, tokens[i].cost
-        nodes[first + i].extra = UNSEEN
-    n_kept = layers[layer, FIRST_LINK]
-    layers[layer, FIRST_SILENT] = n_kept
-    for k in range(n_kept, n_links):
-        source, target, total, a = links[k].source, links[k].target, links[k].slack, links[k].arc
-        slack, acoustic = total - tokens[target].cost, np.float32(0.0)
-        if not slack <= lattice_beam:
-            continue
-        if k >= begin_silent:
-            if tokens[source].cost + arcs[a].cost < total:  # its source has become cheaper since
-                continue
-            source += first
-        else:
-            if a == NONE:
-                a = first_emitting[now[source].state]
-                while arcs[a].target != now[source].state:
-                    a += 1
-            acoustic = label_cost[arcs[a].label]
-            source += base
-            layers[layer, FIRST_SILENT] = n_kept + 1
-        links[n_kept].source, links[n_kept].target = source, first + target
-        links[n_kept].arc, links[n_kept].slack, links[n_kept].acoustic = a, slack, acoustic
-        n_kept += 1
-    layers[layer + 1, FIRST_NODE] = first + n_tokens
-    layers[layer + 1, FIRST_LINK] = layers[layer + 1, FIRST_SILENT] = n_kept
-    return True
+        nodes[first + i].extra = 0.0  # any of them may yet lie on the best path
+    n_kept = n_emitting
+    for k in range(n_emitting, n_links):
+        slack = links[k].cost - tokens[links[k].target].cost
+        stale = tokens[links[k].source].cost + arcs[links[k].arc].cost < links[k].cost
+        links[n_kept] = links[k]
+        links[n_kept].cost = slack
+        n_kept += slack <= beam and not stale
+    layers[layer].silent, layers[layer].best = n_emitting, tokens[best].cost
+    layers[layer + 1].node = first + n_tokens
+    layers[layer + 1].link = layers[layer + 1].silent = n_kept
+    return n_kept
 
 
 @njit(cache=True, nogil=True)
-def _relax_back(nodes, links, begin, end):
-    """Bring the `extra` of the links' sources down to what the links allow. True if one fell."""
-    fell = False
+def _look_back(nodes, links, begin, end, source, target, lattice_beam, fresh):
+    """Bring down the `extra` of the nodes that links come from, and drop links beyond the beam.
+
+    Those that stay move to the end of their range; returns where they begin. `source`, `target`:
+    the first nodes of the layers they lead from and to. `fresh`: links that still have a cost in
+    place of their slack. Without branches: whether a link stays is hard to guess.
+    """
+    kept = end
     for k in range(end - 1, begin - 1, -1):
-        extra = links[k].slack + nodes[links[k].target].extra
-        if extra < nodes[links[k].source].extra:
-            nodes[links[k].source].extra, fell = extra, True
-    return fell
+        start, stop, arc = links[k].source, links[k].target, links[k].arc
+        slack = links[k].cost - (nodes[target + stop].cost if fresh else np.float32(0.0))
+        extra = nodes[target + stop].extra + slack
+        at = kept - 1
+        links[at].target, links[at].cost, links[at].source, links[at].arc = stop, slack, start, arc
+        kept -= extra <= lattice_beam
+        nodes[source + start].extra = min(nodes[source + start].extra, extra)
+    return kept
 
 
 @njit(cache=True, nogil=True)
-def sweep(nodes, links, layers, last, lattice_beam, everything):
+def _look_within(nodes, links, begin, end, first):
+    """Bring down the `extra` of nodes that epsilon links come from, until nothing falls."""
+    fell = True
+    while fell:
+        fell = False
+        for k in range(end - 1, begin - 1, -1):
+            extra = links[k].cost + nodes[first + links[k].target].extra
+            if extra < nodes[first + links[k].source].extra:
+                nodes[first + links[k].source].extra, fell = extra, True
+
+
+@njit(cache=True, nogil=True)
+def sweep(nodes, links, layers, n_swept, last, lattice_beam, everything):
     """Drop links and nodes whose best way is dearer than the best of all by over the beam.
 
-    Starts from `extra` of the nodes of layer `last`. Goes back as far as something changes much, or
-    to the beginning (`everything`). After Kaldi's PruneForwardLinks.
+    Starts from `extra` of the nodes of layer `last`. Goes back through all layers that no sweep has
+    seen yet (`n_swept` on), and on as far as something changes much, or to the beginning
+    (`everything`). After Kaldi's PruneForwardLinks.
     """
     low = last
+    _look_within(nodes, links, layers[low].silent, layers[low + 1].link, layers[low].node)
     while True:
-        begin, end = layers[low, FIRST_SILENT], layers[low + 1, FIRST_LINK]
-        while _relax_back(nodes, links, begin, end):
-            pass
+        first, begin, end = layers[low].node, layers[low].silent, layers[low + 1].link
+        layers[low].kept_silent = _look_back(
+            nodes, links, begin, end, first, first, lattice_beam, False
+        )
+        layers[low].kept = begin
         if low == 0:
             break
-        first, after = layers[low - 1, FIRST_NODE], layers[low, FIRST_NODE]
-        before = nodes[first:after].copy()
-        nodes[first:after].extra[:] = np.inf
-        _relax_back(nodes, links, layers[low, FIRST_LINK], begin)
-        begin, end = layers[low - 1, FIRST_SILENT], layers[low, FIRST_LINK]
-        while _relax_back(nodes, links, begin, end):
-            pass
-        same = not everything
-        for i in range(after - first):
-            same &= abs(before[i].extra - nodes[first + i].extra) <= SWEEP_CHANGE * lattice_beam
+        before = layers[low - 1].node
+        was = nodes[before:first].copy() if low - 1 < n_swept else nodes[:0]
+        for i in range(before, first):
+            nodes[i].extra = np.inf
+        layers[low].kept = _look_back(
+            nodes, links, layers[low].link, begin, before, first, lattice_beam, low >= n_swept
+        )
+        _look_within(nodes, links, layers[low - 1].silent, layers[low].link, before)
+        same = low - 1 < n_swept and not everything
+        for i in range(len(was)):
+            same &= abs(was[i].extra - nodes[before + i].extra) <= SWEEP_CHANGE * lattice_beam
         if same:
             break
         low -= 1
-    base, end = layers[low, FIRST_NODE], layers[last + 1, FIRST_NODE]
-    moved = np.empty(end - base, np.int32)
-    n_nodes, n_links, k = base, layers[low, FIRST_LINK], layers[low, FIRST_LINK]
+    _close_gaps(nodes, links, layers, low, last, lattice_beam)
+
+
+@njit(cache=True, nogil=True)
+def _close_gaps(nodes, links, layers, low, last, lattice_beam):
+    """Move nodes within the beam, and the links that stay, to where the dropped ones were."""
+    longest = 0
     for layer in range(low, last + 1):
-        first, after = layers[layer, FIRST_NODE], layers[layer + 1, FIRST_NODE]
-        silent, over = layers[layer, FIRST_SILENT], layers[layer + 1, FIRST_LINK]
-        layers[layer, FIRST_NODE], layers[layer, FIRST_LINK] = n_nodes, n_links
+        longest = max(longest, layers[layer + 1].node - layers[layer].node)
+    moved, moved_before = np.empty(longest, np.int32), np.empty(longest, np.int32)
+    n_nodes, n_links = layers[low].node, layers[low].link
+    for layer in range(low, last + 1):
+        first, after = layers[layer].node, layers[layer + 1].node
+        silent, over = layers[layer].silent, layers[layer + 1].link
+        moved, moved_before = moved_before, moved
+        layers[layer].node, layers[layer].link = n_nodes, n_links
         for i in range(first, after):
-            moved[i - base] = NONE
-            if nodes[i].extra <= lattice_beam and nodes[i].extra < np.inf:
-                nodes[n_nodes] = nodes[i]
-                moved[i - base], n_nodes = n_nodes, n_nodes + 1
-        layers[layer, FIRST_SILENT] = n_links
-        while k < over:
-            source, target = links[k].source, moved[links[k].target - base]
-            source = moved[source - base] if source >= base else source
-            if source != NONE and target != NONE:
-                if links[k].slack + nodes[target].extra <= lattice_beam:
-                    links[n_links] = links[k]
-                    links[n_links].source, links[n_links].target = source, target
-                    n_links += 1
-                    if k < silent:
-                        layers[layer, FIRST_SILENT] = n_links
-            k += 1
-    layers[last + 1, FIRST_NODE] = n_nodes
-    layers[last + 1, FIRST_LINK] = layers[last + 1, FIRST_SILENT] = n_links
+            moved[i - first] = n_nodes - layers[layer].node
+            nodes[n_nodes] = nodes[i]
+            n_nodes += nodes[i].extra <= lattice_beam
+        for k in range(layers[layer].kept, silent):
+            links[n_links] = links[k]
+            links[n_links].target = moved[links[k].target]
+            if layer > low:
+                links[n_links].source = moved_before[links[k].source]
+            n_links += 1
+        layers[layer].silent = n_links
+        for k in range(layers[layer].kept_silent, over):
+            links[n_links] = links[k]
+            links[n_links].target = moved[links[k].target]
+            links[n_links].source = moved[links[k].source]
+            n_links += 1
+    layers[last + 1].node = n_nodes
+    layers[last + 1].link = layers[last + 1].silent = n_links
+
+
+@njit(cache=True, nogil=True)
+def number(first_emitting, arcs, nodes, links, layers, n_layers, acoustic):
+    """Number sources and targets through all layers; name self-loops; fill in acoustic costs.
+
+    An acoustic cost is what a link's way costs beyond its source and its arc, as it was searched.
+    """
+    for layer in range(n_layers):
+        first, before = layers[layer].node, layers[max(layer - 1, 0)].node
+        silent, best = layers[layer].silent, layers[max(layer - 1, 0)].best
+        for k in range(layers[layer].link, layers[layer + 1].link):
+            links[k].target += first
+            if k >= silent:
+                links[k].source += first
+                continue
+            links[k].source += before
+            source, target = nodes[links[k].source], nodes[links[k].target]
+            if links[k].arc == NONE:
+                a = first_emitting[source.state]
+                while arcs[a].target != source.state:
+                    a += 1
+                links[k].arc = a
+            reached = np.float32(source.cost - best) + arcs[links[k].arc].cost
+            total = np.float64(target.cost) + np.float64(links[k].cost)
+            acoustic[k] = total - np.float64(reached)
 
 
 @njit(cache=True, nogil=True)
 def advance(
     first_arc, first_emitting, arcs, label_pdf, scores, beam, beam_delta, max_active, min_active,
-    tokens, slots, queue, waiting, steps, held, label_cost, bins, counters, offset, lattice_beam,
-    nodes, links, layers, rows,
+    tokens, slots, queue, waiting, steps, label_cost, bins, counters, offset, rows, forward,
 ):
     """Search the rows of `scores`, one frame each. Returns (status, rows done).
 
     A frame that runs out of room leaves everything as it found it and is done again.
     """
+    nodes, links, layers, lattice_beam = forward.nodes, forward.links, forward.layers, forward.beam
     for row in range(len(scores)):
         now, frame = tokens[counters[SIDE]], counters[FRAME]
         following, n_tokens = tokens[1 - counters[SIDE]], counters[N_TOKENS]
         n_steps, layer = counters[N_STEPS], frame + 1
-        n_links = layers[layer, FIRST_LINK] if lattice_beam > 0 else 0
+        n_links = layers[layer].link if lattice_beam > 0 else 0
         if n_steps + 2 * n_tokens + 1 > len(steps):
             return NEED_STEPS, row
         label_cost[0] = np.inf
@@ -415,23 +475,23 @@ def advance(
             now, n_tokens, best, beam, beam_delta, max_active, min_active, bins
         )
         n_made, limit, n_steps, n_emitting, n_live, n_arcs = _expand(
-            first_arc, arcs, now, n_tokens, counters[BEST], cutoff, next_beam, label_cost, held,
-            following, slots, steps, n_steps, frame - 1, lattice_beam, links, n_links, rows,
+            first_arc, arcs, now, n_tokens, counters[BEST], cutoff, next_beam, label_cost, links,
+            n_links, lattice_beam, following, slots, steps, n_steps, frame - 1, rows,
         )
         if n_made < 0:
             return NEED_TOKENS if n_made == NONE else NEED_LINKS, row
         if n_made == 0:
             counters[N_TOKENS] = 0
             return NO_TOKENS, row
-        status, n_made, n_steps, at, n_all = close(
+        status, n_made, n_steps, at, n_links = close(
             first_arc, first_emitting, arcs, limit, following, n_made, slots, queue, waiting,
-            steps, n_steps, frame, lattice_beam, links, n_emitting,
+            steps, n_steps, frame, links, n_emitting, lattice_beam,
         )
         if status != DONE:
             return status, row
-        if lattice_beam > 0 and not settle(
-            first_emitting, arcs, label_cost, lattice_beam, now, following, n_made, nodes, links,
-            layers, layer, n_emitting, n_all,
+        if lattice_beam > 0 and NONE == settle(
+            arcs, following, n_made, at, n_emitting, n_links, nodes, links, layers, layer,
+            lattice_beam,
         ):
             return NEED_LINKS, row
         offset[0] += best
@@ -440,10 +500,9 @@ def advance(
         counters[FRAME] += 1
         counters[N_ARCS] += n_arcs
         counters[N_EXPANDED] += n_live
-        if lattice_beam > 0 and counters[FRAME] % SWEEP_EVERY == 0:
-            for i in range(layers[layer, FIRST_NODE], layers[layer + 1, FIRST_NODE]):
-                nodes[i].extra = 0.0  # any of them may yet lie on the best path
-            sweep(nodes, links, layers, layer, lattice_beam, False)
+        if lattice_beam > 0 and layer % forward.interval == 0:
+            n_swept = max(layer - forward.interval + 1, 0)
+            sweep(nodes, links, layers, n_swept, layer, lattice_beam, False)
     return DONE, len(scores)
 
 
@@ -509,10 +568,13 @@ def trace(start, first_arc, first_emitting, arcs, steps, back, arc, n_frames):
     return path[:n_path], stays[:n_path]
 
 
-# From links between states to arcs that span whole words: see `spell`.
+# From links between states to arcs that span whole words: see `spell`. These kernels allocate
+# nothing and do without numba's reference counts (`_nrt=False`): to count up and down whenever a
+# table is taken out of `Work` took three quarters of their time.
 ROUTE = np.dtype(
-    [("next", "<i4"), ("start", "<i4"), ("spoken", "<i4"), ("queue", "<i4"), ("kind", "<i4"),
-     ("times", "<i4"), ("extra", "<f8"), ("graph", "<f8"), ("acoustic", "<f8")]
+    [("next", "<i4"), ("chain", "<i4"), ("node", "<i4"), ("start", "<i4"), ("spoken", "<i4"),
+     ("queue", "<i4"), ("kind", "<i4"), ("times", "<i4"), ("extra", "<f8"), ("graph", "<f8"),
+     ("acoustic", "<f8")]
 )  # fmt: skip
 BOUNDARY = np.dtype(
     [("next", "<i4"), ("node", "<i4"), ("queue", "<i4"), ("late", "<i4"), ("into", "<i4"),
@@ -524,8 +586,10 @@ SPAN = np.dtype(
 )  # fmt: skip
 # What a route has heard since its boundary. A word or silence ends where the next phone begins.
 NOTHING, SILENCE, INSIDE, LAST_PHONE = 0, 1, 2, 3
-# Tables `spell` fills, in the order of their counts; FULL says that one had no room left.
-ROUTES, BOUNDARIES, SPANS, SPOKEN, QUEUES, TIMES, FULL, N_COUNTS = 0, 1, 2, 3, 4, 5, 6, 7
+# Tables `spell` fills, in the order of their counts; FULL says that one had no room left, FREE is
+# the first of the routes no longer needed.
+ROUTES, BOUNDARIES, SPANS, SPOKEN, QUEUES, TIMES, FULL, FREE, N_COUNTS = 0, 1, 2, 3, 4, 5, 6, 7, 8
+N_BUCKETS = 1 << 13  # for routes by what they are: few are alive at a time
 
 
 class Labels(NamedTuple):
@@ -549,6 +613,8 @@ class Work(NamedTuple):
     counts: np.ndarray
     route_at: np.ndarray
     boundary_at: np.ndarray
+    buckets: np.ndarray
+    passed: np.ndarray
 
 
 @njit(cache=True, nogil=True)
@@ -557,7 +623,7 @@ def arrange(nodes, links, layers, n_layers):
 
     Where epsilon arcs form a cycle, the cheapest node of it comes first.
     """
-    n_nodes, n_links = layers[n_layers, FIRST_NODE], layers[n_layers, FIRST_LINK]
+    n_nodes, n_links = layers[n_layers].node, layers[n_layers].link
     first = np.zeros(n_nodes + 1, np.int64)
     for k in range(n_links):
         first[links[k].source + 1] += 1
@@ -571,8 +637,8 @@ def arrange(nodes, links, layers, n_layers):
     waits = np.zeros(n_nodes, np.int32)
     n_ready, n_done = 0, 0
     for layer in range(n_layers):
-        begin, end = layers[layer, FIRST_NODE], layers[layer + 1, FIRST_NODE]
-        first_silent, after = layers[layer, FIRST_SILENT], layers[layer + 1, FIRST_LINK]
+        begin, end = layers[layer].node, layers[layer + 1].node
+        first_silent, after = layers[layer].silent, layers[layer + 1].link
         for k in range(first_silent, after):
             waits[links[k].target] += 1
         for i in range(begin, end):
@@ -596,7 +662,7 @@ def arrange(nodes, links, layers, n_layers):
     return first, leaving, order, frames
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _room(work, table, size):
     """The number of the next free row of a table; the last one again where all are taken."""
     row = work.counts[table]
@@ -607,7 +673,7 @@ def _room(work, table, size):
     return row
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _string(work, table, strings, before, symbol):
     """The number of the string that is `before` and one symbol more.
 
@@ -628,41 +694,82 @@ def _string(work, table, strings, before, symbol):
     return at
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _take_first(work, queue):
     """The first word of a queue, and the queue without it."""
-    length, at = 0, queue
-    while at != 0:
-        length, at = length + 1, np.int64(work.queues[at, 0])
-    words, at = np.empty(length, np.int64), queue
-    for place in range(length - 1, -1, -1):
-        words[place], at = work.queues[at, 1], np.int64(work.queues[at, 0])
+    if work.queues[queue, 0] == 0:
+        return np.int64(work.queues[queue, 1]), np.int64(0)
+    length, first = 1, queue
+    while work.queues[first, 0] != 0:
+        length, first = length + 1, np.int64(work.queues[first, 0])
     rest = np.int64(0)
-    for place in range(1, length):
-        rest = _string(work, QUEUES, work.queues, rest, words[place])
-    return words[0], rest
+    for place in range(length - 2, -1, -1):
+        at = queue
+        for _ in range(place):
+            at = np.int64(work.queues[at, 0])
+        rest = _string(work, QUEUES, work.queues, rest, np.int64(work.queues[at, 1]))
+    return np.int64(work.queues[first, 1]), rest
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
+def _bucket(node, start, spoken, queue, kind):
+    """Where to look for a route: its fields mixed by multiplication (Knuth 1973, vol. 3, 6.4)."""
+    mixed = (np.uint32(node) * np.uint32(4) + np.uint32(kind)) * np.uint32(0x9E3779B1)
+    mixed = np.uint32((mixed ^ np.uint32(start)) * np.uint32(0x85EBCA6B))
+    mixed = np.uint32((mixed ^ np.uint32(spoken)) * np.uint32(0xC2B2AE35))
+    mixed = np.uint32((mixed ^ np.uint32(queue)) * np.uint32(0x27D4EB2F))
+    return np.int64(mixed >> np.uint32(16)) % N_BUCKETS
+
+
+@njit(cache=True, nogil=True, _nrt=False)
 def _route(work, node, start, kind, spoken, queue, times, extra, graph, acoustic):
     """Enter a route into the list of a node: of those alike the cheapest stays."""
-    routes, at = work.routes, np.int64(work.route_at[node])
+    routes, bucket = work.routes, _bucket(node, start, spoken, queue, kind)
+    at = np.int64(work.buckets[bucket])
     while at != NONE:
         one = routes[at]
-        if one.start == start and one.spoken == spoken and one.queue == queue and one.kind == kind:
-            break
-        at = np.int64(one.next)
+        if one.node == node and one.start == start and one.spoken == spoken:
+            if one.queue == queue and one.kind == kind:
+                break
+        at = np.int64(one.chain)
     if at == NONE:
-        at = _room(work, ROUTES, len(routes))
-        routes[at].next, routes[at].extra = work.route_at[node], np.inf
-        work.route_at[node] = at
+        at = work.counts[FREE]
+        if at != NONE:
+            work.counts[FREE] = routes[at].next
+        else:
+            at = _room(work, ROUTES, len(routes))
+            if work.counts[FULL]:
+                return
+        routes[at].next, routes[at].chain = work.route_at[node], work.buckets[bucket]
+        work.route_at[node] = work.buckets[bucket] = at
+        routes[at].node, routes[at].start, routes[at].kind = node, start, kind
+        routes[at].spoken, routes[at].queue, routes[at].extra = spoken, queue, np.inf
     if extra < routes[at].extra:
-        routes[at].start, routes[at].kind, routes[at].spoken = start, kind, spoken
-        routes[at].queue, routes[at].times, routes[at].extra = queue, times, extra
+        routes[at].times, routes[at].extra = times, extra
         routes[at].graph, routes[at].acoustic = graph, acoustic
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
+def _forget_routes(work, node):
+    """Make the rows of a node's routes free again."""
+    routes, at = work.routes, np.int64(work.route_at[node])
+    while at != NONE:
+        one = routes[at]
+        bucket = _bucket(one.node, one.start, one.spoken, one.queue, one.kind)
+        if work.buckets[bucket] == at:
+            work.buckets[bucket] = one.chain
+        else:
+            before = np.int64(work.buckets[bucket])
+            while routes[before].chain != at:
+                before = np.int64(routes[before].chain)
+            routes[before].chain = one.chain
+        following = np.int64(one.next)
+        routes[at].next, work.counts[FREE] = work.counts[FREE], at
+        at = following
+    work.route_at[node] = NONE
+
+
+@njit(cache=True, nogil=True, _nrt=False)
 def _boundary(work, node, queue, late, extra):
     """Find or make the boundary at a node where these words wait."""
     boundaries, at = work.boundaries, np.int64(work.boundary_at[node])
@@ -679,7 +786,7 @@ def _boundary(work, node, queue, late, extra):
     return at
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _span(work, source, target, word, spoken, times, graph, acoustic):
     """Enter an arc between boundaries: of those alike the cheapest stays."""
     spans, at = work.spans, np.int64(work.boundaries[target].into)
@@ -697,7 +804,7 @@ def _span(work, source, target, word, spoken, times, graph, acoustic):
         spans[at].times, spans[at].graph, spans[at].acoustic = times, graph, acoustic
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _kind(labels, label):
     """What a phone makes of a route."""
     if labels.silence[label]:
@@ -705,7 +812,7 @@ def _kind(labels, label):
     return LAST_PHONE if labels.word_end[label] else INSIDE
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _begins(labels, first_emitting, arcs, state, a):
     """Does this arc enter a phone? One that stays in a state (its first self-loop) does not."""
     if arcs[a].label == 0 or labels.state[arcs[a].label] != 0:
@@ -717,11 +824,11 @@ def _begins(labels, first_emitting, arcs, state, a):
     return arcs[a].target != state or loop != a
 
 
-@njit(cache=True, nogil=True)
-def _cross(work, labels, frame, route, link, arc, begins):
+@njit(cache=True, nogil=True, _nrt=False)
+def _cross(work, labels, frame, route, link, link_acoustic, arc, begins):
     """Take a route over a link before which no segment of it ends."""
-    extra, target = route.extra + link.slack, link.target
-    graph, acoustic = route.graph + arc.cost, route.acoustic + link.acoustic
+    extra, target = route.extra + link.cost, link.target
+    graph, acoustic = route.graph + arc.cost, route.acoustic + link_acoustic
     if len(labels.state) == 0:  # no phones: a segment ends with every word
         if arc.word == 0:
             _route(work, target, route.start, SILENCE, 0, 0, 0, extra, graph, acoustic)
@@ -746,7 +853,7 @@ def _cross(work, labels, frame, route, link, arc, begins):
     _route(work, target, route.start, kind, spoken, queue, times, extra, graph, acoustic)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _end_segment(work, node, route, link, arc_word):
     """End a route's segment before a link that begins a phone. False: its word is still unknown."""
     late, word, queue = np.int64(NONE), np.int64(0), np.int64(route.queue)
@@ -762,7 +869,7 @@ def _end_segment(work, node, route, link, arc_word):
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _end_all(work, node, route):
     """End a route with the utterance: words that still wait follow and take no time."""
     queue, word, here = np.int64(route.queue), np.int64(0), np.int64(route.start)
@@ -782,9 +889,9 @@ def _end_all(work, node, route):
     work.boundaries[here].ends = 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def spell(
-    first_emitting, arcs, labels, nodes, ending, links, first, leaving, order, frames,
+    first_emitting, arcs, labels, nodes, ending, links, acoustic, first, leaving, order, frames,
     lattice_beam, work,
 ):
     """From links to arcs that span whole words or silences, with the least cost of each.
@@ -797,22 +904,23 @@ def spell(
     node is dearer than the best end of all.
     """
     has_phones = len(labels.state) > 0
-    passed = np.zeros(len(order), np.bool_)
     _boundary(work, order[0], 0, NONE, 0.0)
     _route(work, order[0], 0, NOTHING, 0, 0, 0, 0.0, 0.0, 0.0)
     for node in order:
-        passed[node], n_before, at = True, work.counts[BOUNDARIES], np.int64(work.route_at[node])
+        n_before, at = work.counts[BOUNDARIES], np.int64(work.route_at[node])
+        work.passed[node] = True
         begin, end, state = first[node], first[node + 1], nodes[node].state
         while at != NONE:
             route, ended = work.routes[at], False
             for j in range(begin, end):
                 link = links[leaving[j]]
-                a, extra = link.arc, route.extra + link.slack + nodes[link.target].extra
-                if passed[link.target] or not extra <= lattice_beam:
+                a, extra = link.arc, route.extra + link.cost + nodes[link.target].extra
+                if work.passed[link.target] or not extra <= lattice_beam:
                     continue
                 begins = has_phones and _begins(labels, first_emitting, arcs, state, a)
                 if not begins or (route.kind != SILENCE and route.kind != LAST_PHONE):
-                    _cross(work, labels, frames[node], route, link, arcs[a], begins)
+                    here = acoustic[leaving[j]]
+                    _cross(work, labels, frames[node], route, link, here, arcs[a], begins)
                 elif not ended:
                     if not _end_segment(work, node, route, leaving[j], arcs[a].word):
                         return False
@@ -822,16 +930,17 @@ def spell(
             at = np.int64(route.next)
             if work.counts[FULL]:
                 return True
+        _forget_routes(work, node)
         if work.counts[BOUNDARIES] == n_before or not has_phones:
             continue
         for j in range(begin, end):
             link = links[leaving[j]]
             arc, target = arcs[link.arc], link.target
-            if passed[target] or not _begins(labels, first_emitting, arcs, state, link.arc):
+            if work.passed[target] or not _begins(labels, first_emitting, arcs, state, link.arc):
                 continue
             for b in range(n_before, work.counts[BOUNDARIES]):
                 late, queue = work.boundaries[b].late, np.int64(work.boundaries[b].queue)
-                extra = work.boundaries[b].extra + link.slack
+                extra = work.boundaries[b].extra + link.cost
                 if late != NONE and late != leaving[j]:
                     continue
                 if not extra + nodes[target].extra <= lattice_beam:
@@ -840,7 +949,7 @@ def spell(
                     queue = _string(work, QUEUES, work.queues, queue, np.int64(arc.word))
                 _route(
                     work, target, b, _kind(labels, arc.label), labels.phone[arc.label], queue, 0,
-                    extra, arc.cost, link.acoustic,
+                    extra, arc.cost, acoustic[leaving[j]],
                 )
     return True
 

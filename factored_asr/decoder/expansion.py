@@ -17,46 +17,61 @@ from factored_asr.decoder.lattice import Lattice
 from factored_asr.graph import Graph
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class RawLattice:
-    """Nodes (tokens) and links of a search, layer by layer: those before each frame."""
+    """Nodes (tokens) and links of a whole search, pruned; a layer of nodes before each frame."""
 
     nodes: np.ndarray
     links: np.ndarray
+    """Their `cost` is a slack; ends are numbered through all layers."""
     layers: np.ndarray
+    acoustic: np.ndarray
+    """(n_links,) float64"""
 
-    def __init__(self, size: int):
-        self.nodes = np.zeros(size, kernels.NODE)
-        self.links = np.zeros(size, kernels.LINK)
-        self.layers = np.zeros((64, 3), np.int64)
 
-    def expect(self, n_frames: int) -> None:
-        """Make room in `layers` for this many frames."""
-        if n_frames + 3 > len(self.layers):
-            layers = np.zeros((2 * n_frames + 3, 3), np.int64)
-            layers[: len(self.layers)] = self.layers
-            self.layers = layers
+def new_forward(lattice_beam: float, interval: int) -> kernels.Forward:
+    """Room for the links of a search; only for its candidates where there is no lattice."""
+    size = 1 << 18 if lattice_beam > 0 else kernels.HELD  # pages not yet used cost nothing
+    beam = np.float32(min(lattice_beam, float(np.finfo(np.float32).max)))
+    return kernels.Forward(
+        np.zeros(size, kernels.NODE), np.zeros(size, kernels.LINK), np.zeros(64, kernels.LAYER),
+        beam, interval,
+    )
 
-    def grow(self) -> None:
-        """Twice the room for nodes and links."""
-        nodes, links = self.nodes, self.links
-        self.nodes = np.zeros(2 * len(nodes), kernels.NODE)  # pages not yet used cost nothing
-        self.links = np.zeros(2 * len(links), kernels.LINK)
-        self.nodes[: len(nodes)], self.links[: len(links)] = nodes, links
 
-    def ended(self, n_frames: int, extra: np.ndarray, lattice_beam: float) -> RawLattice:
-        """A copy pruned with the cost of ending in each token, above the cheapest end."""
-        raw, last = RawLattice(1), self.layers[n_frames + 1]
-        raw.nodes = self.nodes[: last[kernels.FIRST_NODE]].copy()
-        raw.links = self.links[: last[kernels.FIRST_LINK]].copy()
-        raw.layers = self.layers[: n_frames + 2].copy()
-        raw.nodes["extra"][raw.layers[n_frames, kernels.FIRST_NODE] :] = extra
-        beam = np.float32(lattice_beam)
-        kernels.sweep(raw.nodes, raw.links, raw.layers, n_frames, beam, True)
-        last = raw.layers[n_frames + 1]
-        raw.nodes = raw.nodes[: last[kernels.FIRST_NODE]]
-        raw.links = raw.links[: last[kernels.FIRST_LINK]]
-        return raw
+def with_layers(forward: kernels.Forward, n_frames: int) -> kernels.Forward:
+    """Room for this many frames."""
+    if n_frames + 3 <= len(forward.layers):
+        return forward
+    layers = np.zeros(2 * n_frames + 3, kernels.LAYER)
+    layers[: len(forward.layers)] = forward.layers
+    return forward._replace(layers=layers)
+
+
+def with_links(forward: kernels.Forward) -> kernels.Forward:
+    """Twice the room for nodes and links."""
+    nodes = np.zeros(2 * len(forward.nodes), kernels.NODE)
+    links = np.zeros(2 * len(forward.links), kernels.LINK)
+    nodes[: len(forward.nodes)], links[: len(forward.links)] = forward.nodes, forward.links
+    return forward._replace(nodes=nodes, links=links)
+
+
+def raw_lattice(
+    graph: Graph, forward: kernels.Forward, n_frames: int, extra: np.ndarray
+) -> RawLattice:
+    """A pruned copy. `extra`: the cost of ending in each token, above that of the cheapest end."""
+    layers = forward.layers[: n_frames + 2].copy()
+    nodes = forward.nodes[: layers["node"][-1]].copy()
+    links = forward.links[: layers["link"][-1]].copy()
+    nodes["extra"][layers["node"][n_frames] :] = extra
+    n_swept = n_frames // forward.interval * forward.interval + 1
+    kernels.sweep(nodes, links, layers, n_swept, n_frames, forward.beam, True)
+    nodes, links = nodes[: layers["node"][-1]].copy(), links[: layers["link"][-1]].copy()
+    acoustic = np.zeros(len(links))
+    kernels.number(
+        graph.first_emitting, graph.arcs, nodes, links, layers, n_frames + 1, acoustic
+    )
+    return RawLattice(nodes, links, layers, acoustic)
 
 
 def spelt_lattice(
@@ -162,15 +177,16 @@ def _spelt(
             np.zeros(size, kernels.SPAN), np.zeros((size + n_phones, 4), np.int32),
             np.zeros((size + n_words, 4), np.int32), np.zeros((size, 2), np.int32),
             np.zeros(kernels.N_COUNTS, np.int64), np.full(n_nodes, -1, np.int32),
-            np.full(n_nodes, -1, np.int32),
+            np.full(n_nodes, -1, np.int32), np.full(kernels.N_BUCKETS, -1, np.int32),
+            np.zeros(n_nodes, np.bool_),
         )
         work.spoken[:n_phones, 1] = np.arange(n_phones)
         work.queues[:n_words, 1] = np.arange(n_words)
         work.counts[kernels.SPOKEN], work.counts[kernels.QUEUES] = n_phones, n_words
-        work.counts[kernels.TIMES] = 1
+        work.counts[kernels.TIMES], work.counts[kernels.FREE] = 1, kernels.NONE
         matched = kernels.spell(
-            graph.first_emitting, graph.arcs, labels, raw.nodes, ending, raw.links, first, leaving,
-            order, frames, float(lattice_beam), work,
+            graph.first_emitting, graph.arcs, labels, raw.nodes, ending, raw.links, raw.acoustic,
+            first, leaving, order, frames, float(lattice_beam), work,
         )
         if not work.counts[kernels.FULL]:
             return work, bool(matched) and has_phones

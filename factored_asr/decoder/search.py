@@ -13,7 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from factored_asr.decoder import _kernels as kernels
-from factored_asr.decoder.expansion import RawLattice, spelt_lattice
+from factored_asr.decoder.expansion import (
+    new_forward,
+    raw_lattice,
+    spelt_lattice,
+    with_layers,
+    with_links,
+)
 from factored_asr.decoder.lattice import Lattice
 from factored_asr.decoder.viterbi_path import NO_PATH, Path, read_path
 from factored_asr.errors import FormatError, OptionError
@@ -35,6 +41,9 @@ class BeamOptions:
     lattice_beam: float = 6.0
     """Cost by which a lattice path may lie behind the best; higher keeps more alternatives and is
     slower; 0 keeps the best path alone."""
+    prune_interval: int = 50
+    """Frames between two prunings of the lattice; higher is faster, takes more memory, and changes
+    nothing in the result."""
     history_steps: int = 1 << 18
     """Back-pointers (12 bytes each) held before dead ones are dropped; lower saves memory."""
 
@@ -45,6 +54,8 @@ class BeamOptions:
         for name in ("max_active", "min_active", "lattice_beam", "history_steps"):
             if not getattr(self, name) >= 0:
                 raise OptionError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        if not self.prune_interval >= 1:
+            raise OptionError(f"prune_interval must be 1 or more, got {self.prune_interval}")
         if self.max_active and self.min_active > self.max_active:
             raise OptionError(
                 f"min_active ({self.min_active}) must not exceed max_active ({self.max_active})"
@@ -102,11 +113,10 @@ class Search:
     def __init__(self, graph: Graph, options: BeamOptions | None = None):
         self.graph, self.options = graph, options or BeamOptions()
         self._slots = np.zeros(graph.n_states, np.int32)
-        self._held = np.zeros(kernels.HELD, kernels.TOKEN)
         self._label_cost = np.zeros(len(graph.label_pdf), np.float32)
         self._bins = np.zeros(kernels.N_BINS, np.int64)
         self._counters = np.zeros(kernels.N_COUNTERS, np.int64)
-        self._raw = RawLattice(1)
+        self._forward = new_forward(self.options.lattice_beam, self.options.prune_interval)
         self._n_columns = int(graph.label_pdf.max(initial=-1)) + 1
         self._tokens: np.ndarray
         self._queue: np.ndarray
@@ -119,7 +129,6 @@ class Search:
         """Begin a new utterance; what was searched before is dropped."""
         self._steps = np.zeros(max(self.options.history_steps, 16), kernels.STEP)
         self._offset = np.zeros(1, np.float64)
-        self._raw = RawLattice(1 << 18 if self._keeps_lattice else 1)
         self._dead_at: int | None = None
         self._dropped_at = -1
         self._counters[:] = 0
@@ -137,16 +146,16 @@ class Search:
         graph, table, counters = self.graph, self._tokens[0], self._counters
         table[0] = (graph.start, 0.0, kernels.NONE, kernels.NONE)
         self._slots[graph.start] = 0
-        raw, lattice_beam = self._raw, np.float32(self.options.lattice_beam)
+        nodes, links, layers, lattice_beam, _ = self._forward
         status, n_tokens, n_steps, best, n_links = kernels.close(
             graph.first_arc, graph.first_emitting, graph.arcs, np.float32(np.inf), table, 1,
-            self._slots, self._queue, self._waiting, self._steps, 0, -1, lattice_beam, raw.links, 0,
+            self._slots, self._queue, self._waiting, self._steps, 0, -1, links, 0, lattice_beam,
         )
-        if status == kernels.DONE and self._keeps_lattice and not kernels.settle(
-            graph.first_emitting, graph.arcs, self._label_cost, lattice_beam, table, table,
-            n_tokens, raw.nodes, raw.links, raw.layers, 0, 0, n_links,
-        ):
-            status = kernels.NEED_LINKS
+        if status == kernels.DONE and self._keeps_lattice:
+            n_links = kernels.settle(
+                graph.arcs, table, n_tokens, best, 0, n_links, nodes, links, layers, 0, lattice_beam
+            )
+            status = kernels.NEED_LINKS if n_links == kernels.NONE else status
         counters[kernels.N_TOKENS] = n_tokens if status == kernels.DONE else 0
         counters[kernels.N_STEPS], counters[kernels.BEST] = n_steps, best
         return status
@@ -172,16 +181,15 @@ class Search:
         options, graph = self.options, self.graph
         done = 0
         if self._keeps_lattice:
-            self._raw.expect(self.n_frames + len(scores))
+            self._forward = with_layers(self._forward, self.n_frames + len(scores))
         while done < len(scores) and self._dead_at is None:
             status, n_rows = kernels.advance(
                 graph.first_arc, graph.first_emitting, graph.arcs, graph.label_pdf, scores[done:],
                 np.float32(options.beam), np.float32(options.beam_delta),
                 options.max_active or np.iinfo(np.int64).max, options.min_active,
-                self._tokens, self._slots, self._queue, self._waiting, self._steps, self._held,
-                self._label_cost, self._bins, self._counters, self._offset,
-                np.float32(options.lattice_beam), self._raw.nodes, self._raw.links,
-                self._raw.layers, self._rows,
+                self._tokens, self._slots, self._queue, self._waiting, self._steps,
+                self._label_cost, self._bins, self._counters, self._offset, self._rows,
+                self._forward,
             )
             done += n_rows
             self._answer(status)
@@ -210,7 +218,7 @@ class Search:
             return lattice
         cost, ending = self._token_costs()
         ending = ending if path.reached_final else cost
-        raw = self._raw.ended(self.n_frames, ending - ending.min(), self.options.lattice_beam)
+        raw = raw_lattice(self.graph, self._forward, self.n_frames, ending - ending.min())
         return spelt_lattice(
             self.graph, raw, self.n_frames, lattice, self.options.lattice_beam
         )
@@ -250,7 +258,7 @@ class Search:
         elif status == kernels.NEED_STEPS:
             self._drop_steps()
         elif status == kernels.NEED_LINKS:
-            self._raw.grow()
+            self._forward = with_links(self._forward)
         elif status == kernels.NO_TOKENS:
             self._dead_at = self.n_frames
         elif status == kernels.NEGATIVE_CYCLE:

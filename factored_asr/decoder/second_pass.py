@@ -80,6 +80,21 @@ class Outcome:
     """What was rescored, else what came from the search."""
 
 
+@dataclass(frozen=True, eq=False)
+class SecondPass:
+    """`second_pass` with all that it is told and asks, for one utterance after the other."""
+
+    options: SecondPassOptions
+    confidence: ConfidenceOptions
+    scorer: WordScorer | None = None
+    first: WordScorer | None = None
+
+    def __call__(self, lattice: Lattice) -> Outcome:
+        return second_pass(
+            lattice, self.options, self.confidence, scorer=self.scorer, first=self.first
+        )
+
+
 def second_pass(
     lattice: Lattice,
     options: SecondPassOptions,

@@ -1,4 +1,4 @@
-"""Deltas: how the cepstra move over time."""
+"""Deltas and splices: how the cepstra move over time."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ Array = NDArray[np.float32]
 def delta_kernels(options: FeatureOptions) -> tuple[NDArray[np.float64], ...]:
     """Weights over the frames around one, for each order from the static cepstra on.
 
+    A splice has one order a neighbour, from the earliest to the latest, each a weight of 1.
+
     Each has 2 * lookahead + 1 weights. A plain difference is c[t + w] - c[t - w], and the second
     order is the difference of two deltas one frame to each side (Sphinx's 1s_c_d_dd). The
     regression is equation 5.16 of the HTK book, the second order the same over the first.
     """
+    if options.splice:
+        return tuple(np.eye(2 * options.splice + 1))
     window = options.delta_window
     if options.delta == "difference":
         first = np.zeros(2 * window + 1)

@@ -62,6 +62,9 @@ class FeatureOptions:
     """Deltas as Sphinx's plain differences, or HTK's regression over the window."""
     delta_window: int = 2
     """Frames looked at to each side for a delta. More is smoother."""
+    splice: int = 0
+    """Frames to each side that are laid beside a frame, in place of streams and their deltas; a
+    projection such as LDA then chooses what of them matters. 0 turns it off."""
     normalisation: Normalisation = "speech"
     """Where the mean that is taken off comes from: speech (and a little silence), all frames,
     what was heard so far, or nowhere."""
@@ -116,6 +119,8 @@ class FeatureOptions:
             )
         if self.n_cepstra > self.n_mels:
             raise OptionError(f"n_cepstra {self.n_cepstra} must not exceed n_mels {self.n_mels}")
+        if self.splice < 0:
+            raise OptionError(f"splice is {self.splice}, must not be negative")
         if self.lifter < 0 or not 0 <= self.preemphasis <= 1:
             raise OptionError(
                 f"lifter {self.lifter} must not be negative, preemphasis {self.preemphasis} "
@@ -139,12 +144,16 @@ class FeatureOptions:
 
     @property
     def n_features(self) -> int:
-        """Values a frame has once deltas are there."""
+        """Values a frame has once its deltas, or its neighbours, are there."""
+        if self.splice:
+            return self.n_cepstra * (2 * self.splice + 1)
         return self.n_cepstra * self.streams.count("_")
 
     @property
     def lookahead(self) -> int:
-        """Frames to each side that the deltas of a frame need."""
+        """Frames to each side that the deltas of a frame, or its splice, need."""
+        if self.splice:
+            return self.splice
         order = self.streams.count("d")  # 0, 1, 3: one letter, then one and two
         if order == 0:
             return 0

@@ -1,11 +1,21 @@
 """What may be said, and how likely it is: n-gram models and grammars."""
 
-from factored_asr.language.arpa import read_arpa, write_arpa
+from factored_asr.language.arpa import common_log, read_arpa, write_arpa
 from factored_asr.language.backoff import NGramArcs
 from factored_asr.language.columns import read_columns, write_columns
+from factored_asr.language.estimate import EstimateOptions, estimate
 from factored_asr.language.grammar import Grammar, GrammarWarning
-from factored_asr.language.ngram import NGramModel, NGramOrder
-from factored_asr.language.prune import prune, prune_improbable, prune_to, restrict, truncate
+from factored_asr.language.interpolate import interpolate, mixture_weights
+from factored_asr.language.ngram import NGramModel, NGramOrder, with_words
+from factored_asr.language.perplexity import TextScore, WordScore, score_text, score_words
+from factored_asr.language.prune import (
+    normalise,
+    prune,
+    prune_improbable,
+    prune_to,
+    restrict,
+    truncate,
+)
 from factored_asr.language.read import read_lm
 from factored_asr.language.scorer import (
     KenLMScorer,
@@ -15,8 +25,10 @@ from factored_asr.language.scorer import (
     is_kenlm_binary,
 )
 from factored_asr.language.sphinx_trie import read_sphinx_lm
+from factored_asr.language.text import read_sentences, read_vocabulary
 
 __all__ = [
+    "EstimateOptions",
     "Grammar",
     "GrammarWarning",
     "KenLMScorer",
@@ -25,17 +37,29 @@ __all__ = [
     "NGramModel",
     "NGramOrder",
     "NGramScorer",
+    "TextScore",
+    "WordScore",
     "WordScorer",
+    "common_log",
+    "estimate",
+    "interpolate",
     "is_kenlm_binary",
+    "mixture_weights",
+    "normalise",
     "prune",
     "prune_improbable",
     "prune_to",
     "read_arpa",
     "read_columns",
     "read_lm",
+    "read_sentences",
     "read_sphinx_lm",
+    "read_vocabulary",
     "restrict",
+    "score_text",
+    "score_words",
     "truncate",
+    "with_words",
     "write_arpa",
     "write_columns",
 ]

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import gzip
 import re
+import sys
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, NoReturn, TypeVar, cast
 
@@ -66,12 +68,11 @@ def read_arpa(path: str | Path) -> NGramModel:
 
 
 def write_arpa(model: NGramModel, path: str | Path) -> None:
-    """Write a model as an ARPA file, gzip where the name ends in ``.gz``.
+    """Write a model as an ARPA file, gzip where the name ends in ``.gz``; ``"-"``: standard output.
 
     Logarithms are rounded to 6 decimals; a back-off weight of 0 is left out.
     """
-    opened = gzip.open(path, "wb") if str(path).endswith(".gz") else open(path, "wb")
-    with cast(BinaryIO, opened) as f:
+    with _opened(path) as f:
         counts = "".join(f"ngram {n}={c}\n" for n, c in enumerate(model.counts, start=1))
         f.write(f"\\data\\\n{counts}".encode())
         prefixes: list[str] = [""]
@@ -82,6 +83,12 @@ def write_arpa(model: NGramModel, path: str | Path) -> None:
             f.write("".join(_lines(ngrams, at.log_prob, at.backoff)).encode())
             prefixes = [ngram + " " for ngram in ngrams] if n < model.order else []
         f.write(b"\n\\end\\\n")
+
+
+def _opened(path: str | Path) -> AbstractContextManager[BinaryIO]:
+    if str(path) == "-":
+        return nullcontext(sys.stdout.buffer)
+    return cast(BinaryIO, (gzip.open if str(path).endswith(".gz") else open)(path, "wb"))
 
 
 def _lines(ngrams: Sequence[str], log_prob: np.ndarray, backoff: np.ndarray) -> Iterator[str]:

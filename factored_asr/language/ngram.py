@@ -8,7 +8,7 @@ are sorted by (parent, word), so that a look-up is one binary search on ``parent
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -160,6 +160,17 @@ class NGramModel:
             index = self.extend(k, index, ngrams[:, k])
         return index
 
+    def ngrams(self, order: int) -> np.ndarray:
+        """(n, order) int32 word ids of all n-grams of an order, oldest first."""
+        if not 1 <= order <= self.order:
+            raise OptionError(f"n-grams exist for orders 1 to {self.order}, got {order}")
+        columns = [self.orders[order - 1].word]
+        row = self.orders[order - 1].parent
+        for at in reversed(self.orders[: order - 1]):
+            columns.append(at.word[row])
+            row = at.parent[row]
+        return np.column_stack(columns[::-1])
+
     def suffix(self, order: int) -> np.ndarray:
         """For each n-gram of ``order`` ≥ 2 the row of its words without the first; -1 if none."""
         if not 2 <= order <= self.order:
@@ -291,3 +302,20 @@ def _filled(model: NGramModel) -> NGramModel:
         backed_off = back_off_links(model)[n].log_prob[rows]
         history.log_prob[rows] = lower.backoff[history.parent[rows]] + backed_off
     return model
+
+
+def with_words(model: NGramModel, words: tuple[str, ...]) -> NGramModel:
+    """The model with further words, each as probable as its median word on its own.
+
+    The probabilities then sum to a little more than one, which a search does not mind.
+    """
+    first = model.orders[0]
+    n, zeros = len(words), np.zeros(len(words), np.float32)
+    unigrams = replace(
+        first,
+        parent=np.concatenate([first.parent, np.zeros(n, np.int32)]),
+        word=np.concatenate([first.word, len(model.words) + np.arange(n, dtype=np.int32)]),
+        log_prob=np.concatenate([first.log_prob, zeros + np.median(first.log_prob)]),
+        backoff=np.concatenate([first.backoff, zeros]),
+    )
+    return NGramModel((*model.words, *words), (unigrams, *model.orders[1:]))

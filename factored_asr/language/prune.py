@@ -103,6 +103,19 @@ def restrict(model: NGramModel, vocabulary: Collection[str]) -> NGramModel:
     return NGramModel(words, tuple(renumbered))
 
 
+def normalise(model: NGramModel) -> NGramModel:
+    """The model with back-off weights set so that every history's probabilities sum to one.
+
+    A weight stays as it was where the mass to give out, or that of the words to receive it, is
+    too small to tell from the rounding of logarithms.
+    """
+    orders = [replace(at, backoff=at.backoff.copy()) for at in model.orders]
+    orders[-1].backoff[:] = 0
+    normal = NGramModel(model.words, tuple(orders))
+    _masses(normal, [np.ones(1), *(np.ones(len(at)) for at in orders)])
+    return normal
+
+
 def entropy_worth(model: NGramModel) -> list[np.ndarray]:
     """What each n-gram is worth: by how much perplexity would rise, relatively, without it.
 

@@ -18,6 +18,12 @@ class Slot:
     start: int
     end: int
     """The words are numbers ``start`` … ``end - 1`` of the sentence, counted from 0."""
+    seconds: tuple[float, float] | None = None
+    """When they were said; None for text."""
+    wildcard: bool = False
+    """True if any words would have done."""
+    metadata: Mapping[str, object] = field(default_factory=dict, compare=False)
+    """What the grammar tells about the value besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,16 @@ class Interpretation:
     """The slots that words filled, in the order they were said."""
     template: str = field(default="", compare=False)
     """Where the reading comes from: file, line and template."""
+
+    trace: tuple[str, ...] = field(default=(), compare=False)
+    """The rules that led here, in words a person can read."""
+    alternatives: tuple[Interpretation, ...] = field(default=(), compare=False)
+    """What else may have been meant, each with its own confidence, best first."""
+
+    @property
+    def meaning(self) -> tuple[str, tuple[tuple[str, str], ...]]:
+        """Intent and slots as a key: two sentences that mean the same have the same."""
+        return self.intent, tuple(sorted((name, repr(v)) for name, v in self.slots.items()))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

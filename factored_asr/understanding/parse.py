@@ -4,6 +4,7 @@ The walk goes through the sentence position by position with the network states 
 far can reach. List values are found in one trie over all lists, so a list is one step of the walk,
 whatever its size. Every way through whose context fits is a reading; the best one has
 
+0. the least cost of what the channel leaves out (nothing, where nothing may be left out),
 1. the fewest wildcards,
 2. the longest single name (a list value that is no number): "bedroom lamp" is the lamp of that
    name before it is a lamp in the bedroom,
@@ -21,17 +22,21 @@ import itertools
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from factored_asr.language.grammar import DfaState, Grammar, ListSymbol, Mark, Network, tokens
+from factored_asr.language.grammar.compiled import CompiledGrammar
+from factored_asr.understanding.channel import Deletion
 from factored_asr.understanding.interpretation import Interpretation, Slot
 
 MAX_WORDS = 200  # in a sentence; nobody commands in more, and wildcards cost their square
 MAX_READINGS = 2_000  # ways through one sentence that are compared; wildcards can make millions
 
 _Skipped: TypeAlias = None
-# What one step read: an arc's symbol and, of a list, which value; None: skip words.
-_Read: TypeAlias = tuple["str | ListSymbol | Mark | _Skipped", int]
+# What one step read: an arc's symbol and, of a list, which value; None: skip words; a Deletion:
+# words that the channel took out.
+_Read: TypeAlias = tuple["str | ListSymbol | Mark | Deletion | _Skipped", int]
 # A step seen backwards: position and state it came from, and what it read.
 _Step: TypeAlias = tuple[int, DfaState, _Read]
 # One reading: (first word, end, what was read), in order.
@@ -52,14 +57,17 @@ class Understander:
     {'room': 'living room', 'degrees': 21}
     """
 
-    def __init__(self, grammar: Grammar):
+    def __init__(self, grammar: Grammar | CompiledGrammar):
         self.grammar = grammar
         self._skips: dict[str, list[tuple[str, ...]]] = {}
         for phrase in grammar.skip_words:
             self._skips.setdefault(phrase[0], []).append(phrase)
 
     def parse(
-        self, words: str | Sequence[str], context: Mapping[str, object] | None = None
+        self,
+        words: str | Sequence[str],
+        context: Mapping[str, object] | None = None,
+        deletions: Sequence[Deletion] = (),
     ) -> Interpretation | None:
         """The best reading of a sentence, or None where the grammar has none.
 
@@ -70,8 +78,11 @@ class Understander:
         context
             What is known besides the words, such as ``{"area": "kitchen"}``: templates may
             require, exclude or use it.
+        deletions
+            Words that may be left out, and what that costs (see ``channel.deletions``); the
+            cheapest reading is best.
         """
-        return next(self._ranked(words, context or {}), None)
+        return next(self._ranked(words, context or {}, deletions), None)
 
     def readings(
         self, words: str | Sequence[str], context: Mapping[str, object] | None = None
@@ -84,12 +95,15 @@ class Understander:
         return found
 
     def _ranked(
-        self, words: str | Sequence[str], context: Mapping[str, object]
+        self,
+        words: str | Sequence[str],
+        context: Mapping[str, object],
+        deletions: Sequence[Deletion] = (),
     ) -> Iterator[Interpretation]:
         sentence = _Sentence(words if isinstance(words, str) else " ".join(words))
         if not 0 < len(sentence.words) <= MAX_WORDS:
             return
-        walk = _Walk(self.grammar.network, sentence.words, self._skips)
+        walk = _Walk(self.grammar.network, sentence.words, self._skips, deletions)
         templates = self.grammar.templates
         scored = []
         for path, ends in itertools.islice(walk.paths(), MAX_READINGS):
@@ -104,7 +118,9 @@ class Understander:
 
 
 def parse(
-    grammar: Grammar, words: str | Sequence[str], context: Mapping[str, object] | None = None
+    grammar: Grammar | CompiledGrammar,
+    words: str | Sequence[str],
+    context: Mapping[str, object] | None = None,
 ) -> Interpretation | None:
     """The best reading of one sentence; see :meth:`Understander.parse`.
 
@@ -142,9 +158,16 @@ class _Walk:
     """All ways of one sentence through the network."""
 
     def __init__(
-        self, network: Network, words: list[str], skips: Mapping[str, list[tuple[str, ...]]]
+        self,
+        network: Network,
+        words: list[str],
+        skips: Mapping[str, list[tuple[str, ...]]],
+        deletions: Sequence[Deletion] = (),
     ):
         self.network, self.words, self.skips = network, words, skips
+        self.deletions: dict[int, list[Deletion]] = {}
+        for deletion in deletions:
+            self.deletions.setdefault(deletion.start, []).append(deletion)
         self.reached: list[dict[DfaState, list[_Step]]] = [{} for _ in range(len(words) + 1)]
         self.reached[0][network.start] = []
         for position in range(len(words) + 1):
@@ -208,6 +231,9 @@ class _Walk:
             if tuple(self.words[position:end]) == phrase:
                 for state in self.reached[position]:
                     self._reach(end, state, (position, state, (None, 0)))
+        for deletion in self.deletions.get(position, ()):
+            for state in self.reached[position]:
+                self._reach(deletion.end, state, (position, state, (deletion, 0)))
 
     def paths(self) -> Iterator[tuple[_Path, tuple[int, ...]]]:
         """Every way through, with the templates that end there."""
@@ -237,19 +263,23 @@ def _is_wildcard(read: _Read) -> bool:
     return isinstance(read[0], ListSymbol) and read[0].list.wildcard
 
 
-def _score(path: _Path) -> tuple[int, int, int, int, int, int] | None:
+def _score(path: _Path) -> tuple[float, int, int, int, int, int, int] | None:
     """Rank of a reading, lower is better; None where it may not skip what it skips.
 
     At an end of the sentence skip words belong to a wildcard next to them, and skip words alone
     say nothing.
     """
     wildcards = longest = literal = wild = skipped = slots = 0
+    deleted = 0.0
     for start, end, read in path:
         symbol = read[0]
         if isinstance(symbol, str):
             literal += len(symbol)
         elif symbol is None:
             skipped += end - start
+        elif isinstance(symbol, Deletion):
+            skipped += end - start
+            deleted += symbol.cost
         elif isinstance(symbol, ListSymbol):
             slots += 1
             if symbol.list.wildcard:
@@ -264,7 +294,7 @@ def _score(path: _Path) -> tuple[int, int, int, int, int, int] | None:
             said = next((read for _, _, read in side if read[0] is not None), None)
             if side[0][2][0] is None and said is not None and _is_wildcard(said):
                 return None
-    return wildcards, -longest, -literal, wild, skipped, -slots
+    return deleted, wildcards, -longest, -literal, wild, skipped, -slots
 
 
 class _Reader:
@@ -274,7 +304,7 @@ class _Reader:
         self.sentence, self.path = sentence, path
 
     def interpret(
-        self, grammar: Grammar, index: int, context: Mapping[str, object]
+        self, grammar: Grammar | CompiledGrammar, index: int, context: Mapping[str, object]
     ) -> Interpretation | None:
         """The reading by one template, or None where the context or a keyword forbids it."""
         template = grammar.templates[index]
@@ -298,14 +328,25 @@ class _Reader:
             self.sentence.text,
             spans=spans,
             template=f"{template.path}:{template.line}: {template.text}",
+            trace=tuple(self._deleted()),
         )
+
+    def _deleted(self) -> Iterator[str]:
+        for start, end, (symbol, _) in self.path:
+            if isinstance(symbol, Deletion):
+                yield f"{symbol.why}: {self.sentence.slice(start, end)!r} is left out"
 
     def _slots(self) -> Iterator[Slot]:
         begun: list[int] = []
         for start, end, (symbol, value) in self.path:
             if isinstance(symbol, ListSymbol) and symbol.slot:
-                out = None if symbol.list.wildcard else symbol.list.values[value].out
-                yield self.sentence.slot(symbol.slot, out, start, end)
+                if symbol.list.wildcard:
+                    slot = self.sentence.slot(symbol.slot, None, start, end)
+                    yield replace(slot, wildcard=True)
+                    continue
+                chosen = symbol.list.values[value]
+                slot = self.sentence.slot(symbol.slot, chosen.out, start, end)
+                yield replace(slot, metadata=chosen.metadata) if chosen.metadata else slot
             elif isinstance(symbol, Mark):
                 if symbol.begins:
                     begun.append(start)

@@ -4,12 +4,14 @@
 
 The graph is the HCLG of the 20,000 commonest words with all their bigrams, made at the first run;
 the matrices are the scores of native_dictation × 0.1. Both decoders, each in one thread, take
-turns; CPU times are medians over the rounds. Needs kaldi-decoder and kaldifst. Run it on an
+turns; CPU times are medians over the rounds. With --lattice-beam the same search without a lattice
+runs beside them, and what the lattice costs is told: its links, and all of it with its words. Needs kaldi-decoder and kaldifst. Run it on an
 otherwise idle machine.
 """
 
 from __future__ import annotations
 
+import argparse
 import time
 from pathlib import Path
 
@@ -46,7 +48,8 @@ def main() -> None:
     matrices = score_matrices(options.data, Graph.read(path.with_suffix("")))
     n_frames = sum(len(matrix) for matrix in matrices.values())
     print(f"{graph.n_states} states, {graph.n_arcs} arcs; {len(matrices)} clips, {n_frames} frames")
-    decode(graph, next(iter(matrices.values()))[:2])  # compiles
+    for lattice_beam in (0.0, 6.0):  # compiles
+        decode(graph, next(iter(matrices.values()))[:2], BeamOptions(lattice_beam=lattice_beam))
     for beam in options.beams:
         race(graph, fst, matrices, beam, options)
     print(load_note())
@@ -83,10 +86,13 @@ def score_matrices(data: Path, graph: Graph) -> dict[str, np.ndarray]:
 
 def race(graph, fst, matrices, beam, options) -> None:
     """One beam: costs, times and their ratio."""
-    ours, theirs = [], []
+    ours, theirs, plain = [], [], []
     for _ in range(options.rounds):
         ours.append({name: run_ours(graph, m, beam, options) for name, m in matrices.items()})
         theirs.append({name: run_kaldi(fst, m, beam, options) for name, m in matrices.items()})
+        if options.lattice_beam:
+            alone = argparse.Namespace(**{**vars(options), "lattice_beam": 0.0})
+            plain.append({name: run_ours(graph, m, beam, alone) for name, m in matrices.items()})
     seconds = [
         np.median([sum(clip[0] for clip in one.values()) for one in rounds])
         for rounds in (ours, theirs)
@@ -99,19 +105,36 @@ def race(graph, fst, matrices, beam, options) -> None:
         f"  {n_arcs / n_frames:8.0f} arcs a frame  {n_arcs / seconds[0] / 1e6:5.1f} M arcs/s",
         flush=True,
     )
+    if plain:
+        print("    " + price(ours, plain))
     for name in matrices:
         one, other = ours[0][name][1], theirs[0][name][1]
         print(f"    {name}: cost ours {one:.4f}, Kaldi {other:.4f}, difference {one - other:+.4f}")
 
 
-def run_ours(graph, matrix, beam, options) -> tuple[float, float, int]:
-    """Seconds, cost, arcs expanded."""
+def price(ours, plain) -> str:
+    """What a lattice costs, as ratios to the best path alone, clip by clip and round by round."""
+    pairs = [
+        (one[name], other[name])
+        for one, other in zip(ours, plain, strict=True) for name in one
+    ]
+    whole = np.median([one[0] / other[0] for one, other in pairs])
+    links = np.median([(one[0] - one[3]) / (other[0] - other[3]) for one, other in pairs])
+    return f"lattice: {whole:.2f} × the best path's search; its links alone {links:.2f} ×"
+
+
+def run_ours(graph, matrix, beam, options) -> tuple[float, float, int, float]:
+    """Seconds, cost, arcs expanded, and of the seconds those after the last frame."""
     begin = time.thread_time()
     limits = options.max_active, options.min_active
     search = Search(graph, BeamOptions(beam, *limits, lattice_beam=options.lattice_beam))
     search.advance(matrix)
-    path = search.finish().best()
-    return time.thread_time() - begin, path.cost, search.n_arcs_expanded
+    searched = time.thread_time()
+    lattice = search.finish()
+    path, n_arcs = lattice.best(), lattice.n_arcs  # the words of the lattice are asked for
+    end = time.thread_time()
+    assert n_arcs or not options.lattice_beam
+    return end - begin, path.cost, search.n_arcs_expanded, end - searched
 
 
 def run_kaldi(fst, matrix, beam, options) -> tuple[float, float]:

@@ -95,7 +95,7 @@ def _templates(
 def _list(symbol: ListSymbol, grammar: Grammar, ids: Mapping[str, int]) -> pynini.Fst:
     if symbol.list.wildcard:
         return _minimised(_phrases(grammar.wildcard_words, ids).closure(1))
-    return _phrases(dict.fromkeys(symbol.word_forms(), 0.0), ids)
+    return _phrases(symbol.word_forms(), ids)
 
 
 def _phrases(costs: Mapping[tuple[str, ...], float], ids: Mapping[str, int]) -> pynini.Fst:

@@ -133,6 +133,8 @@ class Template:
     scope: Scope
     path: str | None = None
     line: int | None = None
+    count: float | None = None
+    """How often it is used; None: not told."""
 
     def error(self, message: str) -> FormatError:
         """An error that names file, line and template."""

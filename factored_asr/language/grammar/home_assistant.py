@@ -2,12 +2,15 @@
 
 ``language``, ``intents`` (``data``: ``sentences``, ``slots``, ``requires_context``,
 ``excludes_context``, ``expansion_rules``, ``lists``, ``required_keywords``), ``lists``,
-``expansion_rules``, ``skip_words``; other keys (responses, settings) are for other programs.
+``expansion_rules``, ``skip_words``; other keys (responses, settings) are for other
+programs. Beyond Home Assistant, sentences (as ``{sentence:, count:}``) and values of lists may
+tell how often they are used: what is not told counts as once.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -117,10 +120,26 @@ def _read_block(intent: str, node: Node, scope: Scope, language: str) -> Iterato
     if "expansion_rules" in parts or "lists" in parts:
         scope = _local_scope(parts, scope, language)
     for sentence in parts["sentences"].sequence(f"sentences of {intent}"):
+        count = None
+        if sentence.is_mapping:
+            entry = sentence.mapping(f"a sentence of {intent}")
+            if "sentence" not in entry:
+                raise sentence.error(f"a sentence of {intent} needs 'sentence'")
+            sentence, count = entry["sentence"], _read_count(entry)
         text = sentence.text(f"a sentence of {intent}")
         expression = parse_template(text, sentence.path, sentence.line)
         own = _with_inline_ranges(expression, scope)
-        yield Template(text, expression, block, own, sentence.path, sentence.line)
+        yield Template(text, expression, block, own, sentence.path, sentence.line, count)
+
+
+def _read_count(parts: Mapping[str, Node]) -> float | None:
+    """How often something was used, if it is told."""
+    if "count" not in parts:
+        return None
+    count = parts["count"].plain()
+    if not _is_number(count, int | float) or not 0 < count < math.inf:
+        raise parts["count"].error(f"a 'count' is a number above 0, got {count!r}")
+    return float(count)
 
 
 def _local_scope(parts: Mapping[str, Node], scope: Scope, language: str) -> Scope:
@@ -174,9 +193,12 @@ def _read_value(node: Node, name: str, rules: Mapping[str, Rule]) -> Value:
             raise node.error(f"a value of list {name} needs 'in'")
         text = parts["in"].text(f"'in' of list {name}")
         out = parts["out"].plain() if "out" in parts else None
-        context = parts["context"].plain_mapping("context") if "context" in parts else {}
+        context, metadata = (
+            parts[key].plain_mapping(key) if key in parts else {} for key in ("context", "metadata")
+        )
+        count = _read_count(parts)
     else:
-        text, context = node.text(f"a value of list {name}"), {}
+        text, context, metadata, count = node.text(f"a value of list {name}"), {}, {}, None
         out = None if _TEMPLATE.search(text) else text
     if _TEMPLATE.search(text):
         texts = _texts(parse_template(text, node.path, node.line), rules, node)
@@ -185,7 +207,7 @@ def _read_value(node: Node, name: str, rules: Mapping[str, Rule]) -> Value:
         forms = (spoken(text),)
     if () in forms:
         raise node.error(f"a value of list {name} can be said without a word: {text!r}")
-    return Value(forms, out, context)
+    return Value(forms, out, context, metadata, count)
 
 
 def _texts(expression: Expression, rules: Mapping[str, Rule], node: Node) -> list[str]:

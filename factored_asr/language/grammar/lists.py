@@ -21,6 +21,10 @@ class Value:
     """What goes into the slot; None: the words as they were said."""
     context: Mapping[str, object] = field(default_factory=dict)
     """What is known once the value is heard, such as its domain."""
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    """What else is told about it; handed on with the slot."""
+    count: float | None = None
+    """How often it is said; None: not told."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

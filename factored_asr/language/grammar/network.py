@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from factored_asr.language.grammar.expression import (
@@ -53,12 +53,20 @@ class ListSymbol:
         """What decides the words: list, prefix and suffix."""
         return self.list, self.prefix, self.suffix
 
-    def word_forms(self) -> Iterator[tuple[str, ...]]:
-        """All the ways its values are said."""
-        for index, value in enumerate(self.list.values):
-            if self.allowed is None or index in self.allowed:
-                for form in value.forms:
-                    yield joined(form, self.prefix, self.suffix)
+    def word_forms(self) -> dict[tuple[str, ...], float]:
+        """All the ways its values are said, each with its cost; 0 where no use is counted."""
+        fit = [
+            value
+            for index, value in enumerate(self.list.values)
+            if self.allowed is None or index in self.allowed
+        ]
+        costs = counted_costs(value.count for value in fit)
+        forms: dict[tuple[str, ...], float] = {}
+        for value, cost in zip(fit, costs, strict=True):
+            for form in value.forms:
+                words = joined(form, self.prefix, self.suffix)
+                forms[words] = min(cost, forms.get(words, cost))
+        return forms
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +119,28 @@ class Network:
         self.allowed: dict[tuple[Block, ValueList], frozenset[int] | None] = {}
         """Which values of a list the context of a block allows, see ``Block.allowed``."""
         self._states: dict[frozenset[int], DfaState] = {}
-        for index, template in enumerate(templates):
-            self.finals[_Layer(self, template).lay()] = index
+        templates = list(templates)
+        costs = counted_costs(template.count for template in templates)
+        for index, (template, cost) in enumerate(zip(templates, costs, strict=True)):
+            self.finals[_Layer(self, template).lay(cost)] = index
             self.owners += [index] * (len(self.arcs) - len(self.owners))
-        self.trie = _list_trie(self.list_keys)
         self.start = self._state([0])
+
+    @classmethod
+    def restored(cls, arcs: list[list[Arc]], finals: dict[int, int]) -> Network:
+        """The network of arcs that were laid before; who owns them is forgotten."""
+        network = cls(())
+        network.arcs, network.finals, network._states = arcs, finals, {}
+        for symbol in dict.fromkeys(symbol for row in arcs for symbol, _, _ in row):
+            if isinstance(symbol, ListSymbol) and not symbol.list.wildcard:
+                network.list_keys.setdefault(symbol.key, len(network.list_keys))
+        network.start = network._state([0])
+        return network
+
+    @cached_property
+    def trie(self) -> dict:
+        """All values of all lists: word -> node; None -> [(list key, value index)]."""
+        return _list_trie(self.list_keys)
 
     def expand(self, state: DfaState) -> DfaState:
         """Fill in the arcs that leave ``state``; harmless if two threads do it at once."""
@@ -163,9 +188,9 @@ class _Layer:
     def __init__(self, network: Network, template: Template):
         self.network, self.template = network, template
 
-    def lay(self) -> int:
-        """Lay all arcs; returns the template's own end state."""
-        return self.hub(self.add(self.template.expression, {(0, ""): 0.0}))
+    def lay(self, cost: float) -> int:
+        """Lay all arcs, ``cost`` on the first; returns the template's own end state."""
+        return self.hub(self.add(self.template.expression, {(0, ""): cost}))
 
     def new_state(self) -> int:
         self.network.arcs.append([])
@@ -323,6 +348,21 @@ def costs_of(weights: tuple[float, ...] | None, n_items: int) -> list[float]:
         return [0.0] * n_items
     total = math.fsum(weights)
     return [math.inf if w == 0 else -math.log(w / total) for w in weights]
+
+
+def counted_costs(counts: Iterable[float | None]) -> list[float]:
+    """Costs of choices by how often each is used; once where it is not told, 0 if none is.
+
+    Examples
+    --------
+    >>> [round(cost, 2) for cost in counted_costs([3, None])], counted_costs([None, None])
+    ([0.29, 1.39], [0.0, 0.0])
+    """
+    told = list(counts)
+    if all(count is None for count in told):
+        return [0.0] * len(told)
+    weights = tuple(1.0 if count is None else count for count in told)
+    return costs_of(weights, len(told))
 
 
 def _list_trie(keys: Mapping[tuple[ValueList, str, str], int]) -> dict:

@@ -1,0 +1,265 @@
+"""Decision trees: which pdf a state of a phone in context has.
+
+Every state of every phone has a root. A node asks one thing, whether the left neighbour, the right
+neighbour or the place in the word is one of a set, and so on down to a leaf, which is a pdf. Any
+context has an answer, seen in training or not (Young, Odell, Woodland 1994, "Tree-based state
+tying for high accuracy acoustic modelling").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import numpy as np
+
+from factored_asr.acoustic.topology import N_POSITIONS, SINGLE
+from factored_asr.errors import MissingError, OptionError
+
+LEAF = -1
+LEFT, RIGHT, POSITION = 0, 1, 2
+"""What a node asks about."""
+_ASKS = ("left", "right", "place")
+_PLACES = ("begin", "end", "inside", "alone")  # in the order of topology.BEGIN ... SINGLE
+
+
+class TiedHmms(NamedTuple):
+    """The HMMs that a tree makes of phones in context, as fields of an `AcousticModel`."""
+
+    triphone_contexts: np.ndarray
+    """(n_contexts, 4) int32: every centre, left and right phone at every position."""
+    triphone_hmms: np.ndarray
+    """(n_contexts,) int32: the HMM of each."""
+    hmm_phone: np.ndarray
+    """(n_hmms,) int32; the first are the phones' alone, between silences."""
+    hmm_pdfs: np.ndarray
+    """(n_hmms, n_states) int32: pdf of each state, -1 beyond the last."""
+
+
+@dataclass(frozen=True, eq=False)
+class DecisionTree:
+    """Trees for all states of all phones, as arrays over nodes.
+
+    Examples
+    --------
+    Phone ``AH`` of one state: another pdf after ``N`` than elsewhere.
+
+    >>> tree = DecisionTree(
+    ...     phones=("AH", "N"), roots=[[0], [3]], asks=[LEFT, LEAF, LEAF, LEAF],
+    ...     members=[[0, 1, 0, 0], [0] * 4, [0] * 4, [0] * 4],
+    ...     branches=[[1, 2], [-1, -1], [-1, -1], [-1, -1]], leaf_pdf=[-1, 0, 1, 2],
+    ...     frames=[90, 50, 40, 70], gain=[123, 0, 0, 0])
+    >>> tree.pdfs(centre=0, left=[0, 1], right=1, position=2, state=0).tolist()
+    [0, 1]
+    >>> print(tree.describe("AH"))
+    AH, state 0: 90 frames
+      left N? (gain 123)
+        yes: pdf 1 (40 frames)
+        no: pdf 0 (50 frames)
+    """
+
+    phones: tuple[str, ...]
+    """The phones of the model, in its order."""
+    roots: np.ndarray
+    """(n_phones, n_states) int32: node where the tree of each state begins; -1 beyond the last
+    state of a phone."""
+    asks: np.ndarray
+    """(n_nodes,) int32: LEFT, RIGHT or POSITION; LEAF for a leaf."""
+    members: np.ndarray
+    """(n_nodes, max(n_phones, 4)) bool: the values to which the answer is yes."""
+    branches: np.ndarray
+    """(n_nodes, 2) int32: the nodes for no and yes, each above its parent; -1 for a leaf."""
+    leaf_pdf: np.ndarray
+    """(n_nodes,) int32: pdf of a leaf, -1 for inner nodes; leaves may share one."""
+    frames: np.ndarray
+    """(n_nodes,) float32: frames of training that came by."""
+    gain: np.ndarray
+    """(n_nodes,) float32: log-likelihood that the question gained; 0 for a leaf."""
+
+    def __post_init__(self) -> None:
+        for name in ("roots", "asks", "branches", "leaf_pdf"):
+            object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), np.int32))
+        for name in ("frames", "gain"):
+            object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), np.float32))
+        object.__setattr__(self, "members", np.ascontiguousarray(self.members, bool))
+        self._check()
+
+    @property
+    def n_nodes(self) -> int:
+        """Inner nodes and leaves."""
+        return len(self.asks)
+
+    @property
+    def n_leaves(self) -> int:
+        """Leaves; several may share a pdf."""
+        return int((self.asks == LEAF).sum())
+
+    @property
+    def n_pdfs(self) -> int:
+        """Pdfs, numbered from 0."""
+        return int(self.leaf_pdf.max()) + 1
+
+    @property
+    def n_states(self) -> int:
+        """States of the longest HMM."""
+        return self.roots.shape[1]
+
+    def leaves(
+        self,
+        centre: np.ndarray | int,
+        left: np.ndarray | int,
+        right: np.ndarray | int,
+        position: np.ndarray | int,
+        state: np.ndarray | int,
+    ) -> np.ndarray:
+        """Leaf that states of phones in context lead to; -1 where the phone lacks the state.
+
+        Parameters
+        ----------
+        centre, left, right
+            Phone indices, arrays of one shape or broadcast against each other.
+        position
+            ``BEGIN``, ``END``, ``INTERNAL`` or ``SINGLE`` (see topology.py).
+        state
+            HMM state, 0 the first.
+
+        Returns
+        -------
+        int32 array of nodes, of the broadcast shape.
+
+        Raises
+        ------
+        OptionError
+            A phone, position or state out of range.
+        """
+        given = [np.asarray(part) for part in (centre, left, right, position, state)]
+        limits = (len(self.phones),) * 3 + (N_POSITIONS, self.n_states)
+        for values, limit in zip(given, limits, strict=True):
+            if values.size and (values.min() < 0 or values.max() >= limit):
+                raise OptionError(f"a value of a context lies outside 0..{limit - 1}")
+        shape = np.broadcast_shapes(*(values.shape for values in given))
+        flat = [np.broadcast_to(values, shape).ravel() for values in given]
+        node, context = self.roots[flat[0], flat[4]], np.stack(flat[1:4])
+        asking = np.flatnonzero((node >= 0) & (self.asks[node] != LEAF))
+        while len(asking):
+            at = node[asking]
+            value = context[self.asks[at], asking]
+            node[asking] = self.branches[at, self.members[at, value].astype(np.int32)]
+            asking = asking[self.asks[node[asking]] != LEAF]
+        return node.reshape(shape)
+
+    def pdfs(
+        self,
+        centre: np.ndarray | int,
+        left: np.ndarray | int,
+        right: np.ndarray | int,
+        position: np.ndarray | int,
+        state: np.ndarray | int,
+    ) -> np.ndarray:
+        """Pdf of states of phones in context, int32; as `leaves`, with -1 for no such state."""
+        leaf = self.leaves(centre, left, right, position, state)
+        return np.where(leaf < 0, -1, self.leaf_pdf[leaf]).astype(np.int32)
+
+    def tied_hmms(self, silence: int, fillers: Sequence[int] = ()) -> TiedHmms:
+        """An HMM for each sequence of pdfs that some phone has in some context.
+
+        Parameters
+        ----------
+        silence, fillers
+            As neighbours, the fillers count as this phone of silence.
+        """
+        n, states = len(self.phones), np.arange(self.n_states)
+        axes = (np.arange(n), np.arange(n), np.arange(n), np.arange(N_POSITIONS))
+        contexts = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 4)
+        heard_as = np.arange(n)
+        heard_as[list(fillers)] = silence
+        centre, left, right, position = contexts.T[:, :, None]
+        pdfs = self.pdfs(centre, heard_as[left], heard_as[right], position, states)
+        distinct, hmm = np.unique(np.column_stack([centre, pdfs]), axis=0, return_inverse=True)
+        alone = self.pdfs(axes[0][:, None], silence, silence, SINGLE, states)
+        return TiedHmms(
+            contexts.astype(np.int32), (hmm.ravel() + n).astype(np.int32),
+            np.concatenate([axes[0], distinct[:, 0]]).astype(np.int32),
+            np.concatenate([alone, distinct[:, 1:]]).astype(np.int32),
+        )  # fmt: skip
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All but the phones' names, to be saved: ``DecisionTree(phones, **arrays)`` is this."""
+        return {
+            each.name: getattr(self, each.name) for each in fields(self) if each.name != "phones"
+        }
+
+    @staticmethod
+    def from_arrays(phones: tuple[str, ...], arrays: Mapping[str, np.ndarray]) -> DecisionTree:
+        """The tree whose `arrays` were saved.
+
+        Raises
+        ------
+        MissingError
+            An array is not there.
+        OptionError
+            The arrays do not make a tree.
+        """
+        names = [each.name for each in fields(DecisionTree) if each.name != "phones"]
+        if missing := [name for name in names if name not in arrays]:
+            raise MissingError(f"a decision tree needs the arrays {', '.join(missing)}")
+        return DecisionTree(tuple(phones), **{name: arrays[name] for name in names})
+
+    def describe(self, phone: str | None = None, state: int | None = None) -> str:
+        """The trees as text, questions indented below questions.
+
+        Parameters
+        ----------
+        phone, state
+            Only this phone's, only this state's; None for all.
+
+        Raises
+        ------
+        MissingError
+            There is no such phone.
+        """
+        if phone is not None and phone not in self.phones:
+            raise MissingError(f"the tree has no phone {phone!r}")
+        lines = []
+        for i, name in enumerate(self.phones):
+            for s, root in enumerate(self.roots[i].tolist()):
+                if phone in (None, name) and state in (None, s) and root >= 0:
+                    lines.append(f"{name}, state {s}: {self.frames[root]:.0f} frames")
+                    lines += self._below(root, 1, "")
+        return "\n".join(lines)
+
+    def _below(self, node: int, depth: int, answer: str) -> Iterator[str]:
+        indent = "  " * depth
+        kind = int(self.asks[node])
+        if kind == LEAF:
+            yield f"{indent}{answer}pdf {self.leaf_pdf[node]} ({self.frames[node]:.0f} frames)"
+            return
+        names = _PLACES if kind == POSITION else self.phones
+        asked = " ".join(names[i] for i in np.flatnonzero(self.members[node]))
+        yield f"{indent}{answer}{_ASKS[kind]} {asked}? (gain {self.gain[node]:.0f})"
+        no, yes = self.branches[node].tolist()
+        yield from self._below(yes, depth + 1, "yes: ")
+        yield from self._below(no, depth + 1, "no: ")
+
+    def _check(self) -> None:
+        n, width = self.n_nodes, max(len(self.phones), N_POSITIONS)
+        shapes = {
+            "members": (n, width), "branches": (n, 2), "leaf_pdf": (n,), "frames": (n,),
+            "gain": (n,), "asks": (n,),
+        }  # fmt: skip
+        for name, shape in shapes.items():
+            if getattr(self, name).shape != shape:
+                raise OptionError(f"{name} must be {shape}, got {getattr(self, name).shape}")
+        if self.roots.ndim != 2 or len(self.roots) != len(self.phones) or not n:
+            raise OptionError(f"a tree of {len(self.phones)} phones has roots {self.roots.shape}")
+        if self.roots.min() < -1 or self.roots.max() >= n or (self.roots[:, 0] < 0).any():
+            raise OptionError(f"roots must be nodes, 0..{n - 1}, and each phone needs one")
+        leaf = self.asks == LEAF
+        if not np.isin(self.asks, (LEAF, LEFT, RIGHT, POSITION)).all():
+            raise OptionError("a node asks of its left (0), right (1), position (2), or is a leaf")
+        below = self.branches[~leaf]
+        if (below <= np.flatnonzero(~leaf)[:, None]).any() or (below >= n).any():
+            raise OptionError("branches must lead to nodes of a higher number")
+        if (self.leaf_pdf[leaf] < 0).any():
+            raise OptionError("every leaf needs a pdf")

@@ -1,0 +1,66 @@
+"""The command adapt: a given model, moved towards the speech of a small corpus."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from factored_asr.cli.corpora import corpus_of, corpus_options
+from factored_asr.cli.shared import add_command, factor_options
+
+
+def adapt(options: argparse.Namespace) -> int:
+    """Move a model towards a corpus, and write it as a new one.
+
+    MLLR moves classes of Gaussians together and needs a minute of speech; MAP moves each by what
+    was heard of it and goes on learning with more. The corpus may be of one speaker, one accent,
+    one room. The new model keeps dictionary, language model and settings of the old one.
+    """
+    from factored_asr.bundle import Bundle, Recipe
+    from factored_asr.training.adapt import adapt_bundle
+    from factored_asr.training.run import describe
+
+    bundle = Bundle.find(options.model)
+    paths = (None if path is None else Path(path) for path in (options.lexicon, options.words))
+    given, words = paths
+    lexicon = Recipe(bundle, lexicon=given, words=words).read_lexicon()
+    corpus, n_left_out = corpus_of(options, lexicon)
+
+    def tell(done: Any) -> None:
+        if not options.quiet:
+            print(f"factored-asr: {describe(done)}", file=sys.stderr, flush=True)
+
+    folder = adapt_bundle(
+        bundle, corpus, options.output, _settings(options), lexicon=lexicon, jobs=options.jobs,
+        report=tell,
+    )  # fmt: skip
+    print(f"{folder}\tadapted to {len(corpus)} utterances of {len(corpus.speakers)} speakers")
+    return 1 if n_left_out else 0
+
+
+def _settings(options: argparse.Namespace) -> Any:
+    from factored_asr.acoustic.adaptation import MapOptions, MllrOptions
+    from factored_asr.training.adapt import AdaptOptions
+
+    chosen = {"means": options.tau}
+    return AdaptOptions(
+        method=options.method, map=MapOptions(**{k: v for k, v in chosen.items() if v is not None}),
+        mllr=MllrOptions(**({} if options.classes is None else {"classes": options.classes})),
+    )  # fmt: skip
+
+
+def add(commands: Any) -> None:
+    """Add the command to the program."""
+    parser = add_command(
+        commands, "adapt", adapt, "a model moved towards a small corpus",
+        factor_options(), corpus_options(),
+    )  # fmt: skip
+    parser.add_argument("--output", required=True, metavar="MODEL", help="the new model's folder")
+    parser.add_argument("--method", default="mllr+map", choices=("map", "mllr", "mllr+map"),
+                        help="default: mllr+map")
+    parser.add_argument("--tau", type=float, metavar="FRAMES",
+                        help="frames that an old mean counts for under MAP; higher: more timid")
+    parser.add_argument("--classes", type=int, metavar="N",
+                        help="classes of Gaussians at most that MLLR moves apart")

@@ -1,0 +1,123 @@
+"""Commands on corpora: evaluate."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from factored_asr.cli.shared import (
+    add_command,
+    factor_options,
+    progress_bar,
+    recipe_of,
+    recognizer_of,
+    search_options,
+    source_options,
+)
+
+if TYPE_CHECKING:
+    from factored_asr.lexicon import Lexicon
+    from factored_asr.training.corpus import Corpus
+    from factored_asr.training.data import MeanOver
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Decode a transcribed corpus and count the errors: in all, by speaker, word for word."""
+    from factored_asr.evaluation import evaluate as decode_and_score
+    from factored_asr.speaker import SpeakerOptions
+
+    lexicon = recipe_of(options).read_lexicon() if options.phones else None
+    corpus, n_left_out = corpus_of(options, lexicon)
+    recognizer = recognizer_of(options)
+    adapt = SpeakerOptions() if options.adapt else None
+    with ExitStack() as stack:
+        result = decode_and_score(
+            recognizer, corpus, adapt=adapt, jobs=options.jobs,
+            mean_over=options.mean_over or mean_of(options.model), lexicon=lexicon,
+            unit=options.interval_over, seed=options.seed,
+            tick=progress_bar(stack, "decoding", options.quiet),
+            about={"model": options.model, "corpus": options.corpus, "adapt": options.adapt,
+                   "settings": recognizer.options.to_dict()},
+        )
+    print(result.to_json() if options.format == "json" else result.describe(not options.brief))
+    return 1 if n_left_out else 0
+
+
+def corpus_of(
+    options: argparse.Namespace, lexicon: Lexicon | None = None
+) -> tuple[Corpus, int]:
+    """The corpus that the options name, without what cannot be used, which is told."""
+    from factored_asr.training.corpus import Corpus, check
+
+    corpus = Corpus.read(options.corpus, options.layout, options.speaker_by)
+    if options.speakers:
+        corpus = corpus.select(names(options.speakers))
+    if options.exclude_speakers:
+        corpus = corpus.without(names(options.exclude_speakers))
+    good, problems = check(corpus, lexicon)
+    for problem in problems:
+        print(f"factored-asr: {problem.message}", file=sys.stderr)
+    if problems:
+        print(f"factored-asr: {len(problems)} of {len(corpus)} utterances are left out",
+              file=sys.stderr)
+    return good, len(problems)
+
+
+def mean_of(model: str) -> MeanOver:
+    """Whose cepstral mean a model was trained without."""
+    from factored_asr.bundle import Bundle
+
+    folder = Bundle.find(model).folder
+    return folder.about.options.get("mean_over", "utterance") if folder else "utterance"
+
+
+def names(text: str) -> list[str]:
+    """Names with commas between, or a file with one a line."""
+    if "," not in text and Path(text).is_file():
+        return Path(text).read_text(encoding="utf-8").split()
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def corpus_options() -> argparse.ArgumentParser:
+    """Options that say which speech."""
+    parser = argparse.ArgumentParser(add_help=False)
+    group = parser.add_argument_group("corpus")
+    group.add_argument(
+        "--corpus", required=True, metavar="DIR",
+        help="a folder of Kaldi, Sphinx or LibriSpeech, or with a table *.tsv (path, text, "
+        "speaker, start, end); or the table itself",
+    )
+    group.add_argument("--layout", default="auto", metavar="NAME",
+                       help="tsv, kaldi, sphinx, librispeech, names (default: by what is there)")
+    group.add_argument("--speaker-by", choices=("folder", "file"),
+                       help="whom to take for the speaker where the corpus does not say")
+    group.add_argument("--speakers", metavar="LIST",
+                       help="only these: names with commas, or a file with one a line")
+    group.add_argument("--exclude-speakers", metavar="LIST", help="all but these")
+    group.add_argument("--jobs", type=int, default=1, metavar="N",
+                       help="utterances worked on at once (default: 1)")
+    return parser
+
+
+def add(commands: Any) -> None:
+    """Add this group's commands to the program."""
+    sources = source_options(factor_options())
+    parser = add_command(
+        commands, "evaluate", evaluate, "word error rate on a corpus",
+        sources, corpus_options(), search_options(),
+    )
+    parser.add_argument("--format", default="text", choices=("text", "json"),
+                        help="text: for people; json: one object with every alignment")
+    parser.add_argument("--adapt", choices=("speaker",),
+                        help="learn each speaker's voice first, from what is heard of it")
+    parser.add_argument("--mean-over", choices=("utterance", "speaker"),
+                        help="whose cepstral mean is taken off (default: as in training)")
+    parser.add_argument("--phones", action="store_true",
+                        help="count errors of phones, too; every word needs a pronunciation")
+    parser.add_argument("--brief", action="store_true", help="no alignments")
+    parser.add_argument("--interval-over", choices=("speakers", "utterances"),
+                        help="what the bootstrap draws (default: speakers if there are 8 or more)")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")

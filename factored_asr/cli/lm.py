@@ -1,0 +1,205 @@
+"""Commands on n-gram language models: lm estimate, prune, interpolate, perplexity."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from factored_asr.cli.shared import add_command, add_group
+from factored_asr.errors import OptionError
+
+if TYPE_CHECKING:
+    from factored_asr.language import NGramModel
+
+ABOUT = """\
+n-gram language models: how probable a word is after the words before it.
+
+Texts hold one sentence a line, words with white space between, plain or gzip; without a file they
+are read from standard input. Models are ARPA files, plain or gzip (or Sphinx's .lm.bin, read only);
+they go to standard output without -o."""
+
+EXAMPLES = """\
+examples:
+  factored-asr lm estimate --order 3 letters.txt -o letters.arpa.gz
+      a trigram model by interpolated modified Kneser-Ney smoothing
+  factored-asr lm estimate --vocabulary my.dict < letters.txt > letters.arpa
+      over the words of a dictionary: all others count as <unk>
+  factored-asr lm perplexity letters.arpa test.txt
+      how well it foretells another text, and how many of its words it does not know
+  factored-asr lm interpolate letters.arpa news.arpa --tune heldout.txt -o mixed.arpa
+      both in one, with the weights that suit a held-out text best
+  factored-asr lm prune mixed.arpa --ngrams 500000 -o small.arpa
+      the half million n-grams that are worth most
+"""
+
+
+def estimate(options: argparse.Namespace) -> int:
+    """Estimate a model from text, by interpolated modified Kneser-Ney smoothing.
+
+    A word outside the vocabulary counts as <unk>, which so learns how often such words come; with
+    --closed there is no <unk>, and n-grams that hold such a word are passed over."""
+    from factored_asr.language import EstimateOptions, read_sentences, read_vocabulary
+    from factored_asr.language import estimate as run
+
+    vocabulary = None if options.vocabulary is None else read_vocabulary(options.vocabulary)
+    settings = EstimateOptions(
+        options.order, vocabulary, options.max_words, options.min_count, not options.closed
+    )
+    return _write(run(read_sentences(*options.texts), settings), options)
+
+
+def prune(options: argparse.Namespace) -> int:
+    """Make a model smaller: drop the n-grams that it misses least, or those of some words.
+
+    Back-off weights are set anew, so that every history keeps its total probability."""
+    from factored_asr import language
+
+    given = (options.vocabulary, options.order, options.ngrams, options.threshold)
+    if all(each is None for each in given):
+        raise OptionError("say how: --threshold, --ngrams, --order or --vocabulary")
+    model = language.read_lm(options.model)
+    if options.vocabulary is not None:
+        model = language.restrict(model, language.read_vocabulary(options.vocabulary))
+    if options.order is not None:
+        model = language.truncate(model, options.order)
+    if options.ngrams is not None:
+        model = language.prune_to(model, options.ngrams)
+    if options.threshold is not None:
+        model = language.prune(model, options.threshold)
+    return _write(model, options)
+
+
+def interpolate(options: argparse.Namespace) -> int:
+    """Mix models into one: every probability is the weighted mean of the models' own.
+
+    --tune finds the weights under which a text is most probable; take one that none of the models
+    was estimated from."""
+    from factored_asr import language
+
+    models = [language.read_lm(path) for path in options.models]
+    if options.tune is not None:
+        weights = language.mixture_weights(models, language.read_sentences(options.tune))
+    else:
+        weights = options.weights or (1.0,) * len(models)
+    mixed = language.interpolate(models, weights)
+    if not options.quiet:
+        for path, weight in zip(options.models, weights, strict=True):
+            print(f"factored-asr: {weight / sum(weights):.4f}  {path}", file=sys.stderr)
+    return _write(mixed, options)
+
+
+def perplexity(options: argparse.Namespace) -> int:
+    """Say how well a model foretells a text.
+
+    Perplexity is how many words it hesitates between, on average: exp(-log probability / words),
+    ends of sentences counted. It is given without the words that the model does not know, and,
+    where it has <unk>, with them."""
+    from factored_asr import language
+
+    model = language.read_lm(options.model)
+    sentences = language.read_sentences(*options.texts)
+    if options.words:
+        return _print_words(model, sentences)
+    score = language.score_text(model, sentences)
+    for name, value in {
+        "sentences": score.n_sentences, "words": score.n_words,
+        "unknown words": f"{score.n_unknown} ({100 * score.unknown_rate:.2f} %)",
+        "log10 probability": f"{language.common_log(score.log_prob):.3f}",
+        "perplexity": f"{score.perplexity:.3f}",
+        "perplexity with unknown words": f"{score.perplexity_with_unknown:.3f}",
+    }.items():
+        print(f"{name}\t{value}")
+    return 0
+
+
+def _print_words(model: NGramModel, sentences: Any) -> int:
+    from factored_asr.language import common_log, score_words
+
+    for sentence in sentences:
+        for each in score_words(model, sentence):
+            print(f"{common_log(each.log_prob):.4f}\t{each.n_matched}\t{each.word}")
+        print()
+    return 0
+
+
+def _write(model: NGramModel, options: argparse.Namespace) -> int:
+    from factored_asr.language import write_arpa
+
+    try:
+        write_arpa(model, options.output)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OptionError(f"{options.output}: cannot be written: {error.strerror}") from error
+    if not options.quiet:
+        counts = ", ".join(f"{n:,} {k}-grams" for k, n in enumerate(model.counts, start=1))
+        print(f"factored-asr: {counts}", file=sys.stderr)
+    return 0
+
+
+def _weights(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(weight) for weight in text.split(","))
+    except ValueError:
+        law = f"weights are numbers with commas between, such as 0.7,0.3, not {text!r}"
+        raise argparse.ArgumentTypeError(law) from None
+
+
+def add(commands: Any) -> None:
+    """Add this group's commands to the program."""
+    group = add_group(commands, "lm", "estimate, prune, mix and test language models", ABOUT,
+                      EXAMPLES)
+    output = argparse.ArgumentParser(add_help=False)
+    output.add_argument("-o", "--output", default="-", metavar="ARPA",
+                        help="write here, gzip if it ends in .gz (default: standard output)")
+    output.add_argument("--quiet", action="store_true", help="no counts on standard error")
+    _add_estimate(
+        add_command(group, "estimate", estimate, "from text", output, examples=EXAMPLES)
+    )
+    _add_prune(add_command(group, "prune", prune, "fewer n-grams", output, examples=EXAMPLES))
+
+    parser = add_command(group, "interpolate", interpolate, "several into one", output,
+                         examples=EXAMPLES)
+    parser.add_argument("models", nargs="+", metavar="LM")
+    weights = parser.add_mutually_exclusive_group()
+    weights.add_argument("--weights", type=_weights, metavar="W,W,...",
+                         help="one for each model (default: all alike)")
+    weights.add_argument("--tune", metavar="TEXT", help="find the weights that suit this text")
+
+    parser = add_command(group, "perplexity", perplexity, "how well a text is foretold",
+                         examples=EXAMPLES)
+    parser.add_argument("model", metavar="LM")
+    _add_texts(parser)
+    parser.add_argument("--words", action="store_true", help="every word: log10 probability, words "
+                        "in the longest n-gram found, and the word")
+
+
+def _add_estimate(parser: argparse.ArgumentParser) -> None:
+    _add_texts(parser)
+    parser.add_argument("--order", type=int, default=3, help="words in the longest n-grams "
+                        "(default: 3); 4 or 5 pay with many millions of words")
+    parser.add_argument("--vocabulary", metavar="FILE",
+                        help="the model's words: the first field of each line, as in a dictionary")
+    parser.add_argument("--max-words", type=int, default=0, metavar="N",
+                        help="keep the N commonest words (default: all)")
+    parser.add_argument("--min-count", type=int, default=1, metavar="N",
+                        help="keep words that come N times or more (default: 1)")
+    parser.add_argument("--closed", action="store_true", help="no <unk>")
+
+
+def _add_prune(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="LM")
+    parser.add_argument("--threshold", type=float, metavar="X", help="entropy pruning: drop "
+                        "n-grams without which perplexity rises by less than this share; 1e-8 is "
+                        "usual")
+    parser.add_argument("--ngrams", type=int, metavar="N", help="entropy pruning: keep the N "
+                        "n-grams worth most, unigrams counted")
+    parser.add_argument("--order", type=int, metavar="N", help="drop n-grams of more words")
+    parser.add_argument("--vocabulary", metavar="FILE", help="drop all other words; what they had "
+                        "is not given to the rest")
+
+
+def _add_texts(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("texts", nargs="*", default=["-"], metavar="TEXT",
+                        help="text files (default: standard input)")

@@ -1,0 +1,93 @@
+"""Commands that make models of data: train."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from factored_asr.cli.corpora import corpus_of, corpus_options, names
+from factored_asr.cli.shared import add_command
+
+if TYPE_CHECKING:
+    from factored_asr.evaluation.make import Listener
+
+
+def train(options: argparse.Namespace) -> int:
+    """Turn transcribed speech into a model that every other command takes by --model.
+
+    Stages build on one another: mono (phones out of context), tri (triphones with tied states),
+    lda_mllt (features learnt from data), sat (speaker-adaptive, decoded with --adapt speaker), mmi
+    (discriminative). A training that was killed goes on where it was when the same command is
+    given again.
+    """
+    from factored_asr.evaluation.make import MakeOptions, hold_out, make_model
+    from factored_asr.lexicon import Lexicon
+
+    lexicon = Lexicon.read(options.lexicon, fillers=options.fillers)
+    if options.strip_stress:
+        lexicon = lexicon.strip_stress()
+    corpus, n_left_out = corpus_of(options, lexicon)
+    held_out = None
+    if options.lm:
+        asked = names(options.tune_speakers) if options.tune_speakers else None
+        corpus, held_out = hold_out(corpus, asked)
+    made = MakeOptions(
+        tuple(names(options.stages)), mean_over=options.mean_over, seed=options.seed,
+        jobs=options.jobs, origin=options.origin or "",
+        licences={"corpus": options.licence} if options.licence else {},
+    )
+    with ExitStack() as stack:
+        done = make_model(
+            corpus, lexicon, options.output, held_out=held_out, lm=options.lm, options=made,
+            checkpoints=options.checkpoints, listener=_listener(stack, options.quiet),
+        )
+    if done.tuning:
+        print(f"tuned on {len(held_out.speakers) if held_out else 0} speakers that were not "
+              f"trained on: {done.tuning.best}")
+    print(f"{done.folder}\t{done.result.log[-1].n_pdfs} pdfs, "
+          f"{done.result.log[-1].n_gaussians} Gaussians")
+    return 1 if n_left_out else 0
+
+
+def _listener(stack: ExitStack, quiet: bool) -> Listener:
+    """Tells each pass and each setting on standard error: with bars on a terminal."""
+    from factored_asr.evaluation.make import Listener
+    from factored_asr.training.run import describe, progress
+
+    if quiet:
+        return Listener()
+
+    def tell(line: object) -> None:
+        print(f"factored-asr: {line}", file=sys.stderr, flush=True)
+
+    passes = stack.enter_context(progress()) if sys.stderr.isatty() else (
+        lambda done: tell(describe(done)))
+    return Listener(passes, tell)
+
+
+def add(commands: Any) -> None:
+    """Add this group's commands to the program."""
+    parser = add_command(
+        commands, "train", train, "transcribed speech to a model", corpus_options()
+    )
+    parser.add_argument("--lexicon", required=True, metavar="DICT",
+                        help="a pronunciation for every word of the corpus")
+    parser.add_argument("--fillers", metavar="DICT", help="words for noises: a noisedict of Sphinx")
+    parser.add_argument("--strip-stress", action="store_true",
+                        help="take the digits off phones of CMUdict (AH0 to AH)")
+    parser.add_argument("--output", required=True, metavar="MODEL", help="the model's folder")
+    parser.add_argument("--stages", default="mono", metavar="LIST",
+                        help="mono,tri,lda_mllt,sat,mmi or a beginning of it (default: mono)")
+    parser.add_argument("--lm", metavar="ARPA",
+                        help="goes with the model, and its weight is tuned on held-out speakers")
+    parser.add_argument("--tune-speakers", metavar="LIST",
+                        help="whom to tune on, not trained on (default with --lm: every 8th)")
+    parser.add_argument("--mean-over", default="utterance", choices=("utterance", "speaker"),
+                        help="whose cepstral mean is taken off (default: utterance)")
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same model (default: 0)")
+    parser.add_argument("--checkpoints", metavar="FOLDER", help="keep the states of training here")
+    parser.add_argument("--origin", metavar="TEXT", help="where the corpus is from, for `info`")
+    parser.add_argument("--licence", metavar="TEXT", help="of the corpus, for `info`")
+    parser.add_argument("--quiet", action="store_true", help="no progress")

@@ -1,0 +1,6 @@
+"""How good a recogniser is: errors counted, with the interval that chance leaves."""
+
+from factored_asr.evaluation.evaluate import Evaluation, evaluate
+from factored_asr.evaluation.scoring import Bootstrap, Errors, Scored, bootstrap, score
+
+__all__ = ["Bootstrap", "Errors", "Evaluation", "Scored", "bootstrap", "evaluate", "score"]

@@ -1,0 +1,215 @@
+"""Decoding a corpus and counting what went wrong."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from factored_asr.errors import OptionError
+from factored_asr.evaluation.scoring import (
+    Bootstrap,
+    Errors,
+    Scored,
+    Unit,
+    bootstrap,
+    nearest_pronunciation,
+    score,
+    total,
+)
+from factored_asr.lexicon import Lexicon
+from factored_asr.recognizer import Recognizer
+from factored_asr.results import Transcript
+from factored_asr.speaker import SpeakerOptions
+from factored_asr.training.corpus import Corpus
+from factored_asr.training.data import MeanOver, TrainingData, dynamic, load_data
+
+Tick = Callable[[int, int], None]
+"""Is told how many utterances are done, and of how many."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a recogniser made of a corpus."""
+
+    scored: tuple[Scored, ...]
+    """Every utterance, in the corpus's order."""
+    interval: Bootstrap
+    """In which the word error rate lies."""
+    seconds: float
+    """Of speech."""
+    work_seconds: float
+    """That decoding took, by the clock."""
+    phones: Errors | None = None
+    """Of phones: those heard against the nearest pronunciation of what was said."""
+    about: dict[str, Any] = field(default_factory=dict)
+    """What was evaluated: model, corpus, settings."""
+
+    @cached_property
+    def errors(self) -> Errors:
+        """Of all utterances."""
+        return total(self.scored)
+
+    @cached_property
+    def by_speaker(self) -> dict[str, Errors]:
+        """Of each speaker, sorted."""
+        counts: dict[str, Errors] = {}
+        for each in self.scored:
+            counts[each.speaker] = counts.get(each.speaker, Errors()) + each.errors
+        return dict(sorted(counts.items()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain values, for JSON."""
+        return {
+            "wer": self.errors.rate, **asdict(self.errors), "interval": asdict(self.interval),
+            "phones": self.phones and {"per": self.phones.rate, **asdict(self.phones)},
+            "seconds": self.seconds, "work_seconds": self.work_seconds, "about": self.about,
+            "speakers": {
+                name: {"wer": errors.rate, **asdict(errors)}
+                for name, errors in self.by_speaker.items()
+            },
+            "utterances": [
+                {"id": s.id, "speaker": s.speaker, "said": s.said, "heard": s.heard,
+                 "pairs": s.pairs}
+                for s in self.scored
+            ],
+        }
+
+    def to_json(self) -> str:
+        """One JSON object."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
+
+    def describe(self, alignments: bool = True) -> str:
+        """For people: the sum, each speaker, and the alignment of every utterance with errors."""
+        wrong = [s for s in self.scored if s.errors.total] if alignments else []
+        parts = [f"{s.id} ({s.speaker})\n{s.describe()}\n" for s in wrong]
+        return "\n".join([*parts, self._table(), self._sum()])
+
+    def _phones(self) -> str:
+        e = self.phones
+        return "" if e is None else (
+            f"PER {100 * e.rate:.2f} %: {e.substitutions} substituted, {e.deletions} deleted, "
+            f"{e.insertions} inserted of {e.n_words} phones\n"
+        )
+
+    def _table(self) -> str:
+        width = max((len(name) for name in self.by_speaker), default=0) + 2
+        lines = [f"{'speaker':{max(width, 9)}}  words  sub  del  ins   WER %"]
+        for name, e in self.by_speaker.items():
+            lines.append(
+                f"{name:{max(width, 9)}}  {e.n_words:5}  {e.substitutions:3}  {e.deletions:3}  "
+                f"{e.insertions:3}  {100 * e.rate:6.2f}"
+            )
+        return "\n".join(lines) + "\n"
+
+    def _sum(self) -> str:
+        e = self.errors
+        speed = self.work_seconds / self.seconds if self.seconds else float("nan")
+        return (
+            f"WER {100 * e.rate:.2f} %: {e.substitutions} substituted, {e.deletions} deleted, "
+            f"{e.insertions} inserted of {e.n_words} words in {len(self.scored)} utterances\n"
+            f"{self.interval}\n{self._phones()}"
+            f"{self.seconds:.0f} s of speech, decoded at {speed:.3f} x real time"
+        )
+
+
+def evaluate(
+    recognizer: Recognizer, corpus: Corpus, *, adapt: SpeakerOptions | None = None, jobs: int = 1,
+    mean_over: MeanOver = "utterance", lexicon: Lexicon | None = None,
+    unit: Unit | None = None, seed: int = 0,
+    tick: Tick | None = None, about: dict[str, Any] | None = None,
+) -> Evaluation:
+    """Decode a corpus and score it.
+
+    Parameters
+    ----------
+    corpus
+        Utterances with audio or cepstra; all must be readable (see `check`).
+    adapt
+        How to adapt to each speaker, from what is heard of all the speaker's utterances, before
+        they are decoded for good; None: not at all.
+    jobs
+        Utterances (or speakers) decoded at once; threads, which share model and graph.
+    mean_over
+        Whose cepstral mean is taken off; what the model was trained with suits it best.
+    lexicon
+        Says how the words that were said sound; phones are counted where it is given.
+    unit, seed
+        Of the interval: see `bootstrap`.
+    tick
+        Is told after each utterance, or after each speaker's.
+
+    Raises
+    ------
+    OptionError
+        The corpus is empty, or says nothing.
+    """
+    if not len(corpus):
+        raise OptionError(f"{corpus.name}: nothing to evaluate")
+    begun = time.perf_counter()
+    data = load_data(corpus, recognizer.model.features, jobs, mean_over)
+    heard = transcribe_all(recognizer, data, adapt, jobs, tick)
+    took = time.perf_counter() - begun
+    scored = score_all(data, heard)
+    seconds = data.n_frames * recognizer.model.frame_seconds
+    return Evaluation(
+        scored, bootstrap(scored, unit, seed=seed), seconds, took,
+        None if lexicon is None else phone_errors(data, heard, lexicon), about or {},
+    )
+
+
+def phone_errors(data: TrainingData, heard: Sequence[Transcript], lexicon: Lexicon) -> Errors:
+    """Phones heard against the nearest pronunciations of what was said."""
+    errors = Errors()
+    for utterance, transcript in zip(data.utterances, heard, strict=True):
+        phones = [phone for word in transcript.words for phone in word.phones]
+        said = nearest_pronunciation(utterance.words, phones, lexicon)
+        errors += score(utterance.id, utterance.speaker, said, phones).errors
+    return errors
+
+
+def score_all(data: TrainingData, heard: Sequence[Transcript]) -> tuple[Scored, ...]:
+    """Score what was heard of every utterance."""
+    return tuple(
+        score(u.id, u.speaker, u.words, t.text.split())
+        for u, t in zip(data.utterances, heard, strict=True)
+    )
+
+
+def transcribe_all(
+    recognizer: Recognizer, data: TrainingData, adapt: SpeakerOptions | None = None,
+    jobs: int = 1, tick: Tick | None = None,
+) -> list[Transcript]:
+    """Decode every utterance, in order; several (or several speakers) at once in threads."""
+    groups = [[i] for i in range(len(data))]
+    if adapt:
+        groups = [list(np.flatnonzero(data.speaker_index == s)) for s in range(len(data.speakers))]
+
+    def decode(group: list[int]) -> list[Transcript]:
+        features = [dynamic(data.cepstra[i], recognizer.model.features) for i in group]
+        voice = recognizer if adapt is None else recognizer.adapted(features, adapt)
+        return [voice.transcribe_features(each) for each in features]
+
+    heard: dict[int, Transcript] = {}
+    for group, transcripts in zip(groups, in_threads(decode, groups, jobs), strict=True):
+        heard.update(zip(group, transcripts, strict=True))
+        if tick:
+            tick(len(heard), len(data))
+    return [heard[i] for i in range(len(data))]
+
+
+def in_threads(
+    function: Callable[[Any], Any], tasks: Iterable[Any], jobs: int
+) -> Iterator[Any]:
+    """``map``, with several tasks worked on at once; matrix products keep to a thread each."""
+    from joblib import Parallel, delayed
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, "blas"):
+        parallel = Parallel(n_jobs=jobs, prefer="threads", return_as="generator")
+        yield from parallel(delayed(function)(task) for task in tasks)

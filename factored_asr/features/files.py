@@ -1,0 +1,116 @@
+"""Cepstra that come as files: a corpus may bring its features instead of its sound."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from factored_asr.errors import FormatError, MissingError, OptionError
+
+Array = NDArray[np.float32]
+
+_PLACE_IN_ARCHIVE = re.compile(r"(.+):(\d+)$")
+
+
+def is_cepstra(path: str | Path) -> bool:
+    """Whether a file's name says that it holds cepstra: ``.mfc``, ``.npy``, ``.ark:OFFSET``.
+
+    Examples
+    --------
+    >>> is_cepstra("a/b.mfc"), is_cepstra("raw_mfcc.1.ark:5243"), is_cepstra("a/b.wav")
+    (True, True, False)
+    """
+    return _PLACE_IN_ARCHIVE.match(str(path)) is not None or Path(path).suffix in (".mfc", ".npy")
+
+
+def cepstra_file(path: str | Path) -> Path:
+    """The file itself, without a place within it."""
+    match = _PLACE_IN_ARCHIVE.match(str(path))
+    return Path(match[1]) if match else Path(path)
+
+
+def read_cepstra(path: str | Path, n_cepstra: int) -> Array:
+    """Read static cepstra before normalisation.
+
+    Parameters
+    ----------
+    path
+        Sphinx's ``.mfc`` (int32 count of values, then float32, in either byte order), a ``.npy``
+        array, or a place in a Kaldi archive (``feats.ark:5243``; needs the package kaldiio).
+    n_cepstra
+        Values a frame.
+
+    Returns
+    -------
+    (n_frames, n_cepstra) of float32, at least one frame, all finite.
+
+    Raises
+    ------
+    MissingError
+        There is no such file, or kaldiio is not installed.
+    FormatError
+        The file breaks its format, holds another number of values a frame, or one not finite.
+    """
+    file = cepstra_file(path)
+    if not file.is_file():
+        raise MissingError(f"{file}: there is no such file")
+    read = {".mfc": _read_mfc, ".npy": _read_npy}.get(Path(path).suffix, _read_archive)
+    cepstra = read(path, n_cepstra)
+    if cepstra.ndim != 2 or cepstra.shape[1] != n_cepstra or not len(cepstra):
+        raise FormatError(
+            f"cepstra have shape {cepstra.shape}, must be (n_frames, {n_cepstra})", path
+        )
+    if not np.isfinite(cepstra).all():
+        frame = int(np.argmin(np.isfinite(cepstra).all(axis=1)))
+        raise FormatError(f"frame {frame} holds a value that is not finite", path)
+    return np.ascontiguousarray(cepstra, dtype=np.float32)
+
+
+def _read_mfc(path: str | Path, n_cepstra: int) -> NDArray[Any]:
+    data = _bytes(path)
+    for order in (">", "<"):
+        if len(data) >= 4 and int(np.frombuffer(data, f"{order}i4", 1)[0]) == len(data) / 4 - 1:
+            values = np.frombuffer(data, f"{order}f4", offset=4)
+            if len(values) % n_cepstra:
+                raise FormatError(f"{len(values)} values are no frames of {n_cepstra}", path)
+            return values.reshape(-1, n_cepstra)
+    raise FormatError(
+        f"{len(data)} bytes are not those of an .mfc file, which begins with the count of the "
+        "32-bit values that follow", path,
+    )  # fmt: skip
+
+
+def _read_npy(path: str | Path, n_cepstra: int) -> NDArray[Any]:
+    try:
+        cepstra = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise FormatError(f"not an array of numbers: {error}", path) from error
+    if not isinstance(cepstra, np.ndarray) or cepstra.dtype.kind not in "fiu":
+        raise FormatError("must be one array of real numbers", path)
+    return cepstra
+
+
+def _read_archive(path: str | Path, n_cepstra: int) -> NDArray[Any]:
+    try:
+        import kaldiio
+    except ImportError:
+        raise MissingError(
+            f"{path}: Kaldi archives need the package kaldiio: pip install factored-asr[kaldi]"
+        ) from None
+    if _PLACE_IN_ARCHIVE.match(str(path)) is None:
+        raise OptionError(f"{path}: must name .mfc, .npy, or a place in an archive, feats.ark:52")
+    try:
+        return np.asarray(kaldiio.load_mat(str(path)))
+    except Exception as error:  # it answers a damaged archive with whatever it stumbles over
+        raise FormatError(f"no matrix of a Kaldi archive: {error!r}", path) from error
+
+
+def _bytes(path: str | Path) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise FormatError(f"cannot be read: {error.strerror}", path) from error

@@ -1,0 +1,159 @@
+"""A compiled grammar as data: what a parser needs, written as JSON and read back quickly.
+
+Templates are laid out as one network only once; later runs read its arcs. The expressions are
+left behind, so G can not be built from it: that takes the :class:`Grammar` itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from factored_asr.errors import FormatError
+from factored_asr.language.grammar.expression import EMPTY
+from factored_asr.language.grammar.grammar import Block, Grammar, Scope, Template
+from factored_asr.language.grammar.lists import Value, ValueList
+from factored_asr.language.grammar.network import ListSymbol, Mark, Network, Symbol
+
+VERSION = 1
+Thing = TypeVar("Thing")
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledGrammar:
+    """A grammar as parsers see it."""
+
+    templates: tuple[Template, ...]
+    """Their text and block; without expressions."""
+    network: Network
+    skip_words: tuple[tuple[str, ...], ...] = ()
+    digest: str = ""
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """All words of its sentences."""
+        symbols = {symbol for arcs in self.network.arcs for symbol, _, _ in arcs}
+        words = {symbol for symbol in symbols if isinstance(symbol, str)}
+        phrases = {*self.skip_words}
+        for symbol in symbols:
+            if isinstance(symbol, ListSymbol):
+                phrases.update(symbol.word_forms())
+        return frozenset(words.union(*phrases))
+
+    @staticmethod
+    def read(path: str | Path) -> CompiledGrammar:
+        """Read what :func:`write_compiled` wrote.
+
+        Raises
+        ------
+        FormatError
+            If it is not that, or of another version.
+        """
+        try:
+            plain = json.loads(Path(path).read_text(encoding="utf-8"))
+            if plain["version"] != VERSION:
+                raise FormatError(f"a compiled grammar of version {plain['version']}", path)
+            return _restored(plain)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise FormatError(f"not a compiled grammar: {error}", path) from None
+
+
+def write_compiled(grammar: Grammar, path: str | Path) -> None:
+    """Write what a parser needs of a grammar.
+
+    Raises
+    ------
+    TypeError
+        If a slot's value is nothing that JSON holds, such as a date.
+    """
+    Path(path).write_text(json.dumps(_plain(grammar), separators=(",", ":")), encoding="utf-8")
+
+
+def _plain(grammar: Grammar) -> dict[str, Any]:
+    network = grammar.network
+    symbols: dict[Symbol, int] = {}
+    arcs = [
+        [[symbols.setdefault(symbol, len(symbols)), target, cost] for symbol, target, cost in row]
+        for row in network.arcs
+    ]
+    lists = _numbered(symbol.list for symbol in symbols if isinstance(symbol, ListSymbol))
+    blocks = _numbered(template.block for template in grammar.templates)
+    return {
+        "version": VERSION,
+        "digest": grammar.digest,
+        "skip_words": grammar.skip_words,
+        "blocks": [_plain_block(block) for block in blocks],
+        "templates": [[t.text, t.path, t.line, blocks[t.block]] for t in grammar.templates],
+        "lists": [_plain_list(values) for values in lists],
+        "symbols": [_plain_symbol(symbol, lists) for symbol in symbols],
+        "arcs": arcs,
+        "finals": list(network.finals.items()),
+    }
+
+
+def _numbered(things: Iterable[Thing]) -> dict[Thing, int]:
+    return {thing: i for i, thing in enumerate(dict.fromkeys(things))}
+
+
+def _plain_block(block: Block) -> list[Any]:
+    keywords = sorted(block.required_keywords)
+    return [
+        block.intent, dict(block.slots), dict(block.requires_context),
+        dict(block.excludes_context), keywords,
+    ]
+
+
+def _plain_list(values: ValueList) -> list[Any]:
+    plain = [
+        [[" ".join(form) for form in v.forms], v.out, dict(v.context), dict(v.metadata)]
+        for v in values.values
+    ]
+    return [values.name, plain, values.wildcard, values.is_range]
+
+
+def _plain_symbol(symbol: Symbol, lists: Mapping[ValueList, int]) -> Any:
+    if isinstance(symbol, ListSymbol):
+        allowed = None if symbol.allowed is None else sorted(symbol.allowed)
+        return ["list", lists[symbol.list], symbol.slot, symbol.prefix, symbol.suffix, allowed]
+    if isinstance(symbol, Mark):
+        return ["mark", symbol.slot, symbol.value, symbol.begins]
+    return symbol
+
+
+def _restored(plain: Mapping[str, Any]) -> CompiledGrammar:
+    blocks = [
+        Block(intent, slots, requires, excludes, frozenset(keywords))
+        for intent, slots, requires, excludes, keywords in plain["blocks"]
+    ]
+    scope = Scope()
+    templates = tuple(
+        Template(text, EMPTY, blocks[block], scope, path, line)
+        for text, path, line, block in plain["templates"]
+    )
+    lists = [
+        ValueList(name, tuple(
+            Value(tuple(tuple(form.split()) for form in forms), out, context, metadata)
+            for forms, out, context, metadata in values
+        ), wildcard, is_range)
+        for name, values, wildcard, is_range in plain["lists"]
+    ]
+    symbols = [_restored_symbol(symbol, lists) for symbol in plain["symbols"]]
+    arcs = [[(symbols[s], target, cost) for s, target, cost in row] for row in plain["arcs"]]
+    network = Network.restored(arcs, dict(map(tuple, plain["finals"])))
+    skip_words = tuple(map(tuple, plain["skip_words"]))
+    return CompiledGrammar(templates, network, skip_words, plain["digest"])
+
+
+def _restored_symbol(plain: Any, lists: list[ValueList]) -> Symbol:
+    if not isinstance(plain, list):
+        return plain
+    kind, *rest = plain
+    if kind == "mark":
+        return Mark(*rest)
+    values, slot, prefix, suffix, allowed = rest
+    fit = None if allowed is None else frozenset(allowed)
+    return ListSymbol(lists[values], slot, prefix, suffix, fit)

@@ -1,0 +1,230 @@
+"""From letters to phones: how a word that no dictionary has may be said.
+
+A joint-sequence model (Bisani and Ney, Joint-sequence models for grapheme-to-phoneme conversion,
+2008): a word and its pronunciation are one sequence of *pairs*, each of a letter and the none, one
+or two phones that it stands for, and an n-gram model over pairs says how probable a sequence is. A
+word is spelt by a beam search over all sequences that have its letters. Those with the same phones
+are added up; divided by the sum of all they are the probabilities of its pronunciations.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.lexicon.dictionary import Pronunciation
+from factored_asr.lexicon.lexicon import Lexicon
+
+BEAM = 12.0  # natural log of how far a beginning of a word may lie behind the best
+MAX_TOKENS = 300  # beginnings kept at each letter
+
+
+class PairNetwork(NamedTuple):
+    """The pair n-gram model as the search reads it: arcs by state, and where a state backs off.
+
+    See `factored_asr.language.NGramArcs`; pairs are numbered from 0, in the order of their letters.
+    """
+
+    first_arc: np.ndarray
+    """(n_states + 1,) int64"""
+    arc_pair: np.ndarray
+    """(n_arcs,) int32, rising within a state"""
+    arc_log_prob: np.ndarray
+    """(n_arcs,) float32, natural log"""
+    arc_target: np.ndarray
+    """(n_arcs,) int32"""
+    backoff_state: np.ndarray
+    """(n_states,) int32; state 0 has none"""
+    log_backoff: np.ndarray
+    """(n_states,) float32"""
+    final: np.ndarray
+    """(n_states,) float32: log probability of the word's end, -inf where to ask after backing off
+    """
+
+
+@dataclass(frozen=True, eq=False)
+class G2P:
+    """A model that spells words. Make one by `train_g2p`, or read one.
+
+    Words are looked at in lower case.
+    """
+
+    letters: tuple[str, ...]
+    """The letters it knows."""
+    phones: tuple[str, ...]
+    """The phones it speaks in."""
+    pair_letter: np.ndarray
+    """(n_pairs,) int32 of each pair, rising."""
+    pair_phones: np.ndarray
+    """(n_pairs, width) int32, -1 where a pair has fewer."""
+    start: int
+    """State at a word's beginning."""
+    network: PairNetwork
+
+    @classmethod
+    def read(cls, path: str | Path) -> G2P:
+        """Read a model from a file.
+
+        Raises
+        ------
+        MissingError
+            There is no such file.
+        FormatError
+            The file is no such model, or its arrays do not fit each other.
+        """
+        try:
+            if not zipfile.is_zipfile(path) and Path(path).is_file():
+                raise ValueError("it is no zip of arrays")
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+                model = cls(
+                    tuple(arrays["letters"].tolist()), tuple(arrays["phones"].tolist()),
+                    arrays["pair_letter"], arrays["pair_phones"], int(arrays["start"]),
+                    PairNetwork(*(arrays[name] for name in PairNetwork._fields)),
+                )
+        except FileNotFoundError:
+            raise MissingError(f"{path}: there is no such model of letters and phones") from None
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise FormatError(f"no model of letters and phones: {error}", path) from error
+        model._check(path)
+        return model
+
+    def write(self, path: str | Path) -> None:
+        """Write the model into one file, a zip of arrays."""
+        arrays = {
+            "letters": np.array(self.letters), "phones": np.array(self.phones),
+            "pair_letter": self.pair_letter, "pair_phones": self.pair_phones,
+            "start": np.array(self.start), **self.network._asdict(),
+        }
+        with open(path, "wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+
+    def unspeakable(self, word: str) -> tuple[str, ...]:
+        """The characters of a word that the model has never seen, each once."""
+        return tuple(dict.fromkeys(c for c in word.lower() if c not in self._letter_ids))
+
+    def guess(
+        self, word: str, n: int = 1, *, beam: float = BEAM, max_tokens: int = MAX_TOKENS
+    ) -> tuple[Pronunciation, ...]:
+        """The most probable pronunciations of a word, the best first.
+
+        Parameters
+        ----------
+        n
+            How many at most, from 1.
+        beam
+            Natural log of how far a beginning of the word may lie behind the best; higher: slower,
+            more pronunciations.
+        max_tokens
+            Beginnings of the word kept at each letter.
+
+        Returns
+        -------
+        tuple[Pronunciation, ...]
+            With probabilities that sum to one over all pronunciations found, not just these `n`.
+
+        Raises
+        ------
+        MissingError
+            The word has characters that the model has not learnt, such as digits; all are named.
+        """
+        if n < 1:
+            raise OptionError(f"n must be 1 or more, got {n}")
+        if not beam > 0:
+            raise OptionError(f"beam must be above 0, got {beam}")
+        if max_tokens < 1:
+            raise OptionError(f"max_tokens must be 1 or more, got {max_tokens}")
+        if unknown := self.unspeakable(word):
+            raise MissingError(
+                f"word {word!r} cannot be spelt: {' '.join(map(repr, unknown))} is no letter that "
+                "the model of letters and phones has learnt; write the word out, or give its phones"
+            )
+        found = self._search(word.lower(), beam, max_tokens) if word else {}
+        if not found:
+            raise MissingError(f"word {word!r} cannot be spelt: no pronunciation was found")
+        ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:n]
+        return tuple(Pronunciation(*item) for item in ranked)
+
+    def lexicon(self, words: Iterable[str], n: int = 1) -> Lexicon:
+        """Guessed pronunciations of words as a lexicon.
+
+        Raises MissingError where a word cannot be spelt.
+        """
+        return Lexicon({word: self.guess(word, n) for word in words})
+
+    def _search(self, word: str, beam: float, max_tokens: int) -> dict[tuple[str, ...], float]:
+        """Every pronunciation found, with its share of all that was found."""
+        from factored_asr.lexicon._kernels import spell
+
+        ids = np.array([self._letter_ids[letter] for letter in word])
+        low, high = (np.searchsorted(self.pair_letter, ids, side) for side in ("left", "right"))
+        before, pair, names, ends, scores = spell(
+            low, high, self.pair_phones, self.network, self.start, beam, max_tokens
+        )
+        if not len(ends) or scores.max() == -np.inf:
+            return {}
+        shares = np.exp(scores - scores.max())
+        total: dict[int, float] = {}
+        row_of: dict[int, int] = {}
+        for row, share in zip(ends.tolist(), shares.tolist(), strict=True):
+            name = int(names[row])
+            total[name] = total.get(name, 0.0) + share
+            row_of[name] = row
+        spoken = {self._traced(row_of[name], before, pair): value for name, value in total.items()}
+        spoken.pop((), None)
+        everything = sum(spoken.values())
+        return {phones: value / everything for phones, value in spoken.items()}
+
+    def _traced(self, row: int, before: np.ndarray, pair: np.ndarray) -> tuple[str, ...]:
+        phones: list[int] = []
+        while row:
+            phones += [p for p in self.pair_phones[pair[row]][::-1].tolist() if p >= 0]
+            row = int(before[row])
+        return tuple(self.phones[p] for p in reversed(phones))
+
+    @cached_property
+    def _letter_ids(self) -> dict[str, int]:
+        return {letter: i for i, letter in enumerate(self.letters)}
+
+    def _check(self, path: str | Path) -> None:
+        """FormatError where the arrays do not fit each other: the search trusts them."""
+        n_pairs, at = len(self.pair_letter), self.network
+        n_states, n_arcs = len(at.final), len(at.arc_pair)
+        fits = (
+            self.pair_letter.ndim == 1 and self.pair_phones.ndim == 2
+            and len(self.pair_phones) == n_pairs > 0
+            and self.pair_phones.max() < len(self.phones)
+            and bool((np.diff(self.pair_letter) >= 0).all())
+            and at.first_arc.shape == (n_states + 1,)
+            and at.first_arc[0] == 0 and at.first_arc[-1] == n_arcs
+            and bool((np.diff(at.first_arc) >= 0).all())
+            and at.arc_pair.shape == at.arc_log_prob.shape == at.arc_target.shape == (n_arcs,)
+            and at.backoff_state.shape == at.log_backoff.shape == at.final.shape == (n_states,)
+            and 0 <= self.start < n_states
+            and _within(at.arc_pair, n_pairs) and _within(at.arc_target, n_states)
+            and _within(at.backoff_state, n_states) and _ends_at_0(at.backoff_state)
+        )
+        if not fits:
+            raise FormatError("a model of letters and phones whose arrays do not fit", path)
+
+
+def _within(values: np.ndarray, size: int) -> bool:
+    if values.dtype.kind != "i":
+        return False
+    return not len(values) or bool(0 <= values.min() <= values.max() < size)
+
+
+def _ends_at_0(backoff_state: np.ndarray) -> bool:
+    """Whether backing off leads to state 0 from everywhere, within 100 steps."""
+    state = backoff_state
+    for _ in range(100):
+        if not state.any():
+            return True
+        state = backoff_state[state]
+    return False

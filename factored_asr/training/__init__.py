@@ -1,0 +1,1 @@
+"""How models come to be: corpora, and the stages that turn them into a model."""

@@ -1,0 +1,156 @@
+"""What training has come to, on disk: whole or not there, and never pickle.
+
+A checkpoint is one ``.npz`` file: its arrays as they are, and a JSON text that says how they make
+up the frozen dataclasses they came from. It is written under another name, then renamed, so that a
+kill at any moment leaves either the old one or the new one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from factored_asr.errors import FormatError
+from factored_asr.training.alignment import StateAlignment
+from factored_asr.training.em import PassReport, Trained
+
+VERSION = 1
+ROOM = "factored_asr."  # only classes of our own are made from a file
+TEXT = "text"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """The state of a stage after one of its passes."""
+
+    key: str
+    """Stands for data, lexicon and options: another key, another training."""
+    stage: str
+    number: int
+    """Passes done."""
+    done: bool
+    """Whether the stage is finished."""
+    trained: Trained
+    log: tuple[PassReport, ...]
+    """Of all passes so far, earlier stages' too."""
+
+    def write(self, path: str | Path) -> None:
+        """Write it in one step: the file is replaced only once the new one is safe on disk."""
+        path = Path(path)
+        arrays: dict[str, np.ndarray] = {}
+        trained = dataclasses.replace(self.trained, alignments=())
+        value = dataclasses.replace(self, trained=trained)
+        text = json.dumps({
+            "version": VERSION, "value": _pack(value, arrays),
+            "alignments": _pack(_joined(self.trained.alignments), arrays),
+        })  # fmt: skip
+        arrays[TEXT] = np.frombuffer(text.encode(), np.uint8)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        with open(draft, "wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Checkpoint:
+        """Read one that `write` wrote.
+
+        Raises
+        ------
+        FormatError
+            The file is no checkpoint, or one of another version.
+        """
+        try:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
+                arrays = dict(content)
+            text = json.loads(arrays.pop(TEXT).tobytes())
+            if text["version"] != VERSION:
+                raise FormatError(f"version {text['version']}, must be {VERSION}", path)
+            found = _unpack(text["value"], arrays)
+            alignments = _parted(*_unpack(text["alignments"], arrays))
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            raise FormatError(f"no whole checkpoint of training: {error}", path) from error
+        if not isinstance(found, cls):
+            raise FormatError("no checkpoint of training", path)
+        trained = dataclasses.replace(found.trained, alignments=alignments)
+        return dataclasses.replace(found, trained=trained)
+
+
+def _pack(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """JSON that stands for a value; its arrays are put among the others under a number."""
+    if isinstance(value, np.ndarray):
+        name = f"a{len(arrays)}"
+        arrays[name] = value
+        return {"array": name}
+    if dataclasses.is_dataclass(value):
+        kind = type(value)
+        fields = {
+            field.name: _pack(getattr(value, field.name), arrays)
+            for field in dataclasses.fields(value)
+            if field.init
+        }
+        return {"class": f"{kind.__module__}:{kind.__qualname__}", "fields": fields}
+    if isinstance(value, tuple):
+        return {"tuple": [_pack(each, arrays) for each in value]}
+    if isinstance(value, Mapping):
+        return {"map": [[_pack(k, arrays), _pack(v, arrays)] for k, v in value.items()]}
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"{type(value).__name__} has no place in a checkpoint")
+
+
+def _unpack(text: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+    if not isinstance(text, dict):
+        return text
+    if "array" in text:
+        return arrays[text["array"]]
+    if "tuple" in text:
+        return tuple(_unpack(each, arrays) for each in text["tuple"])
+    if "map" in text:
+        return {_unpack(key, arrays): _unpack(each, arrays) for key, each in text["map"]}
+    module, name = text["class"].split(":")
+    if not module.startswith(ROOM):
+        raise ValueError(f"a value of the foreign class {text['class']}")
+    kind = getattr(importlib.import_module(module), name)
+    if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
+        raise ValueError(f"{text['class']} is no record")
+    return kind(**{key: _unpack(each, arrays) for key, each in text["fields"].items()})
+
+
+def _joined(alignments: tuple[StateAlignment | None, ...]) -> tuple[np.ndarray, ...]:
+    """All alignments as four arrays: segments and frames of each (-1: none), then end to end."""
+    sizes = [(-1, -1) if a is None else (len(a.phones), len(a.state)) for a in alignments]
+    there = [a for a in alignments if a is not None]
+    none = np.zeros(0, np.int32)
+    return (
+        np.array(sizes, np.int64).reshape(-1, 2),
+        np.concatenate([np.zeros((0, 4), np.int32), *(a.phones for a in there)]),
+        np.concatenate([none, *(a.segment for a in there)]),
+        np.concatenate([none, *(a.state for a in there)]),
+    )
+
+
+def _parted(
+    sizes: np.ndarray, phones: np.ndarray, segment: np.ndarray, state: np.ndarray
+) -> tuple[StateAlignment | None, ...]:
+    ends = np.cumsum(np.maximum(sizes, 0), axis=0)
+    found: list[StateAlignment | None] = []
+    for (n_segments, n_frames), (s, f) in zip(sizes.tolist(), ends.tolist(), strict=True):
+        if n_segments < 0:
+            found.append(None)
+        else:
+            frames = slice(f - n_frames, f)
+            found.append(StateAlignment(phones[s - n_segments : s], segment[frames], state[frames]))
+    return tuple(found)

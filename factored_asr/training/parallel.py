@@ -1,0 +1,35 @@
+"""The same work on many blocks, in one process or several, with the same result bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+
+def over(function: Callable[..., Result], tasks: Sequence[tuple[Any, ...]], jobs: int = 1
+         ) -> list[Result]:  # fmt: skip
+    """``[function(*task) for task in tasks]``, shared among `jobs` processes by joblib.
+
+    The results come in the order of the tasks. Matrix products run on one thread each wherever
+    they run, because the number of threads decides the order in which their terms are added.
+    joblib's own settings hold: under ``joblib.parallel_config(backend="dask")`` a cluster works.
+
+    Examples
+    --------
+    >>> over(pow, [(2, 3), (3, 2)])
+    [8, 9]
+    """
+    from joblib import Parallel, delayed
+
+    if jobs == 1 or len(tasks) < 2:
+        return [_single_threaded(function, task) for task in tasks]
+    return Parallel(n_jobs=jobs)(delayed(_single_threaded)(function, task) for task in tasks)
+
+
+def _single_threaded(function: Callable[..., Result], task: tuple[Any, ...]) -> Result:
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, "blas"):
+        return function(*task)

@@ -1,0 +1,191 @@
+"""A training from the first stage to the last, which a kill does not throw back.
+
+The state is written after every stage and every few passes. A training that is begun again with
+the same data, lexicon and options goes on from there and ends with the same model bit for bit;
+with other options, the stages from the first difference on are trained anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from factored_asr.errors import FormatError, OptionError
+from factored_asr.lexicon import Lexicon
+from factored_asr.training.checkpoint import Checkpoint
+from factored_asr.training.data import TrainingData
+from factored_asr.training.em import PassReport, Report, Run, Trained
+from factored_asr.training.stages import STAGES
+
+EVERY = 4  # passes between checkpoints within a stage
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingResult:
+    """A trained model, and how it came to be."""
+
+    trained: Trained
+    log: tuple[PassReport, ...]
+    """What every pass of every stage came to."""
+
+
+def train(
+    data: TrainingData,
+    lexicon: Lexicon,
+    stages: Sequence[str] = ("mono",),
+    options: Mapping[str, Any] | None = None,
+    *,
+    checkpoints: str | Path | None = None,
+    jobs: int = 1,
+    report: Report | None = None,
+) -> TrainingResult:
+    """Run stages of training in order.
+
+    Parameters
+    ----------
+    stages
+        Names in `STAGES`; each builds on the one before it.
+    options
+        Stage → its options, where they are not the defaults.
+    checkpoints
+        A folder for the states of training; where None, none are kept.
+    jobs
+        Processes that share the work. The model does not depend on it.
+    report
+        Is told of every pass, such as what `progress` gives.
+
+    Raises
+    ------
+    OptionError
+        A stage that is not known, or options of another stage's kind.
+    """
+    options = options or {}
+    _check(stages, options)
+    key, trained = _fingerprint(data, lexicon), None
+    log: tuple[PassReport, ...] = ()
+    for number, name in enumerate(stages, start=1):
+        chosen = options.get(name, STAGES[name].options)
+        key = _digest(key, name, repr(chosen))
+        path = None if checkpoints is None else Path(checkpoints) / f"{number}-{name}.npz"
+        found = _find(path, key)
+        if found is None or not found.done:
+            found = _train_stage(data, lexicon, trained, name, chosen, key, path, found, log,
+                                 jobs, report)  # fmt: skip
+        trained, log = found.trained, found.log
+    assert trained is not None
+    return TrainingResult(trained, log)
+
+
+def describe(done: PassReport) -> str:
+    """One line on a pass, for people.
+
+    Examples
+    --------
+    >>> describe(PassReport("mono", 3, 40, 193631, 0.123, 104, 133, 2))
+    'mono 3/40: 193,631 frames, log-likelihood 0.123 a frame, 104 pdfs, 133 Gaussians, 2 failed'
+    """
+    line = (
+        f"{done.stage} {done.number}/{done.of}: {done.n_frames:,} frames, log-likelihood "
+        f"{done.log_likelihood:.3f} a frame, {done.n_pdfs:,} pdfs, {done.n_gaussians:,} Gaussians, "
+        f"{done.failed} failed"
+    )
+    return "; ".join([line, *done.notes])
+
+
+@contextmanager
+def progress() -> Iterator[Report]:
+    """A bar for each stage and a line for each pass, on standard error; gives the report."""
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    bars: dict[str, TaskID] = {}
+    with Progress(console=Console(stderr=True), transient=True) as shown:
+
+        def report(done: PassReport) -> None:
+            if done.stage not in bars:
+                bars[done.stage] = shown.add_task(done.stage, total=done.of)
+            shown.update(bars[done.stage], completed=done.number)
+            shown.console.print(describe(done), highlight=False, markup=False)
+
+        yield report
+
+
+def _check(stages: Sequence[str], options: Mapping[str, Any]) -> None:
+    if not stages:
+        raise OptionError("training needs at least one stage")
+    for name in (*stages, *options):
+        if name not in STAGES:
+            raise OptionError(f"stage {name!r} must be one of {', '.join(STAGES)}")
+    for name, chosen in options.items():
+        wanted = type(STAGES[name].options)
+        if not isinstance(chosen, wanted):
+            raise OptionError(
+                f"options of stage {name} must be {wanted.__name__}, got {type(chosen).__name__}"
+            )
+
+
+def _train_stage(
+    data: TrainingData,
+    lexicon: Lexicon,
+    trained: Trained | None,
+    name: str,
+    options: Any,
+    key: str,
+    path: Path | None,
+    begun: Checkpoint | None,
+    log: tuple[PassReport, ...],
+    jobs: int,
+    report: Report | None,
+) -> Checkpoint:
+    told = list(begun.log if begun else log)
+
+    def hear(done: PassReport) -> None:
+        told.append(done)
+        if report:
+            report(done)
+
+    def keep(number: int, state: Trained) -> None:
+        if path and number % EVERY == 0:
+            Checkpoint(key, name, number, False, state, tuple(told)).write(path)
+
+    state = (begun.number, begun.trained) if begun else None
+    run = Run(jobs, hear, keep, state)
+    new = STAGES[name].train(data, lexicon, trained, options, run)
+    finished = Checkpoint(key, name, 0, True, new, tuple(told))
+    if path:
+        finished.write(path)
+    return finished
+
+
+def _find(path: Path | None, key: str) -> Checkpoint | None:
+    """The checkpoint of a stage, if there is one, whole and of this training."""
+    if path is None or not path.exists():
+        return None
+    try:
+        found = Checkpoint.read(path)
+    except FormatError:
+        return None  # of another version, say: the stage is trained anew
+    return found if found.key == key else None
+
+
+def _fingerprint(data: TrainingData, lexicon: Lexicon) -> str:
+    """Stands for what the model is trained on, to the last bit."""
+    from factored_asr import __version__
+
+    total = hashlib.sha256(repr((__version__, data.options, data.mean_over)).encode())
+    for utterance, cepstra in zip(data.utterances, data.cepstra, strict=True):
+        total.update(repr((utterance.id, utterance.speaker, utterance.words)).encode())
+        total.update(cepstra.tobytes())
+    words = sorted({word for utterance in data.utterances for word in utterance.words})
+    for word in words:
+        total.update(repr((word, lexicon.find(word))).encode())
+    total.update(repr((lexicon.phones, sorted(lexicon.fillers))).encode())
+    return total.hexdigest()
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()

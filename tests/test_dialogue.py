@@ -1,0 +1,178 @@
+"""Conversations with a house: what is done, taken back, asked and let be."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from swap_dialogues import DIALOGUES, copies
+
+from factored_asr.decoder import Lattice
+from factored_asr.errors import FormatError, MissingError
+from factored_asr.language.grammar import Grammar
+from factored_asr.understanding import Dialogue, World
+from factored_asr.understanding.script import Script, play, read_scripts
+
+HOUSE = Path(__file__).parent.parent / "lm" / "house.yaml"
+SCRIPTS = [
+    pytest.param(script, id=f"{file.stem}: {script.name}")
+    for file in sorted(DIALOGUES.glob("*.yaml"))
+    for script in read_scripts(file)
+]
+
+
+@pytest.fixture(scope="module")
+def dialogue() -> Dialogue:
+    return Dialogue(Grammar.read(HOUSE), World.read(HOUSE))
+
+
+@pytest.fixture
+def house(dialogue: Dialogue) -> Dialogue:
+    """The house at the beginning of a conversation."""
+    list(play(Script("nothing yet", ()), dialogue))
+    return dialogue
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_written_dialogues_come_out_as_written(script: Script, house: Dialogue) -> None:
+    for line, outcome in play(script, house):
+        assert line.expects(outcome), (line, outcome.actions, outcome.ask, outcome.trace)
+
+
+def test_no_rule_knows_a_case(dialogue: Dialogue, tmp_path: Path) -> None:
+    right = turns = 0
+    for name, text in copies():
+        file = tmp_path / f"{name}.yaml"
+        file.write_text(text, encoding="utf-8")
+        for script in read_scripts(file):
+            checked = [line.expects(outcome) for line, outcome in play(script, dialogue)]
+            right, turns = right + sum(checked), turns + len(checked)
+    assert turns > 4000
+    assert right >= 0.98 * turns
+
+
+class TestPosteriors:
+    def test_of_readings_that_mean_the_same_add_up(self, house: Dialogue) -> None:
+        outcome = house.hear([
+            ("turn on the hall light", 0.40), ("turn on the porch light", 0.35),
+            ("switch on the porch light", 0.25),
+        ])
+        assert outcome.actions == ("on porch light",)
+        assert outcome.utterance.confidence == pytest.approx(0.6)
+
+    def test_so_close_that_either_may_be_meant_are_asked_about(self, house: Dialogue) -> None:
+        outcome = house.hear([("turn on the hall light", 0.49), ("turn on the porch light", 0.47)])
+        assert (outcome.actions, outcome.ask) == ((), True)
+        assert outcome.question == "on hall light?"
+        assert house.hear("yes").actions == ("on hall light",)
+
+    def test_do_not_unlock_a_door_that_may_be_meant_to_be_locked(self, house: Dialogue) -> None:
+        outcome = house.hear([("unlock the front door", 0.7), ("lock the front door", 0.3)])
+        assert (outcome.actions, outcome.ask) == ((), True)
+
+    def test_of_what_says_nothing_do_not_count(self, house: Dialogue) -> None:
+        outcome = house.hear([("turnip kitchen lied", 0.8), ("turn on the kitchen light", 0.2)])
+        assert outcome.actions == ("on kitchen light",)
+
+
+class TestTime:
+    def test_is_told_or_passes_not_at_all(self, house: Dialogue) -> None:
+        house.hear("turn on the kitchen light", at=10.0)
+        assert house.hear("turn it off", at=100.0).actions == ("off kitchen light",)
+        assert house.hear("turn it on", at=1000.0).ask
+
+    def test_of_stopping_is_short(self, house: Dialogue) -> None:
+        house.hear("turn on the kitchen light", at=0.0)
+        assert house.hear("stop", at=60.0).actions == ()
+        assert house.hear("undo that", at=61.0).actions == ("off kitchen light",)
+
+
+class TestQuestions:
+    def test_name_what_would_be_done(self, house: Dialogue) -> None:
+        house.hear("lock the front door")
+        outcome = house.hear("don't lock the front door")
+        assert outcome.question == "unlock front door?"
+
+    def test_lapse_when_something_else_is_said(self, house: Dialogue) -> None:
+        house.hear("lock the front door")
+        house.hear("don't lock the front door")
+        house.hear("turn on the hall light")
+        assert house.hear("yes").actions == ()
+
+    def test_which_one_are_answered_by_a_fragment(self, house: Dialogue) -> None:
+        assert house.hear("turn on the lamp").question == "which light?"
+        assert house.hear("the one in the hall").actions == ("on hall light",)
+
+
+def test_an_outcome_is_data_with_a_trace(house: Dialogue) -> None:
+    house.hear("turn on the kitchen light")
+    plain = house.hear("no not the kitchen the hall").to_dict()
+    assert plain["actions"] == ["off kitchen light", "on hall light"]
+    assert [act["act"] for act in plain["acts"]] == ["correction", "deny", "command"]
+    assert "completed: 'the hall' to 'turn on the hall light'" in plain["trace"]
+    assert "reversed: off kitchen light" in plain["trace"]
+
+
+class TestWorlds:
+    def test_may_be_of_any_kind(self) -> None:
+        grammar = Grammar.from_text("""
+            intents:
+              Arm: {data: [{sentences: ["arm the alarm"]}]}
+              Disarm: {data: [{sentences: ["disarm the alarm"]}]}
+        """)
+        world = World.from_data({
+            "alarm": {"acts": {"Arm": "arm", "Disarm": "disarm"}, "careful": ["disarm"]}
+        })
+        dialogue = Dialogue(grammar, world)
+        assert dialogue.hear("uh arm the the alarm").actions == ("arm alarm",)
+        outcome = dialogue.hear("no don't arm the alarm")
+        assert (outcome.actions, outcome.question) == ((), "disarm alarm?")
+        assert dialogue.hear("yes").actions == ("disarm alarm",)
+
+    def test_that_are_not_described_are_missing(self, tmp_path: Path) -> None:
+        file = tmp_path / "g.yaml"
+        file.write_text("intents: {Go: {data: [{sentences: [go]}]}}")
+        with pytest.raises(MissingError, match="no 'world'"):
+            World.read(file)
+
+    @pytest.mark.parametrize(("world", "law"), [
+        ("{light: {places: [hall]}}", "'acts' of light"),
+        ("{light: {acts: {On: 'on'}, careful: [open]}}", "no intent does 'open'"),
+    ])
+    def test_that_are_wrong_are_refused(self, tmp_path: Path, world: str, law: str) -> None:
+        file = tmp_path / "g.yaml"
+        file.write_text(f"world: {world}")
+        with pytest.raises(FormatError, match=re.escape(law)):
+            World.read(file)
+
+
+@pytest.mark.parametrize(("text", "law"), [
+    ("- {name: a}", "dialogues.yaml:1: a dialogue needs 'turns'"),
+    ("- name: a\n  turns:\n    - {do: []}", "dialogues.yaml:3: a turn needs"),
+    ("- turns: [{wait: long}]", "seconds to wait must be a number"),
+    ("- turns: [{nbest: [[a]]}]", r"a guess is \[text, posterior\]"),
+    ("a: [", "broken YAML"),
+])
+def test_broken_dialogue_files_are_refused(tmp_path: Path, text: str, law: str) -> None:
+    file = tmp_path / "dialogues.yaml"
+    file.write_text(text)
+    with pytest.raises(FormatError, match=law):
+        read_scripts(file)
+
+
+def test_a_transcript_is_heard_with_what_its_lattice_holds_besides(house: Dialogue) -> None:
+    lattice = Lattice(  # "lock the front door", "front" for 1.0 and "back" for 1.7
+        node_frame=np.array([0, 10, 20, 30, 40]), arc_source=np.array([0, 1, 2, 2, 3]),
+        arc_target=np.array([1, 2, 3, 3, 4]), arc_word=np.array([1, 2, 3, 4, 5]),
+        arc_pronunciation=np.zeros(5, int), arc_acoustic=np.array([0, 0, 1.0, 1.7, 0]),
+        arc_graph=np.zeros(5), arc_lm=np.zeros(5), final=np.array([np.inf] * 4 + [0.0]),
+        words=("<eps>", "unlock", "the", "front", "back", "door"), n_frames=40,
+    )
+    transcript = SimpleNamespace(text="unlock the front door", lattice=lattice)
+    assert house.hear(transcript).actions == ("unlock front door",)
+    outcome = house.hear("no don't unlock the front door")
+    assert outcome.actions == ("lock front door", "unlock back door")  # e^-1.7 against e^-1: 0.33
+    assert house.hear(SimpleNamespace(text="lock the back door", lattice=None)).actions
