@@ -138,7 +138,7 @@ class Schedule:
         share = min(1.0, max(0, number - 2) / max(1, self.grow_until - 2))
         return n_pdfs + int(share * (self.n_gaussians - n_pdfs))
 
-def sized(self, n_frames: int) -> Schedule:
+    def sized(self, n_frames: int) -> Schedule:
         """The schedule with a number of Gaussians, where it left that to the data."""
         return self if self.n_gaussians else replace(self, n_gaussians=gaussians_for(n_frames))
 
