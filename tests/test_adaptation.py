@@ -384,25 +384,6 @@ def test_adapted_weights_still_sum_to_one(kind: str) -> None:
         )
 
 
-def test_what_all_pdfs_of_a_kind_learnt_moves_those_that_were_not_heard() -> None:
-    """Two pdfs of one phone's state, another of its own; only the first is heard, and it always
-    is the codebook's second Gaussian."""
-    weights = [[[0.5, 0.8, 0.5], [0.5, 0.2, 0.5]]]
-    model = TiedMixtures([[[0.0], [9.0]]], [[[1.0], [1.0]]], weights, [0, 0, 0])
-    heard = gaussian_statistics(model, np.full((1000, 1), 9.0), np.zeros(1000, int))
-    kinds = np.array([0, 0, 1])
-    alone = map_adapt(model, heard, MapOptions(), kinds).weights[0]
-    assert alone[:, 1] == pytest.approx([0.8, 0.2])
-    together = map_adapt(model, heard, MapOptions(shared_weights=1.0), kinds).weights[0]
-    # Twice as often as expected the second Gaussian, the first (1 x 0.65) / (500 + 0.65) as often.
-    factors = np.array([0.65 / 500.65, 1000.35 / 500.35])
-    expected = [0.8, 0.2] * factors
-    assert together[:, 1] == pytest.approx(expected / expected.sum(), rel=1e-3)
-    assert together[:, 2] == pytest.approx([0.5, 0.5])
-    held = map_adapt(model, heard, MapOptions(shared_weights=1e9), kinds).weights[0]
-    assert held[:, 1] == pytest.approx([0.8, 0.2], abs=1e-4)
-
-
 @pytest.mark.parametrize(
     ("make", "law"),
     [

@@ -30,15 +30,11 @@ class MapOptions:
     """Frames that a variance counts for."""
     weights: float = 10.0
     """Frames that the weights of a mixture count for together."""
-    shared_weights: float = float("inf")
-    """Of tied mixtures: frames that the weights of pdfs of one kind (`kinds` of `map_adapt`) count
-    for together. What they all learnt moves the prior of each, so that a pdf of which nothing was
-    heard goes with its kind. Infinity: each learns for itself."""
     min_variance: float = 0.1
     """Smallest new variance as a share of the model's own, in (0, 1]."""
 
     def __post_init__(self) -> None:
-        for name in ("means", "variances", "weights", "shared_weights"):
+        for name in ("means", "variances", "weights"):
             if not getattr(self, name) >= 0:
                 raise OptionError(f"MAP {name} is {getattr(self, name)}, must not be negative")
         if not 0 < self.min_variance <= 1:
@@ -46,8 +42,7 @@ class MapOptions:
 
 
 def map_adapt(
-    densities: Densities, statistics: GaussianStatistics, options: MapOptions | None = None,
-    kinds: np.ndarray | None = None,
+    densities: Densities, statistics: GaussianStatistics, options: MapOptions | None = None
 ) -> Densities:
     """Maximum a posteriori means, variances and weights, the model itself being the prior.
 
@@ -61,9 +56,6 @@ def map_adapt(
         The model's; plain or tied mixtures.
     statistics
         Of the frames heard, taken under these densities or under others of the same shape.
-    kinds
-        (n_pdfs,) int: what pdfs are alike in, such as the phone and the state that they are of;
-        those of a kind share a codebook. None: nothing is shared.
 
     Raises
     ------
@@ -91,45 +83,21 @@ def map_adapt(
     variance = np.maximum(variance, options.min_variance * old_variances)
     variance = np.where(tau + n > 0, variance, old_variances)
     shape = densities.means.shape
-    prior = densities.weights.astype(np.float64)
-    if kinds is not None and isinstance(densities, TiedMixtures):
-        prior = _shared_prior(prior, statistics.weights, kinds, options.shared_weights)
-    weights = _map_weights(densities, prior, statistics.weights, options.weights)
+    weights = _map_weights(densities, statistics.weights, options.weights)
     return replace(
         densities, means=mean.reshape(shape), variances=variance.reshape(shape), weights=weights
     )
 
 
-def _shared_prior(
-    weights: np.ndarray, occupancy: np.ndarray, kinds: np.ndarray, tau: float
-) -> np.ndarray:
-    """Weights (n_streams, n_gaussians, n_pdfs) moved by what was heard of all pdfs of a kind.
-
-    Structural MAP (Shinoda and Lee 2001), in two levels: were the pdfs right, those of a kind
-    would have used their Gaussians so often; they used them by a factor more or less.
-    """
-    if np.isinf(tau):
-        return weights
-    moved = weights.copy()
-    for kind in np.unique(kinds):
-        own = np.flatnonzero(kinds == kind)
-        expected = (weights[..., own] * occupancy[..., own].sum(axis=1, keepdims=True)).sum(axis=2)
-        guess = weights[..., own].mean(axis=2) * tau
-        factor = (occupancy[..., own].sum(axis=2) + guess) / (expected + guess)
-        moved[..., own] *= factor[..., None]
-    return moved / moved.sum(axis=1, keepdims=True)
-
-
-def _map_weights(
-    densities: Densities, old: np.ndarray, occupancy: np.ndarray, tau: float
-) -> np.ndarray:
+def _map_weights(densities: Densities, occupancy: np.ndarray, tau: float) -> np.ndarray:
     """Weights of each mixture: its prior counts for tau frames, spread as the old weights are."""
     if np.isinf(tau):
         return densities.weights
+    old = densities.weights.astype(np.float64)
     if isinstance(densities, TiedMixtures):
         counts = occupancy + (tau + 1e-3) * old
         shares = counts / counts.sum(axis=1, keepdims=True)
-        floor = densities.weights.min()  # what the model's own scores are known to bear
+        floor = old.min()  # what the model's own scores are known to bear
         shares = np.maximum(shares, floor)
         return shares / shares.sum(axis=1, keepdims=True)
     first = densities.first_gaussian

@@ -95,7 +95,7 @@ def adapt(
     options, model = options or AdaptOptions(), model.unadapted
     steps = ["mllr"] * options.mllr_passes if "mllr" in options.method else []
     steps += ["map"] * options.map_passes if "map" in options.method else []
-    prior, kinds = model.densities, kinds_of(model)
+    prior = model.densities
     for number, step in enumerate(steps, start=1):
         aligned = align_all(data, lexicon, model, options.alignment, jobs=jobs)
         trained = Trained(model, aligned)
@@ -103,7 +103,7 @@ def adapt(
         if step == "mllr":
             prior = moved = mllr_adapt(model.densities, seen, options.mllr)
         else:
-            moved = map_adapt(prior, seen, options.map, kinds)
+            moved = map_adapt(prior, seen, options.map)
         model = replace(model, densities=moved)
         if report:
             report(_report(step, number, len(steps), seen, trained))
@@ -160,15 +160,6 @@ def adapt_bundle(
         },
     )  # fmt: skip
     return write_model(output, model, lexicon=lexicon, lm=bundle.lm, about=about)
-
-
-def kinds_of(model: AcousticModel) -> np.ndarray:
-    """(n_pdfs,) int32: a number for the phone and the state that each pdf is of."""
-    kinds = np.zeros(model.n_pdfs, np.int32)
-    hmm, state = np.nonzero(model.hmm_pdfs >= 0)
-    width = model.hmm_pdfs.shape[1]
-    kinds[model.hmm_pdfs[hmm, state]] = model.hmm_phone[hmm] * width + state
-    return kinds
 
 
 def collect(data: TrainingData, trained: Trained, jobs: int = 1) -> GaussianStatistics:

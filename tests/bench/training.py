@@ -4,7 +4,8 @@ A stage's model is trained on most speakers; its scale and word penalty are tune
 its figures are of others again: of AN4's sorted speakers the 1st, 9th, 17th ... tune and the 5th,
 13th, 21st ... are reported on; of accented_english's the other way round. ``--tune`` shows the
 figures of the tuning speakers instead, on which choices are made. The language model of AN4 is its
-own unigram, that of accented_english a trigram of the texts trained on. A model with first-pass
+own unigram, that of accented_english a trigram of the texts trained on; once tuned, of the tuning
+speakers' texts, too. A model with first-pass
 densities (sat, mmi) is adapted to each speaker from what it hears (``--adapt speaker``).
 
 ``--adapted`` decodes en-us as it is and adapted (``factored-asr adapt``), with the same trigram,
@@ -42,6 +43,9 @@ class Task:
     test: Corpus
     lexicon: Lexicon
     lm: Path
+    """Knows the training speakers' texts, and is tuned with."""
+    final_lm: Path
+    """Knows the tuning speakers' texts, too."""
 
 
 def an4(data: Path, work: Path) -> Task:
@@ -51,7 +55,7 @@ def an4(data: Path, work: Path) -> Task:
     etc = data / "an4" / "etc"
     lexicon = Lexicon.read(etc / "an4.dic", fillers=etc / "an4.filler")
     train, tune, test = parts(data / "an4", lexicon, 0, 4)
-    return Task(train, tune, test, lexicon, etc / "an4.ug.lm")
+    return Task(train, tune, test, lexicon, etc / "an4.ug.lm", etc / "an4.ug.lm")
 
 
 def accented(data: Path, work: Path) -> Task:
@@ -62,10 +66,12 @@ def accented(data: Path, work: Path) -> Task:
     folder = data / "accented_english"
     lexicon = Lexicon.read(folder / "lexicon.txt").strip_stress()
     train, tune, test = parts(folder, lexicon, 4, 0)
-    lm = work / "accented.arpa"
-    lm.parent.mkdir(parents=True, exist_ok=True)
-    write_arpa(estimate((u.words for u in train), EstimateOptions(unknown=False)), lm)
-    return Task(train, tune, test, lexicon, lm)
+    work.mkdir(parents=True, exist_ok=True)
+    models = work / "accented.train.arpa", work / "accented.final.arpa"
+    for path, texts in zip(models, (train, (*train, *tune)), strict=True):
+        model = estimate((u.words for u in texts), EstimateOptions(unknown=False))
+        write_arpa(model, path)
+    return Task(train, tune, test, lexicon, *models)
 
 
 CORPORA = {"an4": an4, "accented": accented}
@@ -99,7 +105,8 @@ def stages(task: Task, options: argparse.Namespace) -> Iterator[list[object]]:
             listener=Listener(lambda done: told(describe(done)), told),
         )
         minutes = (time.monotonic() - began) / 60
-        found = heard(Recognizer.load(made.folder), task, options)
+        lm = task.lm if options.tune else task.final_lm
+        found = heard(Recognizer.load(made.folder, lm=lm), task, options)
         last = made.result.log[-1]
         yield row(name, found, made.tuning, last.n_pdfs, last.n_gaussians, minutes)
 
@@ -131,7 +138,8 @@ def en_us(task: Task, options: argparse.Namespace) -> Iterator[list[object]]:
         model = make()
         tuning = tune(model, task.lexicon, language, unheard, start, jobs=options.jobs, report=told)
         minutes = (time.monotonic() - began) / 60
-        graph = build_graph(model, task.lexicon, language, tuning.options.graph)
+        final = language if options.tune else read_lm(task.final_lm)
+        graph = build_graph(model, task.lexicon, final, tuning.options.graph)
         found = heard(Recognizer(model, graph, tuning.options), task, options)
         sizes = model.n_pdfs, model.densities.means.size // model.densities.n_features
         yield row(name, found, tuning, *sizes, minutes)
@@ -180,10 +188,11 @@ def main() -> None:
     options = made.parse_args()
     task = CORPORA[options.corpus](options.data, options.work)
     shown = task.tune if options.tune else task.test
-    unknown = sum(u.words.count(w) for u in shown for w in set(u.words) - set(task.train.words))
+    texts = {*task.train.words, *(() if options.tune else task.tune.words)}
+    unknown = sum(word not in texts for u in shown for word in u.words)
     print(f"trained on {len(task.train)} utterances of {len(task.train.speakers)} speakers; "
           f"figures of {len(shown)} utterances, {sum(len(u.words) for u in shown)} words "
-          f"({unknown} not in the training texts) of {len(shown.speakers)} speakers")  # fmt: skip
+          f"({unknown} not in others' texts) of {len(shown.speakers)} speakers")  # fmt: skip
     rows = list(stages(task, options)) if options.stages else []
     rows += list(en_us(task, options)) if options.adapted else []
     print_table(rows, HEADER)
