@@ -17,6 +17,7 @@ from factored_asr.training.tying import (
     agglomerate,
     context_statistics,
     grow_tree,
+    leaves_for,
     log_likelihood,
     phone_questions,
 )
@@ -87,6 +88,14 @@ def test_every_leaf_has_its_frames() -> None:
     assert (count[tree.asks == LEAF] >= 60).all()
     assert np.array_equal(count[tree.asks == LEAF], tree.frames[tree.asks == LEAF])
     assert (tree.gain[tree.asks != LEAF] > 0).all()
+
+
+def test_more_data_bear_more_leaves() -> None:
+    assert leaves_for(193_631) == 400, "the half hour of AN4 is where the rule was tuned"
+    assert leaves_for(4 * 193_631) == 800
+    features, _ = a_world(0)
+    by_rule = grown(TreeOptions(min_frames=5))
+    assert 6 < by_rule.n_leaves == leaves_for(len(features))
 
 
 def brute_force(features: np.ndarray, contexts: np.ndarray, n_leaves: int) -> float:

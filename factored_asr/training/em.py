@@ -114,7 +114,8 @@ class Schedule:
     realign: tuple[int, ...] = (*range(2, 12), *range(13, 40, 2))
     """Passes (from 1) before whose statistics the data are aligned anew."""
     n_gaussians: int = 1000
-    """Gaussians in the end, over all pdfs. More model finer what there is data for."""
+    """Gaussians in the end, over all pdfs. More model finer what there is data for; 0: as many as
+    the data bear (`gaussians_for`)."""
     grow_until: int = 32
     """The pass at which that number is reached."""
     power: float = 0.25
@@ -122,10 +123,10 @@ class Schedule:
     same, 1 in proportion."""
 
     def __post_init__(self) -> None:
-        if self.passes < 1 or self.n_gaussians < 1 or self.grow_until < 1:
+        if self.passes < 1 or self.n_gaussians < 0 or self.grow_until < 1:
             raise OptionError(
-                f"passes {self.passes}, n_gaussians {self.n_gaussians} and grow_until "
-                f"{self.grow_until} must be at least 1"
+                f"passes {self.passes} and grow_until {self.grow_until} must be at least 1, "
+                f"n_gaussians {self.n_gaussians} not negative"
             )
         if not 0 <= self.power <= 1:
             raise OptionError(f"power must lie in [0, 1], got {self.power}")
@@ -136,6 +137,24 @@ class Schedule:
             return 0
         share = min(1.0, max(0, number - 2) / max(1, self.grow_until - 2))
         return n_pdfs + int(share * (self.n_gaussians - n_pdfs))
+
+    def sized(self, n_frames: int) -> Schedule:
+        """The schedule with a number of Gaussians, where it left that to the data."""
+        return self if self.n_gaussians else replace(self, n_gaussians=gaussians_for(n_frames))
+
+
+def gaussians_for(n_frames: int) -> int:
+    """Gaussians of triphones that so many frames of training bear.
+
+    Half an hour of commands bears Kaldi's 1500 for AN4; more speech bears more, though not in
+    proportion.
+
+    Examples
+    --------
+    >>> gaussians_for(193_631), gaussians_for(380_000)
+    (1500, 2405)
+    """
+    return max(1, round(1500 * (n_frames / 193_631) ** 0.7))
 
 
 BeforePass = Callable[[int, Trained], Trained]
@@ -173,6 +192,7 @@ def train_em(
         instead of the best one alone.
     """
     run, alignment = run or Run(), alignment or AlignmentOptions()
+    schedule = schedule.sized(data.n_frames)
     sentences = sentences_of(data, lexicon, trained.model, alignment)
     number, trained = run.begun or (0, trained)
     n_pdfs = trained.model.n_pdfs

@@ -40,7 +40,7 @@ class TriphoneOptions:
     """How finely contexts are told apart."""
     schedule: Schedule = field(
         default_factory=lambda: Schedule(
-            passes=35, realign=(10, 20, 30), n_gaussians=1500, grow_until=25
+            passes=35, realign=(10, 20, 30), n_gaussians=0, grow_until=25
         )
     )
     """The passes, as in Kaldi's train_deltas."""

@@ -26,8 +26,9 @@ CENTRE, STATE = 0, 4  # columns of ContextStatistics.contexts; those of LEFT etc
 class TreeOptions:
     """How finely contexts are told apart."""
 
-    n_leaves: int = 400
-    """Leaves at most; higher: finer pdfs, less data for each. 400 suits half an hour of speech."""
+    n_leaves: int = 0
+    """Leaves at most; higher: finer pdfs, less data for each. 0: as many as the data bear
+    (`leaves_for`)."""
     min_frames: float = 50.0
     """Frames of training that a leaf has at least; higher: fewer, safer leaves."""
     min_gain: float = 0.0
@@ -41,10 +42,23 @@ class TreeOptions:
     """Least variance of a context, as a share of that of all frames; > 0."""
 
     def __post_init__(self) -> None:
-        if self.n_leaves < 1 or self.min_frames < 0 or self.min_gain < 0:
-            raise OptionError("n_leaves must be 1 or more, min_frames and min_gain 0 or more")
+        if self.n_leaves < 0 or self.min_frames < 0 or self.min_gain < 0:
+            raise OptionError("n_leaves, min_frames and min_gain must be 0 or more")
         if not self.variance_floor > 0:
             raise OptionError(f"variance_floor must be above 0, got {self.variance_floor}")
+
+
+def leaves_for(n_frames: float) -> int:
+    """Leaves that so many frames of training bear: Kaldi's 400 for the half hour of AN4, and as
+    many more as the root of their number grows, since frames go into finer leaves and more
+    frames for each alike.
+
+    Examples
+    --------
+    >>> leaves_for(193_631), leaves_for(380_000)
+    (400, 560)
+    """
+    return round(400 * (n_frames / 193_631) ** 0.5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,8 +274,9 @@ def grow_tree(
     """
     options = options or TreeOptions()
     n_roots = int(np.sum(n_states))
-    if options.n_leaves < n_roots:
-        raise OptionError(f"{n_roots} states of phones need as many leaves, not {options.n_leaves}")
+    n_leaves = options.n_leaves or max(n_roots, leaves_for(statistics.statistics[:, 0].sum()))
+    if n_leaves < n_roots:
+        raise OptionError(f"{n_roots} states of phones need as many leaves, not {n_leaves}")
     growing = _Growing(statistics, len(phones), options)
     centre, state = statistics.contexts[:, CENTRE], statistics.contexts[:, STATE]
     roots = np.full((len(phones), int(np.max(n_states))), -1, np.int32)
@@ -270,7 +285,7 @@ def grow_tree(
             rows = np.flatnonzero((centre == phone) & (state == s))
             roots[phone, s] = growing.add(rows, None, phone not in whole)
     max_loss = -np.inf
-    for _ in range(options.n_leaves - n_roots):
+    for _ in range(n_leaves - n_roots):
         gain = growing.split_next()
         if gain is None:
             break
