@@ -20,8 +20,11 @@ from factored_asr.decoder import (
     Lattice,
     SecondPassOptions,
     best_path,
+    confusion_network,
     nbest,
+    prune,
     second_pass,
+    word_features,
 )
 from factored_asr.decoder.lattice_files import read_kaldi, read_slf
 from factored_asr.decoder.rescore import RescoreOptions
@@ -189,10 +192,30 @@ def sausage(*places: dict[str, float]) -> Lattice:
 def test_calibration_is_what_makes_a_posterior_a_probability() -> None:
     lattice = sausage({"a": 0.7, "b": 0.3})
     asked = SecondPassOptions(confidences=True)
-    assert second_pass(lattice, asked, ConfidenceOptions()).confidences == pytest.approx((0.7,))
-    less = ConfidenceOptions(calibration=Calibration(offset=-1.0, slope=0.5))
+    plain = ConfidenceOptions(scale=1.0)
+    assert second_pass(lattice, asked, plain).confidences == pytest.approx((0.7,))
+    less = replace(plain, calibration=Calibration(offset=-1.0, slope=0.5))
     expected = less.calibration.probability([0.7])
     assert second_pass(lattice, asked, less).confidences == pytest.approx(tuple(expected))
+
+
+def test_what_else_tells_right_words_from_wrong() -> None:
+    """Two words in 0.2 s are ten a second; the second has two rivals, whose beam leaves one."""
+    lattice = prune(sausage({"a": 1.0}, {"b": 0.6, "c": 0.35, "d": 0.05}), 2.0)
+    features = word_features(lattice, [(0, 10), (10, 20)])
+    assert features[:, 0].tolist() == [5.0, 5.0]
+    assert features[:, 1] == pytest.approx([math.log(2)] * 2)
+    assert features[:, 2] == pytest.approx([math.log(2), math.log(3)])
+    assert word_features(lattice, []).shape == (0, 3)
+    calibration = Calibration(0.0, 1.0, (0.0, 0.0, -2.0))
+    found = second_pass(
+        lattice, SecondPassOptions(confidences=True), ConfidenceOptions(calibration=calibration)
+    )
+    assert found.confidences == pytest.approx(
+        tuple(calibration.probability(
+            [slot.confidence for slot in confusion_network(lattice, scale=0.3).words], features
+        ))
+    )
 
 
 def test_least_risk_drops_a_word_that_is_more_likely_not_there() -> None:

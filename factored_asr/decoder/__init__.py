@@ -18,6 +18,7 @@ from factored_asr.decoder.second_pass import (
     SecondPass,
     SecondPassOptions,
     second_pass,
+    word_features,
 )
 from factored_asr.decoder.viterbi_path import Path, PhoneSegment, WordSegment
 
@@ -27,4 +28,5 @@ __all__ = [
     "SecondPass", "SecondPassOptions", "WordSegment", "arc_posteriors", "best_path",
     "confusion_network", "decode", "fit_calibration", "is_endpoint", "nbest",
     "normalised_cross_entropy", "prune", "reliability", "rescore", "second_pass", "with_lm",
+    "word_features",
 ]  # fmt: skip

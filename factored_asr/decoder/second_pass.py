@@ -22,19 +22,20 @@ from factored_asr.errors import OptionError
 from factored_asr.language import WordScorer
 
 DEFAULT_FRAME_SECONDS = 0.01  # where a lattice does not say
+MANY_WORDS = 12  # what lies beyond is no surer: calibrations are fitted on single sentences
 
 
 @dataclass(frozen=True)
 class ConfidenceOptions:
     """How posteriors of words become the probability that they are right."""
 
-    scale: float = 1.0
+    scale: float = 0.3
     """Multiplies the costs of the lattice, > 0; lower: flatter posteriors."""
-    beam: float = 2.5
+    beam: float = 4.0
     """Arcs whose best path is this far above the best have no share, ≥ 0; higher: slower."""
     calibration: Calibration = Calibration()
-    """Maps posteriors to probabilities, with no further feature or with one, the natural log of the
-    word's length in tenths of a second; fitted on speech recognised with these options."""
+    """Maps posteriors to probabilities, with no further feature or with the first ones of
+    `word_features`; fitted on speech recognised with these options."""
 
     def __post_init__(self) -> None:
         if not 0 < self.scale < float("inf"):
@@ -143,17 +144,57 @@ def second_pass(
     if not options.confidences:
         return Outcome(segments, (), lattice)
     posteriors = [slot.confidence for slot in network.words]
-    features = word_features(segments, lattice.frame_seconds or DEFAULT_FRAME_SECONDS)
-    features = features[:, : len(confidence.calibration.weights)]
+    spans = [(each.start or 0, each.end or 0) for each in segments]
+    features = word_features(near, spans)[:, : len(confidence.calibration.weights)]
     probabilities = confidence.calibration.probability(posteriors, features)
     return Outcome(segments, tuple(probabilities.tolist()), lattice)
 
 
-def word_features(segments: Sequence[WordSegment], frame_seconds: float) -> np.ndarray:
-    """(n_words, 1) float64: the natural log of each word's length in tenths of a second, which
-    tells right words from wrong ones beside their posteriors."""
-    frames = [max((each.end or 0) - (each.start or 0), 1) for each in segments]
-    return np.log(np.array(frames, np.float64) * frame_seconds / 0.1).reshape(-1, 1)
+def word_features(lattice: Lattice, spans: Sequence[tuple[int, int]]) -> np.ndarray:
+    """What tells right words from wrong ones beside their posteriors.
+
+    Parameters
+    ----------
+    lattice
+        Pruned to the beam of the confidences.
+    spans
+        First frame of each word of the utterance, and the frame after its last.
+
+    Returns
+    -------
+    (n_words, 3) float64, the same in all rows but for the last column: words of the utterance a
+    second, over 2 (much said in little time is mostly wrong); the natural log of their number, up
+    to MANY_WORDS (few words have little to hold them); log of 1 + the mean number of different
+    words that the lattice has in each frame of the word.
+
+    Examples
+    --------
+    >>> from factored_asr.decoder.lattice_files import read_slf_text
+    >>> text = "N=2 L=2 acscale=1\\nI=0 t=0\\nI=1 t=0.5\\n"
+    >>> text += "J=0 S=0 E=1 W=yes a=-7 l=-1\\nJ=1 S=0 E=1 W=no a=-6 l=-2\\n"
+    >>> word_features(read_slf_text(text), [(0, 50)]).round(2).tolist()
+    [[1.0, 0.0, 1.1]]
+    """
+    seconds = lattice.n_frames * (lattice.frame_seconds or DEFAULT_FRAME_SECONDS)
+    features = np.empty((len(spans), 3))
+    features[:, 0] = len(spans) / max(2 * seconds, DEFAULT_FRAME_SECONDS)
+    features[:, 1] = np.log(np.clip(len(spans), 1, MANY_WORDS))
+    summed = np.concatenate([[0], _words_at(lattice).cumsum()])
+    first, end = np.array(spans, np.int64).reshape(-1, 2).T
+    features[:, 2] = np.log1p((summed[end] - summed[first]) / np.maximum(end - first, 1))
+    return features
+
+
+def _words_at(lattice: Lattice) -> np.ndarray:
+    """(n_frames,) int64: different words that the lattice has in each frame."""
+    found = np.zeros(lattice.n_frames, np.int64)
+    starts, ends = (lattice.node_frame[at] for at in (lattice.arc_source, lattice.arc_target))
+    for word in np.unique(lattice.arc_word[lattice.arc_word > 0]):
+        same = np.flatnonzero(lattice.arc_word == word)
+        change = np.bincount(starts[same], minlength=lattice.n_frames + 1)
+        change -= np.bincount(ends[same], minlength=lattice.n_frames + 1)
+        found += change.cumsum()[: lattice.n_frames] > 0
+    return found
 
 
 def _segments(lattice: Lattice, arcs: Sequence[int]) -> tuple[WordSegment, ...]:
