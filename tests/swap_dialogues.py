@@ -62,7 +62,7 @@ def _exchanged(text: str, words: Mapping[str, str]) -> str:
 
 def _sorted(actions: str) -> str:
     """Exceptions in the order in which the house names its rooms."""
-    order = ("kitchen", "bedroom", "hall", "office", "porch", "living room", "bathroom")
+    order = ("kitchen", "bedroom", "hall", "office", "porch", "living room", "bathroom", *DOORS)
 
     def put_in_order(match: re.Match[str]) -> str:
         return "but " + " ".join(room for room in order if room in match.group(1))

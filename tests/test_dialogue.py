@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from swap_dialogues import DIALOGUES, copies
 
+from factored_asr.decoder.word_lattice import WordLattice
 from factored_asr.errors import FormatError, MissingError
 from factored_asr.language.grammar import Grammar
 from factored_asr.understanding import Dialogue, World
@@ -158,3 +161,18 @@ def test_broken_dialogue_files_are_refused(tmp_path: Path, text: str, law: str) 
     file.write_text(text)
     with pytest.raises(FormatError, match=law):
         read_scripts(file)
+
+
+def test_a_transcript_is_heard_with_what_its_lattice_holds_besides(house: Dialogue) -> None:
+    lattice = WordLattice(  # "lock the front door", "front" for 1.0 and "back" for 1.7
+        node_frame=np.array([0, 10, 20, 30, 40]), arc_source=np.array([0, 1, 2, 2, 3]),
+        arc_target=np.array([1, 2, 3, 3, 4]), arc_word=np.array([1, 2, 3, 4, 5]),
+        arc_pronunciation=np.zeros(5, int), arc_acoustic=np.array([0, 0, 1.0, 1.7, 0]),
+        arc_graph=np.zeros(5), arc_lm=np.zeros(5), final=np.array([np.inf] * 4 + [0.0]),
+        words=("<eps>", "unlock", "the", "front", "back", "door"), n_frames=40,
+    )
+    transcript = SimpleNamespace(text="unlock the front door", lattice=lattice)
+    assert house.hear(transcript).actions == ("unlock front door",)
+    outcome = house.hear("no don't unlock the front door")
+    assert outcome.actions == ("lock front door", "unlock back door")  # e^-1.7 against e^-1: 0.33
+    assert house.hear(SimpleNamespace(text="lock the back door", lattice=None)).actions

@@ -6,10 +6,12 @@
 """
 
 from factored_asr.understanding.acts import Act, Utterance
-from factored_asr.understanding.dialogue import Dialogue, Memory, Outcome, step
+from factored_asr.understanding.dialogue import Dialogue, step
 from factored_asr.understanding.interpretation import Interpretation, Slot
+from factored_asr.understanding.memory import Memory, Outcome
 from factored_asr.understanding.parse import Understander, parse
-from factored_asr.understanding.reader import Reader, Scene
+from factored_asr.understanding.reader import Reader
+from factored_asr.understanding.scene import Scene
 from factored_asr.understanding.world import Deed, Kind, World
 
 __all__ = [

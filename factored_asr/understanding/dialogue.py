@@ -7,89 +7,22 @@ that it can be taken back; nothing that wants care is done because it is the opp
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
+from factored_asr.language.grammar import Grammar
+from factored_asr.language.grammar.compiled import CompiledGrammar
 from factored_asr.understanding.acts import Act, Utterance
-from factored_asr.understanding.reader import Reader, Scene
-from factored_asr.understanding.world import Deed, Order, State, World
+from factored_asr.understanding.memory import Memory, Outcome
+from factored_asr.understanding.parse import Understander
+from factored_asr.understanding.reader import Reader
+from factored_asr.understanding.turn import Turn
+from factored_asr.understanding.world import World
 
-IN_MIND_SECONDS = 120.0  # how long "it", "no" and "undo" find what was said
-IN_MIND_TURNS = 5
-STOP_SECONDS = 30.0  # "stop" takes back only what has just begun
-SECOND_CHANCE = 0.2  # posterior from which an alternative is done unasked
-WORTH_ASKING = 0.02  # posterior from which it is asked about
-IDLE = 0.25  # how much less likely a command is that would change nothing
 MARGIN = 0.05  # between the two best meanings, below which is asked
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One deed in the journal."""
-
-    deed: Deed
-    before: State
-    turn: int
-    time: float
-    why: str
-    """``command``, ``reversal`` or ``undo``."""
-    whole: bool = False
-    undone: bool = False
-
-    @property
-    def changed(self) -> bool:
-        return self.before != self.deed.result
-
-
-@dataclass(frozen=True)
-class Memory:
-    """The state of a conversation."""
-
-    states: Mapping[str, State]
-    time: float = 0.0
-    turn: int = 0
-    journal: tuple[Entry, ...] = ()
-    said: tuple[tuple[int, float, tuple[Act, ...]], ...] = ()
-    """(turn, time, acts) of earlier turns, the latest first."""
-    heard: tuple[tuple[Utterance, float], ...] = ()
-    """What the last turn that acted may have been instead, with posteriors."""
-    asked: tuple[Order, ...] = ()
-    """What waits for a yes."""
-
-    def in_mind(self, turn: int, time: float) -> bool:
-        """True if something of that turn and time is still thought of."""
-        return self.turn - turn <= IN_MIND_TURNS and self.time - time < IN_MIND_SECONDS
-
-    def scene(self, names: Sequence[str]) -> Scene:
-        """What pronouns and fragments may refer to."""
-        acts = tuple(acts for turn, time, acts in self.said if self.in_mind(turn, time))
-        return Scene(acts, tuple(names))
-
-    def last(self) -> list[Entry]:
-        """What the last turn that did something did, of its commands if there were any."""
-        live = [e for e in self.journal if not e.undone and e.why != "undo"]
-        entries = [e for e in live if e.turn == live[-1].turn]
-        commanded = [e for e in entries if e.why == "command"] or entries
-        return [e for e in commanded if self.in_mind(e.turn, e.time)]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What is to be done after an utterance."""
-
-    actions: tuple[str, ...] = ()
-    """In order: ``on kitchen light``, ``on all lights but hall``, ``set heating 20``."""
-    ask: bool = False
-    """Something must be asked before more is done."""
-    question: str = ""
-    utterance: Utterance = field(default_factory=lambda: Utterance(""))
-    trace: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        plain = {"actions": list(self.actions), "ask": self.ask, "question": self.question}
-        return {**plain, **self.utterance.to_dict(), "trace": list(self.trace)}
+N_BEST = 20  # word strings of a lattice that are read
 
 
 class Dialogue:
@@ -111,9 +44,12 @@ class Dialogue:
     ('off kitchen light', 'on hall light')
     """
 
-    def __init__(self, grammar: Any, world: World, context: Mapping[str, object] | None = None):
-        from factored_asr.understanding.parse import Understander
-
+    def __init__(
+        self,
+        grammar: Grammar | CompiledGrammar,
+        world: World,
+        context: Mapping[str, object] | None = None,
+    ):
         self.reader = Reader(Understander(grammar))
         self.world, self.context = world, context
         self.memory = Memory(world.start())
@@ -124,8 +60,8 @@ class Dialogue:
         Parameters
         ----------
         said
-            Text; or a list of (text, posterior); or a transcript (its ``nbest()`` counts where
-            it has a lattice, else its ``text``).
+            Text; or a list of (text, posterior); or a transcript: the best ``N_BEST`` word
+            strings of its lattice, or its text where it has none.
         at
             When, in seconds; by default no time has passed since the last one.
         """
@@ -150,7 +86,15 @@ def _texts(said: Any) -> list[tuple[str, float]]:
         return [(said, 1.0)]
     if isinstance(said, Sequence):
         return [(str(text), float(posterior)) for text, posterior in said]
-    return [(str(said.text), 1.0)]
+    lattice = getattr(said, "lattice", None)
+    if lattice is None or not len(lattice.arc_source):
+        return [(str(said.text), 1.0)]
+    from factored_asr.decoder import nbest
+
+    paths = nbest(lattice, N_BEST)
+    weights = [math.exp(paths[0].cost - path.cost) for path in paths]
+    total = math.fsum(weights)
+    return [(" ".join(p.words), w / total) for p, w in zip(paths, weights, strict=True)]
 
 
 def step(
@@ -167,8 +111,6 @@ def step(
     world
         The devices.
     """
-    from factored_asr.understanding.turn import Turn
-
     ranked = _added_up(guesses)
     turn = Turn(replace(memory, turn=memory.turn + 1), world)
     weighed = sorted(

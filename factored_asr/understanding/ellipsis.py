@@ -100,8 +100,11 @@ def resolve(
 def _nameable(base: Act) -> list[Words]:
     """Parts of a sentence that may name what it speaks of: most slots first, then most words."""
     n, spans = len(base.words), base.reading.spans if base.reading else ()
-    places = [(first, last) for first in range(n) for last in range(first + 1, n + 1)]
-    ranked = sorted(places, key=lambda p: (
-        -sum(p[0] <= slot.start and slot.end <= p[1] for slot in spans), p[0] - p[1]
-    ))
-    return [base.words[first:last] for first, last in ranked]
+    named = any(not isinstance(slot.value, int | float) for slot in spans)
+    ranked = []
+    for first in range(n):
+        for last in range(first + 1, n + 1):
+            covered = sum(first <= slot.start and slot.end <= last for slot in spans)
+            if covered or not named:
+                ranked.append((-covered, first - last, base.words[first:last]))
+    return [words for *_, words in sorted(ranked, key=lambda entry: entry[:2])]

@@ -13,7 +13,7 @@ A phrase is read as
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from factored_asr.language.grammar.spoken import tokens
 from factored_asr.understanding.acts import Act, Utterance, act
@@ -23,49 +23,11 @@ from factored_asr.understanding.frames import Frame, Words, frames
 from factored_asr.understanding.interpretation import Interpretation
 from factored_asr.understanding.parse import MAX_WORDS, Understander
 from factored_asr.understanding.rules import RULES_BY_NAME
+from factored_asr.understanding.scene import NOTHING_SAID, Found, Scene
 
 POLAR = frozenset(("no", "not", "don't", "dont", "do", "never", "stop", "nope"))
 REPAIRED = ("i", "mean")  # what a hesitation may stand for
 MAX_RULED = 60  # words; in longer sentences only the grammar is tried
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What is still in mind: the acts of earlier turns, the latest first."""
-
-    turns: tuple[tuple[Act, ...], ...] = ()
-    names: tuple[str, ...] = ()
-    """Names of things there are, to see that a word points at one of them, whichever."""
-
-    def after(self, acts: Iterable[Act]) -> Scene:
-        """The scene once these acts, too, have been said."""
-        said = tuple(a for a in acts if a.reading is not None)
-        return replace(self, turns=(said, *self.turns)) if said else self
-
-    @property
-    def base(self) -> Act | None:
-        """The last sentence that a fragment may complete."""
-        said = [a for turn in self.turns[:1] for a in turn if a.kind in ("command", "deny")]
-        commands = [a for a in said if a.kind == "command"] or [a for a in said if not a.note]
-        return commands[-1] if commands else None
-
-
-NOTHING_SAID = Scene()
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Acts and the rules that led to them."""
-
-    acts: tuple[Act, ...]
-    trace: tuple[str, ...] = ()
-    elliptical: bool = False
-    """True if words were supplied by the scene."""
-
-    @property
-    def moves(self) -> bool:
-        """True if something is commanded or denied."""
-        return any(a.kind in ("command", "deny") for a in self.acts)
 
 
 class Reader:
@@ -210,18 +172,25 @@ class Reading:
 
     def by_rule(self, words: Words, scene: Scene) -> Found | None:
         """The first rule of acts.yaml that fits and whose parts can be read."""
+        still: Found | None = None  # what moves nothing waits for other ways of the same rule
+        rule = ""
         for frame in frames().fitting(words):
-            found = RULES_BY_NAME[frame.rule](self, frame, scene)
+            if still and frame.rule != rule:
+                return still
+            found, rule = RULES_BY_NAME[frame.rule](self, frame, scene), frame.rule
             if found is not None:
-                return replace(found, trace=(f"{frame.rule}: {_parts(frame)}", *found.trace))
-        return None
+                found = replace(found, trace=(f"{rule}: {_parts(frame)}", *found.trace))
+                if found.moves:
+                    return found
+                still = still or found
+        return still
 
     def pointed(self, words: Words, scene: Scene, parse: Parse) -> Found | None:
         """A sentence in which words point at what was spoken of."""
         for start, end, kind in pointing(words, frames().pronouns):
             if kind == "many" and (found := self.many(words, start, end, scene, parse)):
                 return found
-            for base in (a for turn in scene.turns for a in reversed(turn)):
+            for base in (a for turn in scene.turns for a in _latest_first(turn)):
                 if base.note != "except":
                     resolved = resolve(words, start, end, kind, base, parse)
                     if resolved is not None:
@@ -293,6 +262,11 @@ class Reading:
             if right is not None and (listed or not right.elliptical):
                 return Found(left.acts + right.acts, left.trace + right.trace, right.elliptical)
         return None
+
+
+def _latest_first(turn: Sequence[Act]) -> list[Act]:
+    """What is thought of first: what was done before what was not, then what was said last."""
+    return sorted(reversed(turn), key=lambda a: a.kind != "command")
 
 
 def _parts(frame: Frame) -> str:

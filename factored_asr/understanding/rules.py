@@ -12,19 +12,24 @@ from typing import TYPE_CHECKING
 
 from factored_asr.understanding.acts import Act, act, denied
 from factored_asr.understanding.frames import Frame, Words, frames, without_ing
+from factored_asr.understanding.scene import Found, Scene
 
 if TYPE_CHECKING:
-    from factored_asr.understanding.reader import Found, Reading, Scene
+    from factored_asr.understanding.reader import Reading
 
-Rule = Callable[["Reading", Frame, "Scene"], "Found | None"]
+Rule = Callable[["Reading", Frame, Scene], "Found | None"]
+_BEFORE_NAMES = frozenset("the my our a in on off to at for up down it that them".split())
 _PASSIVE = ("to", "be", "is", "are", "being", "turned", "switched", "put", "set", "that")
 
 
-def _found(acts: Iterable[Act], *parts: Found | None, elliptical: bool = False) -> Found:
-    from factored_asr.understanding.reader import Found
-
+def _found(
+    acts: Iterable[Act], *parts: Found | None, elliptical: bool | None = None
+) -> Found:
+    """Acts with the traces of the parts; elliptical if it is said so or one of them is."""
     trace = tuple(line for part in parts if part for line in part.trace)
-    return Found(tuple(acts), trace, elliptical or any(p and p.elliptical for p in parts))
+    if elliptical is None:
+        elliptical = any(part.elliptical for part in parts if part)
+    return Found(tuple(acts), trace, elliptical)
 
 
 def _commands(found: Found | None) -> list[Act]:
@@ -50,6 +55,12 @@ def _about(kind: str) -> Rule:
 def command(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "Don't forget to x" is x."""
     return reading.read(frame.parts["x"], scene)
+
+
+def because(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "It's too dark, x"."""
+    inner = reading.read(frame.parts["x"], scene)
+    return inner if inner and inner.moves else None
 
 
 def doing(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
@@ -93,10 +104,19 @@ def agree(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
 def correct(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "No, x"."""
     inner = reading.read(frame.parts["x"], scene)
-    if inner is None:
+    if inner is None or _nothing_of_it(inner, frame.parts["x"]):
         return None
     acts = [a for a in inner.acts if a.kind != "correction" or a.note]
     return _found([act("correction"), *acts], inner)
+
+
+def _nothing_of_it(found: Found, words: Words) -> bool:
+    """True for "no | light in the hall": a fragment has an article or begins with a value."""
+    completed = found.trace and found.trace[0].startswith(f"completed: {' '.join(words)!r}")
+    if not completed or words[0] in _BEFORE_NAMES:
+        return False
+    values = (s.text.split()[0] for a in _commands(found) if a.reading for s in a.reading.spans)
+    return len(words) > 1 and words[0] not in values
 
 
 def clauses(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
@@ -142,9 +162,7 @@ def untouched(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
 def deny(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "Don't x"."""
     inner = reading.read(frame.parts["x"], scene, lists=False)
-    if inner is None:
-        return None
-    return _found(denied(inner.acts), inner)
+    return _found(denied(inner.acts), inner) if inner and inner.moves else None
 
 
 def deny_doing(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
@@ -168,9 +186,10 @@ def infix(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     no = reading.read(frame.parts["y"], scene.after(yes.acts))
     if not _commands(no):
         return None
+    acts = [*_commands(yes), *denied(_commands(no))]
     if frame.rule == "neither":
-        return _found(denied([*_commands(no), *_commands(yes)]), no, yes)
-    return _found([*_commands(yes), *denied(_commands(no))], yes, no)
+        acts = [*denied([*_commands(no), *_commands(yes)])]
+    return _found(acts, yes, no, elliptical=yes.elliptical)
 
 
 def cancel(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
@@ -187,6 +206,8 @@ def repair(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     old = reading.read(said, scene)
     new = reading.read(mended, scene.after(old.acts) if old else scene)
     if new and whole(new) and _familiar(reading, said):
+        return new
+    if old and new and len(_commands(new)) >= max(2, len(_commands(old))):
         return new
     if old and _commands(old) and (found := reading.fragment(mended, scene.after(old.acts))):
         return _found([*old.acts[:-1], *found.acts], old, found)
@@ -221,13 +242,15 @@ def _joined(reading: Reading, first: Words, second: Words, scene: Scene) -> Foun
     for body, rest in _bodies(reading, first, second, scene):
         other = reading.read(rest, scene.after(body.acts))
         if other and _commands(other):
-            return _found(body.acts + other.acts, body, other)
+            acts = body.acts + other.acts
+            return _found(acts, body, other, elliptical=body.elliptical)
     return None
 
 
 def each(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
-    """ "x and y" that share a verb or an end."""
-    return _joined(reading, frame.parts["x"], frame.parts["y"], scene)
+    """ "x and y" that share a verb or an end; "x not only z but y"."""
+    first = frame.parts["x"] + frame.parts.get("z", ())
+    return _joined(reading, first, frame.parts["y"], scene)
 
 
 def choice(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
@@ -242,7 +265,8 @@ def exception(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
         but = reading.read(rest, scene.after(body.acts))
         if but and _commands(but):
             spared = [replace(a, kind="deny", note="except") for a in _commands(but)]
-            return _found([*body.acts, *spared], body, but)
+            acts = [*body.acts, *spared]
+            return _found(acts, body, but, elliptical=body.elliptical)
     return None
 
 
@@ -252,7 +276,8 @@ def instead(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
         for words in (rest, *without_ing(rest)):
             no = reading.read(words, scene.after(body.acts))
             if no and _commands(no):
-                return _found([*body.acts, *denied(_commands(no))], body, no)
+                acts = [*body.acts, *denied(_commands(no))]
+                return _found(acts, body, no, elliptical=body.elliptical)
     return None
 
 
@@ -266,6 +291,7 @@ RULES_BY_NAME: dict[str, Rule] = {
     "undo": _whole("undo"),
     "stop": _whole("undo", "stop"),
     "confirm": _whole("confirm"),
+    "misdone": _whole("correction"),
     "agree": agree,
     "reject": _whole("correction"),
     "idle": _whole("report"),
@@ -274,6 +300,7 @@ RULES_BY_NAME: dict[str, Rule] = {
     "query": _about("query"),
     "report": _about("report"),
     "command": command,
+    "because": because,
     "doing": doing,
     "want": want,
     "contrast": contrast,
@@ -287,6 +314,7 @@ RULES_BY_NAME: dict[str, Rule] = {
     "deny": deny,
     "deny_doing": deny_doing,
     "nobut": nobut,
+    "notonly": each,
     "infix": infix,
     "neither": infix,
     "cancel": cancel,

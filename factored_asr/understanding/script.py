@@ -14,7 +14,8 @@ from typing import Any
 
 from factored_asr.errors import MissingError
 from factored_asr.language.grammar.yaml_nodes import Node, read_yaml
-from factored_asr.understanding.dialogue import Dialogue, Memory, Outcome
+from factored_asr.understanding.dialogue import Dialogue
+from factored_asr.understanding.memory import Memory, Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from factored_asr.understanding.acts import Act, Utterance
-from factored_asr.understanding.dialogue import (
-    IDLE,
-    SECOND_CHANCE,
-    STOP_SECONDS,
-    WORTH_ASKING,
-    Entry,
-    Memory,
-    Outcome,
-)
+from factored_asr.understanding.memory import Entry, Memory, Outcome
 from factored_asr.understanding.world import Deed, Order, World
 
 if TYPE_CHECKING:
     Guess = tuple[Utterance, float]
+
+SECOND_CHANCE = 0.2  # posterior from which an alternative is done unasked
+WORTH_ASKING = 0.02  # posterior from which it is asked about
+IDLE = 0.25  # how much less likely a command is that would change nothing
+STOP_SECONDS = 30.0  # "stop" takes back only what has just begun
 
 
 class Turn:
