@@ -121,7 +121,7 @@ def cached_g2p(dictionary: Path, progress: Callable[[str], None] | None = None) 
 
         model = train_g2p(Lexicon.read(dictionary), progress=progress)
         if writable:
-            _keep(file, model.write)
+            _keep_file(file, model.write)
         return model
 
 
@@ -145,11 +145,11 @@ def cached_grammar(path: str | Path) -> Grammar | CompiledGrammar:
         except FormatError:
             pass  # damaged, or of another version: compile it again
     grammar = Grammar.read(path)
-    _keep(kept, lambda file: write_compiled(grammar, file))
+    _keep_file(kept, lambda file: write_compiled(grammar, file))
     return grammar
 
 
-def _keep(file: Path, write: Callable[[Path], None]) -> None:
+def _keep_file(file: Path, write: Callable[[Path], None]) -> None:
     """Write a file of the cache whole or not at all; what cannot be kept is made anew next time."""
     temporary = file.with_name(f"{file.stem}.{uuid.uuid4().hex[:8]}{file.suffix}")
     try:
