@@ -185,6 +185,48 @@ def test_understand_writes_a_json_line_a_sentence(
     assert nothing["intent"] is None
 
 
+def test_understand_takes_what_is_known_besides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    grammar = tmp_path / "lights.yaml"
+    grammar.write_text(
+        "intents:\n  On:\n    data:\n"
+        "    - {sentences: [lights on], requires_context: {area: {slot: true}}}\n"
+    )
+    monkeypatch.setattr(sys, "stdin", io.StringIO("don't uh lights on\n"))
+    assert main(["understand", "--grammar", str(grammar), "--context", "area=hall"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["intent"], said["slots"]) == (None, {})
+    assert said["acts"] == [{"act": "deny", "intent": "On", "slots": {"area": "hall"}}]
+    assert main(["understand", "--grammar", str(grammar), "--context", "hall"]) == 2
+    assert "KEY=VALUE" in capsys.readouterr().err
+
+
+def test_understand_holds_a_conversation(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("turn on the hall light\nno the porch\n"))
+    assert main(["understand", "--grammar", "lm/house.yaml", "--dialogue"]) == 0
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first["actions"] == ["on hall light"]
+    assert second["actions"] == ["off hall light", "on porch light"] and not second["ask"]
+
+
+def test_understand_plays_written_conversations(tmp_path: Path, capsys: Captured) -> None:
+    file = tmp_path / "dialogues.yaml"
+    file.write_text(
+        "- name: one\n  turns:\n  - {say: turn on the hall light, do: [on hall light]}\n"
+        "  - {wait: 5}\n  - {say: stop, do: [on hall light]}\n"
+    )
+    assert main(["understand", "--grammar", "lm/house.yaml", "--dialogue", str(file)]) == 0
+    told = capsys.readouterr()
+    turns = [json.loads(line) for line in told.out.splitlines()]
+    assert [turn["actions"] for turn in turns] == [["on hall light"], [], ["off hall light"]]
+    assert [turn["passed"] for turn in turns] == [True, True, False]
+    assert "one, turn 3: 'stop': expected on hall light, got off hall light" in told.err
+    assert told.err.splitlines()[-1].endswith("1 of 2 turns as expected")
+
+
 def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "factored_asr", *arguments]
     return subprocess.run(command, input=stdin, capture_output=True, cwd=ROOT)

@@ -121,8 +121,7 @@ def step(
     others = tuple(guess for guess in ranked if guess[0] is not utterance)
     total = sum(p for _, p in ranked) or 1.0
     close = len(weighed) > 1 and weighed[0][0] - weighed[1][0] < MARGIN * total
-    reranked = weighed and weighed[0][1] != 0
-    if close or turn.needs_certainty(utterance, others, total, bool(reranked)):
+    if close or turn.needs_certainty(ranked, utterance):
         turn.ask_whether(utterance)
     else:
         turn.act_on(utterance)

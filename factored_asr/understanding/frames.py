@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
@@ -77,20 +77,21 @@ def frames() -> Frames:
 
 
 def base_forms(word: str) -> list[str]:
-    """What "turning" may be a form of, the likeliest first.
+    """What "turning" or "turned" may be a form of, the likeliest first.
 
     Examples
     --------
-    >>> base_forms("setting"), base_forms("closing"), base_forms("the")
-    (['set', 'sett', 'sette'], ['clos', 'close'], [])
+    >>> base_forms("setting"), base_forms("closed"), base_forms("put")
+    (['set', 'sett', 'sette'], ['clos', 'close'], ['put'])
     """
-    if not word.endswith("ing") or len(word) < 5:
-        return []
-    stem = word[:-3]
-    doubled = [stem[:-1]] if stem[-1] == stem[-2] else []
-    return [*doubled, stem, stem + "e"]
+    for ending in ("ing", "ed"):
+        stem = word.removesuffix(ending)
+        if stem != word and len(stem) > 1:
+            doubled = [stem[:-1]] if stem[-1] == stem[-2] else []
+            return [*doubled, stem, stem + "e"]
+    return [word]
 
 
-def without_ing(words: Sequence[str]) -> list[Words]:
+def as_command(words: Words) -> list[Words]:
     """The ways to read "turning on the light" as a command: its first word put back."""
     return [(base, *words[1:]) for base in base_forms(words[0])] if words else []

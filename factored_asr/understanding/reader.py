@@ -213,20 +213,18 @@ class Reading:
     ) -> Found | None:
         """ "Them": what the last turn that fits spoke of, or one thing each of several turns."""
         gathered: list[Act] = []
+        denied_since = set[object]()
         for turn in scene.turns:
-            acts = []
-            commands = any(base.kind == "command" for base in turn)
-            for base in turn:
-                if commands and base.kind != "command" and base.note != "except":
-                    continue
-                resolved = resolve(words, start, end, "many", base, parse)
-                if resolved is not None:
-                    acts.append(replace(resolved, note=base.note))
+            denied_since |= {a.meaning for a in turn if a.kind == "deny" and not a.note}
+            bases = [a for a in _things_of(turn) if a.meaning not in denied_since]
+            found = [(a, resolve(words, start, end, "many", a, parse)) for a in bases]
+            acts = [replace(new, note=a.note) for a, new in found if new is not None]
             if not acts and gathered:
                 break
             gathered = [*acts, *gathered]
-            if len(acts) > 1:
-                break
+            plural = any(word.endswith("s") for a in bases for word in a.words if len(word) > 4)
+            if len(acts) > 1 or plural and "both" not in words:
+                break  # "the blinds" are more than one already
         distinct = tuple({a.meaning: a for a in gathered}.values())
         if not distinct:
             return None
@@ -267,6 +265,12 @@ class Reading:
 def _latest_first(turn: Sequence[Act]) -> list[Act]:
     """What is thought of first: what was done before what was not, then what was said last."""
     return sorted(reversed(turn), key=lambda a: a.kind != "command")
+
+
+def _things_of(turn: Sequence[Act]) -> list[Act]:
+    """The acts of a turn that speak of "them": its commands and exceptions, else its denials."""
+    commanded = [a for a in turn if a.kind == "command" or a.note == "except"]
+    return commanded if any(a.kind == "command" for a in commanded) else list(turn)
 
 
 def _parts(frame: Frame) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from factored_asr.understanding.acts import Act, act, denied
-from factored_asr.understanding.frames import Frame, Words, frames, without_ing
+from factored_asr.understanding.frames import Frame, Words, as_command, frames
 from factored_asr.understanding.scene import Found, Scene
 
 if TYPE_CHECKING:
@@ -65,8 +65,9 @@ def because(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
 
 def doing(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "Would you mind turning …" is "turn …"."""
-    for words in without_ing(frame.parts["x"]):
-        if found := reading.read(words, scene, lists=False):
+    said = frame.parts["x"]
+    for words in as_command(said):
+        if words != said and (found := reading.read(words, scene, lists=False)):
             return found
     return None
 
@@ -168,7 +169,16 @@ def deny(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
 def deny_doing(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "Stop turning …"."""
     inner = doing(reading, frame, scene)
-    return _found(denied(inner.acts), inner) if inner else None
+    return _found(denied(inner.acts), inner) if inner and inner.moves else None
+
+
+def deny_done(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "You shouldn't have turned …", "nobody told you to turn …"."""
+    for words in as_command(frame.parts["x"]):
+        inner = reading.read(words, scene, lists=False)
+        if inner and inner.moves:
+            return _found(denied(inner.acts), inner)
+    return None
 
 
 def nobut(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
@@ -273,7 +283,7 @@ def exception(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
 def instead(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "x instead of y": x, and y not."""
     for body, rest in _bodies(reading, frame.parts["x"], frame.parts["y"], scene):
-        for words in (rest, *without_ing(rest)):
+        for words in (rest, *as_command(rest)):
             no = reading.read(words, scene.after(body.acts))
             if no and _commands(no):
                 acts = [*body.acts, *denied(_commands(no))]
@@ -313,6 +323,7 @@ RULES_BY_NAME: dict[str, Rule] = {
     "untouched": untouched,
     "deny": deny,
     "deny_doing": deny_doing,
+    "deny_done": deny_done,
     "nobut": nobut,
     "notonly": each,
     "infix": infix,

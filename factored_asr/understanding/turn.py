@@ -31,6 +31,8 @@ class Turn:
         self.questions: list[str] = []
         self.trace: list[str] = []
         self.meant: list[Act] = []
+        self.left: tuple[Guess, ...] | None = None
+        """What is left of earlier guesses once the next best was taken."""
 
     # ---- what is likely --------------------------------------------------------------------
 
@@ -60,26 +62,30 @@ class Turn:
         """0 for what says nothing; little for a command that would change nothing."""
         if not utterance.acts:
             return 0.0
-        deeds = [d for order in self.orders(utterance.acts) for d in order.deeds]
+        deeds = self.deeds(utterance)
         idle = deeds and all(self.states.get(d.device) == d.result for d in deeds)
         return IDLE if idle else 1.0
 
-    def needs_certainty(
-        self, utterance: Utterance, others: Sequence[Guess], total: float, reranked: bool
-    ) -> bool:
-        """True for what wants care and was not clearly said."""
-        careful = {
-            d.device
-            for order in self.orders(utterance.acts)
-            for d in order.deeds if self.world.wants_care(d)
-        }
-        rivals = {
-            d.device
-            for guess, posterior in others if posterior >= SECOND_CHANCE * total
-            for order in self.orders(guess.acts)
-            for d in order.deeds if not self.world.wants_care(d)
-        }
-        return bool(careful) and (reranked or not careful.isdisjoint(rivals))
+    def needs_certainty(self, ranked: Sequence[Guess], chosen: Utterance) -> bool:
+        """True for what wants care and was not clearly said.
+
+        Clearly said is what was heard best, well before all that would do something else to the
+        same device.
+        """
+        careful = {d.device for d in self.deeds(chosen) if self.world.wants_care(d)}
+        if not careful:
+            return False
+        total = sum(posterior for _, posterior in ranked)
+        return ranked[0][0] is not chosen or any(
+            deed.device in careful and not self.world.wants_care(deed)
+            for other, posterior in ranked[1:]
+            if posterior >= SECOND_CHANCE * total
+            for deed in self.deeds(other)
+        )
+
+    def deeds(self, utterance: Utterance) -> list[Deed]:
+        """All deeds that an utterance commands."""
+        return [deed for order in self.orders(utterance.acts) for deed in order.deeds]
 
     # ---- doing -----------------------------------------------------------------------------
 
@@ -233,7 +239,7 @@ class Turn:
         last = {e.deed for e in self.memory.last()}
         if not excluded & last:
             return
-        for guess, posterior in self.memory.heard:
+        for i, (guess, posterior) in enumerate(self.memory.heard):
             orders = self.orders(guess.acts)
             deeds = {d for order in orders for d in order.deeds}
             if not deeds or deeds & excluded or posterior < WORTH_ASKING:
@@ -245,6 +251,7 @@ class Turn:
             for order in orders:
                 act(order)
             self.meant += guess.commands
+            self.left = self.memory.heard[i + 1 :]
             return
 
     # ---- remembering -----------------------------------------------------------------------
@@ -259,9 +266,12 @@ class Turn:
         asked_about = [a for a in utterance.acts if a.reading is not None and not self.meant]
         acts = tuple(self.meant or asked_about)
         said = ((memory.turn, memory.time, acts), *memory.said) if acts else memory.said
+        heard = memory.heard if self.left is None else self.left
+        if self.done and self.left is None:
+            heard = tuple(others)
         memory = replace(
             memory, states=self.states, journal=tuple(self.journal), said=said[:8],
-            heard=tuple(others) if self.done else (), asked=tuple(self.asked),
+            heard=heard, asked=tuple(self.asked),
         )
         trace = (*utterance.trace, *self.trace)
         question = " ".join(self.questions)
