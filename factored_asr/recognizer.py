@@ -27,6 +27,7 @@ from factored_asr.graph import BACKGROUND, Graph
 from factored_asr.results import Alignment, Transcript, Word
 from factored_asr.speaker import SpeakerOptions, adapt_to_speaker
 from factored_asr.understanding import Interpretation
+from factored_asr.understanding.over_lattice import interpret, timed
 
 if TYPE_CHECKING:
     from factored_asr.understanding import Understander
@@ -283,17 +284,21 @@ class Recognizer:
         reason = "" if words else lattice.reason or NO_SPEECH
         return Transcript(
             words, lattice.n_frames * seconds, reason=reason, lattice=lattice,
-            interpretation=self._understood(tuple(word.text for word in words)),
+            interpretation=self._understood(words, lattice),
         )
 
-    def _understood(self, words: tuple[str, ...]) -> Interpretation | None:
+    def _understood(self, words: tuple[Word, ...], lattice: Lattice) -> Interpretation | None:
+        """What the lattice means, or where there is none, what the words do."""
         if self._grammar is None or not words:
             return None
         if self._understander is None:
             with self._compiling:
                 if self._understander is None:
                     self._understander = read_understander(self._grammar)
-        return self._understander.parse(words)
+        if lattice.n_nodes:
+            return interpret(lattice, self._understander)
+        reading = self._understander.parse([word.text for word in words])
+        return reading and timed(reading, [(word.start, word.end) for word in words])
 
 
 class Stream:

@@ -14,10 +14,12 @@ from factored_asr.decoder.posteriors import arc_posteriors
 from factored_asr.decoder.rescore import RescoreOptions, rescore
 from factored_asr.decoder.sausage import confusion_network
 from factored_asr.decoder.search import BeamOptions, Search, decode
+from factored_asr.decoder.strings import WordString, word_strings
 
 __all__ = [
     "BeamOptions", "Calibration", "EndpointOptions", "EndpointRule", "Lattice", "MixedScorer",
     "NGramScorer", "Path", "PhoneSegment", "RescoreOptions", "Search", "WordSegment",
-    "arc_posteriors", "best_path", "confusion_network", "decode", "fit_calibration",
+    "WordString", "arc_posteriors", "best_path", "confusion_network", "decode", "fit_calibration",
     "is_endpoint", "nbest", "normalised_cross_entropy", "prune", "reliability", "rescore",
+    "word_strings",
 ]  # fmt: skip
