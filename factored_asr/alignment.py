@@ -115,6 +115,7 @@ class Aligner:
         complete: Callable[[Lexicon, Sequence[str]], Lexicon] | None = None,
     ):
         """`complete` adds words that the lexicon lacks to it, such as `Recipe.with_guesses`."""
+        model = model.unadapted
         self.model, self.lexicon = model, lexicon
         self._complete = complete
         self.options = options or AlignOptions()

@@ -101,7 +101,7 @@ def cached_graph(key: str, about: dict[str, Any], compile_graph: Callable[[], Gr
         graph = _read(folder)  # another process may have made it while this one waited
         if graph is None:
             graph = compile_graph()
-            if writable and _keep(graph, folder, about):
+            if writable and _keep_graph(graph, folder, about):
                 graph = Graph.read(folder)  # memory-mapped, so that processes share it
         return graph
 
@@ -121,7 +121,7 @@ def cached_g2p(dictionary: Path, progress: Callable[[str], None] | None = None) 
 
         model = train_g2p(Lexicon.read(dictionary), progress=progress)
         if writable:
-            _keep_file(file, model.write)
+            _keep(file, model.write)
         return model
 
 
@@ -145,11 +145,11 @@ def cached_grammar(path: str | Path) -> Grammar | CompiledGrammar:
         except FormatError:
             pass  # damaged, or of another version: compile it again
     grammar = Grammar.read(path)
-    _keep_file(kept, lambda file: write_compiled(grammar, file))
+    _keep(kept, lambda file: write_compiled(grammar, file))
     return grammar
 
 
-def _keep_file(file: Path, write: Callable[[Path], None]) -> None:
+def _keep(file: Path, write: Callable[[Path], None]) -> None:
     """Write a file of the cache whole or not at all; what cannot be kept is made anew next time."""
     temporary = file.with_name(f"{file.stem}.{uuid.uuid4().hex[:8]}{file.suffix}")
     try:
@@ -169,8 +169,8 @@ def _read(folder: Path) -> Graph | None:
         return None
 
 
-def _keep(graph: Graph, folder: Path, about: dict[str, Any]) -> bool:
-    """Write an entry whole; False where the disk refuses."""
+def _keep_graph(graph: Graph, folder: Path, about: dict[str, Any]) -> bool:
+    """Write a graph's entry whole; False where the disk refuses."""
     temporary = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}.part")
     about = {
         **about, "states": graph.n_states, "arcs": graph.n_arcs,

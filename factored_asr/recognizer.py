@@ -93,8 +93,9 @@ class Recognizer:
         words
             A dictionary file that extends it, or a mapping ``{"word": "PHONE PHONE"}``.
         guess
-            Guess how words are said that no dictionary has, with a `GuessWarning` for each: by a
-            model of letters and phones learnt from the dictionary, or by the one in this file.
+            Guess how words are said that no dictionary has, with a `GuessWarning` for each when
+            the graph is compiled: by a model of letters and phones learnt from the dictionary, or
+            by the one in this file.
         options
             Scale and beams; what suits dictation or commands where None.
         progress

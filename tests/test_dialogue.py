@@ -61,7 +61,10 @@ class TestPosteriors:
             ("switch on the porch light", 0.25),
         ])
         assert outcome.actions == ("on porch light",)
-        assert outcome.utterance.confidence == pytest.approx(0.6)
+        reading = outcome.utterance.interpretation
+        assert reading is not None and reading.confidence == pytest.approx(0.6)
+        (other,) = reading.alternatives
+        assert (other.slots["place"], other.confidence) == ("hall", pytest.approx(0.4))
 
     def test_so_close_that_either_may_be_meant_are_asked_about(self, house: Dialogue) -> None:
         outcome = house.hear([("turn on the hall light", 0.49), ("turn on the porch light", 0.47)])

@@ -265,8 +265,9 @@ def test_words_that_the_dictionary_lacks_are_guessed_and_told(model: G2P, tmp_pa
 
 
 def test_a_grammar_may_hold_words_that_no_dictionary_has(
-    english: G2P, audio_dir: Path, tmp_path: Path
+    english: G2P, audio_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("FACTORED_ASR_CACHE", str(tmp_path / "cache"))
     english.write(tmp_path / "my.g2p")
     (tmp_path / "my.gram").write_text(
         "#JSGF V1.0;\ngrammar my;\npublic <do> = stop the muzick;\n"

@@ -181,11 +181,12 @@ def test_a_broken_file_says_what_is_wrong(
         read("", folder)
 
 
-def test_damaged_bytes_never_raise_anything_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_damaged_bytes_never_raise_anything_else(tmp_path: Path, form: str) -> None:
     rng = np.random.default_rng(0)
-    folder = shutil.copytree(GOLDEN / "binary", tmp_path / "m")
-    for name in ("final.mdl", "tree", "final.mat"):
-        whole = (GOLDEN / "binary" / name).read_bytes()
+    folder = shutil.copytree(GOLDEN / form, tmp_path / "m")
+    for name in ("final.mdl", "tree", "final.mat", "phones.txt"):
+        whole = (GOLDEN / form / name).read_bytes()
         for _ in range(60):
             data = bytearray(whole)
             data[int(rng.integers(2, len(data)))] = int(rng.integers(256))

@@ -252,6 +252,7 @@ def test_the_objective_rises_and_errors_fall(kind: str) -> None:
     objectives = [each.log_likelihood for each in reports]
     assert (np.diff(objectives) > 0).all() and len(objectives) == OPTIONS.passes
     assert reports[0].failed == 0 and reports[0].n_frames == data.n_frames
+    assert "an utterance" in reports[0].notes[0]
     assert errors(data, better) < errors(data, trained)
     if kind == "adapted":
         plain = train_mmi(data, LEXICON, trained_on(data), OPTIONS)
@@ -340,6 +341,8 @@ def test_wrong_options_are_refused() -> None:
     model = replace(a_model(), densities=tied)
     with pytest.raises(OptionError, match="plain mixtures"):
         train_mmi(data, LEXICON, trained_on(data, model), OPTIONS)
+    with pytest.raises(OptionError, match="such as tri"):
+        train_mmi(data, LEXICON, None, OPTIONS)
     unknown = TrainingData((Said("u", "s", ("zzz",)),), data.cepstra[:1], FEATURES)
     with pytest.raises(OptionError, match="no utterance has lattices"):
         train_mmi(replace(unknown, utterances=(Said("u", "s", ("a", "zzz")),)), LEXICON,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import synthetic
 from test_training import same_models
 
-from factored_asr.acoustic import AcousticModel
+from factored_asr.acoustic import AcousticModel, DiagonalMixtures
 from factored_asr.acoustic.fmllr import FmllrOptions
 from factored_asr.acoustic.transforms import apply_affine
 from factored_asr.bundle import DecodeOptions
@@ -18,6 +19,7 @@ from factored_asr.errors import OptionError
 from factored_asr.graph import Graph, GraphOptions, build_graph
 from factored_asr.language import NGramModel
 from factored_asr.lexicon import Lexicon
+from factored_asr.model_folder import ModelFolder, write_model
 from factored_asr.speaker import SpeakerOptions, adapt_to_speaker, frame_weights, hear
 from factored_asr.training.adapt import AdaptOptions, adapt, collect
 from factored_asr.training.alignment import align_all
@@ -183,6 +185,27 @@ def test_the_first_pass_hears_strangers_better(
             for f, pdfs in zip(x, found, strict=True)
         )
     assert total["first"] > total["behind"] + 100
+
+
+def test_both_densities_are_kept_on_disk(
+    sat: Trained, data: TrainingData, tmp_path: Path
+) -> None:
+    model = replace(sat.model, transform=[[1.0, 0.5, 0.0], [0.0, 1.0, -1.0]])
+    found = ModelFolder.open(write_model(tmp_path / "model", model)).acoustic_model()
+    x = data.features(0)
+    np.testing.assert_array_equal(found.log_likelihoods(x), model.log_likelihoods(x))
+    np.testing.assert_array_equal(
+        found.unadapted.log_likelihoods(x), model.unadapted.log_likelihoods(x)
+    )
+    assert not np.array_equal(found.log_likelihoods(x), found.unadapted.log_likelihoods(x))
+
+
+def test_densities_of_other_pdfs_are_refused(sat: Trained) -> None:
+    model = sat.model
+    assert isinstance(model.densities, DiagonalMixtures)
+    one = DiagonalMixtures(np.zeros((1, 2)), np.ones((1, 2)), [1.0], [0, 1])
+    with pytest.raises(OptionError, match="first-pass densities of 1 pdfs over 2 values do not"):
+        replace(model, first_pass=one)
 
 
 @pytest.mark.parametrize("stage", ["lda_mllt", "sat"])

@@ -146,3 +146,5 @@ def test_it_resumes_and_two_processes_are_as_good_as_one(
 def test_nothing_aligned_is_refused(data: TrainingData, mono: Trained) -> None:
     with pytest.raises(OptionError, match="no utterance is aligned"):
         tie_states(data, replace(mono, alignments=(None,) * len(data)), TREE)
+    with pytest.raises(OptionError, match="such as mono"):
+        train_triphones(data, synthetic.lexicon(), None)

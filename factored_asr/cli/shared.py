@@ -29,6 +29,10 @@ examples:
       where each word and phone of a known text lies
   echo "turn on the kitchen light" | factored-asr understand --grammar lm/smart_home.yaml
       what a sentence means
+  factored-asr train --corpus speech/ --lexicon my.dict --lm my.arpa --output my_model
+      a model of your own; then: factored-asr transcribe --model my_model letter.wav
+  factored-asr evaluate --model my_model --corpus test/ --adapt speaker
+      its word error rate, by speaker, with the alignment of every error
   factored-asr info --cache
       which graphs are compiled, and how large they are
 """
@@ -146,7 +150,8 @@ def factor_options() -> argparse.ArgumentParser:
     group.add_argument(
         "--guess", action="store_true",
         help="guess how words are said that no dictionary has; each guess is told on standard "
-        "error. The first time, this learns from the dictionary for some seconds",
+        "error, once, when the graph is compiled. The first time, this learns from the dictionary "
+        "for some seconds",
     )
     group.add_argument("--g2p", metavar="MODEL", help="guess by this model: see lexicon g2p train")
     parser.add_argument("--quiet", action="store_true", help="no progress, no reasons of silence")

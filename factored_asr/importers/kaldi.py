@@ -177,7 +177,7 @@ def _hmms(model: KaldiModel, tree: KaldiTree, phones: _Phones, folder: Path) -> 
     _, first, hmm = np.unique(keys[n:], axis=0, return_index=True, return_inverse=True)
     rows = np.concatenate([np.arange(n), n + first])
     loop = _loops(model, centre[rows], pdfs[rows], folder)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # what is no number is refused later
         exit_ = np.where(pdfs[rows] >= 0, np.log1p(-np.exp(loop)), -np.inf)
     return _Hmms(pdfs[rows], asked[rows, 0], loop, exit_, contexts, n + hmm.reshape(-1))
 
@@ -260,7 +260,11 @@ def _phone_table(folder: Path) -> Path:
 
 def _symbols(path: Path) -> dict[str, int]:
     numbers = {}
-    for line, text in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise FormatError(f"not UTF-8: {error.reason}", path) from error
+    for line, text in enumerate(lines, start=1):
         fields = text.split()
         if not fields:
             continue

@@ -16,6 +16,8 @@ import numpy as np
 
 from factored_asr.errors import FormatError, MissingError
 
+LARGEST = 1 << 31
+
 
 class KaldiReader:
     """Words, numbers and arrays of a file, one after the other."""
@@ -66,7 +68,10 @@ class KaldiReader:
 
     def integer(self) -> int:
         """A whole number."""
-        return int(self._number("<i", int))
+        value = int(self._number("<i", int))
+        if not -LARGEST <= value < LARGEST:
+            self.fail(f"must be a 32-bit number, is {value}")
+        return value
 
     def real(self) -> float:
         """A number."""
@@ -82,7 +87,10 @@ class KaldiReader:
     def integers(self) -> np.ndarray:
         """A list of whole numbers."""
         if not self.binary:
-            return np.array([int(x) for x in self._bracketed().split()], np.int32)
+            values = self._floats(self._bracketed().split())
+            if not (np.abs(values) < LARGEST).all() or (values % 1).any():
+                self.fail("must be a list of 32-bit integers")
+            return values.astype(np.int32)
         if self._take(1) != b"\4":
             self.fail("must be a list of 32-bit integers")
         return np.frombuffer(self._take(4 * self._raw_size(4)), "<i4")

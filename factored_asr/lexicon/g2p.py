@@ -80,6 +80,8 @@ class G2P:
             The file is no such model, or its arrays do not fit each other.
         """
         try:
+            if not zipfile.is_zipfile(path) and Path(path).is_file():
+                raise ValueError("it is no zip of arrays")
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
                 model = cls(
                     tuple(arrays["letters"].tolist()), tuple(arrays["phones"].tolist()),

@@ -52,10 +52,10 @@ def update_ebw(
 
     Examples
     --------
-    Four frames at 1 that are right and one at -1 that is taken for it by mistake:
+    Four frames around 1 that are right and one at -1 that is taken for it by mistake:
 
     >>> one = DiagonalMixtures([[0.0]], [[1.0]], [1.0], [0, 1])
-    >>> right = MixtureStatistics(np.array([4.0]), np.array([[4.0]]), np.array([[4.0]]))
+    >>> right = MixtureStatistics(np.array([4.0]), np.array([[4.0]]), np.array([[8.0]]))
     >>> wrong = MixtureStatistics(np.array([1.0]), np.array([[-1.0]]), np.array([[1.0]]))
     >>> update_ebw(one, right, wrong, EbwOptions(tau=0)).means
     array([[1.]], dtype=float32)

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from factored_asr.acoustic import AcousticModel
+from factored_asr.acoustic import AcousticModel, DiagonalMixtures
 from factored_asr.errors import OptionError
 from factored_asr.lexicon import Lexicon
 from factored_asr.training import _kernels
@@ -265,7 +265,8 @@ def improve(
 
     Returns the model, and notes on what there was too little data for.
     """
-    done = update(model.densities, seen.mixtures, options)
+    before = mixtures_of(model)
+    done = update(before, seen.mixtures, options)
     notes = []
     if dropped := int((~done.kept).sum()):
         notes.append(f"{dropped} Gaussians dropped for want of data")
@@ -273,9 +274,16 @@ def improve(
         notes.append(f"{len(done.empty)} pdfs without data: {_names(model, done.empty)}")
     densities = done.densities
     if target > len(densities.weights):
-        densities = split(densities, seen.mixtures.of_pdfs(model.densities), target, power, seed)
+        densities = split(densities, seen.mixtures.of_pdfs(before), target, power, seed)
     model = replace(model, densities=densities)
     return update_transitions(model, seen.transitions), tuple(notes)
+
+
+def mixtures_of(model: AcousticModel) -> DiagonalMixtures:
+    """The densities of a model whose pdfs are plain mixtures, as EM here trains them."""
+    if not isinstance(model.densities, DiagonalMixtures):
+        raise OptionError("a model of tied mixtures cannot be trained further")
+    return model.densities
 
 
 def _collect_block(
@@ -285,12 +293,13 @@ def _collect_block(
     transforms: Mapping[str, np.ndarray],
     pdfs: Sequence[np.ndarray | None],
 ) -> Seen:
-    aligned = [i for i, pdf in enumerate(pdfs) if pdf is not None]
-    mixtures = MixtureStatistics.zeros(model.densities)
+    aligned = {i: pdf for i, pdf in enumerate(pdfs) if pdf is not None}
+    densities = mixtures_of(model)
+    mixtures = MixtureStatistics.zeros(densities)
     if aligned:
         frames = [observations(data, i, model, transforms) for i in aligned]
-        path = np.concatenate([pdfs[i] for i in aligned])
-        mixtures = accumulate(model.densities, np.concatenate(frames), path)
+        path = np.concatenate(list(aligned.values()))
+        mixtures = accumulate(densities, np.concatenate(frames), path)
     return Seen(mixtures, count_transitions(alignments, model), len(pdfs) - len(aligned))
 
 
@@ -318,9 +327,10 @@ def _collect_paths_block(
         spent, at = posterior.sum(axis=0), (sentence.phones[trellis.unit, 0], trellis.state)
         np.add.at(frames, at, spent)
         np.add.at(left, at, spent - loops)
-    mixtures = MixtureStatistics.zeros(model.densities)
+    densities = mixtures_of(model)
+    mixtures = MixtureStatistics.zeros(densities)
     if parts:
-        mixtures = accumulate(model.densities, *map(np.concatenate, zip(*parts, strict=True)))
+        mixtures = accumulate(densities, *map(np.concatenate, zip(*parts, strict=True)))
         mixtures = replace(mixtures, log_likelihood=log_likelihood)
     return Seen(mixtures, TransitionStatistics(frames, left), failed)
 

@@ -36,8 +36,8 @@ class MonoOptions:
     """The phone of silence."""
     states: int = 3
     """HMM states of a phone; a phone lasts at least so many frames."""
-    silence_states: int = 5
-    """HMM states of silence."""
+    silence_states: int = 3
+    """HMM states of silence: more model it finer, and forbid short pauses."""
     soft_passes: int = 0
     """How many passes, from the first on, count every path by its probability (Baum–Welch), where
     Viterbi training counts the best one alone. Slower; a flat start needs the hedging most, later

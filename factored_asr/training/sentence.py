@@ -167,42 +167,47 @@ class _Builder:
         entries: list[_Way] = []
         exits: list[_Way] = []
         for rank, (phones, log_prob) in enumerate(said):
-            first, last = phones[0], phones[-1]
-            begin = len(self.phones)
-            if len(phones) == 1:
-                for left in lefts:
-                    for right in rights:
-                        node = self._node(first, left, right, SINGLE)
-                        entries.append(_Way(first, left, node, log_prob))
-                        exits.append(_Way(last, right, node, log_prob))
-                chain = [begin]
-            else:
-                starts = [self._node(first, left, phones[1], BEGIN) for left in lefts]
-                inner = [
-                    self._node(phones[k], phones[k - 1], phones[k + 1], INTERNAL)
-                    for k in range(1, len(phones) - 1)
-                ]
-                ends = [self._node(last, phones[-2], right, END) for right in rights]
-                for a, b in zip(inner, inner[1:], strict=False):
-                    self._arc(a, b, 0.0)
-                heads, tails = (inner[:1], inner[-1:]) if inner else (ends, starts)
-                for a in starts:
-                    for b in heads:
-                        self._arc(a, b, 0.0)
-                for a in tails if inner else ():
-                    for b in ends:
-                        self._arc(a, b, 0.0)
-                entries += [
-                    _Way(first, left, node, log_prob)
-                    for left, node in zip(lefts, starts, strict=True)
-                ]
-                exits += [
-                    _Way(last, right, node, 0.0) for right, node in zip(rights, ends, strict=True)
-                ]
-                chain = [starts[0], *inner, ends[0]]
+            lay = self._single if len(phones) == 1 else self._several
+            ways_in, ways_out, chain = lay(phones, log_prob, lefts, rights)
+            entries += ways_in
+            exits += ways_out
             if not rank:
                 self.plain += chain
         return entries, exits
+
+    def _single(
+        self, phones: list[int], log_prob: float, lefts: list[int], rights: list[int]
+    ) -> tuple[list[_Way], list[_Way], list[int]]:
+        """A word of one phone, which has both neighbours in other words."""
+        (phone,) = phones
+        entries: list[_Way] = []
+        exits: list[_Way] = []
+        for left in lefts:
+            for right in rights:
+                node = self._node(phone, left, right, SINGLE)
+                entries.append(_Way(phone, left, node, log_prob))
+                exits.append(_Way(phone, right, node, 0.0))
+        return entries, exits, [entries[0].node]
+
+    def _several(
+        self, phones: list[int], log_prob: float, lefts: list[int], rights: list[int]
+    ) -> tuple[list[_Way], list[_Way], list[int]]:
+        """A word of more: its first phone for each left neighbour, its last for each right one."""
+        first, last = phones[0], phones[-1]
+        starts = [self._node(first, left, phones[1], BEGIN) for left in lefts]
+        inner = [
+            self._node(phones[k], phones[k - 1], phones[k + 1], INTERNAL)
+            for k in range(1, len(phones) - 1)
+        ]
+        ends = [self._node(last, phones[-2], right, END) for right in rights]
+        layers = [starts, *([node] for node in inner), ends]
+        for sources, targets in zip(layers, layers[1:], strict=False):
+            for a in sources:
+                for b in targets:
+                    self._arc(a, b, 0.0)
+        entries = [_Way(first, x, node, log_prob) for x, node in zip(lefts, starts, strict=True)]
+        exits = [_Way(last, x, node, 0.0) for x, node in zip(rights, ends, strict=True)]
+        return entries, exits, [starts[0], *inner, ends[0]]
 
     def _join(
         self, ways_out: list[_Way], silence: int, entries: list[_Way], begins: bool

@@ -53,7 +53,7 @@ class TriphoneOptions:
 def train_triphones(
     data: TrainingData,
     lexicon: Lexicon,
-    trained: Trained,
+    trained: Trained | None,
     options: TriphoneOptions | None = None,
     run: Run | None = None,
 ) -> Trained:
@@ -67,9 +67,11 @@ def train_triphones(
     Raises
     ------
     OptionError
-        Nothing is aligned.
+        There is no model, or nothing is aligned.
     """
     options, run = options or TriphoneOptions(), run or Run()
+    if trained is None:
+        raise OptionError("triphones need alignments: put another stage, such as mono, before them")
     if run.begun:
         _, trained = run.begun
     else:

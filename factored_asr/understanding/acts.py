@@ -79,6 +79,8 @@ class Utterance:
     trace: tuple[str, ...] = field(default=(), compare=False)
     """The rules that led to the acts."""
     confidence: float = field(default=1.0, compare=False)
+    alternatives: tuple[Interpretation, ...] = field(default=(), compare=False)
+    """What else may have been commanded, each with its own confidence, likeliest first."""
 
     @property
     def commands(self) -> tuple[Act, ...]:
@@ -93,17 +95,20 @@ class Utterance:
         if found is None:
             return None
         found = relocated(found, self.text)
-        return replace(found, trace=self.trace, confidence=self.confidence)
+        return replace(
+            found, trace=self.trace, confidence=self.confidence, alternatives=self.alternatives
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Plain data for JSON; reports and questions of nothing known are left out."""
         now = self.interpretation
+        told = [a for a in self.acts if a.reading or a.note or a.kind not in ("query", "report")]
         return {
             "text": self.text,
             "intent": None if now is None else now.intent,
             "slots": {} if now is None else dict(now.slots),
-            "confidence": self.confidence if self.acts else 0.0,
-            "acts": [a.to_dict(self.text) for a in self.acts],
+            "confidence": self.confidence if told else 0.0,
+            "acts": [a.to_dict(self.text) for a in told],
             "trace": list(self.trace),
         }
 

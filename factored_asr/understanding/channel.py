@@ -18,6 +18,7 @@ from factored_asr.language.grammar.yaml_nodes import Node, read_yaml
 
 RULES = Path(__file__).with_name("acts.yaml")
 FILLER, COURTESY, REPEAT, RESTART = 0.1, 0.2, 0.3, 0.5  # costs; of a restart, for each word
+LIGHT = frozenset("in of at to for with my our".split())  # no sentence begins anew with these
 MAX_REPEAT = 8  # words in a phrase said again
 
 
@@ -134,7 +135,7 @@ def _restarts(words: Sequence[str]) -> Iterator[Deletion]:
             dropped, rest = words[start:middle], words[middle:]
             # Its last word may be given up for another, if more than articles stand before it.
             kept = dropped[:-1] if protected.isdisjoint(dropped) else ()
-            weighty = any(word not in lexicon().soft for word in kept)
+            weighty = any(word not in lexicon().soft and word not in LIGHT for word in kept)
             if _come_again(dropped, rest) or weighty and rest[: len(kept)] == kept:
                 yield Deletion(start, middle, RESTART * len(dropped), "begun anew")
 

@@ -126,7 +126,13 @@ def step(
         turn.ask_whether(utterance)
     else:
         turn.act_on(utterance)
-    return turn.finish(replace(utterance, confidence=posterior / max(total, 1.0)), others)
+    whole = max(total, 1.0)
+    alternatives = [replace(guess, confidence=p / whole).interpretation for guess, p in others]
+    heard = replace(
+        utterance, confidence=posterior / whole,
+        alternatives=tuple(found for found in alternatives if found is not None),
+    )
+    return turn.finish(heard, others)
 
 
 def _added_up(guesses: Sequence[tuple[Utterance, float]]) -> list[tuple[Utterance, float]]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Rule = Callable[["Reading", Frame, Scene], "Found | None"]
 _BEFORE_NAMES = frozenset("the my our a in on off to at for up down it that them".split())
+_TIMES = frozenset("yesterday today tomorrow already before earlier last night week ago".split())
 _PASSIVE = ("to", "be", "is", "are", "being", "turned", "switched", "put", "set", "that")
 
 
@@ -45,9 +46,17 @@ def _about(kind: str) -> Rule:
     """A sentence about something: nothing is done, whatever it is."""
 
     def rule(reading: Reading, frame: Frame, scene: Scene) -> Found:
-        inner = reading.read(frame.parts.get("x", ()), scene)
-        said = next((a for a in inner.acts if a.reading is not None), None) if inner else None
-        return _found([act(kind, said.reading, said.words) if said else act(kind)])
+        words = frame.parts.get("x", ())
+        while words and words[-1] in _TIMES:
+            words = words[:-1]
+        for said in (words, *as_command(words)):  # "she opened …" is of "open …"
+            inner = reading.read(said, scene)
+            about = next((a for a in inner.acts if a.reading is not None), None) if inner else None
+            if about is not None:
+                return _found([act(kind, about.reading, about.words)])
+        ends = (reading.exactly(words[i:]) for i in range(1, len(words)))  # "if it rains | close …"
+        about = next((found.acts[0] for found in ends if found), None)
+        return _found([act(kind, about.reading, about.words) if about else act(kind)])
 
     return rule
 
@@ -111,6 +120,12 @@ def correct(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     return _found([act("correction"), *acts], inner)
 
 
+def change(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "Make that x": x is no sentence of its own."""
+    inner = correct(reading, frame, scene)
+    return inner if inner and inner.moves and not whole(inner) else None
+
+
 def _nothing_of_it(found: Found, words: Words) -> bool:
     """True for "no | light in the hall": a fragment has an article or begins with a value."""
     completed = found.trace and found.trace[0].startswith(f"completed: {' '.join(words)!r}")
@@ -162,6 +177,8 @@ def untouched(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
 
 def deny(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "Don't x"."""
+    if frame.parts["x"][0] in ("and", "but"):
+        return None  # the rule has room for it, and x would be more of what was denied
     inner = reading.read(frame.parts["x"], scene, lists=False)
     return _found(denied(inner.acts), inner) if inner and inner.moves else None
 
@@ -309,6 +326,7 @@ RULES_BY_NAME: dict[str, Rule] = {
     "condition": _about("report"),
     "query": _about("query"),
     "report": _about("report"),
+    "polite": command,
     "command": command,
     "because": because,
     "doing": doing,
@@ -317,6 +335,7 @@ RULES_BY_NAME: dict[str, Rule] = {
     "contrast_plain": contrast,
     "correct": correct,
     "blame": correct,
+    "change": change,
     "clauses": clauses,
     "add": add,
     "stay": stay,

@@ -5,8 +5,8 @@
 The graph is the HCLG of the 20,000 commonest words with all their bigrams, made at the first run;
 the matrices are the scores of native_dictation × 0.1. Both decoders, each in one thread, take
 turns; CPU times are medians over the rounds. With --lattice-beam the same search without a lattice
-runs beside them, and what the lattice costs is told: its links, and all of it with its words. Needs kaldi-decoder and kaldifst. Run it on an
-otherwise idle machine.
+runs beside them, and what the lattice costs is told: its links, and all of it with its words.
+Needs kaldi-decoder and kaldifst. Run it on an otherwise idle machine.
 """
 
 from __future__ import annotations
