@@ -21,7 +21,7 @@ from factored_asr.alignment import Aligner
 from factored_asr.cache import G2P_VERSION, cached_g2p, cached_graph, content_key
 from factored_asr.decoder import BeamOptions
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.graph import Graph, GraphOptions, build_graph
+from factored_asr.graph import BACKGROUND_VERSION, Graph, GraphOptions, build_graph
 from factored_asr.importers.sphinx import pocketsphinx_model_path, read_sphinx_model
 from factored_asr.language import Grammar, NGramModel, prune_to, read_lm
 from factored_asr.lexicon import Lexicon, Pronunciation
@@ -101,7 +101,7 @@ DICTATION = DecodeOptions(
 )
 COMMANDS = DecodeOptions(
     acoustic_scale=0.2, beam=BeamOptions(lattice_beam=0.0),
-    graph=GraphOptions(silence_probability=0.1, filler_probability=1e-3, transition_scale=0.5),
+    graph=GraphOptions(0.1, 1e-3, 0.5, background_cost=0.25),
 )
 
 # Mean over speech of 55 speakers of speechocean762 (none of those that are held out).
@@ -244,10 +244,12 @@ class Recipe:
     def key(self) -> str:
         """Hash of every file and option that the graph depends on."""
         words = Path(self.words) if isinstance(self.words, str | Path) else self.words
+        has_background = np.isfinite(self.settings.graph.background_cost)
         return content_key(
             GRAPH_VERSION, __version__, self.bundle.acoustic, self.lexicon_path,
             self.language_path, words, self.settings.graph, self.settings.max_ngrams,
             *((self.guess, G2P_VERSION) if self.guess else ()),
+            *((BACKGROUND_VERSION,) if has_background else ()),
         )
 
     def about(self) -> dict[str, Any]:

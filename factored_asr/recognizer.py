@@ -289,7 +289,6 @@ class Recognizer:
         )
 
     def _understood(self, words: tuple[Word, ...], lattice: Lattice) -> Interpretation | None:
-        """What the lattice means, or where there is none, what the words do."""
         if self._grammar is None or not words:
             return None
         if self._understander is None:
@@ -298,8 +297,8 @@ class Recognizer:
                     self._understander = read_understander(self._grammar)
         if lattice.n_nodes:
             return interpret(lattice, self._understander)
-        reading = self._understander.parse([word.text for word in words])
-        return reading and timed(reading, [(word.start, word.end) for word in words])
+        reading = self._understander.parse([each.text for each in words])
+        return reading and timed(reading, [(each.start, each.end) for each in words])
 
 
 class Stream:

@@ -33,7 +33,7 @@ class MeaningOptions:
     """Word strings that are read, at most."""
     least: float = 1e-3
     """Probability that may be left out, 0 to 1."""
-    ask_below: float = 0.2
+    ask_below: float = 0.05
     """With a smaller margin, -1 to 1, between the best meaning and what comes next: ask."""
     reject_below: float = 0.0
     """With a smaller margin: nothing was meant. Not above `ask_below`."""

@@ -111,10 +111,10 @@ class Understander:
                 for t in ends:
                     block = templates[t].block
                     scored.append(((*score, -len(block.slots), block.intent, t), t, path))
-        for score, t, path in sorted(scored, key=lambda entry: entry[0]):
+        for rank, t, path in sorted(scored, key=lambda entry: entry[0]):
             reading = _Reader(sentence, path).interpret(self.grammar, t, context)
             if reading is not None:
-                yield replace(reading, costs=Costs(channel=score[0])) if deletions else reading
+                yield replace(reading, costs=Costs(channel=rank[0])) if deletions else reading
 
 
 def parse(
