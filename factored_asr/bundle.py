@@ -25,7 +25,7 @@ from factored_asr.cache import (
 )
 from factored_asr.decoder import SecondPass
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.graph import Graph, build_graph
+from factored_asr.graph import BACKGROUND_VERSION, Graph, build_graph
 from factored_asr.importers.sphinx import pocketsphinx_model_path, read_sphinx_model
 from factored_asr.language import (
     Grammar,
@@ -210,10 +210,12 @@ class Recipe:
     def key(self) -> str:
         """Hash of every file and option that the graph depends on."""
         words = Path(self.words) if isinstance(self.words, str | Path) else self.words
+        has_background = self.settings.graph.background_cost < float("inf")
         return content_key(
             GRAPH_VERSION, __version__, self.bundle.acoustic, self.lexicon_path,
             self.language_path, words, self.settings.graph, self.settings.max_ngrams,
             *((self.guess, G2P_VERSION) if self.guess else ()),
+            *((BACKGROUND_VERSION,) if has_background else ()),
         )
 
     def about(self) -> dict[str, Any]:

@@ -20,13 +20,14 @@ from factored_asr.decoder.second_pass import (
     second_pass,
     word_features,
 )
+from factored_asr.decoder.strings import WordString, word_strings
 from factored_asr.decoder.viterbi_path import Path, PhoneSegment, WordSegment
 
 __all__ = [
     "BeamOptions", "Calibration", "ConfidenceOptions", "ConfusionNetwork", "EndpointOptions",
     "EndpointRule", "Lattice", "LatticePath", "Path", "PhoneSegment", "RescoreOptions", "Search",
-    "SecondPass", "SecondPassOptions", "WordSegment", "arc_posteriors", "best_path",
+    "SecondPass", "SecondPassOptions", "WordSegment", "WordString", "arc_posteriors", "best_path",
     "confusion_network", "decode", "fit_calibration", "is_endpoint", "nbest",
     "normalised_cross_entropy", "prune", "reliability", "rescore", "second_pass", "with_lm",
-    "word_features",
+    "word_features", "word_strings",
 ]  # fmt: skip

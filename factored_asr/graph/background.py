@@ -17,13 +17,18 @@ from factored_asr.acoustic import AcousticModel
 from factored_asr.graph.graph import ARC, Graph
 
 BACKGROUND = "<background>"
-"""The word that stands for speech outside the grammar."""
+"""The word that stands for a phone outside the grammar."""
+BACKGROUND_VERSION = 2
+"""Raise it when a background is compiled to something else than before."""
 
 
 def with_background(
     graph: Graph, model: AcousticModel, frame_cost: float, transition_scale: float = 1.0
 ) -> Graph:
-    """A graph of commands that may also hear background in their place, as one unfinished word.
+    """A graph of commands that may also hear background in their place, each phone as one word.
+
+    Words of one phone keep lattices small: a longer one would have an arc for every string of
+    phones that it might be.
 
     Parameters
     ----------
@@ -50,11 +55,11 @@ def with_background(
     last = np.append(state[1:] == 0, True)
     before = np.where(state == 0, hub, own - 1)
     zeros = np.zeros(len(phone), np.int32)
-    enter = (0, len(graph.words), 0.0, hub)
+    word = np.where(silent | (state > 0), 0, len(graph.words))
     source = np.concatenate([graph.sources, [graph.start], before, own, own[last]])
     arcs = np.concatenate([
-        graph.arcs, np.array([enter], ARC), _arcs(label, leave, own), _arcs(label, stay, own),
-        _arcs(zeros[last], zeros[last], hub + zeros[last]),
+        graph.arcs, _arcs(zeros[:1], zeros[:1], hub + zeros[:1]), _arcs(label, leave, own, word),
+        _arcs(label, stay, own), _arcs(zeros[last], zeros[last], hub + zeros[last]),
     ])
     final = np.concatenate([graph.final, [0.0], np.full(len(phone), np.inf)]).astype(np.float32)
     joined = Graph.from_arcs(source.astype(np.int32), arcs, final, graph.start)
@@ -63,12 +68,14 @@ def with_background(
         label_pdf=np.append(graph.label_pdf, model.hmm_pdfs[phone, state]),
         label_phone=np.append(graph.label_phone, phone + 1),
         label_state=np.append(graph.label_state, state),
-        label_word_end=np.append(graph.label_word_end, np.zeros(len(phone), bool)),
+        label_word_end=np.append(graph.label_word_end, ~silent),
         silence_phones=graph.silence_phones, frame_seconds=graph.frame_seconds,
     )  # fmt: skip
 
 
-def _arcs(label: np.ndarray, cost: np.ndarray, target: np.ndarray) -> np.ndarray:
+def _arcs(
+    label: np.ndarray, cost: np.ndarray, target: np.ndarray, word: np.ndarray | int = 0
+) -> np.ndarray:
     arcs = np.zeros(len(label), ARC)
-    arcs["label"], arcs["cost"], arcs["target"] = label, cost, target
+    arcs["label"], arcs["word"], arcs["cost"], arcs["target"] = label, word, cost, target
     return arcs

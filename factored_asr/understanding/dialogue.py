@@ -7,7 +7,6 @@ that it can be taken back; nothing that wants care is done because it is the opp
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -60,8 +59,8 @@ class Dialogue:
         Parameters
         ----------
         said
-            Text; or a list of (text, posterior); or a transcript: the best ``N_BEST`` word
-            strings of its lattice, or its text where it has none.
+            Text; or a list of (text, posterior); or a transcript: the ``N_BEST`` likeliest
+            word strings of its lattice, or its text where it has none.
         at
             When, in seconds; by default no time has passed since the last one.
         """
@@ -89,12 +88,14 @@ def _texts(said: Any) -> list[tuple[str, float]]:
     lattice = getattr(said, "lattice", None)
     if lattice is None or not len(lattice.arc_source):
         return [(str(said.text), 1.0)]
-    from factored_asr.decoder import nbest
+    from factored_asr.decoder import word_strings
+    from factored_asr.graph import BACKGROUND
 
-    paths = nbest(lattice, N_BEST)
-    weights = [math.exp(paths[0].cost - path.cost) for path in paths]
-    total = math.fsum(weights)
-    return [(" ".join(p.words), w / total) for p, w in zip(paths, weights, strict=True)]
+    strings, _ = word_strings(lattice, N_BEST)
+    return [
+        (" ".join(word for word in string.words if word != BACKGROUND), string.probability)
+        for string in strings
+    ]
 
 
 def step(

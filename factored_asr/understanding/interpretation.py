@@ -27,6 +27,18 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
+class Costs:
+    """What speaks against an interpretation: each -log, 0 where nothing does."""
+
+    acoustic: float = 0.0
+    """Of the sound, scaled as in the lattice."""
+    language: float = 0.0
+    """Of the grammar or language model, pronunciations and silences."""
+    channel: float = 0.0
+    """Of words that were left out."""
+
+
+@dataclass(frozen=True, slots=True)
 class Interpretation:
     """An intent and its slots.
 
@@ -52,6 +64,10 @@ class Interpretation:
     """The rules that led here, in words a person can read."""
     alternatives: tuple[Interpretation, ...] = field(default=(), compare=False)
     """What else may have been meant, each with its own confidence, best first."""
+    costs: Costs = field(default=Costs(), compare=False)
+    """Of the likeliest words that mean this."""
+    ask: bool = field(default=False, compare=False)
+    """True if something else is so nearly as likely that it is better to ask."""
 
     @property
     def meaning(self) -> tuple[str, tuple[tuple[str, str], ...]]:

@@ -28,7 +28,7 @@ from typing import Any, TypeAlias
 from factored_asr.language.grammar import DfaState, Grammar, ListSymbol, Mark, Network, tokens
 from factored_asr.language.grammar.compiled import CompiledGrammar
 from factored_asr.understanding.channel import Deletion
-from factored_asr.understanding.interpretation import Interpretation, Slot
+from factored_asr.understanding.interpretation import Costs, Interpretation, Slot
 
 MAX_WORDS = 200  # in a sentence; nobody commands in more, and wildcards cost their square
 MAX_READINGS = 2_000  # ways through one sentence that are compared; wildcards can make millions
@@ -111,10 +111,10 @@ class Understander:
                 for t in ends:
                     block = templates[t].block
                     scored.append(((*score, -len(block.slots), block.intent, t), t, path))
-        for _, t, path in sorted(scored, key=lambda entry: entry[0]):
+        for rank, t, path in sorted(scored, key=lambda entry: entry[0]):
             reading = _Reader(sentence, path).interpret(self.grammar, t, context)
             if reading is not None:
-                yield reading
+                yield replace(reading, costs=Costs(channel=rank[0])) if deletions else reading
 
 
 def parse(
