@@ -11,7 +11,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -29,11 +28,8 @@ from factored_asr.features.normalisation import min_range
 from factored_asr.graph import BACKGROUND, Graph
 from factored_asr.results import Alignment, Transcript, Word, words_of
 from factored_asr.speaker import SpeakerOptions, adapt_to_speaker
-from factored_asr.understanding import Interpretation
+from factored_asr.understanding import Interpretation, Understander
 from factored_asr.understanding.over_lattice import interpret, timed
-
-if TYPE_CHECKING:
-    from factored_asr.understanding import Understander
 
 BLOCK_FRAMES = 500  # scored at once: memory stays small on an hour of audio
 NO_SPEECH = "no speech"
