@@ -6,6 +6,6 @@ from factored_asr.graph.expand import make_units
 from factored_asr.graph.graph import ARC, Graph
 
 __all__ = [
-    "ARC", "BACKGROUND", "BACKGROUND_VERSION", "Graph", "GraphOptions", "build_alignment_graph", "build_graph",
-    "make_units",
+    "ARC", "BACKGROUND", "BACKGROUND_VERSION", "Graph", "GraphOptions", "build_alignment_graph",
+    "build_graph", "make_units",
 ]  # fmt: skip
