@@ -9,24 +9,46 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from factored_asr import __version__
 from factored_asr.acoustic import AcousticModel
 from factored_asr.alignment import Aligner
-from factored_asr.cache import G2P_VERSION, cached_g2p, cached_graph, content_key
-from factored_asr.decoder import BeamOptions
+from factored_asr.cache import (
+    G2P_VERSION,
+    cached_g2p,
+    cached_graph,
+    cached_language,
+    content_key,
+)
+from factored_asr.decoder import SecondPass
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.graph import BACKGROUND_VERSION, Graph, GraphOptions, build_graph
+from factored_asr.graph import BACKGROUND_VERSION, Graph, build_graph
 from factored_asr.importers.sphinx import pocketsphinx_model_path, read_sphinx_model
-from factored_asr.language import Grammar, NGramModel, prune_to, read_lm
+from factored_asr.language import (
+    Grammar,
+    KenLMScorer,
+    MixedScorer,
+    NGramModel,
+    NGramScorer,
+    WordScorer,
+    is_kenlm_binary,
+    prune_to,
+    read_lm,
+    with_words,
+)
 from factored_asr.lexicon import Lexicon, Pronunciation
 from factored_asr.lexicon.g2p import G2P
 from factored_asr.model_folder import MANIFEST, ModelFolder
+from factored_asr.settings import (
+    COMMANDS,
+    DICTATION,
+    EN_US_CONFIDENCE,
+    EN_US_MEAN,
+    DecodeOptions,
+)
 
 GRAPH_VERSION = 3
 """Raise it when the same sources compile to another graph than before."""
@@ -40,72 +62,6 @@ MAX_TOLD = 30
 
 class GuessWarning(UserWarning):
     """A word that the dictionary lacks was given a guessed pronunciation, which is named."""
-
-
-@dataclass(frozen=True)
-class DecodeOptions:
-    """How scores are weighed and searched; what suits dictation does not suit commands."""
-
-    acoustic_scale: float = 0.1
-    """Weight of acoustic scores against language scores, > 0; higher: trust the sound more."""
-    beam: BeamOptions = BeamOptions()
-    """How wide the search is."""
-    graph: GraphOptions = GraphOptions()
-    """What is compiled into the graph besides words and sounds."""
-    max_ngrams: int = 0
-    """N-grams above unigrams that the first pass keeps of a language model; 0 keeps all."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.acoustic_scale < float("inf"):
-            raise OptionError(
-                f"acoustic_scale must be above 0 and finite, got {self.acoustic_scale}"
-            )
-        if self.max_ngrams < 0:
-            raise OptionError(f"max_ngrams must be >= 0, got {self.max_ngrams}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """The options as plain values, for a manifest."""
-        return asdict(self)
-
-    @staticmethod
-    def from_dict(values: Mapping[str, Any], path: str | Path | None = None) -> DecodeOptions:
-        """The options from what `to_dict` gave; those left out keep their defaults.
-
-        Raises
-        ------
-        FormatError
-            An option that is not known, or a value that it may not have; names `path`.
-
-        Examples
-        --------
-        >>> options = DecodeOptions(acoustic_scale=0.2)
-        >>> DecodeOptions.from_dict(options.to_dict()) == options
-        True
-        """
-        parts: dict[str, Any] = {"beam": BeamOptions, "graph": GraphOptions}
-        try:
-            made = {name: parts[name](**value) if name in parts else value
-                    for name, value in values.items()}
-            return DecodeOptions(**made)
-        except (TypeError, OptionError) as error:
-            raise FormatError(f"options of decoding: {error}", path) from error
-
-
-# Chosen on the tuning speakers of tests/bench/accented.py, and looked at on spoken orders and five
-# read sentences: those two are no held-out figures for these settings.
-DICTATION = DecodeOptions(
-    acoustic_scale=0.11, beam=BeamOptions(lattice_beam=0.0), max_ngrams=2_200_000,
-    graph=GraphOptions(
-        silence_probability=0.1, filler_probability=0.0, transition_scale=0.5, word_penalty=1.0
-    ),
-)
-COMMANDS = DecodeOptions(
-    acoustic_scale=0.2, beam=BeamOptions(lattice_beam=0.0),
-    graph=GraphOptions(0.1, 1e-3, 0.5, background_cost=0.25),
-)
-
-# Mean over speech of 55 speakers of speechocean762 (none of those that are held out).
-EN_US_MEAN = (60.5, 5.7, 6.5, 4.6, -8.7, -3.1, -4.8, -3.4, -4.9, 2.2, 1.0, 2.3, 3.7)
 
 
 @dataclass(frozen=True)
@@ -147,6 +103,7 @@ class Bundle:
             home = pocketsphinx_model_path()
             return Bundle(
                 "en-us", home / "en-us", home / "cmudict-en-us.dict", home / "en-us.lm.bin",
+                dictation=replace(DICTATION, confidence=EN_US_CONFIDENCE),
                 initial_mean=EN_US_MEAN,
             )
         folder = Path(model)
@@ -206,10 +163,19 @@ class Recipe:
     guess: bool | Path = False
     """Whether words without a pronunciation are given a guessed one; a file: by this model of
     letters and phones in place of that of the dictionary."""
+    rescore_lms: tuple[Path, ...] = ()
+    """Language models of the second pass: ARPA, Sphinx tries, or KenLM's binaries."""
+    lm_weights: tuple[float, ...] = ()
+    """One for each of them, of sum 1: they are interpolated. Equal where none are given."""
 
     def __post_init__(self) -> None:
         if self.grammar and self.lm:
             raise OptionError("give a grammar or a language model, not both")
+        if self.grammar and (self.rescore_lms or self.settings.second_pass.reweighs):
+            raise OptionError("a grammar has no language model that a second pass could weigh")
+        for path in self.rescore_lms:
+            if not path.is_file():
+                raise MissingError(f"{path}: no such language model")
         for name in ("grammar", "lm", "lexicon"):
             path = getattr(self, name)
             if path is None:
@@ -244,7 +210,7 @@ class Recipe:
     def key(self) -> str:
         """Hash of every file and option that the graph depends on."""
         words = Path(self.words) if isinstance(self.words, str | Path) else self.words
-        has_background = np.isfinite(self.settings.graph.background_cost)
+        has_background = self.settings.graph.background_cost < float("inf")
         return content_key(
             GRAPH_VERSION, __version__, self.bundle.acoustic, self.lexicon_path,
             self.language_path, words, self.settings.graph, self.settings.max_ngrams,
@@ -276,15 +242,10 @@ class Recipe:
         """
         tell = progress or (lambda stage: None)
         tell(f"reading {self.lexicon_path.name} and {self.language_path.name}")
-        extra = self.read_words()
         lexicon = self.read_lexicon()
-        language = self.read_language()
-        if isinstance(language, NGramModel):
-            new = tuple(word for word in extra if word not in language.ids)
-            if new:
-                tell(f"{len(new)} words are new to the language model: each is given the "
-                     "probability of its median word")
-                language = with_words(language, new)
+        language: Grammar | NGramModel = (
+            Grammar.read(self.grammar) if self.grammar else self.first_language(tell)
+        )
         if self.guess:
             tell("guessing how words are said")
             lexicon = self.with_guesses(lexicon, self._to_guess(language, self.g2p(tell)))
@@ -351,30 +312,59 @@ class Recipe:
             for word, phones in (self.words or {}).items()
         })
 
-    def read_language(self) -> NGramModel | Grammar:
-        """The grammar, or the n-gram model cut down to its first-pass size."""
-        if self.grammar:
-            return Grammar.read(self.grammar)
-        model = read_lm(self.language_path)
-        limit = self.settings.max_ngrams
-        return prune_to(model, limit) if limit else model
+    def first_language(self, progress: Progress | None = None) -> NGramModel:
+        """The n-gram model of the first pass, cut down to its size."""
+        return self._language(self.language_path, self.settings.max_ngrams, progress)
 
+    def first_scorer(self) -> WordScorer | None:
+        """The language model of the first pass, word by word; None with a grammar."""
+        return None if self.grammar else NGramScorer(self.first_language())
 
-def with_words(model: NGramModel, words: tuple[str, ...]) -> NGramModel:
-    """The model with further words, each as probable as its median word on its own.
+    def second_scorer(self, progress: Progress | None = None) -> WordScorer | None:
+        """The language model of the second pass, if there is one."""
+        if not self.rescore_lms:
+            return None
+        scorers = [self._scorer(path, progress) for path in self.rescore_lms]
+        weights = self.lm_weights or (1 / len(scorers),) * len(scorers)
+        if len(scorers) == 1 and weights == (1.0,):
+            return scorers[0]
+        return MixedScorer(scorers, weights)
 
-    The probabilities then sum to a little more than one, which a search does not mind.
-    """
-    first = model.orders[0]
-    n, zeros = len(words), np.zeros(len(words), np.float32)
-    unigrams = replace(
-        first,
-        parent=np.concatenate([first.parent, np.zeros(n, np.int32)]),
-        word=np.concatenate([first.word, len(model.words) + np.arange(n, dtype=np.int32)]),
-        log_prob=np.concatenate([first.log_prob, zeros + np.median(first.log_prob)]),
-        backoff=np.concatenate([first.backoff, zeros]),
-    )
-    return NGramModel((*model.words, *words), (unigrams, *model.orders[1:]))
+    def second_pass(self, options: DecodeOptions) -> SecondPass | None:
+        """What follows the search by these options, its language models read; None for nothing."""
+        asked = options.second_pass
+        if not (self.rescore_lms or asked.needs_lattice):
+            return None
+        first, second = self.first_scorer(), self.second_scorer()
+        if second is None and (asked.keep or asked.reweighs):
+            second = first
+        return SecondPass(asked, options.confidence, second, first)
+
+    def _scorer(self, path: Path, progress: Progress | None) -> WordScorer:
+        if is_kenlm_binary(path):
+            return KenLMScorer(path)
+        model = self._language(path, 0, progress)
+        return NGramScorer(model, unknown_log_prob=float(model.orders[0].log_prob.min()))
+
+    def _language(self, path: Path, limit: int, progress: Progress | None) -> NGramModel:
+        """An n-gram model with the words that are new to it, from the cache where it is there."""
+        tell = progress or (lambda stage: None)
+
+        def make() -> NGramModel:
+            tell(f"reading {path.name}")
+            model = read_lm(path)
+            model = prune_to(model, limit) if limit else model
+            new = tuple(word for word in self.read_words() if word not in model.ids)
+            if not new:
+                return model
+            tell(f"{len(new)} words are new to the language model: each is given the "
+                 "probability of its median word")
+            return with_words(model, new)
+
+        words = Path(self.words) if isinstance(self.words, str | Path) else self.words
+        key = content_key("language", GRAPH_VERSION, __version__, path, limit, words)
+        about = {"model": self.bundle.name, "language": path.name, "kind": "language model"}
+        return cached_language(key, about, make)
 
 
 def packaged(path: str | Path) -> Path:

@@ -1,4 +1,4 @@
-"""What is compiled or learnt once and kept between runs, in the user's cache folder.
+"""What is compiled, read or learnt once and kept between runs, in the user's cache folder.
 
 A graph's entry is a folder named by a hash of all that went into it. It is written under a
 temporary name and renamed, so a reader sees a whole graph or none; a lock makes a second process
@@ -18,34 +18,39 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from factored_asr.errors import FormatError, MissingError
 from factored_asr.graph import Graph
+from factored_asr.language import NGramModel, read_columns, write_columns
 from factored_asr.language.grammar import Grammar
 from factored_asr.language.grammar.compiled import VERSION, CompiledGrammar, write_compiled
 from factored_asr.lexicon import Lexicon
 from factored_asr.lexicon.g2p import G2P
 
+if TYPE_CHECKING:
+    from factored_asr.understanding import Understander
+
 ABOUT = "about.json"
 G2P_VERSION = 1
 """Raise it when the same dictionary makes another model of letters and phones than before."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One compiled graph in the cache."""
+    """One compiled graph or language model in the cache."""
 
     path: Path
     """Its folder."""
     about: dict[str, Any]
-    """What it was compiled from, for people: `model`, `lexicon`, `language`, `states`, `arcs`."""
+    """What it was made from, for people: `model`, `lexicon`, `language`, `kind`, and its size."""
     n_bytes: int
     """Size on disk."""
 
 
 def cache_folder() -> Path:
-    """The folder of compiled graphs: ``$FACTORED_ASR_CACHE``, or the user's cache folder."""
+    """The folder of all entries: ``$FACTORED_ASR_CACHE``, or the user's cache folder."""
     chosen = os.environ.get("FACTORED_ASR_CACHE")
     if chosen:
         return Path(chosen)
@@ -93,17 +98,38 @@ def cached_graph(key: str, about: dict[str, Any], compile_graph: Callable[[], Gr
     A damaged entry is compiled again. Where the cache folder cannot be written, the graph is
     compiled for this run alone.
     """
+    def write(graph: Graph, folder: Path) -> dict[str, Any]:
+        graph.write(folder)
+        return {"states": graph.n_states, "arcs": graph.n_arcs}
+
+    return _cached(key, about, compile_graph, write, Graph.read)
+
+
+def cached_language(key: str, about: dict[str, Any], make: Callable[[], NGramModel]) -> NGramModel:
+    """The language model under `key`, likewise: mapped into memory, not read."""
+
+    def write(model: NGramModel, folder: Path) -> dict[str, Any]:
+        write_columns(model, folder)
+        return {"ngrams": sum(model.counts)}
+
+    return _cached(key, about, make, write, read_columns)
+
+
+def _cached(
+    key: str, about: dict[str, Any], make: Callable[[], T],
+    write: Callable[[T, Path], dict[str, Any]], read: Callable[[Path], T],
+) -> T:
     folder = cache_folder() / key
-    graph = _read(folder)
-    if graph is not None:
-        return graph
+    found = _read(folder, read)
+    if found is not None:
+        return found
     with _lock(folder.with_suffix(".lock")) as writable:
-        graph = _read(folder)  # another process may have made it while this one waited
-        if graph is None:
-            graph = compile_graph()
-            if writable and _keep_graph(graph, folder, about):
-                graph = Graph.read(folder)  # memory-mapped, so that processes share it
-        return graph
+        found = _read(folder, read)  # another process may have made it while this one waited
+        if found is None:
+            found = make()
+            if writable and _keep(found, folder, about, write):
+                found = read(folder)  # memory-mapped, so that processes share it
+        return found
 
 
 def cached_g2p(dictionary: Path, progress: Callable[[str], None] | None = None) -> G2P:
@@ -121,7 +147,7 @@ def cached_g2p(dictionary: Path, progress: Callable[[str], None] | None = None) 
 
         model = train_g2p(Lexicon.read(dictionary), progress=progress)
         if writable:
-            _keep(file, model.write)
+            _keep_file(file, model.write)
         return model
 
 
@@ -145,11 +171,18 @@ def cached_grammar(path: str | Path) -> Grammar | CompiledGrammar:
         except FormatError:
             pass  # damaged, or of another version: compile it again
     grammar = Grammar.read(path)
-    _keep(kept, lambda file: write_compiled(grammar, file))
+    _keep_file(kept, lambda file: write_compiled(grammar, file))
     return grammar
 
 
-def _keep(file: Path, write: Callable[[Path], None]) -> None:
+def read_understander(grammar: str | Path) -> Understander:
+    """A grammar as a parser of sentences, compiled once and kept in the cache."""
+    from factored_asr.understanding import Understander
+
+    return Understander(cached_grammar(grammar))
+
+
+def _keep_file(file: Path, write: Callable[[Path], None]) -> None:
     """Write a file of the cache whole or not at all; what cannot be kept is made anew next time."""
     temporary = file.with_name(f"{file.stem}.{uuid.uuid4().hex[:8]}{file.suffix}")
     try:
@@ -160,24 +193,22 @@ def _keep(file: Path, write: Callable[[Path], None]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _read(folder: Path) -> Graph | None:
+def _read(folder: Path, read: Callable[[Path], T]) -> T | None:
     if not (folder / ABOUT).exists():
         return None
     try:
-        return Graph.read(folder)
+        return read(folder)
     except FormatError:
         return None
 
 
-def _keep_graph(graph: Graph, folder: Path, about: dict[str, Any]) -> bool:
-    """Write a graph's entry whole; False where the disk refuses."""
+def _keep(
+    made: T, folder: Path, about: dict[str, Any], write: Callable[[T, Path], dict[str, Any]]
+) -> bool:
+    """Write an entry whole; False where the disk refuses."""
     temporary = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}.part")
-    about = {
-        **about, "states": graph.n_states, "arcs": graph.n_arcs,
-        "made": time.strftime("%Y-%m-%d %H:%M:%S"),
-    }
     try:
-        graph.write(temporary)
+        about = {**about, **write(made, temporary), "made": time.strftime("%Y-%m-%d %H:%M:%S")}
         (temporary / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)  # a damaged entry, or none
         os.replace(temporary, folder)
@@ -207,7 +238,7 @@ def _lock(path: Path) -> Iterator[bool]:
 
 
 def entries() -> list[Entry]:
-    """All compiled graphs in the cache, newest first."""
+    """All entries of the cache, newest first."""
     found = []
     for file in cache_folder().glob(f"*/{ABOUT}"):
         try:

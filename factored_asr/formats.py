@@ -23,7 +23,13 @@ CUE_PAUSE = 0.6  # seconds of silence that end a subtitle
 
 
 def as_text(transcript: Transcript, name: str) -> str:
-    """The words alone; an empty line where nothing was said."""
+    """The words alone, an empty line where nothing was said; of an N-best list a line for each
+    string: its rank, its cost, its words."""
+    if transcript.alternatives:
+        return "\n".join(
+            f"{rank}\t{each.cost:.3f}\t{each.text}"
+            for rank, each in enumerate(transcript.alternatives, start=1)
+        )
     return transcript.text
 
 

@@ -6,8 +6,10 @@ and all that changes belongs to a call or to a `Stream`.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,16 +20,17 @@ from factored_asr.acoustic import AcousticModel
 from factored_asr.alignment import Aligner
 from factored_asr.audio import Source, as_samples, read_audio
 from factored_asr.bundle import Bundle, DecodeOptions, Progress, Recipe, Words
-from factored_asr.decoder import EndpointOptions, Lattice, Search, WordSegment, is_endpoint
-from factored_asr.errors import MissingError, OptionError
+from factored_asr.cache import read_understander
+from factored_asr.decoder import EndpointOptions, Lattice, Search, SecondPassOptions, is_endpoint
+from factored_asr.errors import MissingError
 from factored_asr.features import FrontEnd, speech_frames
 from factored_asr.features.files import is_cepstra, read_cepstra
 from factored_asr.features.normalisation import min_range
 from factored_asr.graph import BACKGROUND, Graph
-from factored_asr.results import Alignment, Transcript, Word
+from factored_asr.results import Alignment, Transcript, words_of
 from factored_asr.speaker import SpeakerOptions, adapt_to_speaker
 from factored_asr.understanding import Interpretation
-from factored_asr.understanding.over_lattice import interpret, timed
+from factored_asr.understanding.over_lattice import interpret
 
 if TYPE_CHECKING:
     from factored_asr.understanding import Understander
@@ -58,7 +61,9 @@ class Recognizer:
         recipe: Recipe | None = None,
     ):
         self.model, self.graph = model, graph
-        self.options = options or DecodeOptions()
+        options = options or DecodeOptions()
+        self._second_pass = recipe.second_pass(options) if recipe else None
+        self.options = options.with_lattice() if self._second_pass else options
         self._front_end = FrontEnd(model.features)
         self._score = model.unadapted.scorer(graph.pdfs)
         self._grammar, self._recipe = grammar, recipe
@@ -76,6 +81,9 @@ class Recognizer:
         words: Words | None = None,
         guess: bool | str | Path = False,
         options: DecodeOptions | None = None,
+        rescore_lms: Sequence[str | Path] = (),
+        lm_weights: Sequence[float] = (),
+        second_pass: SecondPassOptions | None = None,
         progress: Progress | None = None,
     ) -> Recognizer:
         """Load a model with its graph, which is compiled on first use and then cached.
@@ -98,6 +106,11 @@ class Recognizer:
             by the one in this file.
         options
             Scale and beams; what suits dictation or commands where None.
+        rescore_lms, lm_weights
+            N-gram models (ARPA, Sphinx trie, KenLM's binary) that weigh anew what the first pass
+            heard, interpolated by these weights of sum 1; by equal ones where none are given.
+        second_pass
+            What else is done with a lattice: N-best lists, confidences, the words of least risk.
         progress
             Is told each stage of compiling as it begins.
 
@@ -113,8 +126,11 @@ class Recognizer:
         recipe = Recipe(
             Bundle.find(model), _path(grammar), _path(lm), _path(lexicon),
             Path(words) if isinstance(words, str) else words, options,
-            Path(guess) if isinstance(guess, str) else guess,
+            Path(guess) if isinstance(guess, str) else guess, tuple(map(Path, rescore_lms)),
+            tuple(lm_weights),
         )
+        if second_pass is not None:
+            recipe = replace(recipe, options=replace(recipe.settings, second_pass=second_pass))
         return Recognizer.from_recipe(recipe, progress)
 
     @staticmethod
@@ -275,30 +291,33 @@ class Recognizer:
             yield scores
 
     def _transcript(self, lattice: Lattice) -> Transcript:
-        path, seconds = lattice.best(), self.model.frame_seconds
-        segments = path.segments
+        scale, seconds = self.options.acoustic_scale, self.model.frame_seconds
+        lattice = replace(lattice, acoustic_scale=scale, frame_seconds=seconds)
+        path, confidences = lattice.best(), tuple[float, ...]()
+        segments, duration = path.segments, lattice.n_frames * seconds
+        if path.has_speech and BACKGROUND in path.words:
+            return Transcript((), duration, reason=NO_COMMAND, lattice=lattice)
         if not path.reached_final:  # broken off: dictation loses a word, a command its sense
             segments = () if self._grammar else segments[:-1]
-        if path.has_speech and BACKGROUND in path.words:
-            return Transcript((), lattice.n_frames * seconds, reason=NO_COMMAND, lattice=lattice)
-        words = tuple(_word(segment, seconds) for segment in segments if segment.phones)
-        reason = "" if words else lattice.reason or NO_SPEECH
+        elif self._second_pass:
+            chosen = self._second_pass(lattice)
+            segments, confidences, lattice = chosen.segments, chosen.confidences, chosen.lattice
+        kept = [i for i, each in enumerate(segments) if each.word != BACKGROUND]
+        sure = [confidences[i] for i in kept if confidences]
+        words = words_of([segments[i] for i in kept], seconds, sure)
         return Transcript(
-            words, lattice.n_frames * seconds, reason=reason, lattice=lattice,
-            interpretation=self._understood(words, lattice),
-        )
+            words, duration, math.prod(confidences) if confidences else None,
+            self._understood(lattice) if words else None,
+            "" if words else lattice.reason or NO_SPEECH, lattice)
 
-    def _understood(self, words: tuple[Word, ...], lattice: Lattice) -> Interpretation | None:
-        if self._grammar is None or not words:
+    def _understood(self, lattice: Lattice) -> Interpretation | None:
+        if self._grammar is None:
             return None
         if self._understander is None:
             with self._compiling:
                 if self._understander is None:
                     self._understander = read_understander(self._grammar)
-        if lattice.n_nodes:
-            return interpret(lattice, self._understander)
-        reading = self._understander.parse([each.text for each in words])
-        return reading and timed(reading, [(each.start, each.end) for each in words])
+        return interpret(lattice, self._understander)
 
 
 class Stream:
@@ -379,22 +398,3 @@ class Stream:
 
 def _path(path: str | Path | None) -> Path | None:
     return None if path is None else Path(path)
-
-
-def _word(segment: WordSegment, frame_seconds: float) -> Word:
-    """From frames to seconds."""
-    if segment.start is None or segment.end is None:
-        raise OptionError("the graph does not know its phones, so its words have no times")
-    return Word(
-        segment.word, segment.start * frame_seconds, segment.end * frame_seconds,
-        phones=tuple(phone.phone for phone in segment.phones),
-        phone_ends=tuple(phone.end * frame_seconds for phone in segment.phones),
-    )
-
-
-def read_understander(grammar: str | Path) -> Understander:
-    """A grammar as a parser of sentences, compiled once and kept in the cache."""
-    from factored_asr.cache import cached_grammar
-    from factored_asr.understanding import Understander
-
-    return Understander(cached_grammar(grammar))

@@ -6,12 +6,14 @@ The JSON of a transcript (schema version 1)::
      "words": [{"word": "turn", "start": 0.31, "end": 0.52, "confidence": null,
                 "phones": ["T", "ER", "N"], "phone_ends": [0.38, 0.47, 0.52]}, ...],
      "interpretation": {"text": "turn on the light", "intent": "LightOn",
-                        "slots": {"room": "kitchen"}, "confidence": 1.0}}
+                        "slots": {"room": "kitchen"}, "confidence": 1.0},
+     "alternatives": [{"text": "turn on the light", "cost": 912.4}, ...]}
 
 Times are seconds from the start of the sound; a confidence is a probability, or null where none
 was computed; a word's first phone begins with it, each other one where the one before ends
 (`phone_ends` is empty where these times are not known); `interpretation` is null without a grammar
-or where no rule fits. Within a version fields may be added, none renamed or taken away.
+or where no rule fits; `alternatives` is there where an N-best list was asked for. Within a version
+fields may be added, none renamed or taken away.
 
 The JSON of an alignment (the same schema version)::
 
@@ -25,11 +27,13 @@ The JSON of an alignment (the same schema version)::
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
-from factored_asr.decoder import Lattice
-from factored_asr.errors import FormatError
+from factored_asr.decoder import Lattice, WordSegment, nbest
+from factored_asr.errors import FormatError, OptionError
 from factored_asr.understanding import Interpretation
 
 SCHEMA_VERSION = 1
@@ -52,7 +56,8 @@ class Word:
     end: float
     """Seconds; the silence after the word does not belong to it."""
     confidence: float | None = None
-    """Probability that the word is right, where one was computed."""
+    """Probability that the word is right, 0 to 1, where one was asked for: its posterior in the
+    lattice (not determinised; the rescored one after a second pass), calibrated for the model."""
     phones: tuple[str, ...] = ()
     """The pronunciation that the best path went through."""
     phone_ends: tuple[float, ...] = ()
@@ -89,6 +94,43 @@ class Phone:
 
 
 @dataclass(frozen=True)
+class Hypothesis:
+    """One word string of an N-best list."""
+
+    words: tuple[Word, ...]
+    """In the order they were said."""
+    cost: float
+    """What its best path costs: -log, acoustics scaled, up to a constant of the utterance."""
+
+    @property
+    def text(self) -> str:
+        """The words joined by blanks."""
+        return " ".join(word.text for word in self.words)
+
+
+def words_of(
+    segments: Sequence[WordSegment], frame_seconds: float, confidences: Sequence[float] = ()
+) -> tuple[Word, ...]:
+    """Words of a path, from frames to seconds.
+
+    Raises
+    ------
+    OptionError
+        The words have no times, as the graph does not know its phones.
+    """
+    words = []
+    for segment, confidence in zip_longest(segments, confidences):
+        if segment.start is None or segment.end is None:
+            raise OptionError("the graph does not know its phones, so its words have no times")
+        words.append(Word(
+            segment.word, segment.start * frame_seconds, segment.end * frame_seconds, confidence,
+            tuple(phone.phone for phone in segment.phones),
+            tuple(phone.end * frame_seconds for phone in segment.phones),
+        ))
+    return tuple(words)
+
+
+@dataclass(frozen=True)
 class Transcript:
     """The words of one utterance or file, and what they mean.
 
@@ -106,13 +148,40 @@ class Transcript:
     duration: float = 0.0
     """Seconds of sound that were decoded."""
     confidence: float | None = None
-    """Probability that the whole text is right, where one was computed."""
+    """Probability that all words are right, where theirs were asked for: their product."""
     interpretation: Interpretation | None = None
     """Intent and slots, where a grammar was given and one of its sentences fits."""
     reason: str = ""
     """Why there are no words (`no speech`, `no path survived`); empty where there are."""
     lattice: Lattice | None = field(default=None, repr=False, compare=False)
-    """What the search kept beside the best path."""
+    """What competed with the words: as rescored, where a second pass was made."""
+    alternatives: tuple[Hypothesis, ...] = ()
+    """An N-best list, where one was asked to be written out."""
+
+    def nbest(self, n: int) -> tuple[Hypothesis, ...]:
+        """The n most probable word strings of the lattice, none of them twice, the best first.
+
+        Each stands for all its segmentations and pronunciations, and has the times of the
+        cheapest. Where the words were chosen by least risk they need not be the first.
+
+        Raises
+        ------
+        OptionError
+            There is no lattice: ask for one by ``second_pass=SecondPassOptions(keep=True)``; or
+            n < 1.
+        """
+        if self.lattice is None or not self.lattice.n_nodes:
+            if self.words:
+                raise OptionError("an N-best list needs a lattice: SecondPassOptions(keep=True)")
+            return ()
+        lattice, seconds = self.lattice, self.lattice.frame_seconds or 1.0
+        return tuple(
+            Hypothesis(
+                words_of([lattice.segment(a) for a in path.arcs if lattice.arc_word[a]], seconds),
+                path.cost,
+            )
+            for path in nbest(lattice, n)
+        )
 
     @property
     def text(self) -> str:
@@ -125,15 +194,20 @@ class Transcript:
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries and lists, as described at the top of this module."""
         meaning = self.interpretation
+        alternatives = [
+            {"text": each.text, "cost": round(each.cost, 4)} for each in self.alternatives
+        ]
         return {
-            "schema": SCHEMA_VERSION, "text": self.text, "confidence": self.confidence,
+            "schema": SCHEMA_VERSION, "text": self.text,
+            "confidence": _rounded(self.confidence),
             "duration": round(self.duration, 3), "reason": self.reason,
             "words": [
                 {"word": word.text, "start": round(word.start, 3), "end": round(word.end, 3),
-                 "confidence": word.confidence, **_phones(word)}
+                 "confidence": _rounded(word.confidence), **_phones(word)}
                 for word in self.words
             ],
             "interpretation": None if meaning is None else meaning.to_dict(),
+            **({"alternatives": alternatives} if alternatives else {}),
         }
 
     def to_json(self) -> str:
@@ -273,6 +347,10 @@ class Alignment:
                 for each in self.states
             ],
         }
+
+
+def _rounded(confidence: float | None) -> float | None:
+    return None if confidence is None else round(confidence, 4)
 
 
 def _phones(word: Word) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+collect_ignore_glob = ["data/*"]  # what makes the golden files needs more than tests do
+
 ROOT = Path(__file__).parent.parent
 AUDIO = ROOT / "examples" / "audio"
 

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from factored_asr.decoder.word_lattice import WordLattice
+from factored_asr.decoder.lattice import Lattice
 
 WORDS = ("<eps>", "a", "b", "c", "d")
 
 
 def random_lattice(
     seed: int, *, n_nodes: int = 7, n_arcs: int = 14, n_words: int = 4, silence: float = 0.25
-) -> WordLattice:
+) -> Lattice:
     """A small lattice in which every node lies on a path; its last node is final, and some more."""
     rng = np.random.default_rng(seed)
     frames = np.sort(rng.choice(np.arange(1, 40), n_nodes - 1, replace=False))
@@ -29,7 +29,7 @@ def random_lattice(
     final = np.full(n_nodes, np.inf)
     final[-1] = rng.random()
     lm = rng.random(len(source))
-    return WordLattice(
+    return Lattice(
         node_frame=np.concatenate([[0], frames]).astype(np.int32),
         arc_source=np.array(source, np.int32)[order],
         arc_target=np.array(target, np.int32)[order],
@@ -47,7 +47,7 @@ def random_lattice(
     )
 
 
-def paths(lattice: WordLattice, node: int = 0) -> Iterator[tuple[list[int], float]]:
+def paths(lattice: Lattice, node: int = 0) -> Iterator[tuple[list[int], float]]:
     """Every path from a node to an end: its arcs, and its cost."""
     if lattice.final[node] < np.inf:
         yield [], float(lattice.final[node])
@@ -57,11 +57,11 @@ def paths(lattice: WordLattice, node: int = 0) -> Iterator[tuple[list[int], floa
             yield [a, *arcs], cost + rest
 
 
-def words_of(lattice: WordLattice, arcs: list[int]) -> tuple[str, ...]:
+def words_of(lattice: Lattice, arcs: list[int]) -> tuple[str, ...]:
     return tuple(lattice.words[lattice.arc_word[a]] for a in arcs if lattice.arc_word[a])
 
 
-def strings(lattice: WordLattice) -> dict[tuple[str, ...], float]:
+def strings(lattice: Lattice) -> dict[tuple[str, ...], float]:
     """Every word string with its least cost, cheapest first."""
     best: dict[tuple[str, ...], float] = {}
     for arcs, cost in paths(lattice):
@@ -70,14 +70,14 @@ def strings(lattice: WordLattice) -> dict[tuple[str, ...], float]:
     return dict(sorted(best.items(), key=lambda item: item[1]))
 
 
-def probabilities(lattice: WordLattice, scale: float = 1.0) -> list[tuple[list[int], float]]:
+def probabilities(lattice: Lattice, scale: float = 1.0) -> list[tuple[list[int], float]]:
     """Every path with its posterior probability."""
     found = [(arcs, math.exp(-scale * cost)) for arcs, cost in paths(lattice)]
     total = sum(p for _, p in found)
     return [(arcs, p / total) for arcs, p in found]
 
 
-def arc_posteriors(lattice: WordLattice, scale: float = 1.0) -> np.ndarray:
+def arc_posteriors(lattice: Lattice, scale: float = 1.0) -> np.ndarray:
     sums = np.zeros(lattice.n_arcs)
     for arcs, p in probabilities(lattice, scale):
         sums[arcs] += p
@@ -93,7 +93,7 @@ def edit_distance(a: tuple[str, ...], b: tuple[str, ...]) -> int:
     return row[-1]
 
 
-def risk(lattice: WordLattice, words: tuple[str, ...], scale: float = 1.0) -> float:
+def risk(lattice: Lattice, words: tuple[str, ...], scale: float = 1.0) -> float:
     """Expected number of word errors of a string."""
     return sum(
         p * edit_distance(words_of(lattice, arcs), words)
@@ -102,7 +102,7 @@ def risk(lattice: WordLattice, words: tuple[str, ...], scale: float = 1.0) -> fl
 
 
 def rescored(
-    lattice: WordLattice,
+    lattice: Lattice,
     score: Callable[[tuple[str, ...]], float],
     first: Callable[[tuple[str, ...]], float],
     lm_scale: float,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from swap_dialogues import DIALOGUES, copies
 
-from factored_asr.decoder.word_lattice import WordLattice
+from factored_asr.decoder import Lattice
 from factored_asr.errors import FormatError, MissingError
 from factored_asr.language.grammar import Grammar
 from factored_asr.understanding import Dialogue, World
@@ -167,7 +167,7 @@ def test_broken_dialogue_files_are_refused(tmp_path: Path, text: str, law: str) 
 
 
 def test_a_transcript_is_heard_with_what_its_lattice_holds_besides(house: Dialogue) -> None:
-    lattice = WordLattice(  # "lock the front door", "front" for 1.0 and "back" for 1.7
+    lattice = Lattice(  # "lock the front door", "front" for 1.0 and "back" for 1.7
         node_frame=np.array([0, 10, 20, 30, 40]), arc_source=np.array([0, 1, 2, 2, 3]),
         arc_target=np.array([1, 2, 3, 3, 4]), arc_word=np.array([1, 2, 3, 4, 5]),
         arc_pronunciation=np.zeros(5, int), arc_acoustic=np.array([0, 0, 1.0, 1.7, 0]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,16 @@ def test_ctm_has_file_channel_start_length_word_and_confidence() -> None:
     assert lines[0] == ["a_b", "1", "0.310", "0.310", "light"]
     assert lines[1] == ["a_b", "1", "0.620", "0.180", "on", "0.9000"]
     assert write(NOTHING, "ctm", "a.wav") == ""
+
+
+def test_ctm_reads_back(tmp_path: Path) -> None:
+    texterrors = pytest.importorskip("texterrors.texterrors")
+    said = replace(SAID, words=(*(replace(word, confidence=None) for word in SAID.words[:2]),
+                                Word("now", 3725.5, 3726.25)))
+    path = write_file(tmp_path, said, "ctm", "a.wav")
+    assert texterrors.read_ctm_file(str(path))["a"] == [
+        ("light", 0.31, 0.31), ("on", 0.62, 0.18), ('now', 3725.5, 0.75),
+    ]
 
 
 def test_stm_and_trn_hold_the_words_of_the_whole_sound() -> None:

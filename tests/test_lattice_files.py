@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from factored_asr.decoder.lattice import Lattice
 from factored_asr.decoder.lattice_files import (
     dot_text,
     read_kaldi,
@@ -20,7 +21,6 @@ from factored_asr.decoder.lattice_files import (
     write_slf,
 )
 from factored_asr.decoder.paths import nbest
-from factored_asr.decoder.word_lattice import WordLattice
 from factored_asr.errors import FormatError, MissingError, OptionError
 
 KALDI = """\
@@ -53,11 +53,11 @@ J=3 S=1 E=3 W=c a=-240.0 l=-3.0 r=-0.7
 """
 
 
-def strings(lattice: WordLattice) -> list[tuple[str, ...]]:
+def strings(lattice: Lattice) -> list[tuple[str, ...]]:
     return [path.words for path in nbest(lattice, 1000)]
 
 
-def costs(lattice: WordLattice) -> list[float]:
+def costs(lattice: Lattice) -> list[float]:
     return [path.cost for path in nbest(lattice, 1000)]
 
 
@@ -222,7 +222,7 @@ def test_a_lattice_that_pocketsphinx_wrote(tmp_path: Path, audio_dir: Path) -> N
     assert any(np.isfinite(lattice.final[node]) for node in fronts)
 
 
-def _reach(lattice: WordLattice, nodes: set[int], word: int, closure: bool = False) -> set[int]:
+def _reach(lattice: Lattice, nodes: set[int], word: int, closure: bool = False) -> set[int]:
     found = set(nodes) if closure else set()
     for s, t, w in zip(lattice.arc_source.tolist(), lattice.arc_target.tolist(),
                        lattice.arc_word.tolist(), strict=True):

@@ -8,8 +8,8 @@ import naive_paths as naive
 import numpy as np
 import pytest
 
+from factored_asr.decoder.lattice import Lattice
 from factored_asr.decoder.paths import arc_excess, best_path, nbest, prune
-from factored_asr.decoder.word_lattice import WordLattice, depth
 from factored_asr.errors import OptionError
 
 
@@ -102,7 +102,7 @@ def test_depth_counts_arcs_over_a_frame() -> None:
          & (t < lattice.node_frame[lattice.arc_target])).sum()
         for t in range(lattice.n_frames)
     ]
-    assert depth(lattice) == pytest.approx(np.mean(frames))
+    assert lattice.depth == pytest.approx(np.mean(frames))
 
 
 def test_no_list_of_nothing() -> None:
@@ -126,7 +126,7 @@ def test_arrays_that_are_no_lattice_are_refused(change, message: str) -> None:
 
 def test_a_long_lattice_does_not_run_out_of_stack() -> None:
     n = 5000
-    lattice = WordLattice(
+    lattice = Lattice(
         node_frame=np.arange(n + 1, dtype=np.int32), arc_source=np.arange(n), n_frames=n,
         arc_target=np.arange(1, n + 1), arc_word=np.ones(n, np.int32),
         arc_pronunciation=np.zeros(n, np.int32), arc_acoustic=np.ones(n), arc_graph=np.zeros(n),

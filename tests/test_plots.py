@@ -10,8 +10,10 @@ import pytest
 
 from factored_asr import Transcript, Word
 from factored_asr.cli import main
+from factored_asr.decoder import Lattice
+from factored_asr.decoder.lattice_files import read_slf_text
 from factored_asr.errors import MissingError, OptionError
-from factored_asr.plots import plot_reliability, plot_utterance, save
+from factored_asr.plots import plot_lattice, plot_reliability, plot_utterance, save
 from factored_asr.results import AlignedWord, Alignment
 
 pytest.importorskip("matplotlib")
@@ -101,3 +103,31 @@ def test_the_command_line_draws_what_was_heard_and_what_was_given(
     heard = picture.read_bytes()
     assert main(["plot", sound, "stop the music", "-o", str(picture)]) == 0
     assert heard.startswith(b"\x89PNG") and picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_lattice_shows_its_words_as_high_as_they_are_probable(tmp_path: Path) -> None:
+    """Two segmentations of one word make one bar."""
+    text = "N=3 L=4 acscale=1\nI=0 t=0\nI=1 t=0.2\nI=2 t=0.5\n"
+    text += "J=0 S=0 E=1 W=yes a=-1 l=0\nJ=1 S=0 E=2 W=yes a=-1 l=0\n"
+    text += "J=2 S=1 E=2 W=!NULL a=0 l=0\nJ=3 S=0 E=2 W=no a=-1 l=0\n"
+    ax = plot_lattice(read_slf_text(text))
+    bars = {label.get_text(): line.get_ydata()[0]
+            for label, line in zip(ax.texts, ax.lines, strict=True)}
+    assert bars == pytest.approx({"yes": 2 / 3, "no": 1 / 3})
+    assert ax.get_xlabel() == "time (s)"
+    save(ax, tmp_path / "lattice.png")
+
+
+def test_a_lattice_without_a_path_is_refused() -> None:
+    with pytest.raises(OptionError, match="without a path"):
+        plot_lattice(Lattice(0))
+
+
+def test_the_command_line_draws_a_lattice(audio_dir: Path, tmp_path: Path) -> None:
+    sound, picture = str(audio_dir / "music_stop.wav"), str(tmp_path / "a.png")
+    grammar = str(audio_dir.parent.parent / "lm" / "smart_home.yaml")
+    asked = ["plot", "--quiet", "--grammar", grammar, "--lattice", "-o", picture]
+    assert main([*asked, sound]) == 0
+    assert Path(picture).read_bytes().startswith(b"\x89PNG")
+    assert main([*asked, sound, "stop the music"]) == 2
+    assert main([*asked, str(audio_dir / "silence.wav")]) == 1

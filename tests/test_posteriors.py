@@ -8,10 +8,10 @@ import naive_paths as naive
 import numpy as np
 import pytest
 
+from factored_asr.decoder.lattice import Lattice
 from factored_asr.decoder.paths import best_path
 from factored_asr.decoder.posteriors import arc_posteriors, frame_sums, word_posterior
 from factored_asr.decoder.sausage import confusion_network
-from factored_asr.decoder.word_lattice import WordLattice
 from factored_asr.errors import OptionError
 
 
@@ -58,11 +58,11 @@ def test_scales_are_checked(scale: float) -> None:
         arc_posteriors(naive.random_lattice(0), scale=scale)
 
 
-def two_words(costs: list[list[float]], words: list[list[int]]) -> WordLattice:
+def two_words(costs: list[list[float]], words: list[list[int]]) -> Lattice:
     """A chain of nodes ten frames apart, alternatives between neighbours."""
     source = [i for i, c in enumerate(costs) for _ in c]
     n = len(source)
-    return WordLattice(
+    return Lattice(
         node_frame=np.arange(len(costs) + 1, dtype=np.int32) * 10,
         arc_source=np.array(source), arc_target=np.array(source) + 1,
         arc_word=np.concatenate(words).astype(np.int32), arc_pronunciation=np.zeros(n, np.int32),

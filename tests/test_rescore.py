@@ -12,17 +12,24 @@ import naive_paths as naive
 import numpy as np
 import pytest
 
-from factored_asr.decoder.lm_states import MixedScorer, NGramScorer, WordScorer
+from factored_asr.decoder.lattice import Lattice
 from factored_asr.decoder.paths import best_path, nbest
 from factored_asr.decoder.rescore import RescoreOptions, rescore, with_lm
-from factored_asr.decoder.word_lattice import WordLattice
 from factored_asr.errors import MissingError, OptionError
-from factored_asr.language import KenLMScorer, NGramModel, read_arpa, write_arpa
+from factored_asr.language import (
+    KenLMScorer,
+    MixedScorer,
+    NGramModel,
+    NGramScorer,
+    WordScorer,
+    read_arpa,
+    write_arpa,
+)
 
 Sentence = Callable[[tuple[str, ...]], float]
 
 
-def lattice_of(seed: int) -> WordLattice:
+def lattice_of(seed: int) -> Lattice:
     lattice = naive.random_lattice(seed, n_words=4, n_arcs=16)
     return dataclasses.replace(lattice, words=("<eps>", "w0", "w1", "w2", "w3"))
 
@@ -38,7 +45,7 @@ def sentences(ngrams: naive_language.Ngrams, order: int) -> Sentence:
 
 
 def assert_same(
-    found: WordLattice, expected: list[tuple[float, tuple[str, ...]]], tolerance: float = 1e-4
+    found: Lattice, expected: list[tuple[float, tuple[str, ...]]], tolerance: float = 1e-4
 ) -> None:
     """Every path is there at its cost, and the best string is the best of all."""
     costs = sorted((cost, naive.words_of(found, arcs)) for arcs, cost in naive.paths(found))

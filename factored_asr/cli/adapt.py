@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +42,14 @@ def adapt(options: argparse.Namespace) -> int:
 
 
 def _settings(options: argparse.Namespace) -> Any:
-    from factored_asr.acoustic.adaptation import MapOptions, MllrOptions
     from factored_asr.training.adapt import AdaptOptions
 
-    chosen = {"means": options.tau}
-    return AdaptOptions(
-        method=options.method, map=MapOptions(**{k: v for k, v in chosen.items() if v is not None}),
-        mllr=MllrOptions(**({} if options.classes is None else {"classes": options.classes})),
-    )  # fmt: skip
+    settings = AdaptOptions(method=options.method)
+    if options.tau is not None:
+        settings = replace(settings, map=replace(settings.map, means=options.tau))
+    if options.classes is not None:
+        settings = replace(settings, mllr=replace(settings.mllr, classes=options.classes))
+    return settings
 
 
 def add(commands: Any) -> None:

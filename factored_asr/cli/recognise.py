@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,31 +16,35 @@ from factored_asr.cli.shared import (
     recipe_of,
     recognizer_of,
     search_options,
+    second_pass_options,
     source_options,
 )
 from factored_asr.errors import FactoredASRError, OptionError
 
 if TYPE_CHECKING:
+    from factored_asr.decoder import Lattice
     from factored_asr.recognizer import Recognizer
-    from factored_asr.results import Alignment
+    from factored_asr.results import Alignment, Transcript
 
 FORMATS = ("text", "json", "ctm", "stm", "trn", "srt", "vtt", "textgrid")
 
 
 def transcribe(options: argparse.Namespace) -> int:
     """Recognise each file; a broken one is named and the others still come."""
+    from factored_asr.decoder.lattice_files import write_lattices
     from factored_asr.formats import write, write_file
-    from factored_asr.numbers import with_digits
 
     several = len(options.files) > 1
     _check_format(options, several)
     recognizer = recognizer_of(options)
     voices = _voices(recognizer, options) if options.adapt else {}
     n_failed = 0
+    lattices: dict[str, Lattice] = {}
     for name in options.files:
         try:
             for said in _utterances(voices.get(name, recognizer), name, options.live):
-                said = with_digits(said) if options.digits else said
+                said = _refined(said, options)
+                _collect(lattices, said, name)
                 line = write(said, options.format, name)
                 label = f"{name}\t" if several and options.format == "text" else ""
                 if options.output:
@@ -52,9 +57,33 @@ def transcribe(options: argparse.Namespace) -> int:
             n_failed += 1
             text = str(error)
             complain(error if name in text else FactoredASRError(f"{name}: {text}"), 1)
+    if options.lattice_output:
+        write_lattices(lattices, options.lattice_output)
     if n_failed and several:
         print(f"factored-asr: {n_failed} of {len(options.files)} inputs failed", file=sys.stderr)
     return 1 if n_failed else 0
+
+
+def _refined(said: Transcript, options: argparse.Namespace) -> Transcript:
+    """With an N-best list or with digits, where these were asked for."""
+    from factored_asr.numbers import with_digits
+
+    if options.nbest:
+        return replace(said, alternatives=said.nbest(options.nbest))
+    return with_digits(said) if options.digits else said
+
+
+def _collect(lattices: dict[str, Lattice], said: Transcript, name: str) -> None:
+    """Keep the lattice under the sound's name; further utterances of it are numbered."""
+    from factored_asr.formats import utterance_id
+
+    if said.lattice is not None and said.lattice.n_nodes:
+        first = name = utterance_id(name)
+        number = 1
+        while name in lattices:
+            number += 1
+            name = f"{first}-{number}"
+        lattices[name] = said.lattice
 
 
 def _check_format(options: argparse.Namespace, several: bool) -> None:
@@ -63,6 +92,10 @@ def _check_format(options: argparse.Namespace, several: bool) -> None:
 
     if options.live and (options.output or options.format not in ("text", "json")):
         raise OptionError("--live goes with --format text or json, and without --output")
+    if options.nbest < 0 or (options.nbest and options.digits):
+        raise OptionError("--nbest takes a number above 0, and does not go with --digits")
+    if options.nbest and options.format not in ("text", "json"):
+        raise OptionError("--nbest goes with --format text or json")
     if several and not options.output and options.format in DOCUMENTS:
         raise OptionError(f"--format {options.format} of several files needs --output FOLDER")
 
@@ -123,10 +156,18 @@ def _aligned(options: argparse.Namespace) -> Alignment:
 
 
 def plot(options: argparse.Namespace) -> int:
-    """Draw a sound: waveform, spectrogram, and the words and phones that were heard or given."""
-    from factored_asr.plots import plot_utterance, save
+    """Draw a sound: waveform, spectrogram, words and phones; or the lattice of its words."""
+    from factored_asr.plots import plot_lattice, plot_utterance, save
 
     given = options.text is not None or options.text_file is not None
+    if options.lattice:
+        if given:
+            raise OptionError("--lattice draws what was heard: give no text")
+        lattice = recognizer_of(options).transcribe(options.file).lattice
+        if lattice is None or not lattice.n_nodes:
+            raise FactoredASRError(f"{options.file}: no speech, no lattice")
+        save(plot_lattice(lattice), options.output)
+        return 0
     said = _aligned(options) if given else recognizer_of(options).transcribe(options.file)
     if said.reason and not options.quiet:
         print(f"factored-asr: {options.file}: {said.reason}", file=sys.stderr)
@@ -139,10 +180,20 @@ def add(commands: Any) -> None:
     factors, search = factor_options(), search_options()
     sources = source_options(factors)
 
-    parser = add_command(commands, "transcribe", transcribe, "sound files to text", sources, search)
+    parser = add_command(
+        commands, "transcribe", transcribe, "sound files to text", sources, search,
+        second_pass_options(),
+    )
     parser.add_argument("files", nargs="+", metavar="FILE", help="sound file; - is standard input")
     _add_format(parser, "text")
     parser.add_argument("--output", metavar="FOLDER", help="write a file for each sound in here")
+    parser.add_argument(
+        "--nbest", type=int, default=0, metavar="N", help="the N best word strings of each sound"
+    )
+    parser.add_argument(
+        "--lattice-output", metavar="FILE", help="write the lattices here: .slf (HTK) or .dot "
+        "(Graphviz) for one sound, any other end for Kaldi's text format",
+    )
     parser.add_argument("--digits", action="store_true", help='"twenty one" as 21')
     parser.add_argument(
         "--live", action="store_true", help="decode as the sound comes, a line for each utterance"
@@ -160,6 +211,7 @@ def add(commands: Any) -> None:
     parser = add_command(commands, "plot", plot, "a picture of a sound, its words and phones",
                        sources, search)
     _add_text(parser)
+    parser.add_argument("--lattice", action="store_true", help="draw the words that competed")
     parser.add_argument(
         "-o", "--output", required=True, metavar="IMAGE", help="write here: .png, .svg, .pdf"
     )

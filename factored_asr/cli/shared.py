@@ -15,6 +15,7 @@ from factored_asr.errors import OptionError
 
 if TYPE_CHECKING:
     from factored_asr.bundle import DecodeOptions, Progress, Recipe
+    from factored_asr.decoder import SecondPassOptions
     from factored_asr.recognizer import Recognizer
 
 EXAMPLES = """\
@@ -25,6 +26,10 @@ examples:
       commands: only the grammar's sentences, with intent and slots
   arecord -f S16_LE -r 16000 -c 1 | factored-asr transcribe --live -
       a microphone: one line for each utterance, as soon as it has ended
+  factored-asr transcribe --confidence --format json letter.wav
+      each word with the probability that it is right
+  factored-asr transcribe --rescore-lm letters.arpa --nbest 5 letter.wav
+      a language model of your own in a second pass; the five best readings
   factored-asr align letter.wav "dear sir or madam" --format textgrid > letter.TextGrid
       where each word and phone of a known text lies
   echo "turn on the kitchen light" | factored-asr understand --grammar lm/smart_home.yaml
@@ -50,9 +55,13 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
 
     paths = [getattr(options, name, None) for name in ("grammar", "lm", "lexicon", "words")]
     grammar, lm, lexicon, words = (None if path is None else Path(path) for path in paths)
+    second = tuple(map(Path, getattr(options, "rescore_lm", ())))
     g2p = getattr(options, "g2p", None)
     guess = Path(g2p) if g2p else bool(getattr(options, "guess", False))
-    recipe = Recipe(Bundle.find(options.model), grammar, lm, lexicon, words, guess=guess)
+    recipe = Recipe(
+        Bundle.find(options.model), grammar, lm, lexicon, words, guess=guess, rescore_lms=second,
+        lm_weights=tuple(getattr(options, "lm_weight", ())),
+    )
     return replace(recipe, options=_settings(recipe.settings, options))
 
 
@@ -70,6 +79,21 @@ def _settings(settings: DecodeOptions, options: argparse.Namespace) -> DecodeOpt
     return replace(
         settings, beam=beam, graph=graph,
         acoustic_scale=settings.acoustic_scale if scale is None else scale,
+        second_pass=_second_pass(settings.second_pass, options),
+    )
+
+
+def _second_pass(settings: SecondPassOptions, options: argparse.Namespace) -> SecondPassOptions:
+    given = {
+        "lm_scale": getattr(options, "rescore_scale", None),
+        "word_insertion_penalty": getattr(options, "rescore_penalty", None),
+    }
+    weights = replace(settings.rescore, **{k: v for k, v in given.items() if v is not None})
+    kept = [getattr(options, name, None) for name in ("nbest", "lattice_output", "lattice")]
+    return replace(
+        settings, rescore=weights, keep=settings.keep or any(kept),
+        confidences=settings.confidences or getattr(options, "confidence", False),
+        minimise_risk=settings.minimise_risk or getattr(options, "mbr", False),
     )
 
 
@@ -183,5 +207,36 @@ def search_options() -> argparse.ArgumentParser:
     )
     group.add_argument(
         "--word-penalty", type=float, help="cost of every word; higher: fewer words (recompiles)"
+    )
+    return parser
+
+
+def second_pass_options() -> argparse.ArgumentParser:
+    """Options of what follows the search."""
+    parser = argparse.ArgumentParser(add_help=False)
+    group = parser.add_argument_group("second pass")
+    group.add_argument(
+        "--rescore-lm", action="append", default=[], metavar="LM", help="language model (ARPA, "
+        "Sphinx trie, KenLM binary) that weighs what was found anew; given several times, the "
+        "models are interpolated",
+    )
+    group.add_argument(
+        "--lm-weight", action="append", default=[], type=float, metavar="W",
+        help="weight of each --rescore-lm, in the same order, of sum 1; default: equal",
+    )
+    group.add_argument(
+        "--rescore-scale", type=float, metavar="SCALE", help="weight of the language in the second "
+        "pass against that in the first; above 1: trust it more",
+    )
+    group.add_argument(
+        "--rescore-penalty", type=float, metavar="COST", help="further cost of each word in the "
+        "second pass; higher: fewer words",
+    )
+    group.add_argument(
+        "--mbr", action="store_true", help="the words of least expected errors (minimum Bayes risk)"
+    )
+    group.add_argument(
+        "--confidence", action="store_true", help="the probability that each word is right: in "
+        "json and ctm",
     )
     return parser

@@ -61,7 +61,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _meanings(grammar: Any, context: dict[str, str]) -> Iterator[dict[str, Any]]:
-    from factored_asr.recognizer import read_understander
+    from factored_asr.cache import read_understander
     from factored_asr.understanding import Reader
 
     reader = Reader(read_understander(grammar))
@@ -70,7 +70,7 @@ def _meanings(grammar: Any, context: dict[str, str]) -> Iterator[dict[str, Any]]
 
 
 def _dialogue(grammar: Any, context: dict[str, str]) -> Dialogue:
-    from factored_asr.recognizer import read_understander
+    from factored_asr.cache import read_understander
     from factored_asr.understanding import Dialogue, World
 
     return Dialogue(read_understander(grammar).grammar, World.read(grammar), context)

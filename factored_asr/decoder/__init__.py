@@ -7,19 +7,26 @@ from factored_asr.decoder.confidence import (
     reliability,
 )
 from factored_asr.decoder.endpoint import EndpointOptions, EndpointRule, is_endpoint
-from factored_asr.decoder.lattice import Lattice, Path, PhoneSegment, WordSegment
-from factored_asr.decoder.lm_states import MixedScorer, NGramScorer
-from factored_asr.decoder.paths import best_path, nbest, prune
+from factored_asr.decoder.lattice import Lattice
+from factored_asr.decoder.paths import LatticePath, best_path, nbest, prune
 from factored_asr.decoder.posteriors import arc_posteriors
-from factored_asr.decoder.rescore import RescoreOptions, rescore
-from factored_asr.decoder.sausage import confusion_network
+from factored_asr.decoder.rescore import RescoreOptions, rescore, with_lm
+from factored_asr.decoder.sausage import ConfusionNetwork, confusion_network
 from factored_asr.decoder.search import BeamOptions, Search, decode
+from factored_asr.decoder.second_pass import (
+    ConfidenceOptions,
+    SecondPass,
+    SecondPassOptions,
+    second_pass,
+)
 from factored_asr.decoder.strings import WordString, word_strings
+from factored_asr.decoder.viterbi_path import Path, PhoneSegment, WordSegment
 
 __all__ = [
-    "BeamOptions", "Calibration", "EndpointOptions", "EndpointRule", "Lattice", "MixedScorer",
-    "NGramScorer", "Path", "PhoneSegment", "RescoreOptions", "Search", "WordSegment",
-    "WordString", "arc_posteriors", "best_path", "confusion_network", "decode", "fit_calibration",
-    "is_endpoint", "nbest", "normalised_cross_entropy", "prune", "reliability", "rescore",
+    "BeamOptions", "Calibration", "ConfidenceOptions", "ConfusionNetwork", "EndpointOptions",
+    "EndpointRule", "Lattice", "LatticePath", "Path", "PhoneSegment", "RescoreOptions", "Search",
+    "SecondPass", "SecondPassOptions", "WordSegment", "WordString", "arc_posteriors",
+    "best_path", "confusion_network", "decode", "fit_calibration", "is_endpoint", "nbest",
+    "normalised_cross_entropy", "prune", "reliability", "rescore", "second_pass", "with_lm",
     "word_strings",
 ]  # fmt: skip

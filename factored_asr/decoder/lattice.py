@@ -1,89 +1,14 @@
-"""What a search found: the best path, its words with their times and phones.
-
-Times are read from the path (where the labels of a word's phones stand), never guessed from where
-a word label happens to stand on it.
-"""
+"""A word lattice as plain arrays: what n-best lists, posteriors and second passes compute on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from factored_asr.decoder.word_lattice import depth
-from factored_asr.graph import Graph
-
-
-@dataclass(frozen=True)
-class PhoneSegment:
-    """One phone of a path."""
-
-    phone: str
-    start: int
-    """First frame."""
-    end: int
-    """Frame after the last."""
-    is_silence: bool = False
-    """True for silence and fillers (noise, breath)."""
-
-
-@dataclass(frozen=True)
-class WordSegment:
-    """One word of a path."""
-
-    word: str
-    word_id: int
-    start: int | None = None
-    """First frame; None where the graph does not know its phones."""
-    end: int | None = None
-    """Frame after the last; None where the graph does not know its phones."""
-    phones: tuple[PhoneSegment, ...] = ()
-    """The pronunciation that was used."""
-
-
-@dataclass(frozen=True, eq=False)
-class Path:
-    """One way through the graph, from its start over all frames."""
-
-    cost: float
-    """Graph, acoustic and (if a final state was reached) final cost; inf where no path survived."""
-    word_ids: tuple[int, ...]
-    words: tuple[str, ...]
-    labels: np.ndarray
-    """(n_frames,) int32: input label of each frame."""
-    arcs: np.ndarray
-    """(n_path_arcs,) int64: arcs of the graph in order, epsilon arcs and self-loops included."""
-    reached_final: bool
-    """False where the path stops inside a word or sentence: its last words are uncertain."""
-    segments: tuple[WordSegment, ...] = ()
-    """One for each word."""
-    phones: tuple[PhoneSegment, ...] = ()
-    """All phones, silence included; empty where the graph does not know its phones."""
-
-    @property
-    def n_frames(self) -> int:
-        return len(self.labels)
-
-    @property
-    def trailing_silence(self) -> int:
-        """Frames since the last phone that is not silence (all frames if there is none)."""
-        heard = [phone.end for phone in self.phones if not phone.is_silence]
-        return self.n_frames - max(heard, default=0)
-
-    @property
-    def has_speech(self) -> bool:
-        """True where some phone, or without phones some word, is not silence."""
-        if not self.phones:
-            return bool(self.words)
-        return any(not phone.is_silence for phone in self.phones)
-
-
-NO_PATH = Path(
-    cost=float("inf"), word_ids=(), words=(), labels=np.zeros(0, np.int32),
-    arcs=np.zeros(0, np.int64), reached_final=False,
-)
+from factored_asr.decoder.viterbi_path import Path, PhoneSegment, WordSegment
+from factored_asr.errors import OptionError
 
 
 def _no(dtype: type) -> Any:
@@ -92,17 +17,34 @@ def _no(dtype: type) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Lattice:
-    """What a search kept of one utterance: its best path, and the words that compete with it.
+    """The words that compete with each other, from a search, a file or another lattice.
 
     Nodes stand between words; they are numbered so that every arc leads to a higher one, node 0 is
     the start, arcs are sorted by source. An arc is one word, or one silence or filler (word 0).
-    With ``lattice_beam=0`` there are no nodes.
+    The cost of a path is ``arc_acoustic + arc_graph`` of its arcs and ``final`` of its last node.
+    A search with ``lattice_beam=0`` gives its best path, and no nodes.
+
+    Raises
+    ------
+    OptionError
+        The arrays do not fit together, or the order of the nodes is broken.
+
+    Examples
+    --------
+    >>> lattice = Lattice(
+    ...     30, node_frame=np.array([0, 30]), final=np.array([np.inf, 0.0]),
+    ...     arc_source=np.array([0, 0]), arc_target=np.array([1, 1]), arc_word=np.array([1, 2]),
+    ...     arc_pronunciation=np.array([0, 0]), arc_acoustic=np.array([7.0, 6.5]),
+    ...     arc_graph=np.array([1.0, 2.0]), arc_lm=np.zeros(2), words=("<eps>", "yes", "no"))
+    >>> lattice.depth
+    2.0
     """
 
     n_frames: int
-    path: Path = field(repr=False)
+    path: Path | None = field(default=None, repr=False)
+    """The best path of the search; None where the lattice comes from no search."""
     frame_seconds: float | None = None
-    """Seconds between frames, where the graph knows it."""
+    """Seconds between frames, where they are known."""
     reason: str = ""
     """Why there is no path, or why it is not a whole one; empty when all went well."""
     words: tuple[str, ...] = field(default=(), repr=False)
@@ -119,7 +61,9 @@ class Lattice:
     final: np.ndarray = _no(np.float64)
     """(n_nodes,) float64: cost of ending here, inf where no path does."""
     arc_source: np.ndarray = _no(np.int32)
+    """(n_arcs,) int32"""
     arc_target: np.ndarray = _no(np.int32)
+    """(n_arcs,) int32"""
     arc_word: np.ndarray = _no(np.int32)
     """(n_arcs,) int32: word id; 0 for silence, fillers, and a word not known at the end."""
     arc_pronunciation: np.ndarray = _no(np.int32)
@@ -127,13 +71,20 @@ class Lattice:
     arc_acoustic: np.ndarray = _no(np.float64)
     """(n_arcs,) float64: cost of the scores (scaled)."""
     arc_graph: np.ndarray = _no(np.float64)
-    """(n_arcs,) float64: costs of the graph's arcs, as they stand on the way."""
+    """(n_arcs,) float64: every other cost; in a search's lattice as it stands on the way."""
     arc_lm: np.ndarray = _no(np.float64)
-    """(n_arcs,) float64: the part of `arc_graph` that is the language model's; 0 until known."""
+    """(n_arcs,) float64: the part of `arc_graph` that is the language model's; 0 until known
+    (`with_lm`)."""
     phone_first: np.ndarray = _no(np.int64)
-    """(n_arcs + 1,) int64: where in `phone_end` the phones of an arc begin."""
+    """(n_arcs + 1,) int64: where in `phone_end` the phones of an arc begin; empty where the times
+    of phones are not known."""
     phone_end: np.ndarray = _no(np.int32)
-    """int32: frame after each phone of each arc; empty where the graph does not know phones."""
+    """int32: frame after each phone of each arc."""
+    arc_origin: np.ndarray = _no(np.int64)
+    """(n_arcs,) int64: the arc of the lattice that this one was computed from; empty if none."""
+
+    def __post_init__(self) -> None:
+        _check(self)
 
     @property
     def n_nodes(self) -> int:
@@ -144,86 +95,110 @@ class Lattice:
         return len(self.arc_source)
 
     @property
-    def depth(self) -> float:
-        """Arcs that pass a frame, on average over the frames."""
-        return depth(self)
+    def arc_cost(self) -> np.ndarray:
+        """(n_arcs,) float64: what a path pays for each arc."""
+        return np.asarray(self.arc_acoustic, np.float64) + self.arc_graph
 
-    def arc_phone_ends(self, arc: int) -> np.ndarray:
-        """Frame after each phone of an arc, int32; empty where the graph does not know phones."""
-        return self.phone_end[self.phone_first[arc] : self.phone_first[arc + 1]]
+    @property
+    def arc_frames(self) -> np.ndarray:
+        """(n_arcs,) int: number of frames that each arc covers."""
+        return self.node_frame[self.arc_target] - self.node_frame[self.arc_source]
+
+    @property
+    def depth(self) -> float:
+        """Mean number of arcs that cover a frame; 0 for a lattice of no frames."""
+        return float(self.arc_frames.sum() / self.n_frames) if self.n_frames else 0.0
 
     @property
     def reached_final(self) -> bool:
         """True where the best path ends in a final state."""
-        return self.path.reached_final
+        if self.path is not None:
+            return self.path.reached_final
+        return bool(np.isfinite(self.final).any())
 
     def best(self) -> Path:
-        """The best path; one of infinite cost and no words where none survived (see `reason`)."""
+        """The search's best path; one of infinite cost and no words where none survived.
+
+        Raises
+        ------
+        OptionError
+            The lattice comes from no search: `decoder.best_path` finds its cheapest path.
+        """
+        if self.path is None:
+            raise OptionError("this lattice comes from no search: see decoder.best_path")
         return self.path
 
+    def spelt(self, word_id: int) -> str:
+        """A foreign graph may come without its word table: then the number stands for the word."""
+        return self.words[word_id] if word_id < len(self.words) else str(word_id)
 
-def read_path(
-    graph: Graph, arcs: np.ndarray, stays: np.ndarray, cost: float, reached_final: bool
-) -> Path:
-    """Read words, phones and times off a path.
+    def first_arcs(self) -> list[int]:
+        """Arcs ``first[n]`` to ``first[n + 1] - 1`` leave node n; n_nodes + 1 entries."""
+        return np.searchsorted(self.arc_source, np.arange(self.n_nodes + 1)).tolist()
 
-    Parameters
-    ----------
-    arcs
-        (n_path_arcs,) int64: indices into ``graph.arcs``.
-    stays
-        (n_path_arcs,) bool: the arc is a self-loop.
-    """
-    taken = graph.arcs[arcs]
-    word_ids = tuple(taken["word"][taken["word"] != 0].tolist())
-    emits = taken["label"] != 0
-    labels = np.ascontiguousarray(taken["label"][emits])
-    words = tuple(_spelt(graph, word_id) for word_id in word_ids)
-    phones, spoken = _segment(graph, labels, stays[emits])
-    segments = tuple(
-        WordSegment(word, word_id, phones[0].start, phones[-1].end, phones)
-        if phones else WordSegment(word, word_id)
-        for word, word_id, phones in zip(
-            words, word_ids, spoken + [()] * (len(words) - len(spoken)), strict=False
+    def arc_phone_ends(self, arc: int) -> np.ndarray:
+        """Frame after each phone of an arc, int32; empty where they are not known."""
+        if not len(self.phone_first):
+            return np.zeros(0, np.int32)
+        return self.phone_end[self.phone_first[arc] : self.phone_first[arc + 1]]
+
+    def segment(self, arc: int) -> WordSegment:
+        """An arc as a word with its times and, where their times are known, its phones."""
+        start, end = (int(self.node_frame[at[arc]]) for at in (self.arc_source, self.arc_target))
+        ends = self.arc_phone_ends(arc).tolist()
+        is_silence = not self.arc_word[arc]
+        phones = tuple(
+            PhoneSegment(phone, since, until, is_silence)
+            for phone, since, until in zip(
+                self.pronunciations[self.arc_pronunciation[arc]], [start, *ends], ends,
+                strict=False,
+            )
         )
-    )
-    return Path(cost, word_ids, words, labels, arcs, reached_final, segments, phones)
+        word = int(self.arc_word[arc])
+        return WordSegment(self.spelt(word) if word else "", word, start, end, phones)
+
+    def with_arcs(self, origin: np.ndarray) -> Lattice:
+        """A lattice of no search whose arcs are copies of this one's, in the order given.
+
+        Parameters
+        ----------
+        origin
+            (n,) int: arcs of this lattice, sorted by their sources.
+        """
+        columns = {name: getattr(self, name)[origin] for name in ("arc_source", *ARC_COLUMNS)}
+        first, ends = self.phone_first, self.phone_end
+        if len(first):
+            length = np.diff(first)[origin]
+            new_first = np.concatenate([[0], np.cumsum(length)])
+            shift = np.repeat(first[:-1][origin] - new_first[:-1], length)
+            first, ends = new_first, ends[np.arange(new_first[-1]) + shift]
+        return replace(
+            self, path=None, arc_origin=np.asarray(origin, np.int64), phone_first=first,
+            phone_end=ends, **columns,
+        )
 
 
-def _spelt(graph: Graph, word_id: int) -> str:
-    """A foreign graph may come without its word table: then the number stands for the word."""
-    return graph.words[word_id] if word_id < len(graph.words) else str(word_id)
+ARC_COLUMNS = (
+    "arc_target", "arc_word", "arc_pronunciation", "arc_acoustic", "arc_graph", "arc_lm",
+)
 
 
-def _segment(
-    graph: Graph, labels: np.ndarray, stays: np.ndarray
-) -> tuple[tuple[PhoneSegment, ...], list[tuple[PhoneSegment, ...]]]:
-    """Cut the frames into phones, and the phones into words (the last may be unfinished)."""
-    if not graph.has_phones or not len(labels):
-        return (), []
-    phones, spoken, word = [], [], []
-    for phone, ends_word in _phones(graph, labels, stays):
-        phones.append(phone)
-        if not phone.is_silence:
-            word.append(phone)
-        if ends_word and word:
-            spoken.append(tuple(word))
-            word = []
-    if word:
-        spoken.append(tuple(word))
-    return tuple(phones), spoken
-
-
-def _phones(
-    graph: Graph, labels: np.ndarray, stays: np.ndarray
-) -> Iterator[tuple[PhoneSegment, bool]]:
-    """A phone begins where an arc that is no self-loop enters its first state."""
-    begins = (graph.label_state[labels] == 0) & ~stays
-    begins[0] = True
-    starts = np.flatnonzero(begins)
-    for start, end in zip(starts, np.append(starts[1:], len(labels)), strict=True):
-        label = labels[start]
-        name = graph.phones[graph.label_phone[label]]
-        is_silence = name in graph.silence_phones
-        ends_word = bool(graph.label_word_end[label]) and not is_silence
-        yield PhoneSegment(name, int(start), int(end), is_silence), ends_word
+def _check(lattice: Lattice) -> None:
+    """The functions on lattices then need no further care: no cycles, no index outside."""
+    n_nodes, n_arcs = lattice.n_nodes, lattice.n_arcs
+    if len(lattice.final) != n_nodes:
+        raise OptionError(f"a lattice of {n_nodes} nodes has {len(lattice.final)} final costs")
+    for name in ARC_COLUMNS:
+        if len(getattr(lattice, name)) != n_arcs:
+            raise OptionError(f"{name} must have {n_arcs} entries, one for each arc")
+    if n_arcs == 0:
+        return
+    source, target, word = lattice.arc_source, lattice.arc_target, lattice.arc_word
+    if source[0] < 0 or (np.diff(source) < 0).any():
+        raise OptionError("arcs of a lattice must be sorted by their source")
+    if (target <= source).any() or target.max() >= n_nodes:
+        raise OptionError("an arc of a lattice must lead to a node of a higher number")
+    if word.min() < 0 or (len(lattice.words) > 1 and word.max() >= len(lattice.words)):
+        raise OptionError(f"words of arcs must be 0 to {len(lattice.words) - 1}")
+    if (lattice.node_frame[target] < lattice.node_frame[source]).any():
+        raise OptionError("an arc of a lattice may not lead back in time")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from factored_asr.decoder.word_lattice import WordLattice
+from factored_asr.decoder.lattice import Lattice
 from factored_asr.errors import FormatError
 
 
@@ -129,7 +129,7 @@ class Draft:
             raise FormatError("the arcs of the lattice run in a circle", self.path, line)
         return order
 
-    def lattice(self, line: int, acoustic_scale: float, frame_seconds: float | None) -> WordLattice:
+    def lattice(self, line: int, acoustic_scale: float, frame_seconds: float | None) -> Lattice:
         """The arrays. `line` is where complaints about the whole lattice point to."""
         order = self._ordered(line)
         place = {node: i for i, node in enumerate(order)}
@@ -138,7 +138,7 @@ class Draft:
                 raise FormatError("an arc leads back in time", self.path, arc.line)
         arcs = sorted(self.arcs, key=lambda arc: place[arc.source])
         frames = np.array([self.frame.get(node, 0) for node in order], np.int32)
-        return WordLattice(
+        return Lattice(
             node_frame=frames,
             arc_source=np.array([place[arc.source] for arc in arcs], np.int32),
             arc_target=np.array([place[arc.target] for arc in arcs], np.int32),

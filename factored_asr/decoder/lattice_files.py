@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from factored_asr.decoder.lattice import Lattice
 from factored_asr.decoder.lattice_build import Draft, DraftArc
-from factored_asr.decoder.word_lattice import LatticeArrays, WordLattice, arc_frames, first_arcs
+from factored_asr.decoder.posteriors import arc_posteriors
 from factored_asr.errors import FormatError, MissingError, OptionError
 
 EPSILON = "<eps>"
@@ -23,7 +24,35 @@ SLF_SILENCES = frozenset({"!NULL", "!SENT_START", "!SENT_END", "<s>", "</s>", "<
 """Names in HTK's format of what is no word."""
 
 
-def write_kaldi(lattices: Mapping[str, LatticeArrays], path: str | Path) -> None:
+def write_lattices(lattices: Mapping[str, Lattice], path: str | Path) -> None:
+    """Write lattices by utterance, in the format that the name's end says.
+
+    ``.slf`` is HTK's standard lattice format and ``.dot`` Graphviz's, each for one utterance and
+    the latter with posteriors; any other end is Kaldi's text format.
+
+    Raises
+    ------
+    OptionError
+        Several utterances in a format for one, or a file that cannot be written.
+    """
+    end = Path(path).suffix
+    if end in (".slf", ".dot") and len(lattices) != 1:
+        raise OptionError(f"{path}: one lattice goes into a file {end}, got {len(lattices)}")
+    try:
+        if end not in (".slf", ".dot"):
+            write_kaldi(lattices, path)
+            return
+        (utterance, lattice), = lattices.items()
+        if end == ".slf":
+            write_slf(lattice, path, utterance=utterance)
+        else:
+            text = dot_text(lattice, posteriors=arc_posteriors(lattice).arc)
+            Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OptionError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def write_kaldi(lattices: Mapping[str, Lattice], path: str | Path) -> None:
     """Write CompactLattices as text, with words as symbols, by utterance.
 
     The weight of an arc is ``graph,acoustic,string``; the string has one number a frame, from
@@ -39,8 +68,8 @@ def write_kaldi(lattices: Mapping[str, LatticeArrays], path: str | Path) -> None
             file.write("\n")
 
 
-def _kaldi_lines(lattice: LatticeArrays) -> Iterator[str]:
-    first, frames = first_arcs(lattice), arc_frames(lattice).tolist()
+def _kaldi_lines(lattice: Lattice) -> Iterator[str]:
+    first, frames = lattice.first_arcs(), lattice.arc_frames.tolist()
     target, word = lattice.arc_target.tolist(), lattice.arc_word.tolist()
     acoustic = (lattice.arc_acoustic / _scale_of(lattice)).tolist()
     graph, spoken = lattice.arc_graph.tolist(), lattice.arc_pronunciation.tolist()
@@ -48,7 +77,8 @@ def _kaldi_lines(lattice: LatticeArrays) -> Iterator[str]:
         for a in range(first[node], first[node + 1]):
             string = "_".join([str(spoken[a] + 1)] * frames[a])
             weight = f"{graph[a]!r},{acoustic[a]!r},{string}"
-            yield f"{node}\t{target[a]}\t{lattice.words[word[a]]}\t{weight}\n"
+            name = lattice.spelt(word[a]) if word[a] else EPSILON
+            yield f"{node}\t{target[a]}\t{name}\t{weight}\n"
         if final < math.inf:
             yield f"{node}\t{final!r},0,\n"
 
@@ -59,7 +89,7 @@ def read_kaldi(
     acoustic_scale: float = 1.0,
     words: Sequence[str] = (),
     frame_seconds: float | None = None,
-) -> dict[str, WordLattice]:
+) -> dict[str, Lattice]:
     """Read CompactLattices written as text (``lattice-copy ark:... ark,t:...``), by utterance.
 
     Parameters
@@ -78,7 +108,7 @@ def read_kaldi(
         For lines that are no arcs, unknown words, cycles, or paths that differ in their frames.
     """
     _check_scale(acoustic_scale)
-    found: dict[str, WordLattice] = {}
+    found: dict[str, Lattice] = {}
     for utterance, line, rows in _kaldi_blocks(_read_text(path), path):
         if utterance in found:
             raise FormatError(f"utterance {utterance!r} comes twice", path, line)
@@ -138,7 +168,7 @@ def _kaldi_row(draft: Draft, line: int, fields: list[str], scale: float) -> None
         draft.final[node] = graph + acoustic * scale
 
 
-def write_slf(lattice: LatticeArrays, path: str | Path, *, utterance: str = "") -> None:
+def write_slf(lattice: Lattice, path: str | Path, *, utterance: str = "") -> None:
     """Write one lattice in HTK's standard lattice format, words on links.
 
     ``a`` is the log likelihood without the scale, ``l`` the language model's log probability as
@@ -147,7 +177,7 @@ def write_slf(lattice: LatticeArrays, path: str | Path, *, utterance: str = "") 
     Path(path).write_text(slf_text(lattice, utterance=utterance), encoding="utf-8", newline="\n")
 
 
-def slf_text(lattice: LatticeArrays, *, utterance: str = "") -> str:
+def slf_text(lattice: Lattice, *, utterance: str = "") -> str:
     """What `write_slf` writes."""
     seconds = lattice.frame_seconds or 0.01
     scale, frames = _scale_of(lattice), lattice.node_frame.tolist()
@@ -165,14 +195,14 @@ def slf_text(lattice: LatticeArrays, *, utterance: str = "") -> str:
     lines += [f"I={n}\tt={round(frame * seconds, 6)}"
               for n, frame in enumerate([*frames, lattice.n_frames])]
     for j, (source, target, word, acoustic, rest, lm, spoken) in enumerate(links):
-        name = _escaped(lattice.words[word]) if word else "!NULL"
+        name = _escaped(lattice.spelt(word)) if word else "!NULL"
         lines.append(f"J={j}\tS={source}\tE={target}\tW={name}\tv={spoken + 1}"
                      f"\ta={acoustic!r}\tr={rest!r}\tl={lm!r}")
     return "\n".join(lines) + "\n"
 
 
 def read_slf(path: str | Path, *, words: Sequence[str] = (), frame_seconds: float = 0.01,
-             silences: Iterable[str] = SLF_SILENCES) -> WordLattice:
+             silences: Iterable[str] = SLF_SILENCES) -> Lattice:
     """Read a lattice in HTK's standard lattice format, its words on links or on nodes.
 
     A word on a node belongs to every link that leads into it. Times become frames.
@@ -202,7 +232,7 @@ class _Slf:
 
 def read_slf_text(text: str, *, path: str | Path = "<slf>", words: Sequence[str] = (),
                   frame_seconds: float = 0.01,
-                  silences: Iterable[str] = SLF_SILENCES) -> WordLattice:
+                  silences: Iterable[str] = SLF_SILENCES) -> Lattice:
     """What `read_slf` reads, given as text."""
     if not frame_seconds > 0:
         raise OptionError(f"frame_seconds must be above 0, got {frame_seconds}")
@@ -293,7 +323,7 @@ def _slf_ends(header: Mapping[str, str], draft: Draft) -> None:
     draft.final[end] = 0.0
 
 
-def dot_text(lattice: LatticeArrays, *, posteriors: np.ndarray | None = None) -> str:
+def dot_text(lattice: Lattice, *, posteriors: np.ndarray | None = None) -> str:
     """The lattice as a graph for Graphviz's ``dot``: nodes by frame, arcs by word and cost.
 
     With `posteriors` (n_arcs,) the arcs show these instead of costs, and are as thick.
@@ -304,7 +334,7 @@ def dot_text(lattice: LatticeArrays, *, posteriors: np.ndarray | None = None) ->
         lines.append(f'  {node} [label="{int(lattice.node_frame[node])}"{shape}];')
     shown = lattice.arc_acoustic + lattice.arc_graph if posteriors is None else posteriors
     for a, value in enumerate(np.asarray(shown).tolist()):
-        word = lattice.words[lattice.arc_word[a]] if lattice.arc_word[a] else EPSILON
+        word = lattice.spelt(lattice.arc_word[a]) if lattice.arc_word[a] else EPSILON
         name = word.replace("\\", "\\\\").replace('"', '\\"')
         width = "" if posteriors is None else f" penwidth={0.3 + 3 * value:.2f}"
         lines.append(
@@ -332,7 +362,7 @@ def _needed(fields: Mapping[str, str], key: str, path: str | Path, line: int) ->
     return fields[key]
 
 
-def _scale_of(lattice: LatticeArrays) -> float:
+def _scale_of(lattice: Lattice) -> float:
     _check_scale(lattice.acoustic_scale)
     return lattice.acoustic_scale
 

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 from typing import Any
 
 import numpy as np
 
-from factored_asr.decoder.word_lattice import (
-    ARC_COLUMNS,
-    LatticeArrays,
-    WordLattice,
-    arc_costs,
-    check,
-    first_arcs,
-)
+from factored_asr.decoder.lattice import Lattice
 from factored_asr.errors import OptionError
 
 INF = float("inf")
@@ -38,11 +31,11 @@ class LatticePath:
     """The words, without silences."""
 
 
-def costs_to_end(lattice: LatticeArrays) -> np.ndarray:
+def costs_to_end(lattice: Lattice) -> np.ndarray:
     """(n_nodes,) float64: cost of the best way from each node to the end; inf if there is none."""
     best = np.asarray(lattice.final, np.float64).tolist()
     source, target = lattice.arc_source.tolist(), lattice.arc_target.tolist()
-    cost = arc_costs(lattice).tolist()
+    cost = lattice.arc_cost.tolist()
     for a in range(len(cost) - 1, -1, -1):
         through = cost[a] + best[target[a]]
         if through < best[source[a]]:
@@ -50,30 +43,30 @@ def costs_to_end(lattice: LatticeArrays) -> np.ndarray:
     return np.array(best)
 
 
-def costs_from_start(lattice: LatticeArrays) -> np.ndarray:
+def costs_from_start(lattice: Lattice) -> np.ndarray:
     """(n_nodes,) float64: cost of the best way from the start to each node; inf if none."""
     best = [INF] * len(lattice.node_frame)
     best[:1] = [0.0]
     source, target = lattice.arc_source.tolist(), lattice.arc_target.tolist()
-    for a, cost in enumerate(arc_costs(lattice).tolist()):
+    for a, cost in enumerate(lattice.arc_cost.tolist()):
         through = best[source[a]] + cost
         if through < best[target[a]]:
             best[target[a]] = through
     return np.array(best)
 
 
-def arc_excess(lattice: LatticeArrays) -> np.ndarray:
+def arc_excess(lattice: Lattice) -> np.ndarray:
     """(n_arcs,) float64: how much the best path through each arc costs above the best of all.
 
     Inf for arcs on no whole path. Arcs within a beam are ``arc_excess(lattice) <= beam``.
     """
     ahead = costs_to_end(lattice)
-    through = costs_from_start(lattice)[lattice.arc_source] + arc_costs(lattice)
+    through = costs_from_start(lattice)[lattice.arc_source] + lattice.arc_cost
     through += ahead[lattice.arc_target]
     return through - ahead[0] if len(ahead) and ahead[0] < INF else np.full(len(through), INF)
 
 
-def prune(lattice: LatticeArrays, beam: float) -> WordLattice:
+def prune(lattice: Lattice, beam: float) -> Lattice:
     """The lattice without the arcs whose best path is more than `beam` above the best of all.
 
     All its paths within the beam stay, at their costs, and its nodes keep their numbers.
@@ -81,18 +74,11 @@ def prune(lattice: LatticeArrays, beam: float) -> WordLattice:
     """
     if not beam >= 0:
         raise OptionError(f"the beam must be 0 or more, got {beam}")
-    check(lattice)
     kept = np.flatnonzero(arc_excess(lattice) <= beam + 1e-9)
-    columns = {name: getattr(lattice, name)[kept] for name in ("arc_source", *ARC_COLUMNS)}
-    return WordLattice(
-        node_frame=lattice.node_frame, final=lattice.final, words=lattice.words,
-        pronunciations=lattice.pronunciations, n_frames=lattice.n_frames,
-        frame_seconds=lattice.frame_seconds, acoustic_scale=lattice.acoustic_scale,
-        arc_origin=kept, **columns,
-    )
+    return lattice.with_arcs(kept)
 
 
-def best_path(lattice: LatticeArrays) -> LatticePath | None:
+def best_path(lattice: Lattice) -> LatticePath | None:
     """The cheapest path; None where no node is final or none can be reached.
 
     >>> from factored_asr.decoder.lattice_files import read_slf_text
@@ -101,12 +87,11 @@ def best_path(lattice: LatticeArrays) -> LatticePath | None:
     >>> best_path(read_slf_text(text)).words
     ('yes',)
     """
-    check(lattice)
     ahead, final = costs_to_end(lattice).tolist(), lattice.final.tolist()
     if not ahead or ahead[0] == INF:
         return None
-    first, target = first_arcs(lattice), lattice.arc_target.tolist()
-    cost = arc_costs(lattice).tolist()
+    first, target = lattice.first_arcs(), lattice.arc_target.tolist()
+    cost = lattice.arc_cost.tolist()
     node, arcs = 0, list[int]()
     while final[node] > ahead[node]:
         leaving = range(first[node], first[node + 1])
@@ -115,7 +100,7 @@ def best_path(lattice: LatticeArrays) -> LatticePath | None:
     return _path(lattice, ahead[0], arcs)
 
 
-def nbest(lattice: LatticeArrays, n: int) -> tuple[LatticePath, ...]:
+def nbest(lattice: Lattice, n: int) -> tuple[LatticePath, ...]:
     """The n word strings of lowest cost, best first; fewer where the lattice has fewer.
 
     No string comes twice: each stands for all its segmentations and pronunciations, and the path
@@ -142,6 +127,19 @@ def nbest(lattice: LatticeArrays, n: int) -> tuple[LatticePath, ...]:
         if not network.has_cut or (len(found) == n and found[-1].cost <= best.cost + beam):
             return tuple(found)
         beam *= 2
+
+
+def path_of(lattice: Lattice, word_ids: Sequence[int]) -> LatticePath | None:
+    """The cheapest path that says these words and no others; None where there is none."""
+    network = _Network(lattice, INF)
+    front: _Front = {0: (0.0, -1, None)} if lattice.n_nodes else {}
+    for word_id in word_ids:
+        network.add_silences(front)
+        front = network.next_words(front).get(word_id, {})
+    network.add_silences(front)
+    ends = [(step[0] + network.final[node], node) for node, step in front.items()]
+    cost, node = min(ends, default=(INF, 0))
+    return _path(lattice, cost, _arcs(front[node])) if cost < INF else None
 
 
 FIRST_BEAM = 0.5
@@ -183,15 +181,15 @@ def _word_strings(network: _Network) -> Iterator[tuple[float, list[int]]]:
 class _Network:
     """The arrays of a lattice as lists, which plain Python walks faster."""
 
-    def __init__(self, lattice: LatticeArrays, limit: float) -> None:
+    def __init__(self, lattice: Lattice, limit: float) -> None:
         self.limit = limit
         """Paths that cost more are not followed."""
         self.has_cut = False
         """Whether there was such a path."""
-        self.first = first_arcs(lattice)
+        self.first = lattice.first_arcs()
         self.target: list[int] = lattice.arc_target.tolist()
         self.word: list[int] = lattice.arc_word.tolist()
-        self.cost: list[float] = arc_costs(lattice).tolist()
+        self.cost: list[float] = lattice.arc_cost.tolist()
         self.final: list[float] = np.asarray(lattice.final, np.float64).tolist()
         self.ahead: list[float] = costs_to_end(lattice).tolist()
 
@@ -238,7 +236,7 @@ def _arcs(step: _Step) -> list[int]:
     return backwards[::-1]
 
 
-def _path(lattice: LatticeArrays, cost: float, arcs: list[int]) -> LatticePath:
+def _path(lattice: Lattice, cost: float, arcs: list[int]) -> LatticePath:
     ids = tuple(i for i in lattice.arc_word[arcs].tolist() if i) if arcs else ()
     acoustic = float(lattice.arc_acoustic[arcs].sum()) if arcs else 0.0
-    return LatticePath(cost, acoustic, tuple(arcs), ids, tuple(lattice.words[i] for i in ids))
+    return LatticePath(cost, acoustic, tuple(arcs), ids, tuple(lattice.spelt(i) for i in ids))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from factored_asr.decoder.word_lattice import LatticeArrays, arc_costs, check
+from factored_asr.decoder.lattice import Lattice
 from factored_asr.errors import OptionError
 
 INF = float("inf")
@@ -31,7 +31,7 @@ class Posteriors:
     """Natural log of the sum over all paths of exp(-scale * cost); -inf if there is no path."""
 
 
-def arc_posteriors(lattice: LatticeArrays, *, scale: float = 1.0) -> Posteriors:
+def arc_posteriors(lattice: Lattice, *, scale: float = 1.0) -> Posteriors:
     """Posterior probabilities of arcs, by forward-backward in the log domain.
 
     Parameters
@@ -57,8 +57,7 @@ def arc_posteriors(lattice: LatticeArrays, *, scale: float = 1.0) -> Posteriors:
     """
     if not 0 < scale < INF:
         raise OptionError(f"the scale of posteriors must be above 0, got {scale}")
-    check(lattice)
-    log_arc = -scale * arc_costs(lattice)
+    log_arc = -scale * lattice.arc_cost
     log_final = -scale * np.asarray(lattice.final, np.float64)
     behind = _forward(lattice, log_arc)
     ahead = _backward(lattice, log_arc, log_final)
@@ -71,7 +70,7 @@ def arc_posteriors(lattice: LatticeArrays, *, scale: float = 1.0) -> Posteriors:
     return Posteriors(arc, node, final, float(log_total))
 
 
-def frame_sums(lattice: LatticeArrays, posteriors: np.ndarray) -> np.ndarray:
+def frame_sums(lattice: Lattice, posteriors: np.ndarray) -> np.ndarray:
     """(n_frames,) float64: sum of the posteriors of the arcs over each frame, 1 in a lattice."""
     change = np.zeros(lattice.n_frames + 1)
     np.add.at(change, lattice.node_frame[lattice.arc_source], posteriors)
@@ -80,7 +79,7 @@ def frame_sums(lattice: LatticeArrays, posteriors: np.ndarray) -> np.ndarray:
 
 
 def word_posterior(
-    lattice: LatticeArrays, posteriors: np.ndarray, word_id: int, start: int, end: int
+    lattice: Lattice, posteriors: np.ndarray, word_id: int, start: int, end: int
 ) -> float:
     """How sure a word is within a time span: the maximum over its frames of the posterior sum.
 
@@ -96,7 +95,7 @@ def word_posterior(
     return float(min(np.cumsum(change)[:-1].max(initial=0.0), 1.0))
 
 
-def _forward(lattice: LatticeArrays, log_arc: np.ndarray) -> np.ndarray:
+def _forward(lattice: Lattice, log_arc: np.ndarray) -> np.ndarray:
     total = [-INF] * len(lattice.node_frame)
     total[:1] = [0.0]
     source, target = lattice.arc_source.tolist(), lattice.arc_target.tolist()
@@ -106,7 +105,7 @@ def _forward(lattice: LatticeArrays, log_arc: np.ndarray) -> np.ndarray:
 
 
 def _backward(
-    lattice: LatticeArrays, log_arc: np.ndarray, log_final: np.ndarray
+    lattice: Lattice, log_arc: np.ndarray, log_final: np.ndarray
 ) -> np.ndarray:
     total = log_final.tolist()
     weights, source, target = log_arc.tolist(), lattice.arc_source.tolist(), lattice.arc_target

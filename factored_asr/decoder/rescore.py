@@ -12,20 +12,14 @@ off although the n-gram was there, because backing off was cheaper, the differen
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from factored_asr.decoder.lm_states import WordScorer
+from factored_asr.decoder.lattice import Lattice
 from factored_asr.decoder.paths import arc_excess, costs_to_end
-from factored_asr.decoder.word_lattice import (
-    LatticeArrays,
-    WordLattice,
-    arc_costs,
-    check,
-    first_arcs,
-)
 from factored_asr.errors import OptionError
+from factored_asr.language import WordScorer
 
 INF = float("inf")
 
@@ -60,12 +54,12 @@ DEFAULTS = RescoreOptions()
 
 
 def rescore(
-    lattice: LatticeArrays,
+    lattice: Lattice,
     scorer: WordScorer,
     options: RescoreOptions = DEFAULTS,
     *,
     first: WordScorer | None = None,
-) -> WordLattice:
+) -> Lattice:
     """The lattice with the costs of another language model in place of the first one's.
 
     Parameters
@@ -80,16 +74,15 @@ def rescore(
 
     Returns
     -------
-    WordLattice
+    Lattice
         ``arc_lm`` is the new model's cost, scaled; ``arc_origin`` leads back to the arcs given.
         Words that the new model makes impossible are gone; no path may be left.
     """
-    check(lattice)
     expansion = _Expansion(lattice, scorer, first, options)
     return expansion.run()
 
 
-def with_lm(lattice: LatticeArrays, scorer: WordScorer, *, scale: float = 1.0) -> WordLattice:
+def with_lm(lattice: Lattice, scorer: WordScorer, *, scale: float = 1.0) -> Lattice:
     """The same paths at the same costs, with ``arc_lm`` computed by the exact back-off rule.
 
     What is left in ``arc_graph - arc_lm`` is everything else, the remainder included.
@@ -117,11 +110,11 @@ class _Expansion:
     """One pass over the nodes in topological order."""
 
     def __init__(
-        self, lattice: LatticeArrays, scorer: WordScorer, first: WordScorer | None,
+        self, lattice: Lattice, scorer: WordScorer, first: WordScorer | None,
         options: RescoreOptions,
     ) -> None:
         self.lattice, self.scorer, self.first, self.options = lattice, scorer, first, options
-        self.outgoing = first_arcs(lattice)
+        self.outgoing = lattice.first_arcs()
         self.target = lattice.arc_target.tolist()
         self.word = lattice.arc_word.tolist()
         self.acoustic = np.asarray(lattice.arc_acoustic, np.float64).tolist()
@@ -131,9 +124,9 @@ class _Expansion:
 
     def _alive(self) -> np.ndarray:
         ahead = costs_to_end(self.lattice)
-        return np.isfinite(arc_costs(self.lattice)) & (ahead[self.lattice.arc_target] < INF)
+        return np.isfinite(self.lattice.arc_cost) & (ahead[self.lattice.arc_target] < INF)
 
-    def run(self) -> WordLattice:
+    def run(self) -> Lattice:
         begin = self.scorer.start(), self.first.start() if self.first else None
         waiting: dict[int, _States] = {0: {begin: 0.0}}
         number: dict[tuple[int, tuple[Hashable, Hashable]], int] = {}
@@ -183,7 +176,7 @@ class _Expansion:
                 continue
             (new, old), other, lm = states, self.graph[arc], 0.0
             if self.word[arc]:
-                word = self.lattice.words[self.word[arc]]
+                word = self.lattice.spelt(self.word[arc])
                 new, log_prob = self.scorer.score_word(new, word)
                 lm = -self._scaled(log_prob)
                 other += self.options.word_insertion_penalty
@@ -197,25 +190,13 @@ class _Expansion:
         self, columns: _Columns,
         number: dict[tuple[int, tuple[Hashable, Hashable]], int],
         frames: np.ndarray, final: np.ndarray,
-    ) -> WordLattice:
+    ) -> Lattice:
         target = np.array([number.get(key, -1) for key in columns.target], np.int32)
         kept = np.flatnonzero(target >= 0)  # histories beyond max_states are gone
         origin = np.array(columns.origin, np.int64)[kept]
         lm = np.array(columns.lm, np.float64)[kept]
-        return WordLattice(
-            node_frame=frames,
-            arc_source=np.array(columns.source, np.int32)[kept],
-            arc_target=target[kept],
-            arc_word=self.lattice.arc_word[origin],
-            arc_pronunciation=self.lattice.arc_pronunciation[origin],
-            arc_acoustic=np.asarray(self.lattice.arc_acoustic, np.float64)[origin],
-            arc_graph=np.array(columns.other, np.float64)[kept] + lm,
-            arc_lm=lm,
-            final=final.astype(np.float64),
-            words=self.lattice.words,
-            pronunciations=self.lattice.pronunciations,
-            n_frames=self.lattice.n_frames,
-            frame_seconds=self.lattice.frame_seconds,
-            acoustic_scale=self.lattice.acoustic_scale,
-            arc_origin=origin,
+        return replace(
+            self.lattice.with_arcs(origin), node_frame=frames, final=final.astype(np.float64),
+            arc_source=np.array(columns.source, np.int32)[kept], arc_target=target[kept],
+            arc_graph=np.array(columns.other, np.float64)[kept] + lm, arc_lm=lm,
         )

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from factored_asr.decoder.lattice import Lattice
 from factored_asr.decoder.paths import best_path
 from factored_asr.decoder.posteriors import arc_posteriors
-from factored_asr.decoder.word_lattice import LatticeArrays
 from factored_asr.errors import OptionError
 
 DELETION = 1.0 + 1e-5
@@ -29,6 +29,8 @@ class Slot:
 
     word: str
     """The word of the string; "" in a gap, where most probably nothing was said."""
+    word_id: int
+    """Its id; 0 in a gap."""
     confidence: float
     """Probability of `word`, 0 to 1."""
     start: float
@@ -60,7 +62,7 @@ class ConfusionNetwork:
 
 
 def confusion_network(
-    lattice: LatticeArrays,
+    lattice: Lattice,
     word_ids: Sequence[int] | None = None,
     *,
     scale: float = 1.0,
@@ -138,7 +140,7 @@ class _Alignment:
 class _Aligner:
     """A lattice with one end, its arcs grouped by the node that they lead to."""
 
-    def __init__(self, lattice: LatticeArrays, scale: float) -> None:
+    def __init__(self, lattice: Lattice, scale: float) -> None:
         posteriors = arc_posteriors(lattice, scale=scale)
         n_nodes = len(lattice.node_frame)
         ends = np.flatnonzero(np.isfinite(lattice.final))
@@ -224,9 +226,9 @@ def _through_insertions(mass: np.ndarray, move: np.ndarray) -> np.ndarray:
 
 
 def _slots(
-    lattice: LatticeArrays, aligner: _Aligner, string: np.ndarray, found: _Alignment
+    lattice: Lattice, aligner: _Aligner, string: np.ndarray, found: _Alignment
 ) -> tuple[Slot, ...]:
-    names = [lattice.words[i] if i else "" for i in aligner.vocabulary]
+    names = [lattice.spelt(i) if i else "" for i in aligner.vocabulary]
     slots = []
     for place, word_id in enumerate(string.tolist()):
         gamma = found.gamma[:, place]
@@ -238,7 +240,8 @@ def _slots(
         if word_id and known:
             start, end = found.start[at, place] / share, found.end[at, place] / share
         slots.append(Slot(
-            lattice.words[word_id] if word_id else "", min(share, 1.0), float(start), float(end),
+            lattice.spelt(word_id) if word_id else "", word_id, min(share, 1.0), float(start),
+            float(end),
             tuple((names[i], float(gamma[i])) for i in ranked),
         ))
     return tuple(slots)

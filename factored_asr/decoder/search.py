@@ -20,7 +20,8 @@ from factored_asr.decoder.expansion import (
     with_layers,
     with_links,
 )
-from factored_asr.decoder.lattice import NO_PATH, Lattice, Path, read_path
+from factored_asr.decoder.lattice import Lattice
+from factored_asr.decoder.viterbi_path import NO_PATH, Path, read_path
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.graph import Graph
 

@@ -2,10 +2,11 @@
 
 from factored_asr.language.arpa import common_log, read_arpa, write_arpa
 from factored_asr.language.backoff import NGramArcs
+from factored_asr.language.columns import read_columns, write_columns
 from factored_asr.language.estimate import EstimateOptions, estimate
 from factored_asr.language.grammar import Grammar, GrammarWarning
 from factored_asr.language.interpolate import interpolate, mixture_weights
-from factored_asr.language.ngram import NGramModel, NGramOrder
+from factored_asr.language.ngram import NGramModel, NGramOrder, with_words
 from factored_asr.language.perplexity import TextScore, WordScore, score_text, score_words
 from factored_asr.language.prune import (
     normalise,
@@ -16,7 +17,13 @@ from factored_asr.language.prune import (
     truncate,
 )
 from factored_asr.language.read import read_lm
-from factored_asr.language.scorer import KenLMScorer
+from factored_asr.language.scorer import (
+    KenLMScorer,
+    MixedScorer,
+    NGramScorer,
+    WordScorer,
+    is_kenlm_binary,
+)
 from factored_asr.language.sphinx_trie import read_sphinx_lm
 from factored_asr.language.text import read_sentences, read_vocabulary
 
@@ -25,20 +32,25 @@ __all__ = [
     "Grammar",
     "GrammarWarning",
     "KenLMScorer",
+    "MixedScorer",
     "NGramArcs",
     "NGramModel",
     "NGramOrder",
+    "NGramScorer",
     "TextScore",
     "WordScore",
+    "WordScorer",
     "common_log",
     "estimate",
     "interpolate",
+    "is_kenlm_binary",
     "mixture_weights",
     "normalise",
     "prune",
     "prune_improbable",
     "prune_to",
     "read_arpa",
+    "read_columns",
     "read_lm",
     "read_sentences",
     "read_sphinx_lm",
@@ -47,5 +59,7 @@ __all__ = [
     "score_text",
     "score_words",
     "truncate",
+    "with_words",
     "write_arpa",
+    "write_columns",
 ]

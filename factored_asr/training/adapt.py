@@ -38,12 +38,12 @@ class AdaptOptions:
     by what was heard of it and needs many; one after the other suits anything in between."""
     mllr_passes: int = 2
     """Times that MLLR aligns and moves; each begins where the last one ended."""
-    map_passes: int = 2
+    map_passes: int = 3
     """Times that MAP does. Every one is held by the same prior, what MLLR left."""
     mllr: MllrOptions = field(default_factory=MllrOptions)
     """How many maps of means there may be."""
-    map: MapOptions = field(default_factory=MapOptions)
-    """How firmly the model is believed."""
+    map: MapOptions = field(default_factory=lambda: MapOptions(5.0, 20.0, 10.0))
+    """How firmly the model is believed. An hour of another accent bears half of Kaldi's counts."""
     alignment: AlignmentOptions = field(
         default_factory=lambda: AlignmentOptions(boost_silence=1.0)
     )

@@ -1,0 +1,151 @@
+"""The best path of a search: its words with their times and phones.
+
+Times are read from the path (where the labels of a word's phones stand), never guessed from where
+a word label happens to stand on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from factored_asr.graph import Graph
+
+
+@dataclass(frozen=True)
+class PhoneSegment:
+    """One phone of a path."""
+
+    phone: str
+    start: int
+    """First frame."""
+    end: int
+    """Frame after the last."""
+    is_silence: bool = False
+    """True for silence and fillers (noise, breath)."""
+
+
+@dataclass(frozen=True)
+class WordSegment:
+    """One word of a path."""
+
+    word: str
+    word_id: int
+    start: int | None = None
+    """First frame; None where the graph does not know its phones."""
+    end: int | None = None
+    """Frame after the last; None where the graph does not know its phones."""
+    phones: tuple[PhoneSegment, ...] = ()
+    """The pronunciation that was used."""
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """One way through the graph, from its start over all frames."""
+
+    cost: float
+    """Graph, acoustic and (if a final state was reached) final cost; inf where no path survived."""
+    word_ids: tuple[int, ...]
+    words: tuple[str, ...]
+    labels: np.ndarray
+    """(n_frames,) int32: input label of each frame."""
+    arcs: np.ndarray
+    """(n_path_arcs,) int64: arcs of the graph in order, epsilon arcs and self-loops included."""
+    reached_final: bool
+    """False where the path stops inside a word or sentence: its last words are uncertain."""
+    segments: tuple[WordSegment, ...] = ()
+    """One for each word."""
+    phones: tuple[PhoneSegment, ...] = ()
+    """All phones, silence included; empty where the graph does not know its phones."""
+
+    @property
+    def n_frames(self) -> int:
+        return len(self.labels)
+
+    @property
+    def trailing_silence(self) -> int:
+        """Frames since the last phone that is not silence (all frames if there is none)."""
+        heard = [phone.end for phone in self.phones if not phone.is_silence]
+        return self.n_frames - max(heard, default=0)
+
+    @property
+    def has_speech(self) -> bool:
+        """True where some phone, or without phones some word, is not silence."""
+        if not self.phones:
+            return bool(self.words)
+        return any(not phone.is_silence for phone in self.phones)
+
+
+NO_PATH = Path(
+    cost=float("inf"), word_ids=(), words=(), labels=np.zeros(0, np.int32),
+    arcs=np.zeros(0, np.int64), reached_final=False,
+)
+
+
+def read_path(
+    graph: Graph, arcs: np.ndarray, stays: np.ndarray, cost: float, reached_final: bool
+) -> Path:
+    """Read words, phones and times off a path.
+
+    Parameters
+    ----------
+    arcs
+        (n_path_arcs,) int64: indices into ``graph.arcs``.
+    stays
+        (n_path_arcs,) bool: the arc is a self-loop.
+    """
+    taken = graph.arcs[arcs]
+    word_ids = tuple(taken["word"][taken["word"] != 0].tolist())
+    emits = taken["label"] != 0
+    labels = np.ascontiguousarray(taken["label"][emits])
+    words = tuple(_spelt(graph, word_id) for word_id in word_ids)
+    phones, spoken = _segment(graph, labels, stays[emits])
+    segments = tuple(
+        WordSegment(word, word_id, phones[0].start, phones[-1].end, phones)
+        if phones else WordSegment(word, word_id)
+        for word, word_id, phones in zip(
+            words, word_ids, spoken + [()] * (len(words) - len(spoken)), strict=False
+        )
+    )
+    return Path(cost, word_ids, words, labels, arcs, reached_final, segments, phones)
+
+
+def _spelt(graph: Graph, word_id: int) -> str:
+    """A foreign graph may come without its word table: then the number stands for the word."""
+    return graph.words[word_id] if word_id < len(graph.words) else str(word_id)
+
+
+def _segment(
+    graph: Graph, labels: np.ndarray, stays: np.ndarray
+) -> tuple[tuple[PhoneSegment, ...], list[tuple[PhoneSegment, ...]]]:
+    """Cut the frames into phones, and the phones into words (the last may be unfinished)."""
+    if not graph.has_phones or not len(labels):
+        return (), []
+    phones, spoken, word = [], [], []
+    for phone, ends_word in _phones(graph, labels, stays):
+        phones.append(phone)
+        if not phone.is_silence:
+            word.append(phone)
+        if ends_word and word:
+            spoken.append(tuple(word))
+            word = []
+    if word:
+        spoken.append(tuple(word))
+    return tuple(phones), spoken
+
+
+def _phones(
+    graph: Graph, labels: np.ndarray, stays: np.ndarray
+) -> Iterator[tuple[PhoneSegment, bool]]:
+    """A phone begins where an arc that is no self-loop enters its first state."""
+    begins = (graph.label_state[labels] == 0) & ~stays
+    begins[0] = True
+    starts = np.flatnonzero(begins)
+    for start, end in zip(starts, np.append(starts[1:], len(labels)), strict=True):
+        label = labels[start]
+        name = graph.phones[graph.label_phone[label]]
+        is_silence = name in graph.silence_phones
+        ends_word = bool(graph.label_word_end[label]) and not is_silence
+        yield PhoneSegment(name, int(start), int(end), is_silence), ends_word
