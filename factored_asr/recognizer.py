@@ -26,10 +26,10 @@ from factored_asr.features import FrontEnd, speech_frames
 from factored_asr.features.files import is_cepstra, read_cepstra
 from factored_asr.features.normalisation import min_range
 from factored_asr.graph import BACKGROUND, Graph
-from factored_asr.results import Alignment, Transcript, Word, words_of
+from factored_asr.results import Alignment, Transcript, words_of
 from factored_asr.speaker import SpeakerOptions, adapt_to_speaker
 from factored_asr.understanding import Interpretation, Understander
-from factored_asr.understanding.over_lattice import interpret, timed
+from factored_asr.understanding.over_lattice import interpret
 
 BLOCK_FRAMES = 500  # scored at once: memory stays small on an hour of audio
 NO_SPEECH = "no speech"
@@ -303,20 +303,18 @@ class Recognizer:
         words = words_of([segments[i] for i in kept], seconds, sure)
         return Transcript(
             words, duration, math.prod(confidences) if confidences else None,
-            self._understood(words, lattice), "" if words else lattice.reason or NO_SPEECH, lattice,
+            self._understood(lattice) if words else None,
+            "" if words else lattice.reason or NO_SPEECH, lattice,
         )
 
-    def _understood(self, words: tuple[Word, ...], lattice: Lattice) -> Interpretation | None:
-        if self._grammar is None or not words:
+    def _understood(self, lattice: Lattice) -> Interpretation | None:
+        if self._grammar is None:
             return None
         if self._understander is None:
             with self._compiling:
                 if self._understander is None:
                     self._understander = read_understander(self._grammar)
-        if lattice.n_nodes:
-            return interpret(lattice, self._understander)
-        reading = self._understander.parse([each.text for each in words])
-        return reading and timed(reading, [(each.start, each.end) for each in words])
+        return interpret(lattice, self._understander)
 
 
 class Stream:

@@ -102,7 +102,7 @@ COMMANDS = DecodeOptions(
     acoustic_scale=0.2, beam=BeamOptions(lattice_beam=0.0),
     graph=GraphOptions(
         silence_probability=0.1, filler_probability=1e-3, transition_scale=0.5,
-        background_cost=0.25,
+        background_cost=0.25,  # see tests/bench/false_actions.py
     ),
 )
 

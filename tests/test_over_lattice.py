@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from naive_paths import paths, random_lattice, words_of
 
+from factored_asr import Recognizer
 from factored_asr.decoder import nbest, word_strings
 from factored_asr.decoder.lattice_files import read_slf_text
 from factored_asr.errors import OptionError
 from factored_asr.graph import BACKGROUND
 from factored_asr.language.grammar import Grammar
+from factored_asr.settings import COMMANDS
 from factored_asr.understanding import Understander
 from factored_asr.understanding.channel import deletions, noise
 from factored_asr.understanding.over_lattice import MeaningOptions, interpret, meanings
@@ -184,3 +188,33 @@ def test_options_out_of_range_are_told():
             MeaningOptions(**wrong)
     with pytest.raises(OptionError, match="n must be"):
         word_strings(random_lattice(0), 0)
+
+
+def test_near_misses_are_none_of_the_grammars_sentences(data_dir):
+    coffee = Understander(Grammar.read(data_dir / "coffee_commands" / "grammar.yaml"))
+
+    def read(name):
+        lines = (Path(__file__).parent / "data" / name).read_text(encoding="utf-8").splitlines()
+        texts = [line for line in lines if not line.startswith("#")]
+        return texts, [text for text in texts if coffee.parse(text)]
+
+    texts, understood = read("near_misses.txt")
+    assert len(texts) >= 100 and understood == []
+    texts, understood = read("spoken_orders.txt")
+    assert understood == texts
+
+
+def test_a_recogniser_with_lattices_tells_how_sure_a_command_is_and_when_its_slots_were_said():
+    options = replace(COMMANDS, beam=replace(COMMANDS.beam, lattice_beam=6.0))
+    home = Path(__file__).parent.parent
+    sound = home / "examples" / "audio" / "kitchen_light_on.wav"
+    by_lattice, by_path = (
+        Recognizer.load("en-us", grammar=home / "lm" / "smart_home.yaml", options=each)
+        .transcribe(sound).interpretation
+        for each in (options, None)
+    )
+    assert by_lattice.meaning == by_path.meaning
+    assert 0.5 < by_lattice.confidence <= 1 == by_path.confidence
+    (slot,), (plain,) = by_lattice.spans, by_path.spans
+    assert slot.text == "kitchen"
+    assert slot.seconds == pytest.approx(plain.seconds, abs=0.05)

@@ -82,8 +82,18 @@ def interpret(
     context: Mapping[str, object] | None = None,
     options: MeaningOptions | None = None,
 ) -> Interpretation | None:
-    """What an utterance means; see `meanings`. None where nothing was meant, or that is unsure."""
-    return meanings(lattice, understander, context, options).best
+    """What an utterance means; see `meanings`. None where nothing was meant, or that is unsure.
+
+    Where the search kept no lattice, what its best path means.
+    """
+    if len(lattice.node_frame):
+        return meanings(lattice, understander, context, options).best
+    segments = [each for each in lattice.best().segments if each.phones]
+    words = [each.word for each in segments]
+    reading = None if BACKGROUND in words else understander.parse(words, context)
+    seconds = lattice.frame_seconds or 0.0
+    times = [((each.start or 0) * seconds, (each.end or 0) * seconds) for each in segments]
+    return timed(reading, times) if reading and seconds else reading
 
 
 def meanings(

@@ -30,9 +30,9 @@ from coffee import Heard, Order, read_orders
 from common import REPOSITORY, SAMPLE_RATE, load_note, parser, print_table
 
 from factored_asr import Recognizer, Transcript
-from factored_asr.bundle import COMMANDS, DecodeOptions
 from factored_asr.graph import BACKGROUND
 from factored_asr.recognizer import read_understander
+from factored_asr.settings import COMMANDS, DecodeOptions
 from factored_asr.understanding import Interpretation, Understander
 
 DATA = REPOSITORY / "tests" / "data"
