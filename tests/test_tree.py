@@ -92,7 +92,7 @@ def test_every_leaf_has_its_frames() -> None:
 
 def test_more_data_bear_more_leaves() -> None:
     assert leaves_for(193_631) == 400, "the half hour of AN4 is where the rule was tuned"
-    assert leaves_for(4 * 193_631) == 800
+    assert leaves_for(8 * 193_631) == 800
     features, _ = a_world(0)
     by_rule = grown(TreeOptions(min_frames=5))
     assert 6 < by_rule.n_leaves == leaves_for(len(features))

@@ -146,15 +146,15 @@ class Schedule:
 def gaussians_for(n_frames: int) -> int:
     """Gaussians of triphones that so many frames of training bear.
 
-    Half an hour of commands bears Kaldi's 1500 for AN4; more speech bears more, though not in
-    proportion.
+    Kaldi's 1500 for the half hour of AN4, and more as the root of the frames grows. On an hour of
+    accented English 1600 erred no more than 3000, and 6000 erred far more.
 
     Examples
     --------
     >>> gaussians_for(193_631), gaussians_for(380_000)
-    (1500, 2405)
+    (1500, 2101)
     """
-    return max(1, round(1500 * (n_frames / 193_631) ** 0.7))
+    return max(1, round(1500 * (n_frames / 193_631) ** 0.5))
 
 
 BeforePass = Callable[[int, Trained], Trained]

@@ -49,16 +49,16 @@ class TreeOptions:
 
 
 def leaves_for(n_frames: float) -> int:
-    """Leaves that so many frames of training bear: Kaldi's 400 for the half hour of AN4, and as
-    many more as the root of their number grows, since frames go into finer leaves and more
-    frames for each alike.
+    """Leaves that so many frames of training bear: Kaldi's 400 for the half hour of AN4, and more
+    as the cube root of the frames grows. On an hour of accented English 400 erred no more than
+    560, and 900 with as many Gaussians each far more.
 
     Examples
     --------
     >>> leaves_for(193_631), leaves_for(380_000)
-    (400, 560)
+    (400, 501)
     """
-    return round(400 * (n_frames / 193_631) ** 0.5)
+    return round(400 * (n_frames / 193_631) ** (1 / 3))
 
 
 @dataclass(frozen=True, eq=False)
