@@ -162,10 +162,9 @@ def word_features(lattice: Lattice, spans: Sequence[tuple[int, int]]) -> np.ndar
 
     Returns
     -------
-    (n_words, 3) float64, the same in all rows but for the last column: words of the utterance a
-    second, over 2 (much said in little time is mostly wrong); the natural log of their number, up
-    to MANY_WORDS (few words have little to hold them); log of 1 + the mean number of different
-    words that the lattice has in each frame of the word.
+    (n_words, 3) float64, one row a word: words of the whole sound a second, over 2 (who speaks
+    fluently is understood better); the natural log of their number, up to MANY_WORDS; log of 1 +
+    the mean number of different words that the lattice has in each frame of the word.
 
     Examples
     --------
