@@ -109,17 +109,14 @@ class _Network:
     """The arrays of a lattice as lists, which plain Python walks faster."""
 
     def __init__(self, lattice: Lattice, scale: float) -> None:
-        cost = np.asarray(lattice.arc_acoustic, np.float64) + lattice.arc_graph
-        final = np.asarray(lattice.final, np.float64)
         sums = arc_posteriors(lattice, scale=scale)
         self.log_total = sums.log_total
         self.scale = scale
-        nodes = np.arange(len(final) + 1)
-        self.first: list[int] = np.searchsorted(lattice.arc_source, nodes).tolist()
+        self.first = lattice.first_arcs()
         self.target: list[int] = lattice.arc_target.tolist()
         self.word: list[int] = lattice.arc_word.tolist()
-        self.cost: list[float] = cost.tolist()
-        self.final: list[float] = final.tolist()
+        self.cost: list[float] = lattice.arc_cost.tolist()
+        self.final: list[float] = np.asarray(lattice.final, np.float64).tolist()
         self.ahead = _log_ahead(self) if self.log_total > -INF else []
 
     def add_silences(self, front: _Front) -> None:

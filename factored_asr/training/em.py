@@ -143,6 +143,10 @@ class Schedule:
         return self if self.n_gaussians else replace(self, n_gaussians=gaussians_for(n_frames))
 
 
+TIED_SCHEDULE = Schedule(passes=35, realign=(10, 20, 30), n_gaussians=0, grow_until=25)
+"""Of stages that begin with good alignments and a tree of their own: Kaldi's train_deltas."""
+
+
 def gaussians_for(n_frames: int) -> int:
     """Gaussians of triphones that so many frames of training bear.
 

@@ -24,7 +24,7 @@ from factored_asr.features import FeatureOptions
 from factored_asr.lexicon import Lexicon
 from factored_asr.training.alignment import AlignmentOptions
 from factored_asr.training.data import TrainingData
-from factored_asr.training.em import Run, Schedule, Trained, train_em
+from factored_asr.training.em import TIED_SCHEDULE, Run, Schedule, Trained, train_em
 from factored_asr.training.parallel import over
 from factored_asr.training.speech import Block, by_speaker, speech_blocks
 from factored_asr.training.statistics import MixtureStatistics, UpdateOptions, update
@@ -44,11 +44,7 @@ class SatOptions:
     """How much frames of silence count for the maps, in [0, 1]."""
     tree: TreeOptions = field(default_factory=TreeOptions)
     """How finely contexts are told apart."""
-    schedule: Schedule = field(
-        default_factory=lambda: Schedule(
-            passes=35, realign=(10, 20, 30), n_gaussians=0, grow_until=25, power=0.2
-        )
-    )
+    schedule: Schedule = replace(TIED_SCHEDULE, power=0.2)
     """Passes, alignments and Gaussians."""
     alignment: AlignmentOptions = field(default_factory=AlignmentOptions)
     """How transcripts are laid over speech."""

@@ -20,7 +20,7 @@ from factored_asr.features import FeatureOptions
 from factored_asr.lexicon import Lexicon
 from factored_asr.training.alignment import AlignmentOptions, StateAlignment
 from factored_asr.training.data import TrainingData
-from factored_asr.training.em import Run, Schedule, Trained, train_em
+from factored_asr.training.em import TIED_SCHEDULE, Run, Schedule, Trained, train_em
 from factored_asr.training.parallel import over
 from factored_asr.training.statistics import UpdateOptions
 from factored_asr.training.tying import (
@@ -38,11 +38,7 @@ class TriphoneOptions:
 
     tree: TreeOptions = field(default_factory=TreeOptions)
     """How finely contexts are told apart."""
-    schedule: Schedule = field(
-        default_factory=lambda: Schedule(
-            passes=35, realign=(10, 20, 30), n_gaussians=0, grow_until=25
-        )
-    )
+    schedule: Schedule = TIED_SCHEDULE
     """The passes, as in Kaldi's train_deltas."""
     alignment: AlignmentOptions = field(default_factory=AlignmentOptions)
     update: UpdateOptions = field(default_factory=UpdateOptions)
