@@ -67,7 +67,7 @@ def plot_utterance(
     """
     samples, rate = read_audio(source, array_rate=sample_rate)
     seconds = len(samples) / rate
-    ax = ax or _axes(width=max(8.0, min(40.0, 3.5 * seconds)), height=5.0)
+    ax = ax or new_axes(width=max(8.0, min(40.0, 3.5 * seconds)), height=5.0)
     _draw_waveform(ax, samples, seconds)
     _draw_spectrogram(ax, samples, rate)
     aligned = said.words if isinstance(said, Alignment) else ()
@@ -121,7 +121,7 @@ def plot_reliability(
         raise OptionError("a confidence must be a probability, between 0 and 1")
     if n_bins < 1:
         raise OptionError(f"n_bins must be 1 or more, got {n_bins}")
-    ax = ax or _axes(width=5.0, height=5.0)
+    ax = ax or new_axes(width=5.0, height=5.0)
     place = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
     count = np.bincount(place, minlength=n_bins)
     used = count > 0
@@ -178,7 +178,7 @@ def plot_lattice(lattice: Lattice, *, n_words: int = 150, ax: Axes | None = None
         raise OptionError("a lattice without a path cannot be drawn")
     bars = sorted(_bars(lattice), key=lambda bar: -bar.posterior)[:n_words]
     seconds = lattice.n_frames * (lattice.frame_seconds or 1.0)
-    ax = ax or _axes(width=max(8.0, min(40.0, 3.0 * seconds)), height=6.0)
+    ax = ax or new_axes(width=max(8.0, min(40.0, 3.0 * seconds)), height=6.0)
     said = set(best.arcs)
     for bar in bars:
         colour = "#1f5fa8" if said & bar.arcs else "#b06a2c"
@@ -244,8 +244,8 @@ def save(ax: Axes, path: str | Path) -> None:
         raise OptionError(f"{path}: cannot be written: {error}") from error
 
 
-def _axes(width: float, height: float) -> Any:
-    """Axes in a figure that no window system and no global list knows of."""
+def new_axes(width: float, height: float) -> Any:
+    """Axes in a figure, in inches, that no window system and no global list knows of."""
     try:
         from matplotlib.figure import Figure
     except ImportError:

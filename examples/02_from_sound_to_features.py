@@ -1,0 +1,87 @@
+"""From sound to features: what the recogniser sees of a sound, one step at a time.
+
+    sound → frames → power spectrum → mel bands → logarithm → cosine transform → mean off → deltas
+
+Each step is a line or two of numpy here; at the end they are held against the library's own front
+end, which does the same with the noise of each band tracked and taken off.
+(Davis and Mermelstein 1980; the sizes are those of CMU Sphinx.)
+
+    python examples/02_from_sound_to_features.py
+
+draws 02_from_sound_to_features.png: six views of one sentence.
+"""
+
+import numpy as np
+from drawing import HERE, figure, save
+
+from factored_asr.audio import read_audio
+from factored_asr.features import FeatureOptions, FrontEnd
+from factored_asr.features.mel import cepstral_transform, mel_filters
+
+SOUND = HERE / "audio" / "kitchen_light_on.wav"
+
+
+def main() -> None:
+    """Walk the sound through every step, then check the walk against the front end."""
+    options = FeatureOptions(remove_noise=False, normalisation="batch", streams="1s_c_d_dd")
+    samples, rate = read_audio(SOUND, sample_rate=options.sample_rate)
+    # A synthetic voice falls silent altogether; every room, and every microphone, hums a little.
+    samples += np.random.default_rng(0).normal(0, 3e-4, len(samples)).astype(np.float32)
+
+    # A frame is 25 ms of sound, and the next one begins 10 ms later: short enough that the mouth
+    # stands still, long enough for several periods of the voice.
+    shift, window = options.shift_samples, options.window_samples
+    sharpened = np.append(samples[0], samples[1:] - options.preemphasis * samples[:-1]) * 32768
+    starts = range(0, len(sharpened) - window + 1, shift)
+    frames = np.array([sharpened[first : first + window] for first in starts])
+
+    # The ear hears power in bands, narrow where frequencies are low, and hears loudness in ratios.
+    power = np.abs(np.fft.rfft(frames * np.hamming(window), options.n_fft)) ** 2
+    bands = power @ mel_filters(options)
+    loudness = np.log(np.maximum(bands, 1e-5))
+
+    # Neighbouring bands rise and fall together. A cosine transform unmixes them, so that Gaussians
+    # with diagonal variances will do, and its first 13 values keep the shape of the vocal tract
+    # and leave the pitch out.
+    cepstra = loudness @ cepstral_transform(options)
+
+    # A microphone multiplies the spectrum, so it adds to the logarithm: the mean is the microphone.
+    static = cepstra - cepstra.mean(axis=0)
+
+    # How it changes says as much as how it is: over 20 ms to each side, and once more.
+    padded = np.pad(static, ((3, 3), (0, 0)), mode="edge")
+    delta = padded[4:] - padded[:-4]  # two more rows than frames: the next line needs them
+    features = np.hstack([static, delta[1:-1], delta[2:] - delta[:-2]])
+
+    ours, theirs = features, FrontEnd(options).features(samples)
+    n = min(len(ours), len(theirs))
+    print(f"{len(samples) / rate:.2f} s of sound, {len(features)} frames of {features.shape[1]}")
+    print(f"by hand and by the library: {np.abs(ours[3:n - 3] - theirs[3:n - 3]).max():.4f} apart "
+          "at most")  # fmt: skip
+    draw(samples, rate, power, loudness, static, features)
+
+
+def draw(samples, rate, power, loudness, static, features) -> None:  # type: ignore[no-untyped-def]
+    """The same sentence, five times."""
+    seconds = len(static) * 0.01
+    drawing, rows = figure(5, 1, width=9, height=11)
+    rows[0].plot(np.arange(len(samples)) / rate, samples, linewidth=0.4)
+    rows[0].set(title="sound", xlim=(0, seconds), ylabel="pressure")
+    pictures = (
+        ("power spectrum (dB)", 10 * np.log10(power + 1), (0, rate / 2000), "kHz"),
+        ("mel bands, logarithm", loudness, (0, loudness.shape[1]), "band"),
+        ("cepstra, mean taken off", static[:, 1:], (1, static.shape[1]), "cepstrum"),
+        ("features: cepstra, deltas, deltas of deltas", features / features.std(axis=0),
+         (0, features.shape[1]), "dimension"),
+    )  # fmt: skip
+    for row, (title, picture, (low, high), label) in zip(rows[1:], pictures, strict=True):
+        floor, ceiling = np.percentile(picture, (5, 99.5))
+        row.imshow(picture.T, origin="lower", aspect="auto", extent=(0, seconds, low, high),
+                   cmap="magma", vmin=floor, vmax=ceiling)  # fmt: skip
+        row.set(title=title, ylabel=label)
+    rows[-1].set_xlabel("time (s)")
+    save(drawing, __file__)
+
+
+if __name__ == "__main__":
+    main()

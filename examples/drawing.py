@@ -1,0 +1,60 @@
+"""What the examples share: where pictures go, the spoken words, a figure, a drawn transducer."""
+
+from __future__ import annotations
+
+import argparse
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402
+
+from factored_asr.lexicon import Lexicon  # noqa: E402
+from factored_asr.training.corpus import Corpus  # noqa: E402
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+BLUE, RED, GREY, GREEN = "#1f5fa8", "#b3261e", "#777777", "#2e7d4f"
+
+
+@cache
+def options() -> argparse.Namespace:
+    """The command line: the same for every example."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--output", type=Path, default=HERE / "output", help="where pictures go")
+    parser.add_argument("--data", type=Path, help="folder of real recordings, where one uses them")
+    parser.add_argument("--quick", action="store_true", help="a small run, where there is one")
+    return parser.parse_args()
+
+
+def output_folder() -> Path:
+    """Where pictures and models go; made if need be."""
+    folder: Path = options().output
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def figure(rows: int = 1, columns: int = 1, *, width: float, height: float) -> Any:
+    """A figure and its axes."""
+    return plt.subplots(rows, columns, figsize=(width, height), layout="constrained")
+
+
+def save(drawing: Any, example: str) -> None:
+    """Write a figure under the name of its example."""
+    path = output_folder() / f"{Path(example).stem}.png"
+    drawing.savefig(path, dpi=120)
+    plt.close(drawing)
+    print(f"drawn: {path}")
+
+
+def read_corpus() -> Corpus:
+    """Twenty words in eight synthetic voices."""
+    return Corpus.read(HERE / "words")
+
+
+def read_lexicon() -> Lexicon:
+    """How the twenty words are said."""
+    return Lexicon.read(HERE / "words" / "words.dict")
