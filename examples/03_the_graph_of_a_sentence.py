@@ -21,8 +21,8 @@ from factored_asr.graph import GraphOptions
 from factored_asr.graph.build import compose_lexicon, expand_graph, grammar_graph, lexicon_graph
 from factored_asr.graph.expand import expand_context, make_units, minimise
 from factored_asr.graph.graph import EPSILON
-from factored_asr.graph_plot import plot_graph
 from factored_asr.language import Grammar
+from factored_asr.plots import plot_graph
 
 GRAMMAR = """
 intents:

@@ -78,7 +78,8 @@ def draw(lit: np.ndarray, done: list[str]) -> None:
     axes.tick_params(which="minor", length=0)
     for turn, what in enumerate(done, start=1):
         asked = what.endswith("?")
-        axes.text(turn, -0.62, fill(what.replace(";", ","), 15), ha="center", va="bottom", fontsize=8,
+        axes.text(turn, -0.62, fill(what.replace(";", ","), 15), ha="center", va="bottom",
+                  fontsize=8,
                   color=RED if asked else "black" if what != "nothing" else GREY)  # fmt: skip
     axes.set_title("what is done after each sentence, and which lights are then on", pad=60)
     save(drawing, __file__)

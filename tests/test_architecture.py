@@ -29,7 +29,7 @@ CONFINED = {
     "pywrapfst": ("graph/", "language/grammar", "lexicon/g2p", "understanding/"),
     "kenlm": ("language/",),
     "librosa": ("audio.py", "features"),
-    "matplotlib": ("plots.py",),
+    "matplotlib": ("plots/",),
     "numba": ("_kernels.py",),
     "pocketsphinx": (),
     "pickle": (),

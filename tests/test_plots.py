@@ -13,7 +13,14 @@ from factored_asr.cli import main
 from factored_asr.decoder import Lattice
 from factored_asr.decoder.lattice_files import read_slf_text
 from factored_asr.errors import MissingError, OptionError
-from factored_asr.plots import plot_lattice, plot_reliability, plot_utterance, save
+from factored_asr.graph import ARC, Graph
+from factored_asr.plots import (
+    plot_graph,
+    plot_lattice,
+    plot_reliability,
+    plot_utterance,
+    save,
+)
 from factored_asr.results import AlignedWord, Alignment
 
 pytest.importorskip("matplotlib")
@@ -131,3 +138,21 @@ def test_the_command_line_draws_a_lattice(audio_dir: Path, tmp_path: Path) -> No
     assert Path(picture).read_bytes().startswith(b"\x89PNG")
     assert main([*asked, sound, "stop the music"]) == 2
     assert main([*asked, str(audio_dir / "silence.wav")]) == 1
+
+
+def test_a_cyclic_graph_is_laid_out_from_its_start() -> None:
+    source = np.array([0, 1, 1, 2, 0])
+    arcs = np.array([(1, 0, 0, 1), (2, 0, 0, 2), (3, 0, 0.5, 1), (4, 1, 0, 0), (0, 0, 0, 2)], ARC)
+    graph = Graph.from_arcs(source, arcs, np.array([np.inf, np.inf, 0], np.float32))
+    ax = plot_graph(graph.with_words(["<eps>", "go"]))
+    texts = {text.get_text(): text.get_position() for text in ax.texts}
+    assert texts["0"][0] < texts["1"][0] < texts["2"][0]
+    assert {"1", "2", "3/0.5", "4:go", "ε"} <= set(texts)
+
+
+def test_a_graph_too_large_to_be_a_picture_is_refused() -> None:
+    arcs = np.zeros(301, ARC)
+    arcs["label"] = arcs["target"] = np.arange(1, 302)
+    graph = Graph.from_arcs(np.arange(301), arcs, np.zeros(302, np.float32))
+    with pytest.raises(OptionError, match="301 arcs is no picture"):
+        plot_graph(graph)

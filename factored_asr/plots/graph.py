@@ -1,7 +1,4 @@
-"""A picture of a small transducer: G, L, what they compose to, a whole decoding graph.
-
-matplotlib is an extra (``pip install 'factored-asr[plot]'``) and is imported when first needed.
-"""
+"""A small transducer: G, L, what they compose to, a whole decoding graph."""
 
 from __future__ import annotations
 
@@ -12,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from factored_asr.errors import OptionError
 from factored_asr.graph import Graph
-from factored_asr.plots import new_axes
+from factored_asr.plots.axes import new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+MAX_ARCS = 300
 
 def plot_graph(
     graph: Graph, *, labels: Sequence[str] | Callable[[int], str] | None = None,
@@ -25,8 +24,7 @@ def plot_graph(
 ) -> Axes:
     """Draw a small transducer: states from left to right, arcs with label : word / cost.
 
-    The start is a bold ring, final states are double rings. More than some sixty arcs are no
-    picture any more.
+    The start is a bold ring, final states are double rings.
 
     Parameters
     ----------
@@ -42,16 +40,20 @@ def plot_graph(
     ------
     MissingError
         matplotlib is not installed.
+    OptionError
+        The graph has more than MAX_ARCS arcs.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from factored_asr.graph import ARC, Graph
+    >>> from factored_asr.graph import ARC
     >>> arcs = np.array([(1, 1, 0.7, 1), (2, 2, 0.7, 1)], ARC)
-    >>> graph = Graph.from_arcs(np.zeros(2), arcs, np.array([np.inf, 0]), words=("<eps>", "a", "b"))
-    >>> len(plot_graph(graph, labels=["", "one", "two"]).texts)
-    4
+    >>> graph = Graph.from_arcs(np.zeros(2, int), arcs, np.array([np.inf, 0], np.float32))
+    >>> ax = plot_graph(graph.with_words(["<eps>", "yes", "no"]), labels=["", "Y", "N"])
+    >>> [text.get_text() for text in ax.texts]
+    ['Y:yes/0.7', 'N:no/0.7', '0', '1']
     """
+    if graph.n_arcs > MAX_ARCS:
+        raise OptionError(f"a graph of {graph.n_arcs:,} arcs is no picture: at most {MAX_ARCS}")
     name = _label_names(graph, labels)
     place = _placed(graph)
     ax = ax or new_axes(
@@ -99,23 +101,27 @@ def _label_names(
 def _placed(graph: Graph) -> np.ndarray:
     """(n_states, 2): how many arcs a state is from the start at most, cycles left out; and where
     in its column, near the middle of the states before it."""
-    column = np.full(graph.n_states, -1)
     targets = [graph.arcs["target"][first:last].tolist()
                for first, last in pairwise(graph.first_arc.tolist())]
-    on_path: set[int] = set()
+    finished: list[int] = []  # by depth-first search: before whatever leads to them
+    begun: set[int] = set()
 
-    def visit(state: int, depth: int) -> None:
-        if state in on_path or column[state] >= depth:
-            return
-        column[state] = depth
-        on_path.add(state)
+    def visit(state: int) -> None:
+        begun.add(state)
         for target in targets[state]:
-            visit(target, depth + 1)
-        on_path.remove(state)
+            if target not in begun:
+                visit(target)
+        finished.append(state)
 
-    visit(graph.start, 0)
+    visit(graph.start)
+    rank_of = {state: rank for rank, state in enumerate(reversed(finished))}
+    column = np.zeros(graph.n_states, int)
+    for state in rank_of:
+        for target in targets[state]:
+            if rank_of[target] > rank_of[state]:  # an arc that leads back closes a cycle
+                column[target] = max(column[target], column[state] + 1)
     place = np.zeros((graph.n_states, 2))
-    place[:, 0] = np.maximum(column, 0)
+    place[:, 0] = column
     for depth in range(1, int(column.max()) + 1):
         states = np.flatnonzero(column == depth)
         before = [place[graph.sources[graph.arcs["target"] == s], 1].mean() for s in states]
@@ -145,6 +151,6 @@ def _draw_arc(ax: Axes, start: np.ndarray, end: np.ndarray, text: str, rank: int
             shrinkA=10 if along.any() else 0, shrinkB=10 if along.any() else 0,
         ))  # fmt: skip
     angle = np.degrees(np.arctan2(along[1], along[0])) if along.any() else 0.0
-    ax.text(*middle, text, ha="center", va="center", fontsize=8, zorder=2,
-            rotation=(angle + 90) % 180 - 90, rotation_mode="anchor",
+    ax.text(float(middle[0]), float(middle[1]), text, ha="center", va="center", fontsize=8,
+            zorder=2, rotation=(angle + 90) % 180 - 90, rotation_mode="anchor",
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8})

@@ -1,0 +1,14 @@
+"""Pictures: an utterance, the words that competed for it, a graph, how far confidences are right.
+
+Every plot takes the axes to draw on (``ax=None`` makes a figure of its own) and returns them.
+"""
+
+from factored_asr.plots.axes import new_axes, save
+from factored_asr.plots.graph import plot_graph
+from factored_asr.plots.lattice import plot_lattice
+from factored_asr.plots.reliability import plot_reliability
+from factored_asr.plots.utterance import plot_utterance
+
+__all__ = [
+    "new_axes", "plot_graph", "plot_lattice", "plot_reliability", "plot_utterance", "save",
+]  # fmt: skip

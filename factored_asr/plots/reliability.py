@@ -1,0 +1,70 @@
+"""How far confidences can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from factored_asr.errors import OptionError
+from factored_asr.plots.axes import new_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def plot_reliability(
+    pairs: Iterable[tuple[float, bool]], *, n_bins: int = 10, ax: Axes | None = None
+) -> Axes:
+    """Draw how often words were right against the confidence that was put in them.
+
+    Parameters
+    ----------
+    pairs
+        Confidence, a probability, and whether the word was right.
+    n_bins
+        Intervals of confidence, of equal width; a point stands at the mean of its words, its bar
+        is the standard error, its area the number of words.
+    ax
+        Where to draw; a figure of its own where None.
+
+    Raises
+    ------
+    MissingError
+        matplotlib is not installed.
+    OptionError
+        No pairs, or a confidence that is no probability.
+
+    Examples
+    --------
+    >>> ax = plot_reliability([(0.9, True), (0.8, True), (0.3, False), (0.2, True)])
+    >>> ax.get_title()
+    '4 words, 75.0 % right, mean confidence 55.0 %'
+    """
+    table = np.array(list(pairs), dtype=np.float64).reshape(-1, 2)
+    confidence, right = table.T
+    if not len(table):
+        raise OptionError("a reliability diagram needs at least one pair")
+    if not ((confidence >= 0) & (confidence <= 1)).all():
+        raise OptionError("a confidence must be a probability, between 0 and 1")
+    if n_bins < 1:
+        raise OptionError(f"n_bins must be 1 or more, got {n_bins}")
+    ax = ax or new_axes(width=5.0, height=5.0)
+    place = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
+    count = np.bincount(place, minlength=n_bins)
+    used = count > 0
+    said = np.bincount(place, confidence, n_bins)[used] / count[used]
+    share = np.bincount(place, right, n_bins)[used] / count[used]
+    error = np.sqrt(share * (1 - share) / count[used])
+    ax.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle="--", label="as it should be")
+    ax.errorbar(said, share, error, color="#1f5fa8", linewidth=1, capsize=2)
+    ax.scatter(said, share, 15 + 200 * count[used] / count.max(), color="#1f5fa8", label="words")
+    ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.05), xlabel="confidence", ylabel="share right")
+    ax.set_aspect("equal")
+    ax.set_title(
+        f"{len(table)} words, {100 * right.mean():.1f} % right, "
+        f"mean confidence {100 * confidence.mean():.1f} %", fontsize=10,
+    )
+    ax.legend(loc="upper left", frameon=False)
+    return ax

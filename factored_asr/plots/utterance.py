@@ -1,0 +1,127 @@
+"""An utterance: waveform, spectrogram, words and phones above one time axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from factored_asr.audio import Source, read_audio
+from factored_asr.plots.axes import new_axes
+from factored_asr.results import Alignment, Phone, Transcript
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+WINDOW_SECONDS = 0.025  # of the spectrogram
+FLOOR_DECIBEL = -70.0  # below the loudest; what is quieter is white
+# Where on the vertical axis, 0 to 1, each lane lies.
+PHONES, WORDS, SPECTROGRAM, WAVEFORM = (0.0, 0.09), (0.09, 0.2), (0.22, 0.78), (0.8, 1.0)
+COLOURS = ("#dbe7f3", "#f6e6cf")  # of neighbouring words and phones
+N_COLUMNS = 2000  # of the spectrogram at most: no screen shows more
+
+
+def plot_utterance(
+    source: Source,
+    said: Transcript | Alignment,
+    *,
+    sample_rate: int | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw waveform, spectrogram, words and phones of one utterance above one time axis.
+
+    Parameters
+    ----------
+    source
+        The sound, as `Recognizer.transcribe` takes it.
+    said
+        Its transcript, or its alignment; words that do not fit are red.
+    sample_rate
+        Hz of an array; needed with an array, and only there.
+    ax
+        Where to draw; a figure of its own where None.
+
+    Raises
+    ------
+    MissingError
+        matplotlib is not installed.
+    FormatError
+        The sound cannot be read.
+
+    Examples
+    --------
+    >>> from factored_asr import Transcript, Word
+    >>> sound = np.sin(np.arange(16000) / 20).astype(np.float32)
+    >>> ax = plot_utterance(sound, Transcript((Word("ah", 0.2, 0.8),)), sample_rate=16000)
+    >>> ax.get_xlabel()
+    'time (s)'
+    """
+    samples, rate = read_audio(source, array_rate=sample_rate)
+    seconds = len(samples) / rate
+    ax = ax or new_axes(width=max(8.0, min(40.0, 3.5 * seconds)), height=5.0)
+    _draw_waveform(ax, samples, seconds)
+    _draw_spectrogram(ax, samples, rate)
+    aligned = said.words if isinstance(said, Alignment) else ()
+    words = said.transcript.words if isinstance(said, Alignment) else said.words
+    doubted = [number for number, each in enumerate(aligned) if not each.fits]
+    phones = [phone for word in words for phone in word.timed_phones]
+    _draw_lane(ax, [Phone(word.text, word.start, word.end) for word in words], WORDS, 11, doubted)
+    _draw_lane(ax, phones, PHONES, 8)
+    kilohertz = np.arange(0, rate / 2000 + 0.01, 2 if rate > 8000 else 1)
+    low, high = SPECTROGRAM
+    ax.set_yticks(low + (high - low) * kilohertz / (rate / 2000), [f"{f:g}" for f in kilohertz])
+    ax.set_ylabel("frequency (kHz)", y=(low + high) / 2)
+    ax.set_xlabel("time (s)")
+    ax.set(xlim=(0, seconds), ylim=(0, 1))
+    return ax
+
+
+def _draw_waveform(ax: Axes, samples: np.ndarray, seconds: float) -> None:
+    """The extent of the samples in each of many columns."""
+    size = max(1, len(samples) // (2 * N_COLUMNS))
+    columns = samples[: len(samples) // size * size].reshape(-1, size)
+    low, high = WAVEFORM
+    scale = 0.5 * (high - low) / max(float(np.abs(samples).max()), 1e-6)
+    time = (np.arange(len(columns)) + 0.5) * seconds / len(columns)
+    middle = 0.5 * (low + high)
+    top, bottom = (middle + scale * columns.max(axis=1), middle + scale * columns.min(axis=1))
+    ax.fill_between(time, bottom, top, color="#1f5fa8", linewidth=0.4, edgecolor="#1f5fa8")
+
+
+def _draw_spectrogram(ax: Axes, samples: np.ndarray, rate: int) -> None:
+    """Decibels below the loudest point, dark where loud."""
+    size = max(16, round(WINDOW_SECONDS * rate))
+    # The step from sample to sample, which lifts the high frequencies.
+    padded = np.pad(np.diff(samples, prepend=samples[:1]), (size // 2, size))
+    shift = max(size // 8, len(samples) // N_COLUMNS)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[: len(samples) : shift]
+    power = np.abs(np.fft.rfft(frames * np.hanning(size), n=2 * size, axis=1)) ** 2
+    decibel = 10 * np.log10(power / max(float(power.max()), 1e-12) + 1e-12)
+    first, last = -0.5 * shift / rate, (len(frames) - 0.5) * shift / rate
+    ax.imshow(
+        decibel.T.astype(np.float32), origin="lower", aspect="auto",
+        extent=(first, last, *SPECTROGRAM), cmap="Greys", vmin=FLOOR_DECIBEL, vmax=0,
+        interpolation="bilinear",
+    )
+
+
+def _draw_lane(
+    ax: Axes, marks: Sequence[Phone], lane: tuple[float, float], size: float,
+    doubted: Iterable[int] = (),
+) -> None:
+    """Boxes with their text, in turns of two colours."""
+    low, high = lane
+    doubted = set(doubted)
+    for number, mark in enumerate(marks):
+        ax.fill_between(
+            [mark.start, mark.end], low, high, color=COLOURS[number % 2], linewidth=0
+        )
+        ax.text(
+            0.5 * (mark.start + mark.end), 0.5 * (low + high), mark.text, fontsize=size,
+            ha="center", va="center", clip_on=True,
+            color="#b3261e" if number in doubted else "black",
+        )
+    if marks:
+        edges = sorted({mark.start for mark in marks} | {mark.end for mark in marks})
+        ax.vlines(edges, low, high, color="#777777", linewidth=0.5)
