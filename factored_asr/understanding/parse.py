@@ -8,7 +8,9 @@ whatever its size. Every way through whose context fits is a reading; the best o
 1. the fewest wildcards,
 2. the longest single name (a list value that is no number): "bedroom lamp" is the lamp of that
    name before it is a lamp in the bedroom,
-3. the most literal text, 4. the fewest words left to wildcards, 5. the fewest words skipped,
+3. the most literal text,
+4. the fewest words left to wildcards,
+5. the fewest words skipped,
 6. the most slots filled; then the first intent by name, the first template by place.
 
 Without 2, 5 and 6 this is the order of hassil's ``recognize_best``. Skip words may stand between
