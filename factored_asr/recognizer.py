@@ -22,7 +22,7 @@ from factored_asr.bundle import Bundle, DecodeOptions, Progress, Recipe, Words
 from factored_asr.cache import read_understander
 from factored_asr.decoder import EndpointOptions, Lattice, Search, SecondPassOptions, is_endpoint
 from factored_asr.errors import MissingError
-from factored_asr.explain import Explanation, ExplainOptions, explain
+from factored_asr.explain import ExplainOptions, Explanation, explain
 from factored_asr.features import FrontEnd, speech_frames
 from factored_asr.features.files import is_cepstra, read_cepstra
 from factored_asr.features.normalisation import min_range
@@ -120,11 +120,11 @@ class Recognizer:
             A grammar and a language model at once.
         """
         grammar, lm, lexicon = (p if p is None else Path(p) for p in (grammar, lm, lexicon))
+        words = Path(words) if isinstance(words, str) else words
+        guess = Path(guess) if isinstance(guess, str) else guess
         recipe = Recipe(
-            Bundle.find(model), grammar, lm, lexicon,
-            Path(words) if isinstance(words, str) else words, options,
-            Path(guess) if isinstance(guess, str) else guess, tuple(map(Path, rescore_lms)),
-            tuple(lm_weights),
+            Bundle.find(model), grammar, lm, lexicon, words, options, guess,
+            tuple(map(Path, rescore_lms)), tuple(lm_weights),
         )
         if second_pass is not None:
             recipe = replace(recipe, options=replace(recipe.settings, second_pass=second_pass))
@@ -266,15 +266,12 @@ class Recognizer:
         self, source: Source, *, sample_rate: int | None = None,
         options: ExplainOptions | None = None, progress: Progress | None = None,
     ) -> Explanation:
-        """Why a sound is heard as it is, factor by factor; see `factored_asr.explain.explain`.
-
-        Takes what `transcribe` takes, cepstra aside; compiles a graph for each muted factor.
-        """
-        rate = self.model.features.sample_rate
+        """Why a sound (no cepstra) is heard as it is, factor by factor: see `explain.explain`."""
+        rate, options = self.model.features.sample_rate, options or ExplainOptions()
         samples, _ = read_audio(source, sample_rate=rate, array_rate=sample_rate)
-        wide = Recognizer(self.model, self.graph, self.options.with_lattice(), self._grammar)
-        recipe = replace(self._recipe, options=wide.options) if self._recipe else None
-        said = wide._transcribe(samples)
+        settings = options.widened(self.options, self._grammar)
+        said = Recognizer(self.model, self.graph, settings, self._grammar)._transcribe(samples)
+        recipe = self._recipe and replace(self._recipe, options=settings)
         return explain(said, samples, self.model, self.graph, recipe, options, progress)
 
     def stream(

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +23,18 @@ from factored_asr.features import FrontEnd
 from factored_asr.graph import BACKGROUND, Graph
 from factored_asr.language import Grammar, NGramScorer, WordScorer
 from factored_asr.results import Transcript
+from factored_asr.settings import DecodeOptions
+
+COMMANDS_BEAM, DICTATION_BEAM = 40.0, 10.0  # of lattices, where none is asked for
 
 
 @dataclass(frozen=True)
 class ExplainOptions:
-    """What is decoded again to see what a factor did."""
+    """How widely rivals are looked for, and what is decoded again to see what a factor did."""
 
+    lattice_beam: float | None = None
+    """Cost by which rivals may lie behind the best path, and the least beam of the search; higher:
+    slower. None: 40 with a grammar, else 10, and the beam as it is."""
     mute: tuple[str, ...] = ("language", "weights", "pronunciation")
     """Factors that are muted one by one, of `muted.MUTABLE`; a graph is compiled for each, once."""
     other_lm: Path | None = None
@@ -42,6 +48,19 @@ class ExplainOptions:
             if path is not None and not Path(path).is_file():
                 raise MissingError(f"{path}: no such file")
             object.__setattr__(self, name, None if path is None else Path(path))
+        if self.lattice_beam is not None and not 0 < self.lattice_beam < float("inf"):
+            raise OptionError(f"lattice_beam must be above 0 and finite, got {self.lattice_beam}")
+
+    def widened(self, settings: DecodeOptions, grammar: Path | None) -> DecodeOptions:
+        """How the decode that is explained is searched: as ever, but with room for rivals."""
+        beam = settings.beam
+        if self.lattice_beam is not None:
+            width = self.lattice_beam, max(beam.beam, self.lattice_beam)
+        else:
+            width = (COMMANDS_BEAM,) * 2 if grammar else (DICTATION_BEAM, beam.beam)
+        return replace(settings, beam=replace(
+            beam, lattice_beam=max(beam.lattice_beam, width[0]), beam=max(beam.beam, width[1])
+        ))
 
 
 def explain(

@@ -136,7 +136,7 @@ class Prices:
     def _tabulate(self) -> dict[tuple[int, ...], tuple[float, float]]:
         """(pdf, phone, state, ends a word) → costs of leaving and of staying."""
         scale, model = self.options.transition_scale, self.model
-        table = {}
+        table: dict[tuple[int, ...], tuple[float, float]] = {}
         for phone in range(len(model.phones)):  # out of context: the background's
             for state in np.flatnonzero(model.hmm_pdfs[phone] >= 0).tolist():
                 costs = tuple(

@@ -12,6 +12,7 @@ from factored_asr.decoder import Path, PhoneSegment
 from factored_asr.explain.factors import Costs, Prices
 from factored_asr.graph import BACKGROUND, Graph
 
+
 @dataclass(frozen=True)
 class Part:
     """A stretch of a path: a word, a pause, or the end of the sentence."""

@@ -56,11 +56,6 @@ class Rival:
         values = self.difference.to_dict()
         return min(FACTORS, key=lambda name: values[name])
 
-    @property
-    def overruled(self) -> bool:
-        """True where some factor spoke for the rival."""
-        return any(self.difference.to_dict()[name] > 0.05 for name in FACTORS)
-
 
 def rivals(lattice: Lattice, prices: Prices, words: Sequence[int]) -> tuple[Rival | None, ...]:
     """The strongest rival of each word of the best path; None where the lattice has none.
@@ -149,7 +144,8 @@ class _Network:
         for arc in arcs[np.argsort(self.through[arcs], kind="stable")][:MAX_TRIES].tolist():
             path = self.path(arc)
             stretch, place = _difference(heard, _spoken(self.lattice, path), number)
-            if stretch[0] <= number < stretch[1]:
+            same = [each.word for each in heard[slice(*stretch)]] == [each.word for each in place]
+            if stretch[0] <= number < stretch[1] and not same:
                 yield path, stretch, place
 
     def path(self, arc: int) -> tuple[int, ...]:
