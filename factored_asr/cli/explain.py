@@ -38,6 +38,7 @@ def explain(options: argparse.Namespace) -> int:
     have been heard without a factor. For that, graphs are compiled, once: of a grammar in seconds,
     of a large vocabulary in minutes; --mute none spares them."""
     from factored_asr.explain import ExplainOptions
+    from factored_asr.explain.html import as_html
     from factored_asr.explain.text import as_text
     from factored_asr.recognizer import Recognizer
 
@@ -49,10 +50,10 @@ def explain(options: argparse.Namespace) -> int:
         tell = progress(stack, options.quiet)
         recognizer = Recognizer.from_recipe(recipe_of(options), tell)
         explanation = recognizer.explain(options.file, options=asked, progress=tell)
-    if options.format == "json":
-        written = explanation.to_json()
+    if options.format == "html":
+        written = as_html(explanation, title=Path(options.file).name)
     else:
-        written = as_text(explanation)
+        written = explanation.to_json() if options.format == "json" else as_text(explanation)
     if not options.output:
         print(written)
         return 0

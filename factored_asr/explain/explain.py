@@ -17,7 +17,7 @@ from factored_asr.explain.explanation import Explained, Explanation
 from factored_asr.explain.factors import Prices
 from factored_asr.explain.grammar_scorer import GrammarScorer
 from factored_asr.explain.muted import hear, mutings, swaps
-from factored_asr.explain.path_costs import Part, frame_scores, path_parts
+from factored_asr.explain.path_costs import FrameScores, Part, path_parts
 from factored_asr.explain.rivals import rivals
 from factored_asr.features import FrontEnd
 from factored_asr.graph import BACKGROUND, Graph
@@ -109,7 +109,7 @@ def explain(
     features = FrontEnd(model.features).features(samples)
     prices = prices_of(recipe, model, graph)
     pdfs = graph.label_pdf[path.labels]
-    scores = frame_scores(model.unadapted, features, pdfs, settings.acoustic_scale)
+    scores = FrameScores.of(model.unadapted, features, pdfs, settings.acoustic_scale)
     parts = path_parts(graph, path, scores, prices)
     muting = [
         *mutings(options.mute, recipe, model, graph, prices.lexicon, prices.scorer),

@@ -9,7 +9,7 @@ The JSON of an explanation (schema version 1)::
      "costs": {"acoustic": 290.1, ..., "remainder": 0.0, "total": 312.4502},
      "parts": [{"kind": "word", "word": "turn", "start": 0.31, "end": 0.52,
                 "phones": [{"phone": "T", "start": 0.31, "end": 0.38}, ...],
-                "costs": {"acoustic": 41.2, ..., "total": 44.0},
+                "costs": {"acoustic": 41.2, ..., "total": 44.0}, "free": 39.9,
                 "rival": {"words": ["term"], "instead_of": ["turn"], "start": 0.31, "end": 0.55,
                           "cost": 318.1, "margin": 5.65, "decided": "acoustic",
                           "costs": {...}, "difference": {"acoustic": -4.1, ...}}}, ...],
@@ -26,10 +26,12 @@ The JSON of an explanation (schema version 1)::
 Times are seconds from the start of the sound, costs -log, acoustics scaled by `acoustic_scale`.
 `costs` is the sum of those of all parts and `cost` what the search had: they agree to 1e-3. Kinds
 of parts are ``word``, ``pause``, ``fragment`` (phones of a word broken off) and ``end``, the last,
-of no length. A rival is null where the lattice holds none; its `difference` is the cost of what was
-heard less that of the rival, over whole paths: a negative number speaks for what was heard. Its
-transitions are in the remainder. `interpretation` is null without a grammar, or where nothing was
-meant. Within a version fields may be added, none renamed or taken away.
+of no length. `free` is the acoustic cost of the best phones out of context: acoustic costs have no
+zero of their own, and what a word costs above it tells how well it fits. A rival is null where the
+lattice holds none; its `difference` is the cost of what was heard less that of the rival, over
+whole paths: a negative number speaks for what was heard. Its transitions are in the remainder.
+`interpretation` is null without a grammar, or where nothing was meant. Within a version fields may
+be added, none renamed or taken away.
 """
 
 from __future__ import annotations
@@ -152,7 +154,7 @@ class Explanation:
                  "end": self._rounded(phone.end)}
                 for phone in part.phones
             ],
-            "costs": part.costs.to_dict(),
+            "costs": part.costs.to_dict(), "free": round(part.free, 4),
             "rival": None if rival is None else {
                 "words": list(rival.words), "instead_of": list(rival.instead_of),
                 "start": self._rounded(rival.start), "end": self._rounded(rival.end),

@@ -27,27 +27,52 @@ class Part:
     """Frame after the last; that of the start for the end of the sentence."""
     phones: tuple[PhoneSegment, ...]
     costs: Costs
+    free: float = 0.0
+    """The acoustic cost of the best phones out of context, whatever they say: what to hold that
+    of the path against, as acoustic costs have no zero of their own."""
+
+    @property
+    def misfit(self) -> float:
+        """Acoustic cost above that of the best phones; below 0 where context made it better."""
+        return self.costs.acoustic - self.free
 
 
-def frame_scores(model: AcousticModel, features: np.ndarray, pdfs: np.ndarray, scale: float
-                 ) -> np.ndarray:
-    """(n_frames,) float32: scaled log-likelihood of each frame in its state of a path.
+@dataclass(frozen=True, eq=False)
+class FrameScores:
+    """How well each frame of a path fits; scaled log-likelihoods, (n_frames,) float32 each."""
 
-    Parameters
-    ----------
-    pdfs
-        (n_frames,) int: the path's in each frame.
-    """
-    blocks = model.block_scorer(np.unique(pdfs), scale)(features)
-    first, chosen = 0, []
-    for scores in blocks:
-        columns = pdfs[first : first + len(scores)]
-        chosen.append(scores[np.arange(len(columns)), columns])
-        first += len(columns)
-    return np.concatenate(chosen) if chosen else np.zeros(0, np.float32)
+    path: np.ndarray
+    """In the path's state."""
+    free: np.ndarray
+    """In the best state of any phone out of context, which knows nothing of words."""
+
+    @staticmethod
+    def of(
+        model: AcousticModel, features: np.ndarray, pdfs: np.ndarray, scale: float
+    ) -> FrameScores:
+        """Score the frames of a path.
+
+        Parameters
+        ----------
+        features
+            (n_frames, n_features).
+        pdfs
+            (n_frames,) int: the path's in each frame.
+        """
+        alone = model.hmm_pdfs[: len(model.phones)]
+        anything = np.unique(alone[alone >= 0])
+        first, path, free = 0, [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
+        for scores in model.block_scorer(np.union1d(pdfs, anything), scale)(features):
+            columns = pdfs[first : first + len(scores)]
+            path.append(scores[np.arange(len(columns)), columns])
+            free.append(scores[:, anything].max(axis=1))
+            first += len(columns)
+        return FrameScores(np.concatenate(path), np.concatenate(free))
 
 
-def path_parts(graph: Graph, path: Path, scores: np.ndarray, prices: Prices) -> tuple[Part, ...]:
+def path_parts(
+    graph: Graph, path: Path, scores: FrameScores, prices: Prices
+) -> tuple[Part, ...]:
     """The parts of a path in their order; their costs add up to the path's.
 
     What the search paid on a part's frames, and on the epsilon arcs before each of them, is set
@@ -58,7 +83,7 @@ def path_parts(graph: Graph, path: Path, scores: np.ndarray, prices: Prices) -> 
     path
         The best path of a search over the graph.
     scores
-        (n_frames,) scaled log-likelihoods of its states: `frame_scores`.
+        Of its frames.
     """
     n_frames = path.n_frames
     paid, transitions = _frame_costs(graph, path, prices)
@@ -68,7 +93,7 @@ def path_parts(graph: Graph, path: Path, scores: np.ndarray, prices: Prices) -> 
     for (kind, word, phones), cost in zip(spans, language, strict=True):
         first, last = (phones[0].start, phones[-1].end) if phones else (n_frames, n_frames)
         here = slice(first, last)
-        acoustic = -float(scores[here].sum(dtype=np.float64))
+        acoustic = -float(scores.path[here].sum(dtype=np.float64))
         known = Costs(
             acoustic,
             prices.pronunciation(word, [each.phone for each in phones]) if word else 0.0,
@@ -79,7 +104,8 @@ def path_parts(graph: Graph, path: Path, scores: np.ndarray, prices: Prices) -> 
         )
         total = acoustic + float(paid[here].sum())
         costs = known + Costs(remainder=total - known.total)
-        parts.append(Part(kind, word, first, last, phones, costs))
+        free = -float(scores.free[here].sum(dtype=np.float64))
+        parts.append(Part(kind, word, first, last, phones, costs, free))
     language_end = end if path.reached_final else 0.0
     costs = Costs(language=language_end, remainder=float(paid[n_frames]) - language_end)
     return (*parts, Part("end", "", n_frames, n_frames, (), costs))

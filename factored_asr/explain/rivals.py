@@ -70,7 +70,7 @@ def rivals(lattice: Lattice, prices: Prices, words: Sequence[int]) -> tuple[Riva
     best = path_of(lattice, words) if lattice.aligned and lattice.n_nodes else None
     if best is None:
         return (None,) * len(words)
-    network = _Network(lattice)
+    network = Network(lattice)
     heard = _spoken(lattice, best.arcs)
     base = lattice_costs(lattice, best.arcs, prices)
     found: list[Rival | None] = []
@@ -119,7 +119,7 @@ _Other = tuple[tuple[int, ...], tuple[int, int], list[_Said]]
 """A path, the words of the best one that it does not hear (from, to), and what it hears there."""
 
 
-class _Network:
+class Network:
     """A lattice with the cheapest way to and from each node."""
 
     def __init__(self, lattice: Lattice):

@@ -151,15 +151,17 @@ def _table(explanation: Explanation) -> Iterator[str]:
     width = max(8, *(len(name_of(each)) for each in explanation.parts))
     heads = {**HEADS, "language": "grammar" if explanation.is_grammar else "LM"}
     head = "".join(f"{heads[name]:>10}" for name in shown)
-    yield f"  {'':{width}}  {'from':>6} {'to':>6}{head}{'total':>11}"
+    yield f"  {'':{width}}  {'from':>6} {'to':>6}{head}{'total':>11}{'misfit':>9}"
     for each in explanation.parts:
         part = each.part
         times = "".join(f" {explanation.seconds(at):6.2f}" for at in (part.start, part.end))
-        yield f"  {name_of(each):{width}} {times}{_numbers(each.costs, shown)}"
+        numbers = _numbers(each.costs, shown)
+        yield f"  {name_of(each):{width}} {times}{numbers}{part.misfit:9.2f}"
     yield f"  {'sum':{width}} {'':14}{_numbers(explanation.costs, shown)}"
     yield (
         f"  The search paid {explanation.cost:.3f}; the factors add up to {total['total']:.3f}."
     )
+    yield "  Misfit: acoustics above those of the best phones, whatever they say; lower is better."
 
 
 def _numbers(costs: Costs, shown: Sequence[str]) -> str:
