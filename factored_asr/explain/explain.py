@@ -18,7 +18,7 @@ from factored_asr.explain.factors import Prices
 from factored_asr.explain.grammar_scorer import GrammarScorer
 from factored_asr.explain.muted import hear, mutings, swaps
 from factored_asr.explain.path_costs import FrameScores, Part, path_parts
-from factored_asr.explain.rivals import rivals
+from factored_asr.explain.rivals import command_rival, rivals
 from factored_asr.features import FrontEnd
 from factored_asr.graph import BACKGROUND, Graph
 from factored_asr.language import Grammar, NGramScorer, WordScorer
@@ -144,22 +144,12 @@ def prices_of(recipe: Recipe, model: AcousticModel, graph: Graph) -> Prices:
 def _with_rivals(
     said: Transcript, parts: tuple[Part, ...], prices: Prices
 ) -> tuple[Explained, ...]:
-    """Each word with its rival; of background, a word for each phone, with its strongest."""
+    """Each word with its rival; that of background is the cheapest command."""
     lattice = said.lattice
     assert lattice is not None
     path = lattice.best()
-    found = rivals(lattice, prices, path.word_ids)
-    waiting = iter(zip(path.segments, found, strict=True))
-    explained = []
-    for part in parts:
-        rival = None
-        if part.kind == "word" and part.word != BACKGROUND:
-            rival = next(waiting)[1]
-        elif part.kind == "word":
-            inside = [
-                each for segment, each in zip(path.segments, found, strict=True)
-                if each is not None and part.start <= (segment.start or 0) < part.end
-            ]
-            rival = max(inside, key=lambda each: each.difference.total, default=None)
-        explained.append(Explained(part, rival))
-    return tuple(explained)
+    if BACKGROUND in path.words:
+        command = command_rival(lattice, prices, path.word_ids)
+        return tuple(Explained(p, command if p.word == BACKGROUND else None) for p in parts)
+    waiting = iter(rivals(lattice, prices, path.word_ids))
+    return tuple(Explained(p, next(waiting) if p.kind == "word" else None) for p in parts)

@@ -60,7 +60,8 @@ def _heard(explanation: Explanation) -> str:
         buttons = " ".join(
             _play(explanation, each, name_of(each)) for each in explanation.words
         )
-        heard = f"<h1>{buttons}</h1>"
+        long = ' class="long"' if len(explanation.words) > 16 else ""
+        heard = f"<h1{long}>{buttons}</h1>"
     else:
         heard = f'<h1 class="nothing">Nothing was heard</h1><p>{escape(said.reason)}</p>'
     sound = ""

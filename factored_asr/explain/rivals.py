@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from factored_asr.decoder import Lattice
+from factored_asr.decoder import Lattice, best_path
 from factored_asr.decoder.paths import costs_from_start, costs_to_end, path_of
 from factored_asr.explain.factors import FACTORS, Costs, Prices, lattice_costs
 from factored_asr.graph import BACKGROUND
@@ -87,6 +87,26 @@ def rivals(lattice: Lattice, prices: Prices, words: Sequence[int]) -> tuple[Riva
             costs.total, costs, base - costs, arcs,
         ))
     return tuple(found)
+
+
+def command_rival(lattice: Lattice, prices: Prices, words: Sequence[int]) -> Rival | None:
+    """The cheapest sentence of the grammar, where background was heard; None if there is none.
+
+    Parameters are those of `rivals`.
+    """
+    best = path_of(lattice, words) if lattice.aligned and lattice.n_nodes else None
+    commands = [i for i, word in enumerate(lattice.words) if i and word != BACKGROUND]
+    rest = lattice.with_arcs(np.flatnonzero(np.isin(lattice.arc_word, [0, *commands])))
+    other = best_path(rest)
+    if best is None or other is None or not other.words:
+        return None
+    arcs = tuple(rest.arc_origin[list(other.arcs)].tolist())
+    said, costs = _spoken(lattice, arcs), lattice_costs(lattice, arcs, prices)
+    difference = lattice_costs(lattice, best.arcs, prices) - costs
+    return Rival(
+        other.words, _told(_spoken(lattice, best.arcs)), said[0].start, said[-1].end,
+        costs.total, costs, difference, arcs,
+    )
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,8 @@ def word_tier(explanation: Explanation) -> str:
         name = escape(spelt(each.word))
         buttons.append(
             f'<button class="word" data-start="{start:.3f}" data-end="{end:.3f}" '
-            f'style="left:{start * PIXELS:.1f}px;width:{(end - start) * PIXELS:.1f}px" '
+            f'style="left:{start * PIXELS:.1f}px;width:{(end - start) * PIXELS:.1f}px;'
+            f'font-size:{min(14.0, (end - start) * PIXELS / (LETTER * len(name))):.1f}px" '
             f'title="{name}: {start:.2f} to {end:.2f} s. Click to hear it.">{name}</button>'
         )
     width = _width(explanation)
