@@ -169,9 +169,8 @@ class Aligner:
         phones = tuple(
             Phone(each.phone, *self._seconds(each.start, each.end)) for each in path.phones
         )
-        return Alignment(
-            aligned, phones, tuple(self._states(graph, path)), duration, _doubts(aligned)
-        )
+        states = tuple(states_of(graph, path, self.model.frame_seconds))
+        return Alignment(aligned, phones, states, duration, _doubts(aligned))
 
     def _features(self, source: Source, sample_rate: int | None) -> np.ndarray:
         """Of the whole sound, which itself is never held whole."""
@@ -226,21 +225,22 @@ class Aligner:
         score = float(fit[first:last].mean())
         return AlignedWord(word, score, score >= self.options.min_score)
 
-    def _states(self, graph: Graph, path: Path) -> Iterator[State]:
-        """The stays in states: a state ends where the label changes or a phone begins."""
-        labels = path.labels
-        begins = np.append(True, labels[1:] != labels[:-1])
-        begins[[phone.start for phone in path.phones]] = True
-        firsts = np.flatnonzero(begins)
-        for first, end in zip(firsts, np.append(firsts[1:], len(labels)), strict=True):
-            label = labels[first]
-            yield State(
-                graph.phones[graph.label_phone[label]], int(graph.label_state[label]),
-                int(graph.label_pdf[label]), *self._seconds(int(first), int(end)),
-            )
-
     def _seconds(self, *frames: int) -> tuple[float, ...]:
         return tuple(frame * self.model.frame_seconds for frame in frames)
+
+
+def states_of(graph: Graph, path: Path, frame_seconds: float) -> Iterator[State]:
+    """The stays in states: a state ends where the label changes or a phone begins."""
+    labels = path.labels
+    begins = np.append(True, labels[1:] != labels[:-1])
+    begins[[phone.start for phone in path.phones]] = True
+    firsts = np.flatnonzero(begins)
+    for first, end in zip(firsts, np.append(firsts[1:], len(labels)), strict=True):
+        label = labels[first]
+        yield State(
+            graph.phones[graph.label_phone[label]], int(graph.label_state[label]),
+            int(graph.label_pdf[label]), int(first) * frame_seconds, int(end) * frame_seconds,
+        )
 
 
 def _no_way(words: tuple[str, ...], duration: float) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from factored_asr.bundle import Bundle, DecodeOptions, Progress, Recipe, Words
 from factored_asr.cache import read_understander
 from factored_asr.decoder import EndpointOptions, Lattice, Search, SecondPassOptions, is_endpoint
 from factored_asr.errors import MissingError
+from factored_asr.explain import ExplainOptions, Explanation, explain
 from factored_asr.features import FrontEnd, speech_frames
 from factored_asr.features.files import is_cepstra, read_cepstra
 from factored_asr.features.normalisation import min_range
@@ -31,7 +32,6 @@ from factored_asr.speaker import SpeakerOptions, adapt_to_speaker
 from factored_asr.understanding import Interpretation, Understander
 from factored_asr.understanding.over_lattice import interpret
 
-BLOCK_FRAMES = 500  # scored at once: memory stays small on an hour of audio
 NO_SPEECH = "no speech"
 NO_COMMAND = "what was said fits no sentence of the grammar"
 SECOND_LOOK_SECONDS = 30.0
@@ -61,7 +61,7 @@ class Recognizer:
         self._second_pass = recipe.second_pass(options) if recipe else None
         self.options = options.with_lattice() if self._second_pass else options
         self._front_end = FrontEnd(model.features)
-        self._score = model.unadapted.scorer(graph.pdfs)
+        self._scores = model.unadapted.block_scorer(graph.pdfs, options.acoustic_scale)
         self._grammar, self._recipe = grammar, recipe
         self._aligner: Aligner | None = None
         self._understander: Understander | None = None
@@ -119,11 +119,12 @@ class Recognizer:
         OptionError
             A grammar and a language model at once.
         """
+        grammar, lm, lexicon = (p if p is None else Path(p) for p in (grammar, lm, lexicon))
+        words = Path(words) if isinstance(words, str) else words
+        guess = Path(guess) if isinstance(guess, str) else guess
         recipe = Recipe(
-            Bundle.find(model), _path(grammar), _path(lm), _path(lexicon),
-            Path(words) if isinstance(words, str) else words, options,
-            Path(guess) if isinstance(guess, str) else guess, tuple(map(Path, rescore_lms)),
-            tuple(lm_weights),
+            Bundle.find(model), grammar, lm, lexicon, words, options, guess,
+            tuple(map(Path, rescore_lms)), tuple(lm_weights),
         )
         if second_pass is not None:
             recipe = replace(recipe, options=replace(recipe.settings, second_pass=second_pass))
@@ -261,6 +262,18 @@ class Recognizer:
                 self._aligner = self._recipe.aligner(self.model.unadapted)
         return self._aligner.align(source, text, sample_rate=sample_rate)
 
+    def explain(
+        self, source: Source, *, sample_rate: int | None = None,
+        options: ExplainOptions | None = None, progress: Progress | None = None,
+    ) -> Explanation:
+        """Why a sound (no cepstra) is heard as it is, factor by factor: see `explain.explain`."""
+        rate, options = self.model.features.sample_rate, options or ExplainOptions()
+        samples, _ = read_audio(source, sample_rate=rate, array_rate=sample_rate)
+        settings = options.widened(self.options, self._grammar)
+        said = Recognizer(self.model, self.graph, settings, self._grammar)._transcribe(samples)
+        recipe = self._recipe and replace(self._recipe, options=settings)
+        return explain(said, samples, self.model, self.graph, recipe, options, progress)
+
     def stream(
         self, endpoint: EndpointOptions | None = None, *, second_look: bool = False
     ) -> Stream:
@@ -278,13 +291,6 @@ class Recognizer:
 
     def _transcribe(self, samples: np.ndarray) -> Transcript:
         return self.transcribe_cepstra(self._front_end.cepstra(samples))
-
-    def _scores(self, features: np.ndarray) -> Iterator[np.ndarray]:
-        """Scaled log-likelihoods of the graph's pdfs, block by block."""
-        for first in range(0, len(features), BLOCK_FRAMES):
-            scores = self._score(features[first : first + BLOCK_FRAMES])
-            scores *= np.float32(self.options.acoustic_scale)
-            yield scores
 
     def _transcript(self, lattice: Lattice) -> Transcript:
         scale, seconds = self.options.acoustic_scale, self.model.frame_seconds
@@ -310,10 +316,9 @@ class Recognizer:
     def _understood(self, lattice: Lattice) -> Interpretation | None:
         if self._grammar is None:
             return None
-        if self._understander is None:
-            with self._compiling:
-                if self._understander is None:
-                    self._understander = read_understander(self._grammar)
+        with self._compiling:
+            if self._understander is None:
+                self._understander = read_understander(self._grammar)
         return interpret(lattice, self._understander)
 
 
@@ -391,7 +396,3 @@ class Stream:
     def _advance(self, features: np.ndarray) -> None:
         for scores in self._recognizer._scores(features):
             self._search.advance(scores)
-
-
-def _path(path: str | Path | None) -> Path | None:
-    return None if path is None else Path(path)

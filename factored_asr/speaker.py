@@ -21,8 +21,6 @@ from factored_asr.decoder.posteriors import arc_posteriors, word_posterior
 from factored_asr.errors import OptionError
 from factored_asr.graph import Graph
 
-BLOCK_FRAMES = 500  # scored at once
-
 
 @dataclass(frozen=True)
 class SpeakerOptions:
@@ -129,10 +127,9 @@ def hear(
 ) -> Lattice:
     """Decode one utterance, with the lattice that its words are weighed by."""
     beam = replace(decoding.beam, lattice_beam=options.lattice_beam)
-    search, score = Search(graph, beam), model.scorer(graph.pdfs)
-    for first in range(0, len(features), BLOCK_FRAMES):
-        scores = score(features[first : first + BLOCK_FRAMES])
-        search.advance(scores * np.float32(decoding.acoustic_scale))
+    search, score = Search(graph, beam), model.block_scorer(graph.pdfs, decoding.acoustic_scale)
+    for scores in score(features):
+        search.advance(scores)
     return search.finish()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -14,6 +14,8 @@ from factored_asr.acoustic.transforms import apply_affine, check_affine, compose
 from factored_asr.acoustic.tree import DecisionTree
 from factored_asr.errors import OptionError
 from factored_asr.features import FeatureOptions
+
+BLOCK_FRAMES = 500  # scored at once: memory stays small on an hour of audio
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +129,18 @@ class AcousticModel:
         if transform is None:
             return score
         return lambda features: score(apply_affine(transform, features))
+
+    def block_scorer(
+        self, pdfs: np.ndarray, scale: float
+    ) -> Callable[[np.ndarray], Iterator[np.ndarray]]:
+        """Like `scorer`, for a search: the scores times `scale`, block by block of features."""
+        score = self.scorer(pdfs)
+
+        def blocks(features: np.ndarray) -> Iterator[np.ndarray]:
+            for first in range(0, len(features), BLOCK_FRAMES):
+                yield score(features[first : first + BLOCK_FRAMES]) * np.float32(scale)
+
+        return blocks
 
     def with_transform(self, affine: np.ndarray) -> AcousticModel:
         """The same model behind one map more, such as a speaker's fMLLR.

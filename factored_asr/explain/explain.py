@@ -1,0 +1,155 @@
+"""From a decode to its explanation: the path taken apart, its rivals, the decodes without a factor.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from factored_asr.acoustic import AcousticModel
+from factored_asr.alignment import states_of
+from factored_asr.bundle import GuessWarning, Progress, Recipe
+from factored_asr.errors import MissingError, OptionError
+from factored_asr.explain.explanation import Explained, Explanation
+from factored_asr.explain.factors import Prices
+from factored_asr.explain.grammar_scorer import GrammarScorer
+from factored_asr.explain.muted import hear, mutings, swaps
+from factored_asr.explain.path_costs import FrameScores, Part, path_parts
+from factored_asr.explain.rivals import command_rival, rivals
+from factored_asr.features import FrontEnd
+from factored_asr.graph import BACKGROUND, Graph
+from factored_asr.language import Grammar, NGramScorer, WordScorer
+from factored_asr.results import Transcript
+from factored_asr.settings import DecodeOptions
+
+COMMANDS_BEAM, DICTATION_BEAM = 40.0, 10.0  # of lattices, where none is asked for
+
+
+@dataclass(frozen=True)
+class ExplainOptions:
+    """How widely rivals are looked for, and what is decoded again to see what a factor did."""
+
+    lattice_beam: float | None = None
+    """Cost by which rivals may lie behind the best path, and the least beam of the search; higher:
+    slower. None: 40 with a grammar, else 10, and the beam as it is."""
+    mute: tuple[str, ...] = ("language", "weights", "pronunciation")
+    """Factors that are muted one by one, of `muted.MUTABLE`; a graph is compiled for each, once."""
+    other_lm: Path | None = None
+    """An n-gram model to be heard with in place of the language factor."""
+    other_lexicon: Path | None = None
+    """A dictionary to be heard with in place of the model's own."""
+
+    def __post_init__(self) -> None:
+        for name in ("other_lm", "other_lexicon"):
+            path = getattr(self, name)
+            if path is not None and not Path(path).is_file():
+                raise MissingError(f"{path}: no such file")
+            object.__setattr__(self, name, None if path is None else Path(path))
+        if self.lattice_beam is not None and not 0 < self.lattice_beam < float("inf"):
+            raise OptionError(f"lattice_beam must be above 0 and finite, got {self.lattice_beam}")
+
+    def widened(self, settings: DecodeOptions, grammar: Path | None) -> DecodeOptions:
+        """How the decode that is explained is searched: as ever, but with room for rivals."""
+        beam = settings.beam
+        if self.lattice_beam is not None:
+            width = self.lattice_beam, max(beam.beam, self.lattice_beam)
+        else:
+            width = (COMMANDS_BEAM,) * 2 if grammar else (DICTATION_BEAM, beam.beam)
+        return replace(settings, beam=replace(
+            beam, lattice_beam=max(beam.lattice_beam, width[0]), beam=max(beam.beam, width[1])
+        ))
+
+
+def explain(
+    said: Transcript,
+    samples: np.ndarray,
+    model: AcousticModel,
+    graph: Graph,
+    recipe: Recipe | None,
+    options: ExplainOptions | None = None,
+    progress: Progress | None = None,
+) -> Explanation:
+    """Why a sound was heard like this; `Recognizer.explain` decodes it first.
+
+    Parameters
+    ----------
+    said
+        What a search over the graph made of the sound, with its lattice; no second pass.
+    samples
+        (n_samples,) float32 at the model's rate.
+    recipe
+        What the graph was compiled from.
+    progress
+        Is told each stage of compiling the graphs of muted factors.
+
+    Raises
+    ------
+    MissingError
+        There is no recipe: the factors of a ready graph are not known. Or a file is missing.
+    OptionError
+        The words were chosen by a second pass, or there is no factor of a name to be muted.
+    """
+    options = options or ExplainOptions()
+    if recipe is None:
+        raise MissingError("this recogniser has no factors to look at: it was made from a graph")
+    second = recipe.settings.second_pass
+    if recipe.rescore_lms or second.reweighs or second.minimise_risk:
+        raise OptionError("what is explained is the first pass: leave out what follows it")
+    settings, seconds, rate = recipe.settings, model.frame_seconds, model.features.sample_rate
+    empty = Explanation(
+        said, is_grammar=recipe.grammar is not None, acoustic_scale=settings.acoustic_scale,
+        frame_seconds=seconds, samples=samples, sample_rate=rate,
+    )
+    path = said.lattice.best() if said.lattice is not None else None
+    if said.lattice is None or path is None or not path.n_frames:
+        return empty
+    features = FrontEnd(model.features).features(samples)
+    prices = prices_of(recipe, model, graph)
+    pdfs = graph.label_pdf[path.labels]
+    scores = FrameScores.of(model.unadapted, features, pdfs, settings.acoustic_scale)
+    parts = path_parts(graph, path, scores, prices)
+    muting = [
+        *mutings(options.mute, recipe, model, graph, prices.lexicon, prices.scorer),
+        *swaps(recipe, options.other_lm, options.other_lexicon),
+    ]
+    heard = said.text, path.cost
+    return Explanation(
+        said, _with_rivals(said, parts, prices), path.cost,
+        tuple(states_of(graph, path, seconds)),
+        tuple(hear(each, model, features, heard, progress) for each in muting),
+        empty.is_grammar, empty.acoustic_scale, seconds, samples, rate,
+    )
+
+
+def prices_of(recipe: Recipe, model: AcousticModel, graph: Graph) -> Prices:
+    """The tables of all factors that a graph was compiled from."""
+    lexicon = recipe.read_lexicon()
+    if recipe.guess:
+        with warnings.catch_warnings():  # told when the graph was compiled
+            warnings.simplefilter("ignore", GuessWarning)
+            lexicon = recipe.with_guesses(lexicon, [w for w in graph.words[1:] if w != BACKGROUND])
+    scorer: WordScorer
+    if recipe.grammar:
+        ids = {word: i for i, word in enumerate(graph.words) if i and word != BACKGROUND}
+        grammar = Grammar.read(recipe.grammar)
+        scorer = GrammarScorer.of(grammar, ids, recipe.settings.graph.empty_cost)
+    else:
+        scorer = NGramScorer(recipe.first_language())
+    return Prices(model, lexicon, scorer, recipe.settings.graph)
+
+
+def _with_rivals(
+    said: Transcript, parts: tuple[Part, ...], prices: Prices
+) -> tuple[Explained, ...]:
+    """Each word with its rival; that of background is the cheapest command."""
+    lattice = said.lattice
+    assert lattice is not None
+    path = lattice.best()
+    if BACKGROUND in path.words:
+        command = command_rival(lattice, prices, path.word_ids)
+        return tuple(Explained(p, command if p.word == BACKGROUND else None) for p in parts)
+    waiting = iter(rivals(lattice, prices, path.word_ids))
+    return tuple(Explained(p, next(waiting) if p.kind == "word" else None) for p in parts)

@@ -1,0 +1,169 @@
+"""An explanation as a teacher would read it aloud."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from factored_asr.explain.explanation import Explained, Explanation
+from factored_asr.explain.factors import FACTORS, Costs
+from factored_asr.explain.muted import Muted
+from factored_asr.explain.rivals import Rival
+from factored_asr.graph import BACKGROUND
+
+SMALL = 0.05  # a difference of cost that is not worth a word
+HEADS = {
+    "acoustic": "acoustic", "pronunciation": "pronun.", "language": "language",
+    "penalty": "penalty", "transitions": "transit.", "silence": "silence",
+    "remainder": "remaind.",
+}
+PAUSE, END, FRAGMENT = "(pause)", "(end)", "(fragment)"
+
+
+def as_text(explanation: Explanation) -> str:
+    """The whole explanation, in sentences and one table."""
+    return "\n".join(_lines(explanation))
+
+
+def name_of(each: Explained) -> str:
+    """A part as it is called: its word, or what it is."""
+    if each.part.kind == "word":
+        return spelt(each.word)
+    return {"pause": PAUSE, "end": END}.get(each.part.kind, FRAGMENT)
+
+
+def spelt(word: str) -> str:
+    """A word as it is called; the background by what it stands for."""
+    return "(speech outside the grammar)" if word == BACKGROUND else word
+
+
+def factor_names(explanation: Explanation) -> dict[str, str]:
+    """What each factor is called in a sentence."""
+    return {
+        "acoustic": "acoustics", "pronunciation": "pronunciation",
+        "language": "grammar" if explanation.is_grammar else "LM", "penalty": "word penalty",
+        "transitions": "transitions", "silence": "silence",
+        "remainder": "transitions and remainder",  # a lattice has no states
+    }
+
+
+def rival_sentence(rival: Rival, names: dict[str, str]) -> str:
+    """Who beat whom, by how much, and which factor decided.
+
+    Examples
+    --------
+    >>> from factored_asr.explain.factors import Costs
+    >>> rival = Rival(("wreck", "a", "nice"), ("recognise",), 10, 80, 104.1, Costs(),
+    ...               Costs(acoustic=3.1, language=-7.2))
+    >>> rival_sentence(rival, {"acoustic": "acoustics", "language": "LM"})
+    "'recognise' beat 'wreck a nice' by 4.1: LM −7.2, acoustics +3.1. The LM decided."
+    """
+    values = rival.difference.to_dict()
+    told = sorted(
+        (name for name in FACTORS if abs(values[name]) > SMALL), key=lambda name: values[name]
+    )
+    factors = ", ".join(f"{names[name]} {signed(values[name])}" for name in told)
+    ours, theirs = (_phrase(words) for words in (rival.instead_of, rival.words))
+    head = f"{ours} beat {theirs} by {rival.margin:.1f}"
+    if not told or not rival.margin > SMALL:
+        return f"{head}: as good as a tie" + (f" ({factors})." if factors else ".")
+    return f"{head}: {factors}. The {names[rival.decided]} decided."
+
+
+def signed(cost: float) -> str:
+    """A difference of costs with its sign."""
+    return f"{cost:+.1f}".replace("-", "−")
+
+
+def once_each(explanation: Explanation) -> Iterator[tuple[Explained, Rival]]:
+    """The rivals in their order, one that takes the place of several words but once."""
+    before: tuple[tuple[int, ...], tuple[str, ...]] | None = None
+    for each in explanation.words:
+        if each.rival is not None:
+            if (each.rival.arcs, each.rival.instead_of) != before:
+                yield each, each.rival
+            before = each.rival.arcs, each.rival.instead_of
+
+
+def muted_sentence(each: Muted, heard: str) -> str:
+    """What was heard with a factor muted, and what that decode took."""
+    if each.compiled:
+        took = f"graph compiled in {each.compile_seconds:.1f} s"
+    elif each.compile_seconds:
+        took = "graph from the cache"
+    else:
+        took = "nothing to mute"
+    note = f"; {each.note}" if each.note else ""
+    said = "the same" if each.text == heard else f'"{each.text}"' if each.text else "nothing"
+    return f"{each.label}: {said} ({took}{note})"
+
+
+def _phrase(words: Sequence[str]) -> str:
+    return f"'{' '.join(map(spelt, words))}'" if words else "silence"
+
+
+def _lines(explanation: Explanation) -> Iterator[str]:
+    said = explanation.said
+    yield f'Heard: "{said.text}"' if said.text else f"Heard nothing: {said.reason}"
+    if not explanation.parts:
+        return
+    yield (
+        f"{said.duration:.2f} s of sound; the best path costs {explanation.cost:.3f} "
+        f"(-log, acoustics times {explanation.acoustic_scale:g})."
+    )
+    yield from _meaning(explanation)
+    yield ""
+    yield "What each stretch of the path cost, by factor:"
+    yield from _table(explanation)
+    yield ""
+    yield "Who else competed, and what decided (below 0 speaks for what was heard):"
+    names, found = factor_names(explanation), False
+    for each, rival in once_each(explanation):
+        found = True
+        yield f"  {explanation.seconds(each.part.start):6.2f} s  {rival_sentence(rival, names)}"
+    if not found:
+        yield "  nobody: no other words came within the beam of the lattice."
+    if explanation.muted:
+        yield ""
+        yield "What would have been heard:"
+        yield from (f"  {muted_sentence(each, said.text)}" for each in explanation.muted)
+
+
+def _meaning(explanation: Explanation) -> Iterator[str]:
+    meaning = explanation.said.interpretation
+    if meaning is None:
+        return
+    slots = ", ".join(f"{name} = {value}" for name, value in meaning.slots.items())
+    yield ""
+    yield f"Understood as {meaning.intent}" + (f" ({slots})" if slots else "") + (
+        f", probability {meaning.confidence:.3f}:"
+    )
+    yield from (f"  {line}" for line in meaning.trace)
+    for other in meaning.alternatives:
+        yield f"  or {other.intent}, as '{other.text}': {other.confidence:.3f}"
+
+
+def _table(explanation: Explanation) -> Iterator[str]:
+    total = explanation.costs.to_dict()
+    shown = [
+        name for name in FACTORS
+        if any(abs(each.costs.to_dict()[name]) >= 0.0005 for each in explanation.parts)
+    ]
+    width = max(8, *(len(name_of(each)) for each in explanation.parts))
+    heads = {**HEADS, "language": "grammar" if explanation.is_grammar else "LM"}
+    head = "".join(f"{heads[name]:>10}" for name in shown)
+    yield f"  {'':{width}}  {'from':>6} {'to':>6}{head}{'total':>11}{'misfit':>9}"
+    for each in explanation.parts:
+        part = each.part
+        times = "".join(f" {explanation.seconds(at):6.2f}" for at in (part.start, part.end))
+        numbers = _numbers(each.costs, shown)
+        yield f"  {name_of(each):{width}} {times}{numbers}{part.misfit:9.2f}"
+    yield f"  {'sum':{width}} {'':14}{_numbers(explanation.costs, shown)}"
+    yield (
+        f"  The search paid {explanation.cost:.3f}; the factors add up to {total['total']:.3f}."
+    )
+    yield "  Misfit: acoustics above those of the best phones, whatever they say; lower is better."
+
+
+def _numbers(costs: Costs, shown: Sequence[str]) -> str:
+    values = costs.to_dict()
+    return "".join(f"{values[name] + 0.0:10.2f}" for name in shown) + f"{values['total']:11.2f}"
