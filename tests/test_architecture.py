@@ -31,12 +31,14 @@ CONFINED = {
     "librosa": ("audio.py", "features"),
     "matplotlib": ("plots.py",),
     "numba": ("_kernels.py",),
+    "distributed": ("batch/cluster.py",),
+    "loky": ("batch/pool.py",),
     "pocketsphinx": (),
     "pickle": (),
 }
 """Foreign packages, and the only files that may import them (a part of the path)."""
 
-LAZY = ("pynini", "pywrapfst", "kenlm", "librosa", "matplotlib", "rich")
+LAZY = ("pynini", "pywrapfst", "kenlm", "librosa", "matplotlib", "rich", "loky", "distributed")
 """Not loaded with the recogniser: decoding with a compiled graph must not wait for them."""
 
 
