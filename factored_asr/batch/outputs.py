@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from factored_asr.batch.inputs import STDIN, Input
 from factored_asr.errors import OptionError
@@ -65,10 +65,12 @@ class OutputFolder:
     Use it by `open_folder`.
     """
 
-    def __init__(self, folder: Path, format_name: str, key: str, facts: Mapping[str, Any]):
-        self.folder, self._key, self._facts = folder, key, facts
+    def __init__(
+        self, journal: BinaryIO, format_name: str, key: str, facts: Mapping[str, Any]
+    ):
+        self._journal, self._key, self._facts = journal, key, facts
         self._suffix = SUFFIXES.get(format_name, f".{format_name}")
-        self._journal = folder / JOURNAL
+        self.folder = Path(journal.name).parent
 
     def path(self, sound: Input) -> Path:
         """Where the output of a sound lies."""
@@ -76,7 +78,8 @@ class OutputFolder:
 
     def begin(self) -> None:
         """Forget what the journal says: all is made anew."""
-        write_whole(self._journal, self._head())
+        self._journal.truncate(0)
+        self._append(self._head())
 
     def resume(self, sounds: tuple[Input, ...]) -> Resumed:
         """Find what is done, and go on with the journal.
@@ -144,24 +147,23 @@ class OutputFolder:
 
     def _append(self, line: str) -> None:
         """One write for a line; a line that a killed run began is ended first."""
+        file = self._journal
         try:
-            with self._journal.open("ab+") as file:
-                if file.tell():
-                    file.seek(-1, os.SEEK_END)
-                    if file.read(1) != b"\n":
-                        line = "\n" + line
-                file.write(line.encode())
-                file.flush()
-                os.fsync(file.fileno())
+            if file.seek(0, os.SEEK_END):
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":
+                    line = "\n" + line
+            file.write(line.encode())
+            file.flush()
+            os.fsync(file.fileno())
         except OSError as error:
-            raise OptionError(f"{self._journal}: cannot be written: {error.strerror}") from error
+            raise OptionError(f"{file.name}: cannot be written: {error.strerror}") from error
 
     def _entries(self) -> Iterator[dict[str, Any]]:
         """The journal's lines; one that was cut short by a kill, or edited, counts as not there."""
-        if not self._journal.exists():
-            return
         known: set[str] = set()
-        for line in self._journal.read_text(encoding="utf-8", errors="replace").splitlines():
+        self._journal.seek(0)
+        for line in self._journal.read().split(b"\n"):
             try:
                 entry = json.loads(line)
             except ValueError:
@@ -171,7 +173,7 @@ class OutputFolder:
             if isinstance(entry.get("options"), dict) and "key" in entry:
                 if entry.get("version") != VERSION:
                     raise OptionError(
-                        f"{self._journal} is of version {entry.get('version')}, this program goes "
+                        f"{self._journal.name} is of version {entry.get('version')}, this program goes "
                         f"on with version {VERSION}: run without resuming"
                     )
                 known.add(entry["key"])
@@ -202,18 +204,18 @@ def open_folder(
     with ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            lock = stack.enter_context((folder / f"{JOURNAL}.lock").open("w"))
+            journal = stack.enter_context((folder / JOURNAL).open("ab+"))
         except OSError as error:
             raise OptionError(f"{folder}: cannot be written: {error.strerror}") from error
         try:
             import fcntl
 
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except ImportError:
             pass  # no such locks here
         except OSError as error:
             raise OptionError(f"{folder}: another run is writing into it") from error
-        yield OutputFolder(folder, format_name, key, facts)
+        yield OutputFolder(journal, format_name, key, facts)
 
 
 def _state(sound: Input) -> list[int | str]:

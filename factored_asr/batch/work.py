@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -125,6 +126,7 @@ def fingerprint(facts: dict[str, Any]) -> str:
 
 
 _loaded: dict[str, Recognizer] = {}
+_loading = threading.Lock()
 
 
 def perform(job: Job, sound: Input) -> Outcome:
@@ -132,11 +134,18 @@ def perform(job: Job, sound: Input) -> Outcome:
 
     Bad input becomes an outcome with an error; only what is no fault of the sound is raised.
     """
-    recognizer = _loaded.get(job.key)
-    if recognizer is None:
-        _loaded.clear()  # another job's, if any: a worker holds one
-        recognizer = _loaded[job.key] = Recognizer.from_recipe(job.recipe)
-    return transcribe_input(recognizer, sound, job.options)
+    return transcribe_input(
+        loaded(job.key, lambda: Recognizer.from_recipe(job.recipe)), sound, job.options
+    )
+
+
+def loaded(key: str, load: Callable[[], Recognizer]) -> Recognizer:
+    """The recogniser of a job, loaded by this process if it does not hold it."""
+    with _loading:
+        if key not in _loaded:
+            _loaded.clear()  # another job's, if any: a worker holds one
+            _loaded[key] = load()
+        return _loaded[key]
 
 
 def transcribe_input(recognizer: Recognizer, sound: Input, options: BatchOptions) -> Outcome:
