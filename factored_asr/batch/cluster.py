@@ -9,7 +9,6 @@ the same file system. See https://distributed.dask.org.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -67,10 +66,10 @@ def in_cluster(
             placed[future.key] = place
             return future
 
-        placed: dict[str, int] = {}
+        placed: dict[Any, int] = {}
         waiting = iter(places)
         first = [submit(place) for place in islice(waiting, max(16, AHEAD * threads))]
-        running = as_completed(first)
+        running = as_completed(first, loop=client.loop)
         for future in running:
             place = placed.pop(future.key)
             yield place, _outcome(future, sounds[place])
@@ -87,7 +86,7 @@ def _outcome(future: Any, sound: Input) -> Outcome:
         return Outcome(error=f"{sound.label}: {type(error).__name__}: {error}")
 
 
-class Luggage(WorkerPlugin):  # type: ignore[misc]
+class Luggage(WorkerPlugin):
     """What a worker needs besides the sounds, as the bytes of files.
 
     Parameters
@@ -122,14 +121,14 @@ class Luggage(WorkerPlugin):  # type: ignore[misc]
         graph = cached_graph(
             self._graph_key, self._recipe.about(), lambda: Graph.read(self._folder / "graph")
         )
-        shutil.rmtree(self._folder / "graph", ignore_errors=True)
         model = recipe.bundle.acoustic_model()
         return Recognizer(model, graph, recipe.settings, recipe.grammar, recipe)
 
 
 def perform_there(key: str, sound: Input) -> Outcome:
     """On a worker: transcribe one sound of the job with this key."""
-    luggage: Luggage = get_worker().plugins[f"{LUGGAGE}-{key}"]
+    luggage = get_worker().plugins[f"{LUGGAGE}-{key}"]
+    assert isinstance(luggage, Luggage)
     return transcribe_input(loaded(key, luggage.recognizer), sound, luggage.options)
 
 

@@ -173,8 +173,8 @@ class OutputFolder:
             if isinstance(entry.get("options"), dict) and "key" in entry:
                 if entry.get("version") != VERSION:
                     raise OptionError(
-                        f"{self._journal.name} is of version {entry.get('version')}, this program goes "
-                        f"on with version {VERSION}: run without resuming"
+                        f"{self._journal.name} is of version {entry.get('version')}, not {VERSION} "
+                        "as this program writes it: run without resuming"
                     )
                 known.add(entry["key"])
                 yield entry

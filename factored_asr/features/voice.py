@@ -1,11 +1,11 @@
 """Voice activity: which frames of a long recording hold speech, decided as the sound comes.
 
-The levels of silence and of speech are two Gaussians, fitted to a histogram of the last half
+The levels of silence and of speech are two Gaussians, fitted to a histogram of the last quarter
 minute's levels that forgets: rooms, voices and distances change within an hour. A frame is speech
 where the louder Gaussian explains it better; hang-over before and after keeps soft beginnings and
-ends, and joins words. The rule is the classic one of Rabiner and Sambur (1975), with the mixture
-of Sohn and others (1999) in place of thresholds set by hand. It is made to cut recordings: what is
-doubtful counts as speech, and the recogniser says whether there are words in it.
+ends, and joins words. (Rabiner and Sambur, 1975, find speech by its energy in this way, with
+thresholds from a stretch known to be silent.) It is made to cut recordings: what is doubtful counts
+as speech, and the recogniser says whether there are words in it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import signal
 
 from factored_asr.audio import Samples
 from factored_asr.errors import OptionError
 
 FRAME_SECONDS = 0.01
-PREEMPHASIS = 0.97  # takes off offset and rumble
+BAND = (150.0, 3500.0)  # Hz, where voices are: offset, rumble and half of a hiss stay outside
 SILENT = -100.0  # dB of full scale: digital silence, and rounding of it
 LEVELS = np.arange(SILENT, 21.0)  # dB, the histogram's bins
 MEDIAN_FRAMES = 7  # a click of up to three frames is no speech
@@ -37,10 +38,10 @@ class VoiceOptions:
     """Seconds before a loud frame that belong to it; higher: safer beginnings."""
     after: float = 0.35
     """Seconds after it; `before` and `after` add up to the shortest pause that is seen."""
-    min_range: float = 6.0
+    min_range: float = 5.0
     """Decibels between the levels of silence and of speech; closer, as in steady noise, there is
     no speech. Lower: noise is taken for speech; higher: speech in noise is lost."""
-    memory: float = 15.0
+    memory: float = 8.0
     """Seconds after which a level counts half. Lower: adapts faster to another room or voice."""
 
     def __post_init__(self) -> None:
@@ -77,7 +78,7 @@ def voice_frames(
 class LevelStream:
     """Levels of the frames of a sound that comes bit by bit.
 
-    A frame's level is the power of its samples after pre-emphasis, in dB of full scale.
+    A frame's level is its power between 150 and 3500 Hz, in dB of full scale.
 
     Parameters
     ----------
@@ -93,21 +94,23 @@ class LevelStream:
     def __init__(self, rate: int):
         self.frame_samples = max(1, round(rate * FRAME_SECONDS))
         """Samples in a frame; what is left over at the end of a sound makes no frame."""
-        self._last = np.zeros(1, np.float32)
+        high = min(BAND[1], 0.45 * rate)
+        self._filter = signal.butter(2, (BAND[0], high), "bandpass", output="sos", fs=rate)
+        self._state: NDArray[np.float64] | None = None
         self._rest = np.zeros(0, np.float32)
 
     def accept(self, samples: Samples) -> NDArray[np.float32]:
         """Levels of the frames that are whole by now, (n_frames,)."""
         if not len(samples):
             return np.zeros(0, np.float32)
-        joined = np.concatenate([self._last, samples])
-        changes = joined[1:] - np.float32(PREEMPHASIS) * joined[:-1]
-        self._last = joined[-1:]
-        changes = np.concatenate([self._rest, changes])
-        n_frames = len(changes) // self.frame_samples
+        if self._state is None:  # as if the first sample had always been there: no step, no click
+            self._state = signal.sosfilt_zi(self._filter) * samples[0]
+        voiced, self._state = signal.sosfilt(self._filter, samples, zi=self._state)
+        voiced = np.concatenate([self._rest, voiced])
+        n_frames = len(voiced) // self.frame_samples
         whole = n_frames * self.frame_samples
-        self._rest = changes[whole:]
-        frames = changes[:whole].reshape(n_frames, self.frame_samples)
+        self._rest = voiced[whole:]
+        frames = voiced[:whole].reshape(n_frames, self.frame_samples)
         power = np.einsum("ij,ij->i", frames, frames) / self.frame_samples
         return np.maximum(10 * np.log10(np.maximum(power, 1e-12)), SILENT).astype(np.float32)
 
