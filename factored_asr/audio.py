@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import os
-import struct
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import soundfile
 import soxr
 from numpy.typing import ArrayLike, NDArray
 
+from factored_asr.audio_headers import UNKNOWN_LENGTH, check_head, plain_wav
 from factored_asr.errors import FormatError, MissingError, OptionError
 
 Samples = NDArray[np.float32]
@@ -29,9 +29,29 @@ Source = str | os.PathLike[str] | BinaryIO | np.ndarray
 RAW_RATE = 16000  # Hz, of bare samples
 RAW_SUFFIXES = (".raw", ".pcm")
 HEADERS = (b"RIFF", b"RIFX", b"RF64", b"fLaC", b"OggS", b"ID3", b"FORM", b".snd")
-UNKNOWN_LENGTH = 0x7FFFF000  # a recorder that writes to a pipe claims this much or more
 BLOCK_SAMPLES = 1 << 16  # read at once: what a header claims is never allocated
 LOUDEST = 16.0  # a float sample beyond is not on the scale of [-1, 1]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which part of a sound is meant: the whole, its channels averaged, where nothing is given."""
+
+    channel: int | None = None
+    """One channel alone, counted from 1."""
+    start: float = 0.0
+    """Where it begins, seconds."""
+    end: float | None = None
+    """Where it ends, seconds, or with the sound if that is earlier; None: with the sound."""
+
+    def __post_init__(self) -> None:
+        if self.channel is not None and self.channel < 1:
+            raise OptionError(f"channel is {self.channel}, must be at least 1")
+        if not 0 <= self.start < (float("inf") if self.end is None else self.end):
+            raise OptionError(f"{self.start} to {self.end} s is no stretch of a sound")
+
+
+WHOLE = Part()
 
 
 def read_audio(
@@ -87,6 +107,7 @@ def read_blocks(
     sample_rate: int | None = None,
     block_seconds: float = 0.1,
     array_rate: int | None = None,
+    part: Part = WHOLE,
 ) -> Iterator[Samples]:
     """Reads a sound bit by bit, as from a microphone piped into standard input.
 
@@ -98,6 +119,8 @@ def read_blocks(
     ----------
     block_seconds
         Length of a block, about. Shorter answers sooner and costs more calls.
+    part
+        One channel, or one stretch; a file is not read before it.
 
     Yields
     ------
@@ -111,7 +134,7 @@ def read_blocks(
     _check_rates(source, sample_rate, array_rate)
     if not block_seconds > 0:
         raise OptionError(f"block_seconds is {block_seconds}, must be positive")
-    return _blocks(source, sample_rate, block_seconds, array_rate)
+    return _blocks(source, sample_rate, block_seconds, array_rate, part)
 
 
 def as_samples(array: ArrayLike, name: str = "<array>") -> Samples:
@@ -155,6 +178,7 @@ class _Sound:
     read: Callable[[int], np.ndarray]  # the next so many samples, fewer at the end
     n_promised: int | None = None  # samples of each channel that a header speaks of
     close: Callable[[], None] = lambda: None
+    seek: Callable[[int], object] | None = None  # go to a sample, where that can be done
 
     def __enter__(self) -> _Sound:
         return self
@@ -162,26 +186,44 @@ class _Sound:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def blocks(self, n_samples: int) -> Iterator[Samples]:
+    def blocks(self, n_samples: int, part: Part = WHOLE) -> Iterator[Samples]:
         """Mono blocks of n_samples each, the last one shorter; at least one sample in all."""
-        n_read = 0
-        while len(block := self.read(n_samples)):
-            yield _mono(_as_float(block, self.name, n_read))
+        n_read = first = self._skip(round(part.start * self.rate))
+        last = sys.maxsize if part.end is None else max(first + 1, round(part.end * self.rate))
+        while n_read < last and len(block := self.read(min(n_samples, last - n_read))):
+            yield _mono(_as_float(block, self.name, n_read), part.channel, self.name)
             n_read += len(block)
-        if self.n_promised is not None and n_read < self.n_promised:
+        if self.n_promised is not None and n_read < min(last, self.n_promised):
             raise FormatError(
                 f"truncated: the header promises {self.n_promised} samples, the file has {n_read}",
                 self.name,
             )
-        if n_read == 0:
-            raise FormatError("holds no samples, must hold at least one", self.name)
+        if n_read == first:
+            law = f"has nothing at {part.start} s" if first else "holds no samples"
+            raise FormatError(f"{law}, must hold at least one sample", self.name)
+
+    def _skip(self, n_samples: int) -> int:
+        """Pass over the first samples of each channel; returns how many."""
+        if self.seek is None:
+            left = n_samples
+            while left and (n_read := len(self.read(min(left, BLOCK_SAMPLES)))):
+                left -= n_read
+        elif n_samples:
+            try:
+                self.seek(n_samples)
+            except soundfile.LibsndfileError:
+                raise FormatError(
+                    f"has nothing at {n_samples / self.rate:.2f} s", self.name
+                ) from None
+        return n_samples
 
 
 def _blocks(
-    source: Source, sample_rate: int | None, block_seconds: float, array_rate: int | None
+    source: Source, sample_rate: int | None, block_seconds: float, array_rate: int | None,
+    part: Part,
 ) -> Iterator[Samples]:
     with _open(source, array_rate) as sound:
-        blocks = sound.blocks(max(1, round(sound.rate * block_seconds)))
+        blocks = sound.blocks(max(1, round(sound.rate * block_seconds)), part)
         if sample_rate is None or sample_rate == sound.rate:
             yield from blocks
             return
@@ -221,14 +263,14 @@ def _open_path(path: Path) -> _Sound:
         if path.suffix.lower() in RAW_SUFFIXES:
             return _Sound(name, RAW_RATE, _pipe_reader(stream, name), close=stream.close)
         with stream:
-            head = _check_head(stream, path.stat().st_size, name)
+            head = check_head(stream, path.stat().st_size, name)
         return _open_file(name, name, head)
     except OSError as error:
         raise FormatError(f"cannot be read: {error.strerror}", path) from None
 
 
 def _open_bytes(data: bytes, name: str) -> _Sound:
-    head = _check_head(io.BytesIO(data), len(data), name)
+    head = check_head(io.BytesIO(data), len(data), name)
     return _open_file(_Memory(data), name, head)
 
 
@@ -242,7 +284,10 @@ def _open_file(file: str | io.BytesIO, name: str, head: bytes) -> _Sound:
         ) from None
     known = opened.format == "FLAC" and opened.frames < UNKNOWN_LENGTH
     promised = opened.frames if known else None
-    return _Sound(name, opened.samplerate, _file_reader(opened, name), promised, opened.close)
+    seek = opened.seek if opened.seekable() else None
+    return _Sound(
+        name, opened.samplerate, _file_reader(opened, name), promised, opened.close, seek
+    )
 
 
 class _Memory(io.BytesIO):
@@ -258,7 +303,7 @@ def _open_stdin(stdin: BinaryIO) -> _Sound:
     head = stdin.read(4)
     if head == b"RIFF":
         head += stdin.read(40)
-        if (layout := _plain_wav(head)) is not None:
+        if (layout := plain_wav(head)) is not None:
             rate, n_channels, promised = layout
             return _Sound(name, rate, _pipe_reader(stdin, name, n_channels, promised), promised)
     if head.startswith(HEADERS):
@@ -310,47 +355,6 @@ def _pipe_reader(
     return read
 
 
-def _plain_wav(head: bytes) -> tuple[int, int, int | None] | None:
-    """Rate, channels and promised samples, if 44 bytes are the usual header of 16-bit samples.
-
-    Such a wav can be read while it is still being recorded; any other is read to its end first.
-    """
-    if len(head) < 44 or head[8:16] != b"WAVEfmt " or head[36:40] != b"data":
-        return None
-    size, kind, n_channels, rate, _, n_bytes, bits = struct.unpack("<IHHIIHH", head[16:36])
-    if (size, kind, bits) != (16, 1, 16) or n_channels == 0 or n_bytes != 2 * n_channels:
-        return None
-    if rate == 0:
-        return None
-    (n_data,) = struct.unpack("<I", head[40:44])
-    return rate, n_channels, n_data // n_bytes if 0 < n_data < UNKNOWN_LENGTH else None
-
-
-def _check_head(stream: BinaryIO, n_bytes: int, name: str) -> bytes:
-    """First bytes of a file; an error where a wav promises more data than the file has.
-
-    libsndfile reads what is there and does not tell.
-    """
-    head = stream.read(12)
-    if not head:
-        raise FormatError("an empty file, audio has a header at least", name)
-    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-        return head
-    while len(chunk := stream.read(8)) == 8:
-        kind, size = chunk[:4], struct.unpack("<I", chunk[4:])[0]
-        if kind == b"data":
-            there = n_bytes - stream.tell()
-            if there < size < UNKNOWN_LENGTH:
-                raise FormatError(
-                    f"truncated: the header promises {size} bytes of samples, "
-                    f"the file has {there}",
-                    name,
-                )
-            return head
-        stream.seek(size + size % 2, io.SEEK_CUR)
-    raise FormatError("truncated: a wav file without a data chunk", name)
-
-
 def _as_float(samples: np.ndarray, name: str, n_before: int = 0) -> Samples:
     if samples.dtype == np.int16:
         return samples.astype(np.float32) / np.float32(32768)
@@ -363,11 +367,14 @@ def _as_float(samples: np.ndarray, name: str, n_before: int = 0) -> Samples:
     return samples.astype(np.float32, copy=False)
 
 
-def _mono(samples: Samples) -> Samples:
+def _mono(samples: Samples, channel: int | None = None, name: str = "<array>") -> Samples:
+    n_channels = 1 if samples.ndim == 1 else samples.shape[1]
+    if channel is not None and channel > n_channels:
+        raise FormatError(f"has {n_channels} channels, channel {channel} is asked for", name)
     if samples.ndim == 1:
         return samples
-    if samples.shape[1] == 1:
-        return np.ascontiguousarray(samples[:, 0])
+    if channel is not None or n_channels == 1:
+        return np.ascontiguousarray(samples[:, (channel or 1) - 1])
     return samples.mean(axis=1, dtype=np.float32)
 
 

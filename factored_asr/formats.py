@@ -30,6 +30,8 @@ def as_text(transcript: Transcript, name: str) -> str:
             f"{rank}\t{each.cost:.3f}\t{each.text}"
             for rank, each in enumerate(transcript.alternatives, start=1)
         )
+    if any(part.alternatives for part in transcript.parts):
+        return "\n".join(as_text(part, name) for part in transcript.parts)
     return transcript.text
 
 
@@ -41,21 +43,28 @@ def as_json(transcript: Transcript, name: str) -> str:
 def as_ctm(transcript: Transcript, name: str) -> str:
     """NIST CTM: file, channel, start, length, word and, where there is one, its confidence."""
     return "\n".join(
-        f"{utterance_id(name)} 1 {word.start:.3f} {word.duration:.3f} {word.text}"
+        f"{utterance_id(name)} {transcript.channel or 1} {word.start:.3f} {word.duration:.3f} "
+        f"{word.text}"
         + ("" if word.confidence is None else f" {word.confidence:.4f}")
         for word in transcript.words
     )
 
 
 def as_stm(transcript: Transcript, name: str) -> str:
-    """NIST STM: file, channel, speaker (unknown), start, end, words; one segment."""
-    head = f"{utterance_id(name)} 1 unknown 0.000 {transcript.duration:.3f}"
-    return f"{head} {transcript.text}".rstrip()
+    """NIST STM: file, channel, speaker (unknown), start, end, words; one segment, or those that
+    a long recording was cut into."""
+    head = f"{utterance_id(name)} {transcript.channel or 1} unknown"
+    return "\n".join(
+        f"{head} {part.start:.3f} {part.start + part.duration:.3f} {part.text}".rstrip()
+        for part in transcript.parts or (transcript,)
+    )
 
 
 def as_trn(transcript: Transcript, name: str) -> str:
     """NIST TRN: the words, then the name of the sound in brackets."""
-    return f"{transcript.text} ({utterance_id(name)})".lstrip()
+    channel = f"-{transcript.channel}" if transcript.channel else ""
+    named = transcript.id or utterance_id(name) + channel
+    return f"{transcript.text} ({named})".lstrip()
 
 
 def as_srt(transcript: Transcript, name: str) -> str:

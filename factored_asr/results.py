@@ -7,13 +7,16 @@ The JSON of a transcript (schema version 1)::
                 "phones": ["T", "ER", "N"], "phone_ends": [0.38, 0.47, 0.52]}, ...],
      "interpretation": {"text": "turn on the light", "intent": "LightOn",
                         "slots": {"room": "kitchen"}, "confidence": 1.0},
-     "alternatives": [{"text": "turn on the light", "cost": 912.4}, ...]}
+     "alternatives": [{"text": "turn on the light", "cost": 912.4}, ...],
+     "id": "call-7", "channel": 1, "start": 12.5, "parts": [...]}
 
 Times are seconds from the start of the sound; a confidence is a probability, or null where none
 was computed; a word's first phone begins with it, each other one where the one before ends
 (`phone_ends` is empty where these times are not known); `interpretation` is null without a grammar
-or where no rule fits; `alternatives` is there where an N-best list was asked for. Within a version
-fields may be added, none renamed or taken away.
+or where no rule fits; `alternatives` is there where an N-best list was asked for, `id` where a list
+named the sound, `channel` where one was heard alone, `start` where a stretch does not begin with
+its file, and `parts` where a long recording was cut: the transcript of each part that holds words.
+Within a version fields may be added, none renamed or taken away.
 
 The JSON of an alignment (the same schema version)::
 
@@ -157,6 +160,14 @@ class Transcript:
     """What competed with the words: as rescored, where a second pass was made."""
     alternatives: tuple[Hypothesis, ...] = ()
     """An N-best list, where one was asked to be written out."""
+    id: str = ""
+    """What a list of sounds calls it; empty where none did."""
+    channel: int = 0
+    """The channel of the file that was heard, counted from 1; 0: all of them, averaged."""
+    start: float = 0.0
+    """Where in the file the sound begins, seconds; words' times count from the file's start."""
+    parts: tuple[Transcript, ...] = ()
+    """Of a long recording that was cut at silences: what was heard in each part."""
 
     def nbest(self, n: int) -> tuple[Hypothesis, ...]:
         """The n most probable word strings of the lattice, none of them twice, the best first.
@@ -208,7 +219,15 @@ class Transcript:
             ],
             "interpretation": None if meaning is None else meaning.to_dict(),
             **({"alternatives": alternatives} if alternatives else {}),
+            **self._origin(),
         }
+
+    def _origin(self) -> dict[str, Any]:
+        """What is not there of a whole file that was heard in one piece."""
+        parts = [part.to_dict() for part in self.parts]
+        all_fields = {"id": self.id, "channel": self.channel, "start": round(self.start, 3),
+                      "parts": parts}
+        return {name: value for name, value in all_fields.items() if value}
 
     def to_json(self) -> str:
         """One line of JSON."""
@@ -231,25 +250,31 @@ class Transcript:
         """
         try:
             content = json.loads(text)
-            if content["schema"] != SCHEMA_VERSION:
-                raise FormatError(
-                    f"transcript schema must be {SCHEMA_VERSION}, got {content['schema']!r}"
-                )
-            words = tuple(
-                Word(str(item["word"]), float(item["start"]), float(item["end"]),
-                     item["confidence"], tuple(item["phones"]),
-                     tuple(item.get("phone_ends", ())))
-                for item in content["words"]
-            )
-            meaning = content["interpretation"]
-            return Transcript(
-                words, float(content["duration"]), content["confidence"],
-                None if meaning is None else Interpretation(**meaning), str(content["reason"]),
-            )
+            return Transcript._from_dict(content)
         except FormatError:
             raise
         except (ValueError, TypeError, KeyError) as error:
             raise FormatError(f"not the JSON of a transcript: {error!r}") from error
+
+    @staticmethod
+    def _from_dict(content: dict[str, Any]) -> Transcript:
+        if content["schema"] != SCHEMA_VERSION:
+            raise FormatError(
+                f"transcript schema must be {SCHEMA_VERSION}, got {content['schema']!r}"
+            )
+        words = tuple(
+            Word(str(item["word"]), float(item["start"]), float(item["end"]),
+                 item["confidence"], tuple(item["phones"]), tuple(item.get("phone_ends", ())))
+            for item in content["words"]
+        )
+        meaning = content["interpretation"]
+        return Transcript(
+            words, float(content["duration"]), content["confidence"],
+            None if meaning is None else Interpretation(**meaning), str(content["reason"]),
+            id=str(content.get("id", "")), channel=int(content.get("channel", 0)),
+            start=float(content.get("start", 0)),
+            parts=tuple(map(Transcript._from_dict, content.get("parts", ()))),
+        )
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ PACKAGE = ROOT / "factored_asr"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = [
-    "errors", "audio", "features", "language", "lexicon", "acoustic", "graph", "decoder",
-    "understanding", "results", "numbers", "formats", "alignment", "importers", "cache",
+    "errors", "audio_headers", "audio", "features", "language", "lexicon", "acoustic", "graph",
+    "decoder", "understanding", "results", "numbers", "formats", "alignment", "importers", "cache",
     "model_folder", "settings", "bundle", "speaker", "explain", "recognizer", "training", "batch",
     "evaluation", "plots", "cli", "__main__",
 ]
@@ -31,12 +31,14 @@ CONFINED = {
     "librosa": ("audio.py", "features"),
     "matplotlib": ("plots/",),
     "numba": ("_kernels.py",),
+    "distributed": ("batch/cluster.py",),
+    "loky": ("batch/pool.py",),
     "pocketsphinx": (),
     "pickle": (),
 }
 """Foreign packages, and the only files that may import them (a part of the path)."""
 
-LAZY = ("pynini", "pywrapfst", "kenlm", "librosa", "matplotlib", "rich")
+LAZY = ("pynini", "pywrapfst", "kenlm", "librosa", "matplotlib", "rich", "loky", "distributed")
 """Not loaded with the recogniser: decoding with a compiled graph must not wait for them."""
 
 

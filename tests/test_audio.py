@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from factored_asr.audio import as_samples, read_audio, read_blocks
+from factored_asr.audio import Part, as_samples, read_audio, read_blocks
 from factored_asr.errors import FormatError, MissingError, OptionError
 
 
@@ -282,3 +282,41 @@ def test_arguments_outside_their_law(tmp_path: Path) -> None:
         as_samples(np.zeros(3, dtype=np.int64))
     with pytest.raises(OptionError, match="binary mode"):
         read_audio(io.StringIO("text"))
+
+
+# --- parts of a sound ------------------------------------------------------------------------
+
+
+def ramps(folder: Path, end: str = "wav") -> Path:
+    """Two channels of a second each: one rises, one falls."""
+    rise = np.arange(8000, dtype=np.float32) / 16000
+    soundfile.write(folder / f"ramps.{end}", np.stack([rise, -rise], axis=1), 8000, format=end)
+    return folder / f"ramps.{end}"
+
+
+@pytest.mark.parametrize("end", ["wav", "flac"])
+def test_a_part_is_read_as_the_whole_has_it(tmp_path: Path, end: str) -> None:
+    whole, _ = soundfile.read(ramps(tmp_path, end), dtype="float32")
+    for part, expected in (
+        (Part(1), whole[:, 0]), (Part(2), whole[:, 1]), (Part(2, 0.25, 0.5), whole[2000:4000, 1]),
+        (Part(None, 0.9, 7.0), whole[7200:].mean(axis=1)), (Part(1, 0.5), whole[4000:, 0]),
+    ):
+        blocks = list(read_blocks(tmp_path / f"ramps.{end}", part=part))
+        np.testing.assert_array_equal(np.concatenate(blocks), expected)
+
+
+def test_a_part_of_bare_samples_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.raw").write_bytes(np.arange(16000, dtype="<i2").tobytes())
+    [block] = read_blocks(tmp_path / "a.raw", part=Part(1, 0.5, 0.55))
+    np.testing.assert_array_equal(block * 32768, np.arange(8000, 8800))
+
+
+def test_a_part_that_is_not_there_is_named(tmp_path: Path) -> None:
+    for part, law in (
+        (Part(3), "has 2 channels, channel 3 is asked for"), (Part(1, 2.0), "has nothing at 2.0"),
+    ):
+        with pytest.raises(FormatError, match=law):
+            list(read_blocks(ramps(tmp_path), part=part))
+    for wrong in ({"channel": 0}, {"start": -1.0}, {"start": 2.0, "end": 1.0}):
+        with pytest.raises(OptionError, match="must be at least 1|is no stretch"):
+            Part(**wrong)

@@ -153,10 +153,10 @@ def test_documents_of_several_sounds_go_into_a_folder(
 ) -> None:
     files = [audio_dir / "kitchen_light_on.wav", audio_dir / "silence.wav"]
     assert transcribe(audio_dir, "--format", "textgrid", *files) == 2
-    assert "--format textgrid of several files needs --output" in capsys.readouterr().err
-    assert transcribe(audio_dir, "--format", "textgrid", "--output", tmp_path, *files) == 0
+    assert "--format textgrid of several files needs --output-dir" in capsys.readouterr().err
+    assert transcribe(audio_dir, "--format", "textgrid", "--output-dir", tmp_path, *files) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "kitchen_light_on.TextGrid", "silence.TextGrid",
+        ".factored-asr.jsonl", "kitchen_light_on.TextGrid", "silence.TextGrid",
     ]
     assert transcribe(audio_dir, "--live", "--format", "srt", files[0]) == 2
 

@@ -18,12 +18,15 @@ from factored_asr.cli import (
     models,
     recognise,
     train,
+    transcribe,
     understand,
 )
 from factored_asr.cli.shared import EXAMPLES, complain
 from factored_asr.errors import FactoredASRError, OptionError
 
-GROUPS = (recognise, explain, train, adapt, corpora, lm, lexicon, models, understand)
+GROUPS = (
+    transcribe, recognise, explain, train, adapt, corpora, lm, lexicon, models, understand,
+)
 """In the order in which ``--help`` lists their commands."""
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from factored_asr.decoder import SecondPassOptions
     from factored_asr.recognizer import Recognizer
 
+FORMATS = ("text", "json", "ctm", "stm", "trn", "srt", "vtt", "textgrid")
 EXAMPLES = """\
 examples:
   factored-asr transcribe letter.wav
@@ -30,6 +31,8 @@ examples:
       each word with the probability that it is right
   factored-asr transcribe --rescore-lm letters.arpa --nbest 5 letter.wav
       a language model of your own in a second pass; the five best readings
+  factored-asr transcribe calls/ --output-dir texts/ --jobs 4 --resume
+      every sound of a folder in four processes; what was done before is left out
   factored-asr align letter.wav "dear sir or madam" --format textgrid > letter.TextGrid
       where each word and phone of a known text lies
   echo "turn on the kitchen light" | factored-asr understand --grammar lm/smart_home.yaml
@@ -240,3 +243,13 @@ def second_pass_options() -> argparse.ArgumentParser:
         "json and ctm",
     )
     return parser
+
+
+def add_format(parser: argparse.ArgumentParser, default: str) -> None:
+    """The option of how a transcript or an alignment is written."""
+    parser.add_argument(
+        "--format", default=default, choices=FORMATS,
+        help="text: the words (after the file's name where there are several); json: an object a "
+        "line with times, pronunciations and more; ctm, stm, trn: lines for scoring tools; srt, "
+        f"vtt: subtitles; textgrid: Praat's tiers of words and phones (default: {default})",
+    )

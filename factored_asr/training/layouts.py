@@ -7,7 +7,7 @@ text is not listed comes without it, for `check` to tell.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from factored_asr.errors import FormatError, MissingError, OptionError
@@ -37,7 +37,7 @@ def read_layout(path: Path, layout: str) -> list[Utterance]:
     return readers[layout](path)
 
 
-def read_manifest(path: Path) -> list[Utterance]:
+def read_manifest(path: Path, needed: Collection[str] = ("path", "text")) -> list[Utterance]:
     """A table with a header and the columns ``path`` and ``text``, tabs between.
 
     ``id`` (default: the path without its ending), ``speaker`` (default: the file's folder),
@@ -47,8 +47,8 @@ def read_manifest(path: Path) -> list[Utterance]:
     file = _one(path, filter(_is_manifest, path.glob("*.tsv"))) if path.is_dir() else path
     lines = list(_lines(file, strip=False))
     columns = [name.strip() for name in lines[0][1].split("\t")] if lines else []
-    if not {"path", "text"} <= set(columns):
-        raise FormatError(f"the header must name path and text, has {columns}", file, 1)
+    if not set(needed) <= set(columns):
+        raise FormatError(f"the header must name {' and '.join(needed)}, has {columns}", file, 1)
     return [_manifest_row(file, number, columns, text) for number, text in lines[1:]]
 
 
@@ -60,7 +60,7 @@ def _manifest_row(file: Path, number: int, columns: list[str], text: str) -> Utt
     sound = file.parent / row["path"] if row["path"] else NO_PATH
     return Utterance(
         row.get("id") or str(Path(row["path"]).with_suffix("")),
-        row.get("speaker") or sound.parent.name, _words(row["text"]), sound,
+        row.get("speaker") or sound.parent.name, _words(row.get("text", "")), sound,
         _number(row.get("start") or "0", "start", file, number),
         _number(row["end"], "end", file, number) if row.get("end") else None,
         f"{file}:{number}",

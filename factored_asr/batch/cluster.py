@@ -1,0 +1,179 @@
+"""The same work on the machines of a Dask cluster.
+
+Model, grammar and compiled graph travel to a worker once, as files in a plugin; a worker that
+joins later, or in place of one that died, is given them by the scheduler. The graph goes into the
+cache of the worker's machine, whose processes share it. What a worker finds comes back here and is
+written by this process alone. Sounds are read by the workers, under the same names: they must see
+the same file system. See https://distributed.dask.org.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from factored_asr.batch.inputs import Input
+from factored_asr.batch.pool import Finished
+from factored_asr.batch.work import BatchOptions, Job, Outcome, loaded, transcribe_input
+from factored_asr.bundle import Recipe
+from factored_asr.cache import cache_folder, cached_graph
+from factored_asr.errors import MissingError, OptionError
+from factored_asr.graph import Graph
+from factored_asr.model_folder import ModelFolder
+from factored_asr.recognizer import Recognizer
+
+try:
+    from distributed import Client, KilledWorker, WorkerPlugin, as_completed, get_worker
+except ImportError as error:
+    raise MissingError(
+        "a cluster needs the package dask: pip install 'factored-asr[cluster]'"
+    ) from error
+
+CONNECT_SECONDS = 30.0
+AHEAD = 4  # sounds a thread of a worker has waiting: none is idle, and little is lost with one
+LUGGAGE = "factored-asr"
+Files = dict[str, bytes]
+
+
+def in_cluster(
+    job: Job, sounds: Sequence[Input], places: Sequence[int], address: str
+) -> Iterator[Finished]:
+    """Shared among the workers of a cluster; each outcome as soon as it is there.
+
+    Closing the iterator calls off what has not begun. A sound whose workers die, three times as
+    Dask has it by default, comes with an error.
+
+    Raises
+    ------
+    OptionError
+        There is no scheduler at the address.
+    """
+    luggage = Luggage(job)
+    try:
+        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise OptionError(f"no Dask scheduler answers at {address}: {error}") from error
+    with client:
+        client.register_plugin(luggage)
+        threads = sum(client.nthreads().values())
+
+        def submit(place: int) -> Any:
+            """One sound; not `pure`, for the sound may have changed since the last run."""
+            future = client.submit(perform_there, job.key, sounds[place], pure=False)
+            placed[future.key] = place
+            return future
+
+        placed: dict[Any, int] = {}
+        waiting = iter(places)
+        first = [submit(place) for place in islice(waiting, max(16, AHEAD * threads))]
+        running = as_completed(first, loop=client.loop)
+        for future in running:
+            place = placed.pop(future.key)
+            yield place, _outcome(future, sounds[place])
+            running.update([submit(place) for place in islice(waiting, 1)])
+
+
+def _outcome(future: Any, sound: Input) -> Outcome:
+    try:
+        outcome: Outcome = future.result()
+        return outcome
+    except KilledWorker as error:
+        return Outcome(error=f"{sound.label}: its workers have died of it: {error}")
+    except Exception as error:  # a fault of ours on one sound is no reason to lose the others
+        return Outcome(error=f"{sound.label}: {type(error).__name__}: {error}")
+
+
+class Luggage(WorkerPlugin):
+    """What a worker needs besides the sounds, as the bytes of files.
+
+    Parameters
+    ----------
+    job
+        Whose graph is in the cache.
+    """
+
+    def __init__(self, job: Job):
+        self.name = f"{LUGGAGE}-{job.key}"
+        self._recipe, self._options = job.recipe, job.options
+        self._graph_key = job.recipe.key()
+        self._files = {name: _packed(path) for name, path in _paths(job.recipe).items()}
+        self._files["graph"] = _packed(cache_folder() / self._graph_key)
+        self._folder = Path()
+
+    def setup(self, worker: Any) -> None:
+        """On a worker: lay the files out in its own folder, which is removed with it."""
+        self._folder = Path(worker.local_directory) / self.name
+        for name, files in self._files.items():
+            _unpack(files, self._folder / name)
+        self._files = {}
+
+    @property
+    def options(self) -> BatchOptions:
+        """What is written of each sound."""
+        return self._options
+
+    def recognizer(self) -> Recognizer:
+        """On a worker: the recogniser, its graph mapped from the machine's cache."""
+        recipe = _moved(self._recipe, self._folder)
+        graph = cached_graph(
+            self._graph_key, self._recipe.about(), lambda: Graph.read(self._folder / "graph")
+        )
+        model = recipe.bundle.acoustic_model()
+        return Recognizer(model, graph, recipe.settings, recipe.grammar, recipe)
+
+
+def perform_there(key: str, sound: Input) -> Outcome:
+    """On a worker: transcribe one sound of the job with this key."""
+    luggage = get_worker().plugins[f"{LUGGAGE}-{key}"]
+    assert isinstance(luggage, Luggage)
+    return transcribe_input(loaded(key, luggage.recognizer), sound, luggage.options)
+
+
+def _paths(recipe: Recipe) -> dict[str, Path]:
+    """What is read of a recipe once its graph is compiled, by the names it has in the luggage."""
+    paths = {"acoustic": recipe.bundle.acoustic}
+    if recipe.grammar:
+        paths["grammar"] = recipe.grammar
+    if recipe.rescore_lms or recipe.settings.second_pass.needs_lattice:
+        if not recipe.grammar:
+            paths["lm"] = recipe.language_path
+        if isinstance(recipe.words, str | Path):
+            paths["words"] = Path(recipe.words)
+        paths |= {f"rescore-{i}": path for i, path in enumerate(recipe.rescore_lms)}
+    return paths
+
+
+def _moved(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with the files of the luggage in place of its own."""
+    places = {name: _place(folder / name, path) for name, path in _paths(recipe).items()}
+    acoustic = places["acoustic"]
+    own = ModelFolder.open(acoustic) if recipe.bundle.folder else None
+    return replace(
+        recipe, bundle=replace(recipe.bundle, acoustic=acoustic, folder=own), lexicon=None,
+        grammar=places.get("grammar"), lm=places.get("lm"), words=places.get("words", recipe.words),
+        rescore_lms=tuple(places[f"rescore-{i}"] for i in range(len(recipe.rescore_lms))),
+    )
+
+
+def _place(folder: Path, path: Path) -> Path:
+    """Where something lies that was unpacked into a folder: a file keeps its name, for its end."""
+    lone = folder / path.name
+    return lone if lone.is_file() and len(list(folder.iterdir())) == 1 else folder
+
+
+def _packed(path: Path) -> Files:
+    """A file, or all those below a folder, by relative names."""
+    if path.is_file():
+        return {path.name: path.read_bytes()}
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return {file.relative_to(path).as_posix(): file.read_bytes() for file in files}
+
+
+def _unpack(files: Files, folder: Path) -> None:
+    for name, content in files.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)

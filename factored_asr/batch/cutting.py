@@ -1,0 +1,203 @@
+"""Long recordings: cut at silences as they are read, and put together again with their times.
+
+Never more of the sound than one piece and some seconds is held, however long it is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from factored_asr.audio import Samples
+from factored_asr.errors import OptionError
+from factored_asr.features.voice import FRAME_SECONDS, LevelStream, VoiceOptions, VoiceStream
+from factored_asr.recognizer import NO_SPEECH
+from factored_asr.results import Transcript, Word
+
+JOINED_SECONDS = 12.0  # dictation: the mean and the words before tell more in a longer piece
+MAX_GAP = 2.0  # seconds of silence that a joined piece holds at most
+
+
+@dataclass(frozen=True)
+class CutOptions:
+    """When a recording is cut, and where."""
+
+    longer_than: float = 60.0
+    """Seconds; shorter sounds are heard in one piece. 0: all are cut; inf: none."""
+    max_seconds: float = 30.0
+    """No piece is longer; without a silence it is cut at its quietest place. Higher: fewer words
+    are cut, more memory."""
+    join_seconds: float = 0.0
+    """Stretches of speech are joined until a piece is this long. 0, for commands: each stretch is
+    a piece of its own."""
+    voice: VoiceOptions = field(default_factory=VoiceOptions)
+    """What a silence is."""
+
+    def __post_init__(self) -> None:
+        if not self.longer_than >= 0 or not 2 <= self.max_seconds < float("inf"):
+            raise OptionError(
+                f"cutting needs longer_than >= 0 and max_seconds of at least 2, "
+                f"got {self.longer_than} and {self.max_seconds}"
+            )
+        if not 0 <= self.join_seconds <= self.max_seconds:
+            raise OptionError(f"join_seconds must lie in 0..max_seconds, got {self.join_seconds}")
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A stretch of a recording in which someone speaks."""
+
+    start: float
+    """Seconds from the start of the recording."""
+    samples: Samples
+    """(n_samples,) float32."""
+
+
+class Cutter:
+    """Cuts one recording that comes bit by bit.
+
+    Parameters
+    ----------
+    rate
+        Samples a second.
+
+    Examples
+    --------
+    >>> sound = np.random.default_rng(1).normal(0, 1e-3, 80000).astype(np.float32)
+    >>> sound[32000:48000] *= 100  # loud from 2 s to 3 s
+    >>> cutter = Cutter(16000)
+    >>> pieces = cutter.accept(sound) + cutter.finish()
+    >>> [(round(piece.start, 2), len(piece.samples) / 16000) for piece in pieces]
+    [(1.75, 1.6)]
+    """
+
+    def __init__(self, rate: int, options: CutOptions | None = None):
+        self._options = options or CutOptions()
+        self._rate = rate
+        self._levels, self._voice = LevelStream(rate), VoiceStream(self._options.voice)
+        self._hop = self._levels.frame_samples
+        self._samples = np.zeros(0, np.float32)  # of the frames from _first on
+        self._loudness = np.zeros(0, np.float32)  # of the same frames
+        self._first = 0
+        self._at = 0  # the next frame to be looked at
+        self._begin: int | None = None  # of the piece that is open
+        self._end = 0  # of the speech in it
+        self._max_frames = round(self._options.max_seconds / FRAME_SECONDS)
+        self.n_samples = 0
+        """Samples taken so far."""
+
+    def accept(self, samples: Samples) -> list[Piece]:
+        """Take the next samples, (k,) float32; returns the pieces that are whole by now."""
+        self.n_samples += len(samples)
+        self._samples = np.concatenate([self._samples, samples])
+        levels = self._levels.accept(samples)
+        self._loudness = np.concatenate([self._loudness, levels])
+        pieces = list(self._walk(self._voice.accept(levels)))
+        self._forget()
+        return pieces
+
+    def finish(self) -> list[Piece]:
+        """The pieces that are left at the end of the recording."""
+        pieces = list(self._walk(self._voice.finish()))
+        if self._begin is not None:
+            pieces.append(self._piece(self._begin, self._end))
+        return pieces
+
+    def _walk(self, speech: np.ndarray) -> Iterator[Piece]:
+        for is_speech in speech.tolist():
+            if is_speech:
+                if self._begin is not None and self._is_over():
+                    yield self._piece(self._begin, self._end)
+                    self._begin = None
+                if self._begin is None:
+                    self._begin = self._at
+                elif self._at - self._begin >= self._max_frames:
+                    yield self._cut_off(self._begin)
+                self._end = self._at + 1
+            self._at += 1
+            if self._begin is not None and self._at - self._end > MAX_GAP / FRAME_SECONDS:
+                yield self._piece(self._begin, self._end)
+                self._begin = None
+
+    def _is_over(self) -> bool:
+        """Whether the open piece ends at the silence before this frame, if there is one."""
+        if self._end == self._at or self._begin is None:
+            return False
+        joined = (self._at - self._begin) * FRAME_SECONDS
+        return joined > self._options.join_seconds
+
+    def _cut_off(self, begin: int) -> Piece:
+        """The open piece up to the quietest frame of its second half; the rest stays open."""
+        first = begin + self._max_frames // 2
+        quiet = self._loudness[first - self._first : begin + self._max_frames - self._first]
+        smooth = np.convolve(quiet, np.ones(5) / 5, mode="same")
+        place = first + 2 + int(np.argmin(smooth[2:-2]))
+        self._begin = place
+        return self._piece(begin, place)
+
+    def _piece(self, begin: int, end: int) -> Piece:
+        first, last = ((frame - self._first) * self._hop for frame in (begin, end))
+        return Piece(begin * self._hop / self._rate, self._samples[first:last].copy())
+
+    def _forget(self) -> None:
+        """Drop what no piece can need any more, in steps, so that little is copied."""
+        keep = self._at if self._begin is None else self._begin
+        if (keep - self._first) * FRAME_SECONDS > 1.0:
+            self._samples = self._samples[(keep - self._first) * self._hop :].copy()
+            self._loudness = self._loudness[keep - self._first :].copy()
+            self._first = keep
+
+
+def shifted(said: Transcript, seconds: float) -> Transcript:
+    """The transcript of a stretch, its times counted from the start of its file.
+
+    Examples
+    --------
+    >>> said = shifted(Transcript((Word("yes", 0.25, 0.5, phone_ends=(0.5,)),), duration=1.0), 10)
+    >>> said.start, said.words[0].start, said.words[0].phone_ends
+    (10.0, 10.25, (10.5,))
+    """
+    if not seconds:
+        return said
+    words = tuple(_later(word, seconds) for word in said.words)
+    alternatives = tuple(
+        replace(each, words=tuple(_later(word, seconds) for word in each.words))
+        for each in said.alternatives
+    )
+    parts = tuple(shifted(part, seconds) for part in said.parts)
+    return replace(said, words=words, alternatives=alternatives, start=said.start + seconds,
+                   parts=parts)
+
+
+def join(parts: Iterable[Transcript], duration: float) -> Transcript:
+    """One transcript of a recording, of those of its pieces in order.
+
+    Parameters
+    ----------
+    parts
+        With times from the start of the recording; those without words are left out.
+    duration
+        Seconds of the whole recording.
+
+    Examples
+    --------
+    >>> yes, no = Transcript((Word("yes", 1.0, 1.4),)), Transcript((Word("no", 61.0, 61.5),))
+    >>> said = join([yes, Transcript(reason="no speech"), no], duration=100.0)
+    >>> said.text, len(said.parts)
+    ('yes no', 2)
+    """
+    all_parts = tuple(parts)
+    heard = tuple(part for part in all_parts if part.words or part.interpretation)
+    words = tuple(word for part in heard for word in part.words)
+    sure = [part.confidence for part in heard if part.confidence is not None]
+    confidence = math.prod(sure) if sure and len(sure) == len(heard) else None
+    reason = "" if words else next((p.reason for p in all_parts if p.reason), NO_SPEECH)
+    return Transcript(words, duration, confidence, reason=reason, parts=heard)
+
+
+def _later(word: Word, seconds: float) -> Word:
+    ends = tuple(end + seconds for end in word.phone_ends)
+    return replace(word, start=word.start + seconds, end=word.end + seconds, phone_ends=ends)

@@ -1,0 +1,235 @@
+"""Outputs on disk: each is written whole or not at all, and a journal says which are there.
+
+A file is written under a temporary name, brought to the disk and renamed; only then the journal
+has a line for it. What a run that was killed had in hand is done again; what its journal names is
+there and whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from factored_asr.batch.inputs import STDIN, Input
+from factored_asr.errors import OptionError
+from factored_asr.formats import SUFFIXES
+
+JOURNAL = ".factored-asr.jsonl"
+VERSION = 1
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file that a reader finds whole, as it was before, or not at all.
+
+    Raises
+    ------
+    OptionError
+        It cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OptionError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """What a run finds done already."""
+
+    done: frozenset[str] = frozenset()
+    """Outputs that need not be made again, by `Input.output`."""
+    changed: tuple[str, ...] = ()
+    """Names of sounds that have changed since they were done."""
+    options: tuple[str, ...] = ()
+    """Names of options that are other than those some output was made with."""
+    n_outdated: int = 0
+    """Outputs that were made with other options."""
+
+
+class OutputFolder:
+    """A folder with an output for each sound, and the journal of what is done.
+
+    Use it by `open_folder`.
+    """
+
+    def __init__(
+        self, journal: BinaryIO, format_name: str, key: str, facts: Mapping[str, Any]
+    ):
+        self._journal, self._key, self._facts = journal, key, facts
+        self._suffix = SUFFIXES.get(format_name, f".{format_name}")
+        self.folder = Path(journal.name).parent
+
+    def path(self, sound: Input) -> Path:
+        """Where the output of a sound lies."""
+        return self.folder / f"{sound.output}{self._suffix}"
+
+    def begin(self) -> None:
+        """Forget what the journal says: all is made anew."""
+        self._journal.truncate(0)
+        self._append(self._head())
+
+    def resume(self, sounds: tuple[Input, ...]) -> Resumed:
+        """Find what is done, and go on with the journal.
+
+        Raises
+        ------
+        OptionError
+            The journal is of another version.
+        """
+        options: dict[str, Mapping[str, Any]] = {}
+        done: dict[str, Mapping[str, Any]] = {}
+        for entry in self._entries():
+            if "options" in entry:
+                options[entry["key"]] = entry["options"]
+            else:
+                done[entry["output"]] = entry
+        finished, changed, outdated = set(), [], []
+        for sound in sounds:
+            last = done.get(self._name(sound))
+            if last is None or not self._is_whole(sound, last):
+                continue
+            if last["key"] != self._key:
+                outdated.append(last["key"])
+            elif last["sound"] != _state(sound):
+                changed.append(sound.label)
+            else:
+                finished.add(sound.output)
+        if self._key not in options:
+            self._append(self._head())
+        names = {
+            name for key in outdated for name in self._facts.keys() | options[key].keys()
+            if self._facts.get(name) != options[key].get(name)
+        } if outdated else set()
+        return Resumed(frozenset(finished), tuple(changed), tuple(sorted(names)), len(outdated))
+
+    def put(self, sound: Input, text: str) -> None:
+        """Write the output of a sound; once this returns, a resumed run will find it done.
+
+        Raises
+        ------
+        OptionError
+            It cannot be written.
+        """
+        state = _state(sound)
+        content = text + "\n" if text else ""
+        write_whole(self.path(sound), content)
+        entry = {
+            "output": self._name(sound), "key": self._key, "sound": state,
+            "bytes": len(content.encode()),
+        }
+        self._append(json.dumps(entry, ensure_ascii=False) + "\n")
+
+    def _name(self, sound: Input) -> str:
+        return sound.output + self._suffix
+
+    def _is_whole(self, sound: Input, entry: Mapping[str, Any]) -> bool:
+        try:
+            return self.path(sound).stat().st_size == entry["bytes"]
+        except OSError:
+            return False
+
+    def _head(self) -> str:
+        entry = {"version": VERSION, "key": self._key, "options": self._facts}
+        return json.dumps(entry, ensure_ascii=False) + "\n"
+
+    def _append(self, line: str) -> None:
+        """One write for a line; a line that a killed run began is ended first."""
+        file = self._journal
+        try:
+            if file.seek(0, os.SEEK_END):
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":
+                    line = "\n" + line
+            file.write(line.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        except OSError as error:
+            raise OptionError(f"{file.name}: cannot be written: {error.strerror}") from error
+
+    def _entries(self) -> Iterator[dict[str, Any]]:
+        """The journal's lines; one that was cut short by a kill, or edited, counts as not there."""
+        known: set[str] = set()
+        self._journal.seek(0)
+        for line in self._journal.read().split(b"\n"):
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if not isinstance(entry, dict):
+                continue
+            if isinstance(entry.get("options"), dict) and "key" in entry:
+                if entry.get("version") != VERSION:
+                    raise OptionError(
+                        f"{self._journal.name} is of version {entry.get('version')}, not {VERSION} "
+                        "as this program writes it: run without resuming"
+                    )
+                known.add(entry["key"])
+                yield entry
+            elif {"output", "key", "sound", "bytes"} <= entry.keys() and entry["key"] in known:
+                yield entry
+
+
+@contextmanager
+def open_folder(
+    folder: str | Path, format_name: str, key: str, facts: Mapping[str, Any]
+) -> Iterator[OutputFolder]:
+    """A folder of outputs that one run has for itself.
+
+    Parameters
+    ----------
+    format_name
+        One of `factored_asr.formats.FORMATS`: it has the files' ending.
+    key, facts
+        What outputs depend on besides their sounds, as a hash and by name.
+
+    Raises
+    ------
+    OptionError
+        The folder cannot be written, or another run is writing into it.
+    """
+    folder = Path(folder)
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            journal = stack.enter_context((folder / JOURNAL).open("ab+"))
+        except OSError as error:
+            raise OptionError(f"{folder}: cannot be written: {error.strerror}") from error
+        try:
+            import fcntl
+
+            fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:
+            pass  # no such locks here
+        except OSError as error:
+            raise OptionError(f"{folder}: another run is writing into it") from error
+        yield OutputFolder(journal, format_name, key, facts)
+
+
+def _state(sound: Input) -> list[int | str]:
+    """By what a sound is known again: which file, its size, its last change, and the part."""
+    if sound.name == STDIN:
+        return [STDIN]
+    try:
+        about = os.stat(_file_of(sound))
+    except OSError:
+        return [sound.name]
+    return [str(Path(sound.name).resolve()), about.st_size, about.st_mtime_ns, str(sound.part)]
+
+
+def _file_of(sound: Input) -> Path:
+    from factored_asr.features.files import cepstra_file
+
+    return cepstra_file(sound.name)

@@ -1,0 +1,281 @@
+"""A run over many sounds: who does the work, where outputs go, what is told, how it ends."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from factored_asr.batch.inputs import STDIN, Input, distinct, find_inputs
+from factored_asr.batch.outputs import OutputFolder, Resumed, open_folder
+from factored_asr.batch.pool import Finished, in_processes, in_this_process
+from factored_asr.batch.work import BatchOptions, Job, Outcome
+from factored_asr.bundle import Recipe
+from factored_asr.cache import cached_grammar, cached_graph
+from factored_asr.errors import OptionError
+
+Workers = Callable[[Sequence[Input], Sequence[int]], Iterator[Finished]]
+"""Does the sounds at these places of a list; gives each outcome with its place, in any order."""
+Each = Callable[[Input, Outcome], None]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is."""
+
+    n: int
+    """Sounds in all, those done before included."""
+    done: int = 0
+    """Sounds finished, those that failed and those done before included."""
+    failed: int = 0
+    seconds: float = 0.0
+    """Of sound, finished in this run."""
+    seconds_left: float = 0.0
+    """Of sound that is still to be done, as far as headers tell."""
+    elapsed: float = 0.0
+    """Seconds since the work began."""
+    resumed: Resumed = Resumed()
+    """What was done before."""
+
+    @property
+    def speed(self) -> float:
+        """Seconds of sound a second; 0 before the first is finished."""
+        return self.seconds / self.elapsed if self.elapsed else 0.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A sound without an output."""
+
+    sound: Input
+    error: str
+    """Names the sound and what is wrong."""
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """What a run did."""
+
+    progress: Progress
+    """As it was at the end."""
+    failures: tuple[Failure, ...] = ()
+    """In the order of the sounds."""
+    n_again: int = 0
+    """Sounds that were given more than once, and done once."""
+
+
+@dataclass
+class _Tally:
+    """Counts outcomes as they come, and tells of them."""
+
+    progress: Progress
+    report: Callable[[Progress], None]
+    began: float = field(default_factory=time.monotonic)
+    failures: dict[int, Failure] = field(default_factory=dict)
+
+    def count(self, place: int, sound: Input, outcome: Outcome) -> None:
+        """Outcomes are told of once they are on disk."""
+        if outcome.error:
+            self.failures[place] = Failure(sound, outcome.error)
+        now = self.progress
+        self.progress = replace(
+            now, done=now.done + 1, failed=len(self.failures),
+            seconds=now.seconds + outcome.seconds,
+            seconds_left=max(0.0, now.seconds_left - sound.seconds),
+            elapsed=time.monotonic() - self.began,
+        )
+        self.report(self.progress)
+
+
+def transcribe_files(
+    sources: Sequence[str | Path],
+    recipe: Recipe,
+    options: BatchOptions | None = None,
+    *,
+    output_dir: str | Path | None = None,
+    jobs: int = 1,
+    channels: str = "mix",
+    resume: bool = False,
+    cluster: str | None = None,
+    each: Each | None = None,
+    report: Callable[[Progress], None] | None = None,
+    compiling: Callable[[str], None] | None = None,
+) -> BatchReport:
+    """Transcribe many sounds; a broken one is named and the others still come.
+
+    Ctrl-C, and SIGTERM where it was not handled before, raise KeyboardInterrupt: workers are
+    ended, nothing is left half-written, and what `report` was told of is on disk.
+
+    Parameters
+    ----------
+    sources, channels
+        What to transcribe: see `find_inputs`.
+    recipe
+        Model, grammar or language model, dictionary; its graph is compiled once and shared.
+    options
+        What is written of each sound.
+    output_dir
+        A folder with an output for each sound; None: `each` alone hears of them.
+    jobs
+        Worker processes; 1: none, the work is done in this one.
+    resume
+        Leave out what an earlier run into `output_dir` has done with the same options and sounds.
+    cluster
+        Address of the scheduler of a Dask cluster that does the work in place of `jobs`.
+    each
+        Is given every sound with its outcome: as they come, or in the order of the sounds where
+        there is no `output_dir`.
+    report
+        Is told how far the run is, at its beginning and after every sound.
+    compiling
+        Is told the stages of compiling the graph.
+
+    Raises
+    ------
+    OptionError
+        Two sounds would have one output, or the options do not go together.
+    MissingError, FormatError
+        A source names no sound, or the graph cannot be compiled.
+
+    Examples
+    --------
+    >>> from factored_asr.bundle import Bundle, Recipe
+    >>> recipe = Recipe(Bundle.find("en-us"), grammar=Path("lm/smart_home.yaml"))
+    >>> run = transcribe_files(
+    ...     ["examples/audio/music_*.wav"], recipe,
+    ...     each=lambda sound, outcome: print(f"{sound.output}: {outcome.text}"))
+    music_bathroom: play some music in the bathroom
+    music_stop: stop the music
+    >>> run.progress.done, run.failures
+    (2, ())
+    """
+    sounds = find_inputs(sources, channels=channels)
+    _check(sounds, output_dir, jobs, resume, cluster)
+    job = Job.of(recipe, options or BatchOptions())
+    workers: Workers = partial(in_this_process, job)
+    if cluster is not None:
+        from factored_asr.batch.cluster import in_cluster
+
+        workers = partial(in_cluster, job, address=cluster)
+    elif jobs > 1:
+        workers = partial(in_processes, job, n_workers=jobs)
+    if cluster is not None or jobs > 1:
+        compile_once(recipe, compiling)
+    return run_batch(
+        sounds, workers, job, output_dir=output_dir, resume=resume, each=each, report=report
+    )
+
+
+def run_batch(
+    sounds: Sequence[Input],
+    workers: Workers,
+    job: Job,
+    *,
+    output_dir: str | Path | None = None,
+    resume: bool = False,
+    each: Each | None = None,
+    report: Callable[[Progress], None] | None = None,
+) -> BatchReport:
+    """`transcribe_files` with workers of one's own, for sounds that are found already."""
+    each, report = each or (lambda sound, outcome: None), report or (lambda progress: None)
+    n_again = 0
+    if output_dir is not None:
+        sounds, n_again = distinct(sounds)
+    with _sigterm_is_ctrl_c(), _folder(output_dir, job) as folder:
+        resumed = folder.resume(tuple(sounds)) if folder and resume else Resumed()
+        if folder and not resume:
+            folder.begin()
+        places = [i for i, sound in enumerate(sounds) if sound.output not in resumed.done]
+        left = sum(sounds[place].seconds for place in places)
+        start = Progress(
+            len(sounds), len(sounds) - len(places), seconds_left=left, resumed=resumed
+        )
+        tally = _Tally(start, report)
+        report(start)
+        if folder:  # the longest first, so that no worker is left with one at the end
+            places.sort(key=lambda place: -sounds[place].seconds)
+        with closing(_closable(workers(sounds, places))) as finished:
+            for place, outcome in finished if folder else _in_order(finished, places):
+                if folder and not outcome.error:
+                    folder.put(sounds[place], outcome.text)
+                each(sounds[place], outcome)
+                tally.count(place, sounds[place], outcome)
+    failures = tuple(tally.failures[place] for place in sorted(tally.failures))
+    return BatchReport(tally.progress, failures, n_again)
+
+
+def compile_once(recipe: Recipe, compiling: Callable[[str], None] | None = None) -> None:
+    """Bring into the cache what workers would otherwise compile and wait for, each of them."""
+    cached_graph(
+        recipe.key(), recipe.about(),
+        lambda: recipe.compile(recipe.bundle.acoustic_model(), compiling),
+    )
+    if recipe.grammar:
+        cached_grammar(recipe.grammar)
+
+
+def _check(
+    sounds: Sequence[Input], output_dir: object, jobs: int, resume: bool, cluster: str | None
+) -> None:
+    if jobs < 1:
+        raise OptionError(f"jobs must be at least 1, got {jobs}")
+    if cluster is not None and jobs != 1:
+        raise OptionError("the work is done by jobs or by a cluster, not by both")
+    if resume and output_dir is None:
+        raise OptionError("resuming needs the output folder of the run that is gone on with")
+    if (jobs > 1 or cluster is not None) and any(sound.name == STDIN for sound in sounds):
+        raise OptionError("the sound on standard input is heard by this process: jobs must be 1")
+
+
+def _in_order(finished: Iterator[Finished], places: Sequence[int]) -> Iterator[Finished]:
+    """Outcomes in the order of the sounds; those that are early wait."""
+    early: dict[int, Outcome] = {}
+    following = iter(places)
+    place = next(following, None)
+    for each, outcome in finished:
+        early[each] = outcome
+        while place in early:
+            assert place is not None
+            yield place, early.pop(place)
+            place = next(following, None)
+
+
+def _folder(
+    output_dir: str | Path | None, job: Job
+) -> AbstractContextManager[OutputFolder | None]:
+    if output_dir is None:
+        return nullcontext()
+    return open_folder(output_dir, job.options.format, job.key, job.facts)
+
+
+def _closable(finished: Iterator[Finished]) -> Any:
+    """A generator, which ends its workers when it is closed; anything else has none."""
+    return finished if hasattr(finished, "close") else (each for each in finished)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: ends a run in the same way as Ctrl-C does."""
+
+
+@contextmanager
+def _sigterm_is_ctrl_c() -> Iterator[None]:
+    """Within, SIGTERM raises, unless the program has made other arrangements."""
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def end(number: int, frame: object) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,0 +1,137 @@
+"""How far a run over many sounds is, on standard error: a bar on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from factored_asr.batch import BatchReport, Progress
+
+LINE_SECONDS = 10.0  # between lines where there is no terminal
+TERMINATED = 143  # as a shell has it: 128 and the signal's number
+INTERRUPTED = 130
+MAX_NAMED = 30  # failures in the summary
+
+
+class Shown:
+    """Is told of progress, and shows it; the last that it was told is what it says at the end."""
+
+    def __init__(self, quiet: bool):
+        self._quiet = quiet
+        self._last: Progress | None = None
+        self._told = 0.0  # when the last line was, by the run's clock
+
+    def __call__(self, progress: Progress) -> None:
+        if self._last is None:
+            self._say_resumed(progress)
+        self._last = progress
+        if not self._quiet:
+            self.show(progress)
+
+    def show(self, progress: Progress) -> None:
+        """A line now and then."""
+        if progress.elapsed - self._told >= LINE_SECONDS:
+            self._told = progress.elapsed
+            _say(describe(progress))
+
+    def say_stopped(self, stopped: KeyboardInterrupt, kept: bool) -> int:
+        """Say how far a run came that was broken off; returns the exit code."""
+        terminated = type(stopped).__name__ == "Terminated"
+        done, n = (self._last.done, self._last.n) if self._last else (0, 0)
+        if n > 1 or kept:
+            more = "; the same command with --resume does the rest" if kept else ""
+            _say(f"stopped: {done} of {n} sounds are done{more}")
+        return TERMINATED if terminated else INTERRUPTED
+
+    def _say_resumed(self, progress: Progress) -> None:
+        resumed = progress.resumed
+        if resumed.done and not self._quiet:
+            _say(f"{len(resumed.done)} of {progress.n} sounds are done already")
+        if resumed.n_outdated:
+            names = ", ".join(resumed.options) or "some"
+            _say(f"options have changed ({names}): {resumed.n_outdated} outputs are made anew")
+        for name in resumed.changed:
+            _say(f"{name}: has changed since it was done, is done anew")
+
+
+class _Bar(Shown):
+    """The same as a bar of `rich`."""
+
+    def __init__(self, stack: ExitStack):
+        super().__init__(quiet=False)
+        self._stack = stack
+        self._bar: Any = None
+        self._task: Any = None
+
+    def show(self, progress: Progress) -> None:
+        """Move the bar; it runs by seconds of sound where headers tell them, else by sounds."""
+        if self._bar is None:
+            self._open()
+        left, done = progress.seconds_left, progress.seconds
+        known = left + done > 0
+        self._bar.update(
+            self._task, completed=done if known else progress.done,
+            total=left + done if known else progress.n, told=describe(progress),
+        )
+
+    def _open(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as RichProgress
+
+        told = TextColumn("{task.percentage:>3.0f} %, {task.fields[told]}")
+        self._bar = self._stack.enter_context(
+            RichProgress(BarColumn(), told, console=Console(stderr=True), transient=True)
+        )
+        self._task = self._bar.add_task("transcribing", total=None, told="")
+
+
+def show_progress(stack: ExitStack, quiet: bool) -> Shown:
+    """What is to be told of a run's progress; a bar ends with the stack."""
+    return _Bar(stack) if sys.stderr.isatty() and not quiet else Shown(quiet)
+
+
+def describe(progress: Progress) -> str:
+    """Sounds, hours, speed, time left and failures in a line."""
+    parts = [f"{progress.done} of {progress.n} sounds", f"{_hours(progress.seconds)} of audio"]
+    if progress.speed:
+        parts.append(f"{progress.speed:.1f} × real time")
+        if progress.seconds_left and progress.done < progress.n:
+            parts.append(f"{_clock(progress.seconds_left / progress.speed)} left")
+    if progress.failed:
+        parts.append(f"{progress.failed} failed")
+    return ", ".join(parts)
+
+
+def say_end(report: BatchReport, quiet: bool, into_files: bool) -> int:
+    """The summary of a run that came to its end; returns the exit code.
+
+    Of a run into files the failures are named again: what was said of them is far up by now.
+    """
+    progress, failures = report.progress, report.failures
+    if report.n_again and not quiet:
+        _say(f"{report.n_again} sounds were given more than once, and done once")
+    if progress.n > 1 and not quiet:
+        _say(f"{describe(progress)}, in {_clock(progress.elapsed)}")
+    if failures and progress.n > 1:
+        names = [failure.sound.label for failure in failures[:MAX_NAMED]]
+        more = [f"and {len(failures) - MAX_NAMED} more"] if len(failures) > MAX_NAMED else []
+        named = ": " + ", ".join([*names, *more]) if into_files else ""
+        _say(f"{len(failures)} of {progress.n} inputs failed{named}")
+    return 1 if failures else 0
+
+
+def _say(text: str) -> None:
+    print(f"factored-asr: {text}", file=sys.stderr, flush=True)
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:.2f} h" if seconds >= 360 else f"{seconds:.0f} s"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,278 @@
+"""The command transcribe: one sound or ten thousand, files or a microphone."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from factored_asr.cli.batch_progress import say_end, show_progress
+from factored_asr.cli.shared import (
+    add_command,
+    add_format,
+    complain,
+    factor_options,
+    progress,
+    recipe_of,
+    recognizer_of,
+    search_options,
+    second_pass_options,
+    source_options,
+)
+from factored_asr.errors import FactoredASRError, OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from factored_asr.batch import BatchOptions, BatchReport, Input
+    from factored_asr.batch.pool import Finished
+    from factored_asr.batch.work import Outcome
+    from factored_asr.decoder import Lattice
+    from factored_asr.recognizer import Recognizer
+    from factored_asr.results import Transcript
+
+
+def transcribe(options: argparse.Namespace) -> int:
+    """Recognise each sound; a broken one is named and the others still come."""
+    if options.live:
+        return _live(options)
+    from factored_asr.batch import find_inputs, transcribe_files
+
+    batch = _batch_options(options)
+    sounds = find_inputs(options.files, channels=options.channels)
+    _check(options, sounds)
+    with ExitStack() as stack:
+        heard = _Heard(options, several=len(sounds) > 1)
+        shown = show_progress(stack, options.quiet or len(sounds) == 1)
+        try:
+            if options.adapt:
+                report = _adapted(options, sounds, batch, heard, shown)
+            else:
+                report = transcribe_files(
+                    options.files, recipe_of(options), batch, output_dir=options.output_dir,
+                    jobs=options.jobs, channels=options.channels, resume=options.resume,
+                    cluster=options.cluster, each=heard, report=shown,
+                    compiling=progress(stack, options.quiet),
+                )
+        except KeyboardInterrupt as stopped:
+            stack.close()
+            return shown.say_stopped(stopped, bool(options.output_dir))
+    if options.lattice_output:
+        from factored_asr.decoder.lattice_files import write_lattices
+
+        write_lattices(heard.lattices, options.lattice_output)
+    return say_end(report, options.quiet, bool(options.output_dir))
+
+
+class _Heard:
+    """Says each outcome: text on standard output, what is wrong on standard error."""
+
+    def __init__(self, options: argparse.Namespace, several: bool):
+        self._options = options
+        self._labels = several and options.format == "text"
+        self.lattices: dict[str, Lattice] = {}
+
+    def __call__(self, sound: Input, outcome: Outcome) -> None:
+        options = self._options
+        if outcome.error:
+            complain(FactoredASRError(outcome.error), 1)
+            return
+        if not options.output_dir and (outcome.text or options.format == "text"):
+            label = f"{sound.label}\t" if self._labels else ""
+            print(label + outcome.text, flush=True)
+        if outcome.reason and not options.quiet:
+            print(f"factored-asr: {sound.label}: {outcome.reason}", file=sys.stderr)
+        for lattice in outcome.lattices:
+            self._collect(lattice, sound)
+
+    def _collect(self, lattice: Lattice, sound: Input) -> None:
+        """Keep the lattice under the sound's name; further ones of that name are numbered."""
+        from factored_asr.formats import utterance_id
+
+        first = name = sound.id or utterance_id(sound.output)
+        number = 1
+        while name in self.lattices:
+            number += 1
+            name = f"{first}-{number}"
+        self.lattices[name] = lattice
+
+
+def _batch_options(options: argparse.Namespace) -> BatchOptions:
+    from factored_asr.batch import BatchOptions
+    from factored_asr.batch.work import cut_for
+
+    cut = None
+    if options.cut is not None:
+        cut = replace(cut_for(recipe_of(options)), longer_than=options.cut)
+    return BatchOptions(
+        options.format, options.digits, options.nbest, bool(options.lattice_output), cut=cut
+    )
+
+
+def _check(options: argparse.Namespace, sounds: Sequence[Input]) -> None:
+    """What would not be a file of the format any more is refused before any work."""
+    from factored_asr.formats import DOCUMENTS
+
+    if len(sounds) > 1 and not options.output_dir and options.format in DOCUMENTS:
+        raise OptionError(f"--format {options.format} of several files needs --output-dir FOLDER")
+    if options.resume and (not options.output_dir or options.lattice_output):
+        raise OptionError("--resume needs --output-dir, and does not go with --lattice-output")
+    if options.adapt and (options.jobs > 1 or options.cluster):
+        raise OptionError("--adapt hears everything twice in one process: no --jobs, no --cluster")
+
+
+def _adapted(
+    options: argparse.Namespace, sounds: Sequence[Input], batch: BatchOptions, heard: _Heard,
+    shown: Any,
+) -> BatchReport:
+    """The run with a recogniser for each speaker, in this process."""
+    from factored_asr.batch.run import run_batch
+    from factored_asr.batch.work import Job, transcribe_input
+
+    recognizer = recognizer_of(options)
+    voices = _voices(recognizer, options, sounds)
+    batch = replace(batch, adapted=options.speaker_by)
+    job = Job.of(recipe_of(options), batch)
+
+    def workers(sounds: Sequence[Input], places: Sequence[int]) -> Iterator[Finished]:
+        for place in places:
+            voice = voices.get(sounds[place].name, recognizer)
+            yield place, transcribe_input(voice, sounds[place], job.options)
+
+    return run_batch(
+        sounds, workers, job, output_dir=options.output_dir, resume=options.resume, each=heard,
+        report=shown,
+    )
+
+
+def _voices(
+    recognizer: Recognizer, options: argparse.Namespace, sounds: Sequence[Input]
+) -> dict[str, Recognizer]:
+    """For each file the recogniser of its speaker; what cannot be read is told of later on."""
+    names = list(dict.fromkeys(sound.name for sound in sounds))
+    if "-" in names:
+        raise OptionError("--adapt hears everything twice: it needs files, and no --live")
+    speakers: dict[str, list[str]] = {}
+    for name in names:
+        speaker = name if options.speaker_by == "file" else str(Path(name).parent)
+        speakers.setdefault(speaker, []).append(name)
+    voices = {}
+    for of_speaker in speakers.values():
+        features = []
+        for name in of_speaker:
+            with suppress(FactoredASRError):
+                features.append(recognizer.features(name))
+        voices.update(dict.fromkeys(of_speaker, recognizer.adapted(features)))
+    return voices
+
+
+def _live(options: argparse.Namespace) -> int:
+    """Decode as the sound comes; each utterance is said as soon as it has ended."""
+    from factored_asr.formats import write
+    from factored_asr.numbers import with_digits
+
+    _check_live(options)
+    recognizer = recognizer_of(options)
+    several, n_failed = len(options.files) > 1, 0
+    for name in options.files:
+        try:
+            for said in _utterances(recognizer, name):
+                if options.nbest:
+                    said = replace(said, alternatives=said.nbest(options.nbest))
+                said = with_digits(said) if options.digits else said
+                label = f"{name}\t" if several and options.format == "text" else ""
+                print(label + write(said, options.format, name), flush=True)
+        except FactoredASRError as error:
+            n_failed += 1
+            text = str(error)
+            complain(error if name in text else FactoredASRError(f"{name}: {text}"), 1)
+    return 1 if n_failed else 0
+
+
+def _check_live(options: argparse.Namespace) -> None:
+    bulk = (options.output_dir, options.resume, options.cluster, options.lattice_output,
+            options.jobs > 1, options.cut is not None, options.channels != "mix")
+    if any(bulk) or options.format not in ("text", "json"):
+        raise OptionError(
+            "--live goes with --format text or json, and with none of the options of many sounds"
+        )
+    if options.adapt:
+        raise OptionError("--adapt hears everything twice: it needs files, and no --live")
+    if options.nbest < 0 or (options.nbest and options.digits):
+        raise OptionError("--nbest takes a number above 0, and does not go with --digits")
+
+
+def _utterances(recognizer: Recognizer, name: str) -> Iterator[Transcript]:
+    """One transcript for each utterance that holds words."""
+    from factored_asr.audio import read_blocks
+
+    stream = recognizer.stream(second_look=True)
+    for block in read_blocks(name, sample_rate=recognizer.model.features.sample_rate):
+        if stream.accept(block) and (said := stream.finish()):
+            yield said
+    if said := stream.finish():
+        yield said
+
+
+def add(commands: Any) -> None:
+    """Add the command to the program."""
+    parser = add_command(
+        commands, "transcribe", transcribe, "sound files to text",
+        source_options(factor_options()), search_options(), second_pass_options(),
+    )
+    parser.add_argument(
+        "files", nargs="+", metavar="SOUND",
+        help="sound file; folder (searched to its depths); pattern in quotes; table .tsv with a "
+        "column path and, if need be, id, start, end; @FILE, a list of such names (@-: on standard "
+        "input); - is the sound on standard input",
+    )
+    add_format(parser, "text")
+    parser.add_argument(
+        "--nbest", type=int, default=0, metavar="N", help="the N best word strings of each sound"
+    )
+    parser.add_argument(
+        "--lattice-output", metavar="FILE", help="write the lattices here: .slf (HTK) or .dot "
+        "(Graphviz) for one sound, any other end for Kaldi's text format",
+    )
+    parser.add_argument("--digits", action="store_true", help='"twenty one" as 21')
+    parser.add_argument(
+        "--live", action="store_true", help="decode as the sound comes, a line for each utterance"
+    )
+    parser.add_argument("--adapt", choices=("speaker",),
+                        help="decode twice: what the first pass hears adapts the second to the "
+                        "speaker's voice; best with a model of the stage sat")
+    parser.add_argument("--speaker-by", default="folder", choices=("folder", "file"),
+                        help="with --adapt, whose voice a file holds: that of its folder, or one "
+                        "of its own (default: folder)")
+    _add_bulk(parser)
+
+
+def _add_bulk(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("many sounds")
+    group.add_argument(
+        "--output-dir", metavar="FOLDER", help="write a file for each sound in here, whole or not "
+        "at all; below a folder that is given, its folders are kept",
+    )
+    group.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="worker processes (default: 1); they "
+        "share one graph, each needs some 100 MB of its own",
+    )
+    group.add_argument(
+        "--resume", action="store_true", help="leave out what an earlier run into the same "
+        "--output-dir has done; sounds and options that have changed since are noticed",
+    )
+    group.add_argument(
+        "--channels", default="mix", choices=("mix", "separate"), help="mix: the mean of a file's "
+        "channels (default); separate: each for itself, its output named NAME-1, NAME-2, …",
+    )
+    group.add_argument(
+        "--cut", type=float, metavar="SECONDS", help="longer recordings are cut at silences, and "
+        "the pieces' words put together with their times (default: 60; 0: all; inf: none)",
+    )
+    group.add_argument(
+        "--cluster", metavar="ADDRESS", help="do the work on the Dask cluster of this scheduler; "
+        "its workers read the sounds under the same names",
+    )

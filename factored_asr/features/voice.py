@@ -1,0 +1,226 @@
+"""Voice activity: which frames of a long recording hold speech, decided as the sound comes.
+
+The levels of silence and of speech are two Gaussians, fitted to a histogram of the last quarter
+minute's levels that forgets: rooms, voices and distances change within an hour. A frame is speech
+where the louder Gaussian explains it better; hang-over before and after keeps soft beginnings and
+ends, and joins words. (Rabiner and Sambur, 1975, find speech by its energy in this way, with
+thresholds from a stretch known to be silent.) It is made to cut recordings: what is doubtful counts
+as speech, and the recogniser says whether there are words in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import signal
+
+from factored_asr.audio import Samples
+from factored_asr.errors import OptionError
+
+FRAME_SECONDS = 0.01
+BAND = (150.0, 3500.0)  # Hz, where voices are: offset, rumble and half of a hiss stay outside
+SILENT = -100.0  # dB of full scale: digital silence, and rounding of it
+LEVELS = np.arange(SILENT, 21.0)  # dB, the histogram's bins
+MEDIAN_FRAMES = 7  # a click of up to three frames is no speech
+STEP = 100  # frames: how often the Gaussians are fitted
+LOOKAHEAD = 200  # frames that are heard before one is judged
+ROUNDS = 6  # of EM in each fit; further ones move the threshold by less than a bin
+MIN_DEVIATION = 2.0  # dB
+
+
+@dataclass(frozen=True)
+class VoiceOptions:
+    """What counts as speech."""
+
+    before: float = 0.25
+    """Seconds before a loud frame that belong to it; higher: safer beginnings."""
+    after: float = 0.35
+    """Seconds after it; `before` and `after` add up to the shortest pause that is seen."""
+    min_range: float = 5.0
+    """Decibels between the levels of silence and of speech; closer, as in steady noise, there is
+    no speech. Lower: noise is taken for speech; higher: speech in noise is lost."""
+    memory: float = 8.0
+    """Seconds after which a level counts half. Lower: adapts faster to another room or voice."""
+
+    def __post_init__(self) -> None:
+        if min(self.before, self.after) < 0 or not (self.min_range > 0 and self.memory > 0):
+            raise OptionError(f"{self}: before and after must not be negative, the rest positive")
+
+
+def voice_frames(
+    levels: NDArray[np.floating], options: VoiceOptions | None = None
+) -> NDArray[np.bool_]:
+    """Marks the frames that hold speech; `VoiceStream` in one piece.
+
+    Parameters
+    ----------
+    levels
+        (n_frames,) in decibels of full scale, a frame each 10 ms, as `LevelStream` gives them.
+
+    Returns
+    -------
+    (n_frames,) of bool.
+
+    Examples
+    --------
+    >>> levels = np.full(300, -70.0)
+    >>> levels[100:150] = -20
+    >>> speech = voice_frames(levels, VoiceOptions(before=0.1, after=0.2))
+    >>> np.flatnonzero(speech)[[0, -1]].tolist()
+    [90, 169]
+    """
+    stream = VoiceStream(options)
+    return np.concatenate([stream.accept(levels), stream.finish()])
+
+
+class LevelStream:
+    """Levels of the frames of a sound that comes bit by bit.
+
+    A frame's level is its power between 150 and 3500 Hz, in dB of full scale.
+
+    Parameters
+    ----------
+    rate
+        Samples a second.
+
+    Examples
+    --------
+    >>> LevelStream(16000).accept(np.zeros(400, np.float32)).tolist()
+    [-100.0, -100.0]
+    """
+
+    def __init__(self, rate: int):
+        self.frame_samples = max(1, round(rate * FRAME_SECONDS))
+        """Samples in a frame; what is left over at the end of a sound makes no frame."""
+        high = min(BAND[1], 0.45 * rate)
+        self._filter = signal.butter(2, (BAND[0], high), "bandpass", output="sos", fs=rate)
+        self._state: NDArray[np.float64] | None = None
+        self._rest = np.zeros(0, np.float32)
+
+    def accept(self, samples: Samples) -> NDArray[np.float32]:
+        """Levels of the frames that are whole by now, (n_frames,)."""
+        if not len(samples):
+            return np.zeros(0, np.float32)
+        if self._state is None:  # as if the first sample had always been there: no step, no click
+            self._state = signal.sosfilt_zi(self._filter) * samples[0]
+        voiced, self._state = signal.sosfilt(self._filter, samples, zi=self._state)
+        voiced = np.concatenate([self._rest, voiced])
+        n_frames = len(voiced) // self.frame_samples
+        whole = n_frames * self.frame_samples
+        self._rest = voiced[whole:]
+        frames = voiced[:whole].reshape(n_frames, self.frame_samples)
+        power = np.einsum("ij,ij->i", frames, frames) / self.frame_samples
+        return np.maximum(10 * np.log10(np.maximum(power, 1e-12)), SILENT).astype(np.float32)
+
+
+class VoiceStream:
+    """Which frames hold speech, some 3 s behind the sound; memory does not grow with it.
+
+    The decisions do not depend on how the levels come in.
+    """
+
+    def __init__(self, options: VoiceOptions | None = None):
+        self._options = options or VoiceOptions()
+        self._before = round(self._options.before / FRAME_SECONDS)
+        self._after = round(self._options.after / FRAME_SECONDS)
+        self._forget = 0.5 ** (STEP * FRAME_SECONDS / self._options.memory)
+        self._histogram = np.zeros(len(LEVELS))
+        self._n_counted = 0  # levels at the front of those waiting that the histogram has
+        self._waiting = np.zeros(0, np.float32)
+        self._edge: NDArray[np.float32] | None = None  # levels before those, for the median
+        self._loud = np.zeros(self._after, np.bool_)  # judged, hang-over still to come
+
+    def accept(self, levels: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Take the next levels, (k,); returns the mask of the frames decided by now."""
+        levels = np.asarray(levels, np.float32)
+        if levels.ndim != 1 or not np.isfinite(levels).all():
+            raise OptionError(f"levels must be finite and of one dimension, have {levels.shape}")
+        self._waiting = np.concatenate([self._waiting, levels])
+        judged = []
+        while len(self._waiting) >= STEP + LOOKAHEAD:
+            judged.append(self._judge(STEP))
+        return self._hang_over(np.concatenate([np.zeros(0, np.bool_), *judged]))
+
+    def finish(self) -> NDArray[np.bool_]:
+        """The mask of the frames that are left."""
+        judged = []
+        while len(self._waiting):
+            judged.append(self._judge(min(STEP, len(self._waiting))))
+        return self._hang_over(np.concatenate([*judged, np.zeros(self._before, np.bool_)]))
+
+    def _judge(self, n_frames: int) -> NDArray[np.bool_]:
+        """Whether each of the next frames is loud, the histogram being some seconds ahead."""
+        heard = self._waiting[: STEP + LOOKAHEAD]
+        self._histogram *= self._forget
+        new = heard[self._n_counted :]
+        bins = np.round(new[new > SILENT] - SILENT).astype(np.intp)
+        self._histogram += np.bincount(
+            np.clip(bins, 0, len(LEVELS) - 1), minlength=len(LEVELS)
+        )
+        self._n_counted = len(heard) - n_frames
+        threshold = speech_threshold(self._histogram, self._options.min_range)
+        loud = self._smooth(n_frames) > threshold
+        self._edge = self._waiting[max(0, n_frames - MEDIAN_FRAMES // 2) : n_frames]
+        self._waiting = self._waiting[n_frames:]
+        return loud
+
+    def _smooth(self, n_frames: int) -> NDArray[np.float32]:
+        """Running median; the first and the last level stand for what lies beyond the sound."""
+        half = MEDIAN_FRAMES // 2
+        before = self._waiting[:0] if self._edge is None else self._edge
+        around = np.concatenate([before, self._waiting[: n_frames + half]])
+        padding = (half - len(before), n_frames + half - len(self._waiting[: n_frames + half]))
+        around = np.pad(around, padding, mode="edge")
+        windows = np.lib.stride_tricks.sliding_window_view(around, MEDIAN_FRAMES)
+        return np.asarray(np.median(windows, axis=1), np.float32)
+
+    def _hang_over(self, judged: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Each loud frame spreads over the frames around it; what may still change waits."""
+        loud = np.concatenate([self._loud, judged])
+        n_decided = len(loud) - self._after - self._before
+        if n_decided <= 0:
+            self._loud = loud
+            return np.zeros(0, np.bool_)
+        total = np.concatenate([[0], np.cumsum(loud)])
+        self._loud = loud[n_decided:]
+        width = self._after + self._before + 1
+        return total[width : width + n_decided] > total[:n_decided]
+
+
+def speech_threshold(histogram: NDArray[np.floating], min_range: float) -> float:
+    """The level above which speech is more probable than silence, dB; inf where there is no speech.
+
+    Parameters
+    ----------
+    histogram
+        (len(LEVELS),) how often each level was there.
+    min_range
+        Least distance of the two levels, dB.
+    """
+    total = histogram.sum()
+    if not total:
+        return float("inf")
+    shares = np.cumsum(histogram) / total
+    means = LEVELS[np.searchsorted(shares, (0.05, 0.995))]
+    deviations = np.full(2, max(MIN_DEVIATION, (means[1] - means[0]) / 4))
+    weights = np.full(2, 0.5)
+    for _ in range(ROUNDS):
+        likelihoods = weights[:, None] * _gaussians(means, deviations)
+        posteriors = likelihoods / (likelihoods.sum(axis=0) + 1e-300) * histogram
+        counts = posteriors.sum(axis=1) + 1e-9
+        means = posteriors @ LEVELS / counts
+        spread = (posteriors * (LEVELS - means[:, None]) ** 2).sum(axis=1) / counts
+        deviations, weights = np.maximum(np.sqrt(spread), MIN_DEVIATION), counts / counts.sum()
+    if means[1] - means[0] < min_range:
+        return float("inf")
+    silence, speech = _gaussians(means, deviations)  # as if speech were as frequent as silence
+    between = (LEVELS > means[0]) & (LEVELS <= means[1]) & (speech > silence)
+    return float(LEVELS[between][0] - 0.5) if between.any() else float(means.mean())
+
+
+def _gaussians(means: NDArray[np.floating], deviations: NDArray[np.floating]) -> np.ndarray:
+    """(2, len(LEVELS)): both densities at every level."""
+    distances = (LEVELS - means[:, None]) / deviations[:, None]
+    return np.asarray(np.exp(-0.5 * distances**2) / deviations[:, None])
