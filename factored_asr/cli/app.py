@@ -9,11 +9,21 @@ import warnings
 from collections.abc import Sequence
 
 from factored_asr import __version__
-from factored_asr.cli import adapt, corpora, lexicon, lm, models, recognise, train, understand
+from factored_asr.cli import (
+    adapt,
+    corpora,
+    lexicon,
+    lm,
+    models,
+    recognise,
+    scores,
+    train,
+    understand,
+)
 from factored_asr.cli.shared import EXAMPLES, complain
 from factored_asr.errors import FactoredASRError, OptionError
 
-GROUPS = (recognise, train, adapt, corpora, lm, lexicon, models, understand)
+GROUPS = (recognise, train, adapt, corpora, scores, lm, lexicon, models, understand)
 """In the order in which ``--help`` lists their commands."""
 
 
