@@ -167,7 +167,7 @@ def test_the_paired_bootstrap_is_kaldialigns() -> None:
     said = [rng.choice(list("abcdefgh"), size=rng.integers(2, 9)).tolist() for _ in range(300)]
     heard = [
         [["x" if rng.random() < rate else word for word in words] for words in said]
-        for rate in (0.2, 0.22)
+        for rate in (0.2, 0.24)
     ]
     scored = [
         [score(str(i), "", *pair) for i, pair in enumerate(zip(said, side, strict=True))]
@@ -176,8 +176,8 @@ def test_the_paired_bootstrap_is_kaldialigns() -> None:
     ours = compare_errors(("one", "two"), *scored)
     # The share of draws in which the second is better; ours counts ties, rare here, against it.
     share = kaldialign.bootstrap_wer_ci(said, *heard)["p_s2_improv_over_s1"]
-    assert ours.p_bootstrap == pytest.approx(2 * min(share, 1 - share), abs=0.03)
-    assert 0.05 < ours.p_bootstrap < 0.9
+    assert ours.p_bootstrap == pytest.approx(2 * min(share, 1 - share), abs=0.02)
+    assert 0.02 < ours.p_bootstrap < 0.9
     assert ours.low < ours.difference < ours.high
 
 
