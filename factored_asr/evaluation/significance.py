@@ -179,3 +179,16 @@ def _by_word(scored: Scored) -> Iterator[tuple[int, int]]:
             yield inserted, int(said != heard)
             inserted = 0
     yield inserted, 0
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """The two-sided p of two systems being right equally often, from the sounds that only one has
+    right: exact, by the binomial distribution (Q. McNemar, Psychometrika 12, 1947).
+
+    Examples
+    --------
+    >>> round(mcnemar(8, 1), 4), mcnemar(3, 3)
+    (0.0391, 1.0)
+    """
+    n, least = only_first + only_second, min(only_first, only_second)
+    return min(1.0, 2 * sum(math.comb(n, k) for k in range(least + 1)) / 2**n)
