@@ -20,7 +20,7 @@ ORDER = [
     "errors", "audio", "features", "language", "lexicon", "acoustic", "graph", "decoder",
     "understanding", "results", "numbers", "formats", "alignment", "importers", "cache",
     "model_folder", "settings", "bundle", "speaker", "recognizer", "training", "explain", "batch",
-    "evaluation", "plots", "cli", "__main__",
+    "evaluation", "compare", "plots", "cli", "__main__",
 ]
 """Each part imports only from parts before it."""
 
@@ -31,7 +31,10 @@ CONFINED = {
     "librosa": ("audio.py", "features"),
     "matplotlib": ("plots.py",),
     "numba": ("_kernels.py",),
-    "pocketsphinx": (),
+    "pocketsphinx": ("compare/",),
+    "moonshine_voice": ("compare/",),
+    "whisper": ("compare/",),
+    "vosk": ("compare/",),
     "pickle": (),
 }
 """Foreign packages, and the only files that may import them (a part of the path)."""

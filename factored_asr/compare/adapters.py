@@ -81,7 +81,7 @@ def package(name: str, spec: SystemSpec, install: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise MissingError(f"{spec.name} needs a package: pip install {install} ({error})") from None
+        raise MissingError(f"{spec.name}: {error}; pip install {install}") from None
 
 
 class Ours:
@@ -94,16 +94,18 @@ class Ours:
         from factored_asr.recognizer import Recognizer
 
         given = dict(spec.options)
-        beam = {name: float(given[name]) for name in ("beam",) if name in given}
-        beam |= {name: int(given[name]) for name in ("max_active",) if name in given}
         bundle = Bundle.find(given.get("model", "en-us"))
         lm, lexicon = (given.get(name) for name in ("lm", "lexicon"))
         recipe = Recipe(
             bundle, grammar, Path(lm) if lm else None, Path(lexicon) if lexicon else None,
             guess=given.get("guess", "no") in ("yes", "true", "1"),
         )
-        settings = recipe.settings
-        recipe = replace(recipe, options=replace(settings, beam=replace(settings.beam, **beam)))
+        beam = recipe.settings.beam
+        beam = replace(
+            beam, beam=float(given.get("beam", beam.beam)),
+            max_active=int(given.get("max_active", beam.max_active)),
+        )
+        recipe = replace(recipe, options=replace(recipe.settings, beam=beam))
         self._recognizer = Recognizer.from_recipe(recipe)
         self.files = (bundle.acoustic, recipe.lexicon_path, recipe.language_path)
 

@@ -198,7 +198,7 @@ class Comparison:
             for spec in systems:
                 heard = tuple(answers[spec.name, snr, item.name] for item in items)
                 row = _row(items, heard, rules, read, seed)
-                rows.append(replace(row, p=first and _p(first, row, seed)))
+                rows.append(row if first is None else replace(row, p=_p(first, row, seed)))
                 first = first or row
         told = tuple(facts[spec.name] for spec in systems)
         return Comparison(tuple(items), tuple(rows), told, rules, grammar)

@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from factored_asr.compare.material import Item, condition_name, read_noise
+from factored_asr.compare.adapters import SAMPLE_RATE
+from factored_asr.compare.material import Item, read_noise
 from factored_asr.compare.mixing import mix
 from factored_asr.compare.result import Answer, Comparison, SystemFacts
 from factored_asr.compare.systems import SystemSpec
 from factored_asr.compare.worker import ONE_THREAD, Ready, serve
-from factored_asr.errors import FactoredASRError, FormatError, OptionError
+from factored_asr.errors import FactoredASRError, FormatError, MissingError, OptionError
 from factored_asr.evaluation.normalise import Rules
 
 CLEAN = float("inf")
@@ -73,6 +74,8 @@ def compare(
     """
     options = options or CompareOptions()
     names = [spec.name for spec in systems]
+    if options.grammar and not options.grammar.is_file():
+        raise MissingError(f"{options.grammar}: there is no such grammar")
     if not items or not systems or len(set(names)) < len(names):
         raise OptionError(f"there must be sounds, and systems of different names; got {names}")
     with Journal.open(options) as journal, ExitStack() as stack:
@@ -160,7 +163,7 @@ class Runner:
             raise OptionError(f"{self.spec.name}: ended while it was loaded") from None
         if isinstance(ready, Exception):
             raise ready
-        return ready  # type: ignore[no-any-return]
+        return ready
 
     def ask(self, kind: str, samples: np.ndarray) -> Any:
         """Send a request and wait; ``{"error": ...}`` if the process dies over it."""
@@ -181,7 +184,7 @@ class Runner:
         if not self.is_open:
             self.ask("hear", sound)
         found = self.ask("hear", sound)
-        return Answer(self.spec.name, name, snr, duration=len(sound) / 16_000, **found)
+        return Answer(self.spec.name, name, snr, duration=len(sound) / SAMPLE_RATE, **found)
 
     def close(self) -> None:
         """End the process."""
@@ -292,6 +295,3 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-__all__ = ["COMPARED", "CompareOptions", "Runner", "compare", "condition_name"]
