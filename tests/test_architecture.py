@@ -20,7 +20,7 @@ ORDER = [
     "errors", "audio_headers", "audio", "features", "language", "lexicon", "acoustic", "graph",
     "decoder", "understanding", "results", "numbers", "formats", "alignment", "importers", "cache",
     "model_folder", "settings", "bundle", "speaker", "explain", "recognizer", "training", "batch",
-    "evaluation", "plots", "cli", "__main__",
+    "evaluation", "compare", "plots", "cli", "__main__",
 ]
 """Each part imports only from parts before it."""
 
@@ -33,7 +33,10 @@ CONFINED = {
     "numba": ("_kernels.py",),
     "distributed": ("batch/cluster.py",),
     "loky": ("batch/pool.py",),
-    "pocketsphinx": (),
+    "pocketsphinx": ("compare/",),
+    "moonshine_voice": ("compare/",),
+    "whisper": ("compare/",),
+    "vosk": ("compare/",),
     "pickle": (),
 }
 """Foreign packages, and the only files that may import them (a part of the path)."""

@@ -17,6 +17,7 @@ from factored_asr.cli import (
     lm,
     models,
     recognise,
+    scores,
     train,
     transcribe,
     understand,
@@ -25,7 +26,7 @@ from factored_asr.cli.shared import EXAMPLES, complain
 from factored_asr.errors import FactoredASRError, OptionError
 
 GROUPS = (
-    transcribe, recognise, explain, train, adapt, corpora, lm, lexicon, models, understand,
+    transcribe, recognise, explain, train, adapt, corpora, scores, lm, lexicon, models, understand,
 )
 """In the order in which ``--help`` lists their commands."""
 

@@ -18,8 +18,10 @@ from factored_asr.evaluation.scoring import (
     Scored,
     Unit,
     bootstrap,
+    by_speaker,
     nearest_pronunciation,
     score,
+    speaker_table,
     total,
 )
 from factored_asr.lexicon import Lexicon
@@ -58,10 +60,7 @@ class Evaluation:
     @cached_property
     def by_speaker(self) -> dict[str, Errors]:
         """Of each speaker, sorted."""
-        counts: dict[str, Errors] = {}
-        for each in self.scored:
-            counts[each.speaker] = counts.get(each.speaker, Errors()) + each.errors
-        return dict(sorted(counts.items()))
+        return by_speaker(self.scored)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain values, for JSON."""
@@ -88,31 +87,17 @@ class Evaluation:
         """For people: the sum, each speaker, and the alignment of every utterance with errors."""
         wrong = [s for s in self.scored if s.errors.total] if alignments else []
         parts = [f"{s.id} ({s.speaker})\n{s.describe()}\n" for s in wrong]
-        return "\n".join([*parts, self._table(), self._sum()])
+        return "\n".join([*parts, speaker_table(self.scored), self._sum()])
 
     def _phones(self) -> str:
         e = self.phones
-        return "" if e is None else (
-            f"PER {100 * e.rate:.2f} %: {e.substitutions} substituted, {e.deletions} deleted, "
-            f"{e.insertions} inserted of {e.n_words} phones\n"
-        )
-
-    def _table(self) -> str:
-        width = max((len(name) for name in self.by_speaker), default=0) + 2
-        lines = [f"{'speaker':{max(width, 9)}}  words  sub  del  ins   WER %"]
-        for name, e in self.by_speaker.items():
-            lines.append(
-                f"{name:{max(width, 9)}}  {e.n_words:5}  {e.substitutions:3}  {e.deletions:3}  "
-                f"{e.insertions:3}  {100 * e.rate:6.2f}"
-            )
-        return "\n".join(lines) + "\n"
+        return "" if e is None else f"PER {e.describe('phones')}\n"
 
     def _sum(self) -> str:
         e = self.errors
         speed = self.work_seconds / self.seconds if self.seconds else float("nan")
         return (
-            f"WER {100 * e.rate:.2f} %: {e.substitutions} substituted, {e.deletions} deleted, "
-            f"{e.insertions} inserted of {e.n_words} words in {len(self.scored)} utterances\n"
+            f"WER {e.describe('words')} in {len(self.scored)} utterances\n"
             f"{self.interval}\n{self._phones()}"
             f"{self.seconds:.0f} s of speech, decoded at {speed:.3f} x real time"
         )

@@ -1,0 +1,194 @@
+"""Commands that measure: score, compare."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from factored_asr.cli.shared import add_command, progress_bar
+from factored_asr.errors import OptionError
+
+EXAMPLES = """\
+examples:
+  factored-asr score ref.trn hyp.trn
+      errors by kind, speaker and utterance, with the alignment of every error
+  factored-asr score ref.stm ours.ctm theirs.ctm --brief
+      two systems by the times of their words, and whether their difference may be chance
+  factored-asr score corpus.tsv heard.jsonl --normalise case,punctuation,digits
+      what transcribe --format json wrote; "Twenty-one!" is 21
+  factored-asr score labels.json heard.jsonl --format json
+      commands: intents, slots, actions that nobody asked for
+  factored-asr score ref.trn hyp.trn --weights sclite --speaker '^([^-_]+)'
+      aligned as NIST's sclite does; speakers are the ids' beginnings
+"""
+
+COMPARE_EXAMPLES = """\
+systems:
+  ours[:model=DIR,lm=x.arpa,lexicon=DICT,guess=yes,beam=N,max_active=N]
+  pocketsphinx[:OPTION=VALUE,...]     its own options, such as lw=8
+  moonshine[:model=DIR,arch=tiny]     pip install 'factored-asr[compare]'; its wheel has tiny-en
+  whisper[:model=tiny.en,language=en] where openai-whisper is installed
+  vosk:model=DIR                      where vosk is installed
+  command:'PROGRAM {file}'            any program that prints a transcript of a wav file
+  Each may have name=LABEL among its options, for the table.
+
+examples:
+  factored-asr compare speech/ ours pocketsphinx
+      word errors of a corpus with texts, beside pocketsphinx with the same models
+  factored-asr compare speech/ ours ours:lm=big.arpa,name=big --html report.html
+      two set-ups, with plots and a browser of errors
+  factored-asr compare coffee/clean ours pocketsphinx moonshine --labels coffee/labels.json \\
+      --grammar coffee.yaml --noise kitchen.flac --snr clean,24,15,6 --journal coffee.jsonl
+      commands understood, clean and in noise; broken off, it goes on where it was
+"""
+
+
+def score(options: argparse.Namespace) -> int:
+    """Count what hypotheses have wrong against a reference, and compare systems.
+
+    Files are trn, stm, ctm, tsv, text of Kaldi, or json lines. An utterance that a system lacks
+    counts as if nothing had been heard; it is named, and so is one that the reference lacks: the
+    exit code is 1 then. Two or more systems are compared by a paired bootstrap and by the
+    matched-pairs sentence-segment word error test.
+
+    Rules make texts comparable (--normalise, in this order: case, punctuation, fillers, digits),
+    for references and hypotheses alike; those that were used stand below the result.
+    """
+    from factored_asr.evaluation.normalise import Rules
+    from factored_asr.evaluation.report import ScoreOptions, score_files
+    from factored_asr.evaluation.transcripts import Transcripts
+
+    rules = Rules.named(options.normalise, options.replace)
+    reference = Transcripts.read(options.reference, options.reference_format)
+    systems = [Transcripts.read(file, options.hypothesis_format) for file in options.hypothesis]
+    report = score_files(reference, systems, ScoreOptions(
+        rules, options.weights, options.interval_over, options.seed, options.speaker
+    ))
+    print(report.to_json() if options.format == "json" else report.describe(not options.brief))
+    for system in report.systems:
+        for ids, why in ((system.missing, "not in the hypotheses, counted as not heard"),
+                         (system.extra, "not in the reference, left out")):
+            if ids:
+                named = ", ".join(ids[:20]) + (" …" if len(ids) > 20 else "")
+                print(f"factored-asr: {system.name}: {len(ids)} utterances {why}: {named}",
+                      file=sys.stderr)
+    return 0 if report.complete else 1
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Give the same sounds to several recognisers: accuracy, speed, latency, memory, size.
+
+    CORPUS is a corpus with texts in any layout of evaluate, and word errors are counted; or, with
+    --labels and --grammar, a folder of spoken commands, and counted is how many are accepted:
+    intent and every labelled slot right. Ours and pocketsphinx (as JSGF) take the grammar; what the
+    others write is read by the grammar and our rules of speech.
+
+    Each system runs in a process of its own, on one core, and all take turns, sound by sound. The
+    real-time factor is seconds of work for each second of sound; the first word's time counts from
+    the beginning of a sound given as from a microphone; memory is the most that the process held;
+    the model's size is that of the files it cannot do without. Failed files are counted as wrong.
+    """
+    from factored_asr.bundle import packaged
+    from factored_asr.compare.material import conditions, read_labelled, read_spoken
+    from factored_asr.compare.page import as_html
+    from factored_asr.compare.run import CompareOptions
+    from factored_asr.compare.run import compare as run
+    from factored_asr.compare.systems import SystemSpec
+    from factored_asr.evaluation.normalise import Rules
+
+    if options.every < 1 or options.latency_files < 0:
+        raise OptionError("--every must be at least 1, --latency-files at least 0")
+    if options.labels and not options.grammar:
+        raise OptionError("--labels asks for --grammar, by which texts are read")
+    items = (
+        read_labelled(options.corpus, options.labels) if options.labels
+        else read_spoken(options.corpus, options.layout)
+    )[:: options.every]
+    with ExitStack() as stack:
+        result = run(items, [SystemSpec.parse(each) for each in options.system], CompareOptions(
+            packaged(options.grammar) if options.grammar else None, _path(options.noise),
+            conditions(options.snr, bool(options.noise)),
+            Rules.named(options.normalise, options.replace), options.latency_files,
+            _path(options.journal), options.seed,
+        ), progress_bar(stack, "comparing", options.quiet))
+    for file, content in ((options.json, result.to_json), (options.html, lambda: as_html(
+            result, f"Recognisers on {Path(options.corpus).resolve().name}"))):
+        if file:
+            _write(Path(file), content())
+    print(result.describe())
+    return 1 if any(row.failed for row in result.rows) else 0
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OptionError(f"{file}: cannot be written: {error.strerror}") from error
+
+
+def add(commands: Any) -> None:
+    """Add this group's commands to the program."""
+    _add_score(commands)
+    _add_compare(commands)
+
+
+def _add_compare(commands: Any) -> None:
+    parser = add_command(
+        commands, "compare", compare, "recognisers side by side on the same sounds",
+        examples=COMPARE_EXAMPLES,
+    )
+    parser.add_argument("corpus", metavar="CORPUS", help="a corpus, or a folder of spoken commands")
+    parser.add_argument("system", metavar="SYSTEM", nargs="+", help="see below")
+    parser.add_argument("--layout", default="auto", metavar="NAME",
+                        help="tsv, kaldi, sphinx, librispeech, names (default: by what is there)")
+    parser.add_argument("--labels", metavar="JSON", help="of commands: an object of file names, "
+                        "each with intent and slots")
+    parser.add_argument("--grammar", metavar="FILE", help="of commands")
+    parser.add_argument("--noise", metavar="FILE", help="sound that speech is mixed into")
+    parser.add_argument("--snr", default="clean", metavar="LIST", help="conditions: clean and "
+                        "signal-to-noise ratios in decibels, with commas (default: clean)")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="every Nth sound only")
+    parser.add_argument("--normalise", default="all", metavar="RULES", help="as for score "
+                        "(default: all)")
+    parser.add_argument("--replace", metavar="FILE", help="as for score")
+    parser.add_argument("--latency-files", type=int, default=10, metavar="N",
+                        help="sounds given as from a microphone (default: 10)")
+    parser.add_argument("--journal", metavar="FILE", help="keeps every answer as it comes; named "
+                        "again, what it has is not asked again")
+    parser.add_argument("--json", metavar="FILE", help="write all figures and answers")
+    parser.add_argument("--html", metavar="FILE", help="write a report that needs nothing else")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def _add_score(commands: Any) -> None:
+    parser = add_command(
+        commands, "score", score, "word errors of transcripts, systems compared", examples=EXAMPLES
+    )
+    parser.add_argument("reference", metavar="REF", help="what was said, or asked for")
+    parser.add_argument("hypothesis", metavar="HYP", nargs="+", help="what a system heard")
+    parser.add_argument("--format", default="text", choices=("text", "json"),
+                        help="text: for people; json: one object with every alignment")
+    parser.add_argument("--brief", action="store_true", help="no alignments")
+    parser.add_argument("--normalise", default="case", metavar="RULES",
+                        help="of case, punctuation, fillers, digits, with commas between; all; "
+                        "none (default: case)")
+    parser.add_argument("--replace", metavar="FILE", help='lines "old words => new words", as in '
+                        "the plain part of NIST's GLM files")
+    parser.add_argument("--weights", default="levenshtein", choices=("levenshtein", "sclite"),
+                        help="fewest errors, or sclite's 4 for a substitution, 3 for the others")
+    parser.add_argument("--speaker", default="", metavar="REGEX",
+                        help="its first group, of an utterance's id, is the speaker")
+    parser.add_argument("--interval-over", choices=("speakers", "utterances"),
+                        help="what the bootstrap draws (default: speakers if there are 8 or more)")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    for side in ("reference", "hypothesis"):
+        parser.add_argument(f"--{side}-format", default="auto", metavar="NAME",
+                            help="trn, stm, ctm, tsv, kaldi, json (default: by the file's name)")

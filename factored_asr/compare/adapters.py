@@ -1,0 +1,289 @@
+"""Every system behind one face: it hears a whole sound, or listens to it bit by bit.
+
+Each is set up as its makers advise for whole files: our `Recognizer.transcribe`; pocketsphinx with
+the cepstral mean of the whole utterance and all its passes; moonshine's `Transcriber`, which finds
+the speech itself; whisper's `transcribe`; vosk's `KaldiRecognizer`. A grammar goes to those that
+take one, ours and pocketsphinx; what the others write is read by the grammar's rules afterwards.
+Foreign packages are imported when a system is opened, in its own process.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from factored_asr.compare.systems import SystemSpec
+from factored_asr.errors import FactoredASRError, MissingError, OptionError
+
+SAMPLE_RATE = 16_000
+"""At which every system hears, Hz."""
+COMMAND_SECONDS = 600.0  # that a command may take for one file
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a system made of a sound."""
+
+    text: str
+    understood: bool = False
+    """True if the system told the meaning itself."""
+    intent: str = ""
+    slots: Mapping[str, str] | None = None
+
+
+class Voice(Protocol):
+    """A system that is ready to hear."""
+
+    files: tuple[Path, ...]
+    """What it must be shipped with to know its language: files and folders."""
+
+    def hear(self, samples: np.ndarray) -> Heard:
+        """A whole sound, (n_samples,) of float32."""
+
+    def listen(self, blocks: Iterable[np.ndarray]) -> Iterator[str] | None:
+        """What it shows after each block, and at last after the end; None: it cannot listen."""
+
+
+def open_system(spec: SystemSpec, grammar: Path | None) -> Voice:
+    """Load a system.
+
+    Raises
+    ------
+    MissingError
+        Its package, program or model is not there.
+    OptionError
+        It does not take these options.
+    """
+    kinds: dict[str, Any] = {
+        "ours": Ours, "pocketsphinx": Pocketsphinx, "moonshine": Moonshine, "whisper": Whisper,
+        "vosk": Vosk, "command": Command,
+    }
+    try:
+        voice: Voice = kinds[spec.kind](spec, grammar)
+    except (FactoredASRError, MemoryError):
+        raise
+    except Exception as error:  # whatever a foreign package raises about its options or models
+        raise OptionError(f"{spec.name}: {type(error).__name__}: {error}") from error
+    return voice
+
+
+def package(name: str, spec: SystemSpec, install: str) -> Any:
+    """A foreign package; MissingError, with what to install, where it is not there."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise MissingError(f"{spec.name}: {error}; pip install {install}") from None
+
+
+class Ours:
+    """This library: a grammar where there is one, else a language model."""
+
+    def __init__(self, spec: SystemSpec, grammar: Path | None):
+        from dataclasses import replace
+
+        from factored_asr.bundle import Bundle, Recipe
+        from factored_asr.recognizer import Recognizer
+
+        given = dict(spec.options)
+        bundle = Bundle.find(given.get("model", "en-us"))
+        lm, lexicon = (given.get(name) for name in ("lm", "lexicon"))
+        recipe = Recipe(
+            bundle, grammar, Path(lm) if lm else None, Path(lexicon) if lexicon else None,
+            guess=given.get("guess", "no") in ("yes", "true", "1"),
+        )
+        beam = recipe.settings.beam
+        beam = replace(
+            beam, beam=float(given.get("beam", beam.beam)),
+            max_active=int(given.get("max_active", beam.max_active)),
+        )
+        recipe = replace(recipe, options=replace(recipe.settings, beam=beam))
+        self._recognizer = Recognizer.from_recipe(recipe)
+        self.files = (bundle.acoustic, recipe.lexicon_path, recipe.language_path)
+
+    def hear(self, samples: np.ndarray) -> Heard:
+        said = self._recognizer.transcribe(samples, sample_rate=SAMPLE_RATE)
+        meaning = said.interpretation
+        if meaning is None:
+            return Heard(said.text, understood=True)
+        return Heard(said.text, True, meaning.intent, {k: str(v) for k, v in meaning.slots.items()})
+
+    def listen(self, blocks: Iterable[np.ndarray]) -> Iterator[str]:
+        stream = self._recognizer.stream()
+        for block in blocks:
+            stream.accept(block)
+            yield stream.partial()
+        yield stream.finish().text
+
+
+class Pocketsphinx:
+    """pocketsphinx with the models of its wheel; options are those of its configuration."""
+
+    def __init__(self, spec: SystemSpec, grammar: Path | None):
+        from factored_asr.compare.jsgf import as_jsgf
+
+        pocketsphinx = package("pocketsphinx", spec, "pocketsphinx==5.0.4")
+        home = Path(pocketsphinx.get_model_path("en-us"))
+        options: dict[str, Any] = {
+            "hmm": str(home / "en-us"), "dict": str(home / "cmudict-en-us.dict"),
+            **({} if grammar else {"lm": str(home / "en-us.lm.bin")}), **spec.options,
+        }
+        if grammar:
+            options["lm"] = None
+        self._decoder = pocketsphinx.Decoder(**options, loglevel="FATAL")
+        language = options["lm"]
+        if grammar:
+            self._decoder.add_jsgf_string("commands", as_jsgf(grammar).encode())
+            self._decoder.activate_search("commands")
+            language = grammar
+        self.files = (Path(options["hmm"]), Path(options["dict"]), Path(language))
+
+    def hear(self, samples: np.ndarray) -> Heard:
+        self._decoder.start_utt()
+        self._decoder.process_raw(_pcm(samples), full_utt=True)
+        self._decoder.end_utt()
+        return Heard(self._text())
+
+    def listen(self, blocks: Iterable[np.ndarray]) -> Iterator[str]:
+        self._decoder.start_utt()
+        for block in blocks:
+            self._decoder.process_raw(_pcm(block))
+            yield self._text()
+        self._decoder.end_utt()
+        yield self._text()
+
+    def _text(self) -> str:
+        found = self._decoder.hyp()
+        return found.hypstr if found is not None else ""
+
+
+class Moonshine:
+    """moonshine-voice: the end-to-end model tiny-en of its wheel, or another one by its folder."""
+
+    def __init__(self, spec: SystemSpec, grammar: Path | None):
+        voice = package("moonshine_voice", spec, "'factored-asr[compare]'")
+        arch = spec.options.get("arch", "tiny").upper()
+        folder = spec.options.get("model") or str(voice.get_model_path("tiny-en"))
+        if not Path(folder).is_dir():
+            raise MissingError(f"{spec.name}: {folder}: there is no such model")
+        self._transcriber = voice.Transcriber(folder, voice.ModelArch[arch])
+        self.files = (Path(folder),)
+
+    def hear(self, samples: np.ndarray) -> Heard:
+        found = self._transcriber.transcribe_without_streaming(samples.tolist(), SAMPLE_RATE)
+        return Heard(_lines(found))
+
+    def listen(self, blocks: Iterable[np.ndarray]) -> Iterator[str]:
+        shown = ""
+
+        def show(event: Any) -> None:
+            nonlocal shown
+            shown = event.line.text
+
+        with self._transcriber.create_stream() as stream:
+            stream.add_listener(show)
+            stream.start()
+            for block in blocks:
+                stream.add_audio(block.tolist(), SAMPLE_RATE)
+                yield shown
+            yield _lines(stream.stop())
+
+
+class Whisper:
+    """openai-whisper, where the user has it."""
+
+    def __init__(self, spec: SystemSpec, grammar: Path | None):
+        whisper = package("whisper", spec, "openai-whisper")
+        package("torch", spec, "openai-whisper").set_num_threads(1)
+        name = spec.options.get("model", "tiny.en")
+        self._model = whisper.load_model(name, device="cpu")
+        self._language = spec.options.get("language", "en")
+        place = Path(name) if Path(name).is_file() else (
+            Path.home() / ".cache" / "whisper" / f"{name}.pt"
+        )
+        self.files = (place,) if place.is_file() else ()
+
+    def hear(self, samples: np.ndarray) -> Heard:
+        found = self._model.transcribe(samples, language=self._language, fp16=False)
+        return Heard(found["text"].strip())
+
+    def listen(self, blocks: Iterable[np.ndarray]) -> None:
+        return None
+
+
+class Vosk:
+    """vosk with a model that the user has."""
+
+    def __init__(self, spec: SystemSpec, grammar: Path | None):
+        vosk = package("vosk", spec, "vosk")
+        folder = spec.options.get("model", "")
+        if not Path(folder).is_dir() or not folder:
+            raise MissingError(f"{spec.name}: name a folder: vosk:model=DIR, got {folder!r}")
+        vosk.SetLogLevel(-1)
+        self._vosk, self._model = vosk, vosk.Model(folder)
+        self.files = (Path(folder),)
+
+    def hear(self, samples: np.ndarray) -> Heard:
+        *_, last = self.listen([samples])
+        return Heard(last)
+
+    def listen(self, blocks: Iterable[np.ndarray]) -> Iterator[str]:
+        recognizer = self._vosk.KaldiRecognizer(self._model, SAMPLE_RATE)
+        ended: list[str] = []
+        for block in blocks:
+            if recognizer.AcceptWaveform(_pcm(block)):
+                ended.append(json.loads(recognizer.Result())["text"])
+                yield " ".join(filter(None, ended))
+            else:
+                partial = json.loads(recognizer.PartialResult())["partial"]
+                yield " ".join(filter(None, [*ended, partial]))
+        ended.append(json.loads(recognizer.FinalResult())["text"])
+        yield " ".join(filter(None, ended))
+
+
+class Command:
+    """Any program that prints a transcript; each file is a run of it, start-up included."""
+
+    files: tuple[Path, ...] = ()
+
+    def __init__(self, spec: SystemSpec, grammar: Path | None):
+        import shutil
+
+        self._words = shlex.split(spec.command)
+        if not self._words or shutil.which(self._words[0]) is None:
+            raise MissingError(f"{spec.name}: there is no such program")
+
+    def hear(self, samples: np.ndarray) -> Heard:
+        import soundfile
+
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "sound.wav"
+            soundfile.write(file, samples, SAMPLE_RATE, subtype="PCM_16")
+            done = subprocess.run(
+                [word.replace("{file}", str(file)) for word in self._words], check=False,
+                capture_output=True, text=True, timeout=COMMAND_SECONDS, stdin=subprocess.DEVNULL,
+            )
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or [""])[-1]
+            raise OptionError(f"{self._words[0]} ended with {done.returncode}: {last}")
+        return Heard(" ".join(done.stdout.split()))
+
+    def listen(self, blocks: Iterable[np.ndarray]) -> None:
+        return None
+
+
+def _lines(transcript: Any) -> str:
+    lines = transcript.lines if transcript else ()
+    return " ".join(line.text.strip() for line in lines).strip()
+
+
+def _pcm(samples: np.ndarray) -> bytes:
+    return np.clip(np.rint(samples * 32768.0), -32768, 32767).astype("<i2").tobytes()

@@ -1,0 +1,59 @@
+"""A grammar of sentence templates written as JSGF, for recognisers that know only that."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from factored_asr.errors import FormatError
+
+_SLOT = re.compile(r"\{([\w.]+)(?::\w+)?\}")
+_UNKNOWN = re.compile(r"[;{}]")
+
+
+def as_jsgf(path: str | Path) -> str:
+    """Read a grammar file; JSGF comes as it is.
+
+    Brackets, bars and rules mean the same in both; lists become rules, as far as their values are
+    plain texts.
+
+    Raises
+    ------
+    FormatError
+        The grammar has what JSGF has not: ranges, wildcards, permutations.
+    """
+    import yaml
+
+    file = Path(path)
+    text = file.read_text(encoding="utf-8")
+    if text.lstrip("\ufeff \n").startswith("#JSGF"):
+        return text
+    content = yaml.safe_load(text)
+    sentences = [
+        sentence
+        for intent in content["intents"].values()
+        for data in intent["data"]
+        for sentence in data["sentences"]
+    ]
+    lines = ["#JSGF V1.0;", "grammar commands;", _rule("sentence", sentences, file, public=True)]
+    for name, body in content.get("expansion_rules", {}).items():
+        lines.append(_rule(name, [body], file))
+    for name, values in content.get("lists", {}).items():
+        lines.append(_rule(name, _values(name, values, file), file))
+    return "\n".join(lines) + "\n"
+
+
+def _values(name: str, values: Any, file: Path) -> list[str]:
+    found = values.get("values") if isinstance(values, dict) else None
+    if not isinstance(found, list):
+        raise FormatError(f"list {name!r} has no values that JSGF could have", file)
+    return [str(each["in"] if isinstance(each, dict) else each) for each in found]
+
+
+def _rule(name: str, bodies: Iterable[str], file: Path, public: bool = False) -> str:
+    written = " | ".join(_SLOT.sub(r"<\1>", body).lower() for body in bodies)
+    if _UNKNOWN.search(written):
+        raise FormatError(f"rule {name!r} has what JSGF has not: {written!r}", file)
+    return f"{'public ' if public else ''}<{name.lower()}> = {written};"

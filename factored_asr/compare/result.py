@@ -1,0 +1,338 @@
+"""What came of a comparison: figures with their intervals, as a table and as JSON.
+
+The JSON (schema version 1)::
+
+    {"schema": 1, "measure": "accepted" | "wer", "rules": {...}, "grammar": "coffee.yaml" | null,
+     "systems": [{"name": "ours", "load_seconds": 0.4, "model_bytes": 4e7, "peak_bytes": 2e8,
+                  "first_word": 0.9, "answer": 0.05}, ...],
+     "rows": [{"system": "ours", "condition": "6 dB", "snr": 6.0, "files": 318, "failed": 0,
+               "value": 0.93, "low": 0.90, "high": 0.95, "cpu": 0.02, "wall": 0.02,
+               "errors": {...} | null, "understood": {...} | null, "p": 0.01 | null}, ...],
+     "utterances": [{"id": "a.wav", "said": "a latte", "asked": {...} | null,
+                     "heard": [{"system": "ours", "snr": 6.0, "text": "a latte", "right": true,
+                                "error": "", "pairs": [["a", "a"], ...], "meaning": {...}}, ...]}]}
+
+Times are seconds, ``cpu`` and ``wall`` seconds for each second of sound, ``first_word`` and
+``answer`` medians; ``snr`` is null for clean sound. ``p`` is of the row's system against the first
+one in the same condition: exact McNemar test of commands, matched-pairs test of words.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from factored_asr.compare.material import Item, condition_name
+from factored_asr.compare.systems import SystemSpec
+from factored_asr.errors import OptionError
+from factored_asr.evaluation.meanings import Understood, accepts, understood
+from factored_asr.evaluation.normalise import Rules
+from factored_asr.evaluation.scoring import Errors, Scored, bootstrap, score, total
+from factored_asr.evaluation.significance import compare_errors, mcnemar, wilson
+from factored_asr.evaluation.transcript_files import Meaning
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a system made of one sound, and what it cost."""
+
+    system: str
+    item: str
+    snr: float
+    text: str = ""
+    understood: bool = False
+    """True if the system told the meaning itself."""
+    intent: str = ""
+    slots: Mapping[str, str] | None = None
+    cpu: float = 0.0
+    """Seconds of all threads."""
+    wall: float = 0.0
+    """Seconds."""
+    duration: float = 0.0
+    """Of the sound, seconds."""
+    error: str = ""
+    """Why nothing was heard, if the system failed."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the journal; an SNR of infinity is null."""
+        return {**asdict(self), "snr": None if math.isinf(self.snr) else self.snr}
+
+    @staticmethod
+    def from_dict(row: Mapping[str, Any]) -> Answer:
+        """Read what `to_dict` wrote."""
+        return Answer(**{**row, "snr": math.inf if row["snr"] is None else float(row["snr"])})
+
+
+@dataclass(frozen=True)
+class SystemFacts:
+    """What a system needs, and how soon it answers."""
+
+    system: str
+    load_seconds: float
+    model_bytes: int | None
+    """Of what it must be shipped with; None: not known."""
+    peak_bytes: int
+    """Held at once by its process."""
+    first_words: tuple[float, ...] = ()
+    """Seconds from the beginning of each sound to the first word shown; nan: none was."""
+    answers: tuple[float, ...] = ()
+    """Seconds from the end of each sound to the final words."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the journal."""
+        firsts = [None if math.isnan(each) else each for each in self.first_words]
+        return {**asdict(self), "first_words": firsts}
+
+    @staticmethod
+    def from_dict(row: Mapping[str, Any]) -> SystemFacts:
+        """Read what `to_dict` wrote."""
+        firsts = tuple(math.nan if each is None else each for each in row["first_words"])
+        return SystemFacts(**{**row, "first_words": firsts, "answers": tuple(row["answers"])})
+
+    def summary(self) -> dict[str, Any]:
+        """Figures, for the result's JSON."""
+        firsts = [each for each in self.first_words if not math.isnan(each)]
+        return {
+            "name": self.system, "load_seconds": self.load_seconds,
+            "model_bytes": self.model_bytes, "peak_bytes": self.peak_bytes,
+            "first_word": median(firsts) if firsts else None,
+            "answer": median(self.answers) if self.answers else None,
+        }
+
+
+@dataclass(frozen=True)
+class Row:
+    """One system in one condition."""
+
+    system: str
+    snr: float
+    heard: tuple[Answer, ...]
+    scored: tuple[Scored, ...] = ()
+    """Against what was said; empty where meanings count."""
+    meanings: tuple[tuple[Meaning, Meaning], ...] = ()
+    """Asked for and done; empty where words count."""
+    low: float = 0.0
+    high: float = 1.0
+    p: float | None = None
+    """Against the first system; None of that itself."""
+
+    @property
+    def value(self) -> float:
+        """Share of commands accepted, or word error rate."""
+        return self.understood.acceptance if self.understood else self.errors.rate
+
+    @property
+    def errors(self) -> Errors:
+        """Of words."""
+        return total(self.scored)
+
+    @property
+    def understood(self) -> Understood | None:
+        """Of commands."""
+        return understood(self.meanings) if self.meanings else None
+
+    @property
+    def right(self) -> list[bool]:
+        """Of each sound whether it was accepted, or heard without an error."""
+        if self.meanings:
+            return [accepts(asked, done) for asked, done in self.meanings]
+        return [not each.errors.total for each in self.scored]
+
+    @property
+    def failed(self) -> int:
+        """Sounds on which the system failed."""
+        return sum(bool(each.error) for each in self.heard)
+
+    def factor(self, of: str) -> float:
+        """Seconds of ``cpu`` or ``wall`` for each second of sound, failures left out."""
+        good = [each for each in self.heard if not each.error]
+        seconds = sum(each.duration for each in good)
+        return sum(getattr(each, of) for each in good) / seconds if seconds else float("nan")
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        return {
+            "system": self.system, "condition": condition_name(self.snr), "snr": _finite(self.snr),
+            "files": len(self.heard), "failed": self.failed, "value": _finite(self.value),
+            "low": self.low, "high": self.high, "cpu": _finite(self.factor("cpu")),
+            "wall": _finite(self.factor("wall")), "p": self.p,
+            "errors": asdict(self.errors) if self.scored else None,
+            "understood": self.understood and self.understood.to_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All systems in all conditions."""
+
+    items: tuple[Item, ...]
+    rows: tuple[Row, ...]
+    facts: tuple[SystemFacts, ...]
+    rules: Rules
+    grammar: Path | None = None
+
+    @staticmethod
+    def of(
+        items: Sequence[Item], systems: Sequence[SystemSpec], snrs: Sequence[float],
+        answers: Mapping[tuple[str, float, str], Answer], facts: Mapping[str, SystemFacts],
+        rules: Rules, grammar: Path | None = None, seed: int = 0,
+    ) -> Comparison:
+        """Score answers.
+
+        Raises
+        ------
+        OptionError
+            Commands without a grammar, and a system that does not tell meanings itself.
+        """
+        read = _reader(grammar)
+        rows = []
+        for snr in snrs:
+            first: Row | None = None
+            for spec in systems:
+                heard = tuple(answers[spec.name, snr, item.name] for item in items)
+                row = _row(items, heard, rules, read, seed)
+                rows.append(row if first is None else replace(row, p=_p(first, row, seed)))
+                first = first or row
+        told = tuple(facts[spec.name] for spec in systems)
+        return Comparison(tuple(items), tuple(rows), told, rules, grammar)
+
+    @property
+    def measure(self) -> str:
+        """``accepted``: share of commands; ``wer``: word error rate."""
+        return "accepted" if self.rows[0].meanings else "wer"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As described at the top of this module."""
+        return {
+            "schema": SCHEMA_VERSION, "measure": self.measure, "rules": self.rules.to_dict(),
+            "grammar": self.grammar and self.grammar.name,
+            "systems": [each.summary() for each in self.facts],
+            "rows": [row.to_dict() for row in self.rows],
+            "utterances": [self._utterance(i, item) for i, item in enumerate(self.items)],
+        }
+
+    def to_json(self) -> str:
+        """One JSON object."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
+
+    def _utterance(self, i: int, item: Item) -> dict[str, Any]:
+        return {
+            "id": item.name, "said": item.text,
+            "asked": item.meaning and asdict(item.meaning),
+            "heard": [
+                {"system": row.system, "snr": _finite(row.snr), "text": row.heard[i].text,
+                 "right": row.right[i], "error": row.heard[i].error,
+                 "pairs": row.scored[i].pairs if row.scored else [],
+                 "meaning": asdict(row.meanings[i][1]) if row.meanings else None}
+                for row in self.rows
+            ],
+        }
+
+    def describe(self) -> str:
+        """Two tables, for people."""
+        return "\n".join([
+            *_columns([self._line(row) for row in self.rows], [
+                "condition", "system", "accepted" if self.measure == "accepted" else "WER",
+                "95 %", "p", "failed", "CPU x real time", "wall x real time",
+            ]), "",
+            *_columns([_fact(each.summary()) for each in self.facts], [
+                "system", "first word s", "answer s", "peak MB", "model MB", "load s",
+            ]), "",
+            "p: against the first system, "
+            + ("exact McNemar test" if self.measure == "accepted" else "matched-pairs test"),
+            f"{self.rules}; one thread and one core each, in turn, sound by sound",
+        ])
+
+    def _line(self, row: Row) -> list[str]:
+        counts = row.understood
+        n, of = (counts.accepted, counts.n_commands) if counts else (
+            row.errors.total, row.errors.n_words
+        )
+        return [
+            condition_name(row.snr), row.system, f"{n}/{of} = {100 * row.value:.1f} %",
+            f"{100 * row.low:.1f} to {100 * row.high:.1f}", "" if row.p is None else f"{row.p:.2g}",
+            str(row.failed), f"{row.factor('cpu'):.3f}", f"{row.factor('wall'):.3f}",
+        ]
+
+
+def _reader(grammar: Path | None) -> Any:
+    """Reads what texts mean by the grammar and its rules of speech."""
+    if grammar is None:
+        return None
+    from factored_asr.cache import read_understander
+    from factored_asr.understanding import Reader
+
+    return Reader(read_understander(grammar))
+
+
+def _row(
+    items: Sequence[Item], heard: tuple[Answer, ...], rules: Rules, read: Any, seed: int
+) -> Row:
+    row = Row(heard[0].system, heard[0].snr, heard)
+    if items[0].meaning is None:
+        scored = tuple(
+            score(item.name, item.utterance.speaker, rules.apply(item.text),
+                  rules.apply(each.text), fold_case=False)
+            for item, each in zip(items, heard, strict=True)
+        )
+        interval = bootstrap(scored, seed=seed)
+        return replace(row, scored=scored, low=interval.low, high=interval.high)
+    meanings = tuple(
+        (item.meaning or Meaning(), _meaning(each, rules, read))
+        for item, each in zip(items, heard, strict=True)
+    )
+    counts = understood(meanings)
+    low, high = wilson(counts.accepted, counts.n_commands)
+    return replace(row, meanings=meanings, low=low, high=high)
+
+
+def _meaning(heard: Answer, rules: Rules, read: Any) -> Meaning:
+    """What is done: as the system tells, else as the rules read its text."""
+    if heard.understood:
+        return Meaning(heard.intent, heard.slots or {})
+    if read is None:
+        raise OptionError(f"{heard.system} writes text: commands need a grammar to read it by")
+    words = replace(rules, digits=False).apply(heard.text)  # grammars spell numbers
+    found = read.read(" ".join(words)).interpretation
+    if found is None:
+        return Meaning()
+    return Meaning(found.intent, {name: str(value) for name, value in found.slots.items()})
+
+
+def _p(first: Row, row: Row, seed: int) -> float:
+    if row.scored:
+        names = first.system, row.system
+        return compare_errors(names, first.scored, row.scored, n_draws=1, seed=seed).p_segments
+    pairs = list(zip(first.right, row.right, strict=True))
+    return mcnemar(pairs.count((True, False)), pairs.count((False, True)))
+
+
+def _fact(each: Mapping[str, Any]) -> list[str]:
+    def shown(value: float | None, form: str, unit: float = 1) -> str:
+        return "-" if value is None else format(value / unit, form)
+
+    return [
+        each["name"], shown(each["first_word"], ".2f"), shown(each["answer"], ".2f"),
+        shown(each["peak_bytes"], ".0f", 1e6), shown(each["model_bytes"], ".1f", 1e6),
+        shown(each["load_seconds"], ".2f"),
+    ]
+
+
+def _columns(rows: Sequence[Sequence[str]], header: Sequence[str]) -> list[str]:
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    lines = [header, ["-" * width for width in widths], *rows]
+    return [
+        "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,196 @@
+"""Rules that make two texts comparable, each of them to be switched on, off, and seen.
+
+What counts as an error depends on them, so a figure without its rules says little. They work in
+this order on the reference and on every hypothesis alike:
+
+`case`          letters are folded to lower case
+`punctuation`   marks go; hyphens, dashes and slashes part words; the apostrophe inside a word, and
+                the point and comma inside a number, stay (the comma goes without a gap)
+`fillers`       hesitations and sounds in brackets go
+replacements    sequences of words become others, as a file says
+`digits`        numbers in words become digits: "twenty one" → "21"
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.numbers import read_number
+
+SWITCHES = ("case", "punctuation", "fillers", "digits")
+FILLERS = frozenset("uh um er erm eh ah hm hmm mm mhm %hesitation".split())
+"""Hesitations; sounds in [], <> or between ++ count as well."""
+
+_SOUND = re.compile(r"\[[^\]]*\]|<[^>]*>|\+\+[^+]*\+\+")
+_JOINTS = re.compile(r"[-‐‑‒–—/]+")
+_IN_NUMBER = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_RULE = re.compile(r"\s*(?P<old>.+?)\s*=>\s*(?P<new>.*?)\s*(?:/\s*\[\s*\]\s*_+\s*\[\s*\])?\s*$")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Which rules texts go through.
+
+    Examples
+    --------
+    >>> Rules.named("case,punctuation,digits").apply("Twenty-one, please!")
+    ('21', 'please')
+    >>> Rules().apply("Uh, no")
+    ('uh,', 'no')
+    """
+
+    case: bool = True
+    punctuation: bool = False
+    fillers: bool = False
+    digits: bool = False
+    replacements: Mapping[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
+    """Words → words; the longest that fits goes first, what comes out is not looked at again."""
+    source: str = ""
+    """The file that the replacements were read from."""
+
+    @staticmethod
+    def named(names: str, replacements: str | Path | None = None) -> Rules:
+        """Rules by their names with commas between; ``all`` and ``none`` are names, too.
+
+        Raises
+        ------
+        OptionError
+            There is no rule of that name.
+        FormatError, MissingError
+            See `read_replacements`.
+        """
+        chosen = {name.strip() for name in names.split(",")} - {"", "none"}
+        if "all" in chosen:
+            chosen = set(SWITCHES)
+        unknown = sorted(chosen.difference(SWITCHES))
+        if unknown:
+            raise OptionError(
+                f"{unknown[0]!r} is no rule; there are all, none, {', '.join(SWITCHES)}"
+            )
+        case, punctuation, fillers, digits = (name in chosen for name in SWITCHES)
+        rules = Rules(case, punctuation, fillers, digits)
+        if replacements is None:
+            return rules
+        read = read_replacements(replacements)
+        folded = {rules._before(" ".join(old)): new for old, new in read.items()}
+        return replace(rules, replacements=folded, source=str(replacements))
+
+    def apply(self, text: str) -> tuple[str, ...]:
+        """The words of a text, ready to be compared."""
+        words = self._before(text)
+        if self.replacements:
+            words = tuple(self._replaced(words))
+        return tuple(_digits(words)) if self.digits else words
+
+    def _before(self, text: str) -> tuple[str, ...]:
+        """What comes before the replacements, which are written as texts of this kind."""
+        text = unicodedata.normalize("NFC", text)
+        if self.case:
+            text = text.lower()
+        if self.fillers:
+            text = _SOUND.sub(" ", text)
+        if self.punctuation:
+            text = _unpunctuated(text)
+        return tuple(w for w in text.split() if not (self.fillers and _bare(w) in FILLERS))
+
+    def _replaced(self, words: Sequence[str]) -> Iterator[str]:
+        longest = max(map(len, self.replacements))
+        at = 0
+        while at < len(words):
+            for length in range(min(longest, len(words) - at), 0, -1):
+                new = self.replacements.get(tuple(words[at : at + length]))
+                if new is not None:
+                    yield from new
+                    at += length
+                    break
+            else:
+                yield words[at]
+                at += 1
+
+    def to_dict(self) -> dict[str, object]:
+        """As plain values, for JSON."""
+        return {
+            **{name: getattr(self, name) for name in SWITCHES},
+            "replacements": len(self.replacements), "replacements_file": self.source or None,
+        }
+
+    def __str__(self) -> str:
+        on = [name for name in SWITCHES if getattr(self, name)]
+        off = [name for name in SWITCHES if not getattr(self, name)]
+        if self.replacements:
+            on.append(f"{len(self.replacements)} replacements of {self.source}")
+        return f"rules: {', '.join(on) or 'none'}" + (f" (not {', '.join(off)})" if off else "")
+
+
+def read_replacements(path: str | Path) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Read replacements of words, ``old words => new words`` a line.
+
+    It is the plain part of NIST's GLM files: square brackets around both sides and an empty context
+    ``/ [ ] __ [ ]`` may be there, lines that begin with ``;;``, ``#`` or ``*`` are comments.
+    Nothing on the right takes the words out.
+
+    Raises
+    ------
+    MissingError
+        There is no such file.
+    FormatError
+        With file and line: no rule, the same words twice, or a context or alternatives.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise MissingError(f"{file}: there is no such file")
+    found: dict[tuple[str, ...], tuple[str, ...]] = {}
+    try:
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise FormatError(f"not UTF-8: {error.reason} at byte {error.start}", file) from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line.lstrip().startswith((";;", "#", "*")):
+            continue
+        match = _RULE.match(line)
+        if not match:
+            raise FormatError("must be: old words => new words", file, number)
+        old, new = (_unbracketed(match[side]) for side in ("old", "new"))
+        if "/" in new or "{" in "".join((*old, *new)):
+            raise FormatError("contexts and alternatives are not known", file, number)
+        if not old or old in found:
+            raise FormatError(f"{' '.join(old)!r} is there already, or empty", file, number)
+        found[old] = new
+    return found
+
+
+def _unbracketed(text: str) -> tuple[str, ...]:
+    text = text.strip()
+    if text.startswith("[") and text.endswith("]"):
+        text = text[1:-1]
+    return tuple(text.split())
+
+
+def _bare(word: str) -> str:
+    return word.strip(".,;:!?").lower()
+
+
+def _unpunctuated(text: str) -> str:
+    text = _JOINTS.sub(" ", text.replace("’", "'"))
+    text = _IN_NUMBER.sub("", text)
+    kept = []
+    for at, letter in enumerate(text):
+        if letter in "%&@#" or not unicodedata.category(letter).startswith("P"):
+            kept.append(letter)
+        elif letter == "'" or (letter == "." and text[at - 1 : at + 2 : 2].isdigit()
+                               and len(text[at - 1 : at + 2]) == 3):
+            kept.append(letter)
+    return " ".join(word.strip("'") for word in "".join(kept).split())
+
+
+def _digits(words: Sequence[str]) -> Iterator[str]:
+    at = 0
+    while at < len(words):
+        value, end = read_number(words, at)
+        yield str(value) if end > at else words[at]
+        at = max(end, at + 1)

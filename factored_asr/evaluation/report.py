@@ -1,0 +1,293 @@
+"""Systems scored against one reference: what `score` reports, for people and as JSON.
+
+The JSON (schema version 1)::
+
+    {"schema": 1, "reference": "ref.trn", "rules": {"case": true, ...}, "weights": "levenshtein",
+     "ignored": [],
+     "systems": [{"name": "hyp.trn", "wer": 0.12, "n_words": 100, "substitutions": 8, ...,
+                  "interval": {"low": 0.08, "high": 0.17, "unit": "utterances", ...},
+                  "cer": 0.05, "sentences": {"n": 12, "wrong": 7},
+                  "speakers": {"ann": {"wer": ..., ...}},
+                  "confusions": {"substitutions": [["a", "the", 3], ...],
+                                 "deletions": [["and", 2], ...], "insertions": [...]},
+                  "understood": {"commands": 10, "accepted": 9, ...}, "missing": [], "extra": [],
+                  "utterances": [{"id": "1", "speaker": "ann", "wer": 0.5, "n_words": 2, ...,
+                                  "pairs": [["so", "so"], ["far", "four"]]}, ...]}],
+     "differences": [{"first": ..., "second": ..., "difference": -0.01, "low": ..., "high": ...,
+                      "p_bootstrap": ..., "n_segments": 31, "z": -1.9, "p_segments": 0.057}]}
+
+Rates that nothing counts for are null; so is ``understood`` where no meaning is told.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from factored_asr.errors import MissingError, OptionError
+from factored_asr.evaluation.meanings import Understood, understood
+from factored_asr.evaluation.normalise import Rules
+from factored_asr.evaluation.scoring import (
+    NOTHING,
+    Bootstrap,
+    Errors,
+    Scored,
+    Unit,
+    Weights,
+    bootstrap,
+    by_speaker,
+    character_errors,
+    nearest,
+    score,
+    speaker_table,
+    total,
+)
+from factored_asr.evaluation.significance import Difference, compare_errors
+from factored_asr.evaluation.transcript_files import Entry, Meaning
+from factored_asr.evaluation.transcripts import Transcripts, alternatives, cut
+
+SCHEMA_VERSION = 1
+SHOWN = 10  # confusion pairs in the text
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """How transcripts are scored."""
+
+    rules: Rules = field(default_factory=Rules)
+    weights: Weights = "levenshtein"
+    unit: Unit | None = None
+    """Of the bootstrap; see `bootstrap`."""
+    seed: int = 0
+    speaker: str = ""
+    """A regular expression whose first group, of the id, is the speaker; empty: what the reference
+    says."""
+
+
+@dataclass(frozen=True)
+class System:
+    """One system's hypotheses, scored."""
+
+    name: str
+    scored: tuple[Scored, ...]
+    """In the reference's order; those of missing utterances have every word deleted. Empty where
+    the reference has no text."""
+    interval: Bootstrap | None
+    """None where no word was said."""
+    characters: Errors
+    understood: Understood | None
+    missing: tuple[str, ...]
+    """Utterances of the reference that the hypotheses lack."""
+    extra: tuple[str, ...]
+    """Utterances of the hypotheses that the reference lacks; not scored."""
+
+    def confusions(self) -> dict[str, list[tuple[Any, ...]]]:
+        """What was taken for what, the most frequent first."""
+        kinds: dict[str, Counter[tuple[str, ...]]] = {
+            "substitutions": Counter(), "deletions": Counter(), "insertions": Counter()
+        }
+        for each in self.scored:
+            for said, heard in each.confusions:
+                if said == NOTHING:
+                    kinds["insertions"][heard,] += 1
+                elif heard == NOTHING:
+                    kinds["deletions"][said,] += 1
+                else:
+                    kinds["substitutions"][said, heard] += 1
+        return {
+            kind: [(*words, n) for words, n in sorted(c.items(), key=lambda kv: (-kv[1], kv[0]))]
+            for kind, c in kinds.items()
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        wrong = sum(s.errors.total > 0 for s in self.scored)
+        return {
+            "name": self.name, **_counts(total(self.scored)),
+            "interval": self.interval and asdict(self.interval),
+            "cer": _counts(self.characters)["wer"],
+            "sentences": {"n": len(self.scored), "wrong": wrong},
+            "speakers": {name: _counts(e) for name, e in by_speaker(self.scored).items()},
+            "confusions": self.confusions(),
+            "understood": self.understood and self.understood.to_dict(),
+            "missing": self.missing, "extra": self.extra,
+            "utterances": [
+                {"id": s.id, "speaker": s.speaker, **_counts(s.errors), "pairs": s.pairs}
+                for s in self.scored
+            ],
+        }
+
+    def describe(self, alignments: bool = True) -> str:
+        """For people."""
+        parts = [f"== {self.name}"]
+        if alignments:
+            parts += [
+                f"{s.id} ({s.speaker}) {s.errors.describe('words')}\n{s.describe()}\n"
+                for s in self.scored if s.errors.total
+            ]
+        if total(self.scored).n_words:
+            parts += [*self._confused(), speaker_table(self.scored), self._sum()]
+        if self.understood:
+            parts.append(self.understood.describe())
+        return "\n".join(parts)
+
+    def _confused(self) -> list[str]:
+        shown = []
+        for kind, rows in self.confusions().items():
+            if rows:
+                listed = ", ".join(f"{' → '.join(words)} ({n})" for *words, n in rows[:SHOWN])
+                more = f" … of {len(rows)}" if len(rows) > SHOWN else ""
+                shown.append(f"{kind}: {listed}{more}")
+        return [*shown, ""] if shown else []
+
+    def _sum(self) -> str:
+        wrong = sum(s.errors.total > 0 for s in self.scored)
+        return (
+            f"WER {total(self.scored).describe('words')}\n{self.interval}\n"
+            f"CER {self.characters.describe('letters')}\n"
+            f"{wrong} of {len(self.scored)} utterances with errors"
+        )
+
+
+@dataclass(frozen=True)
+class Report:
+    """Systems against one reference."""
+
+    reference: str
+    options: ScoreOptions
+    systems: tuple[System, ...]
+    differences: tuple[Difference, ...]
+    """Of every two systems."""
+    ignored: tuple[str, ...] = ()
+    """Stretches of the reference that count for nothing, as it says."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As described at the top of this module."""
+        return {
+            "schema": SCHEMA_VERSION, "reference": self.reference,
+            "rules": self.options.rules.to_dict(), "weights": self.options.weights,
+            "ignored": self.ignored,
+            "systems": [each.to_dict() for each in self.systems],
+            "differences": [asdict(each) for each in self.differences],
+        }
+
+    def to_json(self) -> str:
+        """One JSON object."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
+
+    def describe(self, alignments: bool = True) -> str:
+        """For people."""
+        parts = [system.describe(alignments) for system in self.systems]
+        about = f"{self.options.rules}; alignment: {self.options.weights}"
+        if self.ignored:
+            about += f"; {len(self.ignored)} stretches of the reference are ignored, as it asks"
+        return "\n\n".join([*parts, "\n".join(map(str, [*self.differences, about]))])
+
+    @property
+    def complete(self) -> bool:
+        """False if a system lacks utterances or has others."""
+        return not any(each.missing or each.extra for each in self.systems)
+
+
+def score_files(
+    reference: Transcripts, hypotheses: Sequence[Transcripts], options: ScoreOptions | None = None
+) -> Report:
+    """Score hypotheses against a reference, and compare every two of them.
+
+    An utterance that a system lacks counts as if it had heard nothing.
+
+    Raises
+    ------
+    MissingError
+        A system shares no utterance with the reference.
+    OptionError
+        The speaker's pattern is no regular expression with a group; the reference asks for words
+        with times and a system has none.
+    """
+    options = options or ScoreOptions()
+    reference, fitted = _fit(reference, hypotheses)
+    scored = {
+        name: each for name, each in _with_speakers(reference, options.speaker).items()
+        if not each.ignored
+    }
+    systems = tuple(_score(reference.name, scored, each, options) for each in fitted)
+    compared = [each for each in systems if total(each.scored).n_words]
+    return Report(reference.name, options, systems, tuple(
+        compare_errors((one.name, two.name), one.scored, two.scored, options.unit,
+                       seed=options.seed)
+        for one, two in itertools.combinations(compared, 2)
+    ), tuple(name for name, each in reference.entries.items() if each.ignored))
+
+
+def _fit(
+    reference: Transcripts, hypotheses: Sequence[Transcripts]
+) -> tuple[Transcripts, list[Transcripts]]:
+    """All in the same utterances: cut by times where there are times, else whole recordings."""
+    if not reference.segmented:
+        return reference, list(hypotheses)
+    untimed = [h for h in hypotheses if not h.timed]
+    if any(not reference.entries.keys() & h.entries.keys() for h in untimed):
+        reference = reference.joined()
+    return reference, [cut(h, reference) if h.timed else h for h in hypotheses]
+
+
+def _with_speakers(reference: Transcripts, pattern: str) -> dict[str, Entry]:
+    if not pattern:
+        return dict(reference.entries)
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise OptionError(f"{pattern!r} is no regular expression: {error}") from None
+    if compiled.groups < 1:
+        raise OptionError(f"{pattern!r} must have a group, which is the speaker")
+    found = {}
+    for name, each in reference.entries.items():
+        match = compiled.search(name)
+        found[name] = replace(each, speaker=match[1] if match and match[1] else each.speaker)
+    return found
+
+
+def _score(
+    where: str, reference: dict[str, Entry], hypothesis: Transcripts, options: ScoreOptions
+) -> System:
+    heard = hypothesis.entries
+    if not reference.keys() & heard.keys():
+        raise MissingError(
+            f"{hypothesis.name} has none of the {len(reference)} utterances of {where}: it names "
+            f"{next(iter(heard))!r}, the reference {next(iter(reference), '')!r}"
+        )
+    scored, meanings = [], []
+    for name, said in reference.items():
+        other = heard.get(name, Entry(name, ""))
+        if said.text is not None:
+            words = options.rules.apply(other.text or "")
+            scored.append(score(
+                name, said.speaker, _said(said, words, where, options.rules), words,
+                fold_case=False, weights=options.weights,
+            ))
+        if said.meaning is not None and any(e.meaning for e in heard.values()):
+            meanings.append((said.meaning, other.meaning or Meaning()))
+    return System(
+        hypothesis.name, tuple(scored),
+        bootstrap(scored, options.unit, seed=options.seed) if total(scored).n_words else None,
+        character_errors(scored), understood(meanings) if meanings else None,
+        tuple(name for name in reference if name not in heard),
+        tuple(name for name in heard if name not in reference),
+    )
+
+
+def _said(entry: Entry, heard: Sequence[str], where: str, rules: Rules) -> tuple[str, ...]:
+    """The words of a reference: of alternatives those nearest to what was heard."""
+    choices = [[rules.apply(text) for text in texts] for texts in alternatives(entry, where)]
+    if all(len(texts) == 1 for texts in choices):
+        return tuple(word for texts in choices for word in texts[0])
+    return nearest(choices, heard)
+
+
+def _counts(errors: Errors) -> dict[str, Any]:
+    return {"wer": errors.rate if errors.n_words else None, **asdict(errors)}

@@ -1,0 +1,194 @@
+"""Whether one system is better than another, or chance made it look so.
+
+* Paired bootstrap: M. Bisani and H. Ney, "Bootstrap estimates for confidence intervals in ASR
+  performance evaluation", ICASSP 2004. The same units are drawn for both systems.
+* Matched-pairs sentence-segment word error test: L. Gillick and S. Cox, "Some statistical issues in
+  the comparison of speech recognition algorithms", ICASSP 1989. Errors do not come one by one, so
+  texts are cut where both systems are right for two words on end, and what is compared are whole
+  segments; their difference in errors is tested against a mean of 0. Cut as NIST's sc_stats does.
+* Wilson's interval of a share: E. B. Wilson, JASA 22 (1927).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from factored_asr.errors import OptionError
+from factored_asr.evaluation.scoring import NOTHING, Errors, Scored, Unit, unit_of, units
+
+GOOD_WORDS = 2  # on end, by both systems, part two segments
+Z_95 = 1.959963984540054  # of the normal distribution
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Error rate of the first system less that of the second, below 0 where the first is better."""
+
+    first: str
+    second: str
+    difference: float
+    low: float
+    """Of the 95 % interval by paired bootstrap."""
+    high: float
+    p_bootstrap: float
+    """Two-sided: twice the smaller share of draws on one side of 0."""
+    unit: Unit
+    """What was drawn."""
+    n_segments: int
+    """Sentence segments in which at least one system errs."""
+    z: float
+    """Mean difference of a segment's errors over its standard error; 0 where all are alike."""
+    p_segments: float
+    """Two-sided, of the matched-pairs test; as the normal distribution is meant for many segments,
+    hardly to be trusted below 50."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.first} against {self.second}: {100 * self.difference:+.2f} points of WER, "
+            f"95 % interval {100 * self.low:+.2f} to {100 * self.high:+.2f}, "
+            f"p = {self.p_bootstrap:.4f} (paired bootstrap over {self.unit}); "
+            f"p = {self.p_segments:.4f} (matched pairs, {self.n_segments} segments, "
+            f"z = {self.z:+.2f})"
+        )
+
+
+def compare_errors(
+    names: tuple[str, str], first: Sequence[Scored], second: Sequence[Scored],
+    unit: Unit | None = None, n_draws: int = 10_000, seed: int = 0,
+) -> Difference:
+    """Compare two systems on the same utterances.
+
+    Parameters
+    ----------
+    first, second
+        The same utterances in the same order.
+    unit, n_draws, seed
+        See `bootstrap`.
+
+    Raises
+    ------
+    OptionError
+        Not the same utterances, or no word was said.
+    """
+    if [s.id for s in first] != [s.id for s in second]:
+        raise OptionError(f"{names[0]} and {names[1]} were not scored on the same utterances")
+    unit = unit_of(first, unit)
+    one, two = (_table(scored, unit) for scored in (first, second))
+    if not one[:, 1].sum():
+        raise OptionError("no difference of error rates where no word was said")
+    rng = np.random.default_rng(seed)
+    drawn = np.empty(n_draws)
+    for draw in range(n_draws):
+        rows = rng.integers(len(one), size=len(one))
+        (errors, words), (others, their_words) = one[rows].sum(axis=0), two[rows].sum(axis=0)
+        drawn[draw] = errors / words - others / their_words if words and their_words else 0.0
+    sides = min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    sums = (one.sum(axis=0), two.sum(axis=0))
+    n_segments, z, p = segment_test([
+        pair for a, b in zip(first, second, strict=True) for pair in segments(a, b)
+    ])
+    return Difference(
+        *names, float(sums[0][0] / sums[0][1] - sums[1][0] / sums[1][1]), float(low), float(high),
+        min(1.0, 2 * (sides + 1) / (n_draws + 1)), unit, n_segments, z, p,
+    )
+
+
+def segments(first: Scored, second: Scored, n_good: int = GOOD_WORDS) -> list[tuple[int, int]]:
+    """Errors of both systems in each segment of an utterance where either errs.
+
+    A segment ends where both systems have `n_good` words of the reference right on end, with
+    nothing inserted between.
+
+    Examples
+    --------
+    >>> from factored_asr.evaluation.scoring import score
+    >>> said = "so far this year the industry slide".split()
+    >>> one = score("1", "ann", said, "so four this year the industry lied".split())
+    >>> two = score("1", "ann", said, "so far this year the industry".split())
+    >>> segments(one, two)
+    [(1, 0), (1, 1)]
+    """
+    found, errors, good = [], np.zeros(2, int), 0
+    for before, wrong in zip(*(_by_word(s) for s in (first, second)), strict=True):
+        here = np.array([before[0] + before[1], wrong[0] + wrong[1]])
+        if before[0] or wrong[0]:
+            good = 0  # something inserted
+        good = 0 if before[1] or wrong[1] else good + 1
+        errors += here
+        if good >= n_good and errors.any():
+            found.append((int(errors[0]), int(errors[1])))
+            errors = np.zeros(2, int)
+    return [*found, (int(errors[0]), int(errors[1]))] if errors.any() else found
+
+
+def segment_test(pairs: Sequence[tuple[int, int]]) -> tuple[int, float, float]:
+    """Number of segments, z and the two-sided p of their mean difference in errors.
+
+    Examples
+    --------
+    >>> n, z, p = segment_test([(2, 0), (0, 1), (1, 2), (1, 0)])
+    >>> n, round(z, 3), round(p, 3)
+    (4, 0.333, 0.739)
+    """
+    differences = np.array([one - two for one, two in pairs], np.float64)
+    n = len(differences)
+    if n < 2 or not differences.any():
+        return n, 0.0, 1.0
+    # Where all segments differ by the same, their spread around 0 stands in for that around it.
+    spread = differences.std(ddof=1) or abs(differences.mean())
+    z = float(differences.mean() / (spread / math.sqrt(n)))
+    return n, z, math.erfc(abs(z) / math.sqrt(2))
+
+
+def wilson(n_right: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share; (0, 1) where there is nothing to share.
+
+    Examples
+    --------
+    >>> low, high = wilson(9, 10)
+    >>> round(low, 3), round(high, 3)
+    (0.596, 0.982)
+    """
+    if not n:
+        return 0.0, 1.0
+    share, z2 = n_right / n, Z_95**2
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z_95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _table(scored: Sequence[Scored], unit: Unit) -> np.ndarray:
+    """Errors and words of each unit, (n_units, 2)."""
+    counts: list[Errors] = list(units(scored, unit))
+    return np.array([(c.total, c.n_words) for c in counts], np.float64)
+
+
+def _by_word(scored: Scored) -> Iterator[tuple[int, int]]:
+    """For each word of the reference: what was inserted before it, and whether it is wrong; then
+    what was inserted at the end."""
+    inserted = 0
+    for said, heard in scored.pairs:
+        if said == NOTHING:
+            inserted += 1
+        else:
+            yield inserted, int(said != heard)
+            inserted = 0
+    yield inserted, 0
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """The two-sided p of two systems being right equally often, from the sounds that only one has
+    right: exact, by the binomial distribution (Q. McNemar, Psychometrika 12, 1947).
+
+    Examples
+    --------
+    >>> round(mcnemar(8, 1), 4), mcnemar(3, 3)
+    (0.0391, 1.0)
+    """
+    n, least = only_first + only_second, min(only_first, only_second)
+    return min(1.0, 2 * sum(math.comb(n, k) for k in range(least + 1)) / 2**n)
