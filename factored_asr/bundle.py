@@ -298,9 +298,11 @@ class Recipe:
         )
 
     def g2p(self, progress: Progress | None = None) -> G2P:
-        """The model of letters and phones: the file's, or that of the dictionary."""
-        if isinstance(self.guess, Path):
-            return G2P.read(self.guess)
+        """The model of letters and phones: the file's, the model's own, or the dictionary's."""
+        folder = None if self.lexicon else self.bundle.folder  # another dictionary: other phones
+        kept = self.guess if isinstance(self.guess, Path) else folder and folder.files.get("g2p")
+        if kept:
+            return G2P.read(kept)
         return cached_g2p(self.lexicon_path, progress)
 
     def read_words(self) -> Lexicon:

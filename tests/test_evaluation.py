@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +17,14 @@ from factored_asr import Recognizer
 from factored_asr.cli import main
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.evaluation import Errors, Scored, bootstrap, evaluate, score
+from factored_asr.evaluation import tune as tuning
 from factored_asr.evaluation.scoring import nearest_pronunciation, total
+from factored_asr.features import FeatureOptions
 from factored_asr.lexicon import Lexicon, Pronunciation
+from factored_asr.settings import DICTATION
 from factored_asr.training.corpus import Corpus
+from factored_asr.training.data import TrainingData
+from factored_asr.training.utterance import Utterance
 
 words = st.lists(st.sampled_from("abc"), max_size=7)
 
@@ -206,3 +213,50 @@ def test_what_cannot_be_evaluated_is_named_and_the_rest_is(
     out, err = capsys.readouterr()
     assert f"{broken}:5: 4: its sound" in err
     assert "in 3 utterances" in out
+
+
+# --- tuning -----------------------------------------------------------------
+
+
+class TestTuning:
+    """Settings are walked through downhill; what each one errs is made up here."""
+
+    @staticmethod
+    def tune(
+        monkeypatch: pytest.MonkeyPatch, wrong: Callable[[float, float], int], **how: object
+    ) -> tuning.Tuning:
+        nothing = np.zeros((1, FeatureOptions().n_cepstra), np.float32)
+        spoken = Utterance("u", "ann", ("yes",), Path("u.wav"))
+        data = TrainingData((spoken,), (nothing,), FeatureOptions())
+        monkeypatch.setattr(tuning, "build_graph", lambda *given: given[-1].word_penalty)
+        monkeypatch.setattr(
+            tuning, "_errors", lambda model, penalty, options, *_: Errors(
+                100, substitutions=wrong(1 / options.acoustic_scale, penalty)
+            ),
+        )
+        start = replace(DICTATION, graph=replace(DICTATION.graph, word_penalty=0.0))
+        return tuning.tune(None, Lexicon({}), None, data, start, **how)  # type: ignore[arg-type]
+
+    def test_a_valley_aslant_is_followed_to_its_end(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def wrong(scale: float, penalty: float) -> int:  # least at 4.5 and 6
+            return round(2 * abs(2 * scale + penalty - 15) + abs(penalty - 6))
+
+        found = self.tune(monkeypatch, wrong)
+        swept = [each for each in found.tried if each.word_penalty == 0]
+        assert min(swept, key=lambda each: each.errors.total).lm_scale == 8
+        assert (found.best.lm_scale, found.best.word_penalty) == (4.5, 6)
+        assert found.options.acoustic_scale == pytest.approx(1 / 4.5)
+        assert found.options.graph.word_penalty == 6
+        settings = [(each.lm_scale, each.word_penalty) for each in found.tried]
+        assert len(set(settings)) == len(settings) < 25
+
+    def test_nothing_better_is_no_reason_to_move(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        found = self.tune(monkeypatch, lambda scale, penalty: 7, lm_scales=(8.0, 10.0))
+        assert (found.best.lm_scale, found.options.graph.word_penalty) == (8.0, 0.0)
+
+    def test_what_cannot_be_walked_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for how in ({"lm_scales": ()}, {"penalty_step": 0.0}):
+            with pytest.raises(OptionError, match="tuning needs LM scales and a penalty_step"):
+                self.tune(monkeypatch, lambda scale, penalty: 1, **how)

@@ -10,9 +10,9 @@ import pytest
 import soundfile
 
 from factored_asr import Recognizer
-from factored_asr.bundle import Bundle
+from factored_asr.bundle import Bundle, GuessWarning
 from factored_asr.cli import main
-from factored_asr.errors import OptionError
+from factored_asr.errors import MissingError, OptionError
 from factored_asr.evaluation.make import (
     SPHINX_CEPSTRA,
     TELEPHONE,
@@ -22,6 +22,7 @@ from factored_asr.evaluation.make import (
     make_model,
 )
 from factored_asr.lexicon import Lexicon, Pronunciation
+from factored_asr.lexicon.g2p_training import G2POptions, train_g2p
 from factored_asr.training.corpus import Corpus
 from factored_asr.training.em import Schedule
 from factored_asr.training.monophone import MonoOptions
@@ -113,6 +114,25 @@ def test_a_grammar_works_with_a_trained_model(
     recognizer = Recognizer.load(model, grammar=folder / "g.jsgf")
     sound = speak(["high", "low"], np.random.default_rng(5)).astype(np.float32)
     assert recognizer.transcribe(sound, sample_rate=RATE).text == "high low"
+
+
+def test_words_are_guessed_as_the_model_was_told(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A model of letters goes with the model, and all that guess ask that one."""
+    told = Lexicon({"low": (Pronunciation(("HI",)),), "wol": (Pronunciation(("HI", "LO")),)})
+    train_g2p(told, G2POptions(order=2)).write(tmp_path / "odd.g2p")
+    made = make_model(Corpus.read(folder), LEXICON, tmp_path / "model", g2p=tmp_path / "odd.g2p",
+                      options=QUICK)  # fmt: skip
+    monkeypatch.setattr("factored_asr.bundle.cached_g2p", lambda *_: pytest.fail("not asked for"))
+    assert main(["lexicon", "g2p", "apply", "--model", str(made.folder), "low", "--quiet"]) == 0
+    assert capsys.readouterr().out.split() == ["low", "HI"]
+    (tmp_path / "g.jsgf").write_text("#JSGF V1.0;\ngrammar g;\npublic <g> = low | wol;\n")
+    with pytest.warns(GuessWarning, match="word 'wol' is guessed to be said HI LO"):
+        Recognizer.load(made.folder, grammar=tmp_path / "g.jsgf", guess=True)
+    with pytest.raises(MissingError, match="no.g2p"):
+        make_model(Corpus.read(folder), LEXICON, tmp_path / "m", g2p=tmp_path / "no.g2p")
 
 
 def test_the_same_seed_gives_the_same_model(folder: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import synthetic
-from test_training import same_models
+from test_training import never_falls, same_models
 
 from factored_asr.acoustic import AcousticModel, DiagonalMixtures
 from factored_asr.acoustic.fmllr import FmllrOptions
@@ -34,6 +34,7 @@ from factored_asr.training.lda_mllt import (
 from factored_asr.training.monophone import MonoOptions, train_mono
 from factored_asr.training.sat import SatOptions, estimate_transforms, train_sat
 from factored_asr.training.speech import by_speaker, speech_blocks
+from factored_asr.training.statistics import UpdateOptions
 from factored_asr.training.tying import TreeOptions
 
 TREE = TreeOptions(n_leaves=8, min_frames=20)
@@ -126,6 +127,31 @@ def test_mllt_raises_the_likelihood(data: TrainingData, lexicon: Lexicon, mono: 
     weighed = estimate_mllt(data, mono, silence_weight=1.0)
     after = collect(data, apply_mllt(mono, weighed)).log_likelihood
     assert after + everything * np.linalg.slogdet(weighed)[1] >= before
+
+
+@pytest.mark.parametrize("stage", ["lda_mllt", "sat"])
+def test_likelihood_never_falls_while_features_and_paths_stay(
+    data: TrainingData, lexicon: Lexicon, mono: Trained, stage: str
+) -> None:
+    """Between one transform and the next, each pass is an EM step of the same mixtures."""
+    schedule = Schedule(passes=14, realign=(), n_gaussians=20, grow_until=3)  # grown by pass 3
+    update, told = UpdateOptions(min_occupancy=0.0, variance_floor=0.0), []
+    if stage == "lda_mllt":
+        train_lda_mllt(
+            data, lexicon, mono, replace(
+                LEARNT, mllt_passes=(2, 9), schedule=schedule, update=update
+            ), Run(report=told.append),
+        )  # fmt: skip
+    else:
+        train_sat(
+            data, lexicon, mono, SatOptions(
+                fmllr_passes=(2, 9), tree=TREE, schedule=schedule, update=update
+            ), Run(report=told.append),
+        )  # fmt: skip
+    values = [done.log_likelihood for done in told]
+    assert told[3].n_gaussians == told[-1].n_gaussians > told[0].n_gaussians
+    assert never_falls(values[3:8]) and values[7] > values[3]
+    assert never_falls(values[8:]) and values[-1] > values[8]
 
 
 # SAT

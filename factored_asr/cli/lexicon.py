@@ -101,7 +101,7 @@ def add(commands: Any) -> None:
     parser.add_argument("words", nargs="*", metavar="WORD",
                         help="words (default: those on standard input)")
     parser.add_argument("--g2p", metavar="MODEL", help="a model that `train` has written "
-                        "(default: learnt from the dictionary, once)")
+                        "(default: the model's own, else learnt from the dictionary, once)")
     parser.add_argument("--model", default="en-us", help="en-us, or a model folder, for its "
                         "dictionary")
     parser.add_argument("--lexicon", metavar="DICT", help="dictionary in place of the model's own")

@@ -40,8 +40,8 @@ def train(options: argparse.Namespace) -> int:
     )
     with ExitStack() as stack:
         done = make_model(
-            corpus, lexicon, options.output, held_out=held_out, lm=options.lm, options=made,
-            checkpoints=options.checkpoints, listener=_listener(stack, options.quiet),
+            corpus, lexicon, options.output, held_out=held_out, lm=options.lm, g2p=options.g2p,
+            options=made, checkpoints=options.checkpoints, listener=_listener(stack, options.quiet),
         )
     if done.tuning:
         print(f"tuned on {len(held_out.speakers) if held_out else 0} speakers that were not "
@@ -82,6 +82,8 @@ def add(commands: Any) -> None:
                         help="mono,tri,lda_mllt,sat,mmi or a beginning of it (default: mono)")
     parser.add_argument("--lm", metavar="ARPA",
                         help="goes with the model, and its weight is tuned on held-out speakers")
+    parser.add_argument("--g2p", metavar="MODEL", help="goes with the model: --guess then guesses "
+                        "words by it; see lexicon g2p train")
     parser.add_argument("--tune-speakers", metavar="LIST",
                         help="whom to tune on, not trained on (default with --lm: every 8th)")
     parser.add_argument("--mean-over", default="utterance", choices=("utterance", "speaker"),

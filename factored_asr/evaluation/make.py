@@ -18,6 +18,7 @@ from factored_asr.features import FeatureOptions, FrontEnd, speech_frames
 from factored_asr.features.normalisation import min_range
 from factored_asr.language import read_lm
 from factored_asr.lexicon import Lexicon
+from factored_asr.lexicon.g2p import G2P
 from factored_asr.model_folder import About, check_target, write_model
 from factored_asr.speaker import SpeakerOptions
 from factored_asr.training.corpus import Corpus
@@ -82,7 +83,8 @@ class Listener:
 
 def make_model(
     corpus: Corpus, lexicon: Lexicon, output: str | Path, *, held_out: Corpus | None = None,
-    lm: str | Path | None = None, options: MakeOptions | None = None,
+    lm: str | Path | None = None, g2p: str | Path | None = None,
+    options: MakeOptions | None = None,
     checkpoints: str | Path | None = None, listener: Listener | None = None,
 ) -> Made:
     """Train, tune and write a model.
@@ -99,6 +101,9 @@ def make_model(
         Utterances of other speakers to tune on; not tuned where None or without an LM.
     lm
         A language model, which goes with the model as it is.
+    g2p
+        A model of letters and phones, which goes with it, too: words that the lexicon lacks are
+        guessed by it.
     checkpoints
         Where the states of training are kept, and stay; None: beside the output until all is done.
 
@@ -106,11 +111,15 @@ def make_model(
     ------
     OptionError
         An unknown stage, or an output folder that is there and no model.
+    FormatError, MissingError
+        The language model or the one of letters breaks its format, or is not there.
     """
     options, listener, output = options or MakeOptions(), listener or Listener(), Path(output)
     _check_stages(options)
     check_target(output)  # before the hours of training
     language = None if lm is None else read_lm(lm)
+    if g2p is not None:
+        G2P.read(g2p)
     features = options.features or features_of(corpus)
     data = load_data(corpus, features, options.jobs, options.mean_over)
     kept = output.with_name(f"{output.name}.training") if checkpoints is None else checkpoints
@@ -128,7 +137,7 @@ def make_model(
         )
         settings["dictation"] = tuning.options
     write_model(
-        output, model, lexicon=lexicon, lm=lm,
+        output, model, lexicon=lexicon, lm=lm, g2p=g2p,
         about=_about(corpus, options, result, tuning, settings),
     )
     if checkpoints is None:

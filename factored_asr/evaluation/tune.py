@@ -1,13 +1,15 @@
 """How much the language weighs against the sound, found on speakers that were not trained on.
 
-One setting is swept after the other, the language model's scale first: errors are a smooth valley
-around the best pair, and a whole grid would only cost more.
+The scale of the language model is swept; from the best one a walk goes on, to a lower or higher
+word penalty or to the next scale, as long as errors fall. They are a smooth valley, mostly aslant:
+a whole grid would only cost more, and one setting after the other stops on the valley's side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from factored_asr.acoustic import AcousticModel
 from factored_asr.bundle import DecodeOptions
@@ -22,7 +24,7 @@ from factored_asr.speaker import SpeakerOptions, adapt_to_speaker
 from factored_asr.training.data import TrainingData, dynamic
 
 LM_SCALES = (3.0, 4.5, 6.0, 8.0, 10.0, 13.0, 17.0)
-WORD_PENALTIES = (-4.0, -2.0, 0.0, 2.0, 4.0)
+PENALTY_STEP = 2.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Tuning:
 def tune(
     model: AcousticModel, lexicon: Lexicon, language: NGramModel | Grammar, data: TrainingData,
     start: DecodeOptions, *, adapt: SpeakerOptions | None = None, jobs: int = 1,
-    lm_scales: Iterable[float] = LM_SCALES, word_penalties: Iterable[float] = WORD_PENALTIES,
+    lm_scales: Sequence[float] = LM_SCALES, penalty_step: float = PENALTY_STEP,
     report: Callable[[Tried], object] | None = None,
 ) -> Tuning:
     """Find the scale and the word penalty that err least.
@@ -67,49 +69,54 @@ def tune(
         Where to begin: its other options are kept.
     adapt
         How to adapt to each speaker, once, at the starting point.
+    lm_scales
+        Ascending; no others are tried.
+    penalty_step
+        How far the word penalty goes at a time, > 0. Lower: finer, and longer.
     report
         Is told of each setting that was tried.
 
     Raises
     ------
     OptionError
-        Nothing to tune on.
+        Nothing to tune on, no scales, or no way to go.
     """
+    scales = tuple(lm_scales)
     if not len(data):
         raise OptionError("nothing to tune on")
+    if not scales or not penalty_step > 0:
+        raise OptionError(f"tuning needs LM scales and a penalty_step above 0, got {penalty_step}")
     voices: dict[str, AcousticModel] = {}
-    tried: dict[tuple[float, float], Tried] = {}
+    tried: dict[tuple[int, int], Tried] = {}
 
-    def attempt(lm_scale: float, graph: Graph, word_penalty: float) -> None:
-        if (lm_scale, word_penalty) in tried:
-            return
-        options = replace(start, acoustic_scale=1 / lm_scale)
-        errors = _errors(model, graph, options, data, voices, jobs)
-        tried[lm_scale, word_penalty] = Tried(lm_scale, word_penalty, errors)
-        if report:
-            report(tried[lm_scale, word_penalty])
+    @lru_cache(maxsize=3)
+    def compiled(steps: int) -> Graph:
+        return build_graph(model, lexicon, language, options_of(0, steps).graph)
 
-    def compile_with(word_penalty: float) -> Graph:
-        return build_graph(
-            model, lexicon, language, replace(start.graph, word_penalty=word_penalty)
-        )
+    def options_of(rank: int, steps: int) -> DecodeOptions:
+        penalty = start.graph.word_penalty + steps * penalty_step
+        graph = replace(start.graph, word_penalty=penalty)
+        return replace(start, acoustic_scale=1 / scales[rank], graph=graph)
 
-    first = start.graph.word_penalty
-    graph = compile_with(first)
+    def errors(place: tuple[int, int]) -> int:
+        if place not in tried:
+            options = options_of(*place)
+            found = _errors(model, compiled(place[1]), options, data, voices, jobs)
+            tried[place] = Tried(scales[place[0]], options.graph.word_penalty, found)
+            if report:
+                report(tried[place])
+        return tried[place].errors.total
+
     if adapt:
-        voices = _voices(model, graph, data, start, adapt, jobs)
-    for lm_scale in lm_scales:
-        attempt(lm_scale, graph, first)
-    best = min(tried.values(), key=lambda each: each.errors.total).lm_scale
-    for penalty in word_penalties:
-        if (best, penalty) not in tried:
-            attempt(best, compile_with(penalty), penalty)
-    chosen = min(tried.values(), key=lambda each: each.errors.total)
-    options = replace(
-        start, acoustic_scale=1 / chosen.lm_scale,
-        graph=replace(start.graph, word_penalty=chosen.word_penalty),
-    )
-    return Tuning(options, tuple(tried.values()))
+        voices = _voices(model, compiled(0), data, start, adapt, jobs)
+    best = min(((rank, 0) for rank in range(len(scales))), key=errors)
+    while True:
+        rank, steps = best
+        around = [(rank, steps + 1), (rank, steps - 1), (rank - 1, steps), (rank + 1, steps),
+                  (rank - 1, steps + 1), (rank + 1, steps - 1)]  # fmt: skip
+        best = min((best, *(place for place in around if 0 <= place[0] < len(scales))), key=errors)
+        if best == (rank, steps):
+            return Tuning(options_of(*best), tuple(tried.values()))
 
 
 def _voices(

@@ -159,7 +159,8 @@ def adapt_bundle(
             "dictation": bundle.dictation.to_dict(), "commands": bundle.commands.to_dict()
         },
     )  # fmt: skip
-    return write_model(output, model, lexicon=lexicon, lm=bundle.lm, about=about)
+    g2p = bundle.folder and bundle.folder.files.get("g2p")
+    return write_model(output, model, lexicon=lexicon, lm=bundle.lm, g2p=g2p, about=about)
 
 
 def collect(data: TrainingData, trained: Trained, jobs: int = 1) -> GaussianStatistics:

@@ -4,8 +4,8 @@ A stage's model is trained on most speakers; its scale and word penalty are tune
 its figures are of others again: of AN4's sorted speakers the 1st, 9th, 17th ... tune and the 5th,
 13th, 21st ... are reported on; of accented_english's the other way round. ``--tune`` shows the
 figures of the tuning speakers instead, on which choices are made. The language model of AN4 is its
-own unigram, that of accented_english a trigram of the texts trained on; once tuned, of the tuning
-speakers' texts, too. A model with first-pass
+own unigram, that of accented_english a trigram of the texts trained on, over all words of the
+corpus's dictionary; once tuned, of the tuning speakers' texts, too. A model with first-pass
 densities (sat, mmi) is adapted to each speaker from what it hears (``--adapt speaker``).
 
 ``--adapted`` decodes en-us as it is and adapted (``factored-asr adapt``), with the same trigram,
@@ -68,9 +68,9 @@ def accented(data: Path, work: Path) -> Task:
     train, tune, test = parts(folder, lexicon, 4, 0)
     work.mkdir(parents=True, exist_ok=True)
     models = work / "accented.train.arpa", work / "accented.final.arpa"
+    closed = EstimateOptions(vocabulary=tuple(lexicon), unknown=False)
     for path, texts in zip(models, (train, (*train, *tune)), strict=True):
-        model = estimate((u.words for u in texts), EstimateOptions(unknown=False))
-        write_arpa(model, path)
+        write_arpa(estimate((u.words for u in texts), closed), path)
     return Task(train, tune, test, lexicon, *models)
 
 
