@@ -1,0 +1,155 @@
+"""The prior in noise: the listener who leans on what could have been said.
+
+In a quiet room the sound decides. In a noisy one people rely on their prior, on what the other may
+well have said; so can a factored recogniser, by the choice of its language model and by the weight
+that it gives to the sound (the acoustic scale). Real spoken orders in kitchen noise are heard with
+three priors, from weak to strong: single words by frequency, pairs of words, the grammar.
+
+    python examples/08_the_prior_in_noise.py --data DATA
+
+measures on DATA/coffee_commands (real speakers, not part of the project), writes what it found to
+08_the_prior_in_noise.json beside the picture, and draws 08_the_prior_in_noise.png. Without --data
+the figures of an earlier run, committed in examples/results/, are drawn.
+"""
+
+import json
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from drawing import BLUE, GREEN, HERE, RED, figure, options, output_folder, save
+
+from factored_asr.bundle import Bundle, Recipe
+from factored_asr.compare.material import Item, read_labelled, read_noise
+from factored_asr.compare.mixing import mix
+from factored_asr.decoder import BeamOptions, Search
+from factored_asr.features import FrontEnd
+from factored_asr.graph import Graph, build_graph
+from factored_asr.language import EstimateOptions, Grammar, NGramModel, estimate
+from factored_asr.settings import COMMANDS
+from factored_asr.understanding import Understander
+
+RESULTS = HERE / "results" / "08_the_prior_in_noise.json"
+SNRS = (math.inf, 18.0, 12.0, 6.0)  # decibels
+SCALES = (0.05, 0.1, 0.2, 0.4)
+EVERY = 8  # of the orders is heard
+N_SENTENCES = 3000  # drawn from the grammar, for the n-gram models to learn from
+
+
+def main() -> None:
+    """Measure if there is data, else take what was measured; then draw."""
+    folder = options().data
+    if folder is None:
+        print(f"no --data: drawn from {RESULTS.name}, measured earlier")
+        found = json.loads(RESULTS.read_text(encoding="utf-8"))
+    else:
+        found = measure(folder / "coffee_commands")
+        path = output_folder() / RESULTS.name
+        path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        print(f"written: {path}")
+    for prior, table in found["understood"].items():
+        for snr, row in zip(found["snrs"], table, strict=True):
+            best = found["scales"][int(np.argmax(row))]
+            print(f"{prior:12} {snr:>5}: " + "  ".join(f"{share:4.0%}" for share in row)
+                  + f"   best acoustic scale {best}")  # fmt: skip
+    draw(found)
+
+
+def measure(folder: Any) -> dict[str, Any]:
+    """Share of orders understood, by prior, noise and acoustic scale."""
+    items = read_labelled(folder / "clean", folder / "labels.json")[::EVERY]
+    noise = read_noise(folder / "kitchen_noise.flac")
+    grammar = Grammar.read(folder / "grammar.yaml")
+    recipe = Recipe(Bundle.find("en-us"))
+    model, lexicon = recipe.bundle.acoustic_model(), recipe.read_lexicon().restrict(grammar.words)
+    bare = replace(COMMANDS.graph, background_cost=math.inf)
+    texts = sentences_of(grammar)
+    priors: dict[str, NGramModel | Grammar] = {
+        "single words": estimate(texts, EstimateOptions(order=1)),
+        "word pairs": estimate(texts, EstimateOptions(order=2)),
+        "grammar": grammar,
+    }
+    graphs = {name: build_graph(model, lexicon, prior, bare) for name, prior in priors.items()}
+    pdfs = np.unique(np.concatenate([graph.pdfs for graph in graphs.values()]))
+    score, front_end = model.scorer(pdfs), FrontEnd(model.features)
+    understander = Understander(grammar)
+    right = {name: np.zeros((len(SNRS), len(SCALES))) for name in priors}
+    for number, item in enumerate(items, start=1):
+        for i, snr in enumerate(SNRS):
+            clean = item.samples()
+            samples = clean if snr == math.inf else mix(clean, noise, snr, item.name)
+            scores = score(front_end.features(samples))
+            for name, graph in graphs.items():
+                for j, scale in enumerate(SCALES):
+                    text = best_text(graph, scores * np.float32(scale))
+                    right[name][i, j] += understood(understander, text, item)
+        print(f"heard {number} of {len(items)}", end="\r", flush=True)
+    print()
+    return {
+        "orders": len(items), "snrs": [str(snr) if snr < math.inf else "clean" for snr in SNRS],
+        "scales": SCALES,
+        "understood": {name: (counts / len(items)).tolist() for name, counts in right.items()},
+    }
+
+
+def sentences_of(grammar: Grammar) -> list[list[str]]:
+    """Sentences drawn from a grammar, every way on being as likely."""
+    import pynini
+
+    words = ["<eps>", *sorted(grammar.words)]
+    acceptor = grammar.acceptor({word: i for i, word in enumerate(words) if i})
+    drawn = pynini.randgen(acceptor, npath=N_SENTENCES, seed=1)
+    return [[words[label] for label in path] for path in label_paths(drawn)]
+
+
+def label_paths(fst: Any) -> list[list[int]]:
+    """The labels along every path of a tree of paths."""
+    paths = fst.paths()
+    found = []
+    while not paths.done():
+        found.append([label for label in paths.ilabels() if label])
+        paths.next()
+    return found
+
+
+def best_text(graph: Graph, scores: np.ndarray) -> str:
+    """The words of the best path; none where no sentence was finished."""
+    search = Search(graph, BeamOptions(beam=13, lattice_beam=0))
+    search.advance(scores)
+    path = search.finish().best()
+    return " ".join(path.words) if path.reached_final else ""
+
+
+def understood(understander: Understander, text: str, item: Item) -> bool:
+    """True if intent and all slots are as labelled."""
+    found = understander.parse(text) if text else None
+    if found is None or item.meaning is None or found.intent != item.meaning.intent:
+        return False
+    slots = {name: str(value) for name, value in found.slots.items()}
+    return all(slots.get(name) == value for name, value in item.meaning.slots.items())
+
+
+def draw(found: dict[str, Any]) -> None:
+    """Left: each prior at its best scale. Right: which scale the grammar wants, noise by noise."""
+    drawing, (left, right) = figure(1, 2, width=12, height=4.5)
+    places = range(len(found["snrs"]))
+    for (prior, table), colour in zip(found["understood"].items(), (RED, GREEN, BLUE), strict=True):
+        left.plot(places, [100 * max(row) for row in table], "o-", color=colour, label=prior)
+    left.set_xticks(places, [f"{snr} dB" if snr != "clean" else snr for snr in found["snrs"]])
+    left.set(ylabel="orders understood, %", ylim=(0, 103), xlabel="kitchen noise",
+             title="a stronger prior, each at its best scale")  # fmt: skip
+    left.legend(title="prior")
+    for row, snr in zip(found["understood"]["grammar"], found["snrs"], strict=True):
+        right.plot(found["scales"], [100 * share for share in row], "o-",
+                   label=snr if snr == "clean" else f"{snr} dB")  # fmt: skip
+    right.set(xlabel="acoustic scale: weight of the sound", xscale="log", ylim=(0, 103),
+              title=f"the grammar's weight ({found['orders']} orders)")  # fmt: skip
+    right.set_xticks(found["scales"], [f"{scale:g}" for scale in found["scales"]])
+    right.set_xticks([], minor=True)
+    right.legend(title="noise")
+    save(drawing, __file__)
+
+
+if __name__ == "__main__":
+    main()
