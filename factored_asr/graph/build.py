@@ -18,7 +18,6 @@ import numpy as np
 
 from factored_asr.acoustic import BEGIN, END, INTERNAL, N_POSITIONS, SINGLE, AcousticModel
 from factored_asr.errors import MissingError, OptionError
-from factored_asr.graph.background import with_background
 from factored_asr.graph.expand import (
     Units,
     add_self_loops,
@@ -56,9 +55,6 @@ class GraphOptions:
     """Cost added to every word; higher: fewer, longer words."""
     empty_cost: float = 0.0
     """Cost of hearing no word at all under a grammar; higher: fewer empty results."""
-    background_cost: float = float("inf")
-    """Cost of each frame of speech outside a grammar, >= 0; lower: more is taken for that and
-    less for a command; inf hears commands in everything."""
     memory_limit: float = 6.0
     """Gigabytes that compiling may take by the estimate, > 0; more is refused beforehand."""
 
@@ -73,8 +69,6 @@ class GraphOptions:
             )
         if self.transition_scale < 0 or self.memory_limit <= 0:
             raise OptionError("transition_scale must be >= 0 and memory_limit > 0")
-        if not self.background_cost >= 0:
-            raise OptionError(f"background_cost must be >= 0, got {self.background_cost}")
 
 
 def to_pynini(graph: Graph) -> pynini.Fst:
@@ -266,10 +260,7 @@ def build_graph(
     gigabytes = _estimate(spoken, grammar, len(words), options)
     tell(f"composing L ∘ G ({spoken.n_arcs:,} and {grammar.n_arcs:,} arcs; {gigabytes:.1f} GB)")
     lg = compose_lexicon(spoken, grammar, back_off, n_symbols)
-    graph = expand_graph(lg, model, make_units(model, options.transition_scale), table, tell)
-    if isinstance(language, NGramModel) or options.background_cost == float("inf"):
-        return graph
-    return with_background(graph, model, options.background_cost, options.transition_scale)
+    return expand_graph(lg, model, make_units(model, options.transition_scale), table, tell)
 
 
 def linear_graph(
