@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from factored_asr import Recognizer, cache
-from factored_asr.bundle import Bundle, Recipe
+from factored_asr.bundle import Bundle, GuessWarning, Recipe
 from factored_asr.cli import main
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.importers.sphinx import pocketsphinx_model_path

@@ -10,9 +10,9 @@ by the same voices, without which a low figure would say little. A file counts a
 if it gets an interpretation that does not ask.
 
 Three systems: the best path of the grammar alone; the best path with the background beside the
-grammar; the whole lattice with the background. `--costs` tries other costs of the background (word,
-frame of a word, frame of a phone) than the shipped ones, `--half 0` the half of all files that these
-were chosen on, 1 the other one. `--snr` mixes kitchen noise to all but sudden noises.
+grammar; the whole lattice with the background. `--costs` tries other costs of the background (a
+word, a frame of a word, a frame of a phone) than the shipped ones, `--half 0` the half of all files
+that these were chosen on, 1 the other one. `--snr` mixes kitchen noise to all but sudden noises.
 """
 
 from __future__ import annotations
