@@ -185,6 +185,20 @@ def test_a_command_is_weighed_against_its_background(model, lexicon):
     assert "nobody holds one" in heard("A B A", n)[1]
 
 
+def test_lead_ins_are_heard_before_a_sentence_and_cost_something(model, lexicon):
+    text = "language: en\nintents:\n  I:\n    data:\n    - sentences: ['a']\n"
+    options = GraphOptions(lead_ins=["be", "be ab"], lead_in_cost=3.0)
+    graph = build_graph(model, lexicon, Grammar.from_text(text), options)
+    sentences: dict[tuple[str, ...], float] = {}
+    for (_, words), cost in language(without_loops(graph), 10).items():
+        said = tuple(graph.words[word] for word in words)
+        sentences[said] = min(cost, sentences.get(said, np.inf))
+    assert set(sentences) == {(), ("a",), ("be", "a"), ("be", "ab", "a")}
+    assert sentences["be", "a"] == pytest.approx(sentences["a",] + 3.0 - 2 * LEAVE, abs=1e-3)
+    with pytest.raises(MissingError, match="'never'"):
+        build_graph(model, lexicon, Grammar.from_text(text), GraphOptions(lead_ins=("never",)))
+
+
 def test_a_background_must_cost_something():
     with pytest.raises(OptionError, match="word_cost"):
         BackgroundOptions(word_cost=0.0)

@@ -208,6 +208,8 @@ def test_near_misses_are_none_of_the_grammars_sentences(data_dir):
 
     texts, understood = read("near_misses.txt")
     assert len(texts) >= 100 and understood == []
+    texts, understood = read("near_misses_unseen.txt")
+    assert len(texts) >= 48 and understood == []
     texts, understood = read("spoken_orders.txt")
     assert understood == texts
 

@@ -9,8 +9,9 @@ from factored_asr.graph.background import (
 from factored_asr.graph.build import GraphOptions, build_alignment_graph, build_graph
 from factored_asr.graph.expand import make_units
 from factored_asr.graph.graph import ARC, Graph
+from factored_asr.graph.lead_ins import DENIALS
 
 __all__ = [
-    "ARC", "BACKGROUND", "BACKGROUND_VERSION", "BackgroundOptions", "Graph", "GraphOptions",
-    "build_alignment_graph", "build_background", "build_graph", "make_units",
+    "ARC", "BACKGROUND", "BACKGROUND_VERSION", "DENIALS", "BackgroundOptions", "Graph",
+    "GraphOptions", "build_alignment_graph", "build_background", "build_graph", "make_units",
 ]  # fmt: skip

@@ -88,8 +88,8 @@ def interpret(
     if len(lattice.node_frame):
         return meanings(lattice, understander, context, options).best
     segments = [each for each in lattice.best().segments if each.phones]
-    words = [each.word for each in segments]
-    reading = None if misfit(lattice) else understander.parse(words, context)
+    words = tuple(each.word for each in segments)
+    reading = None if misfit(lattice) else _read(words, understander, context)
     seconds = lattice.frame_seconds or 0.0
     times = [((each.start or 0) * seconds, (each.end or 0) * seconds) for each in segments]
     return timed(reading, times) if reading and seconds else reading
@@ -131,7 +131,7 @@ def meanings(
     strings, left_out = word_strings(
         lattice, options.n_strings, scale=options.scale, least=options.least
     )
-    read = [(string, _read(string, understander, context)) for string in strings]
+    read = [(string, _read(string.words, understander, context)) for string in strings]
     weights = [
         string.probability * math.exp(-options.scale * (reading.costs.channel if reading else 0.0))
         for string, reading in read
@@ -164,17 +164,17 @@ _Read = tuple[WordString, Interpretation | None]
 
 
 def _read(
-    string: WordString, understander: Understander, context: Mapping[str, object] | None
+    said: tuple[str, ...], understander: Understander, context: Mapping[str, object] | None
 ) -> Interpretation | None:
     """The reading of a string: as it is, or else with words left out."""
-    if not string.words:
+    if not said:
         return None
-    reading = understander.parse(string.words, context)
+    reading = understander.parse(said, context)
     if reading is not None:
         return reading
-    words = [token.word for token in tokens(" ".join(string.words))]
+    words = [token.word for token in tokens(" ".join(said))]
     left_out = [*noise(words), *deletions(words)]
-    return understander.parse(string.words, context, left_out) if left_out else None
+    return understander.parse(said, context, left_out) if left_out else None
 
 
 def _outside(lattice: Lattice, strings: Sequence[WordString], scale: float) -> float:

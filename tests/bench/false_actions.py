@@ -4,7 +4,7 @@
 
 Real orders must be understood (intent and every labelled slot; bar 98 %). Other speech, read
 sentences of native and accented speakers, must not act (bar 2 %), nor sudden noises. Near misses
-(tests/data/near_misses.txt: words of orders in impossible order, "i had a large coffee yesterday")
+(tests/data/near_misses*.txt: words of orders in impossible order, "i had a large coffee yesterday")
 are spoken by espeak-ng and flite where these are installed (bar 10 %), and beside them real orders
 by the same voices, without which a low figure would say little. A file counts as a false action
 if it gets an interpretation that does not ask.
@@ -66,6 +66,7 @@ def groups(data: Path, work: Path) -> dict[str, list[Sound]]:
         "coffee orders": orders,
         "other speech": [Sound(path) for path in other],
         "near misses": list(spoken("near_misses", work, understander)),
+        "unseen near misses": list(spoken("near_misses_unseen", work, understander)),
         "orders, same voices": list(spoken("spoken_orders", work, understander)),
         "sudden noises": [Sound(path) for path in sorted((data / "events").rglob("*.ogg"))],
     }
