@@ -58,7 +58,7 @@ class GraphOptions:
     """Cost of hearing no word at all under a grammar; higher: fewer empty results."""
     lead_ins: tuple[str, ...] = ()
     """What may be said before a sentence of a grammar and is no part of it; see `DENIALS`."""
-    lead_in_cost: float = 4.0
+    lead_in_cost: float = 7.0
     """Cost of a lead-in, >= 0; lower: more are heard, rightly and wrongly."""
     memory_limit: float = 6.0
     """Gigabytes that compiling may take by the estimate, > 0; more is refused beforehand."""
