@@ -14,7 +14,6 @@ the figures of an earlier run, committed in examples/results/, are drawn.
 
 import json
 import math
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -63,14 +62,13 @@ def measure(folder: Any) -> dict[str, Any]:
     grammar = Grammar.read(folder / "grammar.yaml")
     recipe = Recipe(Bundle.find("en-us"))
     model, lexicon = recipe.bundle.acoustic_model(), recipe.read_lexicon().restrict(grammar.words)
-    bare = replace(COMMANDS.graph, background_cost=math.inf)
     texts = sentences_of(grammar)
     priors: dict[str, NGramModel | Grammar] = {
         "single words": estimate(texts, EstimateOptions(order=1)),
         "word pairs": estimate(texts, EstimateOptions(order=2)),
         "grammar": grammar,
     }
-    graphs = {name: build_graph(model, lexicon, prior, bare) for name, prior in priors.items()}
+    graphs = {name: build_graph(model, lexicon, prior, COMMANDS.graph) for name, prior in priors.items()}
     pdfs = np.unique(np.concatenate([graph.pdfs for graph in graphs.values()]))
     score, front_end = model.scorer(pdfs), FrontEnd(model.features)
     understander = Understander(grammar)

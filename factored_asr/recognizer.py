@@ -63,8 +63,7 @@ class Recognizer:
         self._second_pass = recipe.second_pass(options) if recipe else None
         self.options = options.with_lattice() if self._second_pass else options
         self._front_end = FrontEnd(model.features)
-        graphs = (graph, background) if background else (graph,)
-        pdfs = np.unique(np.concatenate([each.pdfs for each in graphs]))
+        pdfs = np.union1d(graph.pdfs, background.pdfs) if background else graph.pdfs
         self._scores = model.unadapted.block_scorer(pdfs, options.acoustic_scale)
         self._grammar, self._recipe = grammar, recipe
         self._aligner: Aligner | None = None
