@@ -356,6 +356,14 @@ class TestAlignment:
             AlignmentOptions(boost_silence=0)
         with pytest.raises(OptionError, match="power must lie"):
             Schedule(power=2)
+        with pytest.raises(OptionError, match="richness above 0; got 0.25, 0"):
+            Schedule(richness=0)
+
+    def test_a_schedule_takes_as_many_gaussians_as_the_data_bear(self) -> None:
+        free, richer = Schedule(n_gaussians=0), Schedule(n_gaussians=0, richness=2.0)
+        assert free.sized(4 * 193_631).n_gaussians == 2 * free.sized(193_631).n_gaussians == 3000
+        assert richer.sized(193_631).n_gaussians == 3000
+        assert Schedule(n_gaussians=7, richness=2.0).sized(193_631).n_gaussians == 7
 
 
 class TestMonophones:

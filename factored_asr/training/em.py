@@ -121,6 +121,9 @@ class Schedule:
     power: float = 0.25
     """A pdf's share of Gaussians goes with its frames to this power, in [0, 1]: 0 gives all the
     same, 1 in proportion."""
+    richness: float = 1.0
+    """Times the Gaussians that the data bear, where n_gaussians leaves it to them. Features that
+    vary less, as behind speakers' maps, bear more."""
 
     def __post_init__(self) -> None:
         if self.passes < 1 or self.n_gaussians < 0 or self.grow_until < 1:
@@ -128,8 +131,10 @@ class Schedule:
                 f"passes {self.passes} and grow_until {self.grow_until} must be at least 1, "
                 f"n_gaussians {self.n_gaussians} not negative"
             )
-        if not 0 <= self.power <= 1:
-            raise OptionError(f"power must lie in [0, 1], got {self.power}")
+        if not 0 <= self.power <= 1 or not self.richness > 0:
+            raise OptionError(
+                f"power must lie in [0, 1], richness above 0; got {self.power}, {self.richness}"
+            )
 
     def target(self, number: int, n_pdfs: int) -> int:
         """Gaussians that the model is to have after a pass; none are added in the last one."""
@@ -140,7 +145,9 @@ class Schedule:
 
     def sized(self, n_frames: int) -> Schedule:
         """The schedule with a number of Gaussians, where it left that to the data."""
-        return self if self.n_gaussians else replace(self, n_gaussians=gaussians_for(n_frames))
+        if self.n_gaussians:
+            return self
+        return replace(self, n_gaussians=round(self.richness * gaussians_for(n_frames)))
 
 
 TIED_SCHEDULE = Schedule(passes=35, realign=(10, 20, 30), n_gaussians=0, grow_until=25)
