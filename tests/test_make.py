@@ -24,8 +24,8 @@ from factored_asr.evaluation.make import (
 from factored_asr.lexicon import Lexicon, Pronunciation
 from factored_asr.lexicon.g2p_training import G2POptions, train_g2p
 from factored_asr.training.corpus import Corpus
-from factored_asr.training.em import Schedule
 from factored_asr.training.monophone import MonoOptions
+from factored_asr.training.schedule import Schedule
 
 RATE = 16000
 TONES = {"LO": 400.0, "MI": 1300.0, "HI": 3000.0}

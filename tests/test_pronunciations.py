@@ -12,9 +12,10 @@ import synthetic
 from factored_asr.errors import OptionError
 from factored_asr.lexicon import Lexicon, Pronunciation
 from factored_asr.training.data import TrainingData
-from factored_asr.training.em import Schedule, Trained
+from factored_asr.training.em import Trained
 from factored_asr.training.monophone import MonoOptions, train_mono
 from factored_asr.training.pronunciations import count_pronunciations, weigh_pronunciations
+from factored_asr.training.schedule import Schedule
 
 
 def said(*ways: str) -> tuple[Pronunciation, ...]:

@@ -30,17 +30,10 @@ from factored_asr.training.alignment import (
 from factored_asr.training.checkpoint import Checkpoint
 from factored_asr.training.corpus import Corpus
 from factored_asr.training.data import TrainingData, load_data, normalise_all
-from factored_asr.training.em import (
-    PassReport,
-    Run,
-    Schedule,
-    Trained,
-    collect,
-    improve,
-    train_em,
-)
+from factored_asr.training.em import PassReport, Run, Trained, collect, improve, train_em
 from factored_asr.training.monophone import MonoOptions, train_mono
 from factored_asr.training.run import train
+from factored_asr.training.schedule import Schedule
 from factored_asr.training.sentence import make_sentences, make_trellis
 from factored_asr.training.statistics import (
     MixtureStatistics,
