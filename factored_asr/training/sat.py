@@ -47,7 +47,7 @@ class SatOptions:
     """How finely contexts are told apart."""
     schedule: Schedule = replace(TIED_SCHEDULE, power=0.2, richness=2.0)
     """Passes, alignments and Gaussians: twice as many as of speakers as they are. On the tuning
-    speakers of AN4 that erred less, on those of accented English no more; twice the leaves, more."""
+    speakers of AN4 that erred less, on those of accented English no more."""
     alignment: AlignmentOptions = field(default_factory=AlignmentOptions)
     """How transcripts are laid over speech."""
     update: UpdateOptions = field(default_factory=UpdateOptions)
