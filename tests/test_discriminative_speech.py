@@ -12,9 +12,10 @@ from factored_asr.features import FeatureOptions
 from factored_asr.lexicon import Lexicon
 from factored_asr.training.corpus import Corpus
 from factored_asr.training.data import TrainingData, load_data
-from factored_asr.training.em import PassReport, Run, Schedule, Trained
+from factored_asr.training.em import PassReport, Run, Trained
 from factored_asr.training.mmi import MmiOptions, train_mmi
 from factored_asr.training.monophone import MonoOptions, train_mono
+from factored_asr.training.schedule import Schedule
 from factored_asr.training.triphone import TriphoneOptions, train_triphones
 from factored_asr.training.tying import TreeOptions
 

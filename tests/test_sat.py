@@ -24,7 +24,7 @@ from factored_asr.speaker import SpeakerOptions, adapt_to_speaker, frame_weights
 from factored_asr.training.adapt import AdaptOptions, adapt, collect
 from factored_asr.training.alignment import align_all
 from factored_asr.training.data import TrainingData
-from factored_asr.training.em import PassReport, Run, Schedule, Trained
+from factored_asr.training.em import PassReport, Run, Trained
 from factored_asr.training.lda_mllt import (
     LdaMlltOptions,
     apply_mllt,
@@ -33,6 +33,7 @@ from factored_asr.training.lda_mllt import (
 )
 from factored_asr.training.monophone import MonoOptions, train_mono
 from factored_asr.training.sat import SatOptions, estimate_transforms, train_sat
+from factored_asr.training.schedule import Schedule
 from factored_asr.training.speech import by_speaker, speech_blocks
 from factored_asr.training.statistics import UpdateOptions
 from factored_asr.training.tying import TreeOptions

@@ -30,17 +30,10 @@ from factored_asr.training.alignment import (
 from factored_asr.training.checkpoint import Checkpoint
 from factored_asr.training.corpus import Corpus
 from factored_asr.training.data import TrainingData, load_data, normalise_all
-from factored_asr.training.em import (
-    PassReport,
-    Run,
-    Schedule,
-    Trained,
-    collect,
-    improve,
-    train_em,
-)
+from factored_asr.training.em import PassReport, Run, Trained, collect, improve, train_em
 from factored_asr.training.monophone import MonoOptions, train_mono
 from factored_asr.training.run import train
+from factored_asr.training.schedule import Schedule
 from factored_asr.training.sentence import make_sentences, make_trellis
 from factored_asr.training.statistics import (
     MixtureStatistics,
@@ -356,6 +349,14 @@ class TestAlignment:
             AlignmentOptions(boost_silence=0)
         with pytest.raises(OptionError, match="power must lie"):
             Schedule(power=2)
+        with pytest.raises(OptionError, match="richness above 0; got 0.25, 0"):
+            Schedule(richness=0)
+
+    def test_a_schedule_takes_as_many_gaussians_as_the_data_bear(self) -> None:
+        free, richer = Schedule(n_gaussians=0), Schedule(n_gaussians=0, richness=2.0)
+        assert free.sized(4 * 193_631).n_gaussians == 2 * free.sized(193_631).n_gaussians == 3000
+        assert richer.sized(193_631).n_gaussians == 3000
+        assert Schedule(n_gaussians=7, richness=2.0).sized(193_631).n_gaussians == 7
 
 
 class TestMonophones:

@@ -13,8 +13,9 @@ from factored_asr.acoustic.transforms import apply_affine
 from factored_asr.acoustic.tree import RIGHT
 from factored_asr.errors import OptionError
 from factored_asr.training.data import TrainingData
-from factored_asr.training.em import PassReport, Run, Schedule, Trained
+from factored_asr.training.em import PassReport, Run, Trained
 from factored_asr.training.monophone import MonoOptions, train_mono
+from factored_asr.training.schedule import Schedule
 from factored_asr.training.triphone import TriphoneOptions, tie_states, train_triphones
 from factored_asr.training.tying import TreeOptions
 

@@ -24,6 +24,7 @@ from factored_asr.speaker import SpeakerOptions
 from factored_asr.training.corpus import Corpus
 from factored_asr.training.data import MeanOver, load_data
 from factored_asr.training.em import PassReport, Report
+from factored_asr.training.pronunciations import count_pronunciations, weigh_pronunciations
 from factored_asr.training.run import TrainingResult, train
 from factored_asr.training.stages import STAGES
 
@@ -94,7 +95,8 @@ def make_model(
     corpus
         What is trained on: checked utterances (see `check`).
     lexicon
-        A pronunciation for every word; it goes with the model.
+        A pronunciation for every word; it goes with the model, and with the probabilities that
+        the corpus gives the pronunciations of a word.
     output
         The model's folder.
     held_out
@@ -128,6 +130,7 @@ def make_model(
         report=listener.passes,
     )
     model = result.trained.model
+    lexicon = weigh_pronunciations(lexicon, count_pronunciations(data, result.trained))
     settings, tuning = settings_of(model.first_pass is not None), None
     if language is not None and held_out:
         unheard = load_data(held_out, features, options.jobs, options.mean_over)

@@ -159,7 +159,7 @@ def adapt_bundle(
             "dictation": bundle.dictation.to_dict(), "commands": bundle.commands.to_dict()
         },
     )  # fmt: skip
-    g2p = bundle.folder and bundle.folder.files.get("g2p")
+    g2p = None if bundle.folder is None else bundle.folder.files.get("g2p")
     return write_model(output, model, lexicon=lexicon, lm=bundle.lm, g2p=g2p, about=about)
 
 

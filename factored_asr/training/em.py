@@ -27,6 +27,7 @@ from factored_asr.training.alignment import (
 )
 from factored_asr.training.data import TrainingData
 from factored_asr.training.parallel import over
+from factored_asr.training.schedule import Schedule
 from factored_asr.training.sentence import Sentence, make_trellis
 from factored_asr.training.statistics import (
     MixtureStatistics,
@@ -103,62 +104,6 @@ class Run:
     """Is handed the state after every pass; writes it as often as it likes."""
     begun: tuple[int, Trained] | None = None
     """A pass and the state after it, from `keep`, to go on from after a kill."""
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """When what happens in a stage. The defaults are those of Kaldi's monophones."""
-
-    passes: int = 40
-    """Updates of the model. More fits the training data better, up to a point."""
-    realign: tuple[int, ...] = (*range(2, 12), *range(13, 40, 2))
-    """Passes (from 1) before whose statistics the data are aligned anew."""
-    n_gaussians: int = 1000
-    """Gaussians in the end, over all pdfs. More model finer what there is data for; 0: as many as
-    the data bear (`gaussians_for`)."""
-    grow_until: int = 32
-    """The pass at which that number is reached."""
-    power: float = 0.25
-    """A pdf's share of Gaussians goes with its frames to this power, in [0, 1]: 0 gives all the
-    same, 1 in proportion."""
-
-    def __post_init__(self) -> None:
-        if self.passes < 1 or self.n_gaussians < 0 or self.grow_until < 1:
-            raise OptionError(
-                f"passes {self.passes} and grow_until {self.grow_until} must be at least 1, "
-                f"n_gaussians {self.n_gaussians} not negative"
-            )
-        if not 0 <= self.power <= 1:
-            raise OptionError(f"power must lie in [0, 1], got {self.power}")
-
-    def target(self, number: int, n_pdfs: int) -> int:
-        """Gaussians that the model is to have after a pass; none are added in the last one."""
-        if number >= self.passes or self.n_gaussians <= n_pdfs:
-            return 0
-        share = min(1.0, max(0, number - 2) / max(1, self.grow_until - 2))
-        return n_pdfs + int(share * (self.n_gaussians - n_pdfs))
-
-    def sized(self, n_frames: int) -> Schedule:
-        """The schedule with a number of Gaussians, where it left that to the data."""
-        return self if self.n_gaussians else replace(self, n_gaussians=gaussians_for(n_frames))
-
-
-TIED_SCHEDULE = Schedule(passes=35, realign=(10, 20, 30), n_gaussians=0, grow_until=25)
-"""Of stages that begin with good alignments and a tree of their own: Kaldi's train_deltas."""
-
-
-def gaussians_for(n_frames: int) -> int:
-    """Gaussians of triphones that so many frames of training bear.
-
-    Kaldi's 1500 for the half hour of AN4, and more as the root of the frames grows. On an hour of
-    accented English 1600 erred no more than 3000, and 6000 erred far more.
-
-    Examples
-    --------
-    >>> gaussians_for(193_631), gaussians_for(380_000)
-    (1500, 2101)
-    """
-    return max(1, round(1500 * (n_frames / 193_631) ** 0.5))
 
 
 BeforePass = Callable[[int, Trained], Trained]

@@ -27,8 +27,9 @@ from factored_asr.features import FeatureOptions
 from factored_asr.lexicon import Lexicon
 from factored_asr.training.alignment import AlignmentOptions
 from factored_asr.training.data import TrainingData
-from factored_asr.training.em import TIED_SCHEDULE, Run, Schedule, Trained, train_em
+from factored_asr.training.em import Run, Trained, train_em
 from factored_asr.training.parallel import over
+from factored_asr.training.schedule import TIED_SCHEDULE, Schedule
 from factored_asr.training.speech import Block, speech_blocks
 from factored_asr.training.statistics import UpdateOptions
 from factored_asr.training.triphone import tie_states

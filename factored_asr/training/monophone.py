@@ -16,7 +16,8 @@ from factored_asr.errors import FormatError
 from factored_asr.lexicon import Lexicon
 from factored_asr.training.alignment import AlignmentOptions, align_equally, sentences_of
 from factored_asr.training.data import TrainingData
-from factored_asr.training.em import Run, Schedule, Trained, train_em
+from factored_asr.training.em import Run, Trained, train_em
+from factored_asr.training.schedule import Schedule
 from factored_asr.training.statistics import UpdateOptions
 
 FIRST_LOOP = 0.75  # probability of staying in a state, until it is counted

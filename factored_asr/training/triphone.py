@@ -20,8 +20,9 @@ from factored_asr.features import FeatureOptions
 from factored_asr.lexicon import Lexicon
 from factored_asr.training.alignment import AlignmentOptions, StateAlignment
 from factored_asr.training.data import TrainingData
-from factored_asr.training.em import TIED_SCHEDULE, Run, Schedule, Trained, train_em
+from factored_asr.training.em import Run, Trained, train_em
 from factored_asr.training.parallel import over
+from factored_asr.training.schedule import TIED_SCHEDULE, Schedule
 from factored_asr.training.statistics import UpdateOptions
 from factored_asr.training.tying import (
     ContextStatistics,

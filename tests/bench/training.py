@@ -9,7 +9,7 @@ corpus's dictionary; once tuned, of the tuning speakers' texts, too. A model wit
 densities (sat, mmi) is adapted to each speaker from what it hears (``--adapt speaker``).
 
 ``--adapted`` decodes en-us as it is and adapted (``factored-asr adapt``), with the same trigram,
-dictionary and tuning.
+dictionary and tuning; and adapted, and then to each speaker from what it hears, too.
 """
 
 from __future__ import annotations
@@ -140,17 +140,21 @@ def en_us(task: Task, options: argparse.Namespace) -> Iterator[list[object]]:
         minutes = (time.monotonic() - began) / 60
         final = language if options.tune else read_lm(task.final_lm)
         graph = build_graph(model, task.lexicon, final, tuning.options.graph)
-        found = heard(Recognizer(model, graph, tuning.options), task, options)
+        recognizer = Recognizer(model, graph, tuning.options)
         sizes = model.n_pdfs, model.densities.means.size // model.densities.n_features
-        yield row(name, found, tuning, *sizes, minutes)
+        yield row(name, heard(recognizer, task, options), tuning, *sizes, minutes)
+    found = heard(recognizer, task, options, adaptive=True)
+    yield row(f"{name}, and to speakers", found, tuning, *sizes, minutes)
 
 
-def heard(recognizer: object, task: Task, options: argparse.Namespace) -> Evaluation:
-    """What the model makes of the speakers to be shown; of each speaker apart, if it can."""
+def heard(
+    recognizer: object, task: Task, options: argparse.Namespace, adaptive: bool = False
+) -> Evaluation:
+    """What the model makes of the speakers to be shown; of each apart, if made or told for it."""
     from factored_asr.evaluation import evaluate
     from factored_asr.speaker import SpeakerOptions
 
-    adaptive = recognizer.model.first_pass is not None
+    adaptive = adaptive or recognizer.model.first_pass is not None
     return evaluate(
         recognizer, task.tune if options.tune else task.test, jobs=options.jobs,
         adapt=SpeakerOptions() if adaptive else None, mean_over=options.mean_over,
