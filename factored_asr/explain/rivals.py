@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from factored_asr.decoder import Lattice, best_path
+from factored_asr.decoder import Lattice, LatticePath, best_path
 from factored_asr.decoder.paths import costs_from_start, costs_to_end, path_of
 from factored_asr.explain.factors import FACTORS, Costs, Prices, lattice_costs
 from factored_asr.graph import BACKGROUND
@@ -67,7 +67,7 @@ def rivals(lattice: Lattice, prices: Prices, words: Sequence[int]) -> tuple[Riva
     words
         Word ids of the best path.
     """
-    best = path_of(lattice, words) if lattice.aligned and lattice.n_nodes else None
+    best = heard_path(lattice, words)
     if best is None:
         return (None,) * len(words)
     network = Network(lattice)
@@ -89,12 +89,23 @@ def rivals(lattice: Lattice, prices: Prices, words: Sequence[int]) -> tuple[Riva
     return tuple(found)
 
 
+def heard_path(lattice: Lattice, words: Sequence[int]) -> LatticePath | None:
+    """The cheapest path that says the words (ids) of the best one; None where times are not known.
+    """
+    if not (lattice.aligned and lattice.n_nodes):
+        return None
+    best = best_path(lattice)
+    if best is not None and best.word_ids == tuple(words):
+        return best
+    return path_of(lattice, words)  # another string costs the same
+
+
 def command_rival(lattice: Lattice, prices: Prices, words: Sequence[int]) -> Rival | None:
     """The cheapest sentence of the grammar, where background was heard; None if there is none.
 
     Parameters are those of `rivals`.
     """
-    best = path_of(lattice, words) if lattice.aligned and lattice.n_nodes else None
+    best = heard_path(lattice, words)
     commands = [i for i, word in enumerate(lattice.words) if i and word != BACKGROUND]
     rest = lattice.with_arcs(np.flatnonzero(np.isin(lattice.arc_word, [0, *commands])))
     other = best_path(rest)

@@ -9,9 +9,9 @@ from html import escape
 import numpy as np
 
 from factored_asr.decoder import Lattice
-from factored_asr.decoder.paths import arc_excess, path_of
+from factored_asr.decoder.paths import arc_excess
 from factored_asr.explain.explanation import Explanation
-from factored_asr.explain.rivals import Network
+from factored_asr.explain.rivals import Network, heard_path
 from factored_asr.explain.text import spelt
 from factored_asr.graph import BACKGROUND
 
@@ -82,9 +82,7 @@ def state_tier(explanation: Explanation) -> str:
 def lattice_tier(explanation: Explanation) -> tuple[str, str]:
     """The words that competed, the best path lit; and a line on what is drawn."""
     lattice = explanation.said.lattice
-    best = None
-    if lattice is not None and lattice.n_nodes and lattice.aligned:
-        best = path_of(lattice, lattice.best().word_ids)
+    best = None if lattice is None else heard_path(lattice, lattice.best().word_ids)
     if lattice is None or best is None:
         return "", "The search kept no lattice."
     network = Network(lattice)
