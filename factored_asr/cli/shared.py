@@ -30,6 +30,8 @@ examples:
       each word with the probability that it is right
   factored-asr transcribe --rescore-lm letters.arpa --nbest 5 letter.wav
       a language model of your own in a second pass; the five best readings
+  factored-asr explain letter.wav --format html -o letter.html
+      why each word was heard: costs by factor, rivals, what is heard without a factor
   factored-asr align letter.wav "dear sir or madam" --format textgrid > letter.TextGrid
       where each word and phone of a known text lies
   echo "turn on the kitchen light" | factored-asr understand --grammar lm/smart_home.yaml

@@ -25,7 +25,7 @@ from factored_asr.language import Grammar, NGramScorer, WordScorer
 from factored_asr.results import Transcript
 from factored_asr.settings import DecodeOptions
 
-COMMANDS_BEAM, DICTATION_BEAM = 40.0, 10.0  # of lattices, where none is asked for
+COMMANDS_BEAM, DICTATION_BEAM = 200.0, 90.0  # of lattices where none is asked for; unscaled
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class ExplainOptions:
 
     lattice_beam: float | None = None
     """Cost by which rivals may lie behind the best path, and the least beam of the search; higher:
-    slower. None: 40 with a grammar, else 10, and the beam as it is."""
+    slower. None: 200 times the acoustic scale with a grammar; else 90 times, and the search's beam
+    as it is."""
     mute: tuple[str, ...] = ("language", "weights", "pronunciation")
     """Factors that are muted one by one, of `muted.MUTABLE`; a graph is compiled for each, once."""
     other_lm: Path | None = None
@@ -57,7 +58,9 @@ class ExplainOptions:
         if self.lattice_beam is not None:
             width = self.lattice_beam, max(beam.beam, self.lattice_beam)
         else:
-            width = (COMMANDS_BEAM,) * 2 if grammar else (DICTATION_BEAM, beam.beam)
+            unscaled = COMMANDS_BEAM if grammar else DICTATION_BEAM
+            lattice_beam = unscaled * settings.acoustic_scale
+            width = lattice_beam, lattice_beam if grammar else beam.beam
         return replace(settings, beam=replace(
             beam, lattice_beam=max(beam.lattice_beam, width[0]), beam=max(beam.beam, width[1])
         ))
