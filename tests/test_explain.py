@@ -1,4 +1,4 @@
-"""Explanations are exact: costs add up, rivals are the lattice's, muted factors are real decodes."""
+"""Explanations are exact: costs add up, rivals are the lattice's, muting is a decode of its own."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import naive_language
 import naive_paths
 import numpy as np
 import pytest
-from test_build import cheapest, model  # noqa: F401  (a fixture)
+from test_build import PHONES, cheapest
 
 from factored_asr import Recognizer
-from factored_asr.acoustic import AcousticModel
+from factored_asr.acoustic import AcousticModel, DiagonalMixtures
 from factored_asr.bundle import Bundle
 from factored_asr.cli import explain as command
 from factored_asr.cli import main
@@ -32,8 +32,10 @@ from factored_asr.explain.html import as_html
 from factored_asr.explain.media import png
 from factored_asr.explain.muted import silent_lexicon
 from factored_asr.explain.path_costs import FrameScores, path_parts
+from factored_asr.explain.path_states import PathStates
 from factored_asr.explain.rivals import rivals
 from factored_asr.explain.text import as_text
+from factored_asr.features import FeatureOptions
 from factored_asr.graph import BACKGROUND, Graph, GraphOptions, build_graph
 from factored_asr.language import Grammar, NGramScorer, read_arpa
 from factored_asr.lexicon import Lexicon, Pronunciation
@@ -186,6 +188,22 @@ def test_free_phones_fit_no_worse_than_words_do(kitchen: Explanation) -> None:
 # --- random small graphs ----------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def model() -> AcousticModel:
+    """Five phones of two states, out of context, each state with its own chances of staying."""
+    n, rng = len(PHONES), np.random.default_rng(0)
+    leave = rng.uniform(0.2, 0.8, (n, 2)).astype(np.float32)
+    densities = DiagonalMixtures(
+        np.zeros((2 * n, 2)), np.ones((2 * n, 2)), np.ones(2 * n), np.arange(2 * n + 1)
+    )
+    return AcousticModel(
+        PHONES, "SIL", ("SIL", "+N+"),
+        FeatureOptions(n_cepstra=2, streams="1s_c", remove_noise=False), densities,
+        np.arange(2 * n).reshape(n, 2), np.arange(n), np.log(1 - leave), np.log(leave),
+        np.zeros((0, 4)), np.zeros(0),
+    )  # fmt: skip
+
+
 def random_lexicon(rng: np.random.Generator, words: list[str]) -> Lexicon:
     entries = {}
     for word in words:
@@ -200,7 +218,7 @@ def random_lexicon(rng: np.random.Generator, words: list[str]) -> Lexicon:
 
 
 def random_decode(
-    model: AcousticModel, seed: int, order: int, tmp_path: Path  # noqa: F811
+    model: AcousticModel, seed: int, order: int, tmp_path: Path
 ) -> tuple[Graph, np.ndarray, BestPath, Prices]:
     rng = np.random.default_rng(seed)
     ngrams = naive_language.random_ngrams(seed, 4, order)
@@ -220,7 +238,7 @@ def random_decode(
 @pytest.mark.parametrize("order", [1, 2, 3])
 @pytest.mark.parametrize("seed", range(12))
 def test_costs_add_up_on_random_graphs(
-    model: AcousticModel, seed: int, order: int, tmp_path: Path  # noqa: F811
+    model: AcousticModel, seed: int, order: int, tmp_path: Path
 ) -> None:
     graph, scores, path, prices = random_decode(model, seed, order, tmp_path)
     rows = np.arange(path.n_frames)
@@ -278,7 +296,7 @@ def test_a_rivals_costs_are_the_lattices(small: Recognizer, kitchen: Explanation
 
 @pytest.mark.parametrize("seed", range(20))
 def test_rivals_of_random_lattices(
-    model: AcousticModel, seed: int, tmp_path: Path  # noqa: F811
+    model: AcousticModel, seed: int, tmp_path: Path
 ) -> None:
     """Of all paths, enumerated, those that hear something else in the middle of the word."""
     graph, scores, _, prices = random_decode(model, seed, 2, tmp_path)
@@ -286,8 +304,10 @@ def test_rivals_of_random_lattices(
     paths = sorted(naive_paths.paths(lattice), key=lambda each: each[1])
     best = best_path(lattice)
     assert best is not None and lattice.aligned
+    halves = [scores[:5], scores[5:12]]
+    states = PathStates(model, prices.options.transition_scale, lambda pdfs: halves)
     arcs = [a for a in best.arcs if lattice.arc_word[a]]
-    for arc, rival in zip(arcs, rivals(lattice, prices, best.word_ids), strict=True):
+    for arc, rival in zip(arcs, rivals(lattice, prices, states, best.word_ids), strict=True):
         frames = lattice.node_frame[[lattice.arc_source[arc], lattice.arc_target[arc]]]
         others = [
             (cost, naive_paths.words_of(lattice, path)) for path, cost in paths
@@ -300,8 +320,23 @@ def test_rivals_of_random_lattices(
         assert rival.cost >= cost - 1e-5
         if lattice.spelt(int(lattice.arc_word[arc])) not in words:
             assert rival.cost == pytest.approx(cost, abs=1e-5)
-        assert lattice_costs(lattice, rival.arcs, prices).total == pytest.approx(rival.cost)
+        assert rival.costs.total == pytest.approx(rival.cost)
         assert naive_paths.words_of(lattice, list(rival.arcs)) != best.words
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_states_of_a_lattices_paths_are_found_again(
+    model: AcousticModel, seed: int, tmp_path: Path
+) -> None:
+    """Each path has the acoustic cost of its states; with unigrams, the factors are all of it."""
+    graph, scores, _, prices = random_decode(model, seed, 1, tmp_path)
+    lattice = decode(graph, scores)
+    states = PathStates(model, prices.options.transition_scale, lambda pdfs: [scores])
+    paths = [arcs for arcs, _ in itertools.islice(naive_paths.paths(lattice), 50)]
+    for arcs, (acoustic, moved) in zip(paths, states.costs(lattice, paths), strict=True):
+        assert acoustic == pytest.approx(float(lattice.arc_acoustic[arcs].sum()), abs=1e-3)
+        costs = lattice_costs(lattice, arcs, prices, moved)
+        assert costs.remainder == pytest.approx(0.0, abs=1e-3)
 
 
 def hears(lattice, path: list[int], frame: int) -> int:
@@ -479,7 +514,8 @@ def test_a_page_is_whole_and_needs_nothing_else(pages: list[tuple[Explanation, s
         assert sum(a.startswith("data:audio/wav") for a in parsed.addresses) == 1
         assert sum(a.startswith("data:image/png") for a in parsed.addresses) == 1
         assert len(set(parsed.ids)) == len(parsed.ids)
-        assert not re.search(r"https?:|//\w|url\(|@import|<link|<iframe", page)
+        text = re.sub(r"data:[\w/]+;base64,[\w+/=]+", "", page)
+        assert not re.search(r"https?:|//\w|url\(|@import|<link|<iframe", text)
         assert "a &lt;sound&gt;.wav" in page and "<sound>" not in page
         for each in explanation.words:
             if each.word != BACKGROUND:

@@ -18,6 +18,7 @@ from factored_asr.explain.factors import Prices
 from factored_asr.explain.grammar_scorer import GrammarScorer
 from factored_asr.explain.muted import hear, mutings, swaps
 from factored_asr.explain.path_costs import FrameScores, Part, path_parts
+from factored_asr.explain.path_states import PathStates
 from factored_asr.explain.rivals import command_rival, rivals
 from factored_asr.features import FrontEnd
 from factored_asr.graph import BACKGROUND, Graph
@@ -114,13 +115,17 @@ def explain(
     pdfs = graph.label_pdf[path.labels]
     scores = FrameScores.of(model.unadapted, features, pdfs, settings.acoustic_scale)
     parts = path_parts(graph, path, scores, prices)
+    states = PathStates(
+        model, settings.graph.transition_scale,
+        lambda pdfs: model.unadapted.block_scorer(pdfs, settings.acoustic_scale)(features),
+    )
     muting = [
         *mutings(options.mute, recipe, model, graph, prices.lexicon, prices.scorer),
         *swaps(recipe, options.other_lm, options.other_lexicon),
     ]
     heard = said.text, path.cost
     return Explanation(
-        said, _with_rivals(said, parts, prices), path.cost,
+        said, _with_rivals(said, parts, prices, states), path.cost,
         tuple(states_of(graph, path, seconds)),
         tuple(hear(each, model, features, heard, progress) for each in muting),
         empty.is_grammar, empty.acoustic_scale, seconds, samples, rate,
@@ -145,14 +150,14 @@ def prices_of(recipe: Recipe, model: AcousticModel, graph: Graph) -> Prices:
 
 
 def _with_rivals(
-    said: Transcript, parts: tuple[Part, ...], prices: Prices
+    said: Transcript, parts: tuple[Part, ...], prices: Prices, states: PathStates
 ) -> tuple[Explained, ...]:
     """Each word with its rival; that of background is the cheapest command."""
     lattice = said.lattice
     assert lattice is not None
     path = lattice.best()
     if BACKGROUND in path.words:
-        command = command_rival(lattice, prices, path.word_ids)
+        command = command_rival(lattice, prices, states, path.word_ids)
         return tuple(Explained(p, command if p.word == BACKGROUND else None) for p in parts)
-    waiting = iter(rivals(lattice, prices, path.word_ids))
+    waiting = iter(rivals(lattice, prices, states, path.word_ids))
     return tuple(Explained(p, next(waiting) if p.kind == "word" else None) for p in parts)

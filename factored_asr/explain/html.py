@@ -145,7 +145,7 @@ def _bars(explanation: Explanation) -> str:
         _bar_row(explanation, each, bar, scale, zero)
         for each, bar in zip(parts, values, strict=True)
     )
-    names = {**factor_names(explanation), "acoustic": "acoustic misfit", "remainder": "remainder"}
+    names = {**factor_names(explanation), "acoustic": "acoustic misfit"}
     used = {name for bar in values for name, _ in bar}
     legend = "".join(
         f'<li><span class="swatch {name}"></span>{escape(names[name])}</li>'
@@ -185,8 +185,8 @@ def _bar_row(
     told = ", ".join(f"{name} {value:+.1f}" for name, value in bar) or "nothing"
     rival = "" if each.rival is None else _rival_row(explanation, each.rival)
     return (
-        f'<li class="of-{part.kind}"><div class="who">{label}<span class="time">{start:.2f}–{end:.2f} '
-        f'</span></div><div class="bar" role="img" aria-label="{escape(told)}" '
+        f'<li class="of-{part.kind}"><div class="who">{label}'
+        f'<span class="time">{start:.2f}–{end:.2f}</span></div><div class="bar" role="img" aria-label="{escape(told)}" '
         f'title="{escape(told)}"><span class="zero" style="left:{zero:.2f}%"></span>'
         f'{_pieces(bar, scale, zero)}</div><div class="total">{total:.1f}</div>{rival}</li>'
     )
@@ -263,7 +263,7 @@ def _changes(ours: list[str], theirs: list[str]) -> str:
 
 
 def _numbers(explanation: Explanation) -> str:
-    names = {**factor_names(explanation), "remainder": "remainder"}
+    names = factor_names(explanation)
     heads = "".join(f'<th scope="col">{escape(names[name])}</th>' for name in FACTORS)
     lines = [
         f'<tr><th scope="row">{escape(name_of(each))}</th>'

@@ -41,8 +41,7 @@ def factor_names(explanation: Explanation) -> dict[str, str]:
     return {
         "acoustic": "acoustics", "pronunciation": "pronunciation",
         "language": "grammar" if explanation.is_grammar else "LM", "penalty": "word penalty",
-        "transitions": "transitions", "silence": "silence",
-        "remainder": "transitions and remainder",  # a lattice has no states
+        "transitions": "transitions", "silence": "silence", "remainder": "remainder",
     }
 
 
