@@ -186,8 +186,9 @@ def _bar_row(
     rival = "" if each.rival is None else _rival_row(explanation, each.rival)
     return (
         f'<li class="of-{part.kind}"><div class="who">{label}'
-        f'<span class="time">{start:.2f}–{end:.2f}</span></div><div class="bar" role="img" aria-label="{escape(told)}" '
-        f'title="{escape(told)}"><span class="zero" style="left:{zero:.2f}%"></span>'
+        f'<span class="time">{start:.2f}–{end:.2f}</span></div><div class="bar" role="img" '
+        f'aria-label="{escape(told)}" title="{escape(told)}">'
+        f'<span class="zero" style="left:{zero:.2f}%"></span>'
         f'{_pieces(bar, scale, zero)}</div><div class="total">{total:.1f}</div>{rival}</li>'
     )
 
