@@ -406,6 +406,20 @@ def test_a_grammar_may_lose_its_order_but_not_weights_it_does_not_have(
     assert by_name["language"].text != explanation.text
 
 
+def test_without_a_background_the_nearest_command_is_heard(
+    commands: Recognizer, audio_dir: Path
+) -> None:
+    graph = replace(commands.options.graph, background_cost=float("inf"))
+    options = replace(commands.options, graph=graph)
+    alone = Recognizer.load("en-us", grammar=GRAMMAR, options=options)
+    explanation = commands.explain(
+        audio_dir / "train.wav", options=ExplainOptions(mute=("background",))
+    )
+    [muted] = explanation.muted
+    assert not explanation.text
+    assert muted.text == alone.transcribe(audio_dir / "train.wav").text != ""
+
+
 def test_a_weighted_grammar_is_muted_by_a_graph_of_its_own(
     audio_dir: Path, tmp_path: Path, graph_cache: Path
 ) -> None:

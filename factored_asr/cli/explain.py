@@ -18,8 +18,8 @@ from factored_asr.cli.shared import (
 )
 from factored_asr.errors import OptionError
 
-MUTABLE = ("language", "weights", "pronunciation", "variants", "transitions")
-DEFAULT_MUTE = "language,weights,pronunciation"
+MUTABLE = ("language", "background", "weights", "pronunciation", "variants", "transitions")
+DEFAULT_MUTE = "language,background,weights,pronunciation"
 EXAMPLES = """\
 examples:
   factored-asr explain --grammar lm/smart_home.yaml command.wav

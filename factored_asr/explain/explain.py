@@ -37,7 +37,7 @@ class ExplainOptions:
     """Cost by which rivals may lie behind the best path, and the least beam of the search; higher:
     slower. None: 200 times the acoustic scale with a grammar; else 90 times, and the search's beam
     as it is."""
-    mute: tuple[str, ...] = ("language", "weights", "pronunciation")
+    mute: tuple[str, ...] = ("language", "background", "weights", "pronunciation")
     """Factors that are muted one by one, of `muted.MUTABLE`; a graph is compiled for each, once."""
     other_lm: Path | None = None
     """An n-gram model to be heard with in place of the language factor."""
