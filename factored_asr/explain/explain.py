@@ -95,6 +95,17 @@ def explain(
         There is no recipe: the factors of a ready graph are not known. Or a file is missing.
     OptionError
         The words were chosen by a second pass, or there is no factor of a name to be muted.
+
+    Examples
+    --------
+    >>> from factored_asr import Recognizer
+    >>> recognizer = Recognizer.load("en-us", grammar="lm/smart_home.yaml")
+    >>> bare = ExplainOptions(mute=())
+    >>> explained = recognizer.explain("examples/audio/kitchen_light_on.wav", options=bare)
+    >>> [each.word for each in explained.words]
+    ['turn', 'on', 'the', 'kitchen', 'light']
+    >>> abs(explained.costs.total - explained.cost) < 1e-3
+    True
     """
     options = options or ExplainOptions()
     if recipe is None:

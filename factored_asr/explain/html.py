@@ -11,7 +11,7 @@ from factored_asr.explain.explanation import Explained, Explanation
 from factored_asr.explain.factors import FACTORS, Costs
 from factored_asr.explain.media import spectrogram_data, wav_data
 from factored_asr.explain.rivals import Rival
-from factored_asr.explain.text import factor_names, name_of, rival_sentence, spelt
+from factored_asr.explain.text import factor_names, how_muted, name_of, rival_sentence, spelt
 from factored_asr.explain.timeline import lattice_tier, rows
 
 HERE = Path(__file__).parent
@@ -228,18 +228,12 @@ def _muted(explanation: Explanation) -> str:
         return ""
     lines = []
     for each in explanation.muted:
-        if each.compiled:
-            took = f"graph compiled in {each.compile_seconds:.1f} s"
-        else:
-            took = "graph from the cache" if each.compile_seconds else "nothing to mute"
-        if each.note:
-            took += f"; {each.note}"
         heard = "the same" if each.text == explanation.text else _changes(
             explanation.text.split(), each.text.split()
         )
         lines.append(
             f'<tr><th scope="row">{escape(each.label)}</th><td>{heard}</td>'
-            f'<td class="quiet">{escape(took)}</td></tr>'
+            f'<td class="quiet">{escape(how_muted(each))}</td></tr>'
         )
     return f"""<section>
 <h2>What would have been heard without a factor</h2>

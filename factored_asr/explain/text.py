@@ -88,15 +88,21 @@ def once_each(explanation: Explanation) -> Iterator[tuple[Explained, Rival]]:
 
 def muted_sentence(each: Muted, heard: str) -> str:
     """What was heard with a factor muted, and what that decode took."""
+    said = "the same" if each.text == heard else f'"{each.text}"' if each.text else "nothing"
+    return f"{each.label}: {said} ({how_muted(each)})"
+
+
+def how_muted(each: Muted) -> str:
+    """Where the graph of a decode with a factor muted came from.
+
+    >>> how_muted(Muted("weights", "no weights", "go", 1.0, 0.0, False, "there are none"))
+    'nothing to mute; there are none'
+    """
     if each.compiled:
         took = f"graph compiled in {each.compile_seconds:.1f} s"
-    elif each.compile_seconds:
-        took = "graph from the cache"
     else:
-        took = "nothing to mute"
-    note = f"; {each.note}" if each.note else ""
-    said = "the same" if each.text == heard else f'"{each.text}"' if each.text else "nothing"
-    return f"{each.label}: {said} ({took}{note})"
+        took = "graph from the cache" if each.compile_seconds else "nothing to mute"
+    return f"{took}; {each.note}" if each.note else took
 
 
 def _phrase(words: Sequence[str]) -> str:
