@@ -254,7 +254,8 @@ def clear() -> int:
     """Remove all that is kept, and what broken runs left; returns the bytes set free."""
     freed = sum(entry.n_bytes for entry in entries())
     folder = cache_folder()
-    kept = [file for pattern in ("*.g2p", "grammars/*") for file in folder.glob(pattern)]
+    patterns = "*.g2p", "grammars/*", "explain/*"
+    kept = [file for pattern in patterns for file in folder.glob(pattern)]
     for file in kept:
         freed += file.stat().st_size
         file.unlink(missing_ok=True)

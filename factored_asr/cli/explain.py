@@ -18,8 +18,8 @@ from factored_asr.cli.shared import (
 )
 from factored_asr.errors import OptionError
 
-MUTABLE = ("language", "weights", "pronunciation", "variants", "transitions")
-DEFAULT_MUTE = "language,weights,pronunciation"
+MUTABLE = ("language", "background", "weights", "pronunciation", "variants", "transitions")
+DEFAULT_MUTE = "language,background,weights,pronunciation"
 EXAMPLES = """\
 examples:
   factored-asr explain --grammar lm/smart_home.yaml command.wav
@@ -92,6 +92,6 @@ def add(commands: Any) -> None:
     parser.add_argument("--other-lexicon", metavar="DICT", help="also hear with this dictionary")
     parser.add_argument(
         "--lattice-beam", type=float, metavar="COST",
-        help="cost by which rivals may lie behind; higher: more of them, slower (default: 40 with "
-        "a grammar, else 10)",
+        help="cost by which rivals may lie behind; higher: more of them, slower (default: the "
+        "acoustic scale times 200 with a grammar, else 90)",
     )

@@ -33,6 +33,8 @@ examples:
       a language model of your own in a second pass; the five best readings
   factored-asr transcribe calls/ --output-dir texts/ --jobs 4 --resume
       every sound of a folder in four processes; what was done before is left out
+  factored-asr explain letter.wav --format html -o letter.html
+      why each word was heard: costs by factor, rivals, what is heard without a factor
   factored-asr align letter.wav "dear sir or madam" --format textgrid > letter.TextGrid
       where each word and phone of a known text lies
   echo "turn on the kitchen light" | factored-asr understand --grammar lm/smart_home.yaml

@@ -18,6 +18,7 @@ from factored_asr.explain.factors import Prices
 from factored_asr.explain.grammar_scorer import GrammarScorer
 from factored_asr.explain.muted import hear, mutings, swaps
 from factored_asr.explain.path_costs import FrameScores, Part, path_parts
+from factored_asr.explain.path_states import PathStates
 from factored_asr.explain.rivals import command_rival, rivals
 from factored_asr.features import FrontEnd
 from factored_asr.graph import BACKGROUND, Graph
@@ -25,7 +26,7 @@ from factored_asr.language import Grammar, NGramScorer, WordScorer
 from factored_asr.results import Transcript
 from factored_asr.settings import DecodeOptions
 
-COMMANDS_BEAM, DICTATION_BEAM = 40.0, 10.0  # of lattices, where none is asked for
+COMMANDS_BEAM, DICTATION_BEAM = 200.0, 90.0  # of lattices where none is asked for; unscaled
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,9 @@ class ExplainOptions:
 
     lattice_beam: float | None = None
     """Cost by which rivals may lie behind the best path, and the least beam of the search; higher:
-    slower. None: 40 with a grammar, else 10, and the beam as it is."""
-    mute: tuple[str, ...] = ("language", "weights", "pronunciation")
+    slower. None: 200 times the acoustic scale with a grammar; else 90 times, and the search's beam
+    as it is."""
+    mute: tuple[str, ...] = ("language", "background", "weights", "pronunciation")
     """Factors that are muted one by one, of `muted.MUTABLE`; a graph is compiled for each, once."""
     other_lm: Path | None = None
     """An n-gram model to be heard with in place of the language factor."""
@@ -57,7 +59,9 @@ class ExplainOptions:
         if self.lattice_beam is not None:
             width = self.lattice_beam, max(beam.beam, self.lattice_beam)
         else:
-            width = (COMMANDS_BEAM,) * 2 if grammar else (DICTATION_BEAM, beam.beam)
+            unscaled = COMMANDS_BEAM if grammar else DICTATION_BEAM
+            lattice_beam = unscaled * settings.acoustic_scale
+            width = lattice_beam, lattice_beam if grammar else beam.beam
         return replace(settings, beam=replace(
             beam, lattice_beam=max(beam.lattice_beam, width[0]), beam=max(beam.beam, width[1])
         ))
@@ -91,6 +95,17 @@ def explain(
         There is no recipe: the factors of a ready graph are not known. Or a file is missing.
     OptionError
         The words were chosen by a second pass, or there is no factor of a name to be muted.
+
+    Examples
+    --------
+    >>> from factored_asr import Recognizer
+    >>> recognizer = Recognizer.load("en-us", grammar="lm/smart_home.yaml")
+    >>> bare = ExplainOptions(mute=())
+    >>> explained = recognizer.explain("examples/audio/kitchen_light_on.wav", options=bare)
+    >>> [each.word for each in explained.words]
+    ['turn', 'on', 'the', 'kitchen', 'light']
+    >>> abs(explained.costs.total - explained.cost) < 1e-3
+    True
     """
     options = options or ExplainOptions()
     if recipe is None:
@@ -111,13 +126,17 @@ def explain(
     pdfs = graph.label_pdf[path.labels]
     scores = FrameScores.of(model.unadapted, features, pdfs, settings.acoustic_scale)
     parts = path_parts(graph, path, scores, prices)
+    states = PathStates(
+        model, settings.graph.transition_scale,
+        lambda pdfs: model.unadapted.block_scorer(pdfs, settings.acoustic_scale)(features),
+    )
     muting = [
         *mutings(options.mute, recipe, model, graph, prices.lexicon, prices.scorer),
         *swaps(recipe, options.other_lm, options.other_lexicon),
     ]
     heard = said.text, path.cost
     return Explanation(
-        said, _with_rivals(said, parts, prices), path.cost,
+        said, _with_rivals(said, parts, prices, states), path.cost,
         tuple(states_of(graph, path, seconds)),
         tuple(hear(each, model, features, heard, progress) for each in muting),
         empty.is_grammar, empty.acoustic_scale, seconds, samples, rate,
@@ -142,14 +161,14 @@ def prices_of(recipe: Recipe, model: AcousticModel, graph: Graph) -> Prices:
 
 
 def _with_rivals(
-    said: Transcript, parts: tuple[Part, ...], prices: Prices
+    said: Transcript, parts: tuple[Part, ...], prices: Prices, states: PathStates
 ) -> tuple[Explained, ...]:
     """Each word with its rival; that of background is the cheapest command."""
     lattice = said.lattice
     assert lattice is not None
     path = lattice.best()
     if BACKGROUND in path.words:
-        command = command_rival(lattice, prices, path.word_ids)
+        command = command_rival(lattice, prices, states, path.word_ids)
         return tuple(Explained(p, command if p.word == BACKGROUND else None) for p in parts)
-    waiting = iter(rivals(lattice, prices, path.word_ids))
+    waiting = iter(rivals(lattice, prices, states, path.word_ids))
     return tuple(Explained(p, next(waiting) if p.kind == "word" else None) for p in parts)

@@ -29,9 +29,9 @@ of parts are ``word``, ``pause``, ``fragment`` (phones of a word broken off) and
 of no length. `free` is the acoustic cost of the best phones out of context: acoustic costs have no
 zero of their own, and what a word costs above it tells how well it fits. A rival is null where the
 lattice holds none; its `difference` is the cost of what was heard less that of the rival, over
-whole paths: a negative number speaks for what was heard. Its transitions are in the remainder.
-`interpretation` is null without a grammar, or where nothing was meant. Within a version fields may
-be added, none renamed or taken away.
+whole paths: a negative number speaks for what was heard. `interpretation` is null without a
+grammar, or where nothing was meant. Within a version fields may be added, none renamed or taken
+away.
 """
 
 from __future__ import annotations

@@ -156,11 +156,15 @@ class Prices:
         return table
 
 
-def lattice_costs(lattice: Lattice, arcs: Sequence[int], prices: Prices) -> Costs:
-    """What each factor charges for a whole path of a lattice.
+def lattice_costs(
+    lattice: Lattice, arcs: Sequence[int], prices: Prices, transitions: float
+) -> Costs:
+    """What each factor charges for a whole path of a lattice, in all its cost there.
 
-    A lattice keeps no states, so transitions are in the remainder here. All adds up to the cost
-    of the path in the lattice.
+    Parameters
+    ----------
+    transitions
+        What the path's states charge, which a lattice does not keep: `PathStates`.
     """
     chosen = list(arcs)
     spoken = [lattice.pronunciations[i] for i in lattice.arc_pronunciation[chosen].tolist()]
@@ -175,7 +179,8 @@ def lattice_costs(lattice: Lattice, arcs: Sequence[int], prices: Prices) -> Cost
         sum(prices.pronunciation(n, p) for n, p in zip(names, spoken, strict=True) if n),
         sum(each) + end,
         sum(map(prices.penalty, words)),
-        silence=0.0 if BACKGROUND in words else sum(
+        transitions,
+        0.0 if BACKGROUND in words else sum(
             prices.silence(phone)
             for name, phones in zip(names, spoken, strict=True) if not name for phone in phones
         ),

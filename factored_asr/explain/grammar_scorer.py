@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
+
+import numpy as np
 
 from factored_asr.graph import Graph
-from factored_asr.graph.build import grammar_graph
+from factored_asr.graph.build import from_pynini, grammar_graph, to_pynini
 from factored_asr.language import Grammar
-
-if TYPE_CHECKING:
-    import pynini
 
 INF = float("inf")
 
@@ -69,16 +69,12 @@ class GrammarScorer:
 class UnweightedGrammar(Grammar):
     """The same sentences, all at the same cost: 0."""
 
-    def acceptor(self, word_ids: Mapping[str, int], *, max_arcs: int = 5_000_000) -> pynini.Fst:
-        fst = super().acceptor(word_ids, max_arcs=max_arcs)
-        for state in fst.states():
-            arcs = fst.mutable_arcs(state)
-            for arc in arcs:
-                arc.weight = 0
-                arcs.set_value(arc)
-            if fst.final(state) != "Infinity":
-                fst.set_final(state, 0)
-        return fst
+    def acceptor(self, word_ids: Mapping[str, int], *, max_arcs: int = 5_000_000) -> Any:
+        graph = from_pynini(super().acceptor(word_ids, max_arcs=max_arcs))
+        arcs = graph.arcs.copy()
+        arcs["cost"] = 0.0
+        final = np.where(graph.final < INF, np.float32(0.0), graph.final)
+        return to_pynini(replace(graph, arcs=arcs, final=final))
 
     @staticmethod
     def read_unweighted(path: Path) -> UnweightedGrammar:

@@ -11,7 +11,7 @@ from factored_asr.explain.explanation import Explained, Explanation
 from factored_asr.explain.factors import FACTORS, Costs
 from factored_asr.explain.media import spectrogram_data, wav_data
 from factored_asr.explain.rivals import Rival
-from factored_asr.explain.text import factor_names, name_of, rival_sentence, spelt
+from factored_asr.explain.text import factor_names, how_muted, name_of, rival_sentence, spelt
 from factored_asr.explain.timeline import lattice_tier, rows
 
 HERE = Path(__file__).parent
@@ -145,7 +145,7 @@ def _bars(explanation: Explanation) -> str:
         _bar_row(explanation, each, bar, scale, zero)
         for each, bar in zip(parts, values, strict=True)
     )
-    names = {**factor_names(explanation), "acoustic": "acoustic misfit", "remainder": "remainder"}
+    names = {**factor_names(explanation), "acoustic": "acoustic misfit"}
     used = {name for bar in values for name, _ in bar}
     legend = "".join(
         f'<li><span class="swatch {name}"></span>{escape(names[name])}</li>'
@@ -185,9 +185,10 @@ def _bar_row(
     told = ", ".join(f"{name} {value:+.1f}" for name, value in bar) or "nothing"
     rival = "" if each.rival is None else _rival_row(explanation, each.rival)
     return (
-        f'<li class="of-{part.kind}"><div class="who">{label}<span class="time">{start:.2f}–{end:.2f} '
-        f'</span></div><div class="bar" role="img" aria-label="{escape(told)}" '
-        f'title="{escape(told)}"><span class="zero" style="left:{zero:.2f}%"></span>'
+        f'<li class="of-{part.kind}"><div class="who">{label}'
+        f'<span class="time">{start:.2f}–{end:.2f}</span></div><div class="bar" role="img" '
+        f'aria-label="{escape(told)}" title="{escape(told)}">'
+        f'<span class="zero" style="left:{zero:.2f}%"></span>'
         f'{_pieces(bar, scale, zero)}</div><div class="total">{total:.1f}</div>{rival}</li>'
     )
 
@@ -227,18 +228,12 @@ def _muted(explanation: Explanation) -> str:
         return ""
     lines = []
     for each in explanation.muted:
-        if each.compiled:
-            took = f"graph compiled in {each.compile_seconds:.1f} s"
-        else:
-            took = "graph from the cache" if each.compile_seconds else "nothing to mute"
-        if each.note:
-            took += f"; {each.note}"
         heard = "the same" if each.text == explanation.text else _changes(
             explanation.text.split(), each.text.split()
         )
         lines.append(
             f'<tr><th scope="row">{escape(each.label)}</th><td>{heard}</td>'
-            f'<td class="quiet">{escape(took)}</td></tr>'
+            f'<td class="quiet">{escape(how_muted(each))}</td></tr>'
         )
     return f"""<section>
 <h2>What would have been heard without a factor</h2>
@@ -263,7 +258,7 @@ def _changes(ours: list[str], theirs: list[str]) -> str:
 
 
 def _numbers(explanation: Explanation) -> str:
-    names = {**factor_names(explanation), "remainder": "remainder"}
+    names = factor_names(explanation)
     heads = "".join(f'<th scope="col">{escape(names[name])}</th>' for name in FACTORS)
     lines = [
         f'<tr><th scope="row">{escape(name_of(each))}</th>'

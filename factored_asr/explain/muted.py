@@ -26,7 +26,7 @@ from factored_asr.lexicon import Lexicon, Pronunciation
 from factored_asr.results import words_of
 from factored_asr.settings import DecodeOptions
 
-MUTABLE = ("language", "weights", "pronunciation", "variants", "transitions")
+MUTABLE = ("language", "background", "weights", "pronunciation", "variants", "transitions")
 """What can be muted: see `mutings`."""
 
 
@@ -128,10 +128,10 @@ def mutings(
 ) -> Iterator[Muting]:
     """How to mute each of these factors.
 
-    ``language``: LM scale 0, any words of the graph in any order. ``weights``: the sentences of a
-    grammar, all at one cost. ``pronunciation``: every pronunciation at one cost. ``variants``:
-    each word's first pronunciation alone. ``transitions``: no cost of staying in a state or
-    leaving it.
+    ``language``: LM scale 0, any words of the graph in any order. ``background``: the sentences of
+    a grammar, with nothing beside them. ``weights``: these sentences, all at one cost.
+    ``pronunciation``: every pronunciation at one cost. ``variants``: each word's first
+    pronunciation alone. ``transitions``: no cost of staying in a state or leaving it.
 
     Raises
     ------
@@ -151,6 +151,11 @@ def mutings(
             )
             yield Muting(name, ("no grammar: " if recipe.grammar else "LM scale 0: ") + label,
                          without)
+        elif name == "background" and settings.graph.background_cost < float("inf"):
+            alone = replace(settings, graph=_no_background(settings))
+            if recipe.grammar:
+                label = "no background: the nearest sentence of the grammar, whatever was said"
+                yield Muting(name, label, replace(recipe, options=alone))
         elif name == "weights" and recipe.grammar:
             yield _unweighted(recipe, model, lexicon, scorer)
         elif name in ("pronunciation", "variants"):

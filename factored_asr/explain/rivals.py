@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from factored_asr.decoder import Lattice, best_path
+from factored_asr.decoder import Lattice, LatticePath, best_path
 from factored_asr.decoder.paths import costs_from_start, costs_to_end, path_of
 from factored_asr.explain.factors import FACTORS, Costs, Prices, lattice_costs
+from factored_asr.explain.path_states import PathStates
 from factored_asr.graph import BACKGROUND
 
 INF = float("inf")
@@ -39,7 +40,7 @@ class Rival:
     cost: float
     """Cost of the whole path in the lattice."""
     costs: Costs
-    """Of the whole path, by factor; transitions are in the remainder."""
+    """Of the whole path, by factor."""
     difference: Costs
     """Cost of what was heard less that of the rival: a factor below 0 speaks for what was heard."""
     arcs: tuple[int, ...] = ()
@@ -57,56 +58,78 @@ class Rival:
         return min(FACTORS, key=lambda name: values[name])
 
 
-def rivals(lattice: Lattice, prices: Prices, words: Sequence[int]) -> tuple[Rival | None, ...]:
+def rivals(
+    lattice: Lattice, prices: Prices, states: PathStates, words: Sequence[int]
+) -> tuple[Rival | None, ...]:
     """The strongest rival of each word of the best path; None where the lattice has none.
 
     Parameters
     ----------
     lattice
         Of the search, aligned.
+    states
+        Finds the states of its paths.
     words
         Word ids of the best path.
     """
-    best = path_of(lattice, words) if lattice.aligned and lattice.n_nodes else None
+    best = heard_path(lattice, words)
     if best is None:
         return (None,) * len(words)
-    network = Network(lattice)
-    heard = _spoken(lattice, best.arcs)
-    base = lattice_costs(lattice, best.arcs, prices)
-    found: list[Rival | None] = []
-    for number, word in enumerate(heard):
-        other = next(network.against(heard, number), None)
-        if other is None:
-            found.append(None)
-            continue
-        arcs, stretch, place = other
-        costs = lattice_costs(lattice, arcs, prices)
-        span = place or [heard[i] for i in range(*stretch)] or [word]
-        found.append(Rival(
-            _told(place), _told([heard[i] for i in range(*stretch)]), span[0].start, span[-1].end,
-            costs.total, costs, base - costs, arcs,
-        ))
-    return tuple(found)
+    network, heard = Network(lattice), _spoken(lattice, best.arcs)
+    found = [next(network.against(heard, number), None) for number in range(len(heard))]
+    paths = {best.arcs, *(other[0] for other in found if other is not None)}
+    ordered = sorted(paths)
+    costs = dict(zip(ordered, states.costs(lattice, ordered), strict=True))
+
+    def priced(arcs: tuple[int, ...]) -> Costs:
+        return lattice_costs(lattice, arcs, prices, costs[arcs][1])
+
+    base = priced(best.arcs)
+    return tuple(
+        None if other is None else _rival(heard, other, priced(other[0]), base) for other in found
+    )
 
 
-def command_rival(lattice: Lattice, prices: Prices, words: Sequence[int]) -> Rival | None:
+def _rival(heard: Sequence[_Said], other: _Other, costs: Costs, base: Costs) -> Rival:
+    arcs, stretch, place = other
+    ours = heard[slice(*stretch)]
+    span = place or ours
+    return Rival(
+        _told(place), _told(ours), span[0].start, span[-1].end, costs.total, costs, base - costs,
+        arcs,
+    )
+
+
+def heard_path(lattice: Lattice, words: Sequence[int]) -> LatticePath | None:
+    """The cheapest path that says the words (ids) of the best one; None where times are not known.
+    """
+    if not (lattice.aligned and lattice.n_nodes):
+        return None
+    best = best_path(lattice)
+    if best is not None and best.word_ids == tuple(words):
+        return best
+    return path_of(lattice, words)  # another string costs the same
+
+
+def command_rival(
+    lattice: Lattice, prices: Prices, states: PathStates, words: Sequence[int]
+) -> Rival | None:
     """The cheapest sentence of the grammar, where background was heard; None if there is none.
 
     Parameters are those of `rivals`.
     """
-    best = path_of(lattice, words) if lattice.aligned and lattice.n_nodes else None
+    best = heard_path(lattice, words)
     commands = [i for i, word in enumerate(lattice.words) if i and word != BACKGROUND]
     rest = lattice.with_arcs(np.flatnonzero(np.isin(lattice.arc_word, [0, *commands])))
     other = best_path(rest)
     if best is None or other is None or not other.words:
         return None
     arcs = tuple(rest.arc_origin[list(other.arcs)].tolist())
-    said, costs = _spoken(lattice, arcs), lattice_costs(lattice, arcs, prices)
-    difference = lattice_costs(lattice, best.arcs, prices) - costs
-    return Rival(
-        other.words, _told(_spoken(lattice, best.arcs)), said[0].start, said[-1].end,
-        costs.total, costs, difference, arcs,
-    )
+    (_, base), (_, moved) = states.costs(lattice, [best.arcs, arcs])
+    costs = lattice_costs(lattice, arcs, prices, moved)
+    heard = _spoken(lattice, best.arcs)
+    other_said = arcs, (0, len(heard)), _spoken(lattice, arcs)
+    return _rival(heard, other_said, costs, lattice_costs(lattice, best.arcs, prices, base))
 
 
 @dataclass(frozen=True)

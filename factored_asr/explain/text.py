@@ -37,17 +37,18 @@ def spelt(word: str) -> str:
 
 
 def factor_names(explanation: Explanation) -> dict[str, str]:
-    """What each factor is called in a sentence."""
+    """What each factor is called."""
+    language = "grammar" if explanation.is_grammar else "LM"
     return {
-        "acoustic": "acoustics", "pronunciation": "pronunciation",
-        "language": "grammar" if explanation.is_grammar else "LM", "penalty": "word penalty",
-        "transitions": "transitions", "silence": "silence",
-        "remainder": "transitions and remainder",  # a lattice has no states
+        **{name: name for name in FACTORS}, "acoustic": "acoustics", "language": language,
+        "penalty": "word penalty",
     }
 
 
 def rival_sentence(rival: Rival, names: dict[str, str]) -> str:
     """Who beat whom, by how much, and which factor decided.
+
+    Over whole paths what pushing moved is 0, so that their remainder is what backing off spared.
 
     Examples
     --------
@@ -57,7 +58,7 @@ def rival_sentence(rival: Rival, names: dict[str, str]) -> str:
     >>> rival_sentence(rival, {"acoustic": "acoustics", "language": "LM"})
     "'recognise' beat 'wreck a nice' by 4.1: LM −7.2, acoustics +3.1. The LM decided."
     """
-    values = rival.difference.to_dict()
+    names, values = {**names, "remainder": "backing off"}, rival.difference.to_dict()
     told = sorted(
         (name for name in FACTORS if abs(values[name]) > SMALL), key=lambda name: values[name]
     )
@@ -66,7 +67,8 @@ def rival_sentence(rival: Rival, names: dict[str, str]) -> str:
     head = f"{ours} beat {theirs} by {rival.margin:.1f}"
     if not told or not rival.margin > SMALL:
         return f"{head}: as good as a tie" + (f" ({factors})." if factors else ".")
-    return f"{head}: {factors}. The {names[rival.decided]} decided."
+    subject = "Backing off" if rival.decided == "remainder" else f"The {names[rival.decided]}"
+    return f"{head}: {factors}. {subject} decided."
 
 
 def signed(cost: float) -> str:
@@ -86,15 +88,21 @@ def once_each(explanation: Explanation) -> Iterator[tuple[Explained, Rival]]:
 
 def muted_sentence(each: Muted, heard: str) -> str:
     """What was heard with a factor muted, and what that decode took."""
+    said = "the same" if each.text == heard else f'"{each.text}"' if each.text else "nothing"
+    return f"{each.label}: {said} ({how_muted(each)})"
+
+
+def how_muted(each: Muted) -> str:
+    """Where the graph of a decode with a factor muted came from.
+
+    >>> how_muted(Muted("weights", "no weights", "go", 1.0, 0.0, False, "there are none"))
+    'nothing to mute; there are none'
+    """
     if each.compiled:
         took = f"graph compiled in {each.compile_seconds:.1f} s"
-    elif each.compile_seconds:
-        took = "graph from the cache"
     else:
-        took = "nothing to mute"
-    note = f"; {each.note}" if each.note else ""
-    said = "the same" if each.text == heard else f'"{each.text}"' if each.text else "nothing"
-    return f"{each.label}: {said} ({took}{note})"
+        took = "graph from the cache" if each.compile_seconds else "nothing to mute"
+    return f"{took}; {each.note}" if each.note else took
 
 
 def _phrase(words: Sequence[str]) -> str:

@@ -9,9 +9,9 @@ from html import escape
 import numpy as np
 
 from factored_asr.decoder import Lattice
-from factored_asr.decoder.paths import arc_excess, path_of
+from factored_asr.decoder.paths import arc_excess
 from factored_asr.explain.explanation import Explanation
-from factored_asr.explain.rivals import Network
+from factored_asr.explain.rivals import Network, heard_path
 from factored_asr.explain.text import spelt
 from factored_asr.graph import BACKGROUND
 
@@ -82,9 +82,7 @@ def state_tier(explanation: Explanation) -> str:
 def lattice_tier(explanation: Explanation) -> tuple[str, str]:
     """The words that competed, the best path lit; and a line on what is drawn."""
     lattice = explanation.said.lattice
-    best = None
-    if lattice is not None and lattice.n_nodes and lattice.aligned:
-        best = path_of(lattice, lattice.best().word_ids)
+    best = None if lattice is None else heard_path(lattice, lattice.best().word_ids)
     if lattice is None or best is None:
         return "", "The search kept no lattice."
     network = Network(lattice)
@@ -146,6 +144,8 @@ def _hypotheses(
     for group in groups[: int(MAX_HYPOTHESES * max(1.0, duration))]:
         start, end = int(first[group[0]]), int(last[group[0]])
         word = lattice.spelt(int(lattice.arc_word[group[0]]))
+        if word == BACKGROUND:  # a phone is all that it has of a name
+            word = " ".join(lattice.pronunciations[lattice.arc_pronunciation[group[0]]])
         lanes = range(1) if excess[group[0]] < 0 else range(1, N_LANES)
         for lane in lanes:
             if lane == 0 or all(end <= a or b <= start for a, b in ends[lane]):
@@ -160,13 +160,12 @@ def _pill(explanation: Explanation, each: _Hypothesis) -> str:
     start, end = explanation.seconds(each.start), explanation.seconds(each.end)
     x, y = start * PIXELS + 1, each.lane * LANE + 5
     width = max(3.0, (end - start) * PIXELS - 2)
-    name = "…" if each.word == BACKGROUND else each.word
-    said = f"{spelt(each.word)}, {start:.2f} to {end:.2f} s"
+    said = f"{each.word}, {start:.2f} to {end:.2f} s"
     said += "" if each.lane == 0 else f", {each.excess:.1f} behind the best path"
     kind = "pill lit" if each.lane == 0 else "pill"
     return (
         f'<g class="{kind}"><title>{escape(said)}</title><rect x="{x:.1f}" y="{y}" rx="5" '
-        f'width="{width:.1f}" height="{PILL}"/>{_label(name, x, width, y + 11)}</g>'
+        f'width="{width:.1f}" height="{PILL}"/>{_label(each.word, x, width, y + 11)}</g>'
     )
 
 
