@@ -115,7 +115,7 @@ def compare(options: argparse.Namespace) -> int:
             _path(options.journal), options.seed,
         ), progress_bar(stack, "comparing", options.quiet))
     for file, content in ((options.json, result.to_json), (options.html, lambda: as_html(
-            result, f"Recognisers on {Path(options.corpus).resolve().name}"))):
+            result, f"Recognisers on {options.corpus}"))):
         if file:
             _write(Path(file), content())
     print(result.describe())
