@@ -333,7 +333,8 @@ def test_commands_by_ours_pocketsphinx_and_rules(
         "--snr", "clean,40", "--latency-files", "1", "--quiet",
         "--json", str(tmp_path / "r.json"), "--html", str(tmp_path / "r.html"),
     ]) == 0
-    assert "3/3 = 100.0 %" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "3/3 = 100.0 %" in out and "false actions" in out and "0/1" in out
     found = json.loads((tmp_path / "r.json").read_text())
     assert (found["measure"], found["grammar"]) == ("accepted", "g.yaml")
     assert [row["condition"] for row in found["rows"]] == ["clean"] * 3 + ["40 dB"] * 3
