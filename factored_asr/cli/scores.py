@@ -54,7 +54,7 @@ def score(options: argparse.Namespace) -> int:
     exit code is 1 then. Two or more systems are compared by a paired bootstrap and by the
     matched-pairs sentence-segment word error test.
 
-    Rules make texts comparable (--normalise, in this order: case, punctuation, fillers, digits),
+    Rules make texts comparable (--normalise, in this order: case, fillers, punctuation, digits),
     for references and hypotheses alike; those that were used stand below the result.
     """
     from factored_asr.evaluation.normalise import Rules
@@ -178,7 +178,7 @@ def _add_score(commands: Any) -> None:
                         help="text: for people; json: one object with every alignment")
     parser.add_argument("--brief", action="store_true", help="no alignments")
     parser.add_argument("--normalise", default="case", metavar="RULES",
-                        help="of case, punctuation, fillers, digits, with commas between; all; "
+                        help="of case, fillers, punctuation, digits, with commas between; all; "
                         "none (default: case)")
     parser.add_argument("--replace", metavar="FILE", help='lines "old words => new words", as in '
                         "the plain part of NIST's GLM files")
