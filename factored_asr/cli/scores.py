@@ -88,7 +88,7 @@ def compare(options: argparse.Namespace) -> int:
 
     Each system runs in a process of its own, on one core, and all take turns, sound by sound. The
     real-time factor is seconds of work for each second of sound; the first word's time counts from
-    the beginning of a sound given as from a microphone; memory is the most that the process held;
+    the beginning of a sound given as from a microphone; memory is the most that whole sounds took;
     the model's size is that of the files it cannot do without. Failed files are counted as wrong.
     """
     from factored_asr.bundle import packaged

@@ -79,7 +79,7 @@ class SystemFacts:
     model_bytes: int | None
     """Of what it must be shipped with; None: not known."""
     peak_bytes: int
-    """Held at once by its process."""
+    """Held at once by its process while it heard whole sounds."""
     first_words: tuple[float, ...] = ()
     """Seconds from the beginning of each sound to the first word shown; nan: none was."""
     answers: tuple[float, ...] = ()
