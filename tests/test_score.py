@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +105,29 @@ def test_published_examples_of_sclite(weights: str, tmp_path: Path) -> None:
         name: errors for name, (_, _, errors) in PUBLISHED.items()
     }
     assert set(report.systems[0].to_dict()["speakers"]) == {"4t0", "2347-a"}
+
+
+def test_counts_are_those_of_sclite_itself(tmp_path: Path) -> None:
+    if shutil.which("sctk") is None:
+        pytest.skip("no sclite: apt-get install sctk")
+    rng = np.random.default_rng(5)
+    texts: dict[str, list[str]] = {"ref": [], "hyp": []}
+    for number in range(100):
+        said = rng.choice(list("abcdefg"), size=rng.integers(1, 12))
+        heard = [w if rng.random() < 0.8 else rng.choice(list("abcdefg")) for w in said
+                 for _ in range(rng.choice([0, 1, 2], p=[0.1, 0.8, 0.1]))]
+        for name, words in (("ref", said), ("hyp", heard)):
+            texts[name].append(f"{' '.join(words)} (s-{number})")
+    files = [write(tmp_path, f"{name}.trn", *lines) for name, lines in texts.items()]
+    theirs = subprocess.run(
+        ["sctk", "sclite", "-r", str(files[0]), "trn", "-h", str(files[1]), "trn", "-i", "spu_id",
+         "-o", "rsum", "stdout"], capture_output=True, text=True, check=True, cwd=tmp_path,
+    ).stdout
+    row = next(line for line in theirs.splitlines() if line.startswith("| Sum") or " Sum " in line)
+    _, n_words, _, *errors = map(int, re.findall(r"\d+", row)[:6])
+    reference, hypothesis = map(Transcripts.read, files)
+    report = score_files(reference, [hypothesis], ScoreOptions(weights="sclite"))
+    assert total(report.systems[0].scored) == Errors(n_words, *errors)
 
 
 REFERENCE = {
@@ -211,7 +237,7 @@ def test_replacements_from_a_file(tmp_path: Path) -> None:
     assert read_replacements(file)["going", "to"] == ("gonna",)
     rules = Rules.named("case", file)
     assert rules.apply("Okay going to gonna to going") == ("gonna", "want", "to", "going")
-    assert str(rules) == f"rules: case, 3 replacements of {file} (not punctuation, fillers, digits)"
+    assert str(rules) == f"rules: case, 3 replacements of {file} (not fillers, punctuation, digits)"
     for line, message in (("a b", "must be: old words => new words"),
                           ("a => b / [c] __ [ ]", "contexts and alternatives are not known"),
                           ("going to => x", "'going to' is there already")):
@@ -366,7 +392,7 @@ def test_two_systems_on_the_command_line(
     assert "said   she HAD your dark suit IN  greasy wash water ALL year" in out
     assert "WER 19.44 %: 5 substituted, 1 deleted, 1 inserted of 36 words" in out
     assert "-5.56 points of WER" in out and "matched pairs, 9 segments, z = -0.55" in out
-    assert "rules: case (not punctuation, fillers, digits); alignment: levenshtein" in out
+    assert "rules: case (not fillers, punctuation, digits); alignment: levenshtein" in out
     assert main(["score", *files, "--format", "json", "--speaker", "^(.)"]) == 0
     found = json.loads(capsys.readouterr().out)
     one = found["systems"][0]

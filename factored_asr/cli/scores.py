@@ -54,7 +54,7 @@ def score(options: argparse.Namespace) -> int:
     exit code is 1 then. Two or more systems are compared by a paired bootstrap and by the
     matched-pairs sentence-segment word error test.
 
-    Rules make texts comparable (--normalise, in this order: case, punctuation, fillers, digits),
+    Rules make texts comparable (--normalise, in this order: case, fillers, punctuation, digits),
     for references and hypotheses alike; those that were used stand below the result.
     """
     from factored_asr.evaluation.normalise import Rules
@@ -88,7 +88,7 @@ def compare(options: argparse.Namespace) -> int:
 
     Each system runs in a process of its own, on one core, and all take turns, sound by sound. The
     real-time factor is seconds of work for each second of sound; the first word's time counts from
-    the beginning of a sound given as from a microphone; memory is the most that the process held;
+    the beginning of a sound given as from a microphone; memory is the most that whole sounds took;
     the model's size is that of the files it cannot do without. Failed files are counted as wrong.
     """
     from factored_asr.bundle import packaged
@@ -115,7 +115,7 @@ def compare(options: argparse.Namespace) -> int:
             _path(options.journal), options.seed,
         ), progress_bar(stack, "comparing", options.quiet))
     for file, content in ((options.json, result.to_json), (options.html, lambda: as_html(
-            result, f"Recognisers on {Path(options.corpus).resolve().name}"))):
+            result, f"Recognisers on {options.corpus}"))):
         if file:
             _write(Path(file), content())
     print(result.describe())
@@ -178,7 +178,7 @@ def _add_score(commands: Any) -> None:
                         help="text: for people; json: one object with every alignment")
     parser.add_argument("--brief", action="store_true", help="no alignments")
     parser.add_argument("--normalise", default="case", metavar="RULES",
-                        help="of case, punctuation, fillers, digits, with commas between; all; "
+                        help="of case, fillers, punctuation, digits, with commas between; all; "
                         "none (default: case)")
     parser.add_argument("--replace", metavar="FILE", help='lines "old words => new words", as in '
                         "the plain part of NIST's GLM files")

@@ -43,6 +43,10 @@ examples:
       a model of your own; then: factored-asr transcribe --model my_model letter.wav
   factored-asr evaluate --model my_model --corpus test/ --adapt speaker
       its word error rate, by speaker, with the alignment of every error
+  factored-asr score ref.trn ours.trn theirs.trn
+      transcripts scored: errors by kind and speaker, and whether the systems differ
+  factored-asr compare speech/ ours pocketsphinx moonshine --html report.html
+      recognisers side by side: accuracy, speed, latency, memory, size
   factored-asr info --cache
       which graphs are compiled, and how large they are
 """

@@ -79,7 +79,7 @@ class SystemFacts:
     model_bytes: int | None
     """Of what it must be shipped with; None: not known."""
     peak_bytes: int
-    """Held at once by its process."""
+    """Held at once by its process while it heard whole sounds."""
     first_words: tuple[float, ...] = ()
     """Seconds from the beginning of each sound to the first word shown; nan: none was."""
     answers: tuple[float, ...] = ()
@@ -241,6 +241,7 @@ class Comparison:
             *_columns([self._line(row) for row in self.rows], [
                 "condition", "system", "accepted" if self.measure == "accepted" else "WER",
                 "95 %", "p", "failed", "CPU x real time", "wall x real time",
+                *(["false actions"] if self._n_others else []),
             ]), "",
             *_columns([_fact(each.summary()) for each in self.facts], [
                 "system", "first word s", "answer s", "peak MB", "model MB", "load s",
@@ -259,7 +260,13 @@ class Comparison:
             condition_name(row.snr), row.system, f"{n}/{of} = {100 * row.value:.1f} %",
             f"{100 * row.low:.1f} to {100 * row.high:.1f}", "" if row.p is None else f"{row.p:.2g}",
             str(row.failed), f"{row.factor('cpu'):.3f}", f"{row.factor('wall'):.3f}",
+            *([f"{counts.false_actions}/{counts.n_others}"] if counts and self._n_others else []),
         ]
+
+    @property
+    def _n_others(self) -> int:
+        """Sounds in which nothing is asked for."""
+        return self.rows[0].understood.n_others if self.rows[0].understood else 0
 
 
 def _reader(grammar: Path | None) -> Any:

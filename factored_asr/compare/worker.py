@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -41,6 +42,7 @@ def serve(connection: Connection, spec: SystemSpec, grammar: Path | None) -> Non
     ``cpu`` and ``wall`` (seconds), or ``error``; ``("latency", samples)`` gives ``first`` and
     ``answer`` (see `latency`); ``("memory", None)`` the most bytes that were held at once.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who asks decides when to stop
     _one_core()
     begun = time.perf_counter()
     try:

@@ -4,9 +4,9 @@ What counts as an error depends on them, so a figure without its rules says litt
 this order on the reference and on every hypothesis alike:
 
 `case`          letters are folded to lower case
+`fillers`       hesitations and sounds in brackets go
 `punctuation`   marks go; hyphens, dashes and slashes part words; the apostrophe inside a word, and
                 the point and comma inside a number, stay (the comma goes without a gap)
-`fillers`       hesitations and sounds in brackets go
 replacements    sequences of words become others, as a file says
 `digits`        numbers in words become digits: "twenty one" → "21"
 """
@@ -22,7 +22,7 @@ from pathlib import Path
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.numbers import read_number
 
-SWITCHES = ("case", "punctuation", "fillers", "digits")
+SWITCHES = ("case", "fillers", "punctuation", "digits")
 FILLERS = frozenset("uh um er erm eh ah hm hmm mm mhm %hesitation".split())
 """Hesitations; sounds in [], <> or between ++ count as well."""
 
@@ -45,8 +45,8 @@ class Rules:
     """
 
     case: bool = True
-    punctuation: bool = False
     fillers: bool = False
+    punctuation: bool = False
     digits: bool = False
     replacements: Mapping[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
     """Words → words; the longest that fits goes first, what comes out is not looked at again."""
@@ -72,8 +72,8 @@ class Rules:
             raise OptionError(
                 f"{unknown[0]!r} is no rule; there are all, none, {', '.join(SWITCHES)}"
             )
-        case, punctuation, fillers, digits = (name in chosen for name in SWITCHES)
-        rules = Rules(case, punctuation, fillers, digits)
+        case, fillers, punctuation, digits = (name in chosen for name in SWITCHES)
+        rules = Rules(case, fillers, punctuation, digits)
         if replacements is None:
             return rules
         read = read_replacements(replacements)

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -121,10 +122,9 @@ def _read_stm(file: Path) -> Iterator[Entry]:
             name, " ".join(words), fields[2], None, fields[0], fields[1], start, end,
             line=number, marked=True,
         ))
-    recordings = [each.recording for each in found]
+    recordings = Counter(each.recording for each in found)
     for each in found:
-        alone = recordings.count(each.recording) == 1
-        yield replace(each, id=each.recording) if alone else each
+        yield replace(each, id=each.recording) if recordings[each.recording] == 1 else each
 
 
 def _read_ctm(file: Path) -> Iterator[Entry]:
@@ -143,11 +143,11 @@ def _read_ctm(file: Path) -> Iterator[Entry]:
         key = fields[0], fields[1]
         first.setdefault(key, number)
         words.setdefault(key, []).append(Timed(fields[4], start + length / 2))
-    names = [name for name, _ in words]
+    channels = Counter(name for name, _ in words)
     for (name, channel), timed in words.items():
         timed.sort(key=lambda word: word.middle)
         yield Entry(
-            name if names.count(name) == 1 else f"{name}-{channel}",
+            name if channels[name] == 1 else f"{name}-{channel}",
             " ".join(word.text for word in timed), recording=name, channel=channel,
             timed=tuple(timed), line=first[name, channel],
         )

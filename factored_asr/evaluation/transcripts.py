@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,9 +75,9 @@ class Transcripts:
                     "words have times: ctm, or json"
                 )
             recordings.setdefault((each.recording or each.id, each.channel), []).append(each)
-        names = [name for name, _ in recordings]
+        channels = Counter(name for name, _ in recordings)
         whole = [
-            _joined(name if names.count(name) == 1 else f"{name}-{channel}", parts)
+            _joined(name if channels[name] == 1 else f"{name}-{channel}", parts)
             for (name, channel), parts in recordings.items()
         ]
         return replace(self, entries={each.id: each for each in whole})
@@ -153,10 +155,13 @@ def cut(hypothesis: Transcripts, reference: Transcripts) -> Transcripts:
         key = (heard.recording, heard.channel)
         if key not in segments and len(channels) == 1 and not heard.channel:
             key = channels[0]
-        parts = sorted(segments.get(key, ()), key=lambda part: part.start)
-        texts.update((p.id, texts.get(p.id, [])) for p in parts if not p.ignored)
+        parts = sorted(segments.get(key, ()), key=lambda part: part.end)
+        scored, ignored = ([p for p in parts if p.ignored == yes] for yes in (False, True))
+        texts.update((part.id, texts.get(part.id, [])) for part in scored)
         for word in heard.timed or ():
-            for part in _places(parts, word.middle):
+            outside = _at(ignored, word.middle)
+            if scored and not (outside and outside.start <= word.middle):
+                part = _at(scored, word.middle) or scored[-1]
                 texts[part.id].append(word.text)
     known = {each.recording for each in reference.entries.values()}
     extra = {h.id: h for h in hypothesis.entries.values() if h.recording not in known}
@@ -167,9 +172,7 @@ def cut(hypothesis: Transcripts, reference: Transcripts) -> Transcripts:
     })
 
 
-def _places(parts: Sequence[Entry], middle: float) -> Sequence[Entry]:
-    """Where a word goes: one segment, or none if it lies in a stretch to be ignored."""
-    scored = [part for part in parts if not part.ignored]
-    if any(part.ignored and part.start <= middle <= part.end for part in parts) or not scored:
-        return ()
-    return [next((part for part in scored if middle <= part.end), scored[-1])]
+def _at(parts: Sequence[Entry], middle: float) -> Entry | None:
+    """The first of segments, sorted by their ends, that does not end before a time, seconds."""
+    place = bisect_left(parts, middle, key=lambda part: part.end)
+    return parts[place] if place < len(parts) else None

@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +21,9 @@ from pathlib import Path
 import numpy as np
 from common import SAMPLE_RATE, Outcome, Peer, load_note, parser, print_table, read_samples
 
-ENERGY_BLOCK = 2048  # samples, of the mixing rule
+from factored_asr.compare.jsgf import as_jsgf
+from factored_asr.compare.mixing import mix
+
 STREAM_BLOCK = SAMPLE_RATE // 10
 CLEAN = "clean"
 
@@ -66,23 +66,6 @@ def read_orders(folder: Path) -> list[Order]:
     ]
 
 
-def mix(speech: np.ndarray, noise: np.ndarray, snr: float, name: str) -> np.ndarray:
-    """Speech in noise by the benchmark's rule (data/README.md), at a place drawn for the name."""
-    rng = np.random.default_rng(zlib.crc32(f"{name} {snr:g}".encode()))
-    begin = int(rng.integers(0, len(noise) - len(speech) + 1))
-    cut = noise[begin : begin + len(speech)]
-    scale = np.sqrt(_peak_energy(speech) / (_peak_energy(cut) * 10.0 ** (snr / 10.0)))
-    mixed = speech + scale * cut
-    return (mixed / (2.0 * np.abs(mixed).max())).astype(np.float32)
-
-
-def _peak_energy(samples: np.ndarray) -> float:
-    """Largest sum of squares over non-overlapping blocks."""
-    n_blocks = max(len(samples) // ENERGY_BLOCK, 1)
-    blocks = samples[: n_blocks * ENERGY_BLOCK].astype(np.float64).reshape(n_blocks, -1)
-    return float((blocks**2).sum(axis=1).max())
-
-
 # ----------------------------------------------------------------------------------- the systems
 def our_systems(grammar: Path, stream: bool) -> dict[str, System]:
     """Whole files; with ``stream`` also two streams, with and without the second look."""
@@ -121,7 +104,7 @@ def peer_systems(grammar: Path, work: Path) -> dict[str, System]:
     work.mkdir(parents=True, exist_ok=True)
     content = yaml.safe_load(grammar.read_text(encoding="utf-8"))
     jsgf = work / "coffee.jsgf"
-    jsgf.write_text(as_jsgf(content), encoding="utf-8")
+    jsgf.write_text(as_jsgf(grammar), encoding="utf-8")
     peer, intents = Peer(jsgf=str(jsgf)), Intents.from_dict(content)
 
     def system(samples: np.ndarray) -> Heard:
@@ -133,26 +116,6 @@ def peer_systems(grammar: Path, work: Path) -> dict[str, System]:
         return Heard(text, found.intent.name, slots)
 
     return {"pocketsphinx": system}
-
-
-def as_jsgf(content: dict) -> str:
-    """The grammar in JSGF: lists become rules; brackets and bars mean the same there."""
-    sentences = [
-        sentence
-        for intent in content["intents"].values()
-        for data in intent["data"]
-        for sentence in data["sentences"]
-    ]
-    rules = {"sentence": sentences} | {
-        name: [body] for name, body in content.get("expansion_rules", {}).items()
-    }
-    rules |= {name: each["values"] for name, each in content.get("lists", {}).items()}
-    lines = ["#JSGF V1.0;", "grammar bench;"]
-    for name, bodies in rules.items():
-        scope = "public " if name == "sentence" else ""
-        body = " | ".join(re.sub(r"\{(\w+)\}", r"<\1>", str(each)) for each in bodies)
-        lines.append(f"{scope}<{name}> = {body};")
-    return "\n".join(lines) + "\n"
 
 
 # ------------------------------------------------------------------------------------ measuring
