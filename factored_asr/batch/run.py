@@ -155,7 +155,26 @@ def transcribe_files(
     >>> run.progress.done, run.failures
     (2, ())
     """
-    sounds = find_inputs(sources, channels=channels)
+    return transcribe_inputs(
+        find_inputs(sources, channels=channels), recipe, options, output_dir=output_dir, jobs=jobs,
+        resume=resume, cluster=cluster, each=each, report=report, compiling=compiling,
+    )
+
+
+def transcribe_inputs(
+    sounds: Sequence[Input],
+    recipe: Recipe,
+    options: BatchOptions | None = None,
+    *,
+    output_dir: str | Path | None = None,
+    jobs: int = 1,
+    resume: bool = False,
+    cluster: str | None = None,
+    each: Each | None = None,
+    report: Callable[[Progress], None] | None = None,
+    compiling: Callable[[str], None] | None = None,
+) -> BatchReport:
+    """`transcribe_files` for sounds that are found already."""
     _check(sounds, output_dir, jobs, resume, cluster)
     job = Job.of(recipe, options or BatchOptions())
     workers: Workers = partial(in_this_process, job)
@@ -182,7 +201,7 @@ def run_batch(
     each: Each | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> BatchReport:
-    """`transcribe_files` with workers of one's own, for sounds that are found already."""
+    """`transcribe_inputs` with workers of one's own."""
     each, report = each or (lambda sound, outcome: None), report or (lambda progress: None)
     n_again = 0
     if output_dir is not None:
