@@ -2,7 +2,13 @@
 
 from factored_asr.batch.cutting import CutOptions, Cutter, Piece, join, shifted
 from factored_asr.batch.inputs import Input, find_inputs
-from factored_asr.batch.run import BatchReport, Failure, Progress, transcribe_files, transcribe_inputs
+from factored_asr.batch.run import (
+    BatchReport,
+    Failure,
+    Progress,
+    transcribe_files,
+    transcribe_inputs,
+)
 from factored_asr.batch.work import BatchOptions
 
 __all__ = [
