@@ -17,7 +17,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any
 
 from factored_asr.batch.inputs import Input
-from factored_asr.batch.work import Job, Outcome, perform
+from factored_asr.batch.work import BatchOptions, Job, Outcome, perform, transcribe_input
+from factored_asr.recognizer import Recognizer
 
 MAX_DEATHS = 3  # of workers that had the same sound
 ONE_THREAD = {
@@ -31,10 +32,12 @@ Finished = tuple[int, Outcome]
 """Place of a sound in the list, and what came of it."""
 
 
-def in_this_process(job: Job, sounds: Sequence[Input], places: Sequence[int]) -> Iterator[Finished]:
+def in_this_process(
+    recognizer: Recognizer, options: BatchOptions, sounds: Sequence[Input], places: Sequence[int]
+) -> Iterator[Finished]:
     """One sound after the other, in order."""
     for place in places:
-        yield place, perform(job, sounds[place])
+        yield place, transcribe_input(recognizer, sounds[place], options)
 
 
 def in_processes(
@@ -44,6 +47,7 @@ def in_processes(
 
     Closing the iterator ends the workers, whatever they are at.
     """
+    _ = job.key  # computed here and sent along, not by every worker
     waiting = deque(places)
     deaths = dict.fromkeys(places, 0)
     workers: dict[Future[Outcome], tuple[Any, int]] = {}

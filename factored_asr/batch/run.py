@@ -19,6 +19,7 @@ from factored_asr.batch.work import BatchOptions, Job, Outcome
 from factored_asr.bundle import Recipe
 from factored_asr.cache import cached_grammar, cached_graph
 from factored_asr.errors import OptionError
+from factored_asr.recognizer import Recognizer
 
 Workers = Callable[[Sequence[Input], Sequence[int]], Iterator[Finished]]
 """Does the sounds at these places of a list; gives each outcome with its place, in any order."""
@@ -176,16 +177,19 @@ def transcribe_inputs(
 ) -> BatchReport:
     """`transcribe_files` for sounds that are found already."""
     _check(sounds, output_dir, jobs, resume, cluster)
-    job = Job.of(recipe, options or BatchOptions())
-    workers: Workers = partial(in_this_process, job)
+    job = Job.of(recipe, options)
+    workers: Workers
     if cluster is not None:
         from factored_asr.batch.cluster import in_cluster
 
+        compile_once(recipe, compiling)
         workers = partial(in_cluster, job, address=cluster)
     elif jobs > 1:
-        workers = partial(in_processes, job, n_workers=jobs)
-    if cluster is not None or jobs > 1:
         compile_once(recipe, compiling)
+        workers = partial(in_processes, job, n_workers=jobs)
+    else:
+        recognizer = Recognizer.from_recipe(recipe, compiling)
+        workers = partial(in_this_process, recognizer, job.options)
     return run_batch(
         sounds, workers, job, output_dir=output_dir, resume=resume, each=each, report=report
     )
