@@ -155,8 +155,7 @@ class OutputFolder:
                 if file.read(1) != b"\n":
                     line = "\n" + line
             file.write(line.encode())
-            file.flush()
-            os.fsync(file.fileno())
+            file.flush()  # outlives this process; lost with the machine's power, it costs work only
         except OSError as error:
             raise OptionError(f"{file.name}: cannot be written: {error.strerror}") from error
 
