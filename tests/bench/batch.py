@@ -36,7 +36,7 @@ class Run:
 
     wall: float = 0.0
     cpu: float = 0.0
-    memory: list[tuple[float, float]] = field(default_factory=list)  # share of the run, MB
+    memory: list[tuple[float, float]] = field(default_factory=list)  # from 0 to 1, MB
 
 
 def command(sources: list[str], output: Path, jobs: int) -> list[str]:
@@ -48,12 +48,14 @@ def command(sources: list[str], output: Path, jobs: int) -> list[str]:
 
 
 def recordings(folder: Path, hours: float) -> Path:
-    """Half-hour recordings in FLAC: the clips in random order, a quiet room between them."""
+    """Recordings in FLAC of half an hour, at least four: the clips in random order, a quiet room
+    between them."""
     generator = np.random.default_rng(6)
     clips = [soundfile.read(clip, dtype="float32") for clip in CLIPS]
     assert all(rate == SAMPLE_RATE for _, rate in clips)
-    for number in range(max(1, round(hours * 3600 / FILE_SECONDS))):
-        left = round(min(FILE_SECONDS, hours * 3600) * SAMPLE_RATE)
+    seconds = min(FILE_SECONDS, hours * 3600 / 4)
+    for number in range(round(hours * 3600 / seconds)):
+        left = round(seconds * SAMPLE_RATE)
         with soundfile.SoundFile(folder / f"{number:03}.flac", "w", SAMPLE_RATE, 1) as file:
             while left > 0:
                 clip = clips[generator.integers(len(clips))][0]
@@ -64,17 +66,19 @@ def recordings(folder: Path, hours: float) -> Path:
     return folder
 
 
-def watched(arguments: list[str]) -> Run:
-    """Run a command to its end, with looks at its workers' memory."""
+def watched(arguments: list[str], output: Path) -> Run:
+    """Run a command to its end, with looks at its workers' memory once they have an output."""
     run, began = Run(), time.perf_counter()
     process = subprocess.Popen(arguments, cwd=REPOSITORY)
     samples: list[tuple[float, float]] = []
     while process.poll() is None:
         time.sleep(SAMPLE_EVERY)
-        samples += [(time.perf_counter() - began, memory) for memory in own_memory(process.pid)]
+        if list(output.glob("*.json")):
+            samples += [(time.perf_counter() - began, each) for each in own_memory(process.pid)]
     assert process.returncode == 0, f"exit code {process.returncode}"
     run.wall = time.perf_counter() - began
-    run.memory = [(at / run.wall, memory) for at, memory in samples]
+    first, last = samples[0][0], samples[-1][0]
+    run.memory = [((at - first) / (last - first), memory) for at, memory in samples]
     return run
 
 
@@ -132,11 +136,11 @@ def hours_in_a_row(folder: Path, hours: float, jobs: int) -> None:
     """One long run: its speed, and whether its memory grows."""
     sounds = recordings(folder, hours)
     before = os.times()
-    run = watched(command([str(sounds)], folder / "out", jobs))
+    run = watched(command([str(sounds)], folder / "out", jobs), folder / "out")
     after = os.times()
     cpu = sum(after[2:4]) - sum(before[2:4])
-    part = max(0.1, min(0.5, 1 / hours))  # an hour of the audio, a tenth of the run at least
-    first = [memory for at, memory in run.memory if 0.05 < at <= 0.05 + part]
+    part = min(0.5, 1 / hours)  # an hour of the audio, or half of the run
+    first = [memory for at, memory in run.memory if at <= part]
     last = [memory for at, memory in run.memory if at > 1 - part]
     audio = hours * 3600
     print_table(
