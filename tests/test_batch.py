@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -440,3 +442,33 @@ def test_wrong_options_are_exit_code_2(
 ) -> None:
     assert command(calls, *arguments) == 2
     assert law in capsys.readouterr().err
+
+
+def test_a_terminal_shows_a_bar_and_texts_go_where_they_are_sent(calls: Path) -> None:
+    pty = pytest.importorskip("pty")
+    ours, terminal = pty.openpty()
+    run = subprocess.Popen(
+        [sys.executable, "-m", "factored_asr", "transcribe", str(calls), "--grammar", str(GRAMMAR)],
+        stdout=subprocess.PIPE, stderr=terminal, text=True,
+    )
+    texts = run.communicate()[0].splitlines()
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while more := os.read(ours, 4096):
+            shown += more
+    os.close(ours)
+    assert run.returncode == 0
+    assert b"1 of 2 sounds, " in shown and b"\x1b[" in shown
+    assert [line.split("\t")[1] for line in texts] == [
+        "turn on the kitchen light", "stop the music",
+    ]
+
+
+def test_the_command_takes_a_list_on_standard_input(
+    calls: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = str(calls / "kitchen_light_on.wav")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{name}\n"))
+    assert command("@-", "--quiet") == 0
+    assert capsys.readouterr().out == f"{name}\tturn on the kitchen light\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factored_asr.audio import read_audio
@@ -77,6 +77,7 @@ def recognizer_words(audio_dir) -> dict[str, tuple[Word, ...]]:
     return {name: recognizer.transcribe(audio_dir / name).words for name in names}
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 700), min_size=1, max_size=12), st.integers(0, 5))
 def test_decisions_do_not_depend_on_how_the_sound_comes(sizes: list[int], seed: int) -> None:
     generator = np.random.default_rng(seed)
@@ -89,6 +90,7 @@ def test_decisions_do_not_depend_on_how_the_sound_comes(sizes: list[int], seed: 
     assert len(streamed) == len(levels)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 500), min_size=1, max_size=10))
 def test_levels_do_not_depend_on_how_the_samples_come(sizes: list[int]) -> None:
     samples = np.random.default_rng(4).standard_normal(sum(sizes)).astype(np.float32)

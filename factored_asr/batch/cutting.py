@@ -71,7 +71,7 @@ class Cutter:
     >>> cutter = Cutter(16000)
     >>> pieces = cutter.accept(sound) + cutter.finish()
     >>> [(round(piece.start, 2), len(piece.samples) / 16000) for piece in pieces]
-    [(1.75, 1.6)]
+    [(1.75, 1.61)]
     """
 
     def __init__(self, rate: int, options: CutOptions | None = None):

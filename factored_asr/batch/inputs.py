@@ -178,7 +178,8 @@ def _in_table(path: Path) -> Iterator[Input]:
     """The rows of a table; an id may hold folders, but lead to no place outside of the output's."""
     for each in read_manifest(path, ("path",)):
         place = Path(each.id)
-        if place.is_absolute() or ".." in place.parts or not place.name:
+        plain = each.id.isprintable() and ".." not in place.parts
+        if place.is_absolute() or not place.name or not plain:
             raise FormatError(
                 f"{each.source}: id {each.id!r} must be a name that an output can have"
             )

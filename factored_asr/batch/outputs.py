@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -42,7 +42,8 @@ def write_whole(path: Path, text: str) -> None:
     except OSError as error:
         raise OptionError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # renamed by now, or never made
+            temporary.unlink()
 
 
 @dataclass(frozen=True)
@@ -154,8 +155,7 @@ class OutputFolder:
                 if file.read(1) != b"\n":
                     line = "\n" + line
             file.write(line.encode())
-            file.flush()
-            os.fsync(file.fileno())
+            file.flush()  # outlives this process; lost with the machine's power, it costs work only
         except OSError as error:
             raise OptionError(f"{file.name}: cannot be written: {error.strerror}") from error
 

@@ -19,6 +19,7 @@ from factored_asr.batch.work import BatchOptions, Job, Outcome
 from factored_asr.bundle import Recipe
 from factored_asr.cache import cached_grammar, cached_graph
 from factored_asr.errors import OptionError
+from factored_asr.recognizer import Recognizer
 
 Workers = Callable[[Sequence[Input], Sequence[int]], Iterator[Finished]]
 """Does the sounds at these places of a list; gives each outcome with its place, in any order."""
@@ -155,18 +156,40 @@ def transcribe_files(
     >>> run.progress.done, run.failures
     (2, ())
     """
-    sounds = find_inputs(sources, channels=channels)
+    return transcribe_inputs(
+        find_inputs(sources, channels=channels), recipe, options, output_dir=output_dir, jobs=jobs,
+        resume=resume, cluster=cluster, each=each, report=report, compiling=compiling,
+    )
+
+
+def transcribe_inputs(
+    sounds: Sequence[Input],
+    recipe: Recipe,
+    options: BatchOptions | None = None,
+    *,
+    output_dir: str | Path | None = None,
+    jobs: int = 1,
+    resume: bool = False,
+    cluster: str | None = None,
+    each: Each | None = None,
+    report: Callable[[Progress], None] | None = None,
+    compiling: Callable[[str], None] | None = None,
+) -> BatchReport:
+    """`transcribe_files` for sounds that are found already."""
     _check(sounds, output_dir, jobs, resume, cluster)
-    job = Job.of(recipe, options or BatchOptions())
-    workers: Workers = partial(in_this_process, job)
+    job = Job.of(recipe, options)
+    workers: Workers
     if cluster is not None:
         from factored_asr.batch.cluster import in_cluster
 
+        compile_once(recipe, compiling)
         workers = partial(in_cluster, job, address=cluster)
     elif jobs > 1:
-        workers = partial(in_processes, job, n_workers=jobs)
-    if cluster is not None or jobs > 1:
         compile_once(recipe, compiling)
+        workers = partial(in_processes, job, n_workers=jobs)
+    else:
+        recognizer = Recognizer.from_recipe(recipe, compiling)
+        workers = partial(in_this_process, recognizer, job.options)
     return run_batch(
         sounds, workers, job, output_dir=output_dir, resume=resume, each=each, report=report
     )
@@ -182,7 +205,7 @@ def run_batch(
     each: Each | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> BatchReport:
-    """`transcribe_files` with workers of one's own, for sounds that are found already."""
+    """`transcribe_inputs` with workers of one's own."""
     each, report = each or (lambda sound, outcome: None), report or (lambda progress: None)
     n_again = 0
     if output_dir is not None:

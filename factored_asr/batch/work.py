@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 from typing import Any
 
@@ -18,9 +18,17 @@ import numpy as np
 
 from factored_asr import __version__
 from factored_asr.audio import Samples, read_blocks
-from factored_asr.batch.cutting import CutOptions, Cutter, Piece, join, shifted
+from factored_asr.batch.cutting import (
+    JOINED_SECONDS,
+    CutOptions,
+    Cutter,
+    Piece,
+    join,
+    shifted,
+)
 from factored_asr.batch.inputs import Input
 from factored_asr.bundle import Recipe
+from factored_asr.cache import content_key
 from factored_asr.decoder import Lattice
 from factored_asr.errors import FactoredASRError, FormatError, OptionError
 from factored_asr.features.files import is_cepstra
@@ -82,47 +90,40 @@ class Job:
 
     recipe: Recipe
     options: BatchOptions
-    key: str
-    """Of all that outputs depend on besides the sound: model, language, options, version."""
 
     @staticmethod
-    def of(recipe: Recipe, options: BatchOptions) -> Job:
-        """A job with its cutting settled and its key computed."""
+    def of(recipe: Recipe, options: BatchOptions | None = None) -> Job:
+        """A job with its cutting settled."""
+        options = options or BatchOptions()
         if options.cut is None:
             options = replace(options, cut=cut_for(recipe))
-        return Job(recipe, options, fingerprint(job_facts(recipe, options)))
+        return Job(recipe, options)
 
-    @property
+    @cached_property
     def facts(self) -> dict[str, Any]:
-        """By name what goes into the key."""
-        return job_facts(self.recipe, self.options)
+        """By name all that outputs depend on besides the sounds, as plain values; files count by
+        their content. Reads them all, once."""
+        told = dataclasses.asdict(self.options)
+        del told["lattices"]
+        recipe = self.recipe
+        facts = {
+            "version": __version__, "model and language": recipe.key(),
+            "decoding": recipe.settings.to_dict(), "guess": str(recipe.guess),
+            "second language models": [content_key(path) for path in recipe.rescore_lms],
+            "weights of language models": list(recipe.lm_weights), **told,
+        }
+        return dict(json.loads(json.dumps(facts, sort_keys=True, default=str)))
+
+    @cached_property
+    def key(self) -> str:
+        """A short hash of the facts."""
+        facts = json.dumps(self.facts, sort_keys=True)
+        return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 
 def cut_for(recipe: Recipe) -> CutOptions:
     """Commands stand alone; dictation is cut less often, for its words hang together."""
-    from factored_asr.batch.cutting import JOINED_SECONDS
-
     return CutOptions() if recipe.grammar else CutOptions(join_seconds=JOINED_SECONDS)
-
-
-def job_facts(recipe: Recipe, options: BatchOptions) -> dict[str, Any]:
-    """All that outputs depend on besides the sounds, as plain values; files by their content."""
-    from factored_asr.cache import content_key
-
-    told = dataclasses.asdict(options)
-    del told["lattices"]
-    facts = {
-        "version": __version__, "model and language": recipe.key(),
-        "decoding": recipe.settings.to_dict(), "guess": str(recipe.guess),
-        "second language models": [content_key(path) for path in recipe.rescore_lms],
-        "weights of language models": list(recipe.lm_weights), **told,
-    }
-    return dict(json.loads(json.dumps(facts, sort_keys=True, default=str)))
-
-
-def fingerprint(facts: dict[str, Any]) -> str:
-    """A short hash of plain values."""
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 _loaded: dict[str, Recognizer] = {}

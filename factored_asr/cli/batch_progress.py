@@ -83,14 +83,20 @@ class _Bar(Shown):
 
         told = TextColumn("{task.percentage:>3.0f} %, {task.fields[told]}")
         self._bar = self._stack.enter_context(
-            RichProgress(BarColumn(), told, console=Console(stderr=True), transient=True)
+            RichProgress(BarColumn(), told, console=Console(stderr=True), transient=True,
+                         redirect_stdout=False)  # texts go where they are sent
         )
         self._task = self._bar.add_task("transcribing", total=None, told="")
 
 
-def show_progress(stack: ExitStack, quiet: bool) -> Shown:
-    """What is to be told of a run's progress; a bar ends with the stack."""
-    return _Bar(stack) if sys.stderr.isatty() and not quiet else Shown(quiet)
+def show_progress(stack: ExitStack, quiet: bool, into_files: bool) -> Shown:
+    """What is told of a run's progress: a bar, which ends with the stack, where no texts come to
+    the same terminal; else lines."""
+    if quiet or not sys.stderr.isatty():
+        return Shown(quiet)
+    if into_files or not sys.stdout.isatty():
+        return _Bar(stack)
+    return Shown(quiet=True)  # the texts themselves tell
 
 
 def describe(progress: Progress) -> str:

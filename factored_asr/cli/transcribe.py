@@ -39,23 +39,24 @@ def transcribe(options: argparse.Namespace) -> int:
     """Recognise each sound; a broken one is named and the others still come."""
     if options.live:
         return _live(options)
-    from factored_asr.batch import find_inputs, transcribe_files
+    from factored_asr.batch import find_inputs, transcribe_inputs
 
     batch = _batch_options(options)
     sounds = find_inputs(options.files, channels=options.channels)
     _check(options, sounds)
     with ExitStack() as stack:
-        heard = _Heard(options, several=len(sounds) > 1)
-        shown = show_progress(stack, options.quiet or len(sounds) == 1)
+        heard = _Heard(options, labels=not _is_one_file(options.files, sounds))
+        shown = show_progress(
+            stack, options.quiet or len(sounds) == 1, bool(options.output_dir)
+        )
         try:
             if options.adapt:
                 report = _adapted(options, sounds, batch, heard, shown)
             else:
-                report = transcribe_files(
-                    options.files, recipe_of(options), batch, output_dir=options.output_dir,
-                    jobs=options.jobs, channels=options.channels, resume=options.resume,
-                    cluster=options.cluster, each=heard, report=shown,
-                    compiling=progress(stack, options.quiet),
+                report = transcribe_inputs(
+                    sounds, recipe_of(options), batch, output_dir=options.output_dir,
+                    jobs=options.jobs, resume=options.resume, cluster=options.cluster, each=heard,
+                    report=shown, compiling=progress(stack, options.quiet),
                 )
         except KeyboardInterrupt as stopped:
             stack.close()
@@ -70,9 +71,9 @@ def transcribe(options: argparse.Namespace) -> int:
 class _Heard:
     """Says each outcome: text on standard output, what is wrong on standard error."""
 
-    def __init__(self, options: argparse.Namespace, several: bool):
+    def __init__(self, options: argparse.Namespace, labels: bool):
         self._options = options
-        self._labels = several and options.format == "text"
+        self._labels = labels and options.format == "text"
         self.lattices: dict[str, Lattice] = {}
 
     def __call__(self, sound: Input, outcome: Outcome) -> None:
@@ -98,6 +99,11 @@ class _Heard:
             number += 1
             name = f"{first}-{number}"
         self.lattices[name] = lattice
+
+
+def _is_one_file(names: Sequence[str], sounds: Sequence[Input]) -> bool:
+    """Whether a single file was given; what a folder or a list holds is named in any case."""
+    return len(names) == len(sounds) == 1 and str(Path(names[0])) == sounds[0].name
 
 
 def _batch_options(options: argparse.Namespace) -> BatchOptions:
