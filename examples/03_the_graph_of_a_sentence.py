@@ -35,14 +35,16 @@ intents:
 def main() -> None:
     """Compile a grammar of two sentences one factor at a time, and draw each step."""
     model = Bundle.find("en-us").acoustic_model()
-    options = GraphOptions(silence_probability=0.1, filler_probability=0, transition_scale=1)
+    options = GraphOptions(
+        silence_probability=0.1, filler_probability=0, empty_cost=float("inf")
+    )
     grammar = Grammar.from_text(GRAMMAR)
     table = (EPSILON, *sorted(grammar.words))
     words = {word: i for i, word in enumerate(table) if i}
     units = make_units(model, options.transition_scale)
 
     # G reads words and writes words; an arc's probability lies in its cost.
-    g = grammar_graph(grammar, words, empty_cost=float("inf"))
+    g = grammar_graph(grammar, words, options)
     # L reads phones and writes words. A closed loop: any sequence of words, silence in between.
     l, back_off = lexicon_graph(read_lexicon().restrict(words), words, model, options)  # noqa: E741
     # What both allow: phones in, the grammar's sentences out.
