@@ -17,7 +17,7 @@ PACKAGE = ROOT / "factored_asr"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = [
-    "errors", "audio", "features", "language", "lexicon", "acoustic", "graph", "decoder",
+    "errors", "files", "audio", "features", "language", "lexicon", "acoustic", "graph", "decoder",
     "understanding", "results", "numbers", "formats", "alignment", "importers", "cache",
     "model_folder", "settings", "bundle", "speaker", "recognizer", "training", "explain", "batch",
     "evaluation", "plots", "cli", "__main__",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.files import read_array
 
 Array = NDArray[np.float32]
 
@@ -85,11 +86,8 @@ def _read_mfc(path: str | Path, n_cepstra: int) -> NDArray[Any]:
 
 
 def _read_npy(path: str | Path, n_cepstra: int) -> NDArray[Any]:
-    try:
-        cepstra = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise FormatError(f"not an array of numbers: {error}", path) from error
-    if not isinstance(cepstra, np.ndarray) or cepstra.dtype.kind not in "fiu":
+    cepstra = read_array(path)
+    if cepstra.dtype.kind not in "fiu":
         raise FormatError("must be one array of real numbers", path)
     return cepstra
 

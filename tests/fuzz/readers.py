@@ -20,11 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fuzz import seeds
-from fuzz.mutate import Files, spoil
 
 from factored_asr.acoustic import AcousticModel
-from factored_asr.alignment import read_text
 from factored_asr.audio import read_audio, read_blocks
 from factored_asr.bundle import Bundle
 from factored_asr.decoder import Calibration, decode, nbest
@@ -32,6 +29,7 @@ from factored_asr.decoder.lattice_files import read_kaldi, read_slf, slf_text
 from factored_asr.decoder.posteriors import arc_posteriors
 from factored_asr.errors import FormatError
 from factored_asr.features.files import read_cepstra
+from factored_asr.files import read_text
 from factored_asr.graph import Graph
 from factored_asr.importers.kaldi import read_kaldi_model
 from factored_asr.importers.sphinx import read_sphinx_model
@@ -56,6 +54,8 @@ from factored_asr.training.checkpoint import Checkpoint
 from factored_asr.training.corpus import Corpus, check
 from factored_asr.understanding import Dialogue, Reader, Understander, World
 from factored_asr.understanding.script import play, read_scripts
+from fuzz import seeds
+from fuzz.mutate import Files, spoil
 
 Write = Callable[[Path], None]
 Spoil = Callable[[Files, random.Random], dict[str, bytes | None]]

@@ -33,10 +33,9 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
+from factored_asr.errors import FactoredASRError
 from fuzz.mutate import Files
 from fuzz.readers import KINDS, Kind, lay, quietly
-
-from factored_asr.errors import FactoredASRError
 
 SECONDS = 2.0
 BYTES = 2 << 30

@@ -43,7 +43,7 @@ SOUNDS = (
 )  # fmt: skip
 """libsndfile's formats by their name, coding and channels."""
 
-DICT = ";;; a comment\nhello HH AH L OW\nhello(2) HH EH L OW\nworld W ER L D  # what there is\nß SS\n"
+DICT = ";;; what there is\nhello HH AH L OW\nhello(2) HH EH L OW\nworld W ER L D  # all\nß SS\n"
 LEXICONP = "hello 0.75 HH AH L OW\nhello 0.25 HH EH L OW\nworld 1 W ER L D\n"
 
 HOME = """\
@@ -95,8 +95,8 @@ BOMBS = (
     "intents: {I: {data: [{sentences: ['" + ";".join("abcdefgh") + "']}]}}\n",
     "intents: {I: {data: [{sentences: ['" + "(" * 3000 + "a" + ")" * 3000 + "']}]}}\n",
     "intents: {I: {data: [{sentences: [a], slots: {x: !!python/object/apply:os.system [ls]}}]}}\n",
-    "intents: {I: {data: [{sentences: [a], slots: {x: 2001-01-01, y: !!binary aGk=, ? [1]: 2}}]}}\n",
-    "? [a]\n: b\n", "- [" * 2000, "{" * 20000, "a: !!int 0x", "--- a\n--- b\n", "%YAML 9.9\n--- a\n",
+    "intents: {I: {data: [{sentences: [a], slots: {x: 2001-01-01, y: !!binary aG=, ? [1]: 2}}]}}\n",
+    "? [a]\n: b\n", "- [" * 2000, "{" * 20000, "a: !!int 0x", "--- a\n--- b\n", "%YAML 9\n--- a\n",
 )  # fmt: skip
 JSGF = """\
 #JSGF V1.0 UTF-8 en;
@@ -290,7 +290,8 @@ def g2p(folder: Path) -> None:
 
 def checkpoint(folder: Path) -> None:
     corpus = speak(4)
-    options = MonoOptions(Schedule(passes=2, realign=(2,), n_gaussians=6, grow_until=2), states=2, silence_states=2)
+    schedule = Schedule(passes=2, realign=(2,), n_gaussians=6, grow_until=2)
+    options = MonoOptions(schedule, states=2, silence_states=2)
     train(corpus.data, lexicon(), ["mono"], {"mono": options}, checkpoints=folder / "all")
     (last,) = (folder / "all").iterdir()
     last.rename(folder / "state.npz")
