@@ -6,6 +6,8 @@ before memory is set aside, and what is packed may not unpack to far more than i
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import math
 import zipfile
@@ -21,6 +23,7 @@ MAX_RATIO = 100
 """Times its own size that a packed file may unpack to; text and arrays are packed ten to one."""
 ALWAYS_ALLOWED = 1 << 26
 """Bytes that any packed file may unpack to."""
+_PART = 1 << 22
 _MAX_DIGITS = 18
 
 
@@ -139,9 +142,29 @@ def check_ratio(unpacked: int, packed: int, path: str | Path) -> None:
     """FormatError where so many bytes come out of so few that it must be on purpose."""
     if unpacked > max(ALWAYS_ALLOWED, MAX_RATIO * packed):
         raise FormatError(
-            f"{packed} bytes unpack to {unpacked} or more, may be at most {MAX_RATIO} times as many",
-            path,
-        )
+            f"{packed} bytes unpack to {unpacked} or more, may be at most {MAX_RATIO} times as "
+            "many", path,
+        )  # fmt: skip
+
+
+def gunzipped(data: bytes, path: str | Path) -> bytes:
+    """What gzip data unpacks to.
+
+    Raises
+    ------
+    FormatError
+        It is broken or cut off, or unpacks to more than `MAX_RATIO` times its size.
+    """
+    parts, n_bytes = [], 0
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
+            while part := packed.read(_PART):
+                parts.append(part)
+                n_bytes += len(part)
+                check_ratio(n_bytes, len(data), path)
+    except (OSError, EOFError, zlib.error) as error:
+        raise FormatError(f"gzip data that is broken or cut off: {error}", path) from error
+    return b"".join(parts)
 
 
 def whole_number(text: str) -> int | None:

@@ -34,6 +34,7 @@ from typing import Any
 
 from factored_asr.decoder import Lattice, WordSegment, nbest
 from factored_asr.errors import FormatError, OptionError
+from factored_asr.files import parse_json
 from factored_asr.understanding import Interpretation
 
 SCHEMA_VERSION = 1
@@ -230,25 +231,25 @@ class Transcript:
         True
         """
         try:
-            content = json.loads(text)
+            content = parse_json(text)
             if content["schema"] != SCHEMA_VERSION:
                 raise FormatError(
                     f"transcript schema must be {SCHEMA_VERSION}, got {content['schema']!r}"
                 )
             words = tuple(
                 Word(str(item["word"]), float(item["start"]), float(item["end"]),
-                     item["confidence"], tuple(item["phones"]),
-                     tuple(item.get("phone_ends", ())))
+                     _maybe(item["confidence"]), tuple(map(str, item["phones"])),
+                     tuple(map(float, item.get("phone_ends", ()))))
                 for item in content["words"]
             )
             meaning = content["interpretation"]
             return Transcript(
-                words, float(content["duration"]), content["confidence"],
+                words, float(content["duration"]), _maybe(content["confidence"]),
                 None if meaning is None else Interpretation(**meaning), str(content["reason"]),
             )
         except FormatError:
             raise
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             raise FormatError(f"not the JSON of a transcript: {error!r}") from error
 
 
@@ -347,6 +348,10 @@ class Alignment:
                 for each in self.states
             ],
         }
+
+
+def _maybe(number: Any) -> float | None:
+    return None if number is None else float(number)
 
 
 def _rounded(confidence: float | None) -> float | None:

@@ -189,7 +189,7 @@ class KenLMScorer:
         config.arpa_complain = kenlm.ARPALoadComplain.NONE
         try:
             self._model: Any = kenlm.LanguageModel(str(path), config)
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise FormatError(f"KenLM cannot read this language model: {error}", path) from error
 
     @property

@@ -198,7 +198,7 @@ class G2P:
             all(array.dtype == kind for array, kind in zip(at, _KINDS, strict=True))
             and self.pair_letter.dtype == self.pair_phones.dtype == np.int32
             and all(isinstance(name, str) for name in (*self.letters, *self.phones))
-            and not any(np.isnan(logs).any() for logs in (at.arc_log_prob, at.log_backoff, at.final))
+            and not any(np.isnan(x).any() for x in (at.arc_log_prob, at.log_backoff, at.final))
             and self.pair_letter.ndim == 1 and self.pair_phones.ndim == 2
             and len(self.pair_phones) == n_pairs > 0
             and self.pair_phones.max() < len(self.phones)

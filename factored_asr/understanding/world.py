@@ -132,6 +132,9 @@ class World:
         for name, entry in data.items():
             if not isinstance(entry, Mapping) or not isinstance(entry.get("acts"), Mapping):
                 raise FormatError(f"'acts' of {name} must map intents to what they do", path)
+            lists = [entry.get(key, []) for key in ("places", "careful")]
+            if not all(isinstance(each, list | tuple | set | frozenset) for each in lists):
+                raise FormatError(f"'places' and 'careful' of {name} must be lists", path)
             acts = {str(intent): _word(act) for intent, act in entry["acts"].items()}
             careful = frozenset(map(_word, entry.get("careful", ())))
             if unknown := careful - set(acts.values()):

@@ -7,6 +7,7 @@ intent. Weights ``/3/`` become costs. Imports and recursion are refused.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -29,7 +30,7 @@ _TOKEN = re.compile(
     r"(?P<blank>\s+|//[^\n]*|/\*.*?\*/)"
     r"|(?P<rule><[^<>\s]+>)"
     r"|(?P<tag>\{(?:\\.|[^\\}])*\})"
-    r"|(?P<weight>/\s*[\d.]+(?:[eE][-+]?\d+)?\s*/)"
+    r"|(?P<weight>/\s*(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*/)"
     r'|(?P<quoted>"(?:\\.|[^"\\])*")'
     r"|(?P<sign>[=;|()\[\]*+])"
     r"|(?P<word>(?:\\.|[^\s=;|()\[\]*+<>{}/\"\\])+)",
@@ -161,8 +162,9 @@ class _JsgfReader:
             self.index += 1
         if len(items) == 1:
             return items[0]
-        if weights and (len(weights) != len(items) or sum(weights) <= 0):
-            raise self.error("either all alternatives have a weight, one above 0, or none")
+        if weights and (len(weights) != len(items) or not 0 < sum(weights) < math.inf):
+            law = "either all alternatives have a finite weight, one above 0, or none"
+            raise self.error(law)
         return Alternative(tuple(items), tuple(weights) or None)
 
     def sequence(self, depth: int) -> Expression:
@@ -195,7 +197,10 @@ class _JsgfReader:
 
     def operators(self, found: Expression) -> Expression:
         """Apply ``*``, ``+`` and tags that follow an item."""
+        first = self.index
         while (token := self.peek()) is not None:
+            if self.index - first > MAX_DEPTH:
+                raise self.error(f"more than {MAX_DEPTH} tags and repeats on one phrase")
             if self.at("*", "+"):
                 found = Repeat(found)
                 if token.text == "*":

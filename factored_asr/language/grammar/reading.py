@@ -48,8 +48,13 @@ def read_texts(
         templates += more
     if not templates:
         raise FormatError("a grammar needs a sentence", yaml_texts[0][0] if yaml_texts else None)
-    grammar = Grammar(tuple(templates), skip_words, phrases, digest.hexdigest())
-    _ = grammar.network  # laid now, so that whatever is wrong with a template is said here
+    try:
+        grammar = Grammar(tuple(templates), skip_words, phrases, digest.hexdigest())
+        _ = grammar.network  # laid now, so that whatever is wrong with a template is said here
+    except RecursionError:
+        raise FormatError(
+            "brackets and rules within rules nest too deep", templates[0].path
+        ) from None
     return grammar
 
 

@@ -103,18 +103,40 @@ class _Measure:
         return GrammarSize(float(len(forms)), sum(map(len, forms)) + 2.0, 2.0)
 
 
-def accepts_nothing(scope: Scope, expression: Expression) -> bool:
-    """True if the expression may be said without a word."""
-    match expression:
-        case Text(text):
-            return not spoken(text)
-        case Sequence(items) | Permutation(items):
-            return all(accepts_nothing(scope, item) for item in items)
-        case Alternative(items):
-            return any(accepts_nothing(scope, item) for item in items)
-        case Repeat(item) | Tagged(item):
-            return accepts_nothing(scope, item)
-        case RuleReference(name):
-            return name in scope.rules and accepts_nothing(scope, scope.rules[name].expression)
-        case ListReference():
-            return False
+class Gaps:
+    """Which expressions of a scope may be said without a word; each rule is looked at once."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self._rules: dict[str, tuple[bool, int]] = {}
+
+    def accepts_nothing(self, expression: Expression) -> bool:
+        """True if the expression may be said without a word."""
+        return self._look(expression)[0]
+
+    def longest(self, expression: Expression) -> int:
+        """How many parts that may be left out follow one another, at most."""
+        return self._look(expression)[1]
+
+    def _look(self, expression: Expression) -> tuple[bool, int]:
+        parts = [self._look(child) for child in children(expression)]
+        longest = max((run for _, run in parts), default=0)
+        match expression:
+            case Text(text):
+                return not spoken(text), 0
+            case Sequence() | Permutation():
+                run = 0
+                for empty, inner in parts:
+                    run = run + max(inner, 1) if empty else 0
+                    longest = max(longest, run)
+                return all(empty for empty, _ in parts), longest
+            case Alternative():
+                return any(empty for empty, _ in parts), longest
+            case Repeat() | Tagged():
+                return parts[0]
+            case RuleReference(name) if name in self.scope.rules:
+                if name not in self._rules:
+                    self._rules[name] = self._look(self.scope.rules[name].expression)
+                return self._rules[name]
+            case _:
+                return False, 0

@@ -67,11 +67,16 @@ class Node:
             return yaml.SafeLoader("").construct_document(self.node)
         except yaml.YAMLError as error:
             raise self.error(str(error).splitlines()[0]) from None
+        except (ValueError, OverflowError, RecursionError) as error:  # no such date, number
+            raise self.error(f"no plain value: {error}") from None
 
     def plain_mapping(self, what: str) -> dict[str, Any]:
         """Its value as a dict; an empty node is an empty one."""
         self.mapping(what)
-        return self.plain() or {}
+        found = self.plain() or {}
+        if not isinstance(found, dict):
+            raise self.error(f"{what} must be a mapping")
+        return found
 
 
 def read_yaml(text: str, path: str) -> Node:
@@ -92,6 +97,8 @@ def read_yaml(text: str, path: str) -> Node:
         raise FormatError(f"broken YAML: {error.problem}", path, line) from None
     except yaml.YAMLError as error:
         raise FormatError(f"broken YAML: {str(error).splitlines()[0]}", path) from None
+    except RecursionError:
+        raise FormatError("broken YAML: brackets nest too deep", path) from None
     if node is None:
         raise FormatError("the file is empty", path)
     return Node(node, path)
