@@ -138,6 +138,19 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
         raise FormatError(f"no whole zip of arrays: {error}", path) from None
 
 
+def exists(path: str | Path) -> bool:
+    """Whether something is there; a name that nothing can have is not."""
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):  # too long, or with a zero byte
+        return False
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether a file is there; likewise."""
+    return exists(path) and Path(path).is_file()
+
+
 def check_ratio(unpacked: int, packed: int, path: str | Path) -> None:
     """FormatError where so many bytes come out of so few that it must be on purpose."""
     if unpacked > max(ALWAYS_ALLOWED, MAX_RATIO * packed):

@@ -306,6 +306,6 @@ def _check_gaussians(means: np.ndarray, variances: np.ndarray, n_axes: int) -> N
         1 / _LARGEST_VARIANCE <= variances.min() <= variances.max() <= _LARGEST_VARIANCE
     ):
         raise OptionError(
-            f"means beyond {_LARGEST_MEAN:g}, or variances further than {_LARGEST_VARIANCE:g} times "
-            "from 1, give densities that are no numbers"
+            f"means beyond {_LARGEST_MEAN:g}, or variances further from 1 than "
+            f"{_LARGEST_VARIANCE:g} times, give densities that are no numbers"
         )

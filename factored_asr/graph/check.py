@@ -13,7 +13,7 @@ from factored_asr.graph._kernels import first_broken_state
 if TYPE_CHECKING:
     from factored_asr.graph.graph import Graph
 
-MAX_LABEL = 1 << 24
+MAX_LABEL = 1 << 21
 """Tables by label and word stay small, whatever a foreign file claims."""
 
 

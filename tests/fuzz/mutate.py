@@ -15,6 +15,7 @@ import re
 import struct
 import zipfile
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -231,6 +232,12 @@ def nest(data: bytes, rng: random.Random) -> bytes:
 # --- shells -----------------------------------------------------------------
 
 
+@lru_cache
+def bomb(byte: int) -> bytes:
+    """128 MB of one byte, in as few as gzip can make of them."""
+    return gzip.compress(bytes([byte]) * (1 << 27))
+
+
 def inside_gzip(data: bytes, rng: random.Random) -> bytes:
     """Change what is packed, or pack far more of it."""
     try:
@@ -238,7 +245,7 @@ def inside_gzip(data: bytes, rng: random.Random) -> bytes:
     except (OSError, EOFError, ValueError, MemoryError):
         return flip(data, rng)
     if rng.random() < 0.02:
-        inner += rng.choice((b"\0", b"\n", b" ")) * rng.choice((1 << 20, 1 << 27))
+        return data + bomb(rng.choice(b"\0\n "))
     return gzip.compress(mutate(inner, rng), 1)
 
 

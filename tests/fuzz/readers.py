@@ -122,11 +122,15 @@ def _blocks(folder: Path) -> None:
         read_audio(file)
 
 
+def _content(file: Path) -> bytes:
+    return file.read_bytes() if file.is_file() else b""
+
+
 def _stdin(folder: Path) -> None:
     import sys
 
     class Stdin:
-        buffer = io.BytesIO((folder / "a.sound").read_bytes())
+        buffer = io.BytesIO(_content(folder / "a.sound"))
 
     before, sys.stdin = sys.stdin, Stdin()  # type: ignore[assignment]
     try:

@@ -127,7 +127,7 @@ def _plain_symbol(symbol: Symbol, lists: Mapping[ValueList, int]) -> Any:
 
 def _restored(plain: Mapping[str, Any]) -> CompiledGrammar:
     blocks = [
-        Block(intent, slots, requires, excludes, frozenset(keywords))
+        Block(str(intent), _names(slots), _names(requires), _names(excludes), _texts(keywords))
         for intent, slots, requires, excludes, keywords in plain["blocks"]
     ]
     scope = Scope()
@@ -136,9 +136,9 @@ def _restored(plain: Mapping[str, Any]) -> CompiledGrammar:
         for text, path, line, block in plain["templates"]
     )
     lists = [
-        ValueList(name, tuple(
-            Value(tuple(tuple(form.split()) for form in forms), out, context, metadata)
-            for forms, out, context, metadata in values
+        ValueList(str(name), tuple(
+            Value(tuple(tuple(form.split()) for form in forms), out, _names(known), _names(more))
+            for forms, out, known, more in values
         ), wildcard, is_range)
         for name, values, wildcard, is_range in plain["lists"]
     ]
@@ -147,7 +147,9 @@ def _restored(plain: Mapping[str, Any]) -> CompiledGrammar:
     finals = dict(map(tuple, plain["finals"]))
     _check_states(arcs, finals, len(templates))
     network = Network.restored(arcs, finals)
-    skip_words = tuple(map(tuple, plain["skip_words"]))
+    skip_words = tuple(tuple(map(str, phrase)) for phrase in plain["skip_words"])
+    if not all(skip_words):
+        raise ValueError("a skip phrase without a word")
     return CompiledGrammar(templates, network, skip_words, plain["digest"])
 
 
@@ -168,12 +170,23 @@ def _check_states(
             raise ValueError(f"state {state} ends template {template} of {n_templates}")
 
 
+def _names(mapping: Any) -> dict[str, Any]:
+    if not isinstance(mapping, dict):
+        raise TypeError(f"{mapping!r} must be a mapping")
+    return mapping
+
+
+def _texts(values: Any) -> frozenset[str]:
+    return frozenset(map(str, values))
+
+
 def _restored_symbol(plain: Any, lists: list[ValueList]) -> Symbol:
     if not isinstance(plain, list):
         return plain
     kind, *rest = plain
     if kind == "mark":
-        return Mark(*rest)
+        slot, value, begins = rest
+        return Mark(str(slot), None if value is None else str(value), bool(begins))
     values, slot, prefix, suffix, allowed = rest
-    fit = None if allowed is None else frozenset(allowed)
-    return ListSymbol(lists[values], slot, prefix, suffix, fit)
+    fit = None if allowed is None else frozenset(map(int, allowed))
+    return ListSymbol(lists[values], str(slot), str(prefix), str(suffix), fit)

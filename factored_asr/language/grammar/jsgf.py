@@ -30,13 +30,13 @@ _TOKEN = re.compile(
     r"(?P<blank>\s+|//[^\n]*|/\*.*?\*/)"
     r"|(?P<rule><[^<>\s]+>)"
     r"|(?P<tag>\{(?:\\.|[^\\}])*\})"
-    r"|(?P<weight>/\s*(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*/)"
+    r"|(?P<weight>/\s*(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?\s*/)"
     r'|(?P<quoted>"(?:\\.|[^"\\])*")'
     r"|(?P<sign>[=;|()\[\]*+])"
     r"|(?P<word>(?:\\.|[^\s=;|()\[\]*+<>{}/\"\\])+)",
     re.DOTALL,
 )
-_TAG = re.compile(r"\s*([\w.-]+)\s*(?:[=:]\s*(.*?))?\s*;?\s*", re.DOTALL)
+_TAG = re.compile(r"([\w.-]+)\s*(?:[=:]\s*(.*))?", re.DOTALL)
 
 
 def read_jsgf(path: str, text: str) -> list[Template]:
@@ -206,7 +206,8 @@ class _JsgfReader:
                 if token.text == "*":
                     found = Alternative((found, EMPTY))
             elif token.kind == "tag":
-                match = _TAG.fullmatch(re.sub(r"\\(.)", r"\1", token.text[1:-1]))
+                content = re.sub(r"\\(.)", r"\1", token.text[1:-1]).strip()
+                match = _TAG.fullmatch(content.removesuffix(";").rstrip())
                 if match is None:
                     raise self.error(f"a tag is {{slot}} or {{slot=value}}, got {token.text}")
                 value = None if match[2] is None else match[2].strip("\"'")

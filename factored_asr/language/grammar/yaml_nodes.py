@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,9 @@ from factored_asr.errors import FormatError
 
 if TYPE_CHECKING:
     import yaml
+
+
+_BRACKETS = re.compile(r"[\[\]{}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,18 @@ class Node:
         return found
 
 
+MAX_DEPTH = 1000  # brackets; the time of reading grows with the square of it
+
+
+def _check_depth(text: str, path: str) -> None:
+    depth = 0
+    for bracket in _BRACKETS.finditer(text):
+        depth += 1 if bracket[0] in "[{" else -1
+        if depth > MAX_DEPTH:
+            line = text.count("\n", 0, bracket.start()) + 1
+            raise FormatError(f"brackets nest deeper than {MAX_DEPTH}", path, line)
+
+
 def read_yaml(text: str, path: str) -> Node:
     """Read the one document of a YAML text.
 
@@ -89,6 +105,7 @@ def read_yaml(text: str, path: str) -> Node:
     """
     import yaml
 
+    _check_depth(text, path)
     try:
         node = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
