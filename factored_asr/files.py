@@ -10,6 +10,7 @@ import gzip
 import io
 import json
 import math
+import sys
 import zipfile
 import zlib
 from pathlib import Path
@@ -231,6 +232,9 @@ def _array(
         array = np.frombuffer(bytearray(data), dtype).reshape(shape, order="F" if fortran else "C")
     except ValueError as error:  # a shape of too many axes
         raise FormatError(f"not an array: {error}", path) from None
+    order = dtype.str[0]
+    if dtype.kind == "U" and np.frombuffer(data, f"{order}u4").max(initial=0) > sys.maxunicode:
+        raise FormatError("a text with a character that there is not", path)
     return array
 
 

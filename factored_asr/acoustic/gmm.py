@@ -134,6 +134,8 @@ class TiedMixtures:
         object.__setattr__(self, "streams", streams)
         if min(streams) < 1 or sum(streams) != self.n_features:
             raise OptionError(f"streams {streams} must add up to {self.n_features} features")
+        if self.codebook.ndim != 1:
+            raise OptionError(f"codebook must be (n_pdfs,), got {self.codebook.shape}")
         expected = (len(streams), self.means.shape[1], len(self.codebook))
         if self.weights.shape != expected or not self.weights.size:
             raise OptionError(

@@ -313,7 +313,7 @@ def _read_vector_states(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Vector files interleave: per state its final cost, arc count, arcs."""
     layout = struct.Struct("<fq")
-    if n_states * layout.size > len(cursor.data) - cursor.at:
+    if not 0 <= n_states * layout.size <= len(cursor.data) - cursor.at:
         raise FormatError(f"{n_states} states do not fit into the file", cursor.path)
     final, counts, parts = np.empty(n_states, np.float32), np.zeros(n_states + 1, np.int64), []
     for state in range(n_states):

@@ -192,14 +192,17 @@ class G2P:
 
     def _check(self, path: str | Path) -> None:
         """FormatError where the arrays do not fit each other: the search trusts them."""
-        n_pairs, at = len(self.pair_letter), self.network
+        at = self.network
+        if any(array.ndim != 1 for array in (self.pair_letter, *at)):
+            raise FormatError("a model of letters and phones whose arrays do not fit", path)
+        n_pairs = len(self.pair_letter)
         n_states, n_arcs = len(at.final), len(at.arc_pair)
         fits = (
             all(array.dtype == kind for array, kind in zip(at, _KINDS, strict=True))
             and self.pair_letter.dtype == self.pair_phones.dtype == np.int32
             and all(isinstance(name, str) for name in (*self.letters, *self.phones))
             and not any(np.isnan(x).any() for x in (at.arc_log_prob, at.log_backoff, at.final))
-            and self.pair_letter.ndim == 1 and self.pair_phones.ndim == 2
+            and self.pair_phones.ndim == 2
             and len(self.pair_phones) == n_pairs > 0
             and self.pair_phones.max() < len(self.phones)
             and bool((np.diff(self.pair_letter) >= 0).all())

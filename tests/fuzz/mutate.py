@@ -244,6 +244,8 @@ def inside_gzip(data: bytes, rng: random.Random) -> bytes:
         inner = gzip.decompress(data)
     except (OSError, EOFError, ValueError, MemoryError):
         return flip(data, rng)
+    if len(inner) > MAX_BYTES:
+        return flip(data, rng)
     if rng.random() < 0.02:
         return data + bomb(rng.choice(b"\0\n "))
     return gzip.compress(mutate(inner, rng), 1)
