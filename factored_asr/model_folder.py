@@ -314,6 +314,8 @@ def _made(kind: Any, values: Mapping[str, Any], where: Path) -> Any:
 
 
 def _tuples(values: Mapping[str, Any]) -> Json:
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{values!r} must be a mapping")
     return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
 
 

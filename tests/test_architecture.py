@@ -19,7 +19,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ORDER = [
     "errors", "files", "audio", "features", "language", "lexicon", "acoustic", "graph", "decoder",
     "understanding", "results", "numbers", "formats", "alignment", "importers", "cache",
-    "model_folder", "settings", "bundle", "speaker", "recognizer", "training", "explain", "batch",
+    "model_folder", "model_zip", "settings", "bundle", "speaker", "recognizer", "training", "explain", "batch",
     "evaluation", "plots", "cli", "__main__",
 ]
 """Each part imports only from parts before it."""

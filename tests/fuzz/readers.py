@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import random
 import shutil
 import tempfile
@@ -247,6 +248,18 @@ def _model(folder: Path) -> None:
         _language(read_lm(bundle.lm))
 
 
+def _zipped(folder: Path) -> None:
+    before = os.environ.get("FACTORED_ASR_CACHE")
+    os.environ["FACTORED_ASR_CACHE"] = str(folder / "cache" / "of" / "models")
+    try:
+        _acoustic(Bundle.find(folder / "model.zip").acoustic_model())
+    finally:
+        os.environ["FACTORED_ASR_CACHE"] = before or ""
+        there = {place.name for place in folder.parent.iterdir()}
+        inside = {place.name for place in folder.iterdir()}
+        assert there == {folder.name} and inside <= {"cache", "model.zip"}, "written outside"
+
+
 def _g2p(folder: Path) -> None:
     model = G2P.read(folder / "a.g2p")
     with contextlib.suppress(LookupError):
@@ -369,6 +382,7 @@ KINDS = (
                           seeds.sphinx_dump, seeds.sphinx_binary), _sphinx, share=3),
     Kind("Kaldi model", _seed(seeds.kaldi, ("text",), ("binary",)), _kaldi, share=2),
     Kind("model folder", _seed(seeds.model, ("diagonal",), ("tied",)), _model, rehashed, share=2),
+    Kind("zipped model", _seed(seeds.zipped, ("",), ("my/",)), _zipped, share=0.5),
     Kind("G2P model", (seeds.g2p,), _g2p),
     Kind("checkpoint", (seeds.checkpoint,), _checkpoint),
     Kind("Kaldi lattice", (seeds.lattice,), _lattice),

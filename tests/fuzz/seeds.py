@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import struct
+import zipfile
 from pathlib import Path
 
 import naive_language as naive
@@ -282,6 +284,15 @@ def model(folder: Path, kind: str = "diagonal") -> None:
         calibration={"offset": 0.1, "slope": 1.0, "weights": [1.0, 2.0]},
         about=About("a test", {"all": "CC0"}, {"stages": 3}, settings, ({"stage": "mono"},)),
     )
+
+
+def zipped(folder: Path, inner: str = "") -> None:
+    """A model folder as a zip, its files at the top or in one folder."""
+    model(folder)
+    with zipfile.ZipFile(folder / "model.zip", "w") as packed:
+        for file in sorted((folder / "model").iterdir()):
+            packed.write(file, inner + file.name)
+    shutil.rmtree(folder / "model")
 
 
 def g2p(folder: Path) -> None:
