@@ -254,7 +254,9 @@ def _zipped(folder: Path) -> None:
     try:
         _acoustic(Bundle.find(folder / "model.zip").acoustic_model())
     finally:
-        os.environ["FACTORED_ASR_CACHE"] = before or ""
+        del os.environ["FACTORED_ASR_CACHE"]
+        if before:
+            os.environ["FACTORED_ASR_CACHE"] = before
         there = {place.name for place in folder.parent.iterdir()}
         inside = {place.name for place in folder.iterdir()}
         assert there == {folder.name} and inside <= {"cache", "model.zip"}, "written outside"
