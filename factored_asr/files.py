@@ -24,6 +24,7 @@ MAX_RATIO = 100
 """Times its own size that a packed file may unpack to; text and arrays are packed ten to one."""
 ALWAYS_ALLOWED = 1 << 26
 """Bytes that any packed file may unpack to."""
+MAX_AXES = 32
 _PART = 1 << 22
 _MAX_DIGITS = 18
 
@@ -215,6 +216,8 @@ def _array_header(
         raise FormatError(f"not an array of numbers: {error}", path) from None
     if dtype.hasobject:
         raise FormatError("an array of Python objects, which is never unpacked", path)
+    if len(shape) > MAX_AXES:
+        raise FormatError(f"not an array of ours: {len(shape)} axes, at most {MAX_AXES}", path)
     needed = math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or not dtype.itemsize or needed > left:
         raise FormatError(f"an array {shape} of {dtype} needs {needed} bytes, {left} follow", path)
@@ -228,10 +231,7 @@ def _array(
     data = file.read(n_bytes)
     if len(data) < n_bytes:
         raise FormatError(f"ends after {len(data)} of {n_bytes} bytes", path)
-    try:
-        array = np.frombuffer(bytearray(data), dtype).reshape(shape, order="F" if fortran else "C")
-    except ValueError as error:  # a shape of too many axes
-        raise FormatError(f"not an array: {error}", path) from None
+    array = np.frombuffer(bytearray(data), dtype).reshape(shape, order="F" if fortran else "C")
     order = dtype.str[0]
     if dtype.kind == "U" and np.frombuffer(data, f"{order}u4").max(initial=0) > sys.maxunicode:
         raise FormatError("a text with a character that there is not", path)

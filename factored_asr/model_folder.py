@@ -28,7 +28,7 @@ from factored_asr.acoustic.gmm import DiagonalMixtures, TiedMixtures
 from factored_asr.acoustic.tree import DecisionTree
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.features import FeatureOptions
-from factored_asr.files import read_array, read_json
+from factored_asr.files import is_file, read_array, read_json
 from factored_asr.language import NGramModel
 from factored_asr.lexicon import Lexicon
 
@@ -287,7 +287,7 @@ def _check_file(folder: Path, name: str, facts: object) -> int:
         raise FormatError(f"lists {name!r}, which lies outside of the folder", manifest)
     if not isinstance(facts, dict) or not {"sha256", "bytes"} <= facts.keys():
         raise FormatError(f"must give sha256 and bytes of {name!r}", manifest)
-    if not (folder / name).is_file():
+    if not is_file(folder / name):
         raise MissingError(f"{folder / name}: the model needs this file")
     found = _facts(folder / name)
     if found != {key: facts[key] for key in found}:

@@ -48,7 +48,7 @@ def _unpack(path: Path, folder: Path) -> None:
     temporary = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         with zipfile.ZipFile(path) as packed:
-            members = [member for member in packed.infolist() if not member.is_dir()]
+            members = [member for member in packed.infolist() if member.filename[-1:] != "/"]
             _check(members, path)
             for member in members:
                 place = temporary / member.filename

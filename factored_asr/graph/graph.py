@@ -221,7 +221,8 @@ def _checked_folder(folder: Path) -> Graph:
     words = tuple(read_text(folder / "words.txt").split("\n")[:-1])
     for name, dtype in _STORED.items():
         if arrays[name].dtype != dtype:
-            raise FormatError(f"{name} are of {arrays[name].dtype}, must be {dtype}", folder)
+            kind = np.dtype(dtype)
+            raise FormatError(f"{name} are of {arrays[name].dtype}, must be {kind}", folder)
     first_emitting = arrays.pop("first_emitting")
     try:
         graph = Graph(
