@@ -204,11 +204,11 @@ def _array_header(
 ) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Shape, order and type of an array that lies in a file of so many bytes."""
     try:
-        version = np.lib.format.read_magic(file)  # type: ignore[arg-type]
+        version = np.lib.format.read_magic(file)
         read = {(1, 0): np.lib.format.read_array_header_1_0}.get(
             version, np.lib.format.read_array_header_2_0
         )
-        shape, fortran, dtype = read(file)  # type: ignore[arg-type]
+        shape, fortran, dtype = read(file)
         left = n_bytes - file.tell()
     except Exception as error:  # numpy answers a damaged header with whatever it stumbles over
         if isinstance(error, OSError | zlib.error | zipfile.BadZipFile):

@@ -19,8 +19,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ORDER = [
     "errors", "files", "audio", "features", "language", "lexicon", "acoustic", "graph", "decoder",
     "understanding", "results", "numbers", "formats", "alignment", "importers", "cache",
-    "model_folder", "model_zip", "settings", "bundle", "speaker", "recognizer", "training", "explain", "batch",
-    "evaluation", "plots", "cli", "__main__",
+    "model_folder", "model_zip", "settings", "bundle", "speaker", "recognizer", "training",
+    "explain", "batch", "evaluation", "plots", "cli", "__main__",
 ]
 """Each part imports only from parts before it."""
 

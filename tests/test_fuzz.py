@@ -26,6 +26,7 @@ from test_bundle import small_model
 
 from factored_asr.bundle import Bundle
 from factored_asr.cli import main
+from factored_asr.decoder import Calibration
 from factored_asr.decoder.lattice_files import read_slf_text
 from factored_asr.errors import FactoredASRError, FormatError, MissingError, OptionError
 from factored_asr.files import (
@@ -532,6 +533,11 @@ def test_a_manifest_of_other_types(
 def test_tables_of_triphones_that_do_not_fit(changes: dict[str, Any], law: str) -> None:
     with pytest.raises(OptionError, match=law):
         replace(small_model(), **changes)
+
+
+def test_a_calibration_beyond_a_float() -> None:
+    with pytest.raises(FormatError, match="a calibration is offset, slope and weights"):
+        Calibration.from_dict({"offset": 10**400, "slope": 1.0, "weights": []})
 
 
 @pytest.mark.parametrize(
