@@ -34,7 +34,9 @@ _CONST_STATE = np.dtype(
 _N_HEADER_NUMBERS = struct.Struct("<iiQqqq")  # version, flags, properties, start, n_states, n_arcs
 _HAS_SYMBOLS, _ALIGNED = 0x3, 0x4
 _LABEL_ARRAYS = ("label_pdf", "label_phone", "label_state", "label_word_end")
-_STORED: dict[str, Any] = {"first_arc": np.int64, "first_emitting": np.int64, "arcs": ARC, "final": np.float32}
+_STORED: dict[str, Any] = {
+    "first_arc": np.int64, "first_emitting": np.int64, "arcs": ARC, "final": np.float32,
+}
 
 
 def _frozen(array: np.ndarray, dtype: Any) -> np.ndarray:
