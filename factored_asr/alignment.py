@@ -13,14 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path as FilePath
 
 import numpy as np
 
 from factored_asr.acoustic import AcousticModel
 from factored_asr.audio import Source, read_blocks
 from factored_asr.decoder import BeamOptions, Path, Search, WordSegment
-from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.errors import FormatError, OptionError
 from factored_asr.features import FrontEnd
 from factored_asr.features.frontend import CepstraStream
 from factored_asr.graph import Graph, GraphOptions, build_alignment_graph, make_units
@@ -74,24 +73,6 @@ def split_words(text: str, lexicon: Lexicon) -> tuple[str, ...]:
         word if not lexicon.missing([word]) else word.strip(PUNCTUATION) for word in text.split()
     )
     return tuple(word for word in words if word)
-
-
-def read_text(path: str | FilePath) -> str:
-    """The text of a file, for alignment.
-
-    Raises
-    ------
-    MissingError
-        There is no such file.
-    FormatError
-        It cannot be read, or is not UTF-8.
-    """
-    try:
-        return FilePath(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise MissingError(f"{path}: there is no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(f"cannot be read as UTF-8 text: {error}", path) from None
 
 
 class Aligner:

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from factored_asr.audio_headers import UNKNOWN_LENGTH, check_head, plain_wav
 from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.files import exists
 
 Samples = NDArray[np.float32]
 Source = str | os.PathLike[str] | BinaryIO | np.ndarray
@@ -255,7 +256,7 @@ def _open(source: Source, array_rate: int | None) -> _Sound:
 
 
 def _open_path(path: Path) -> _Sound:
-    if not path.exists():
+    if not exists(path):
         raise MissingError(f"{path}: there is no such file")
     name = str(path)
     try:

@@ -42,6 +42,7 @@ from factored_asr.language import (
 from factored_asr.lexicon import Lexicon, Pronunciation
 from factored_asr.lexicon.g2p import G2P, GuessWarning
 from factored_asr.model_folder import MANIFEST, ModelFolder
+from factored_asr.model_zip import is_zip, unpacked
 from factored_asr.settings import (
     COMMANDS,
     DICTATION,
@@ -83,7 +84,7 @@ class Bundle:
 
     @staticmethod
     def find(model: str | Path) -> Bundle:
-        """Resolve a model's name or folder.
+        """Resolve a model's name, folder, or zip file of such a folder.
 
         Raises
         ------
@@ -102,7 +103,7 @@ class Bundle:
                 dictation=replace(DICTATION, confidence=EN_US_CONFIDENCE),
                 initial_mean=EN_US_MEAN,
             )
-        folder = Path(model)
+        folder = unpacked(model) if is_zip(model) else Path(model)
         if ModelFolder.is_one(folder):
             return Bundle._from_folder(str(model), ModelFolder.open(folder))
         if not (folder / "mdef").is_file():

@@ -28,6 +28,7 @@ from factored_asr.acoustic.gmm import DiagonalMixtures, TiedMixtures
 from factored_asr.acoustic.tree import DecisionTree
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.features import FeatureOptions
+from factored_asr.files import is_file, read_array, read_json
 from factored_asr.language import NGramModel
 from factored_asr.lexicon import Lexicon
 
@@ -134,10 +135,7 @@ class ModelFolder:
         """Arrays by their names without the group."""
         found = {}
         for file in sorted(self.path.glob(f"{group}.*.npy")):
-            try:
-                found[file.name.split(".")[1]] = np.load(file, allow_pickle=False)
-            except (ValueError, EOFError, OSError) as error:
-                raise FormatError(f"not an array of numbers: {error}", file) from error
+            found[file.name.split(".")[1]] = read_array(file)
         return found
 
 
@@ -264,10 +262,7 @@ def _whole_folder(folder: Path) -> Iterator[Path]:
 def _read_manifest(file: Path) -> Json:
     if not file.is_file():
         raise MissingError(f"{file}: a model's folder needs this file")
-    try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise FormatError(f"no JSON: {error}", file) from error
+    manifest = read_json(file)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise FormatError(f"must be a manifest of the format {FORMAT!r}", file)
     if manifest.get("version") != VERSION:
@@ -292,7 +287,7 @@ def _check_file(folder: Path, name: str, facts: object) -> int:
         raise FormatError(f"lists {name!r}, which lies outside of the folder", manifest)
     if not isinstance(facts, dict) or not {"sha256", "bytes"} <= facts.keys():
         raise FormatError(f"must give sha256 and bytes of {name!r}", manifest)
-    if not (folder / name).is_file():
+    if not is_file(folder / name):
         raise MissingError(f"{folder / name}: the model needs this file")
     found = _facts(folder / name)
     if found != {key: facts[key] for key in found}:
@@ -319,6 +314,8 @@ def _made(kind: Any, values: Mapping[str, Any], where: Path) -> Any:
 
 
 def _tuples(values: Mapping[str, Any]) -> Json:
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{values!r} must be a mapping")
     return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
 
 

@@ -37,6 +37,7 @@ from typing import Any
 
 from factored_asr.decoder import Lattice, WordSegment, nbest
 from factored_asr.errors import FormatError, OptionError
+from factored_asr.files import parse_json
 from factored_asr.understanding import Interpretation
 
 SCHEMA_VERSION = 1
@@ -249,11 +250,10 @@ class Transcript:
         True
         """
         try:
-            content = json.loads(text)
-            return Transcript._from_dict(content)
+            return Transcript._from_dict(parse_json(text))
         except FormatError:
             raise
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             raise FormatError(f"not the JSON of a transcript: {error!r}") from error
 
     @staticmethod
@@ -264,12 +264,13 @@ class Transcript:
             )
         words = tuple(
             Word(str(item["word"]), float(item["start"]), float(item["end"]),
-                 item["confidence"], tuple(item["phones"]), tuple(item.get("phone_ends", ())))
+                 _maybe(item["confidence"]), tuple(map(str, item["phones"])),
+                 tuple(map(float, item.get("phone_ends", ()))))
             for item in content["words"]
         )
         meaning = content["interpretation"]
         return Transcript(
-            words, float(content["duration"]), content["confidence"],
+            words, float(content["duration"]), _maybe(content["confidence"]),
             None if meaning is None else Interpretation(**meaning), str(content["reason"]),
             id=str(content.get("id", "")), channel=int(content.get("channel", 0)),
             start=float(content.get("start", 0)),
@@ -372,6 +373,10 @@ class Alignment:
                 for each in self.states
             ],
         }
+
+
+def _maybe(number: Any) -> float | None:
+    return None if number is None else float(number)
 
 
 def _rounded(confidence: float | None) -> float | None:

@@ -76,7 +76,7 @@ class DecodeOptions:
             made = {name: _PARTS[name](value) if name in _PARTS else value
                     for name, value in values.items()}
             return DecodeOptions(**made)
-        except (TypeError, KeyError, OptionError) as error:
+        except (TypeError, KeyError, AttributeError, OptionError) as error:
             raise FormatError(f"options of decoding: {error}", path) from error
 
 

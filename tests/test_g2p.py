@@ -212,7 +212,7 @@ def test_a_model_reads_as_it_was_written(model: G2P, tmp_path: Path) -> None:
 
 
 def test_a_broken_model_is_refused(model: G2P, tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match="there is no such model"):
+    with pytest.raises(MissingError, match="none: there is no such file"):
         G2P.read(tmp_path / "none")
     path = tmp_path / "my.g2p"
     path.write_text("tea T IY\n")

@@ -401,7 +401,7 @@ class TestBadFiles:
             ("2 n_tied_tmat", "1 n_tied_tmat", "transition matrix 1 is not one of 1"),
             ("AH SIL   T b", "AH SIL   D b", ":13: 'D' must be a phone defined above"),
             ("AH SIL   T b", "AH SIL   T x", ":13: 'x' must be a phone .* b, e, i or s"),
-            ("4      5 N", "4      five N", ":12: .* must have senones as numbers"),
+            ("4      5 N", "4      five N", ":12: .* must have matrix and senones as numbers"),
             ("4      5 N", "4      5", ":12: .* must have 9 columns"),
             ("T   -   - -", "T   -   AH -", ":12: .* without context"),
             ("filler    1", "fill    1", ":11: .* filler or n/a"),

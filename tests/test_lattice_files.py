@@ -178,7 +178,7 @@ def test_errors_in_slf_name_file_and_line(tmp_path: Path, text: str, message: st
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:
     for read in (read_kaldi, read_slf):
-        with pytest.raises(MissingError, match="no such lattice"):
+        with pytest.raises(MissingError, match="none: there is no such file"):
             read(tmp_path / "none")
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
     with pytest.raises(FormatError, match="UTF-8"):

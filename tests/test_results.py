@@ -50,7 +50,7 @@ def test_json_reads_back() -> None:
 @pytest.mark.parametrize(
     ("text", "law"),
     [
-        ("", "not the JSON of a transcript"),
+        ("", "no JSON: Expecting value"),
         ("[]", "not the JSON of a transcript"),
         ('{"schema": 99}', "schema must be 1, got 99"),
         ('{"schema": 1, "words": [{}]}', "'word'"),

@@ -19,6 +19,7 @@ import numpy as np
 from factored_asr.acoustic import _kernels
 from factored_asr.errors import OptionError
 
+_LARGEST_MEAN, _LARGEST_VARIANCE = 1e9, 1e12  # their ratios are still float32
 _BLOCK_BYTES = 1 << 21  # about what a core's cache holds
 
 
@@ -47,7 +48,8 @@ class DiagonalMixtures:
         _freeze(self, ("first_gaussian",), np.int32)
         _check_gaussians(self.means, self.variances, 2)
         first = self.first_gaussian
-        if self.weights.shape != (len(self.means),) or not (self.weights > 0).all():
+        whole = (self.weights > 0) & (self.weights < np.inf)
+        if self.weights.shape != (len(self.means),) or not whole.all():
             raise OptionError(f"{len(self.means)} Gaussians need as many positive weights")
         if first.ndim != 1 or len(first) < 2 or first[0] != 0 or first[-1] != len(self.means):
             raise OptionError(f"first_gaussian must run from 0 to {len(self.means)}, got {first}")
@@ -132,6 +134,8 @@ class TiedMixtures:
         object.__setattr__(self, "streams", streams)
         if min(streams) < 1 or sum(streams) != self.n_features:
             raise OptionError(f"streams {streams} must add up to {self.n_features} features")
+        if self.codebook.ndim != 1:
+            raise OptionError(f"codebook must be (n_pdfs,), got {self.codebook.shape}")
         expected = (len(streams), self.means.shape[1], len(self.codebook))
         if self.weights.shape != expected or not self.weights.size:
             raise OptionError(
@@ -143,7 +147,7 @@ class TiedMixtures:
         # In every stream the best Gaussian has likelihood 1 after scaling, so a pdf's product
         # over streams is at least the product of its smallest weights: that must be a number.
         floor = np.finfo(np.float32).tiny ** (1 / len(streams))
-        if not self.weights.min() >= floor:
+        if not floor <= self.weights.min() <= self.weights.max() < np.inf:
             raise OptionError(
                 f"weights of {len(streams)} streams must be at least {floor:.1e}, "
                 f"got {self.weights.min():.1e}: floor and renormalise them"
@@ -300,3 +304,10 @@ def _check_gaussians(means: np.ndarray, variances: np.ndarray, n_axes: int) -> N
         )
     if not (np.isfinite(means).all() and (variances > 0).all() and np.isfinite(variances).all()):
         raise OptionError("means must be finite, variances finite and positive")
+    if np.abs(means).max() > _LARGEST_MEAN or not (
+        1 / _LARGEST_VARIANCE <= variances.min() <= variances.max() <= _LARGEST_VARIANCE
+    ):
+        raise OptionError(
+            f"means beyond {_LARGEST_MEAN:g}, or variances further from 1 than "
+            f"{_LARGEST_VARIANCE:g} times, give densities that are no numbers"
+        )

@@ -223,5 +223,10 @@ class AcousticModel:
         if not (self.hmm_exit_log_probs[used] > -np.inf).all():
             raise OptionError("a state that cannot be left: its exit log probability is -inf")
         hmms = self.triphone_hmms
+        if hmms.ndim != 1 or self.triphone_contexts.shape != (len(hmms), 4):
+            raise OptionError(
+                f"triphones need an HMM and four numbers each, got {hmms.shape} and "
+                f"{self.triphone_contexts.shape}"
+            )
         if hmms.size and (hmms.min() < 0 or hmms.max() >= shape[0]):
             raise OptionError(f"HMMs of triphones must lie in 0..{shape[0] - 1}")

@@ -46,6 +46,7 @@ def import_model(options: argparse.Namespace) -> int:
     transformed.
     """
     from factored_asr.bundle import Bundle
+    from factored_asr.language import is_kenlm_binary, read_lm
     from factored_asr.lexicon import Lexicon
     from factored_asr.model_folder import About, write_model
 
@@ -59,6 +60,8 @@ def import_model(options: argparse.Namespace) -> int:
         bundle = Bundle.find(options.source)
         model = bundle.acoustic_model()
         lexicon, lm = lexicon or bundle.lexicon, lm or bundle.lm
+    if lm and not is_kenlm_binary(lm):
+        read_lm(lm)  # what goes with a model is no broken file
     about = About(origin=options.origin or source.name,
                   licences={"model": options.licence} if options.licence else {})
     write_model(options.output, model, lexicon=Lexicon.read(lexicon) if lexicon else None, lm=lm,

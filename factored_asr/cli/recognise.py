@@ -34,7 +34,7 @@ def align(options: argparse.Namespace) -> int:
 
 
 def _aligned(options: argparse.Namespace) -> Alignment:
-    from factored_asr.alignment import read_text
+    from factored_asr.files import read_text
 
     if (options.text is None) == (options.text_file is None):
         raise OptionError("give the text that is said, or its file by --text-file")

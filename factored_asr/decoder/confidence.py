@@ -55,7 +55,7 @@ class Calibration:
         try:
             weights = tuple(map(float, values["weights"]))  # type: ignore[call-overload]
             offset, slope = (float(values[key]) for key in ("offset", "slope"))  # type: ignore
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, OverflowError) as error:
             raise FormatError(
                 f"a calibration is offset, slope and weights, got {values!r}"
             ) from error

@@ -13,6 +13,9 @@ import numpy as np
 
 from factored_asr.decoder.lattice import Lattice
 from factored_asr.errors import FormatError
+from factored_asr.files import whole_number
+
+MAX_FRAMES = 1 << 31
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Draft:
 
     def node(self, name: str, line: int) -> int:
         """Number of a node, a new one for a new name."""
-        if not name.isdecimal():
+        if whole_number(name) is None:
             raise FormatError(f"a node is a number, got {name!r}", self.path, line)
         return self._nodes.setdefault(name, len(self._nodes))
 
@@ -64,8 +67,8 @@ class Draft:
         if found is None and not self.fixed_words:
             found = self._ids[name] = len(self.words)
             self.words.append(name)
-        if found is None and name.isdecimal() and int(name) < len(self.words):
-            found = int(name)
+        if found is None and (number := whole_number(name)) is not None:
+            found = number if number < len(self.words) else None
         if found is None:
             raise FormatError(f"word {name!r} is not in the table of words", self.path, line)
         return found
@@ -136,6 +139,8 @@ class Draft:
         for arc in self.arcs:
             if self.frame.get(arc.target, 0) < self.frame.get(arc.source, 0):
                 raise FormatError("an arc leads back in time", self.path, arc.line)
+        if any(not 0 <= at < MAX_FRAMES for at in self.frame.values()):
+            raise FormatError(f"a node's frame must lie in [0, {MAX_FRAMES})", self.path, line)
         arcs = sorted(self.arcs, key=lambda arc: place[arc.source])
         frames = np.array([self.frame.get(node, 0) for node in order], np.int32)
         return Lattice(

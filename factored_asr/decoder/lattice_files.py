@@ -17,7 +17,8 @@ import numpy as np
 from factored_asr.decoder.lattice import Lattice
 from factored_asr.decoder.lattice_build import Draft, DraftArc
 from factored_asr.decoder.posteriors import arc_posteriors
-from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.errors import FormatError, OptionError
+from factored_asr.files import read_text
 
 EPSILON = "<eps>"
 SLF_SILENCES = frozenset({"!NULL", "!SENT_START", "!SENT_END", "<s>", "</s>", "<sil>", "<eps>"})
@@ -109,7 +110,7 @@ def read_kaldi(
     """
     _check_scale(acoustic_scale)
     found: dict[str, Lattice] = {}
-    for utterance, line, rows in _kaldi_blocks(_read_text(path), path):
+    for utterance, line, rows in _kaldi_blocks(read_text(path), path):
         if utterance in found:
             raise FormatError(f"utterance {utterance!r} comes twice", path, line)
         draft = Draft(path, list(words) or [EPSILON], fixed_words=bool(words))
@@ -217,7 +218,7 @@ def read_slf(path: str | Path, *, words: Sequence[str] = (), frame_seconds: floa
         Names that stand for no word.
     """
     return read_slf_text(
-        _read_text(path), path=path, words=words, frame_seconds=frame_seconds, silences=silences
+        read_text(path), path=path, words=words, frame_seconds=frame_seconds, silences=silences
     )
 
 
@@ -370,12 +371,3 @@ def _scale_of(lattice: Lattice) -> float:
 def _check_scale(scale: float) -> None:
     if not 0 < scale < math.inf:
         raise OptionError(f"the acoustic scale must be above 0, got {scale}")
-
-
-def _read_text(path: str | Path) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise MissingError(f"{path}: there is no such lattice") from error
-    except UnicodeDecodeError as error:
-        raise FormatError(f"a lattice file is UTF-8 text: {error}", path) from error

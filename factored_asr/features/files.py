@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.files import is_file, read_array
 
 Array = NDArray[np.float32]
 
@@ -56,7 +57,7 @@ def read_cepstra(path: str | Path, n_cepstra: int) -> Array:
         The file breaks its format, holds another number of values a frame, or one not finite.
     """
     file = cepstra_file(path)
-    if not file.is_file():
+    if not is_file(file):
         raise MissingError(f"{file}: there is no such file")
     read = {".mfc": _read_mfc, ".npy": _read_npy}.get(Path(path).suffix, _read_archive)
     cepstra = read(path, n_cepstra)
@@ -85,11 +86,8 @@ def _read_mfc(path: str | Path, n_cepstra: int) -> NDArray[Any]:
 
 
 def _read_npy(path: str | Path, n_cepstra: int) -> NDArray[Any]:
-    try:
-        cepstra = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise FormatError(f"not an array of numbers: {error}", path) from error
-    if not isinstance(cepstra, np.ndarray) or cepstra.dtype.kind not in "fiu":
+    cepstra = read_array(path)
+    if cepstra.dtype.kind not in "fiu":
         raise FormatError("must be one array of real numbers", path)
     return cepstra
 

@@ -145,3 +145,21 @@ def expand_context(start, first_arc, arcs, final, unit_of, left_class, phone_of,
             n_out += 1
         at += 1
     return out_source[:n_out], out_arcs[:n_out], n_known
+
+
+@njit(cache=True, nogil=True)
+def first_broken_state(first_arc, first_emitting, arcs, final, n_labels, n_words):
+    """The first state whose arcs or final cost break the laws of a graph, -1 where none does."""
+    n_states = len(final)
+    for state in range(n_states):
+        first, emitting, last = first_arc[state], first_emitting[state], first_arc[state + 1]
+        if not 0 <= first <= emitting <= last <= len(arcs) or not final[state] > -np.inf:
+            return state
+        for a in range(first, last):
+            label, word, target = arcs[a]["label"], arcs[a]["word"], arcs[a]["target"]
+            is_whole = (label == 0) == (a < emitting) and 0 <= label <= n_labels
+            if not (is_whole and 0 <= word < n_words and 0 <= target < n_states):
+                return state
+            if not arcs[a]["cost"] > -np.inf:
+                return state
+    return -1

@@ -18,14 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from factored_asr.errors import FormatError, OptionError
+from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.files import read_array, read_json, read_text
+from factored_asr.graph.check import MAX_LABEL, check_graph
 
 ARC = np.dtype([("label", "<i4"), ("word", "<i4"), ("cost", "<f4"), ("target", "<i4")])
 """One arc: input label (0 = epsilon), output word (0 = none), cost, target state."""
 
 EPSILON = "<eps>"
 FORMAT_VERSION = 1
-MAX_LABEL = 1 << 24  # tables by label and word stay small, whatever a foreign file claims
 _FST_MAGIC = 2125659606
 _CONST_STATE = np.dtype(
     [("final", "<f4"), ("pos", "<u4"), ("n_arcs", "<u4"), ("n_in_eps", "<u4"), ("n_out_eps", "<u4")]
@@ -33,6 +34,9 @@ _CONST_STATE = np.dtype(
 _N_HEADER_NUMBERS = struct.Struct("<iiQqqq")  # version, flags, properties, start, n_states, n_arcs
 _HAS_SYMBOLS, _ALIGNED = 0x3, 0x4
 _LABEL_ARRAYS = ("label_pdf", "label_phone", "label_state", "label_word_end")
+_STORED: dict[str, Any] = {
+    "first_arc": np.int64, "first_emitting": np.int64, "arcs": ARC, "final": np.float32,
+}
 
 
 def _frozen(array: np.ndarray, dtype: Any) -> np.ndarray:
@@ -201,30 +205,42 @@ def _text(value: bytes) -> bytes:
 
 
 def _read_folder(folder: Path) -> Graph:
-    manifest_path = folder / "manifest.json"
     try:
-        manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise FormatError(f"no graph, its manifest.json is unreadable: {error}", folder) from error
+        return _checked_folder(folder)
+    except MissingError as error:
+        raise FormatError(f"not a whole graph: {error}", folder) from error
+
+
+def _checked_folder(folder: Path) -> Graph:
+    manifest_path = folder / "manifest.json"
+    manifest = read_json(manifest_path)
     if not isinstance(manifest, dict) or manifest.get("version") != FORMAT_VERSION:
         raise FormatError(f"graph format version must be {FORMAT_VERSION}", manifest_path)
+    arrays = {
+        name: read_array(folder / f"{name}.npy", mapped=True)
+        for name in ("first_arc", "first_emitting", "arcs", "final", *_LABEL_ARRAYS)
+    }
+    words = tuple(read_text(folder / "words.txt").split("\n")[:-1])
+    for name, dtype in _STORED.items():
+        kind = np.dtype(dtype)
+        if arrays[name].dtype != kind:
+            raise FormatError(f"{name} are of {arrays[name].dtype}, must be {kind}", folder)
+    first_emitting = arrays.pop("first_emitting")
     try:
-        arrays = {
-            name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-            for name in ("first_arc", "first_emitting", "arcs", "final", *_LABEL_ARRAYS)
-        }
-        words = (folder / "words.txt").read_text(encoding="utf-8").split("\n")[:-1]
-        first_emitting = arrays.pop("first_emitting")
         graph = Graph(
-            start=manifest["start"], words=tuple(words), phones=tuple(manifest["phones"]),
+            start=int(manifest["start"]), words=words, phones=tuple(manifest["phones"]),
             silence_phones=frozenset(manifest["silence_phones"]),
             frame_seconds=manifest["frame_seconds"], **arrays,
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        found = graph.n_states, graph.n_arcs
+        if found != (manifest["states"], manifest["arcs"]):
+            raise FormatError("arrays and manifest disagree on states or arcs", folder)
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
+        if isinstance(error, FormatError):
+            raise
         raise FormatError(f"not a whole graph: {error}", folder) from error
-    if (graph.n_states, graph.n_arcs) != (manifest["states"], manifest["arcs"]):
-        raise FormatError("arrays and manifest disagree on states or arcs", folder)
     graph.__dict__["first_emitting"] = _frozen(first_emitting, np.int64)  # spares a pass over arcs
+    check_graph(graph, folder)
     return graph
 
 
@@ -300,7 +316,7 @@ def _read_vector_states(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Vector files interleave: per state its final cost, arc count, arcs."""
     layout = struct.Struct("<fq")
-    if n_states * layout.size > len(cursor.data) - cursor.at:
+    if not 0 <= n_states * layout.size <= len(cursor.data) - cursor.at:
         raise FormatError(f"{n_states} states do not fit into the file", cursor.path)
     final, counts, parts = np.empty(n_states, np.float32), np.zeros(n_states + 1, np.int64), []
     for state in range(n_states):

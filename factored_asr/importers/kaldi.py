@@ -24,6 +24,7 @@ from factored_asr.acoustic import BEGIN, END, INTERNAL, N_POSITIONS, SINGLE, Aco
 from factored_asr.acoustic.gmm import DiagonalMixtures
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.features import FeatureOptions
+from factored_asr.files import read_text, whole_number
 from factored_asr.importers.kaldi_files import (
     KaldiModel,
     KaldiTree,
@@ -260,16 +261,12 @@ def _phone_table(folder: Path) -> Path:
 
 def _symbols(path: Path) -> dict[str, int]:
     numbers = {}
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise FormatError(f"not UTF-8: {error.reason}", path) from error
-    for line, text in enumerate(lines, start=1):
+    for line, text in enumerate(read_text(path).split("\n"), start=1):
         fields = text.split()
         if not fields:
             continue
-        if len(fields) != 2 or not fields[1].isdecimal():
+        if len(fields) != 2 or (number := whole_number(fields[1])) is None:
             raise FormatError(f"must be a phone and its number, is {text!r}", path, line)
         if fields[0] != "<eps>" and not fields[0].startswith("#"):
-            numbers[fields[0]] = int(fields[1])
+            numbers[fields[0]] = number
     return numbers

@@ -14,6 +14,7 @@ import numpy as np
 
 from factored_asr.acoustic.topology import BEGIN, END, INTERNAL, N_POSITIONS, SINGLE
 from factored_asr.errors import FormatError
+from factored_asr.files import whole_number
 
 POSITION_LETTERS = {"b": BEGIN, "e": END, "i": INTERNAL, "s": SINGLE}
 BINARY_POSITIONS = np.array([INTERNAL, BEGIN, END, SINGLE])  # by word_posn_t, mdef.h
@@ -25,6 +26,9 @@ BINARY_COUNTS = (
     "n_cd_tree", "sil",
 )  # fmt: skip
 BINARY_PHONE = np.dtype([("sequence", "i4"), ("matrix", "i4"), ("context", "u1", 4)])
+
+
+_LARGEST = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,7 +217,7 @@ def _read_text(path: Path, data: bytes) -> Definition:
 def _text_counts(path: Path, lines: list[tuple[int, list[str]]]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for number, fields in lines:
-        if len(fields) != 2 or not fields[0].isdecimal() or fields[1] not in TEXT_COUNTS:
+        if len(fields) != 2 or whole_number(fields[0]) is None or fields[1] not in TEXT_COUNTS:
             raise FormatError(
                 f"{' '.join(fields)!r} must be a count and one of {', '.join(TEXT_COUNTS)}",
                 path, number,
@@ -223,6 +227,13 @@ def _text_counts(path: Path, lines: list[tuple[int, list[str]]]) -> dict[str, in
     if missing:
         raise FormatError(f"the header lacks {', '.join(missing)}", path)
     return counts
+
+
+def _index(text: str) -> int:
+    number = whole_number(text)
+    if number is None or number > _LARGEST:
+        raise ValueError(f"matrix and senones as numbers up to {_LARGEST}")
+    return number
 
 
 def _text_phones(
@@ -235,6 +246,7 @@ def _text_phones(
     index = {fields[0]: phone for phone, (_, fields) in enumerate(lines[:n_phones])}
     contexts, matrix, sequence = [], [], []
     sequences: dict[tuple[str, ...], int] = {}
+    numbers: dict[tuple[str, ...], tuple[int, ...]] = {}
     for entry, (number, fields) in enumerate(lines):
         try:
             if len(fields) != n_states + 7 or fields[-1] != "N":
@@ -248,10 +260,10 @@ def _text_phones(
                 raise ValueError("a name of its own")
             if fields[4] not in ("filler", "n/a"):
                 raise ValueError("filler or n/a in the fifth column")
-            matrix.append(int(fields[5]))
+            matrix.append(_index(fields[5]))
             senones = tuple(fields[6:-1])
-            if senones not in sequences and not all(s.isdecimal() for s in senones):
-                raise ValueError("senones as numbers")
+            if senones not in numbers:
+                numbers[senones] = tuple(map(_index, senones))
             sequence.append(sequences.setdefault(senones, len(sequences)))
         except KeyError as error:
             message = f"{error.args[0]!r} must be a phone defined above, or b, e, i or s"
@@ -262,6 +274,6 @@ def _text_phones(
         path, tuple(fields[0] for _, fields in lines[:n_phones]),
         np.array([fields[4] == "filler" for _, fields in lines[:n_phones]]),
         np.array(contexts, np.int32).reshape(-1, 4), np.array(matrix, np.int32),
-        np.array(sequence, np.int32), np.array(list(sequences), dtype=np.int64).astype(np.int32),
+        np.array(sequence, np.int32), np.array(list(numbers.values()), np.int32),
         counts["n_tied_state"], counts["n_tied_tmat"],
     )  # fmt: skip

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import re
 import sys
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -18,16 +17,18 @@ from typing import BinaryIO, NamedTuple, NoReturn, TypeVar, cast
 import numpy as np
 
 from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.files import gunzipped
 from factored_asr.language.ngram import EPSILON, NGramModel, NGramTable
 
 GZIP_MAGIC = b"\x1f\x8b"
 LN_10 = float(np.log(10.0))
 LOG10_ZERO = -99.0
 """What ARPA files write for the logarithm of nothing; -inf is read as this."""
+MAX_ORDER = 20
 CHUNK = 1 << 22
 """Bytes of a file that are taken apart at once."""
 _LINE = re.compile(rb"^.*$", re.MULTILINE)
-_COUNT = re.compile(rb"ngram\s+(\d+)\s*=\s*(\d+)")
+_COUNT = re.compile(rb"ngram\s+(\d{1,3})\s*=\s*(\d{1,15})")
 _IS_SPACE = np.isin(np.arange(256), list(b" \t\n\r\v\f"))
 _Logs = TypeVar("_Logs", float, np.ndarray)
 
@@ -102,12 +103,7 @@ def _read_bytes(path: str | Path) -> bytes:
         data = Path(path).read_bytes()
     except OSError as error:
         raise MissingError(f"{path}: no language model can be read there: {error}") from error
-    if not data.startswith(GZIP_MAGIC):
-        return data
-    try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        raise FormatError(f"gzip data that is broken or cut off: {error}", path) from error
+    return gunzipped(data, path) if data.startswith(GZIP_MAGIC) else data
 
 
 class _Mark(NamedTuple):
@@ -172,7 +168,7 @@ class _Arpa:
         counts: list[int] = []
         for line in _LINE.finditer(self.data, start, stop):
             match = _COUNT.fullmatch(line[0].strip())
-            if match and int(match[1]) == len(counts) + 1:
+            if match and int(match[1]) == len(counts) + 1 <= MAX_ORDER:
                 counts.append(int(match[2]))
             elif line[0].strip():
                 law = f"'ngram {len(counts) + 1}=count' must come here"

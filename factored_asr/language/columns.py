@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from factored_asr.errors import FormatError
+from factored_asr.files import read_array, read_json, read_text
 from factored_asr.language.ngram import EPSILON, NGramModel, NGramOrder
 
 FORMAT, VERSION = "factored_asr n-grams", 1
@@ -36,28 +37,45 @@ def read_columns(folder: str | Path) -> NGramModel:
     """
     folder = Path(folder)
     try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest = read_json(folder / "manifest.json")
         if (manifest["format"], manifest["version"]) != (FORMAT, VERSION):
             raise FormatError(f"expected {FORMAT}, version {VERSION}", folder / "manifest.json")
-        words = (folder / "words.txt").read_text(encoding="utf-8").split("\n")[:-1]
+        words = (EPSILON, *read_text(folder / "words.txt").split("\n")[:-1])
         orders = tuple(
             _order(folder, n, int(count)) for n, count in enumerate(manifest["counts"], start=1)
         )
+        model = NGramModel(words, orders)
     except FormatError:
         raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FormatError(f"no n-gram model: {error!r}", folder) from error
-    for lower, upper in zip(orders, orders[1:], strict=False):
-        if len(upper) and not 0 <= upper.parent[0] <= upper.parent[-1] < len(lower):
-            raise FormatError("histories of n-grams lie outside the order below", folder)
-    return NGramModel((EPSILON, *words), orders)
+    except (ValueError, LookupError, TypeError, OverflowError) as error:
+        raise FormatError(f"no n-gram model: {error}", folder) from error
+    _check(model, folder)
+    return model
+
+
+def _check(model: NGramModel, folder: Path) -> None:
+    """Look-ups trust the order of the rows, and that they point at what is there."""
+    if len(set(model.words)) < len(model.words):
+        raise FormatError("a word comes twice", folder / "words.txt")
+    if (model.orders[0].word != np.arange(1, len(model.words))).any():
+        raise FormatError("row i of the unigrams must be word i + 1", folder)
+    n_below = 1
+    for n, at in enumerate(model.orders, start=1):
+        if len(at) and not (0 <= at.parent.min() <= at.parent.max() < n_below
+                            and 0 < at.word.min() <= at.word.max() < len(model.words)):
+            raise FormatError(f"a history or a word of order {n} lies outside the model", folder)
+        if (np.diff(at.parent.astype(np.int64) * len(model.words) + at.word) <= 0).any():
+            raise FormatError(f"n-grams of order {n} are out of order, or come twice", folder)
+        if not (np.isfinite(at.log_prob).all() and np.isfinite(at.backoff).all()):
+            raise FormatError(f"order {n} has a log probability that is not finite", folder)
+        n_below = len(at)
 
 
 def _order(folder: Path, n: int, count: int) -> NGramOrder:
     columns = {}
     for name, dtype in COLUMNS.items():
         file = folder / f"{n}.{name}.npy"
-        column = np.load(file, mmap_mode="r", allow_pickle=False) if count else np.zeros(0, dtype)
+        column = read_array(file, mapped=True) if count else np.zeros(0, dtype)
         if column.shape != (count,) or column.dtype != dtype:
             raise FormatError(f"expected ({count},) {np.dtype(dtype)}, got {column.dtype}", file)
         columns[name] = column

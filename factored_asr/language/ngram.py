@@ -246,9 +246,12 @@ def _checked(table: NGramTable, order: int, n_words: int) -> NGramTable:
     ids = np.asarray(table[0], np.int32).reshape(-1, order)
     if len(ids) and not 1 <= ids.min() <= ids.max() < n_words:
         raise OptionError(f"word ids of n-grams must be 1 to {n_words - 1}")
-    log_prob, backoff = (np.asarray(column, np.float32) for column in table[1:])
+    with np.errstate(over="ignore"):  # told below
+        log_prob, backoff = (np.asarray(column, np.float32) for column in table[1:])
     if not len(ids) == len(log_prob) == len(backoff):
         raise OptionError(f"{len(ids)} n-grams, but {len(log_prob)} and {len(backoff)} values")
+    if not (np.isfinite(log_prob).all() and np.isfinite(backoff).all()):
+        raise OptionError(f"a log probability of order {order} is not finite")
     return ids, log_prob, backoff
 
 

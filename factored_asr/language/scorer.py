@@ -155,8 +155,12 @@ def log_sum(logs: Sequence[float]) -> float:
 
 def is_kenlm_binary(path: str | Path) -> bool:
     """Whether a file is a language model in KenLM's own format, by its first bytes."""
-    with open(path, "rb") as file:
-        return file.read(len(KENLM_MAGIC)) == KENLM_MAGIC
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(KENLM_MAGIC)) == KENLM_MAGIC
+    except OSError as error:
+        law = f"{path}: no language model can be read there: {error.strerror}"
+        raise MissingError(law) from error
 
 
 class KenLMScorer:
@@ -189,7 +193,7 @@ class KenLMScorer:
         config.arpa_complain = kenlm.ARPALoadComplain.NONE
         try:
             self._model: Any = kenlm.LanguageModel(str(path), config)
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise FormatError(f"KenLM cannot read this language model: {error}", path) from error
 
     @property

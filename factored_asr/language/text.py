@@ -51,6 +51,8 @@ def _sentences(source: str | Path, checked: bool = True) -> Iterator[list[str]]:
     number = 0
     try:
         for number, line in enumerate(_lines(source), start=1):
+            if b"\0" in line:
+                raise FormatError("a zero byte: this is no text", name, number)
             words = line.decode("utf-8").split()
             yield _without_marks(words, name, number) if checked else words
     except UnicodeDecodeError as error:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from factored_asr.errors import FormatError, MissingError
+from factored_asr.files import whole_number
 
 _COMMENT = re.compile(r"^(;;|##|# |#$).*|\s#.*")
 _VARIANT = re.compile(r"(.+)\(([^()]*)\)")
@@ -136,7 +137,7 @@ def _without_variant(word: str, path: str | Path, line: int) -> str:
     match = _VARIANT.fullmatch(word)
     if not match:
         return word
-    if not (match[2].isascii() and match[2].isdigit() and int(match[2]) > 0):
+    if not whole_number(match[2]):
         law = "a variant is written WORD(2), with a number from 1"
         raise FormatError(f"{law}, not {word!r}", path, line)
     return match[1]

@@ -9,7 +9,6 @@ are added up; divided by the sum of all they are the probabilities of its pronun
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.files import read_arrays
 from factored_asr.lexicon.dictionary import Pronunciation
 from factored_asr.lexicon.lexicon import Lexicon
 
@@ -84,17 +84,15 @@ class G2P:
             The file is no such model, or its arrays do not fit each other.
         """
         try:
-            if not zipfile.is_zipfile(path) and Path(path).is_file():
-                raise ValueError("it is no zip of arrays")
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-                model = cls(
-                    tuple(arrays["letters"].tolist()), tuple(arrays["phones"].tolist()),
-                    arrays["pair_letter"], arrays["pair_phones"], int(arrays["start"]),
-                    PairNetwork(*(arrays[name] for name in PairNetwork._fields)),
-                )
-        except FileNotFoundError:
-            raise MissingError(f"{path}: there is no such model of letters and phones") from None
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            arrays = read_arrays(path)
+            model = cls(
+                tuple(arrays["letters"].tolist()), tuple(arrays["phones"].tolist()),
+                arrays["pair_letter"], arrays["pair_phones"], int(arrays["start"]),
+                PairNetwork(*(arrays[name] for name in PairNetwork._fields)),
+            )
+        except FormatError as error:
+            raise FormatError(f"no model of letters and phones: {error}") from error
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise FormatError(f"no model of letters and phones: {error}", path) from error
         model._check(path)
         return model
@@ -198,10 +196,17 @@ class G2P:
 
     def _check(self, path: str | Path) -> None:
         """FormatError where the arrays do not fit each other: the search trusts them."""
-        n_pairs, at = len(self.pair_letter), self.network
+        at = self.network
+        if any(array.ndim != 1 for array in (self.pair_letter, *at)):
+            raise FormatError("a model of letters and phones whose arrays do not fit", path)
+        n_pairs = len(self.pair_letter)
         n_states, n_arcs = len(at.final), len(at.arc_pair)
         fits = (
-            self.pair_letter.ndim == 1 and self.pair_phones.ndim == 2
+            all(array.dtype == kind for array, kind in zip(at, _KINDS, strict=True))
+            and self.pair_letter.dtype == self.pair_phones.dtype == np.int32
+            and all(isinstance(name, str) for name in (*self.letters, *self.phones))
+            and not any(np.isnan(x).any() for x in (at.arc_log_prob, at.log_backoff, at.final))
+            and self.pair_phones.ndim == 2
             and len(self.pair_phones) == n_pairs > 0
             and self.pair_phones.max() < len(self.phones)
             and bool((np.diff(self.pair_letter) >= 0).all())
@@ -216,6 +221,10 @@ class G2P:
         )
         if not fits:
             raise FormatError("a model of letters and phones whose arrays do not fit", path)
+
+
+_KINDS = (np.int64, np.int32, np.float32, np.int32, np.int32, np.float32, np.float32)
+"""Types of the arrays of a `PairNetwork`: what the search is compiled for."""
 
 
 def _within(values: np.ndarray, size: int) -> bool:

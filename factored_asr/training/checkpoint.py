@@ -11,7 +11,6 @@ import dataclasses
 import importlib
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from factored_asr.errors import FormatError
+from factored_asr.files import parse_json, read_arrays
 from factored_asr.training.alignment import StateAlignment
 from factored_asr.training.em import PassReport, Trained
 
@@ -71,19 +71,18 @@ class Checkpoint:
             The file is no checkpoint, or one of another version.
         """
         try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
-                arrays = dict(content)
-            text = json.loads(arrays.pop(TEXT).tobytes())
+            arrays = read_arrays(path)
+            text = parse_json(arrays.pop(TEXT).tobytes().decode("utf-8"))
             if text["version"] != VERSION:
                 raise FormatError(f"version {text['version']}, must be {VERSION}", path)
             found = _unpack(text["value"], arrays)
             alignments = _parted(*_unpack(text["alignments"], arrays))
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            if not (isinstance(found, cls) and isinstance(found.trained, Trained)):
+                raise FormatError("no checkpoint of training", path)
+            trained = dataclasses.replace(found.trained, alignments=alignments)
+            return dataclasses.replace(found, trained=trained)
+        except (ValueError, LookupError, TypeError, AttributeError, ImportError) as error:
             raise FormatError(f"no whole checkpoint of training: {error}", path) from error
-        if not isinstance(found, cls):
-            raise FormatError("no checkpoint of training", path)
-        trained = dataclasses.replace(found.trained, alignments=alignments)
-        return dataclasses.replace(found, trained=trained)
 
 
 def _pack(value: Any, arrays: dict[str, np.ndarray]) -> Any:

@@ -17,6 +17,7 @@ import numpy as np
 from factored_asr.errors import FactoredASRError, FormatError, MissingError, OptionError
 from factored_asr.features import FrontEnd
 from factored_asr.features.files import cepstra_file, read_cepstra
+from factored_asr.files import is_file
 from factored_asr.lexicon import Lexicon
 from factored_asr.training.layouts import read_layout
 from factored_asr.training.utterance import NO_PATH, Utterance, frames_of, read_samples
@@ -182,7 +183,7 @@ def _problem(
     if unknown:
         named = ", ".join(map(repr, unknown))
         return _found(utterance, "unknown word", f"{named}: not in the lexicon")
-    if utterance.path == NO_PATH or not cepstra_file(utterance.path).is_file():
+    if utterance.path == NO_PATH or not is_file(cepstra_file(utterance.path)):
         name = "" if utterance.path == NO_PATH else f" {utterance.path}"
         return _found(utterance, "missing file", f"its sound{name} is not there")
     try:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.files import exists, is_file, read_text
 from factored_asr.training.utterance import NO_PATH, Utterance
 
 SOUNDS = (".wav", ".flac", ".sph", ".ogg", ".mp3", ".raw")
@@ -18,7 +19,7 @@ MARKS = frozenset(("<s>", "</s>", "<sil>", "<SIL>"))
 """Words of transcripts that stand for silence, which a model hears of its own accord."""
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
-_TRANSCRIBED = re.compile(r"(.*?)\s*\(([^()\s]+)\)\s*$")
+_ID = re.compile(r"[^()\s]+\)")
 _TAKE = re.compile(r"(.+)_([^_]+)_(\d+)$")
 
 Line = tuple[int, str]
@@ -93,7 +94,8 @@ def _kaldi_sounds(path: Path) -> dict[str, tuple[Path, float, float | None]]:
         if place.endswith("|"):
             raise FormatError(f"a command, {place!r}: only files are read", file, number)
         near = path / place
-        files[name] = near if not Path(place).exists() and near.parent.exists() else Path(place)
+        is_near = not exists(Path(place)) and exists(near.parent)
+        files[name] = near if is_near else Path(place)
     if file == features or not (path / "segments").is_file():
         return {name: (sound, 0.0, None) for name, sound in files.items()}
     segments = {}
@@ -117,10 +119,10 @@ def read_sphinx_corpus(path: Path) -> list[Utterance]:
     transcription = listing.with_suffix(".transcription")
     spoken: dict[str, Line] = {}
     for number, text in _lines(transcription):
-        match = _TRANSCRIBED.match(text)
-        if not match:
+        said, _, name = text.rpartition("(")
+        if not _ID.fullmatch(name):
             raise FormatError("must end with the utterance's id in brackets", transcription, number)
-        spoken[match[2]] = number, match[1]
+        spoken[name[:-1]] = number, said.strip()
     utterances = []
     for number, name in _lines(listing):
         place = Path(name)
@@ -136,7 +138,7 @@ def read_sphinx_corpus(path: Path) -> list[Utterance]:
 def _sphinx_sound(root: Path, name: str) -> Path:
     """The file of a fileid; the place where cepstra should lie if there is none."""
     places = [root / "feat" / f"{name}.mfc", *(root / "wav" / f"{name}{end}" for end in SOUNDS)]
-    return next((place for place in places if place.is_file()), places[0])
+    return next((place for place in places if is_file(place)), places[0])
 
 
 def read_librispeech(path: Path) -> list[Utterance]:
@@ -145,7 +147,7 @@ def read_librispeech(path: Path) -> list[Utterance]:
     for file in sorted(path.rglob("*.trans.txt")):
         for name, (number, text) in _table(file).items():
             sounds = [file.parent / f"{name}{end}" for end in (".flac", ".wav")]
-            sound = next((sound for sound in sounds if sound.is_file()), sounds[0])
+            sound = next((sound for sound in sounds if is_file(sound)), sounds[0])
             speaker = name.split("-")[0]
             utterances.append(
                 Utterance(name, speaker, _words(text), sound, source=f"{file}:{number}")
@@ -218,15 +220,9 @@ def _table(file: Path) -> dict[str, Line]:
 
 def _lines(file: Path, strip: bool = True) -> Iterator[Line]:
     """Numbered lines that are not empty."""
-    if not file.is_file():
-        raise MissingError(f"{file}: there is no such file")
-    number = 0
-    try:
-        for number, text in enumerate(file.read_text(encoding="utf-8-sig").split("\n"), 1):
-            if text.strip():
-                yield number, text.strip() if strip else text
-    except UnicodeDecodeError as error:
-        raise FormatError(f"not UTF-8: {error.reason} at byte {error.start}", file) from error
+    for number, text in enumerate(read_text(file).split("\n"), 1):
+        if text.strip():
+            yield number, text.strip() if strip else text
 
 
 def _words(text: str) -> tuple[str, ...]:

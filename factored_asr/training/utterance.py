@@ -11,6 +11,7 @@ import soundfile
 from factored_asr.audio import Samples, read_audio
 from factored_asr.errors import FormatError, MissingError
 from factored_asr.features.files import is_cepstra
+from factored_asr.files import is_file
 
 NO_PATH = Path()
 """Of an utterance whose text is there and whose sound no file names."""
@@ -50,7 +51,7 @@ def read_samples(utterance: Utterance, sample_rate: int) -> Samples:
     """The sound of an utterance, and no more of its file than that, at a rate in Hz."""
     if utterance.start == 0 and utterance.end is None:
         return read_audio(utterance.path, sample_rate=sample_rate)[0]
-    if not utterance.path.is_file():
+    if not is_file(utterance.path):
         raise MissingError(f"{utterance.path}: there is no such file")
     try:
         with soundfile.SoundFile(str(utterance.path)) as file:

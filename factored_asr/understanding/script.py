@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from factored_asr.errors import MissingError
+from factored_asr.files import read_text
 from factored_asr.language.grammar.yaml_nodes import Node, read_yaml
 from factored_asr.understanding.dialogue import Dialogue
 from factored_asr.understanding.memory import Memory, Outcome
@@ -49,12 +49,8 @@ def read_scripts(path: str | Path) -> list[Script]:
     FormatError
         If it is not of the form above; names file and line.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise MissingError(f"no file of dialogues {path}") from None
     scripts = []
-    for group in read_yaml(text, str(path)).sequence("a file of dialogues"):
+    for group in read_yaml(read_text(path), str(path)).sequence("a file of dialogues"):
         parts = group.mapping("a dialogue")
         if "turns" not in parts:
             raise group.error("a dialogue needs 'turns'")

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from factored_asr.errors import FormatError, MissingError
+from factored_asr.files import read_text
 from factored_asr.understanding.interpretation import Interpretation
 
 State: TypeAlias = str | int | float | None
@@ -117,7 +118,7 @@ class World:
         found: dict[str, Any] = {}
         for file in files:
             if file.suffix.lower() in (".yaml", ".yml"):
-                parts = read_yaml(file.read_text(encoding="utf-8-sig"), str(file)).mapping("a file")
+                parts = read_yaml(read_text(file), str(file)).mapping("a file")
                 if "world" in parts:
                     found |= parts["world"].plain_mapping("world")
         if not found:
@@ -131,6 +132,9 @@ class World:
         for name, entry in data.items():
             if not isinstance(entry, Mapping) or not isinstance(entry.get("acts"), Mapping):
                 raise FormatError(f"'acts' of {name} must map intents to what they do", path)
+            lists = [entry.get(key, []) for key in ("places", "careful")]
+            if not all(isinstance(each, list | tuple | set | frozenset) for each in lists):
+                raise FormatError(f"'places' and 'careful' of {name} must be lists", path)
             acts = {str(intent): _word(act) for intent, act in entry["acts"].items()}
             careful = frozenset(map(_word, entry.get("careful", ())))
             if unknown := careful - set(acts.values()):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from factored_asr.language.grammar.grammar import Grammar
 
+MAX_SUBSETS = 20_000  # states beyond those laid, in grammars with repeats
 SKIPPED_PHRASES = 2  # skip words allowed before and after a sentence, one after another
 _Key = tuple[object, ...]  # what decides the words of a list arc; its slot does not
 
@@ -144,6 +145,8 @@ def _minimised(fst: pynini.Fst) -> pynini.Fst:
 
     fst = pynini.rmepsilon(fst)
     cyclic = fst.properties(pywrapfst.ACYCLIC, True) != pywrapfst.ACYCLIC
+    if cyclic:
+        _check_subsets(fst)
     if cyclic and fst.properties(pywrapfst.UNWEIGHTED, True) != pywrapfst.UNWEIGHTED:
         # Loops of different cost over the same words cannot be determinised: keep each
         # (word, cost) pair a symbol of its own.
@@ -151,6 +154,34 @@ def _minimised(fst: pynini.Fst) -> pynini.Fst:
         fst = pynini.determinize(fst.encode(mapper))
         return fst.minimize().decode(mapper)
     return pynini.determinize(fst).minimize()
+
+
+def _check_subsets(fst: pynini.Fst) -> None:
+    """Refuse repeats whose deterministic form is exponentially large, before it is made.
+
+    ``(a|b)* a (a|b) (a|b) …`` doubles its states with every word.
+    """
+    following: list[dict[int, set[int]]] = []
+    for state in fst.states():
+        targets: dict[int, set[int]] = {}
+        for arc in fst.arcs(state):
+            targets.setdefault(arc.ilabel, set()).add(arc.nextstate)
+        following.append(targets)
+    start = frozenset([fst.start()]) if following else frozenset()
+    found, waiting = {start}, [start]
+    while waiting:
+        subset = waiting.pop()
+        for label in set().union(*(following[state] for state in subset)):
+            parts = (following[state].get(label, ()) for state in subset)
+            after = frozenset(set().union(*parts))
+            if after not in found:
+                found.add(after)
+                waiting.append(after)
+        if len(found) > MAX_SUBSETS + len(following):
+            raise OptionError(
+                f"the repeats of the grammar need more than {len(found):,} states; repeat less, "
+                "or phrases that begin with different words"
+            )
 
 
 def _without_empty(fst: pynini.Fst) -> pynini.Fst:

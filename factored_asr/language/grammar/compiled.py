@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from factored_asr.errors import FormatError
+from factored_asr.files import read_json
 from factored_asr.language.grammar.expression import EMPTY
 from factored_asr.language.grammar.grammar import Block, Grammar, Scope, Template
 from factored_asr.language.grammar.lists import Value, ValueList
@@ -54,11 +55,11 @@ class CompiledGrammar:
             If it is not that, or of another version.
         """
         try:
-            plain = json.loads(Path(path).read_text(encoding="utf-8"))
+            plain = read_json(path)
             if plain["version"] != VERSION:
                 raise FormatError(f"a compiled grammar of version {plain['version']}", path)
             return _restored(plain)
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise FormatError(f"not a compiled grammar: {error}", path) from None
 
 
@@ -126,7 +127,7 @@ def _plain_symbol(symbol: Symbol, lists: Mapping[ValueList, int]) -> Any:
 
 def _restored(plain: Mapping[str, Any]) -> CompiledGrammar:
     blocks = [
-        Block(intent, slots, requires, excludes, frozenset(keywords))
+        Block(str(intent), _names(slots), _names(requires), _names(excludes), _texts(keywords))
         for intent, slots, requires, excludes, keywords in plain["blocks"]
     ]
     scope = Scope()
@@ -135,17 +136,48 @@ def _restored(plain: Mapping[str, Any]) -> CompiledGrammar:
         for text, path, line, block in plain["templates"]
     )
     lists = [
-        ValueList(name, tuple(
-            Value(tuple(tuple(form.split()) for form in forms), out, context, metadata)
-            for forms, out, context, metadata in values
+        ValueList(str(name), tuple(
+            Value(tuple(tuple(form.split()) for form in forms), out, _names(known), _names(more))
+            for forms, out, known, more in values
         ), wildcard, is_range)
         for name, values, wildcard, is_range in plain["lists"]
     ]
     symbols = [_restored_symbol(symbol, lists) for symbol in plain["symbols"]]
     arcs = [[(symbols[s], target, cost) for s, target, cost in row] for row in plain["arcs"]]
-    network = Network.restored(arcs, dict(map(tuple, plain["finals"])))
-    skip_words = tuple(map(tuple, plain["skip_words"]))
+    finals = dict(map(tuple, plain["finals"]))
+    _check_states(arcs, finals, len(templates))
+    network = Network.restored(arcs, finals)
+    skip_words = tuple(tuple(map(str, phrase)) for phrase in plain["skip_words"])
+    if not all(skip_words):
+        raise ValueError("a skip phrase without a word")
     return CompiledGrammar(templates, network, skip_words, plain["digest"])
+
+
+def _check_states(
+    arcs: list[list[tuple[Symbol, int, float]]], finals: Mapping[int, int], n_templates: int
+) -> None:
+    """ValueError where an arc leads nowhere, or a state ends no template."""
+    states, templates = range(len(arcs)), range(n_templates)
+    for symbol, target, cost in (arc for row in arcs for arc in row):
+        if not isinstance(symbol, str | ListSymbol | Mark | None):
+            raise ValueError(f"{symbol!r} is no symbol")
+        if type(target) is not int or target not in states or not isinstance(cost, float | int):
+            raise ValueError(f"an arc of cost {cost!r} to {target!r} of {len(arcs)} states")
+    for state, template in finals.items():
+        if not (type(state) is type(template) is int):
+            raise ValueError("states and templates are numbers")
+        if state not in states or template not in templates:
+            raise ValueError(f"state {state} ends template {template} of {n_templates}")
+
+
+def _names(mapping: Any) -> dict[str, Any]:
+    if not isinstance(mapping, dict):
+        raise TypeError(f"{mapping!r} must be a mapping")
+    return mapping
+
+
+def _texts(values: Any) -> frozenset[str]:
+    return frozenset(map(str, values))
 
 
 def _restored_symbol(plain: Any, lists: list[ValueList]) -> Symbol:
@@ -153,7 +185,8 @@ def _restored_symbol(plain: Any, lists: list[ValueList]) -> Symbol:
         return plain
     kind, *rest = plain
     if kind == "mark":
-        return Mark(*rest)
+        slot, value, begins = rest
+        return Mark(str(slot), None if value is None else str(value), bool(begins))
     values, slot, prefix, suffix, allowed = rest
-    fit = None if allowed is None else frozenset(allowed)
-    return ListSymbol(lists[values], slot, prefix, suffix, fit)
+    fit = None if allowed is None else frozenset(map(int, allowed))
+    return ListSymbol(lists[values], str(slot), str(prefix), str(suffix), fit)

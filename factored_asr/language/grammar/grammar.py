@@ -26,13 +26,15 @@ from factored_asr.language.grammar.expression import (
 )
 from factored_asr.language.grammar.lists import ValueList
 from factored_asr.language.grammar.network import ListSymbol, Network, Symbol
-from factored_asr.language.grammar.size import GrammarSize, accepts_nothing, estimate
+from factored_asr.language.grammar.size import GrammarSize, Ruler, estimate
 
 if TYPE_CHECKING:
     import pynini
 
 MAX_PERMUTED = 8  # items of a permutation: 2^n nodes
 MAX_ARCS = 5_000_000
+MAX_OPTIONAL = 150  # parts in a row; the time that G takes grows with the cube of it
+MAX_WORDS = 500  # of a sentence; with repeats the time grows with the square of it
 
 
 class GrammarWarning(UserWarning):
@@ -275,6 +277,12 @@ class Grammar:
             raise OptionError(
                 f"the grammar may need {size.arcs:,.0f} arcs, more than max_arcs={max_arcs:,}"
             )
+        for template in self.templates:
+            lengths = Ruler(template.scope).measure(template.expression)
+            if lengths.gaps > MAX_OPTIONAL:
+                raise template.error(f"more than {MAX_OPTIONAL} optional parts in a row")
+            if lengths.words > MAX_WORDS:
+                raise template.error(f"a sentence may have {MAX_WORDS} words, got {lengths.words}")
         return build_acceptor(self, word_ids)
 
 
@@ -319,5 +327,5 @@ def _check(
             raise where.error(
                 f"a permutation may hold {MAX_PERMUTED} items, this one has {len(items)}"
             )
-        case Repeat(item) if accepts_nothing(scope, item):
+        case Repeat(item) if Ruler(scope).measure(item).empty:
             raise where.error("a phrase that may be empty is repeated")

@@ -10,7 +10,6 @@ tell how often they are used: what is not told counts as once.
 from __future__ import annotations
 
 import itertools
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -35,6 +34,8 @@ from factored_asr.language.grammar.yaml_nodes import Node, read_yaml
 if TYPE_CHECKING:
     Rules = Mapping[str, Rule]
 
+MAX_COUNT = 1e18
+MAX_CHARACTERS = 10_000  # in one way to say a value
 MAX_FORMS = 10_000  # ways to say one value
 _TEMPLATE = re.compile(r"[(){}<>\[\]|;]")
 _INLINE_RANGE = re.compile(r"(\d+)\.\.(\d+)(?:,(\d+))?")
@@ -128,7 +129,10 @@ def _read_block(intent: str, node: Node, scope: Scope, language: str) -> Iterato
             sentence, count = entry["sentence"], _read_count(entry)
         text = sentence.text(f"a sentence of {intent}")
         expression = parse_template(text, sentence.path, sentence.line)
-        own = _with_inline_ranges(expression, scope)
+        try:
+            own = _with_inline_ranges(expression, scope)
+        except ValueError as error:
+            raise sentence.error(f"{error} in template {text!r}") from None
         yield Template(text, expression, block, own, sentence.path, sentence.line, count)
 
 
@@ -137,8 +141,8 @@ def _read_count(parts: Mapping[str, Node]) -> float | None:
     if "count" not in parts:
         return None
     count = parts["count"].plain()
-    if not _is_number(count, int | float) or not 0 < count < math.inf:
-        raise parts["count"].error(f"a 'count' is a number above 0, got {count!r}")
+    if not _is_number(count, int | float) or not 0 < count < MAX_COUNT:
+        raise parts["count"].error(f"a 'count' is a number above 0 and below {MAX_COUNT:g}")
     return float(count)
 
 
@@ -242,6 +246,8 @@ def _product(parts: Iterable[list[str]], between: str, node: Node) -> list[str]:
         if len(found) * len(texts) > MAX_FORMS:
             raise node.error(f"a list value can be said in more than {MAX_FORMS} ways")
         found = [said + between + text for said in found for text in texts]
+        if max(map(len, found), default=0) > MAX_CHARACTERS:
+            raise node.error(f"a list value is longer than {MAX_CHARACTERS} characters")
     return found
 
 
@@ -267,7 +273,7 @@ def _read_range(node: Node, name: str, language: str) -> ValueList:
             multiplier,
             _FRACTIONS[fractions] if fractions else (),
         )
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise node.error(f"{error} in range {name}") from None
 
 

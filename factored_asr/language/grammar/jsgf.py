@@ -7,6 +7,7 @@ intent. Weights ``/3/`` become costs. Imports and recursion are refused.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -29,13 +30,13 @@ _TOKEN = re.compile(
     r"(?P<blank>\s+|//[^\n]*|/\*.*?\*/)"
     r"|(?P<rule><[^<>\s]+>)"
     r"|(?P<tag>\{(?:\\.|[^\\}])*\})"
-    r"|(?P<weight>/\s*[\d.]+(?:[eE][-+]?\d+)?\s*/)"
+    r"|(?P<weight>/\s*(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?\s*/)"
     r'|(?P<quoted>"(?:\\.|[^"\\])*")'
     r"|(?P<sign>[=;|()\[\]*+])"
     r"|(?P<word>(?:\\.|[^\s=;|()\[\]*+<>{}/\"\\])+)",
     re.DOTALL,
 )
-_TAG = re.compile(r"\s*([\w.-]+)\s*(?:[=:]\s*(.*?))?\s*;?\s*", re.DOTALL)
+_TAG = re.compile(r"([\w.-]+)\s*(?:[=:]\s*(.*))?", re.DOTALL)
 
 
 def read_jsgf(path: str, text: str) -> list[Template]:
@@ -161,8 +162,9 @@ class _JsgfReader:
             self.index += 1
         if len(items) == 1:
             return items[0]
-        if weights and (len(weights) != len(items) or sum(weights) <= 0):
-            raise self.error("either all alternatives have a weight, one above 0, or none")
+        if weights and (len(weights) != len(items) or not 0 < sum(weights) < math.inf):
+            law = "either all alternatives have a finite weight, one above 0, or none"
+            raise self.error(law)
         return Alternative(tuple(items), tuple(weights) or None)
 
     def sequence(self, depth: int) -> Expression:
@@ -195,13 +197,17 @@ class _JsgfReader:
 
     def operators(self, found: Expression) -> Expression:
         """Apply ``*``, ``+`` and tags that follow an item."""
+        first = self.index
         while (token := self.peek()) is not None:
+            if self.index - first > MAX_DEPTH:
+                raise self.error(f"more than {MAX_DEPTH} tags and repeats on one phrase")
             if self.at("*", "+"):
                 found = Repeat(found)
                 if token.text == "*":
                     found = Alternative((found, EMPTY))
             elif token.kind == "tag":
-                match = _TAG.fullmatch(re.sub(r"\\(.)", r"\1", token.text[1:-1]))
+                content = re.sub(r"\\(.)", r"\1", token.text[1:-1]).strip()
+                match = _TAG.fullmatch(content.removesuffix(";").rstrip())
                 if match is None:
                     raise self.error(f"a tag is {{slot}} or {{slot=value}}, got {token.text}")
                 value = None if match[2] is None else match[2].strip("\"'")

@@ -9,6 +9,7 @@ from functools import lru_cache
 from factored_asr.language.grammar.spoken import spoken_forms
 
 MAX_RANGE = 20_000  # numbers in one range
+MAX_NUMBER = 10**15
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +54,15 @@ def number_range(
     Raises
     ------
     ValueError
-        If the range is empty or longer than ``MAX_RANGE``.
+        If the range is empty, longer than ``MAX_RANGE``, or beyond ``MAX_NUMBER``.
 
     Examples
     --------
     >>> number_range("degrees", 20, 22, fractions=(0.5,)).values[1].forms
     (('twenty', 'point', 'five'), ('twenty', 'and', 'a', 'half'))
     """
+    if max(abs(first), abs(last), step) > MAX_NUMBER:
+        raise ValueError(f"numbers of a range may go up to {MAX_NUMBER:,}")
     if step < 1 or first > last:
         raise ValueError(f"a range needs from <= to and step >= 1, got {first}, {last}, {step}")
     if (last - first) // step * (1 + len(fractions)) > MAX_RANGE:

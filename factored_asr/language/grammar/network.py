@@ -85,6 +85,7 @@ _Open: TypeAlias = str | tuple[str, ListReference, str]
 _Ends: TypeAlias = dict[tuple[int, _Open], float]  # (state, open word) -> cost not yet on an arc
 
 
+MAX_JOINED = 10_000  # beginnings of one word, as in "[un|re][do|make]ing"
 _WORD_END = re.compile(r"[^\W\d_](?:[^\W\d_]|')*$")  # of the text before a list, what joins it
 _WORD_START = re.compile(r"^(?:[^\W\d_]+(?:'[^\W\d_]+)*|(?:'[^\W\d_]+)+)")
 
@@ -234,6 +235,8 @@ class _Layer:
             if i:
                 ends = self.close(ends)
             if piece:
+                if len(ends) > MAX_JOINED:
+                    raise self.template.error(f"text is joined in more than {MAX_JOINED} ways")
                 ends = {(state, _glue(word, piece)): cost for (state, word), cost in ends.items()}
         return ends
 
@@ -347,7 +350,8 @@ def costs_of(weights: tuple[float, ...] | None, n_items: int) -> list[float]:
     if weights is None:
         return [0.0] * n_items
     total = math.fsum(weights)
-    return [math.inf if w == 0 else -math.log(w / total) for w in weights]
+    shares = [w / total for w in weights]
+    return [math.inf if share == 0 else -math.log(share) for share in shares]
 
 
 def counted_costs(counts: Iterable[float | None]) -> list[float]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.files import read_text
 from factored_asr.language.grammar.grammar import Grammar, Template
 from factored_asr.language.grammar.spoken import spoken
 
@@ -22,15 +23,7 @@ def read_sources(path: str | Path, wildcard_words: Iterable[str] | Mapping[str, 
             raise MissingError(f"no grammar (*.yaml, *.jsgf) in the folder {path}")
     else:
         files = [path]
-    texts = []
-    for file in files:
-        try:
-            texts.append((str(file), file.read_text(encoding="utf-8-sig")))
-        except UnicodeDecodeError as error:
-            raise FormatError(f"a grammar is UTF-8 text: {error}", file) from None
-        except FileNotFoundError:
-            raise MissingError(f"no grammar file {file}") from None
-    return read_texts(texts, wildcard_words)
+    return read_texts([(str(file), read_text(file)) for file in files], wildcard_words)
 
 
 def read_texts(
@@ -55,8 +48,13 @@ def read_texts(
         templates += more
     if not templates:
         raise FormatError("a grammar needs a sentence", yaml_texts[0][0] if yaml_texts else None)
-    grammar = Grammar(tuple(templates), skip_words, phrases, digest.hexdigest())
-    _ = grammar.network  # laid now, so that whatever is wrong with a template is said here
+    try:
+        grammar = Grammar(tuple(templates), skip_words, phrases, digest.hexdigest())
+        _ = grammar.network  # laid now, so that whatever is wrong with a template is said here
+    except RecursionError:
+        raise FormatError(
+            "brackets and rules within rules nest too deep", templates[0].path
+        ) from None
     return grammar
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from factored_asr.language.grammar.expression import (
     Alternative,
@@ -103,18 +103,44 @@ class _Measure:
         return GrammarSize(float(len(forms)), sum(map(len, forms)) + 2.0, 2.0)
 
 
-def accepts_nothing(scope: Scope, expression: Expression) -> bool:
-    """True if the expression may be said without a word."""
-    match expression:
-        case Text(text):
-            return not spoken(text)
-        case Sequence(items) | Permutation(items):
-            return all(accepts_nothing(scope, item) for item in items)
-        case Alternative(items):
-            return any(accepts_nothing(scope, item) for item in items)
-        case Repeat(item) | Tagged(item):
-            return accepts_nothing(scope, item)
-        case RuleReference(name):
-            return name in scope.rules and accepts_nothing(scope, scope.rules[name].expression)
-        case ListReference():
-            return False
+class Lengths(NamedTuple):
+    """How long the phrases of an expression are."""
+
+    empty: bool
+    """It may be said without a word."""
+    gaps: int = 0
+    """Parts that may be left out and follow one another, at most."""
+    words: int = 0
+    """Of its longest phrase; what is repeated counts once."""
+
+
+class Ruler:
+    """Measures the expressions of one scope; each rule is measured once."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self._rules: dict[str, Lengths] = {}
+
+    def measure(self, expression: Expression) -> Lengths:
+        """How long the phrases of an expression are."""
+        parts = [self.measure(child) for child in children(expression)]
+        gaps, words = (max((part[i] for part in parts), default=0) for i in (1, 2))
+        match expression:
+            case Text(text):
+                return Lengths(not spoken(text), 0, len(spoken(text)))
+            case Sequence() | Permutation():
+                run = 0
+                for part in parts:
+                    run = run + max(part.gaps, 1) if part.empty else 0
+                    gaps = max(gaps, run)
+                return Lengths(all(p.empty for p in parts), gaps, sum(p.words for p in parts))
+            case Alternative():
+                return Lengths(any(part.empty for part in parts), gaps, words)
+            case Repeat() | Tagged():
+                return parts[0]
+            case RuleReference(name) if name in self.scope.rules:
+                if name not in self._rules:
+                    self._rules[name] = self.measure(self.scope.rules[name].expression)
+                return self._rules[name]
+            case _:
+                return Lengths(False, 0, 1)

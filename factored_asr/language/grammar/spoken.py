@@ -82,7 +82,7 @@ def _spell_match(match: re.Match[str]) -> list[str]:
         return [_SYMBOLS[match.group()]]
     words = ["minus"] if match.group("minus") else []
     digits = number.replace(",", "")
-    if len(digits) > 1 and digits[0] == "0" or int(digits) >= _LARGEST:
+    if len(digits) > 1 and digits[0] == "0" or len(digits) >= len(str(_LARGEST)):
         words += [_ONES[int(d)] for d in digits]
     else:
         words += spell(int(digits)).split()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,9 @@ from factored_asr.errors import FormatError
 
 if TYPE_CHECKING:
     import yaml
+
+
+_BRACKETS = re.compile(r"[\[\]{}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +71,28 @@ class Node:
             return yaml.SafeLoader("").construct_document(self.node)
         except yaml.YAMLError as error:
             raise self.error(str(error).splitlines()[0]) from None
+        except (ValueError, OverflowError, RecursionError) as error:  # no such date, number
+            raise self.error(f"no plain value: {error}") from None
 
     def plain_mapping(self, what: str) -> dict[str, Any]:
         """Its value as a dict; an empty node is an empty one."""
         self.mapping(what)
-        return self.plain() or {}
+        found = self.plain() or {}
+        if not isinstance(found, dict):
+            raise self.error(f"{what} must be a mapping")
+        return found
+
+
+MAX_DEPTH = 1000  # brackets; the time of reading grows with the square of it
+
+
+def _check_depth(text: str, path: str) -> None:
+    depth = 0
+    for bracket in _BRACKETS.finditer(text):
+        depth += 1 if bracket[0] in "[{" else -1
+        if depth > MAX_DEPTH:
+            line = text.count("\n", 0, bracket.start()) + 1
+            raise FormatError(f"brackets nest deeper than {MAX_DEPTH}", path, line)
 
 
 def read_yaml(text: str, path: str) -> Node:
@@ -84,6 +105,7 @@ def read_yaml(text: str, path: str) -> Node:
     """
     import yaml
 
+    _check_depth(text, path)
     try:
         node = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
@@ -92,6 +114,8 @@ def read_yaml(text: str, path: str) -> Node:
         raise FormatError(f"broken YAML: {error.problem}", path, line) from None
     except yaml.YAMLError as error:
         raise FormatError(f"broken YAML: {str(error).splitlines()[0]}", path) from None
+    except RecursionError:
+        raise FormatError("broken YAML: brackets nest too deep", path) from None
     if node is None:
         raise FormatError("the file is empty", path)
     return Node(node, path)

@@ -1,0 +1,242 @@
+"""Whole files at once: text, JSON and arrays; what is wrong with one is told by its name.
+
+Nothing that a file claims of its size is believed: it is held against the bytes that are there
+before memory is set aside, and what is packed may not unpack to far more than it was.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import math
+import sys
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from factored_asr.errors import FormatError, MissingError
+
+MAX_RATIO = 100
+"""Times its own size that a packed file may unpack to; text and arrays are packed ten to one."""
+ALWAYS_ALLOWED = 1 << 26
+"""Bytes that any packed file may unpack to."""
+MAX_AXES = 32
+_PART = 1 << 22
+_MAX_DIGITS = 18
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """The bytes of a file.
+
+    Raises
+    ------
+    MissingError
+        There is no such file.
+    FormatError
+        It is there, but a folder, or not to be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingError(f"{path}: there is no such file") from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        raise FormatError(f"cannot be read: {_why(error)}", path) from None
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a UTF-8 file, without a byte-order mark; ends of lines become ``\\n``.
+
+    Raises
+    ------
+    MissingError
+        There is no such file.
+    FormatError
+        It cannot be read, or is not UTF-8; names the line.
+    """
+    data = read_bytes(path)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise FormatError(f"not UTF-8: byte {data[error.start]:#04x}", path, line) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def parse_json(text: str, path: str | Path | None = None) -> Any:
+    """What a JSON text says; FormatError, with the line, where it is none.
+
+    Examples
+    --------
+    >>> parse_json('{"a": [1, 2]}')
+    {'a': [1, 2]}
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise FormatError(f"no JSON: {error.msg}", path, error.lineno) from None
+    except ValueError as error:  # a number of thousands of digits
+        raise FormatError(f"no JSON: {error}", path) from None
+    except RecursionError:
+        raise FormatError("no JSON of ours: brackets nest too deep", path) from None
+
+
+def read_json(path: str | Path) -> Any:
+    """What a JSON file says; errors as of `read_text` and `parse_json`."""
+    return parse_json(read_text(path), path)
+
+
+def read_array(path: str | Path, *, mapped: bool = False) -> np.ndarray:
+    """The array of a ``.npy`` file, never unpickled.
+
+    Parameters
+    ----------
+    mapped
+        Leave it in the file and read what is looked at (not for arrays without elements).
+
+    Raises
+    ------
+    MissingError
+        There is no such file.
+    FormatError
+        It is no array of plain numbers or texts, or shorter than its header says.
+    """
+    try:
+        with open(path, "rb") as file:
+            n_bytes = file.seek(0, 2)
+            file.seek(0)
+            shape, fortran, dtype = _array_header(file, n_bytes, path)
+            if not mapped or 0 in shape:
+                return _array(file, shape, fortran, dtype, path)
+            return np.memmap(path, dtype, "r", file.tell(), shape, "F" if fortran else "C")
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise FormatError(f"cannot be read: {_why(error)}", path) from None
+
+
+def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
+    """The arrays of a ``.npz`` file by their names; errors as of `read_array`.
+
+    Raises FormatError, too, where it would unpack to more than `MAX_RATIO` times its size.
+    """
+    try:
+        n_bytes = Path(path).stat().st_size
+        with zipfile.ZipFile(path) as packed:
+            members = packed.infolist()
+            check_ratio(sum(member.file_size for member in members), n_bytes, path)
+            return {
+                member.filename.removesuffix(".npy"): _member(packed, member, path)
+                for member in members
+            }
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise FormatError(f"cannot be read: {_why(error)}", path) from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise FormatError(f"no whole zip of arrays: {error}", path) from None
+
+
+def exists(path: str | Path) -> bool:
+    """Whether something is there; a name that nothing can have is not."""
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):  # too long, or with a zero byte
+        return False
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether a file is there; likewise."""
+    return exists(path) and Path(path).is_file()
+
+
+def check_ratio(unpacked: int, packed: int, path: str | Path) -> None:
+    """FormatError where so many bytes come out of so few that it must be on purpose."""
+    if unpacked > max(ALWAYS_ALLOWED, MAX_RATIO * packed):
+        raise FormatError(
+            f"{packed} bytes unpack to {unpacked} or more, may be at most {MAX_RATIO} times as "
+            "many", path,
+        )  # fmt: skip
+
+
+def gunzipped(data: bytes, path: str | Path) -> bytes:
+    """What gzip data unpacks to.
+
+    Raises
+    ------
+    FormatError
+        It is broken or cut off, or unpacks to more than `MAX_RATIO` times its size.
+    """
+    parts, n_bytes = [], 0
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
+            while part := packed.read(_PART):
+                parts.append(part)
+                n_bytes += len(part)
+                check_ratio(n_bytes, len(data), path)
+    except (OSError, EOFError, zlib.error) as error:
+        raise FormatError(f"gzip data that is broken or cut off: {error}", path) from error
+    return b"".join(parts)
+
+
+def whole_number(text: str) -> int | None:
+    """A number of digits alone, of at most 18; None for any other text.
+
+    >>> whole_number("017"), whole_number("-1"), whole_number("9" * 5000)
+    (17, None, None)
+    """
+    fits = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+    return int(text) if fits else None
+
+
+def _member(packed: zipfile.ZipFile, member: zipfile.ZipInfo, path: str | Path) -> np.ndarray:
+    name = f"{path}:{member.filename}"
+    with packed.open(member) as file:
+        shape, fortran, dtype = _array_header(file, member.file_size, name)
+        return _array(file, shape, fortran, dtype, name)
+
+
+def _array_header(
+    file: IO[bytes], n_bytes: int, path: str | Path
+) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, order and type of an array that lies in a file of so many bytes."""
+    try:
+        version = np.lib.format.read_magic(file)
+        read = {(1, 0): np.lib.format.read_array_header_1_0}.get(
+            version, np.lib.format.read_array_header_2_0
+        )
+        shape, fortran, dtype = read(file)
+        left = n_bytes - file.tell()
+    except Exception as error:  # numpy answers a damaged header with whatever it stumbles over
+        if isinstance(error, OSError | zlib.error | zipfile.BadZipFile):
+            raise
+        raise FormatError(f"not an array of numbers: {error}", path) from None
+    if dtype.hasobject:
+        raise FormatError("an array of Python objects, which is never unpacked", path)
+    if len(shape) > MAX_AXES:
+        raise FormatError(f"not an array of ours: {len(shape)} axes, at most {MAX_AXES}", path)
+    needed = math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or not dtype.itemsize or needed > left:
+        raise FormatError(f"an array {shape} of {dtype} needs {needed} bytes, {left} follow", path)
+    return shape, bool(fortran), dtype
+
+
+def _array(
+    file: IO[bytes], shape: tuple[int, ...], fortran: bool, dtype: np.dtype, path: str | Path
+) -> np.ndarray:
+    n_bytes = math.prod(shape) * dtype.itemsize
+    data = file.read(n_bytes)
+    if len(data) < n_bytes:
+        raise FormatError(f"ends after {len(data)} of {n_bytes} bytes", path)
+    array = np.frombuffer(bytearray(data), dtype).reshape(shape, order="F" if fortran else "C")
+    order = dtype.str[0]
+    if dtype.kind == "U" and np.frombuffer(data, f"{order}u4").max(initial=0) > sys.maxunicode:
+        raise FormatError("a text with a character that there is not", path)
+    return array
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
