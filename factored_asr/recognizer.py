@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from factored_asr.acoustic import AcousticModel
+from factored_asr.acoustic.noise_adaptation import NoiseAdapter, Score
 from factored_asr.alignment import Aligner
 from factored_asr.audio import Source, as_samples, read_audio
 from factored_asr.bundle import Bundle, DecodeOptions, Progress, Recipe, Words
@@ -62,6 +63,8 @@ class Recognizer:
         self.options = options.with_lattice() if self._second_pass else options
         self._front_end = FrontEnd(model.features)
         self._score = model.unadapted.scorer(graph.pdfs)
+        noise = self.options.noise
+        self._noise = NoiseAdapter(model.unadapted, graph.pdfs, noise) if noise else None
         self._grammar, self._recipe = grammar, recipe
         self._aligner: Aligner | None = None
         self._understander: Understander | None = None
@@ -119,8 +122,9 @@ class Recognizer:
         OptionError
             A grammar and a language model at once.
         """
+        files = [None if path is None else Path(path) for path in (grammar, lm, lexicon)]
         recipe = Recipe(
-            Bundle.find(model), _path(grammar), _path(lm), _path(lexicon),
+            Bundle.find(model), files[0], files[1], files[2],
             Path(words) if isinstance(words, str) else words, options,
             Path(guess) if isinstance(guess, str) else guess, tuple(map(Path, rescore_lms)),
             tuple(lm_weights),
@@ -179,9 +183,10 @@ class Recognizer:
         features = self._front_end.features_from_cepstra(cepstra)
         if not speech_frames(cepstra, min_range(self.model.features)).any():
             return Transcript(duration=len(cepstra) * self.model.frame_seconds, reason=NO_SPEECH)
-        return self.transcribe_features(features)
+        score = self._noise.scorer(cepstra) if self._noise else None
+        return self.transcribe_features(features, score)
 
-    def transcribe_features(self, features: np.ndarray) -> Transcript:
+    def transcribe_features(self, features: np.ndarray, score: Score | None = None) -> Transcript:
         """Recognise a whole utterance from its features.
 
         Parameters
@@ -189,6 +194,8 @@ class Recognizer:
         features
             (n_frames, n_features) as the model's front end gives them: the mean is off, deltas or
             neighbouring frames are there.
+        score
+            What scores them; the model as it is where None.
 
         Raises
         ------
@@ -196,7 +203,7 @@ class Recognizer:
             The features have another shape, or a value is not finite.
         """
         search = Search(self.graph, self.options.beam)
-        for scores in self._scores(features):
+        for scores in self._scores(features, score or self._score):
             search.advance(scores)
         return self._transcript(search.finish())
 
@@ -279,10 +286,10 @@ class Recognizer:
     def _transcribe(self, samples: np.ndarray) -> Transcript:
         return self.transcribe_cepstra(self._front_end.cepstra(samples))
 
-    def _scores(self, features: np.ndarray) -> Iterator[np.ndarray]:
+    def _scores(self, features: np.ndarray, score: Score) -> Iterator[np.ndarray]:
         """Scaled log-likelihoods of the graph's pdfs, block by block."""
         for first in range(0, len(features), BLOCK_FRAMES):
-            scores = self._score(features[first : first + BLOCK_FRAMES])
+            scores = score(features[first : first + BLOCK_FRAMES])
             scores *= np.float32(self.options.acoustic_scale)
             yield scores
 
@@ -389,9 +396,5 @@ class Stream:
         return result
 
     def _advance(self, features: np.ndarray) -> None:
-        for scores in self._recognizer._scores(features):
+        for scores in self._recognizer._scores(features, self._recognizer._score):
             self._search.advance(scores)
-
-
-def _path(path: str | Path | None) -> Path | None:
-    return None if path is None else Path(path)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from factored_asr.acoustic.noise_adaptation import NoiseOptions
 from factored_asr.decoder import (
     BeamOptions,
     Calibration,
@@ -30,6 +31,9 @@ class DecodeOptions:
     """How wide the search is."""
     graph: GraphOptions = GraphOptions()
     """What is compiled into the graph besides words and sounds."""
+    noise: NoiseOptions | None = None
+    """How the model is moved to the noise of each whole sound (see noise_adaptation.py); None
+    takes it as it is. Streams know no noise until their second look."""
     max_ngrams: int = 0
     """N-grams that the first pass keeps of a language model, unigrams included; 0 keeps all."""
     second_pass: SecondPassOptions = SecondPassOptions()
@@ -81,6 +85,7 @@ class DecodeOptions:
 _PARTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "beam": lambda values: BeamOptions(**values),
     "graph": lambda values: GraphOptions(**values),
+    "noise": lambda values: None if values is None else NoiseOptions(**values),
     "second_pass": lambda values: SecondPassOptions(
         **{**values, "rescore": RescoreOptions(**values.get("rescore", {}))}
     ),
