@@ -150,13 +150,19 @@ def test_frames_of_speech_fit_better_in_their_noise(adapter, model):
 
 
 def test_a_command_in_hiss_is_heard():
+    """The hiss swallows a word, until the model is moved to it."""
     graph = replace(COMMANDS.graph, background_cost=float("inf"))
-    options = replace(COMMANDS, graph=graph, noise=NoiseOptions())
-    assert DecodeOptions.from_dict(options.to_dict()) == options
-    listener = Recognizer.load("en-us", grammar=ROOT / "lm" / "smart_home.yaml", options=options)
+    plain = replace(COMMANDS, graph=graph)
+    moved = replace(plain, noise=NoiseOptions())
+    assert DecodeOptions.from_dict(moved.to_dict()) == moved
     samples, rate = read_audio(SOUND, sample_rate=16000)
-    hiss = np.random.default_rng(5).normal(0, 0.01, len(samples)).astype(np.float32)
-    assert listener.transcribe(samples + hiss, sample_rate=rate).text == "turn on the kitchen light"
+    hiss = np.random.default_rng(5).normal(0, 0.03, len(samples)).astype(np.float32)
+    texts = [
+        Recognizer.load("en-us", grammar=ROOT / "lm" / "smart_home.yaml", options=options)
+        .transcribe(samples + hiss, sample_rate=rate).text
+        for options in (plain, moved)
+    ]  # fmt: skip
+    assert texts == ["turn on the light", "turn on the kitchen light"]
 
 
 def test_what_cannot_be_moved(model):
