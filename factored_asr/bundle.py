@@ -25,7 +25,7 @@ from factored_asr.cache import (
 )
 from factored_asr.decoder import SecondPass
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.graph import BACKGROUND_VERSION, Graph, build_graph
+from factored_asr.graph import BACKGROUND_VERSION, Graph, build_background, build_graph
 from factored_asr.importers.sphinx import pocketsphinx_model_path, read_sphinx_model
 from factored_asr.language import (
     Grammar,
@@ -40,7 +40,7 @@ from factored_asr.language import (
     with_words,
 )
 from factored_asr.lexicon import Lexicon, Pronunciation
-from factored_asr.lexicon.g2p import G2P
+from factored_asr.lexicon.g2p import G2P, GuessWarning
 from factored_asr.model_folder import MANIFEST, ModelFolder
 from factored_asr.settings import (
     COMMANDS,
@@ -58,10 +58,6 @@ Words = str | Path | Mapping[str, str | tuple[str, ...]]
 Progress = Callable[[str], None]
 MAX_TOLD = 30
 """Guesses told one by one."""
-
-
-class GuessWarning(UserWarning):
-    """A word that the dictionary lacks was given a guessed pronunciation, which is named."""
 
 
 @dataclass(frozen=True)
@@ -210,12 +206,10 @@ class Recipe:
     def key(self) -> str:
         """Hash of every file and option that the graph depends on."""
         words = Path(self.words) if isinstance(self.words, str | Path) else self.words
-        has_background = self.settings.graph.background_cost < float("inf")
         return content_key(
             GRAPH_VERSION, __version__, self.bundle.acoustic, self.lexicon_path,
             self.language_path, words, self.settings.graph, self.settings.max_ngrams,
             *((self.guess, G2P_VERSION) if self.guess else ()),
-            *((BACKGROUND_VERSION,) if has_background else ()),
         )
 
     def about(self) -> dict[str, Any]:
@@ -229,6 +223,20 @@ class Recipe:
     def graph(self, model: AcousticModel, progress: Progress | None = None) -> Graph:
         """The compiled graph, from the cache where it is there."""
         return cached_graph(self.key(), self.about(), lambda: self.compile(model, progress))
+
+    def background(self, model: AcousticModel) -> Graph | None:
+        """What a grammar is searched beside; None where the settings have no background."""
+        if self.grammar is None or (costs := self.settings.background) is None:
+            return None
+
+        def compiled() -> Graph:
+            lexicon, words = self.read_lexicon(), Grammar.read(self.language_path).words
+            guesses = self.g2p().lexicon(lexicon.missing(words)) if self.guess else Lexicon({})
+            lexicon = lexicon.extend(guesses)
+            return build_background(model, lexicon, words, self.settings.graph, costs)
+
+        about = {**self.about(), "kind": "background"}
+        return cached_graph(content_key(BACKGROUND_VERSION, self.key(), costs), about, compiled)
 
     def compile(self, model: AcousticModel, progress: Progress | None = None) -> Graph:
         """Compile the graph anew.

@@ -21,12 +21,14 @@ from factored_asr.alignment import Aligner
 from factored_asr.audio import Source, as_samples, read_audio
 from factored_asr.bundle import Bundle, DecodeOptions, Progress, Recipe, Words
 from factored_asr.cache import read_understander
-from factored_asr.decoder import EndpointOptions, Lattice, Search, SecondPassOptions, is_endpoint
+from factored_asr.decoder import EndpointOptions, Lattice, RivalSearch, SecondPassOptions
+from factored_asr.decoder.endpoint import is_endpoint
+from factored_asr.decoder.rival import misfit
 from factored_asr.errors import MissingError
 from factored_asr.features import FrontEnd, speech_frames
 from factored_asr.features.files import is_cepstra, read_cepstra
 from factored_asr.features.normalisation import min_range
-from factored_asr.graph import BACKGROUND, Graph
+from factored_asr.graph import Graph
 from factored_asr.results import Alignment, Transcript, words_of
 from factored_asr.speaker import SpeakerOptions, adapt_to_speaker
 from factored_asr.understanding import Interpretation, Understander
@@ -34,7 +36,6 @@ from factored_asr.understanding.over_lattice import interpret
 
 BLOCK_FRAMES = 500  # scored at once: memory stays small on an hour of audio
 NO_SPEECH = "no speech"
-NO_COMMAND = "what was said fits no sentence of the grammar"
 SECOND_LOOK_SECONDS = 30.0
 
 
@@ -56,15 +57,17 @@ class Recognizer:
         options: DecodeOptions | None = None,
         grammar: Path | None = None,
         recipe: Recipe | None = None,
+        background: Graph | None = None,
     ):
-        self.model, self.graph = model, graph
+        self.model, self.graph, self.background = model, graph, background
         options = options or DecodeOptions()
         self._second_pass = recipe.second_pass(options) if recipe else None
         self.options = options.with_lattice() if self._second_pass else options
         self._front_end = FrontEnd(model.features)
-        self._score = model.unadapted.scorer(graph.pdfs)
-        noise = self.options.noise
-        self._noise = NoiseAdapter(model.unadapted, graph.pdfs, noise) if noise else None
+        graphs = (graph, background) if background else (graph,)
+        pdfs, noise = np.unique(np.concatenate([g.pdfs for g in graphs])), self.options.noise
+        self._score = model.unadapted.scorer(pdfs)
+        self._noise = NoiseAdapter(model.unadapted, pdfs, noise) if noise else None
         self._grammar, self._recipe = grammar, recipe
         self._aligner: Aligner | None = None
         self._understander: Understander | None = None
@@ -137,8 +140,8 @@ class Recognizer:
     def from_recipe(recipe: Recipe, progress: Progress | None = None) -> Recognizer:
         """Like `load`, from a recipe that is already made."""
         model = recipe.bundle.acoustic_model()
-        graph = recipe.graph(model, progress)
-        return Recognizer(model, graph, recipe.settings, recipe.grammar, recipe)
+        graph, beside = recipe.graph(model, progress), recipe.background(model)
+        return Recognizer(model, graph, recipe.settings, recipe.grammar, recipe, beside)
 
     def transcribe(self, source: Source, *, sample_rate: int | None = None) -> Transcript:
         """Recognise a whole sound.
@@ -202,7 +205,7 @@ class Recognizer:
         OptionError
             The features have another shape, or a value is not finite.
         """
-        search = Search(self.graph, self.options.beam)
+        search = RivalSearch(self.graph, self.options.beam, self.background)
         for scores in self._scores(features, score or self._score):
             search.advance(scores)
         return self._transcript(search.finish())
@@ -215,7 +218,8 @@ class Recognizer:
         model
             Of the same phones and HMMs: say, this one's `with_transform` of a speaker.
         """
-        other = Recognizer(model, self.graph, self.options, self._grammar, self._recipe)
+        made_of = self.options, self._grammar, self._recipe, self.background
+        other = Recognizer(model, self.graph, *made_of)
         other._understander = self._understander
         return other
 
@@ -278,8 +282,7 @@ class Recognizer:
         endpoint
             When an utterance counts as ended.
         second_look
-            Decode an utterance of up to 30 s again at its end, with its own cepstral mean:
-            twice the work, more accurate on short commands.
+            Decode up to 30 s again at their end, with their own mean and noise: twice the work.
         """
         return Stream(self, endpoint or EndpointOptions(), second_look)
 
@@ -298,16 +301,14 @@ class Recognizer:
         lattice = replace(lattice, acoustic_scale=scale, frame_seconds=seconds)
         path, confidences = lattice.best(), tuple[float, ...]()
         segments, duration = path.segments, lattice.n_frames * seconds
-        if path.has_speech and BACKGROUND in path.words:
-            return Transcript((), duration, reason=NO_COMMAND, lattice=lattice)
+        if reason := misfit(lattice):
+            return Transcript((), duration, reason=reason, lattice=lattice)
         if not path.reached_final:  # broken off: dictation loses a word, a command its sense
             segments = () if self._grammar else segments[:-1]
         elif self._second_pass:
             chosen = self._second_pass(lattice)
             segments, confidences, lattice = chosen.segments, chosen.confidences, chosen.lattice
-        kept = [i for i, each in enumerate(segments) if each.word != BACKGROUND]
-        sure = [confidences[i] for i in kept if confidences]
-        words = words_of([segments[i] for i in kept], seconds, sure)
+        words = words_of(segments, seconds, confidences)
         return Transcript(
             words, duration, math.prod(confidences) if confidences else None,
             self._understood(lattice) if words else None,
@@ -317,10 +318,9 @@ class Recognizer:
     def _understood(self, lattice: Lattice) -> Interpretation | None:
         if self._grammar is None:
             return None
-        if self._understander is None:
-            with self._compiling:
-                if self._understander is None:
-                    self._understander = read_understander(self._grammar)
+        with self._compiling:
+            if self._understander is None:
+                self._understander = read_understander(self._grammar)
         return interpret(lattice, self._understander)
 
 
@@ -336,7 +336,7 @@ class Stream:
         self._second_look = second_look
         self._rate = recognizer.model.features.sample_rate
         self._mean: np.ndarray | None = None
-        self._search = Search(recognizer.graph, recognizer.options.beam)
+        self._search = RivalSearch(recognizer.graph, recognizer.options.beam, recognizer.background)
         self._begin()
 
     def _begin(self) -> None:

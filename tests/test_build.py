@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from naive_graph import language
 
 from factored_asr.acoustic import AcousticModel, DiagonalMixtures
-from factored_asr.decoder import BeamOptions, decode
+from factored_asr.decoder import NO_COMMAND, BeamOptions, RivalSearch, decode, misfit
+from factored_asr.decoder.rival import LONGEST_PHONE
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.features import FeatureOptions
-from factored_asr.graph import BACKGROUND, Graph, GraphOptions, build_graph
+from factored_asr.graph import (
+    BACKGROUND,
+    BackgroundOptions,
+    Graph,
+    GraphOptions,
+    build_background,
+    build_graph,
+)
 from factored_asr.language import Grammar, NGramModel
 from factored_asr.lexicon import Lexicon, Pronunciation
 
@@ -123,33 +132,78 @@ def test_a_filler_stands_between_any_words_of_a_grammar_and_is_no_word(model, le
         assert costs[heard, 2] == pytest.approx(plain - np.log(0.125) - 2 * LEAVE, abs=1e-3)
 
 
-def test_speech_outside_the_grammar_is_heard_as_background(model, lexicon):
-    text = "language: en\nintents:\n  I:\n    data:\n    - sentences: ['a be']\n"
-    options = GraphOptions(background_cost=0.25)
-    graph = build_graph(model, lexicon, Grammar.from_text(text), options)
+def scores_of(model, phones: str, n: int = 1) -> np.ndarray:
+    """Scores of a sound that fits these phones, both states of each for n frames, and no other."""
+    pdfs = [2 * PHONES.index(phone) + state for phone in phones.split() for state in (0, 1)]
+    scores = np.full((n * len(pdfs), model.n_pdfs), -5.0, np.float32)
+    scores[np.arange(len(scores)), np.repeat(pdfs, n)] = 0.0
+    return scores
+
+
+def test_a_background_hears_words_in_any_order_and_phones_in_between(model, lexicon):
+    costs = BackgroundOptions(word_cost=2.0, frame_cost=0.25, phone_cost=2.0)
+    options = GraphOptions(silence_probability=0.5)
+    background = build_background(model, lexicon, ["a", "be"], options, costs)
 
     def heard(phones: str):
-        pdfs = [2 * PHONES.index(phone) + state for phone in phones.split() for state in (0, 1)]
-        scores = np.full((len(pdfs), model.n_pdfs), -5.0, np.float32)
-        scores[np.arange(len(pdfs)), pdfs] = 0.0
-        return decode(graph, scores, BeamOptions(lattice_beam=0.0)).best()
+        return decode(background, scores_of(model, phones), BeamOptions(lattice_beam=0.0)).best()
 
-    within = heard("A B")
-    assert within.words == ("a", "be")
-    assert within.cost == pytest.approx(np.log(2) - 4 * LEAVE, abs=1e-4)  # one of two ways of "a"
-    outside = heard("SIL C B C SIL")
-    assert outside.words == (BACKGROUND,) * 3 and outside.has_speech  # a word for each phone
-    assert [phone.phone for each in outside.segments for phone in each.phones] == ["C", "B", "C"]
-    assert outside.cost == pytest.approx(6 * 0.25 - 10 * LEAVE, abs=1e-4)  # silence costs nothing
+    twice = heard("B A B")
+    assert [word for word in twice.words if word != BACKGROUND] == ["be", "a", "be"]
+    # Three words of one phone, two frames each; one of two ways of "a".
+    assert twice.cost == pytest.approx(3 * 2.0 + 6 * 0.25 + np.log(2) - 6 * LEAVE, abs=1e-4)
+    mixed = heard("A C C SIL")
+    assert mixed.words == ("a", BACKGROUND, BACKGROUND) and mixed.has_speech
+    assert [phone.phone for each in mixed.segments for phone in each.phones] == ["A", "C", "C"]
+    assert heard("C B").words == (BACKGROUND, "be")  # back from phones to words
     assert not heard("SIL SIL").has_speech
 
 
-def test_background_that_costs_too_much_is_never_heard(model, lexicon):
-    text = "language: en\nintents:\n  I:\n    data:\n    - sentences: ['a be']\n"
-    graph = build_graph(model, lexicon, Grammar.from_text(text))
-    assert BACKGROUND not in graph.words
-    with pytest.raises(OptionError, match="background_cost"):
-        GraphOptions(background_cost=-1.0)
+def test_a_command_is_weighed_against_its_background(model, lexicon):
+    text = "language: en\nintents:\n  I:\n    data:\n    - sentences: ['a be a']\n"
+    grammar, seconds = Grammar.from_text(text), model.frame_seconds
+    search = RivalSearch(
+        build_graph(model, lexicon, grammar), BeamOptions(lattice_beam=0.0),
+        build_background(model, lexicon, grammar.words),
+    )
+
+    def heard(phones: str, n: int = 1):
+        search.start()
+        search.advance(scores_of(model, phones, n))
+        lattice = search.finish()
+        assert lattice.best().words == ("a", "be", "a")  # whatever was said
+        return lattice, misfit(replace(lattice, frame_seconds=seconds))
+
+    lattice, reason = heard("A B A")
+    assert reason == "" and lattice.rival.cost > lattice.best().cost
+    lattice, reason = heard("A B C B")
+    assert lattice.rival.cost < lattice.best().cost
+    assert reason.startswith(NO_COMMAND) and "fits worse than" in reason
+    assert f"'a' at {4 * seconds:.2f}" in reason  # the first word that is not there
+    n = int(LONGEST_PHONE / seconds)
+    assert heard("A B A", n // 2)[1] == ""
+    assert "nobody holds one" in heard("A B A", n)[1]
+
+
+def test_lead_ins_are_heard_before_a_sentence_and_cost_something(model, lexicon):
+    text = "language: en\nintents:\n  I:\n    data:\n    - sentences: ['a']\n"
+    options = GraphOptions(lead_ins=["be", "be ab"], lead_in_cost=3.0)
+    graph = build_graph(model, lexicon, Grammar.from_text(text), options)
+    sentences: dict[tuple[str, ...], float] = {}
+    for (_, words), cost in language(without_loops(graph), 10).items():
+        said = tuple(graph.words[word] for word in words)
+        sentences[said] = min(cost, sentences.get(said, np.inf))
+    assert set(sentences) == {(), ("a",), ("be", "a"), ("be", "ab", "a")}
+    assert sentences["be", "a"] == pytest.approx(sentences["a",] + 3.0 - 2 * LEAVE, abs=1e-3)
+    with pytest.raises(MissingError, match="'never'"):
+        build_graph(model, lexicon, Grammar.from_text(text), GraphOptions(lead_ins=("never",)))
+
+
+def test_a_background_must_cost_something():
+    with pytest.raises(OptionError, match="word_cost"):
+        BackgroundOptions(word_cost=0.0)
+    with pytest.raises(OptionError, match="phone_cost must be 0 or more, got -1"):
+        BackgroundOptions(phone_cost=-1.0)
 
 
 def test_words_end_where_their_last_phone_does(model, lexicon, bigrams):

@@ -18,6 +18,7 @@ from factored_asr.bundle import COMMANDS, DICTATION, Bundle, DecodeOptions
 from factored_asr.cli import main
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.features import FeatureOptions
+from factored_asr.graph import BackgroundOptions
 from factored_asr.language import NGramModel, NGramOrder
 from factored_asr.lexicon import Lexicon, Pronunciation
 from factored_asr.model_folder import About, ModelFolder, write_model
@@ -110,6 +111,16 @@ def test_a_tree_goes_with_the_model(tmp_path: Path) -> None:
     read = Bundle.find(tmp_path / "m").acoustic_model().tree
     assert read is not None
     assert read.describe("AH") == tree.describe("AH")
+
+
+def test_settings_survive_a_manifest_also_an_older_one() -> None:
+    graph = replace(COMMANDS.graph, lead_ins=("no", "please don't"))
+    settings = replace(COMMANDS, graph=graph, background=BackgroundOptions(phone_cost=0.4))
+    values = json.loads(json.dumps(settings.to_dict()))
+    assert DecodeOptions.from_dict(values) == settings
+    assert DecodeOptions.from_dict(DICTATION.to_dict()).background is None
+    values["graph"]["background_cost"] = 0.25  # of the phones that once stood in the graph itself
+    assert DecodeOptions.from_dict(values) == settings
 
 
 def test_what_goes_with_a_model_is_found(tmp_path: Path) -> None:

@@ -50,6 +50,12 @@ def test_json_is_an_object_a_line_with_intent_and_slots(audio_dir: Path, capsys:
     assert "kitchen" in said["interpretation"]["slots"].values()
 
 
+def test_words_before_a_command_are_heard_where_asked_for(capsys: Captured) -> None:
+    denied = ROOT / "tests" / "data" / "no_dont_turn_on_the_kitchen_light.flac"
+    assert transcribe("--denials", "--lead-in", "jarvis", denied) == 0
+    assert capsys.readouterr().out == "no don't turn on the kitchen light\n"
+
+
 def test_silence_is_an_empty_line_and_a_reason(audio_dir: Path, capsys: Captured) -> None:
     path = str(audio_dir / "silence.wav")
     assert main(["transcribe", "--grammar", GRAMMAR, path]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,12 +11,16 @@ import numpy as np
 import pytest
 from swap_dialogues import DIALOGUES, copies
 
-from factored_asr.decoder import Lattice
+from factored_asr import Recognizer
+from factored_asr.decoder import NO_COMMAND, Lattice
 from factored_asr.errors import FormatError, MissingError
+from factored_asr.graph import DENIALS
 from factored_asr.language.grammar import Grammar
+from factored_asr.settings import COMMANDS
 from factored_asr.understanding import Dialogue, World
 from factored_asr.understanding.script import Script, play, read_scripts
 
+DENIED = Path(__file__).parent / "data" / "no_dont_turn_on_the_kitchen_light.flac"
 HOUSE = Path(__file__).parent.parent / "lm" / "house.yaml"
 SCRIPTS = [
     pytest.param(script, id=f"{file.stem}: {script.name}")
@@ -117,6 +122,22 @@ def test_an_outcome_is_data_with_a_trace(house: Dialogue) -> None:
     assert [act["act"] for act in plain["acts"]] == ["correction", "deny", "command"]
     assert "completed: 'the hall' to 'turn on the hall light'" in plain["trace"]
     assert "reversed: off kitchen light" in plain["trace"]
+
+
+def test_a_spoken_denial_is_heard_and_turns_the_light_off_again():
+    """A grammar has only commands: without lead-ins a denied one would at best be refused."""
+    home = Path(__file__).parent.parent
+    sounds = home / "examples/audio/kitchen_light_on.wav", DENIED
+    hearing = replace(COMMANDS, graph=replace(COMMANDS.graph, lead_ins=DENIALS))
+    recogniser = Recognizer.load("en-us", grammar=HOUSE, options=hearing)
+    said = [recogniser.transcribe(sound) for sound in sounds]
+    assert said[1].text == "no don't turn on the kitchen light" and not said[1].interpretation
+    dialogue = Dialogue(Grammar.read(HOUSE), World.read(HOUSE))
+    assert [dialogue.hear(each).actions for each in said] == [
+        ("on kitchen light",), ("off kitchen light",)
+    ]
+    deaf = Recognizer.load("en-us", grammar=HOUSE).transcribe(DENIED)
+    assert not deaf.words and deaf.reason.startswith(NO_COMMAND)
 
 
 class TestWorlds:

@@ -270,7 +270,7 @@ def test_a_grammar_may_hold_words_that_no_dictionary_has(
 ) -> None:
     monkeypatch.setenv("FACTORED_ASR_CACHE", str(tmp_path / "cache"))
     # A guess is rough: without a background it is still the nearest sentence there is.
-    alone = replace(COMMANDS, graph=replace(COMMANDS.graph, background_cost=math.inf))
+    alone = replace(COMMANDS, background=None)
     english.write(tmp_path / "my.g2p")
     (tmp_path / "my.gram").write_text(
         "#JSGF V1.0;\ngrammar my;\npublic <do> = stop the muzick;\n"

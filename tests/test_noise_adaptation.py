@@ -151,8 +151,7 @@ def test_frames_of_speech_fit_better_in_their_noise(adapter, model):
 
 def test_a_command_in_hiss_is_heard():
     """The hiss swallows a word, until the model is moved to it."""
-    graph = replace(COMMANDS.graph, background_cost=float("inf"))
-    plain = replace(COMMANDS, graph=graph)
+    plain = replace(COMMANDS, background=None)
     moved = replace(plain, noise=NoiseOptions())
     assert DecodeOptions.from_dict(moved.to_dict()) == moved
     samples, rate = read_audio(SOUND, sample_rate=16000)

@@ -14,8 +14,8 @@ from naive_paths import paths, random_lattice, words_of
 from factored_asr import Recognizer
 from factored_asr.decoder import nbest, word_strings
 from factored_asr.decoder.lattice_files import read_slf_text
+from factored_asr.decoder.viterbi_path import NO_PATH
 from factored_asr.errors import OptionError
-from factored_asr.graph import BACKGROUND
 from factored_asr.language.grammar import Grammar
 from factored_asr.settings import COMMANDS
 from factored_asr.understanding import Understander
@@ -159,13 +159,21 @@ def test_a_negated_command_is_none():
     assert interpret(lattice_of(("don't turn on the kitchen light", 1.0)), LIGHTS) is None
 
 
-def test_background_that_is_likelier_than_any_command_is_none():
-    lattice = lattice_of(("turn on the kitchen light", 2.0), (BACKGROUND, 1.0))
-    heard = meanings(lattice, LIGHTS)
-    assert heard.best is None and heard.margin < 0
-    assert heard.nothing == pytest.approx(1 / (1 + math.exp(-1)))
-    likelier = lattice_of(("turn on the kitchen light", 1.0), (BACKGROUND, 2.0))
-    assert interpret(likelier, LIGHTS).confidence == pytest.approx(heard.nothing)
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+@pytest.mark.parametrize("ahead", [-1.0, 1.0])
+def test_what_a_grammar_was_searched_beside_takes_its_share(ahead, scale):
+    lattice = lattice_of(
+        ("turn on the kitchen light", 2.0), ("turn on the bedroom light", 2.5),
+        ("switch on the kitchen light", 3.0),
+    )
+    said, rival = (replace(NO_PATH, cost=cost, labels=np.ones(1)) for cost in (7.0, 7.0 + ahead))
+    heard = meanings(
+        replace(lattice, path=said, rival=rival), LIGHTS, options=MeaningOptions(scale=scale)
+    )
+    weights = np.exp(-scale * np.array([2.0, 2.5, 3.0, 2.0 + ahead]))
+    assert heard.nothing == pytest.approx(weights[3] / weights.sum())
+    assert heard.ranked[0].confidence == pytest.approx((weights[0] + weights[2]) / weights.sum())
+    assert (heard.best is None) == (weights[3] > weights[0] + weights[2])
 
 
 def test_a_small_margin_asks_and_a_smaller_one_rejects():
@@ -200,6 +208,8 @@ def test_near_misses_are_none_of_the_grammars_sentences(data_dir):
 
     texts, understood = read("near_misses.txt")
     assert len(texts) >= 100 and understood == []
+    texts, understood = read("near_misses_unseen.txt")
+    assert len(texts) >= 48 and understood == []
     texts, understood = read("spoken_orders.txt")
     assert understood == texts
 

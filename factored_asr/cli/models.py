@@ -19,7 +19,10 @@ def compile_graph(options: argparse.Namespace) -> int:
     """Compile a graph into the cache, or into a file."""
     recipe = recipe_of(options)
     with ExitStack() as stack:
-        graph = recipe.graph(recipe.bundle.acoustic_model(), progress(stack, options.quiet))
+        model = recipe.bundle.acoustic_model()
+        graph = recipe.graph(model, progress(stack, options.quiet))
+        if options.output is None:
+            recipe.background(model)
     if options.output is None:
         from factored_asr.cache import cache_folder
 

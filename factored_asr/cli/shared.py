@@ -68,6 +68,7 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
 def _settings(settings: DecodeOptions, options: argparse.Namespace) -> DecodeOptions:
     """The model's own settings, but for what the command line gives."""
     from factored_asr.acoustic.noise_adaptation import NoiseOptions
+    from factored_asr.graph import DENIALS
 
     given = {name: getattr(options, name, None) for name in ("beam", "max_active", "min_active")}
     beam = replace(settings.beam, **{k: v for k, v in given.items() if v is not None})
@@ -79,8 +80,11 @@ def _settings(settings: DecodeOptions, options: argparse.Namespace) -> DecodeOpt
     penalty = getattr(options, "word_penalty", None)
     graph = settings.graph if penalty is None else replace(settings.graph, word_penalty=penalty)
     noise = {"none": None, "vts": NoiseOptions()}.get(getattr(options, "noise", ""), settings.noise)
+    lead_ins = (*graph.lead_ins, *getattr(options, "lead_in", ()))
+    if getattr(options, "denials", False):
+        lead_ins += DENIALS
     return replace(
-        settings, beam=beam, graph=graph, noise=noise,
+        settings, beam=beam, graph=replace(graph, lead_ins=lead_ins), noise=noise,
         acoustic_scale=settings.acoustic_scale if scale is None else scale,
         second_pass=_second_pass(settings.second_pass, options),
     )
@@ -191,6 +195,15 @@ def source_options(factors: argparse.ArgumentParser) -> argparse.ArgumentParser:
     language = parser.add_argument_group("language").add_mutually_exclusive_group()
     language.add_argument("--grammar", metavar="PATH", help="commands: a grammar file or folder")
     language.add_argument("--lm", metavar="ARPA", help="n-gram model in place of the model's own")
+    before = parser.add_argument_group("before a command")
+    before.add_argument(
+        "--denials", action="store_true",
+        help='also hear "no", "don\'t", "please" and the like before a sentence of the grammar',
+    )
+    before.add_argument(
+        "--lead-in", metavar="WORDS", action="append", default=[],
+        help="also hear these words before it, say a wake word; may be given several times",
+    )
     return parser
 
 

@@ -56,6 +56,8 @@ class Lattice:
     has words later than the phone after theirs: nodes then stand where the graph has the word."""
     acoustic_scale: float = 1.0
     """What the acoustic model's logarithms were multiplied with before the search."""
+    rival: Path | None = field(default=None, repr=False)
+    """The best path of what a grammar was searched beside; None where nothing was."""
     node_frame: np.ndarray = _no(np.int32)
     """(n_nodes,) int32: frame before which the node stands, 0..n_frames."""
     final: np.ndarray = _no(np.float64)

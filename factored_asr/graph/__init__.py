@@ -1,11 +1,17 @@
 """Composition of the knowledge sources into one decoding graph: H ∘ C ∘ L ∘ G."""
 
-from factored_asr.graph.background import BACKGROUND, BACKGROUND_VERSION
+from factored_asr.graph.background import (
+    BACKGROUND,
+    BACKGROUND_VERSION,
+    BackgroundOptions,
+    build_background,
+)
 from factored_asr.graph.build import GraphOptions, build_alignment_graph, build_graph
 from factored_asr.graph.expand import make_units
 from factored_asr.graph.graph import ARC, Graph
+from factored_asr.graph.lead_ins import DENIALS
 
 __all__ = [
-    "ARC", "BACKGROUND", "BACKGROUND_VERSION", "Graph", "GraphOptions", "build_alignment_graph",
-    "build_graph", "make_units",
+    "ARC", "BACKGROUND", "BACKGROUND_VERSION", "DENIALS", "BackgroundOptions", "Graph",
+    "GraphOptions", "build_alignment_graph", "build_background", "build_graph", "make_units",
 ]  # fmt: skip

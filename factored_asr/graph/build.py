@@ -18,7 +18,6 @@ import numpy as np
 
 from factored_asr.acoustic import BEGIN, END, INTERNAL, N_POSITIONS, SINGLE, AcousticModel
 from factored_asr.errors import MissingError, OptionError
-from factored_asr.graph.background import with_background
 from factored_asr.graph.expand import (
     Units,
     add_self_loops,
@@ -29,6 +28,7 @@ from factored_asr.graph.expand import (
     with_label_table,
 )
 from factored_asr.graph.graph import ARC, EPSILON, Graph
+from factored_asr.graph.lead_ins import with_lead_ins
 from factored_asr.language.ngram import NGramModel
 
 if TYPE_CHECKING:
@@ -56,9 +56,10 @@ class GraphOptions:
     """Cost added to every word; higher: fewer, longer words."""
     empty_cost: float = 0.0
     """Cost of hearing no word at all under a grammar; higher: fewer empty results."""
-    background_cost: float = float("inf")
-    """Cost of each frame of speech outside a grammar, >= 0; lower: more is taken for that and
-    less for a command; inf hears commands in everything."""
+    lead_ins: tuple[str, ...] = ()
+    """What may be said before a sentence of a grammar and is no part of it; see `DENIALS`."""
+    lead_in_cost: float = 7.0
+    """Cost of a lead-in, >= 0; lower: more are heard, rightly and wrongly."""
     memory_limit: float = 6.0
     """Gigabytes that compiling may take by the estimate, > 0; more is refused beforehand."""
 
@@ -71,10 +72,9 @@ class GraphOptions:
             raise OptionError(
                 f"filler_probability must lie in [0, 1], got {self.filler_probability}"
             )
-        if self.transition_scale < 0 or self.memory_limit <= 0:
-            raise OptionError("transition_scale must be >= 0 and memory_limit > 0")
-        if not self.background_cost >= 0:
-            raise OptionError(f"background_cost must be >= 0, got {self.background_cost}")
+        if self.transition_scale < 0 or self.memory_limit <= 0 or self.lead_in_cost < 0:
+            raise OptionError("transition_scale, lead_in_cost must be >= 0 and memory_limit > 0")
+        object.__setattr__(self, "lead_ins", tuple(self.lead_ins))  # a manifest has lists
 
 
 def to_pynini(graph: Graph) -> pynini.Fst:
@@ -194,11 +194,12 @@ def ngram_graph(language: NGramModel, words: Mapping[str, int]) -> Graph:
     return Graph.from_arcs(source, arcs, -table.final, table.start)
 
 
-def grammar_graph(grammar: Grammar, words: Mapping[str, int], empty_cost: float) -> Graph:
+def grammar_graph(grammar: Grammar, words: Mapping[str, int], options: GraphOptions) -> Graph:
     """G of a grammar, which may also hear nothing at all."""
     graph = from_pynini(grammar.acceptor(words))
+    graph = with_lead_ins(graph, options.lead_ins, words, options.lead_in_cost)
     final = graph.final.copy()
-    final[graph.start] = min(final[graph.start], empty_cost)
+    final[graph.start] = min(final[graph.start], options.empty_cost)
     return replace(graph, final=final)
 
 
@@ -252,7 +253,7 @@ def build_graph(
     options = options or GraphOptions()
     tell = progress or (lambda stage: None)
     n_symbols = len(model.phones) * N_POSITIONS
-    table = _word_table(lexicon, language)
+    table = _word_table(lexicon, language, options.lead_ins)
     lexicon.restrict(table[1:]).check_phones(model.phones)
     words = {word: i for i, word in enumerate(table) if i}
     tell("lexicon and language model (L, G)")
@@ -261,15 +262,12 @@ def build_graph(
     if isinstance(language, NGramModel):  # fillers everywhere would double the graph
         grammar = with_fillers(ngram_graph(language, words), fillers, np.zeros(1, np.int32))
     else:
-        grammar = grammar_graph(language, words, options.empty_cost)
+        grammar = grammar_graph(language, words, options)
         grammar = with_fillers(grammar, fillers, np.arange(grammar.n_states))
     gigabytes = _estimate(spoken, grammar, len(words), options)
     tell(f"composing L ∘ G ({spoken.n_arcs:,} and {grammar.n_arcs:,} arcs; {gigabytes:.1f} GB)")
     lg = compose_lexicon(spoken, grammar, back_off, n_symbols)
-    graph = expand_graph(lg, model, make_units(model, options.transition_scale), table, tell)
-    if isinstance(language, NGramModel) or options.background_cost == float("inf"):
-        return graph
-    return with_background(graph, model, options.background_cost, options.transition_scale)
+    return expand_graph(lg, model, make_units(model, options.transition_scale), table, tell)
 
 
 def linear_graph(
@@ -363,13 +361,15 @@ def expand_graph(
     )  # fmt: skip
 
 
-def _word_table(lexicon: Lexicon, language: NGramModel | Grammar) -> tuple[str, ...]:
+def _word_table(
+    lexicon: Lexicon, language: NGramModel | Grammar, lead_ins: Iterable[str] = ()
+) -> tuple[str, ...]:
     """Words of the graph by id. A grammar's words must all be known; an n-gram model's need not."""
     names: Iterable[str]
     if isinstance(language, NGramModel):
         names = [word for word in language.words[1:] if word in lexicon]
     else:
-        names = sorted(language.words)
+        names = sorted({*language.words, *" ".join(lead_ins).split()})
         unknown = [word for word in names if word not in lexicon]
         if unknown:
             raise MissingError(_no_pronunciation(unknown))

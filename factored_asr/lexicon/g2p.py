@@ -49,6 +49,10 @@ class PairNetwork(NamedTuple):
     """
 
 
+class GuessWarning(UserWarning):
+    """A word that the dictionary lacks was given a guessed pronunciation, which is named."""
+
+
 @dataclass(frozen=True, eq=False)
 class G2P:
     """A model that spells words. Make one by `train_g2p`, or read one.

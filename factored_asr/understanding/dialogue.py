@@ -88,14 +88,12 @@ def _texts(said: Any) -> list[tuple[str, float]]:
     lattice = getattr(said, "lattice", None)
     if lattice is None or not len(lattice.arc_source):
         return [(str(said.text), 1.0)]
-    from factored_asr.decoder import word_strings
-    from factored_asr.graph import BACKGROUND
+    from factored_asr.decoder import misfit, word_strings
 
+    if misfit(lattice):
+        return [("", 1.0)]
     strings, _ = word_strings(lattice, N_BEST)
-    return [
-        (" ".join(word for word in string.words if word != BACKGROUND), string.probability)
-        for string in strings
-    ]
+    return [(" ".join(string.words), string.probability) for string in strings]
 
 
 def step(

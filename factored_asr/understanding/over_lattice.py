@@ -3,8 +3,8 @@
 Every word string of the lattice has its exact probability, over all its pronunciations, silences
 and times. It is read by the grammar, where need be through the channel, whose cost makes it less
 likely. The probability of a meaning is the sum over all strings that mean it. The rest belongs to
-speech without a meaning (the background of a command graph, strings that the grammar does not
-have) and to strings too improbable to be looked at, whose whole share is known and never counted
+speech without a meaning (the background beside a grammar, strings that the grammar does not have)
+and to strings too improbable to be looked at, whose whole share is known and never counted
 in favour of a meaning: a confidence is a lower bound, short of the truth by at most that share.
 """
 
@@ -14,9 +14,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from factored_asr.decoder import Lattice, WordString, word_strings
+from factored_asr.decoder import Lattice, WordString, arc_posteriors, misfit, word_strings
 from factored_asr.errors import OptionError
-from factored_asr.graph import BACKGROUND
 from factored_asr.language.grammar.spoken import tokens
 from factored_asr.understanding.channel import deletions, noise
 from factored_asr.understanding.interpretation import Interpretation
@@ -89,8 +88,8 @@ def interpret(
     if len(lattice.node_frame):
         return meanings(lattice, understander, context, options).best
     segments = [each for each in lattice.best().segments if each.phones]
-    words = [each.word for each in segments]
-    reading = None if BACKGROUND in words else understander.parse(words, context)
+    words = tuple(each.word for each in segments)
+    reading = None if misfit(lattice) else _read(words, understander, context)
     seconds = lattice.frame_seconds or 0.0
     times = [((each.start or 0) * seconds, (each.end or 0) * seconds) for each in segments]
     return timed(reading, times) if reading and seconds else reading
@@ -132,12 +131,13 @@ def meanings(
     strings, left_out = word_strings(
         lattice, options.n_strings, scale=options.scale, least=options.least
     )
-    read = [(string, _read(string, understander, context)) for string in strings]
+    read = [(string, _read(string.words, understander, context)) for string in strings]
     weights = [
         string.probability * math.exp(-options.scale * (reading.costs.channel if reading else 0.0))
         for string, reading in read
     ]
-    total = math.fsum([*weights, left_out])
+    outside = _outside(lattice, strings, options.scale)
+    total = math.fsum([*weights, left_out, outside])
     sums: dict[object, list[tuple[float, int]]] = {}
     for i, (_, reading) in enumerate(read):
         if reading is not None:
@@ -147,7 +147,7 @@ def meanings(
         key=lambda each: -each.confidence,
     )
     nothing = math.fsum(w for w, (_, reading) in zip(weights, read, strict=True) if not reading)
-    return Meanings(tuple(ranked), nothing / total, left_out / total, options)
+    return Meanings(tuple(ranked), (nothing + outside) / total, left_out / total, options)
 
 
 def timed(reading: Interpretation, times: Sequence[tuple[float, float]]) -> Interpretation:
@@ -164,17 +164,27 @@ _Read = tuple[WordString, Interpretation | None]
 
 
 def _read(
-    string: WordString, understander: Understander, context: Mapping[str, object] | None
+    said: tuple[str, ...], understander: Understander, context: Mapping[str, object] | None
 ) -> Interpretation | None:
     """The reading of a string: as it is, or else with words left out."""
-    if not string.words or BACKGROUND in string.words:
+    if not said:
         return None
-    reading = understander.parse(string.words, context)
+    reading = understander.parse(said, context)
     if reading is not None:
         return reading
-    words = [token.word for token in tokens(" ".join(string.words))]
+    words = [token.word for token in tokens(" ".join(said))]
     left_out = [*noise(words), *deletions(words)]
-    return understander.parse(string.words, context, left_out) if left_out else None
+    return understander.parse(said, context, left_out) if left_out else None
+
+
+def _outside(lattice: Lattice, strings: Sequence[WordString], scale: float) -> float:
+    """What the rival's best path weighs, where all paths of the lattice together weigh 1."""
+    if lattice.rival is None or lattice.path is None or not strings:
+        return 0.0
+    cheapest = min(each.acoustic + each.graph for each in strings)  # path.cost, as the arcs count
+    log_total = arc_posteriors(lattice, scale=scale).log_total
+    behind = scale * (lattice.rival.cost - lattice.path.cost + cheapest)
+    return math.exp(min(-behind - log_total, 700.0))
 
 
 def _merged(

@@ -140,8 +140,7 @@ def main() -> None:
     noise, conditions = read_samples(folder / "kitchen_noise.flac"), options.snr.split(",")
     settings = COMMANDS
     if not options.background:
-        graph = replace(COMMANDS.graph, background_cost=float("inf"))
-        settings = replace(COMMANDS, graph=graph)
+        settings = replace(COMMANDS, background=None)
     names, grammar = rows_of(options), folder / "grammar.yaml"
     adapted = None
     if options.adapt:

@@ -1,0 +1,107 @@
+"""A command's search with a rival beside it: is the best sentence of a grammar what was said?
+
+The grammar's graph holds nothing but its sentences, so its best path says only which of them is the
+nearest. The background (`graph.build_background`) is searched apart over the same scores; where its
+best path costs less, what was said is none of the sentences. Both costs are exact for their
+beams at any place of the utterance, however much it begins like a command.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from factored_asr.decoder.lattice import Lattice
+from factored_asr.decoder.search import BeamOptions, Search
+from factored_asr.decoder.viterbi_path import WordSegment
+from factored_asr.graph import BACKGROUND, Graph
+
+NO_COMMAND = "what was said fits no sentence of the grammar"
+LONGEST_PHONE = 1.0
+"""Seconds. In spoken orders the longest lasts 0.6; engines and rain hold one for four."""
+
+
+class RivalSearch(Search):
+    """A `Search` whose lattice knows the best path through a second graph, its `rival`.
+
+    Parameters
+    ----------
+    graph, options
+        As for `Search`.
+    background
+        What else may have been said; None where everything is to count as a command.
+    """
+
+    def __init__(
+        self, graph: Graph, options: BeamOptions | None = None, background: Graph | None = None
+    ):
+        alone = replace(options or BeamOptions(), lattice_beam=0.0)
+        self._rival = Search(background, alone) if background is not None else None
+        super().__init__(graph, options)
+
+    def start(self) -> None:
+        """Begin a new utterance; what was searched before is dropped."""
+        super().start()
+        if self._rival is not None:
+            self._rival.start()
+
+    def advance(self, log_likelihoods: np.ndarray) -> None:
+        """Search further frames: (n_frames, n_pdfs) float32, see `decode`."""
+        super().advance(log_likelihoods)
+        if self._rival is not None:
+            self._rival.advance(log_likelihoods)
+
+    def finish(self) -> Lattice:
+        """End the utterance; see `Search.finish`."""
+        lattice = super().finish()
+        if self._rival is None:
+            return lattice
+        return replace(lattice, rival=self._rival.finish().best())
+
+
+def misfit(lattice: Lattice) -> str:
+    """Why the best path is no command: where it fits worse than its rival; empty where it fits.
+
+    Examples
+    --------
+    >>> misfit(Lattice(0))
+    ''
+    """
+    rival, seconds = lattice.rival, lattice.frame_seconds or 0.0
+    if rival is None or lattice.path is None:
+        return ""
+    if rival.has_speech and rival.cost < lattice.path.cost:
+        return NO_COMMAND + _worst_word(lattice.path.segments, rival.segments, seconds)
+    for phone in lattice.path.phones:
+        lasted = (phone.end - phone.start) * seconds
+        if not phone.is_silence and lasted > LONGEST_PHONE:
+            return f"{NO_COMMAND}: nobody holds one {phone.phone} for {lasted:.1f} s"
+    return ""
+
+
+def _worst_word(
+    heard: tuple[WordSegment, ...], rival: tuple[WordSegment, ...], seconds: float
+) -> str:
+    """The longest word that the rival hears otherwise, and as what."""
+    worst, instead, longest = None, "", 0
+    for word in heard:
+        others = [other for other in rival if 2 * _overlap(word, other) > _frames(other)]
+        names = [other.word for other in others if other.word != BACKGROUND]
+        if names != [word.word] and _frames(word) > longest:
+            worst, longest, instead = word, _frames(word), " ".join(names)
+    if worst is None or worst.start is None or worst.end is None:
+        return ""
+    return (
+        f": '{worst.word}' at {worst.start * seconds:.2f}-{worst.end * seconds:.2f} s fits worse "
+        f"than {repr(instead) if instead else 'unknown speech'}"
+    )
+
+
+def _overlap(one: WordSegment, other: WordSegment) -> int:
+    start = max(one.start or 0, other.start or 0)
+    return max(0, min(one.end or 0, other.end or 0) - start)
+
+
+def _frames(word: WordSegment) -> int:
+    return (word.end or 0) - (word.start or 0)
