@@ -99,6 +99,25 @@ def test_noise_and_channel_are_found_again(adapter):
     np.testing.assert_allclose(found.channel, around.channel, atol=2.5)
 
 
+def test_a_long_sound_is_sampled(adapter, monkeypatch):
+    """An hour may be no more work than MAX_FRAMES, and says the same of a steady noise."""
+    rng = np.random.default_rng(6)
+    around = Surroundings(60.0 * np.eye(13)[0], 45.0 * np.eye(13)[0], np.full(13, 16.0))
+    moved, _ = adapter._groups.in_noise(around, TRANSFORM, INVERSE)
+    chosen = rng.choice(len(adapter._shares), 12000, p=adapter._shares / adapter._shares.sum())
+    frames = rng.normal(moved.means[chosen], np.sqrt(moved.variances[chosen]))
+    seen = []
+    one_pass = NoiseAdapter._pass
+    monkeypatch.setattr(
+        NoiseAdapter, "_pass",
+        lambda self, part, before: seen.append(len(part)) or one_pass(self, part, before),
+    )  # fmt: skip
+    monkeypatch.setattr("factored_asr.acoustic.noise_adaptation.MAX_FRAMES", 1000)
+    found = adapter.estimate(frames)
+    assert max(seen) <= 1100
+    np.testing.assert_allclose(found.noise, around.noise, atol=4.0)
+
+
 def test_without_noise_only_the_channel_moves(adapter, model):
     channel = np.arange(13.0)
     quiet = Surroundings(channel, channel - 1e3 * np.eye(13)[0], np.ones(13))

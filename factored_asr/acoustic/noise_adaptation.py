@@ -12,7 +12,8 @@ environments", 1996; A. Acero and others, "HMM adaptation using vector Taylor se
 speech recognition", 2000; J. Li and others, "A unified framework of HMM adaptation with joint
 compensation of additive and convolutive distortions", 2009).
 
-A model whose front end removes noise is moved to what the removal leaves behind.
+A model whose front end removes noise is moved to what the removal leaves behind. One noise stands
+for the whole sound, so steady noise is met best, the clatter of dishes least.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from factored_asr.features.normalisation import normalise, stored_mean
 Score = Callable[[np.ndarray], np.ndarray]
 
 MIN_FRAMES = 10  # of speech, and of what is none: fewer say nothing of channel or noise
+MAX_FRAMES = 5000  # looked at in a pass, about: an hour takes no more memory than a minute
 MIN_VARIANCE = 0.01  # of a noise whose frames are all alike
 MAX_EXPONENT = 80.0  # of a ratio of powers: beyond, the noise is all there is
 RIDGE = 1e-3  # keeps the step finite where no frame tells noise or level
@@ -259,8 +261,9 @@ class NoiseAdapter:
             mean = frames[speech].mean(axis=0) if speech.any() else self._mean
             return Surroundings(mean, mean - SILENT * np.eye(self._size)[0], np.ones(self._size))
         around = self._first_guess(frames[speech], frames[~speech])
+        stride = max(self.options.stride, len(frames) // MAX_FRAMES)
         for _ in range(self.options.passes):
-            around = self._pass(frames[:: self.options.stride], around)
+            around = self._pass(frames[::stride], around)
         return around
 
     def densities(self, around: Surroundings) -> TiedMixtures:
