@@ -1,13 +1,13 @@
 """Spoken orders in kitchen noise: what each tool against noise gives, alone and left out.
 
-    python tests/bench/noise.py [--every 6] [--snr clean,24,12,6] [--tools "as it is,vts"]
+    python tests/bench/noise.py [--every 6] [--snr clean,24,12,6] [--tools "as it is/vts"]
 
-No model is trained on an order or on kitchen noise. Settings were developed on other speech (accented
-English, synthesised commands) in other noise (rain, sea, fire, helicopter, voices), but every sixth
-order was looked at meanwhile: see README.md. A command is accepted as in coffee.py, whose mixing this is; every tool hears the same sounds. The
-mean is over the noisy conditions. Its 95 % interval, and that of the difference from the first
-row, are paired: 10,000 resamples of the files. With ``--background`` orders must also hold their
-own against other speech, as they are shipped.
+No model is trained on an order or on kitchen noise. Settings were developed on other speech
+(accented English, synthesised commands) in other noise (rain, sea, fire, helicopter, voices), but
+every sixth order was looked at meanwhile: see README.md. A command is accepted as in coffee.py,
+whose mixing this is; every tool hears the same sounds. The mean is over the noisy conditions. Its
+95 % interval, and that of the difference from the first row, are paired: 10,000 resamples of the
+files. With ``--background`` orders must also hold their own against other speech, as shipped.
 
 ``--adapt`` is another experiment: en-us is adapted (MAP) to half of the orders, every second file,
 clean and in the first 30 s of the noise; every row is measured on the other half, in the rest of
