@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from factored_asr.acoustic import AcousticModel
+from factored_asr.acoustic.model import in_blocks
+from factored_asr.acoustic.noise_adaptation import NoiseAdapter
 from factored_asr.alignment import Aligner
 from factored_asr.audio import Source, as_samples, read_audio
 from factored_asr.bundle import Bundle, DecodeOptions, Progress, Recipe, Words
@@ -64,7 +66,9 @@ class Recognizer:
         self.options = options.with_lattice() if self._second_pass else options
         self._front_end = FrontEnd(model.features)
         pdfs = np.union1d(graph.pdfs, background.pdfs) if background else graph.pdfs
-        self._scores = model.unadapted.block_scorer(pdfs, options.acoustic_scale)
+        heard_by, noise = model.unadapted, self.options.noise
+        self._scores = heard_by.block_scorer(pdfs, options.acoustic_scale)
+        self._noise = NoiseAdapter(heard_by, pdfs, noise) if noise else None
         self._grammar, self._recipe = grammar, recipe
         self._aligner: Aligner | None = None
         self._understander: Understander | None = None
@@ -137,8 +141,7 @@ class Recognizer:
     def from_recipe(recipe: Recipe, progress: Progress | None = None) -> Recognizer:
         """Like `load`, from a recipe that is already made."""
         model = recipe.bundle.acoustic_model()
-        graph = recipe.graph(model, progress)
-        beside = recipe.background(model)
+        graph, beside = recipe.graph(model, progress), recipe.background(model)
         return Recognizer(model, graph, recipe.settings, recipe.grammar, recipe, beside)
 
     def transcribe(self, source: Source, *, sample_rate: int | None = None) -> Transcript:
@@ -184,7 +187,10 @@ class Recognizer:
         features = self._front_end.features_from_cepstra(cepstra)
         if not speech_frames(cepstra, min_range(self.model.features)).any():
             return Transcript(duration=len(cepstra) * self.model.frame_seconds, reason=NO_SPEECH)
-        return self.transcribe_features(features)
+        if self._noise is None:
+            return self.transcribe_features(features)
+        score = in_blocks(self._noise.scorer(cepstra), self.options.acoustic_scale)
+        return self._searched(score(features))
 
     def transcribe_features(self, features: np.ndarray) -> Transcript:
         """Recognise a whole utterance from its features.
@@ -200,9 +206,12 @@ class Recognizer:
         OptionError
             The features have another shape, or a value is not finite.
         """
+        return self._searched(self._scores(features))
+
+    def _searched(self, scores: Iterable[np.ndarray]) -> Transcript:
         search = RivalSearch(self.graph, self.options.beam, self.background)
-        for scores in self._scores(features):
-            search.advance(scores)
+        for block in scores:
+            search.advance(block)
         return self._transcript(search.finish())
 
     def with_model(self, model: AcousticModel) -> Recognizer:
@@ -289,8 +298,7 @@ class Recognizer:
         endpoint
             When an utterance counts as ended.
         second_look
-            Decode an utterance of up to 30 s again at its end, with its own cepstral mean:
-            twice the work, more accurate on short commands.
+            Decode up to 30 s again at their end, with their own mean and noise: twice the work.
         """
         return Stream(self, endpoint or EndpointOptions(), second_look)
 

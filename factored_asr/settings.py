@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from factored_asr.acoustic.noise_adaptation import NoiseOptions
 from factored_asr.decoder import (
     BeamOptions,
     Calibration,
@@ -32,6 +33,9 @@ class DecodeOptions:
     """What is compiled into the graph besides words and sounds."""
     background: BackgroundOptions | None = None
     """What speech outside a grammar costs; None hears commands in everything."""
+    noise: NoiseOptions | None = None
+    """How the model is moved to the noise of each whole sound (see noise_adaptation.py); None
+    takes it as it is. Streams know no noise until their second look."""
     max_ngrams: int = 0
     """N-grams that the first pass keeps of a language model, unigrams included; 0 keeps all."""
     second_pass: SecondPassOptions = SecondPassOptions()
@@ -87,6 +91,7 @@ _PARTS: dict[str, Callable[[Any], Any]] = {
         **{name: value for name, value in values.items() if name != _ONCE_IN_GRAPH}
     ),
     "background": lambda values: None if values is None else BackgroundOptions(**values),
+    "noise": lambda values: None if values is None else NoiseOptions(**values),
     "second_pass": lambda values: SecondPassOptions(
         **{**values, "rescore": RescoreOptions(**values.get("rescore", {}))}
     ),

@@ -175,3 +175,33 @@ def sphinx_top_scores(mixtures, quantised, features, n_top=4):
                         total = np.minimum(total, term) - table[np.abs(total - term)]
                 scores[t, pdfs] += total
     return scores - scores.min(axis=1, keepdims=True)
+
+
+def gaussian_in_noise(mean, variance, around, transform, inverse):
+    """A Gaussian of clean cepstra in noise, number by number; and its Jacobian."""
+    n_mels, size = transform.shape
+    clean = [m + h for m, h in zip(mean, around.channel, strict=True)]
+    ratio = [
+        sum((around.noise[i] - clean[i]) * inverse[i][f] for i in range(size))
+        for f in range(n_mels)
+    ]
+    moved = [
+        clean[j] + sum(math.log(1 + math.exp(ratio[f])) * transform[f][j] for f in range(n_mels))
+        for j in range(size)
+    ]
+    jacobian = [
+        [
+            sum(inverse[i][f] / (1 + math.exp(ratio[f])) * transform[f][j] for f in range(n_mels))
+            for j in range(size)
+        ]
+        for i in range(size)
+    ]
+    spread = [
+        sum(
+            jacobian[i][j] ** 2 * variance[i]
+            + ((i == j) - jacobian[i][j]) ** 2 * around.variance[i]
+            for i in range(size)
+        )
+        for j in range(size)
+    ]
+    return moved, spread, jacobian

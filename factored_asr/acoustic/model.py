@@ -16,6 +16,19 @@ from factored_asr.errors import OptionError
 from factored_asr.features import FeatureOptions
 
 BLOCK_FRAMES = 500  # scored at once: memory stays small on an hour of audio
+Score = Callable[[np.ndarray], np.ndarray]
+"""Features, (n_frames, n_features), to log-likelihoods, (n_frames, n_pdfs)."""
+Blocks = Callable[[np.ndarray], Iterator[np.ndarray]]
+"""The same, scaled, some frames at a time."""
+
+
+def in_blocks(score: Score, scale: float) -> Blocks:
+    """Give scores times `scale` block by block, so that memory does not grow with the sound."""
+    def blocks(features: np.ndarray) -> Iterator[np.ndarray]:
+        for first in range(0, len(features), BLOCK_FRAMES):
+            yield score(features[first : first + BLOCK_FRAMES]) * np.float32(scale)
+
+    return blocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,17 +143,9 @@ class AcousticModel:
             return score
         return lambda features: score(apply_affine(transform, features))
 
-    def block_scorer(
-        self, pdfs: np.ndarray, scale: float
-    ) -> Callable[[np.ndarray], Iterator[np.ndarray]]:
+    def block_scorer(self, pdfs: np.ndarray, scale: float) -> Blocks:
         """Like `scorer`, for a search: the scores times `scale`, block by block of features."""
-        score = self.scorer(pdfs)
-
-        def blocks(features: np.ndarray) -> Iterator[np.ndarray]:
-            for first in range(0, len(features), BLOCK_FRAMES):
-                yield score(features[first : first + BLOCK_FRAMES]) * np.float32(scale)
-
-        return blocks
+        return in_blocks(self.scorer(pdfs), scale)
 
     def with_transform(self, affine: np.ndarray) -> AcousticModel:
         """The same model behind one map more, such as a speaker's fMLLR.

@@ -76,6 +76,7 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
 
 def _settings(settings: DecodeOptions, options: argparse.Namespace) -> DecodeOptions:
     """The model's own settings, but for what the command line gives."""
+    from factored_asr.acoustic.noise_adaptation import NoiseOptions
     from factored_asr.graph import DENIALS
 
     given = {name: getattr(options, name, None) for name in ("beam", "max_active", "min_active")}
@@ -87,11 +88,12 @@ def _settings(settings: DecodeOptions, options: argparse.Namespace) -> DecodeOpt
         scale = 1 / lm_scale
     penalty = getattr(options, "word_penalty", None)
     graph = settings.graph if penalty is None else replace(settings.graph, word_penalty=penalty)
+    noise = {"none": None, "vts": NoiseOptions()}.get(getattr(options, "noise", ""), settings.noise)
     lead_ins = (*graph.lead_ins, *getattr(options, "lead_in", ()))
     if getattr(options, "denials", False):
         lead_ins += DENIALS
     return replace(
-        settings, beam=beam, graph=replace(graph, lead_ins=lead_ins),
+        settings, beam=beam, graph=replace(graph, lead_ins=lead_ins), noise=noise,
         acoustic_scale=settings.acoustic_scale if scale is None else scale,
         second_pass=_second_pass(settings.second_pass, options),
     )
@@ -230,6 +232,10 @@ def search_options() -> argparse.ArgumentParser:
     )
     group.add_argument(
         "--word-penalty", type=float, help="cost of every word; higher: fewer words (recompiles)"
+    )
+    group.add_argument(
+        "--noise", choices=("none", "vts"),
+        help="vts: move the model to the noise of each file (streams: at their second look)",
     )
     return parser
 

@@ -1,0 +1,324 @@
+"""The model moved to the noise of a sound: compensation by a vector Taylor series.
+
+Noise adds to speech as power, so in the cepstra y of noisy speech (x clean speech, h the channel
+with its level, n the noise; C the cosine transform, D its pseudo-inverse, rows as in the code)::
+
+    y = x + h + log(1 + exp((n - x - h) D)) C
+
+Around a Gaussian's mean this is nearly linear, with a Jacobian G for speech and I - G for noise: so
+a Gaussian of clean speech becomes one of this very sound, and noise and channel are what makes the
+sound's frames most likely under a mixture of all speech (P. Moreno, "Speech recognition in noisy
+environments", 1996; A. Acero and others, "HMM adaptation using vector Taylor series for noisy
+speech recognition", 2000; J. Li and others, "A unified framework of HMM adaptation with joint
+compensation of additive and convolutive distortions", 2009).
+
+A model whose front end removes noise is moved to what the removal leaves behind. One noise stands
+for the whole sound, so steady noise is met best, the clatter of dishes least.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from factored_asr.acoustic.gmm import TiedMixtures, check_features, expand, gaussian_matrix
+from factored_asr.acoustic.model import AcousticModel, Score
+from factored_asr.errors import OptionError
+from factored_asr.features import speech_frames
+from factored_asr.features.deltas import delta_kernels
+from factored_asr.features.mel import cepstral_transform
+from factored_asr.features.normalisation import normalise, stored_mean
+
+MIN_FRAMES = 10  # of speech, and of what is none: fewer say nothing of channel or noise
+MAX_FRAMES = 5000  # looked at in a pass, about: an hour takes no more memory than a minute
+MIN_VARIANCE = 0.01  # of a noise whose frames are all alike
+MAX_EXPONENT = 80.0  # of a ratio of powers: beyond, the noise is all there is
+RIDGE = 1e-3  # keeps the step finite where no frame tells noise or level
+SILENT = 1e3  # by which c0 of no noise lies below the speech
+STEP = 15.0  # by which a cepstrum of noise or channel moves in one pass at most
+
+
+@dataclass(frozen=True)
+class NoiseOptions:
+    """How a model is moved to the noise of a sound."""
+
+    passes: int = 4
+    """Times that noise and channel are estimated anew; each starts from the last."""
+    stride: int = 3
+    """Every so many-th frame is looked at in the estimation; higher is faster."""
+    groups: int = 16
+    """Gaussians that a codebook is reduced to for the estimation, at most; lower is faster."""
+    channel_variance: float = 25.0
+    """Of the channel's cepstra around the stored mean, level aside; higher: trust the sound."""
+    noise_frames: float = 10.0
+    """Frames that the noise's variance before a pass counts for."""
+    silence_share: float = 0.3
+    """Of all frames that are expected to be silence, in (0, 1)."""
+    trust: float = 0.75
+    """Share of the log-likelihoods that counts: frames in noise are less sure than they look."""
+    dynamic: bool = False
+    """Also move the Gaussians of deltas, by the mean Jacobian of their codebook: in tied mixtures
+    no Gaussian of a delta belongs to one of a static cepstrum, so that is coarse."""
+
+    def __post_init__(self) -> None:
+        for name in ("passes", "stride", "groups"):
+            if getattr(self, name) < 1:
+                raise OptionError(f"{name} is {getattr(self, name)}, must be at least 1")
+        if not self.channel_variance > 0 or not self.noise_frames >= 0:
+            raise OptionError(
+                f"channel_variance {self.channel_variance} must be above 0, noise_frames "
+                f"{self.noise_frames} not negative"
+            )
+        if not 0 < self.trust < np.inf:
+            raise OptionError(f"trust is {self.trust}, must be above 0 and finite")
+        if not 0 < self.silence_share < 1:
+            raise OptionError(f"silence_share is {self.silence_share}, must lie in (0, 1)")
+
+
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    """What stands between a clean voice and a sound, as cepstra of the front end; float64."""
+
+    channel: np.ndarray
+    """(n_cepstra,): what is added to the model's normalised cepstra, the level in c0."""
+    noise: np.ndarray
+    """(n_cepstra,): mean of the noise."""
+    variance: np.ndarray
+    """(n_cepstra,): its variance."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussians:
+    """Gaussians of static cepstra."""
+
+    means: np.ndarray
+    """(n_gaussians, n_cepstra) float64."""
+    variances: np.ndarray
+    """The same shape."""
+
+    def in_noise(
+        self, around: Surroundings, transform: np.ndarray, inverse: np.ndarray
+    ) -> tuple[Gaussians, np.ndarray]:
+        """The Gaussians as they are in these surroundings, and their Jacobians.
+
+        Parameters
+        ----------
+        transform, inverse
+            (n_mels, n_cepstra) from log powers to cepstra, (n_cepstra, n_mels) back.
+
+        Returns
+        -------
+        The Gaussians, and (n_gaussians, n_cepstra, n_cepstra) Jacobians: a small change of clean
+        cepstra, times these from the right, is the change of noisy ones.
+        """
+        size = self.means.shape[1]
+        clean = self.means + around.channel
+        ratio = (around.noise - clean) @ inverse
+        share = 1 / (1 + np.exp(np.minimum(ratio, MAX_EXPONENT)))  # of speech in a band's power
+        outer = (inverse.T[:, :, None] * transform[:, None, :]).reshape(len(transform), -1)
+        jacobians = (share @ outer).reshape(-1, size, size)
+        means = clean + np.logaddexp(0, ratio) @ transform
+        variances = np.matmul(self.variances[:, None], jacobians**2)[:, 0]
+        variances += np.matmul(around.variance, (np.eye(size) - jacobians) ** 2)
+        return Gaussians(means, variances), jacobians
+
+
+class NoiseAdapter:
+    """Moves the static Gaussians of a model to each sound; threads may share it.
+
+    Parameters
+    ----------
+    model
+        Of tied mixtures whose first stream holds the static cepstra.
+    pdfs
+        Those that will be scored; all where None.
+
+    Raises
+    ------
+    OptionError
+        The model's features or densities are of another kind.
+
+    Examples
+    --------
+    >>> from factored_asr.features import FrontEnd
+    >>> from factored_asr.importers.sphinx import pocketsphinx_model_path, read_sphinx_model
+    >>> model = read_sphinx_model(pocketsphinx_model_path() / "en-us")
+    >>> adapter = NoiseAdapter(model, model.hmm_pdfs[:10].ravel())
+    >>> hiss = np.random.default_rng(0).normal(0, 0.01, 16000)
+    >>> front_end = FrontEnd(model.features)
+    >>> adapter.scorer(front_end.cepstra(hiss))(front_end.features(hiss)).shape
+    (99, 5126)
+    """
+
+    def __init__(
+        self,
+        model: AcousticModel,
+        pdfs: np.ndarray | None = None,
+        options: NoiseOptions | None = None,
+    ):
+        size, densities = model.features.n_cepstra, model.densities
+        if not isinstance(densities, TiedMixtures) or model.transform is not None:
+            raise OptionError("only tied mixtures of plain features can be moved to a noise")
+        if densities.streams[0] != size or model.features.splice:
+            raise OptionError(
+                f"the first stream holds {densities.streams[0]} features, must hold the "
+                f"{size} static cepstra"
+            )
+        self.options = options or NoiseOptions()
+        self._densities, self._size = densities, size
+        self._pdfs = np.arange(densities.n_pdfs) if pdfs is None else np.unique(pdfs)
+        self._transform = cepstral_transform(model.features)
+        self._inverse = np.linalg.pinv(self._transform)
+        self._mean = stored_mean(model.features)
+        self._features = model.features
+        self._kernels = delta_kernels(model.features)
+        self._books = np.unique(densities.codebook[self._pdfs])
+        shape = (-1, size)
+        self._all = Gaussians(
+            densities.means[self._books, :, :size].reshape(shape).astype(np.float64),
+            densities.variances[self._books, :, :size].reshape(shape).astype(np.float64),
+        )
+        self._weights = self._codebook_weights()
+        silent = np.array([model.phones.index(model.silence)])
+        fillers = np.array([model.phones.index(phone) for phone in model.fillers])
+        books_of = [np.unique(densities.codebook[model.hmm_pdfs[phones, 0]])
+                    for phones in (silent, fillers)]  # fmt: skip
+        self._groups, self._shares, self._silent = self._grouped(*books_of)
+
+    def _codebook_weights(self) -> np.ndarray:
+        """(n_books, n_gaussians): the mean weights of the pdfs in use."""
+        weights, codebook = self._densities.weights[0], self._densities.codebook
+        found = [weights[:, self._pdfs[codebook[self._pdfs] == book]].mean(axis=1)
+                 for book in self._books]  # fmt: skip
+        mean = np.array(found, np.float64)
+        return mean / mean.sum(axis=1, keepdims=True)
+
+    def _grouped(
+        self, silent: np.ndarray, fillers: np.ndarray
+    ) -> tuple[Gaussians, np.ndarray, np.ndarray]:
+        """Gaussians of like level joined, their shares of a sound, and which are silence."""
+        n_books, n_gaussians = self._weights.shape
+        shape = (n_books, n_gaussians, self._size)
+        means, variances = self._all.means.reshape(shape), self._all.variances.reshape(shape)
+        order = np.argsort(means[:, :, 0], axis=1)
+        parts = np.array_split(order, min(self.options.groups, n_gaussians), axis=1)
+        is_silence = np.isin(self._books, silent)
+        speech = ~np.isin(self._books, fillers)
+        share = self.options.silence_share
+        of_book = np.where(speech, (1 - share) / max(speech.sum(), 1), 0.0)
+        of_book[is_silence] = share / max(is_silence.sum(), 1)
+        joined: list[tuple[np.ndarray, ...]] = []
+        for part in parts:
+            weight = np.take_along_axis(self._weights, part, 1)[:, :, None]
+            total = weight.sum(axis=1)
+            own, spread = (np.take_along_axis(a, part[:, :, None], 1) for a in (means, variances))
+            mean = (weight * own).sum(axis=1) / total
+            around = (weight * (spread + (own - mean[:, None]) ** 2)).sum(axis=1) / total
+            joined.append((mean, around, of_book * total[:, 0], is_silence))
+        mean, around, shares, is_silent = map(np.concatenate, zip(*joined, strict=True))
+        kept = shares > 0
+        return Gaussians(mean[kept], around[kept]), shares[kept], is_silent[kept]
+
+    def scorer(self, cepstra: np.ndarray) -> Score:
+        """The scores of one sound: like `AcousticModel.scorer`, for the model moved to its noise.
+
+        Parameters
+        ----------
+        cepstra
+            (n_frames, n_cepstra) of the whole sound, before any mean is taken off.
+
+        Returns
+        -------
+        A function from the sound's features, as the model's front end gives them, to scores; log-
+        likelihoods count for `NoiseOptions.trust` of what they are.
+        """
+        moved = self.densities(self.estimate(cepstra))
+        means, frames = moved.means.copy(), np.asarray(cepstra, np.float32)
+        if len(frames):
+            means[:, :, : self._size] -= (frames - normalise(frames, self._features))[0]
+        score = replace(moved, means=means).scorer(self._pdfs)
+        trust = np.float32(self.options.trust)
+        return lambda features: score(features) * trust
+
+    def estimate(self, cepstra: np.ndarray) -> Surroundings:
+        """Noise and channel of a sound, by expectation and maximisation over its frames.
+
+        Noise begins as what is no speech by its level, the channel as the stored mean with the
+        level of the speech. Where either is missing, the sound counts as clean.
+
+        Raises
+        ------
+        OptionError
+            The cepstra have another shape, or a value that is not finite.
+        """
+        frames = check_features(cepstra, self._size).astype(np.float64)
+        speech = speech_frames(frames, min_range=0.0)
+        if min(speech.sum(), (~speech).sum()) < MIN_FRAMES:
+            mean = frames[speech].mean(axis=0) if speech.any() else self._mean
+            return Surroundings(mean, mean - SILENT * np.eye(self._size)[0], np.ones(self._size))
+        around = self._first_guess(frames[speech], frames[~speech])
+        stride = max(self.options.stride, len(frames) // MAX_FRAMES)
+        for _ in range(self.options.passes):
+            around = self._pass(frames[::stride], around)
+        return around
+
+    def densities(self, around: Surroundings) -> TiedMixtures:
+        """The model's densities as they are in these surroundings."""
+        moved, jacobians = self._all.in_noise(around, self._transform, self._inverse)
+        means, variances = self._densities.means.copy(), self._densities.variances.copy()
+        shape = (len(self._books), -1, self._size)
+        means[self._books, :, : self._size] = moved.means.reshape(shape)
+        variances[self._books, :, : self._size] = moved.variances.reshape(shape)
+        if self.options.dynamic:
+            self._move_deltas(means, variances, jacobians, around.variance)
+        return replace(self._densities, means=means, variances=variances)
+
+    def _move_deltas(
+        self, means: np.ndarray, variances: np.ndarray, jacobians: np.ndarray, noise: np.ndarray
+    ) -> None:
+        """In place. Frames of noise are taken as independent: its deltas vary by the squares of
+        their weights."""
+        n_books, size = len(self._books), self._size
+        flat = jacobians.reshape(n_books, -1, size * size)
+        mean = np.matmul(self._weights[:, None], flat).reshape(n_books, size, size)
+        rest = (np.eye(size) - mean) ** 2
+        for order, kernel in enumerate(self._kernels[1:], start=1):
+            columns = slice(order * size, (order + 1) * size)
+            own, spread = (array[self._books, :, columns] for array in (means, variances))
+            means[self._books, :, columns] = np.matmul(own, mean)
+            variances[self._books, :, columns] = (
+                np.matmul(spread, mean**2) + np.matmul((kernel**2).sum() * noise, rest)[:, None]
+            )
+
+    def _first_guess(self, speech: np.ndarray, other: np.ndarray) -> Surroundings:
+        channel = self._mean.copy()
+        levels, shares = self._groups.means[~self._silent, 0], self._shares[~self._silent]
+        loud = levels > np.average(levels, weights=shares)
+        channel[0] = speech[:, 0].mean() - np.average(levels[loud], weights=shares[loud])
+        return Surroundings(channel, other.mean(axis=0), other.var(axis=0) + MIN_VARIANCE)
+
+    def _pass(self, frames: np.ndarray, around: Surroundings) -> Surroundings:
+        """One pass of expectation and maximisation: Newton's step along the Jacobians."""
+        moved, jacobians = self._groups.in_noise(around, self._transform, self._inverse)
+        logs = expand(frames) @ gaussian_matrix(moved.means, moved.variances)
+        logs += np.log(self._shares).astype(np.float32)
+        posteriors = np.exp(logs - logs.max(axis=1, keepdims=True)).astype(np.float64)
+        posteriors /= posteriors.sum(axis=1, keepdims=True)
+        heard = posteriors.sum(axis=0)
+        off = (posteriors.T @ frames - heard[:, None] * moved.means) / moved.variances
+        # Rows: how channel and noise, side by side, move a Gaussian's mean.
+        pull = np.concatenate([jacobians, np.eye(self._size) - jacobians], axis=1)
+        scaled = pull * (heard[:, None] / moved.variances)[:, None]
+        curvature = np.tensordot(scaled, pull, ((0, 2), (0, 2)))
+        slope = np.tensordot(pull, off, ((0, 2), (0, 1)))
+        belief = np.zeros(2 * self._size)  # in the channel's prior, and a ridge for the noise
+        belief[1 : self._size] = 1 / self.options.channel_variance
+        slope[: self._size] += belief[: self._size] * (self._mean - around.channel)
+        belief[[0, *range(self._size, 2 * self._size)]] = RIDGE
+        step = np.clip(np.linalg.solve(curvature + np.diag(belief), slope), -STEP, STEP)
+        channel, noise = around.channel + step[: self._size], around.noise + step[self._size :]
+        silence = posteriors[:, self._silent].sum(axis=1)
+        prior = self.options.noise_frames
+        total = silence @ (frames - noise) ** 2 + prior * around.variance
+        return Surroundings(channel, noise, total / max(silence.sum() + prior, 1e-9) + MIN_VARIANCE)

@@ -1,0 +1,119 @@
+"""Training speech in noise: each utterance clean, and again with noise added.
+
+What a model is to hear in a kitchen it should have heard in one (multi-style training: R. Lippmann
+and others, "Multi-style training for robust isolated-word speech recognition", 1987). Mean and
+level belong to the noisy sound; the alignment of the words is found there anew.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from factored_asr.audio import read_audio
+from factored_asr.errors import OptionError
+from factored_asr.features import FeatureOptions, FrontEnd
+from factored_asr.features.normalisation import normalise
+from factored_asr.training.corpus import Corpus
+from factored_asr.training.data import TrainingData
+from factored_asr.training.utterance import Utterance
+
+ENERGY_BLOCK = 2048  # samples over which a level is taken
+
+
+@dataclass(frozen=True)
+class NoiseMix:
+    """How much noise is added, and how often."""
+
+    snrs: tuple[tuple[float, float], ...] = ((13.0, 25.0), (4.0, 13.0), (4.0, 10.0))
+    """A copy of every utterance for each range, its ratio of speech to noise drawn from the range,
+    dB between the loudest blocks of both."""
+    clean: bool = True
+    """Whether the utterance itself stays among them."""
+    seed: int = 0
+    """Of the places in the noise and the ratios; they also depend on the utterance's name."""
+
+    def __post_init__(self) -> None:
+        if not self.snrs and not self.clean:
+            raise OptionError("neither clean speech nor any in noise: nothing would be left")
+        for low, high in self.snrs:
+            if not -np.inf < low <= high < np.inf:
+                raise OptionError(f"a range of SNRs must ascend, got {low} to {high} dB")
+
+
+def noisy_data(
+    corpus: Corpus,
+    noise: np.ndarray,
+    features: FeatureOptions | None = None,
+    options: NoiseMix | None = None,
+) -> TrainingData:
+    """The utterances of a corpus clean and in noise, ready to train on or to adapt to.
+
+    Parameters
+    ----------
+    corpus
+        Of audio; it holds the stretches that are spoken.
+    noise
+        (n_samples,) at the rate of the front end; repeated where an utterance is longer.
+
+    Raises
+    ------
+    OptionError
+        The noise is empty or silent.
+    FormatError
+        Audio that cannot be read.
+    """
+    options, features = options or NoiseMix(), features or FeatureOptions()
+    front_end, utterances, cepstra = FrontEnd(features), list[Utterance](), list[np.ndarray]()
+    for utterance in corpus.utterances:
+        samples, rate = read_audio(utterance.path, sample_rate=features.sample_rate)
+        rng = np.random.default_rng([options.seed, zlib.crc32(utterance.id.encode())])
+        ratios = [rng.uniform(low, high) for low, high in options.snrs]
+        sounds = [samples] * options.clean + [add_noise(samples, noise, r, rng) for r in ratios]
+        first = round(utterance.start / features.frame_shift)
+        last = None if utterance.end is None else round(utterance.end / features.frame_shift)
+        for number, sound in enumerate(sounds):
+            utterances.append(replace(utterance, id=f"{utterance.id}-{number}"))
+            # The mean is that of the whole file, as it is where commands are decoded.
+            cepstra.append(normalise(front_end.cepstra(sound), features)[first:last])
+    return TrainingData(tuple(utterances), tuple(cepstra), features)
+
+
+def add_noise(
+    samples: np.ndarray, noise: np.ndarray, snr: float, rng: np.random.Generator
+) -> np.ndarray:
+    """A sound with a piece of noise drawn at random, scaled to half of full range.
+
+    Parameters
+    ----------
+    samples, noise
+        (n_samples,) of one rate.
+    snr
+        dB between the largest energies of blocks of 2,048 samples.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> speech, noise = rng.normal(0, 0.1, (2, 16000))
+    >>> loudest = abs(add_noise(speech, noise, 10.0, rng)).max()
+    >>> float(loudest)
+    0.5
+    """
+    if not len(noise) or not np.any(noise):
+        raise OptionError("the noise is empty or silent: it cannot be scaled to a ratio")
+    noise = np.tile(noise, -(-(len(samples) + 1) // len(noise)))
+    begin = int(rng.integers(0, len(noise) - len(samples)))
+    cut = noise[begin : begin + len(samples)]
+    if not np.any(cut) or not np.any(samples):
+        return samples
+    scale = np.sqrt(_loudest(samples) / (_loudest(cut) * 10.0 ** (snr / 10.0)))
+    mixed = samples + scale * cut
+    return (mixed / (2.0 * np.abs(mixed).max())).astype(np.float32)
+
+
+def _loudest(samples: np.ndarray) -> float:
+    """Largest sum of squares over blocks, the last one shorter."""
+    squares = samples.astype(np.float64) ** 2
+    return float(np.add.reduceat(squares, np.arange(0, len(squares), ENERGY_BLOCK)).max())
