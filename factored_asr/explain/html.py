@@ -15,6 +15,7 @@ from factored_asr.explain.text import (
     beside_sentence,
     factor_names,
     how_muted,
+    is_beside,
     name_of,
     rival_sentence,
     verdict,
@@ -25,6 +26,7 @@ HERE = Path(__file__).parent
 POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; "
 POLICY += "script-src 'unsafe-inline'"
 SMALL = 0.05
+BESIDE = "; last, how much less (−) or more (+) it cost than what the background heard in its time"
 
 
 def as_html(explanation: Explanation, title: str = "") -> str:
@@ -163,13 +165,13 @@ def _bars(explanation: Explanation) -> str:
         f'<li><span class="swatch {name}"></span>{escape(names[name])}</li>'
         for name in FACTORS if name in used
     )
-    background = "; then what the background paid in its time" if explanation.background else ""
+    last = BESIDE if explanation.background else ""
     return f"""<section>
 <h2>What each word cost, and whom it beat</h2>
 <p>A bar to the right of the line is a cost (−log probability), one to the left a gain. Acoustic
 costs have no zero of their own, so bars show the <em>misfit</em>: what the word's states cost above
 the best phones that could be, whatever they say. Under each word: its strongest rival, and for each
-factor how much it spoke for the word (−, left) or for the rival (+, right){background}.</p>
+factor how much it spoke for the word (−, left) or for the rival (+, right){last}.</p>
 <ul class="legend">{legend}</ul>
 <ol class="bars">
 {items}
@@ -197,9 +199,8 @@ def _bar_row(
     total = sum(value for _, value in bar)
     told = ", ".join(f"{name} {value:+.1f}" for name, value in bar) or "nothing"
     rival = "" if each.rival is None else _rival_row(explanation, each.rival)
-    if each.background is not None and part.kind == "word":
-        sentence = beside_sentence(each, each.background)
-        rival += f'<div class="beside">{escape(sentence)}</div>'
+    if is_beside(each):
+        rival += f'<div class="beside">{escape(beside_sentence(each))}</div>'
     return (
         f'<li class="of-{part.kind}"><div class="who">{label}'
         f'<span class="time">{start:.2f}–{end:.2f}</span></div><div class="bar" role="img" '
@@ -253,7 +254,7 @@ def _muted(explanation: Explanation) -> str:
         )
     return f"""<section>
 <h2>What would have been heard without a factor</h2>
-<p>Each line is a decode of its own, of the same sound, over a graph of its own.</p>
+<p>Each line is a decode of its own, of the same sound.</p>
 <table class="muted"><thead><tr><th scope="col">muted or swapped</th><th scope="col">heard</th>
 <th scope="col">how</th></tr></thead><tbody>{"".join(lines)}</tbody></table>
 </section>"""

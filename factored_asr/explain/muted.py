@@ -2,7 +2,8 @@
 
 Each answer is a real decode: the factor's file is replaced by one that says nothing (every word as
 likely as any other, every pronunciation as likely), a graph is compiled from it as from any other,
-kept in the cache, and searched with the same sound, scales and beams.
+kept in the cache, and searched with the same sound, scales and beams; a grammar's, beside a
+background that is compiled from the same.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from factored_asr.explain.beside import Beside
 from factored_asr.explain.explanation import Explained, Explanation
 from factored_asr.explain.factors import FACTORS, Costs
 from factored_asr.explain.muted import Muted
@@ -98,8 +97,18 @@ def without_grammar(words: Sequence[str]) -> str:
     ) or "silence"
 
 
-def beside_sentence(each: Explained, other: Beside) -> str:
-    """Where a word is nearer to what was said than the background is, and where farther."""
+def is_beside(each: Explained) -> bool:
+    """True where there is something to say of the background in the time of a part."""
+    other = each.background
+    return other is not None and (
+        bool(other.words) or abs(each.costs.total - other.cost) > SMALL or each.part.kind == "word"
+    )
+
+
+def beside_sentence(each: Explained) -> str:
+    """How much less (−) or more a part cost than what the background heard in its time."""
+    other = each.background
+    assert other is not None
     difference = each.costs.total - other.cost
     acoustic = each.costs.acoustic - other.acoustic
     return (
@@ -184,10 +193,9 @@ def _lines(explanation: Explanation) -> Iterator[str]:
 def _against(explanation: Explanation) -> Iterator[str]:
     width = max(len(name_of(each)) for each in explanation.parts)
     for each in explanation.parts:
-        other = each.background
-        if other and (each.part.kind != "end" or abs(each.costs.total - other.cost) > SMALL):
+        if is_beside(each):
             start = explanation.seconds(each.part.start)
-            yield f"  {start:6.2f} s  {name_of(each):{width}}  {beside_sentence(each, other)}"
+            yield f"  {start:6.2f} s  {name_of(each):{width}}  {beside_sentence(each)}"
     yield f"  {'':8}  {'sum':{width}}  {signed(-(explanation.margin or 0.0))}"
 
 
