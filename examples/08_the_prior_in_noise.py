@@ -68,8 +68,9 @@ def measure(folder: Any) -> dict[str, Any]:
         "word pairs": estimate(texts, EstimateOptions(order=2)),
         "grammar": grammar,
     }
-    graphs = {name: build_graph(model, lexicon, prior, COMMANDS.graph)
-              for name, prior in priors.items()}  # fmt: skip
+    graphs = {
+        name: build_graph(model, lexicon, prior, COMMANDS.graph) for name, prior in priors.items()
+    }
     pdfs = np.unique(np.concatenate([graph.pdfs for graph in graphs.values()]))
     score, front_end = model.scorer(pdfs), FrontEnd(model.features)
     understander = Understander(grammar)

@@ -164,10 +164,7 @@ class Recognizer:
         """
         if isinstance(source, str | Path) and is_cepstra(source):
             return self.transcribe_cepstra(read_cepstra(source, self.model.features.n_cepstra))
-        samples, _ = read_audio(
-            source, sample_rate=self.model.features.sample_rate, array_rate=sample_rate
-        )
-        return self._transcribe(samples)
+        return self._transcribe(self._read(source, sample_rate))
 
     def transcribe_cepstra(self, cepstra: np.ndarray) -> Transcript:
         """Recognise a whole utterance from its static cepstra, before any mean is taken off.
@@ -229,10 +226,7 @@ class Recognizer:
 
     def features(self, source: Source, *, sample_rate: int | None = None) -> np.ndarray:
         """(n_frames, n_features): what the front end makes of a sound; see `transcribe`."""
-        samples, _ = read_audio(
-            source, sample_rate=self.model.features.sample_rate, array_rate=sample_rate
-        )
-        return self._front_end.features(samples)
+        return self._front_end.features(self._read(source, sample_rate))
 
     def adapted(
         self, utterances: Sequence[np.ndarray], options: SpeakerOptions | None = None
@@ -281,12 +275,13 @@ class Recognizer:
         options: ExplainOptions | None = None, progress: Progress | None = None,
     ) -> Explanation:
         """Why a sound (no cepstra) is heard as it is, factor by factor: see `explain.explain`."""
-        rate, options = self.model.features.sample_rate, options or ExplainOptions()
-        samples, _ = read_audio(source, sample_rate=rate, array_rate=sample_rate)
+        options, beside = options or ExplainOptions(), self.background
+        samples = self._read(source, sample_rate)
         settings = options.widened(self.options, self._grammar)
-        said = Recognizer(self.model, self.graph, settings, self._grammar)._transcribe(samples)
+        alone = Recognizer(self.model, self.graph, settings, self._grammar, None, beside)
+        said = alone._transcribe(samples)
         recipe = self._recipe and replace(self._recipe, options=settings)
-        return explain(said, samples, self.model, self.graph, recipe, options, progress)
+        return explain(said, samples, self.model, self.graph, recipe, options, progress, beside)
 
     def stream(
         self, endpoint: EndpointOptions | None = None, *, second_look: bool = False
@@ -301,6 +296,10 @@ class Recognizer:
             Decode up to 30 s again at their end, with their own mean and noise: twice the work.
         """
         return Stream(self, endpoint or EndpointOptions(), second_look)
+
+    def _read(self, source: Source, sample_rate: int | None) -> np.ndarray:
+        rate = self.model.features.sample_rate
+        return read_audio(source, sample_rate=rate, array_rate=sample_rate)[0]
 
     def _transcribe(self, samples: np.ndarray) -> Transcript:
         return self.transcribe_cepstra(self._front_end.cepstra(samples))

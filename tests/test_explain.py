@@ -409,14 +409,13 @@ def test_a_grammar_may_lose_its_order_but_not_weights_it_does_not_have(
 def test_without_a_background_the_nearest_command_is_heard(
     commands: Recognizer, audio_dir: Path
 ) -> None:
-    graph = replace(commands.options.graph, background_cost=float("inf"))
-    options = replace(commands.options, graph=graph)
+    options = replace(commands.options, background=None)
     alone = Recognizer.load("en-us", grammar=GRAMMAR, options=options)
     explanation = commands.explain(
         audio_dir / "train.wav", options=ExplainOptions(mute=("background",))
     )
     [muted] = explanation.muted
-    assert not explanation.text
+    assert not explanation.text and explanation.nearest == muted.text
     assert muted.text == alone.transcribe(audio_dir / "train.wav").text != ""
 
 
@@ -459,11 +458,58 @@ def test_silence_and_foreign_speech(commands: Recognizer, audio_dir: Path) -> No
     assert json.loads(silence.to_json())["cost"] is None
     foreign = commands.explain(audio_dir / "weather.wav", options=BARE)
     check_sums(foreign)
-    [background] = [each for each in foreign.parts if each.word == BACKGROUND]
-    per_frame = commands.options.graph.background_cost
-    n_frames = background.part.end - background.part.start
-    assert background.costs.language == pytest.approx(per_frame * n_frames)
-    assert "speech outside the grammar" in as_text(foreign)
+    assert foreign.is_refused and not foreign.text and BACKGROUND not in foreign.nearest
+    for told in (as_text(foreign), as_html(foreign)):
+        assert "fits no sentence of the grammar" in told and "The nearest command lost" in told
+    assert f'Nearest command, refused: "{foreign.nearest}"' in as_text(foreign)
+    assert foreign.nearest in re.sub("<[^>]+>", "", as_html(foreign))
+    content = json.loads(foreign.to_json())
+    assert content["refused"] and content["nearest"] == foreign.nearest and not content["text"]
+
+
+# --- the background ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["kitchen_light_on.wav", "weather.wav", "train.wav"])
+def test_the_background_adds_up_in_the_time_of_the_command(
+    commands: Recognizer, audio_dir: Path, name: str
+) -> None:
+    explanation = commands.explain(audio_dir / name, options=BARE)
+    check_sums(explanation)
+    stretches = [each.background for each in explanation.parts]
+    assert explanation.background is not None and explanation.margin is not None
+    paid = sum(each.cost for each in stretches if each is not None)
+    assert paid == pytest.approx(explanation.background.cost, abs=1e-3)
+    heard = [word for each in stretches if each is not None for word in each.words]
+    assert tuple(heard) == explanation.background.words
+    assert explanation.is_refused == (explanation.margin < 0) == (not explanation.text)
+    content = explanation.to_dict()
+    margins = sum(part["background"]["margin"] for part in content["parts"])
+    assert margins == pytest.approx(content["background"]["margin"], abs=0.01)
+
+
+def test_a_grammar_without_a_background_has_nothing_to_lose_to(
+    commands: Recognizer, audio_dir: Path
+) -> None:
+    options = replace(commands.options, background=None)
+    alone = Recognizer.load("en-us", grammar=GRAMMAR, options=options)
+    explanation = alone.explain(audio_dir / "train.wav", options=ExplainOptions(
+        mute=("background",)
+    ))
+    assert explanation.margin is None and not explanation.muted and not explanation.is_refused
+    assert explanation.text == explanation.nearest != ""
+    assert "background" not in as_text(explanation)
+    assert explanation.to_dict()["background"] is None
+
+
+def test_a_sentence_is_charged_the_same_wherever_its_words_may_also_lead_in() -> None:
+    """``please`` begins a sentence, and may come before each: then its cost is not yet known."""
+    grammar = Grammar.from_text("#JSGF V1.0; grammar g; public <g> = please stop | stop now;")
+    options = GraphOptions(lead_ins=("please",), lead_in_cost=2.0)
+    scorer = GrammarScorer.of(grammar, {"please": 1, "stop": 2, "now": 3}, options)
+    assert cost_of(scorer, ["please", "stop"]) == pytest.approx(0.0)
+    assert cost_of(scorer, ["please", "stop", "now"]) == pytest.approx(2.0)
+    assert cost_of(scorer, ["please"]) == np.inf
 
 
 def test_a_ready_graph_and_a_second_pass_have_no_factors_to_look_at(
@@ -532,9 +578,8 @@ def test_a_page_is_whole_and_needs_nothing_else(pages: list[tuple[Explanation, s
         assert not re.search(r"https?:|//\w|url\(|@import|<link|<iframe", text)
         assert "a &lt;sound&gt;.wav" in page and "<sound>" not in page
         for each in explanation.words:
-            if each.word != BACKGROUND:
-                start = explanation.seconds(each.part.start)
-                assert f'data-start="{start:.3f}"' in page
+            start = explanation.seconds(each.part.start)
+            assert f'data-start="{start:.3f}"' in page
 
 
 def test_the_page_draws_in_the_same_scale_as_its_script(
@@ -581,18 +626,22 @@ def test_a_picture_is_a_picture() -> None:
 
 def test_the_grammar_scorer_walks_its_sentences() -> None:
     grammar = Grammar.from_text("#JSGF V1.0; grammar g; public <g> = (/3/ go | /1/ stop) now;")
-    scorer = GrammarScorer.of(grammar, {"go": 1, "stop": 2, "now": 3}, empty_cost=2.5)
-    totals = {}
-    for words in (["go", "now"], ["stop", "now"], [], ["now"], ["go"]):
-        state, total = scorer.start(), 0.0
-        for word in words:
-            state, log_prob = scorer.score_word(state, word)
-            total += log_prob
-        totals[" ".join(words)] = total + scorer.finish(state)
-    assert totals["go now"] == pytest.approx(np.log(0.75), abs=1e-6)
-    assert totals["stop now"] == pytest.approx(np.log(0.25), abs=1e-6)
-    assert totals[""] == -2.5 and totals["now"] == totals["go"] == -np.inf
+    ids, options = {"go": 1, "stop": 2, "now": 3}, GraphOptions(empty_cost=2.5)
+    scorer = GrammarScorer.of(grammar, ids, options)
+    assert cost_of(scorer, ["go", "now"]) == pytest.approx(-np.log(0.75), abs=1e-6)
+    assert cost_of(scorer, ["stop", "now"]) == pytest.approx(-np.log(0.25), abs=1e-6)
+    assert cost_of(scorer, []) == 2.5
+    assert cost_of(scorer, ["now"]) == cost_of(scorer, ["go"]) == np.inf
     assert scorer.is_weighted
+
+
+def cost_of(scorer: GrammarScorer, words: list[str]) -> float:
+    """Of a whole sentence."""
+    state, total = scorer.start(), 0.0
+    for word in words:
+        state, log_prob = scorer.score_word(state, word)
+        total -= log_prob
+    return total - scorer.finish(state)
 
 
 def test_first_pronunciations(lexicon: Path, graph_cache: Path) -> None:

@@ -1,5 +1,6 @@
 """Why something was heard: each factor's costs, the strongest rivals, decodes without a factor."""
 
+from factored_asr.explain.beside import Beside
 from factored_asr.explain.explain import ExplainOptions, explain
 from factored_asr.explain.explanation import Explained, Explanation
 from factored_asr.explain.factors import FACTORS, Costs
@@ -8,6 +9,6 @@ from factored_asr.explain.path_costs import Part
 from factored_asr.explain.rivals import Rival
 
 __all__ = [
-    "FACTORS", "MUTABLE", "Costs", "ExplainOptions", "Explained", "Explanation", "Muted", "Part",
-    "Rival", "explain",
+    "FACTORS", "MUTABLE", "Beside", "Costs", "ExplainOptions", "Explained", "Explanation", "Muted",
+    "Part", "Rival", "explain",
 ]  # fmt: skip

@@ -12,16 +12,19 @@ import numpy as np
 from factored_asr.acoustic import AcousticModel
 from factored_asr.alignment import states_of
 from factored_asr.bundle import GuessWarning, Progress, Recipe
+from factored_asr.decoder import Lattice
+from factored_asr.decoder import Path as BestPath
 from factored_asr.errors import MissingError, OptionError
+from factored_asr.explain.beside import Beside, beside
 from factored_asr.explain.explanation import Explained, Explanation
 from factored_asr.explain.factors import Prices
 from factored_asr.explain.grammar_scorer import GrammarScorer
 from factored_asr.explain.muted import hear, mutings, swaps
 from factored_asr.explain.path_costs import FrameScores, Part, path_parts
 from factored_asr.explain.path_states import PathStates
-from factored_asr.explain.rivals import command_rival, rivals
+from factored_asr.explain.rivals import rivals
 from factored_asr.features import FrontEnd
-from factored_asr.graph import BACKGROUND, Graph
+from factored_asr.graph import Graph
 from factored_asr.language import Grammar, NGramScorer, WordScorer
 from factored_asr.results import Transcript
 from factored_asr.settings import DecodeOptions
@@ -75,6 +78,7 @@ def explain(
     recipe: Recipe | None,
     options: ExplainOptions | None = None,
     progress: Progress | None = None,
+    background: Graph | None = None,
 ) -> Explanation:
     """Why a sound was heard like this; `Recognizer.explain` decodes it first.
 
@@ -88,6 +92,8 @@ def explain(
         What the graph was compiled from.
     progress
         Is told each stage of compiling the graphs of muted factors.
+    background
+        What the graph was searched beside.
 
     Raises
     ------
@@ -123,9 +129,8 @@ def explain(
         return empty
     features = FrontEnd(model.features).features(samples)
     prices = prices_of(recipe, model, graph)
-    pdfs = graph.label_pdf[path.labels]
-    scores = FrameScores.of(model.unadapted, features, pdfs, settings.acoustic_scale)
-    parts = path_parts(graph, path, scores, prices)
+    scores = _FrameScorer(model.unadapted, features, settings.acoustic_scale)
+    parts = path_parts(graph, path, scores(graph, path), prices)
     states = PathStates(
         model, settings.graph.transition_scale,
         lambda pdfs: model.unadapted.block_scorer(pdfs, settings.acoustic_scale)(features),
@@ -136,7 +141,7 @@ def explain(
     ]
     heard = said.text, path.cost
     return Explanation(
-        said, _with_rivals(said, parts, prices, states), path.cost,
+        said, _with_rivals(said.lattice, parts, prices, states, scores, background), path.cost,
         tuple(states_of(graph, path, seconds)),
         tuple(hear(each, model, features, heard, progress) for each in muting),
         empty.is_grammar, empty.acoustic_scale, seconds, samples, rate,
@@ -149,26 +154,36 @@ def prices_of(recipe: Recipe, model: AcousticModel, graph: Graph) -> Prices:
     if recipe.guess:
         with warnings.catch_warnings():  # told when the graph was compiled
             warnings.simplefilter("ignore", GuessWarning)
-            lexicon = recipe.with_guesses(lexicon, [w for w in graph.words[1:] if w != BACKGROUND])
+            lexicon = recipe.with_guesses(lexicon, graph.words[1:])
     scorer: WordScorer
     if recipe.grammar:
-        ids = {word: i for i, word in enumerate(graph.words) if i and word != BACKGROUND}
-        grammar = Grammar.read(recipe.grammar)
-        scorer = GrammarScorer.of(grammar, ids, recipe.settings.graph.empty_cost)
+        ids = {word: i for i, word in enumerate(graph.words) if i}
+        scorer = GrammarScorer.of(Grammar.read(recipe.grammar), ids, recipe.settings.graph)
     else:
         scorer = NGramScorer(recipe.first_language())
     return Prices(model, lexicon, scorer, recipe.settings.graph)
 
 
+@dataclass(frozen=True, eq=False)
+class _FrameScorer:
+    """Scores the frames of paths through any graph, of one sound."""
+
+    model: AcousticModel
+    features: np.ndarray
+    scale: float
+
+    def __call__(self, graph: Graph, path: BestPath) -> FrameScores:
+        return FrameScores.of(self.model, self.features, graph.label_pdf[path.labels], self.scale)
+
+
 def _with_rivals(
-    said: Transcript, parts: tuple[Part, ...], prices: Prices, states: PathStates
+    lattice: Lattice, parts: tuple[Part, ...], prices: Prices, states: PathStates,
+    scores: _FrameScorer, background: Graph | None,
 ) -> tuple[Explained, ...]:
-    """Each word with its rival; that of background is the cheapest command."""
-    lattice = said.lattice
-    assert lattice is not None
-    path = lattice.best()
-    if BACKGROUND in path.words:
-        command = command_rival(lattice, prices, states, path.word_ids)
-        return tuple(Explained(p, command if p.word == BACKGROUND else None) for p in parts)
-    waiting = iter(rivals(lattice, prices, states, path.word_ids))
-    return tuple(Explained(p, next(waiting) if p.kind == "word" else None) for p in parts)
+    """Each part with what the background heard there, and each word with its rival."""
+    waiting = iter(rivals(lattice, prices, states, lattice.best().word_ids))
+    found = [next(waiting) if part.kind == "word" else None for part in parts]
+    rival, others = lattice.rival, tuple[Beside | None, ...]((None,) * len(parts))
+    if background is not None and rival is not None and rival.n_frames:
+        others = beside(background, rival, scores(background, rival).path, parts)
+    return tuple(Explained(*each) for each in zip(parts, found, others, strict=True))

@@ -2,7 +2,9 @@
 
 The JSON of an explanation (schema version 1)::
 
-    {"schema": 1, "text": "turn on the light", "reason": "", "duration": 1.92, "cost": 312.4502,
+    {"schema": 1, "text": "turn on the light", "reason": "", "refused": false,
+     "nearest": "turn on the light", "duration": 1.92, "cost": 312.4502,
+     "background": {"words": ["turn", "<background>", "light"], "cost": 321.7, "margin": 9.2498},
      "acoustic_scale": 0.2, "language": "grammar", "frame_seconds": 0.01,
      "factors": ["acoustic", "pronunciation", "language", "penalty", "transitions", "silence",
                  "remainder"],
@@ -12,7 +14,9 @@ The JSON of an explanation (schema version 1)::
                 "costs": {"acoustic": 41.2, ..., "total": 44.0}, "free": 39.9,
                 "rival": {"words": ["term"], "instead_of": ["turn"], "start": 0.31, "end": 0.55,
                           "cost": 318.1, "margin": 5.65, "decided": "acoustic",
-                          "costs": {...}, "difference": {"acoustic": -4.1, ...}}}, ...],
+                          "costs": {...}, "difference": {"acoustic": -4.1, ...}},
+                "background": {"words": ["turn"], "cost": 47.9, "acoustic": 41.0, "graph": 6.9,
+                               "margin": 3.9}}, ...],
      "states": [{"phone": "T", "state": 0, "pdf": 12, "start": 0.31, "end": 0.34}, ...],
      "muted": [{"name": "language", "label": "LM scale 0: ...", "text": "turn on a light",
                 "same": false, "cost": 280.2, "compile_seconds": 3.1, "compiled": true,
@@ -29,9 +33,13 @@ of parts are ``word``, ``pause``, ``fragment`` (phones of a word broken off) and
 of no length. `free` is the acoustic cost of the best phones out of context: acoustic costs have no
 zero of their own, and what a word costs above it tells how well it fits. A rival is null where the
 lattice holds none; its `difference` is the cost of what was heard less that of the rival, over
-whole paths: a negative number speaks for what was heard. `interpretation` is null without a
-grammar, or where nothing was meant. Within a version fields may be added, none renamed or taken
-away.
+whole paths: a negative number speaks for what was heard. `refused` is true where the grammar's
+nearest sentence (`nearest`) is what is explained, but not taken for what was said: `text` is empty
+then, and `reason` says why. `background` is what the grammar was searched beside, null where it was
+not: its best path, and of it what lies in the time of each part, ``<background>`` for a phone of no
+word that it knows; `margin` is its cost less the command's, in all and in each part.
+`interpretation` is null without a grammar, or where nothing was meant. Within a version fields may
+be added, none renamed or taken away.
 """
 
 from __future__ import annotations
@@ -44,6 +52,8 @@ from typing import Any
 
 import numpy as np
 
+from factored_asr.decoder import Path, misfit
+from factored_asr.explain.beside import Beside
 from factored_asr.explain.factors import FACTORS, Costs
 from factored_asr.explain.muted import Muted
 from factored_asr.explain.path_costs import Part
@@ -59,6 +69,8 @@ class Explained:
 
     part: Part
     rival: Rival | None = None
+    background: Beside | None = None
+    """What a grammar's background heard in its time."""
 
     @property
     def word(self) -> str:
@@ -100,6 +112,26 @@ class Explanation:
         return self.said.text
 
     @property
+    def is_refused(self) -> bool:
+        """True where the parts are those of a command that is not taken for what was said."""
+        return self.said.lattice is not None and bool(misfit(self.said.lattice))
+
+    @property
+    def nearest(self) -> str:
+        """The words that are explained, refused or not."""
+        return " ".join(each.word for each in self.words)
+
+    @property
+    def background(self) -> Path | None:
+        """The best path of what a grammar was searched beside."""
+        return self.said.lattice.rival if self.said.lattice is not None else None
+
+    @property
+    def margin(self) -> float | None:
+        """By how much the command beat its background; below 0 where it lost."""
+        return None if self.background is None else self.background.cost - self.cost
+
+    @property
     def words(self) -> tuple[Explained, ...]:
         """The parts that are words."""
         return tuple(each for each in self.parts if each.part.kind == "word")
@@ -117,7 +149,8 @@ class Explanation:
         """Plain dictionaries and lists, as described at the top of this module."""
         return {
             "schema": SCHEMA_VERSION, "text": self.text, "reason": self.said.reason,
-            "duration": round(self.said.duration, 3),
+            "refused": self.is_refused, "nearest": self.nearest,
+            "background": self._background(), "duration": round(self.said.duration, 3),
             "cost": round(self.cost, 4) if self.parts else None,
             "acoustic_scale": self.acoustic_scale,
             "language": "grammar" if self.is_grammar else "ngram",
@@ -145,7 +178,7 @@ class Explanation:
         return json.dumps(self.to_dict(), ensure_ascii=False)
 
     def _part(self, each: Explained) -> dict[str, Any]:
-        part, rival = each.part, each.rival
+        part, rival, other = each.part, each.rival, each.background
         return {
             "kind": part.kind, "word": part.word, "start": self._rounded(part.start),
             "end": self._rounded(part.end),
@@ -162,6 +195,19 @@ class Explanation:
                 "decided": rival.decided, "costs": rival.costs.to_dict(),
                 "difference": rival.difference.to_dict(),
             },
+            "background": None if other is None else {
+                "words": list(other.words), "cost": round(other.cost, 4),
+                "acoustic": round(other.acoustic, 4), "graph": round(other.graph, 4),
+                "margin": round(other.cost - part.costs.total, 4),
+            },
+        }
+
+    def _background(self) -> dict[str, Any] | None:
+        if self.background is None or self.margin is None:
+            return None
+        return {
+            "words": list(self.background.words), "cost": round(self.background.cost, 4),
+            "margin": round(self.margin, 4),
         }
 
     def _rounded(self, frame: int) -> float:

@@ -20,7 +20,7 @@ import numpy as np
 
 from factored_asr.acoustic import AcousticModel
 from factored_asr.decoder import Lattice
-from factored_asr.graph import BACKGROUND, Graph, GraphOptions, make_units
+from factored_asr.graph import Graph, GraphOptions, make_units
 from factored_asr.language import WordScorer
 from factored_asr.lexicon import Lexicon
 
@@ -42,8 +42,7 @@ class Costs:
     pronunciation: float = 0.0
     """Of the phones, given the word: the lexicon's."""
     language: float = 0.0
-    """Of the words: the n-gram model's by the exact back-off rule, or the grammar's; and of the
-    frames of background beside a grammar."""
+    """Of the words: the n-gram model's by the exact back-off rule, or the grammar's."""
     penalty: float = 0.0
     """`GraphOptions.word_penalty`."""
     transitions: float = 0.0
@@ -85,16 +84,8 @@ class Prices:
     options: GraphOptions
     _label_costs: dict[tuple[int, ...], tuple[float, float]] = field(default_factory=dict)
 
-    def language(self, words: Sequence[str], frames: Sequence[int]) -> tuple[list[float], float]:
-        """Cost of each word in its history, and of ending after them.
-
-        Parameters
-        ----------
-        frames
-            How many each word has: background costs by the frame.
-        """
-        if BACKGROUND in words:
-            return [self.options.background_cost * n for n in frames], 0.0
+    def language(self, words: Sequence[str]) -> tuple[list[float], float]:
+        """Cost of each word in its history, and of ending after them."""
         state, costs = self.scorer.start(), []
         for word in words:
             state, log_prob = self.scorer.score_word(state, word)
@@ -107,10 +98,6 @@ class Prices:
             if spoken.phones == tuple(phones):
                 return -float(np.log(spoken.probability))
         return 0.0
-
-    def penalty(self, word: str) -> float:
-        """Cost of a word as such."""
-        return 0.0 if word == BACKGROUND else self.options.word_penalty
 
     def silence(self, phone: str) -> float:
         """Cost of beginning a silence or filler between words."""
@@ -135,25 +122,13 @@ class Prices:
 
     def _tabulate(self) -> dict[tuple[int, ...], tuple[float, float]]:
         """(pdf, phone, state, ends a word) → costs of leaving and of staying."""
-        scale, model = self.options.transition_scale, self.model
-        table: dict[tuple[int, ...], tuple[float, float]] = {}
-        for phone in range(len(model.phones)):  # out of context: the background's
-            for state in np.flatnonzero(model.hmm_pdfs[phone] >= 0).tolist():
-                costs = tuple(
-                    -scale * float(of[phone, state])
-                    for of in (model.hmm_exit_log_probs, model.hmm_loop_log_probs)
-                )
-                for ends in (0, 1):
-                    key = int(model.hmm_pdfs[phone, state]), phone + 1, state, ends
-                    table[key] = costs[0], costs[1]
-        units = make_units(model, scale)
+        units = make_units(self.model, self.options.transition_scale)
         rows = zip(
             units.label_pdf.tolist(), units.label_phone.tolist(), units.label_state.tolist(),
             map(int, units.label_word_end.tolist()), strict=True,
         )
         pairs = zip(units.enter_cost.tolist(), units.loop_cost.tolist(), strict=True)
-        table.update(zip(rows, pairs, strict=True))
-        return table
+        return dict(zip(rows, pairs, strict=True))
 
 
 def lattice_costs(
@@ -169,18 +144,17 @@ def lattice_costs(
     chosen = list(arcs)
     spoken = [lattice.pronunciations[i] for i in lattice.arc_pronunciation[chosen].tolist()]
     names = [lattice.spelt(i) if i else "" for i in lattice.arc_word[chosen].tolist()]
-    frames = lattice.arc_frames[chosen].tolist()
     words = [name for name in names if name]
-    each, end = prices.language(words, [n for n, name in zip(frames, names, strict=True) if name])
+    each, end = prices.language(words)
     acoustic = float(lattice.arc_acoustic[chosen].sum())
     last = int(lattice.arc_target[chosen[-1]]) if chosen else 0
     known = Costs(
         acoustic,
         sum(prices.pronunciation(n, p) for n, p in zip(names, spoken, strict=True) if n),
         sum(each) + end,
-        sum(map(prices.penalty, words)),
+        prices.options.word_penalty * len(words),
         transitions,
-        0.0 if BACKGROUND in words else sum(
+        sum(
             prices.silence(phone)
             for name, phones in zip(names, spoken, strict=True) if not name for phone in phones
         ),

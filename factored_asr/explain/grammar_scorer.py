@@ -9,18 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from factored_asr.graph import Graph
+from factored_asr.graph import Graph, GraphOptions
 from factored_asr.graph.build import from_pynini, grammar_graph, to_pynini
 from factored_asr.language import Grammar
 
 INF = float("inf")
+_State = tuple[tuple[int, float], ...]
 
 
 class GrammarScorer:
-    """G of a grammar as a `WordScorer`: deterministic, so a sentence has one way through it.
+    """G of a grammar, as it stands in the graph, as a `WordScorer`.
 
-    Only the cost of a whole sentence is the grammar's own: which of its words bears it is up to
-    the minimised acceptor, which charges what is common to all that follows as early as it can.
+    A state is all that may have been said so far, with what each costs above the cheapest. Only the
+    cost of a whole sentence is the grammar's own: which of its words bears it is up to the
+    minimised acceptor, which charges what is common to all that follows as early as it can.
 
     Examples
     --------
@@ -36,10 +38,10 @@ class GrammarScorer:
 
     @staticmethod
     def of(
-        grammar: Grammar, words: Mapping[str, int], empty_cost: float = 0.0
+        grammar: Grammar, words: Mapping[str, int], options: GraphOptions | None = None
     ) -> GrammarScorer:
-        """The scorer of a grammar whose words have these ids."""
-        return GrammarScorer(grammar_graph(grammar, words, empty_cost), words)
+        """The scorer of a grammar whose words have these ids, in a graph of these options."""
+        return GrammarScorer(grammar_graph(grammar, words, options or GraphOptions()), words)
 
     @property
     def is_weighted(self) -> bool:
@@ -47,23 +49,25 @@ class GrammarScorer:
         final = self.graph.final[self.graph.final < INF]
         return bool(self.graph.arcs["cost"].any() or final.any())
 
-    def start(self) -> int:
-        return self.graph.start
+    def start(self) -> _State:
+        return ((self.graph.start, 0.0),)
 
-    def score_word(self, state: Hashable, word: str) -> tuple[int, float]:
-        """The state after a word and its log weight; -1 and -inf where it cannot follow."""
-        assert isinstance(state, int)
-        if state >= 0:
-            first, end = self.graph.first_arc[state : state + 2].tolist()
+    def score_word(self, state: Hashable, word: str) -> tuple[_State, float]:
+        """The state after a word and its log weight; () and -inf where it cannot follow."""
+        assert isinstance(state, tuple)
+        after: dict[int, float] = {}
+        for node, behind in state:
+            first, end = self.graph.first_arc[node : node + 2].tolist()
             arcs = self.graph.arcs[first:end]
-            found = arcs[arcs["label"] == self.words.get(word, -1)]
-            if len(found):
-                return int(found["target"][0]), -float(found["cost"][0])
-        return -1, -INF
+            for arc in arcs[arcs["label"] == self.words.get(word, -1)]:
+                target, cost = int(arc["target"]), behind + float(arc["cost"])
+                after[target] = min(cost, after.get(target, INF))
+        least = min(after.values(), default=INF)
+        return tuple((node, cost - least) for node, cost in sorted(after.items())), -least
 
     def finish(self, state: Hashable) -> float:
-        assert isinstance(state, int)
-        return -float(self.graph.final[state]) if state >= 0 else -INF
+        assert isinstance(state, tuple)
+        return -min((behind + float(self.graph.final[node]) for node, behind in state), default=INF)
 
 
 class UnweightedGrammar(Grammar):

@@ -11,13 +11,22 @@ from factored_asr.explain.explanation import Explained, Explanation
 from factored_asr.explain.factors import FACTORS, Costs
 from factored_asr.explain.media import spectrogram_data, wav_data
 from factored_asr.explain.rivals import Rival
-from factored_asr.explain.text import factor_names, how_muted, name_of, rival_sentence, spelt
+from factored_asr.explain.text import (
+    beside_sentence,
+    factor_names,
+    how_muted,
+    is_beside,
+    name_of,
+    rival_sentence,
+    verdict,
+)
 from factored_asr.explain.timeline import lattice_tier, rows
 
 HERE = Path(__file__).parent
 POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; "
 POLICY += "script-src 'unsafe-inline'"
 SMALL = 0.05
+BESIDE = "; last, how much less (−) or more (+) it cost than what the background heard in its time"
 
 
 def as_html(explanation: Explanation, title: str = "") -> str:
@@ -56,12 +65,16 @@ def as_html(explanation: Explanation, title: str = "") -> str:
 
 def _heard(explanation: Explanation) -> str:
     said = explanation.said
+    buttons = " ".join(_play(explanation, each, name_of(each)) for each in explanation.words)
     if said.text:
-        buttons = " ".join(
-            _play(explanation, each, name_of(each)) for each in explanation.words
-        )
         long = ' class="long"' if len(explanation.words) > 16 else ""
         heard = f"<h1{long}>{buttons}</h1>"
+    elif explanation.is_refused:
+        heard = (
+            f'<p class="refused"><strong>Refused</strong> {escape(said.reason)}</p>'
+            f'<p class="file">The nearest command, refused:</p>'
+            f'<h1 class="nothing">{buttons or "no word at all"}</h1>'
+        )
     else:
         heard = f'<h1 class="nothing">Nothing was heard</h1><p>{escape(said.reason)}</p>'
     sound = ""
@@ -74,7 +87,8 @@ def _heard(explanation: Explanation) -> str:
             f"the best path costs {explanation.cost:,.2f}",
             f"acoustics count {explanation.acoustic_scale:g} times",
         ]
-    return f'{heard}\n<p class="facts">{" · ".join(facts)}</p>\n{sound}'
+    against = f"<p>{escape(verdict(explanation))}</p>" if verdict(explanation) else ""
+    return f'{heard}\n{against}<p class="facts">{" · ".join(facts)}</p>\n{sound}'
 
 
 def _play(explanation: Explanation, each: Explained, text: str) -> str:
@@ -151,12 +165,13 @@ def _bars(explanation: Explanation) -> str:
         f'<li><span class="swatch {name}"></span>{escape(names[name])}</li>'
         for name in FACTORS if name in used
     )
+    last = BESIDE if explanation.background else ""
     return f"""<section>
 <h2>What each word cost, and whom it beat</h2>
 <p>A bar to the right of the line is a cost (−log probability), one to the left a gain. Acoustic
 costs have no zero of their own, so bars show the <em>misfit</em>: what the word's states cost above
 the best phones that could be, whatever they say. Under each word: its strongest rival, and for each
-factor how much it spoke for the word (−, left) or for the rival (+, right).</p>
+factor how much it spoke for the word (−, left) or for the rival (+, right){last}.</p>
 <ul class="legend">{legend}</ul>
 <ol class="bars">
 {items}
@@ -184,6 +199,8 @@ def _bar_row(
     total = sum(value for _, value in bar)
     told = ", ".join(f"{name} {value:+.1f}" for name, value in bar) or "nothing"
     rival = "" if each.rival is None else _rival_row(explanation, each.rival)
+    if is_beside(each):
+        rival += f'<div class="beside">{escape(beside_sentence(each))}</div>'
     return (
         f'<li class="of-{part.kind}"><div class="who">{label}'
         f'<span class="time">{start:.2f}–{end:.2f}</span></div><div class="bar" role="img" '
@@ -237,7 +254,7 @@ def _muted(explanation: Explanation) -> str:
         )
     return f"""<section>
 <h2>What would have been heard without a factor</h2>
-<p>Each line is a decode of its own, of the same sound, over a graph of its own.</p>
+<p>Each line is a decode of its own, of the same sound.</p>
 <table class="muted"><thead><tr><th scope="col">muted or swapped</th><th scope="col">heard</th>
 <th scope="col">how</th></tr></thead><tbody>{"".join(lines)}</tbody></table>
 </section>"""
@@ -253,7 +270,7 @@ def _changes(ours: list[str], theirs: list[str]) -> str:
         if b > a:
             pieces.append(f"<del>{escape(' '.join(ours[a:b]))}</del>")
         if d > c:
-            pieces.append(f"<ins>{escape(' '.join(map(spelt, theirs[c:d])))}</ins>")
+            pieces.append(f"<ins>{escape(' '.join(theirs[c:d]))}</ins>")
     return " ".join(pieces) or "nothing"
 
 
@@ -264,10 +281,12 @@ def _numbers(explanation: Explanation) -> str:
         f'<tr><th scope="row">{escape(name_of(each))}</th>'
         f"<td>{explanation.seconds(each.part.start):.2f}</td>"
         f"<td>{explanation.seconds(each.part.end):.2f}</td>{_cells(each.costs)}"
-        f"<td>{each.part.misfit:.2f}</td></tr>"
+        f"<td>{each.part.misfit:.2f}</td>{_beside_cell(each)}</tr>"
         for each in explanation.parts
     ]
-    total = explanation.costs
+    total, rival = explanation.costs, explanation.background
+    beside = '<th scope="col">background</th>' if rival else ""
+    paid = f"<td>{rival.cost:.2f}</td>" if rival else ""
     return f"""<section>
 <h2>All numbers</h2>
 <p>The search paid {explanation.cost:.3f} for the path; the factors add up to {total.total:.3f}. The
@@ -275,10 +294,14 @@ remainder is what determinisation and weight pushing charged at another place (0
 backing off where the n-gram was there made cheaper.</p>
 <details><summary>Show the table</summary><div class="wide"><table class="numbers"><thead><tr>
 <th scope="col">part</th><th scope="col">from</th><th scope="col">to</th>{heads}
-<th scope="col">total</th><th scope="col">misfit</th></tr></thead><tbody>
+<th scope="col">total</th><th scope="col">misfit</th>{beside}</tr></thead><tbody>
 {"".join(lines)}</tbody><tfoot><tr><th scope="row">sum</th><td></td><td></td>{_cells(total)}
-<td></td></tr></tfoot></table></div></details>
+<td></td>{paid}</tr></tfoot></table></div></details>
 </section>"""
+
+
+def _beside_cell(each: Explained) -> str:
+    return "" if each.background is None else f"<td>{each.background.cost:.2f}</td>"
 
 
 def _cells(costs: Costs) -> str:

@@ -2,7 +2,8 @@
 
 Each answer is a real decode: the factor's file is replaced by one that says nothing (every word as
 likely as any other, every pronunciation as likely), a graph is compiled from it as from any other,
-kept in the cache, and searched with the same sound, scales and beams.
+kept in the cache, and searched with the same sound, scales and beams; a grammar's, beside a
+background that is compiled from the same.
 """
 
 from __future__ import annotations
@@ -17,14 +18,13 @@ import numpy as np
 from factored_asr.acoustic import AcousticModel
 from factored_asr.bundle import Progress, Recipe
 from factored_asr.cache import cache_folder, cached_graph, content_key
-from factored_asr.decoder import Search
+from factored_asr.decoder import RivalSearch, misfit
 from factored_asr.errors import OptionError
 from factored_asr.explain.grammar_scorer import GrammarScorer, UnweightedGrammar
-from factored_asr.graph import BACKGROUND, Graph, GraphOptions, build_graph
+from factored_asr.graph import Graph, build_graph
 from factored_asr.language import NGramModel, write_arpa
 from factored_asr.lexicon import Lexicon, Pronunciation
 from factored_asr.results import words_of
-from factored_asr.settings import DecodeOptions
 
 MUTABLE = ("language", "background", "weights", "pronunciation", "variants", "transitions")
 """What can be muted: see `mutings`."""
@@ -139,7 +139,7 @@ def mutings(
         There is no factor of that name.
     """
     settings = recipe.settings
-    words = [word for word in graph.words[1:] if word != BACKGROUND]
+    words = list(graph.words[1:])
     for name in names:
         if name not in MUTABLE:
             raise OptionError(f"what can be muted is {', '.join(MUTABLE)}; got '{name}'")
@@ -147,15 +147,14 @@ def mutings(
             label = f"any of its {len(words):,} words in any order, none likelier than another"
             without = replace(
                 recipe, grammar=None, lm=silent_lm(words),
-                options=replace(settings, max_ngrams=0, graph=_no_background(settings)),
+                options=replace(settings, max_ngrams=0),
             )
             yield Muting(name, ("no grammar: " if recipe.grammar else "LM scale 0: ") + label,
                          without)
-        elif name == "background" and settings.graph.background_cost < float("inf"):
-            alone = replace(settings, graph=_no_background(settings))
-            if recipe.grammar:
-                label = "no background: the nearest sentence of the grammar, whatever was said"
-                yield Muting(name, label, replace(recipe, options=alone))
+        elif name == "background" and recipe.grammar and settings.background is not None:
+            label = "no background: the nearest sentence of the grammar, whatever was said"
+            alone = replace(settings, background=None)
+            yield Muting(name, label, replace(recipe, options=alone))
         elif name == "weights" and recipe.grammar:
             yield _unweighted(recipe, model, lexicon, scorer)
         elif name in ("pronunciation", "variants"):
@@ -166,10 +165,6 @@ def mutings(
             nothing = settings.graph.transition_scale == 0
             yield Muting(name, "HMM transitions at no cost", None if nothing else still,
                          "their scale is 0 already" if nothing else "")
-
-
-def _no_background(settings: DecodeOptions) -> GraphOptions:
-    return replace(settings.graph, background_cost=float("inf"))
 
 
 def _unweighted(
@@ -210,9 +205,8 @@ def swaps(
     """Other files in the place of a factor's own; a language model may take that of a grammar."""
     settings = recipe.settings
     if other_lm is not None:
-        free = replace(settings, graph=_no_background(settings))
         yield Muting("other_lm", f"language model {other_lm.name}", replace(
-            recipe, grammar=None, lm=other_lm, options=free if recipe.grammar else settings
+            recipe, grammar=None, lm=other_lm, options=settings
         ))
     if other_lexicon is not None:
         yield Muting("other_lexicon", f"dictionary {other_lexicon.name}", replace(
@@ -240,17 +234,18 @@ def hear(
         return Muted(muting.name, muting.label, *heard, 0.0, False, muting.note)
     begin = time.perf_counter()
     graph, compiled = muting.graph(model, progress)
+    background = muting.recipe.background(model)
     seconds = time.perf_counter() - begin
     options = muting.recipe.settings
-    beam = replace(options.beam, lattice_beam=0.0)
-    search = Search(graph, beam)
-    for scores in model.unadapted.block_scorer(graph.pdfs, options.acoustic_scale)(features):
+    search = RivalSearch(graph, replace(options.beam, lattice_beam=0.0), background)
+    pdfs = graph.pdfs if background is None else np.union1d(graph.pdfs, background.pdfs)
+    for scores in model.unadapted.block_scorer(pdfs, options.acoustic_scale)(features):
         search.advance(scores)
-    lattice = search.finish()
+    lattice = replace(search.finish(), frame_seconds=model.frame_seconds)
     path, note = lattice.best(), muting.note
     segments = path.segments
-    if path.has_speech and BACKGROUND in path.words:
-        segments, note = (), "speech outside the grammar"
+    if reason := misfit(lattice):
+        segments, note = (), reason
     elif not path.reached_final:
         segments = () if muting.recipe.grammar else segments[:-1]
         note = lattice.reason

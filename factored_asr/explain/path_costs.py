@@ -10,7 +10,7 @@ import numpy as np
 from factored_asr.acoustic import AcousticModel
 from factored_asr.decoder import Path, PhoneSegment
 from factored_asr.explain.factors import Costs, Prices
-from factored_asr.graph import BACKGROUND, Graph
+from factored_asr.graph import Graph
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def path_parts(
         Of its frames.
     """
     n_frames = path.n_frames
-    paid, transitions = _frame_costs(graph, path, prices)
+    paid, transitions = graph_costs(graph, path), _transitions(graph, path, prices)
     spans = list(_spans(path))
     language, end = _language(spans, prices)
     parts = []
@@ -97,10 +97,8 @@ def path_parts(
         known = Costs(
             acoustic,
             prices.pronunciation(word, [each.phone for each in phones]) if word else 0.0,
-            cost, prices.penalty(word) if word else 0.0, float(transitions[here].sum()),
-            0.0 if BACKGROUND in path.words else sum(
-                prices.silence(each.phone) for each in phones if each.is_silence
-            ),
+            cost, prices.options.word_penalty if word else 0.0, float(transitions[here].sum()),
+            sum(prices.silence(each.phone) for each in phones if each.is_silence),
         )
         total = acoustic + float(paid[here].sum())
         costs = known + Costs(remainder=total - known.total)
@@ -111,9 +109,8 @@ def path_parts(
     return (*parts, Part("end", "", n_frames, n_frames, (), costs))
 
 
-def _frame_costs(graph: Graph, path: Path, prices: Prices) -> tuple[np.ndarray, np.ndarray]:
-    """What the graph charged before and in each frame, and after the last: (n_frames + 1,); and
-    the part of it that is transitions: (n_frames,)."""
+def graph_costs(graph: Graph, path: Path) -> np.ndarray:
+    """What the graph charged before and in each frame, and after the last: (n_frames + 1,)."""
     taken = graph.arcs[path.arcs]
     emits = taken["label"] != 0
     frame = np.cumsum(emits) - emits
@@ -123,9 +120,15 @@ def _frame_costs(graph: Graph, path: Path, prices: Prices) -> tuple[np.ndarray, 
     if path.reached_final:
         last = int(taken["target"][-1]) if len(taken) else graph.start
         paid[path.n_frames] += float(graph.final[last])
+    return paid
+
+
+def _transitions(graph: Graph, path: Path, prices: Prices) -> np.ndarray:
+    """The part of it that is transitions: (n_frames,)."""
+    taken = graph.arcs[path.arcs]
     source = np.searchsorted(graph.first_arc, path.arcs, side="right") - 1
-    stays = (taken["target"] == source)[emits]
-    return paid, prices.transitions(graph, path.labels, stays)
+    stays = (taken["target"] == source)[taken["label"] != 0]
+    return prices.transitions(graph, path.labels, stays)
 
 
 _Span = tuple[str, str, tuple[PhoneSegment, ...]]
@@ -133,7 +136,7 @@ _Span = tuple[str, str, tuple[PhoneSegment, ...]]
 
 
 def _spans(path: Path) -> Iterator[_Span]:
-    """The phones of the path, gathered to words and pauses; background is one word."""
+    """The phones of the path, gathered to words and pauses."""
     word_at = {
         frame: number
         for number, segment in enumerate(path.segments) if segment.start is not None
@@ -143,9 +146,7 @@ def _spans(path: Path) -> Iterator[_Span]:
     of: tuple[str, str, int] | None = None
     for phone in path.phones:
         number = word_at.get(phone.start, -1)
-        if number >= 0 and path.words[number] == BACKGROUND:
-            now = "word", BACKGROUND, -1
-        elif number >= 0:
+        if number >= 0:
             now = "word", path.words[number], number
         else:
             now = ("pause" if phone.is_silence else "fragment"), "", -1
@@ -163,8 +164,6 @@ def _spans(path: Path) -> Iterator[_Span]:
 
 def _language(spans: list[_Span], prices: Prices) -> tuple[list[float], float]:
     """Cost of each span in the language model, 0 for what is no word; and of the end."""
-    spoken = [span for span in spans if span[1]]
-    frames = [phones[-1].end - phones[0].start if phones else 0 for _, _, phones in spoken]
-    each, end = prices.language([word for _, word, _ in spoken], frames)
+    each, end = prices.language([word for _, word, _ in spans if word])
     waiting = iter(each)
     return [next(waiting) if word else 0.0 for _, word, _ in spans], end

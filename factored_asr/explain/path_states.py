@@ -12,7 +12,6 @@ import numpy as np
 
 from factored_asr.acoustic import BEGIN, END, INTERNAL, SINGLE, AcousticModel
 from factored_asr.decoder import Lattice
-from factored_asr.graph import BACKGROUND
 
 Span = tuple[int, int, int]
 """HMM, first frame, frame after the last."""
@@ -50,17 +49,16 @@ class PathStates:
     def _spans(self, lattice: Lattice, arcs: Sequence[int]) -> Iterator[Span]:
         """The phones of a path as HMMs in their contexts, with their times."""
         phones, positions, ends = list[int](), list[int](), list[int]()
-        model, alone = self.model, False
+        model = self.model
         for arc in arcs:
             spoken = lattice.pronunciations[lattice.arc_pronunciation[arc]]
-            word = int(lattice.arc_word[arc])
-            alone = alone or bool(word) and lattice.spelt(word) == BACKGROUND
             phones += [model.phones.index(phone) for phone in spoken]
-            positions += _positions(len(spoken)) if word else [SINGLE] * len(spoken)
+            is_word = bool(lattice.arc_word[arc])
+            positions += _positions(len(spoken)) if is_word else [SINGLE] * len(spoken)
             ends += lattice.arc_phone_ends(arc).tolist()
         centre, edge = np.array(phones, np.int64), model.phones.index(model.silence)
         left, right = np.append(edge, centre)[:-1], np.append(centre, edge)[1:]
-        hmms = centre if alone else model.hmm_index(centre, left, right, np.array(positions))
+        hmms = model.hmm_index(centre, left, right, np.array(positions))
         return zip(hmms.tolist(), [0, *ends[:-1]], ends, strict=True)
 
     def _aligned(self, spans: set[Span]) -> dict[Span, Costs]:

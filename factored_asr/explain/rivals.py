@@ -18,7 +18,6 @@ from factored_asr.decoder import Lattice, LatticePath, best_path
 from factored_asr.decoder.paths import costs_from_start, costs_to_end, path_of
 from factored_asr.explain.factors import FACTORS, Costs, Prices, lattice_costs
 from factored_asr.explain.path_states import PathStates
-from factored_asr.graph import BACKGROUND
 
 INF = float("inf")
 MAX_TRIES = 40
@@ -95,8 +94,8 @@ def _rival(heard: Sequence[_Said], other: _Other, costs: Costs, base: Costs) -> 
     ours = heard[slice(*stretch)]
     span = place or ours
     return Rival(
-        _told(place), _told(ours), span[0].start, span[-1].end, costs.total, costs, base - costs,
-        arcs,
+        tuple(each.word for each in place), tuple(each.word for each in ours),
+        span[0].start, span[-1].end, costs.total, costs, base - costs, arcs,
     )
 
 
@@ -111,27 +110,6 @@ def heard_path(lattice: Lattice, words: Sequence[int]) -> LatticePath | None:
     return path_of(lattice, words)  # another string costs the same
 
 
-def command_rival(
-    lattice: Lattice, prices: Prices, states: PathStates, words: Sequence[int]
-) -> Rival | None:
-    """The cheapest sentence of the grammar, where background was heard; None if there is none.
-
-    Parameters are those of `rivals`.
-    """
-    best = heard_path(lattice, words)
-    commands = [i for i, word in enumerate(lattice.words) if i and word != BACKGROUND]
-    rest = lattice.with_arcs(np.flatnonzero(np.isin(lattice.arc_word, [0, *commands])))
-    other = best_path(rest)
-    if best is None or other is None or not other.words:
-        return None
-    arcs = tuple(rest.arc_origin[list(other.arcs)].tolist())
-    (_, base), (_, moved) = states.costs(lattice, [best.arcs, arcs])
-    costs = lattice_costs(lattice, arcs, prices, moved)
-    heard = _spoken(lattice, best.arcs)
-    other_said = arcs, (0, len(heard)), _spoken(lattice, arcs)
-    return _rival(heard, other_said, costs, lattice_costs(lattice, best.arcs, prices, base))
-
-
 @dataclass(frozen=True)
 class _Said:
     """A word on a path."""
@@ -139,14 +117,6 @@ class _Said:
     word: str
     start: int
     end: int
-
-
-def _told(words: Sequence[_Said]) -> tuple[str, ...]:
-    """The words, background but once."""
-    return tuple(
-        each.word for before, each in zip([None, *words], words, strict=False)
-        if each.word != BACKGROUND or before is None or before.word != BACKGROUND
-    )
 
 
 def _spoken(lattice: Lattice, arcs: Sequence[int]) -> list[_Said]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from factored_asr.explain.explanation import Explained, Explanation
 from factored_asr.explain.factors import FACTORS, Costs
@@ -27,13 +28,8 @@ def as_text(explanation: Explanation) -> str:
 def name_of(each: Explained) -> str:
     """A part as it is called: its word, or what it is."""
     if each.part.kind == "word":
-        return spelt(each.word)
+        return each.word
     return {"pause": PAUSE, "end": END}.get(each.part.kind, FRAGMENT)
-
-
-def spelt(word: str) -> str:
-    """A word as it is called; the background by what it stands for."""
-    return "(speech outside the grammar)" if word == BACKGROUND else word
 
 
 def factor_names(explanation: Explanation) -> dict[str, str]:
@@ -71,6 +67,56 @@ def rival_sentence(rival: Rival, names: dict[str, str]) -> str:
     return f"{head}: {factors}. {subject} decided."
 
 
+def verdict(explanation: Explanation) -> str:
+    """How the command fared against the background; empty where it was searched alone."""
+    background, margin = explanation.background, explanation.margin
+    if background is None or margin is None or not explanation.parts:
+        return ""
+    what = "The nearest command" if explanation.is_refused else "The command"
+    how = f"beat the background by {margin:.1f}" if margin >= 0 else (
+        f"lost to the background by {-margin:.1f}"
+    )
+    sentence = (
+        f"{what} {how}: it costs {explanation.cost:,.2f}, the background's best path "
+        f"{background.cost:,.2f}, which hears {without_grammar(background.words)}."
+    )
+    if margin < 0 and not explanation.is_refused:
+        sentence += " That is no speech, so it counts for nothing."
+    return sentence
+
+
+def without_grammar(words: Sequence[str]) -> str:
+    """What the background heard.
+
+    >>> without_grammar(("turn", "the", BACKGROUND, BACKGROUND, "light"))
+    "'turn the', unknown speech, 'light'"
+    """
+    runs = groupby(words, key=lambda word: word == BACKGROUND)
+    return ", ".join(
+        "unknown speech" if unknown else _phrase(list(run)) for unknown, run in runs
+    ) or "silence"
+
+
+def is_beside(each: Explained) -> bool:
+    """True where there is something to say of the background in the time of a part."""
+    other = each.background
+    return other is not None and (
+        bool(other.words) or abs(each.costs.total - other.cost) > SMALL or each.part.kind == "word"
+    )
+
+
+def beside_sentence(each: Explained) -> str:
+    """How much less (−) or more a part cost than what the background heard in its time."""
+    other = each.background
+    assert other is not None
+    difference = each.costs.total - other.cost
+    acoustic = each.costs.acoustic - other.acoustic
+    return (
+        f"{signed(difference)} against the background's {without_grammar(other.words)} "
+        f"(acoustics {signed(acoustic)}, other costs {signed(difference - acoustic)})"
+    )
+
+
 def signed(cost: float) -> str:
     """A difference of costs with its sign."""
     return f"{cost:+.1f}".replace("-", "−")
@@ -106,12 +152,16 @@ def how_muted(each: Muted) -> str:
 
 
 def _phrase(words: Sequence[str]) -> str:
-    return f"'{' '.join(map(spelt, words))}'" if words else "silence"
+    return f"'{' '.join(words)}'" if words else "silence"
 
 
 def _lines(explanation: Explanation) -> Iterator[str]:
     said = explanation.said
     yield f'Heard: "{said.text}"' if said.text else f"Heard nothing: {said.reason}"
+    if explanation.is_refused:
+        yield f'Nearest command, refused: "{explanation.nearest}"'
+    if against := verdict(explanation):
+        yield against
     if not explanation.parts:
         return
     yield (
@@ -130,10 +180,23 @@ def _lines(explanation: Explanation) -> Iterator[str]:
         yield f"  {explanation.seconds(each.part.start):6.2f} s  {rival_sentence(rival, names)}"
     if not found:
         yield "  nobody: no other words came within the beam of the lattice."
+    if any(each.background for each in explanation.parts):
+        yield ""
+        yield "What the background heard in the time of each (below 0 speaks for the command):"
+        yield from _against(explanation)
     if explanation.muted:
         yield ""
         yield "What would have been heard:"
         yield from (f"  {muted_sentence(each, said.text)}" for each in explanation.muted)
+
+
+def _against(explanation: Explanation) -> Iterator[str]:
+    width = max(len(name_of(each)) for each in explanation.parts)
+    for each in explanation.parts:
+        if is_beside(each):
+            start = explanation.seconds(each.part.start)
+            yield f"  {start:6.2f} s  {name_of(each):{width}}  {beside_sentence(each)}"
+    yield f"  {'':8}  {'sum':{width}}  {signed(-(explanation.margin or 0.0))}"
 
 
 def _meaning(explanation: Explanation) -> Iterator[str]:

@@ -12,8 +12,6 @@ from factored_asr.decoder import Lattice
 from factored_asr.decoder.paths import arc_excess
 from factored_asr.explain.explanation import Explanation
 from factored_asr.explain.rivals import Network, heard_path
-from factored_asr.explain.text import spelt
-from factored_asr.graph import BACKGROUND
 
 PIXELS = 330  # a second, as in page.js
 LETTER = 0.62  # width of a letter, for a font of size 1
@@ -44,7 +42,7 @@ def word_tier(explanation: Explanation) -> str:
         if part.kind != "word" or part.start == part.end:
             continue
         start, end = explanation.seconds(part.start), explanation.seconds(part.end)
-        name = escape(spelt(each.word))
+        name = escape(each.word)
         buttons.append(
             f'<button class="word" data-start="{start:.3f}" data-end="{end:.3f}" '
             f'style="left:{start * PIXELS:.1f}px;width:{(end - start) * PIXELS:.1f}px;'
@@ -144,8 +142,6 @@ def _hypotheses(
     for group in groups[: int(MAX_HYPOTHESES * max(1.0, duration))]:
         start, end = int(first[group[0]]), int(last[group[0]])
         word = lattice.spelt(int(lattice.arc_word[group[0]]))
-        if word == BACKGROUND:  # a phone is all that it has of a name
-            word = " ".join(lattice.pronunciations[lattice.arc_pronunciation[group[0]]])
         lanes = range(1) if excess[group[0]] < 0 else range(1, N_LANES)
         for lane in lanes:
             if lane == 0 or all(end <= a or b <= start for a, b in ends[lane]):
