@@ -395,7 +395,6 @@ def packaged(path: str | Path) -> Path:
 
 
 def _phones(word: str, phones: str | tuple[str, ...]) -> tuple[str, ...]:
-    split = tuple(phones.split()) if isinstance(phones, str) else tuple(phones)
-    if not split:
-        raise FormatError(f"word '{word}' has no phones")
-    return split
+    if split := tuple(phones.split()) if isinstance(phones, str) else tuple(phones):
+        return split
+    raise FormatError(f"word '{word}' has no phones")

@@ -22,9 +22,8 @@ from factored_asr.alignment import Aligner
 from factored_asr.audio import Source, as_samples, read_audio
 from factored_asr.bundle import Bundle, DecodeOptions, Progress, Recipe, Words
 from factored_asr.cache import read_understander
-from factored_asr.decoder import EndpointOptions, Lattice, RivalSearch, SecondPassOptions
-from factored_asr.decoder.endpoint import is_endpoint
-from factored_asr.decoder.rival import misfit
+from factored_asr.decoder import EndpointOptions, Lattice, SecondPassOptions, is_endpoint
+from factored_asr.decoder.rival import RivalSearch, decode_beside, misfit
 from factored_asr.errors import MissingError
 from factored_asr.explain import ExplainOptions, Explanation, explain
 from factored_asr.features import FrontEnd, speech_frames
@@ -66,9 +65,8 @@ class Recognizer:
         self.options = options.with_lattice() if self._second_pass else options
         self._front_end = FrontEnd(model.features)
         pdfs = np.union1d(graph.pdfs, background.pdfs) if background else graph.pdfs
-        heard_by, noise = model.unadapted, self.options.noise
-        self._scores = heard_by.block_scorer(pdfs, options.acoustic_scale)
-        self._noise = NoiseAdapter(heard_by, pdfs, noise) if noise else None
+        self._scores = model.unadapted.block_scorer(pdfs, options.acoustic_scale)
+        self._noise = options.noise and NoiseAdapter(model.unadapted, pdfs, options.noise)
         self._grammar, self._recipe = grammar, recipe
         self._aligner: Aligner | None = None
         self._understander: Understander | None = None
@@ -104,9 +102,8 @@ class Recognizer:
         words
             A dictionary file that extends it, or a mapping ``{"word": "PHONE PHONE"}``.
         guess
-            Guess how words are said that no dictionary has, with a `GuessWarning` for each when
-            the graph is compiled: by a model of letters and phones learnt from the dictionary, or
-            by the one in this file.
+            Guess how words are said that no dictionary has, with a `GuessWarning` for each: by a
+            model of letters and phones learnt from the dictionary, or by the one in this file.
         options
             Scale and beams; what suits dictation or commands where None.
         rescore_lms, lm_weights
@@ -150,8 +147,8 @@ class Recognizer:
         Parameters
         ----------
         source
-            A path, ``"-"`` for standard input, a binary file object, or an array of samples. A path
-            may also name cepstra: see `factored_asr.features.files`.
+            A path (of cepstra, too: see `factored_asr.features.files`), ``"-"`` for standard input,
+            a binary file object, or an array of samples.
         sample_rate
             Hz of an array; needed with an array, and only there.
 
@@ -184,9 +181,8 @@ class Recognizer:
         features = self._front_end.features_from_cepstra(cepstra)
         if not speech_frames(cepstra, min_range(self.model.features)).any():
             return Transcript(duration=len(cepstra) * self.model.frame_seconds, reason=NO_SPEECH)
-        if self._noise is None:
-            return self.transcribe_features(features)
-        score = in_blocks(self._noise.scorer(cepstra), self.options.acoustic_scale)
+        noise, scale = self._noise, self.options.acoustic_scale
+        score = in_blocks(noise.scorer(cepstra), scale) if noise else self._scores
         return self._searched(score(features))
 
     def transcribe_features(self, features: np.ndarray) -> Transcript:
@@ -195,8 +191,7 @@ class Recognizer:
         Parameters
         ----------
         features
-            (n_frames, n_features) as the model's front end gives them: the mean is off, deltas or
-            neighbouring frames are there.
+            (n_frames, n_features) as `features` gives them.
 
         Raises
         ------
@@ -206,10 +201,8 @@ class Recognizer:
         return self._searched(self._scores(features))
 
     def _searched(self, scores: Iterable[np.ndarray]) -> Transcript:
-        search = RivalSearch(self.graph, self.options.beam, self.background)
-        for block in scores:
-            search.advance(block)
-        return self._transcript(search.finish())
+        lattice = decode_beside(self.graph, scores, self.options.beam, self.background)
+        return self._transcript(lattice)
 
     def with_model(self, model: AcousticModel) -> Recognizer:
         """A recogniser that scores sound by another model, over the same graph.
@@ -341,8 +334,7 @@ class Stream:
 
     def __init__(self, recognizer: Recognizer, endpoint: EndpointOptions, second_look: bool):
         self._recognizer, self._rules = recognizer, endpoint
-        self._second_look = second_look
-        self._rate = recognizer.model.features.sample_rate
+        self._second_look, self._rate = second_look, recognizer.model.features.sample_rate
         self._mean: np.ndarray | None = None
         self._search = RivalSearch(recognizer.graph, recognizer.options.beam, recognizer.background)
         self._begin()

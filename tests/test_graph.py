@@ -187,3 +187,20 @@ def test_a_label_or_cost_beyond_reason_is_refused(tmp_path, arc, complaint):
     (tmp_path / "g.fst").write_bytes(data[: -ARC.itemsize] + np.array([arc], ARC).tobytes())
     with pytest.raises(FormatError, match=complaint):
         Graph.read(tmp_path / "g.fst")
+
+
+def test_arcs_are_checked_again_once_a_file_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+    monkeypatch.setattr(
+        "factored_asr.graph.check.first_broken_state", lambda *args: looked.append(1) or -1
+    )
+    arcs = np.array([(1, 1, 0.5, 1)], ARC)
+    graph = Graph.from_arcs(np.zeros(1, int), arcs, np.array([np.inf, 0], np.float32))
+    graph.with_words(["<eps>", "yes"]).write(tmp_path)
+    Graph.read(tmp_path)
+    assert not looked  # as it was written
+    (tmp_path / "words.txt").write_text("<eps>\nno\n", encoding="utf-8")
+    assert Graph.read(tmp_path).words == ("<eps>", "no")
+    assert looked

@@ -8,6 +8,7 @@ beams at any place of the utterance, however much it begins like a command.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -58,6 +59,16 @@ class RivalSearch(Search):
         if self._rival is None:
             return lattice
         return replace(lattice, rival=self._rival.finish().best())
+
+
+def decode_beside(
+    graph: Graph, blocks: Iterable[np.ndarray], options: BeamOptions, background: Graph | None
+) -> Lattice:
+    """Search a whole utterance, its scores block by block, with the background beside."""
+    search = RivalSearch(graph, options, background)
+    for scores in blocks:
+        search.advance(scores)
+    return search.finish()
 
 
 def misfit(lattice: Lattice) -> str:

@@ -57,7 +57,15 @@ class ExplainOptions:
             raise OptionError(f"lattice_beam must be above 0 and finite, got {self.lattice_beam}")
 
     def widened(self, settings: DecodeOptions, grammar: Path | None) -> DecodeOptions:
-        """How the decode that is explained is searched: as ever, but with room for rivals."""
+        """How the decode that is explained is searched: as ever, but with room for rivals.
+
+        Raises
+        ------
+        OptionError
+            The settings move the model to the noise: its scores are not those of the model then.
+        """
+        if settings.noise is not None:
+            raise OptionError("explaining scores by the model as it is: decode with noise=None")
         beam = settings.beam
         if self.lattice_beam is not None:
             width = self.lattice_beam, max(beam.beam, self.lattice_beam)

@@ -18,7 +18,7 @@ import numpy as np
 from factored_asr.acoustic import AcousticModel
 from factored_asr.bundle import Progress, Recipe
 from factored_asr.cache import cache_folder, cached_graph, content_key
-from factored_asr.decoder import RivalSearch, misfit
+from factored_asr.decoder.rival import decode_beside, misfit
 from factored_asr.errors import OptionError
 from factored_asr.explain.grammar_scorer import GrammarScorer, UnweightedGrammar
 from factored_asr.graph import Graph, build_graph
@@ -237,11 +237,10 @@ def hear(
     background = muting.recipe.background(model)
     seconds = time.perf_counter() - begin
     options = muting.recipe.settings
-    search = RivalSearch(graph, replace(options.beam, lattice_beam=0.0), background)
     pdfs = graph.pdfs if background is None else np.union1d(graph.pdfs, background.pdfs)
-    for scores in model.unadapted.block_scorer(pdfs, options.acoustic_scale)(features):
-        search.advance(scores)
-    lattice = replace(search.finish(), frame_seconds=model.frame_seconds)
+    scores = model.unadapted.block_scorer(pdfs, options.acoustic_scale)(features)
+    lattice = decode_beside(graph, scores, replace(options.beam, lattice_beam=0.0), background)
+    lattice = replace(lattice, frame_seconds=model.frame_seconds)
     path, note = lattice.best(), muting.note
     segments = path.segments
     if reason := misfit(lattice):

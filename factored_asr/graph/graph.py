@@ -178,6 +178,7 @@ class Graph:
             "format": "factored_asr graph", "version": FORMAT_VERSION, "start": self.start,
             "states": self.n_states, "arcs": self.n_arcs, "phones": self.phones,
             "silence_phones": sorted(self.silence_phones), "frame_seconds": self.frame_seconds,
+            "seal": _seal(folder),
         }
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
@@ -198,6 +199,13 @@ class Graph:
     def with_words(self, words: Iterable[str]) -> Graph:
         """The same graph with a word table (OpenFst files seldom carry one)."""
         return replace(self, words=tuple(words))
+
+
+def _seal(folder: Path) -> dict[str, list[int]]:
+    """Size and time of every file of a graph folder: while they stand, its arcs are as checked."""
+    names = ("words.txt", *sorted(path.name for path in folder.glob("*.npy")))
+    found = {name: (folder / name).stat() for name in names if (folder / name).is_file()}
+    return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in found.items()}
 
 
 def _text(value: bytes) -> bytes:
@@ -240,7 +248,7 @@ def _checked_folder(folder: Path) -> Graph:
             raise
         raise FormatError(f"not a whole graph: {error}", folder) from error
     graph.__dict__["first_emitting"] = _frozen(first_emitting, np.int64)  # spares a pass over arcs
-    check_graph(graph, folder)
+    check_graph(graph, folder, arcs=manifest.get("seal") != _seal(folder))
     return graph
 
 
