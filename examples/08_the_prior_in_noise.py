@@ -12,24 +12,23 @@ measures on DATA/coffee_commands (real speakers, not part of the project), write
 the figures of an earlier run, committed in examples/results/, are drawn.
 """
 
-import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from drawing import BLUE, GREEN, HERE, RED, figure, options, output_folder, save
+from drawing import BLUE, GREEN, RED, figure, found_by, save
 
 from factored_asr.bundle import Bundle, Recipe
 from factored_asr.compare.material import Item, read_labelled, read_noise
-from factored_asr.compare.mixing import mix
 from factored_asr.decoder import BeamOptions, Search
 from factored_asr.features import FrontEnd
 from factored_asr.graph import Graph, build_graph
 from factored_asr.language import EstimateOptions, Grammar, NGramModel, estimate
+from factored_asr.mixing import mix
 from factored_asr.settings import COMMANDS
 from factored_asr.understanding import Understander
 
-RESULTS = HERE / "results" / "08_the_prior_in_noise.json"
 SNRS = (math.inf, 18.0, 12.0, 6.0)  # decibels
 SCALES = (0.05, 0.1, 0.2, 0.4)
 EVERY = 8  # of the orders is heard
@@ -38,15 +37,7 @@ N_SENTENCES = 3000  # drawn from the grammar, for the n-gram models to learn fro
 
 def main() -> None:
     """Measure if there is data, else take what was measured; then draw."""
-    folder = options().data
-    if folder is None:
-        print(f"no --data: drawn from {RESULTS.name}, measured earlier")
-        found = json.loads(RESULTS.read_text(encoding="utf-8"))
-    else:
-        found = measure(folder / "coffee_commands")
-        path = output_folder() / RESULTS.name
-        path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        print(f"written: {path}")
+    found = found_by(__file__, measure)
     for prior, table in found["understood"].items():
         for snr, row in zip(found["snrs"], table, strict=True):
             best = found["scales"][int(np.argmax(row))]
@@ -55,8 +46,9 @@ def main() -> None:
     draw(found)
 
 
-def measure(folder: Any) -> dict[str, Any]:
+def measure(data: Path) -> dict[str, Any]:
     """Share of orders understood, by prior, noise and acoustic scale."""
+    folder = data / "coffee_commands"
     items = read_labelled(folder / "clean", folder / "labels.json")[::EVERY]
     noise = read_noise(folder / "kitchen_noise.flac")
     grammar = Grammar.read(folder / "grammar.yaml")

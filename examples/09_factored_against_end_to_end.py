@@ -19,14 +19,13 @@ run, committed in examples/results/, are drawn.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from drawing import BLUE, GREEN, GREY, HERE, RED, figure, options, output_folder, save
+from drawing import BLUE, GREEN, GREY, RED, figure, found_by, keep, options, output_folder, save
 
 from factored_asr import Recognizer
 from factored_asr.decoder import BeamOptions, decode
@@ -41,7 +40,6 @@ from factored_asr.training.corpus import Corpus
 from factored_asr.training.data import TrainingData, load_data
 from factored_asr.training.run import train
 
-RESULTS = HERE / "results" / "09_factored_against_end_to_end.json"
 STAGES = ("mono", "tri", "lda_mllt", "sat")
 SYSTEMS = (*STAGES, "CTC, greedy", "CTC, words and unigram")
 COLOURS = {"mono": "#9ecae1", "tri": "#6baed6", "lda_mllt": "#3182bd", "sat": BLUE,
@@ -54,12 +52,7 @@ CTC_SCALE = 0.7  # of the network's log-probabilities against it
 
 def main() -> None:
     """Measure if there is data, else take what was measured; then draw."""
-    folder = options().data
-    if folder is None:
-        print(f"no --data: drawn from {RESULTS.name}, measured earlier")
-        found = json.loads(RESULTS.read_text(encoding="utf-8"))
-    else:
-        found = measure(folder / "an4")
+    found = found_by(__file__, measure)
     for row in found["rows"]:
         print(f"{row['minutes']:3} min, seed {row['seed']}, {row['system']:24} "
               f"{100 * row['error_rate']:5.1f} % ({100 * row['low']:.1f} to "
@@ -70,15 +63,15 @@ def main() -> None:
 # --- both systems on the same data ------------------------------------------------------------
 
 
-def measure(folder: Path) -> dict[str, Any]:
+def measure(data: Path) -> dict[str, Any]:
     """Train and test every system on every size; what is done is on disk after each."""
+    folder = data / "an4"
     lexicon = Lexicon.read(folder / "etc" / "an4.dic", fillers=folder / "etc" / "an4.filler")
     unigram = read_lm(folder / "etc" / "an4.ug.lm")
     corpus = Corpus.read(folder)
     speakers = corpus.speakers
     test = corpus.select(speakers[4::8])
     pool = corpus.without([*speakers[4::8], *speakers[::8]])  # every eighth is kept for tuning
-    path = output_folder() / RESULTS.name
     found: dict[str, Any] = {"test_utterances": len(test), "test_speakers": len(test.speakers),
                              "rows": []}  # fmt: skip
     quick = options().quick
@@ -93,8 +86,7 @@ def measure(folder: Path) -> dict[str, Any]:
                     "system": system, "minutes": minutes, "seed": seed, "seconds": seconds,
                     "error_rate": total(scored).rate, "low": interval.low, "high": interval.high,
                 })  # fmt: skip
-                path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    print(f"written: {path}")
+                keep(__file__, found)
     return found
 
 

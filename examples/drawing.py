@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,26 @@ def save(drawing: Any, example: str) -> None:
     drawing.savefig(path, dpi=120)
     plt.close(drawing)
     print(f"drawn: {path}")
+
+
+def found_by(example: str, measure: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
+    """What an example measures on the folder of --data, written down; without --data, what is
+    committed of an earlier run."""
+    name, folder = f"{Path(example).stem}.json", options().data
+    if folder is None:
+        print(f"no --data: drawn from {name}, measured earlier")
+        committed = HERE / "results" / name
+        return dict(json.loads(committed.read_text(encoding="utf-8")))
+    found = measure(folder)
+    keep(example, found)
+    print(f"written: {output_folder() / name}")
+    return found
+
+
+def keep(example: str, found: dict[str, Any]) -> None:
+    """Write down what an example has found so far."""
+    path = output_folder() / f"{Path(example).stem}.json"
+    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def read_corpus() -> Corpus:

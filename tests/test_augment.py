@@ -10,7 +10,8 @@ import pytest
 from factored_asr.audio import read_audio
 from factored_asr.errors import OptionError
 from factored_asr.features import FeatureOptions
-from factored_asr.training.augment import ENERGY_BLOCK, NoiseMix, add_noise, noisy_data
+from factored_asr.mixing import BLOCK
+from factored_asr.training.augment import NoiseMix, in_noise, noisy_data
 from factored_asr.training.corpus import Corpus
 from factored_asr.training.data import load_data
 from factored_asr.training.utterance import Utterance
@@ -27,15 +28,15 @@ def corpus():
 
 def loudest(samples):
     return max(
-        sum(float(x) ** 2 for x in samples[at : at + ENERGY_BLOCK])
-        for at in range(0, len(samples), ENERGY_BLOCK)
+        sum(float(x) ** 2 for x in samples[at : at + BLOCK])
+        for at in range(0, len(samples), BLOCK)
     )
 
 
 @pytest.mark.parametrize("snr", [0.0, 6.0, 20.0])
 def test_the_ratio_is_that_of_the_loudest_blocks(snr):
     speech, _ = read_audio(SOUND, sample_rate=16000)
-    mixed = add_noise(speech, NOISE, snr, np.random.default_rng(1))
+    mixed = in_noise(speech, NOISE, snr, np.random.default_rng(1))
     begin = int(np.random.default_rng(1).integers(0, -(-(len(speech) + 1) // 8000) * 8000
                                                   - len(speech)))  # fmt: skip
     cut = np.tile(NOISE, 8)[begin : begin + len(speech)]

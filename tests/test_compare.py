@@ -19,7 +19,6 @@ from factored_asr.cli import main
 from factored_asr.compare.adapters import Heard, open_system
 from factored_asr.compare.jsgf import as_jsgf
 from factored_asr.compare.material import conditions, read_labelled, read_spoken
-from factored_asr.compare.mixing import BLOCK, mix
 from factored_asr.compare.page import as_html
 from factored_asr.compare.result import Answer, SystemFacts
 from factored_asr.compare.run import CompareOptions, Runner, compare, running
@@ -27,6 +26,7 @@ from factored_asr.compare.systems import SystemSpec
 from factored_asr.compare.worker import latency, size_of
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.language.grammar import Grammar
+from factored_asr.mixing import BLOCK, mix
 from factored_asr.understanding import Understander
 
 GRAMMAR = """

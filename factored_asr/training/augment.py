@@ -16,11 +16,10 @@ from factored_asr.audio import read_audio
 from factored_asr.errors import OptionError
 from factored_asr.features import FeatureOptions, FrontEnd
 from factored_asr.features.normalisation import normalise
+from factored_asr.mixing import add_noise
 from factored_asr.training.corpus import Corpus
 from factored_asr.training.data import TrainingData
 from factored_asr.training.utterance import Utterance
-
-ENERGY_BLOCK = 2048  # samples over which a level is taken
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def noisy_data(
         samples, rate = read_audio(utterance.path, sample_rate=features.sample_rate)
         rng = np.random.default_rng([options.seed, zlib.crc32(utterance.id.encode())])
         ratios = [rng.uniform(low, high) for low, high in options.snrs]
-        sounds = [samples] * options.clean + [add_noise(samples, noise, r, rng) for r in ratios]
+        sounds = [samples] * options.clean + [in_noise(samples, noise, r, rng) for r in ratios]
         first = round(utterance.start / features.frame_shift)
         last = None if utterance.end is None else round(utterance.end / features.frame_shift)
         for number, sound in enumerate(sounds):
@@ -81,24 +80,23 @@ def noisy_data(
     return TrainingData(tuple(utterances), tuple(cepstra), features)
 
 
-def add_noise(
+def in_noise(
     samples: np.ndarray, noise: np.ndarray, snr: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """A sound with a piece of noise drawn at random, scaled to half of full range.
+    """A sound in a piece of noise drawn at random; the sound alone where either is silent.
 
     Parameters
     ----------
     samples, noise
         (n_samples,) of one rate.
     snr
-        dB between the largest energies of blocks of 2,048 samples.
+        As for `mix`, dB.
 
     Examples
     --------
     >>> rng = np.random.default_rng(0)
     >>> speech, noise = rng.normal(0, 0.1, (2, 16000))
-    >>> loudest = abs(add_noise(speech, noise, 10.0, rng)).max()
-    >>> float(loudest)
+    >>> float(abs(in_noise(speech, noise, 10.0, rng)).max())
     0.5
     """
     if not len(noise) or not np.any(noise):
@@ -106,14 +104,4 @@ def add_noise(
     noise = np.tile(noise, -(-(len(samples) + 1) // len(noise)))
     begin = int(rng.integers(0, len(noise) - len(samples)))
     cut = noise[begin : begin + len(samples)]
-    if not np.any(cut) or not np.any(samples):
-        return samples
-    scale = np.sqrt(_loudest(samples) / (_loudest(cut) * 10.0 ** (snr / 10.0)))
-    mixed = samples + scale * cut
-    return (mixed / (2.0 * np.abs(mixed).max())).astype(np.float32)
-
-
-def _loudest(samples: np.ndarray) -> float:
-    """Largest sum of squares over blocks, the last one shorter."""
-    squares = samples.astype(np.float64) ** 2
-    return float(np.add.reduceat(squares, np.arange(0, len(squares), ENERGY_BLOCK)).max())
+    return add_noise(samples, cut, snr) if np.any(cut) and np.any(samples) else samples

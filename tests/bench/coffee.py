@@ -22,7 +22,7 @@ import numpy as np
 from common import SAMPLE_RATE, Outcome, Peer, load_note, parser, print_table, read_samples
 
 from factored_asr.compare.jsgf import as_jsgf
-from factored_asr.compare.mixing import mix
+from factored_asr.mixing import mix
 
 STREAM_BLOCK = SAMPLE_RATE // 10
 CLEAN = "clean"

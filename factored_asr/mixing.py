@@ -51,11 +51,29 @@ def mix(speech: np.ndarray, noise: np.ndarray, snr: float, name: str) -> np.ndar
         )
     rng = np.random.default_rng(zlib.crc32(f"{name} {snr:g}".encode()))
     begin = int(rng.integers(0, len(noise) - len(speech) + 1))
-    cut = noise[begin : begin + len(speech)]
-    loud, under = _peak_energy(speech), _peak_energy(cut)
+    try:
+        return add_noise(speech, noise[begin : begin + len(speech)], snr)
+    except OptionError as error:
+        raise OptionError(f"{name}: {error}") from None
+
+
+def add_noise(speech: np.ndarray, noise: np.ndarray, snr: float) -> np.ndarray:
+    """Add noise of the same length; parameters and result as for `mix`.
+
+    Raises
+    ------
+    OptionError
+        One of them is silent.
+
+    Examples
+    --------
+    >>> float(add_noise(np.ones(4096), np.ones(4096), 0.0).max())
+    0.5
+    """
+    loud, under = _peak_energy(speech), _peak_energy(noise)
     if not (loud and under):
-        raise OptionError(f"{name}: {'noise' if loud else 'speech'} is silent, has no SNR")
-    mixed = speech + np.sqrt(loud / (under * 10.0 ** (snr / 10.0))) * cut
+        raise OptionError(f"{'noise' if loud else 'speech'} is silent, has no SNR")
+    mixed = speech + np.sqrt(loud / (under * 10.0 ** (snr / 10.0))) * noise
     return (mixed / (2.0 * np.abs(mixed).max())).astype(np.float32)
 
 
