@@ -20,8 +20,7 @@ ORDER = [
     "errors", "files", "audio_headers", "audio", "mixing", "features", "language", "lexicon",
     "acoustic", "graph", "decoder", "understanding", "results", "numbers", "formats", "alignment",
     "importers", "cache", "model_folder", "model_zip", "settings", "bundle", "speaker", "explain",
-    "recognizer",
-    "training", "batch", "evaluation", "compare", "plots", "cli", "__main__",
+    "recognizer", "training", "batch", "evaluation", "compare", "plots", "cli", "__main__",
 ]
 """Each part imports only from parts before it."""
 
