@@ -57,8 +57,10 @@ def found_by(example: str, measure: Callable[[Path], dict[str, Any]]) -> dict[st
     committed of an earlier run."""
     name, folder = f"{Path(example).stem}.json", options().data
     if folder is None:
-        print(f"no --data: drawn from {name}, measured earlier")
         committed = HERE / "results" / name
+        if not committed.is_file():
+            raise SystemExit(f"no results of an earlier run are there: give --data (see {example})")
+        print(f"no --data: drawn from {name}, measured earlier")
         return dict(json.loads(committed.read_text(encoding="utf-8")))
     found = measure(folder)
     keep(example, found)

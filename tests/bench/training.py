@@ -4,12 +4,13 @@ A stage's model is trained on most speakers; its scale and word penalty are tune
 its figures are of others again: of AN4's sorted speakers the 1st, 9th, 17th ... tune and the 5th,
 13th, 21st ... are reported on; of accented_english's the other way round. ``--tune`` shows the
 figures of the tuning speakers instead, on which choices are made. The language model of AN4 is its
-own unigram, that of accented_english a trigram of the texts trained on, over all words of the
-corpus's dictionary; once tuned, of the tuning speakers' texts, too. A model with first-pass
-densities (sat, mmi) is adapted to each speaker from what it hears (``--adapt speaker``).
+own unigram, that of accented_english a trigram of the texts trained on (words that they lack can
+not be heard); once tuned, of the tuning speakers' texts, too. A model with first-pass densities
+(sat, mmi) is adapted to each speaker from what it hears (``--adapt speaker``).
 
 ``--adapted`` decodes en-us as it is and adapted (``factored-asr adapt``), with the same trigram,
-dictionary and tuning; and adapted, and then to each speaker from what it hears, too.
+dictionary and tuning; each of them also adapted to each speaker from what it hears, with the
+settings found without.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from typing import TYPE_CHECKING
 from common import load_note, parser, print_table
 
 if TYPE_CHECKING:
-    from factored_asr.acoustic import AcousticModel
     from factored_asr.evaluation import Evaluation
     from factored_asr.lexicon import Lexicon
     from factored_asr.training.corpus import Corpus
@@ -68,9 +68,9 @@ def accented(data: Path, work: Path) -> Task:
     train, tune, test = parts(folder, lexicon, 4, 0)
     work.mkdir(parents=True, exist_ok=True)
     models = work / "accented.train.arpa", work / "accented.final.arpa"
-    closed = EstimateOptions(vocabulary=tuple(lexicon), unknown=False)
+    known = EstimateOptions(unknown=False)
     for path, texts in zip(models, (train, (*train, *tune)), strict=True):
-        write_arpa(estimate((u.words for u in texts), closed), path)
+        write_arpa(estimate((u.words for u in texts), known), path)
     return Task(train, tune, test, lexicon, *models)
 
 
@@ -127,24 +127,22 @@ def en_us(task: Task, options: argparse.Namespace) -> Iterator[list[object]]:
         load_data(corpus, stock.features, options.jobs, options.mean_over)
         for corpus in (task.train, task.tune)
     )
-
-    def adapted() -> AcousticModel:
-        return adapt(data, task.lexicon, stock, jobs=options.jobs,
-                     report=lambda done: told(describe(done)))  # fmt: skip
-
+    began = time.monotonic()
+    moved = adapt(data, task.lexicon, stock, jobs=options.jobs,
+                  report=lambda done: told(describe(done)))  # fmt: skip
+    minutes = (time.monotonic() - began) / 60
     start = replace(DICTATION, max_ngrams=0)
-    for name, make in (("en-us", lambda: stock), ("en-us adapted", adapted)):
-        began = time.monotonic()
-        model = make()
-        tuning = tune(model, task.lexicon, language, unheard, start, jobs=options.jobs, report=told)
-        minutes = (time.monotonic() - began) / 60
-        final = language if options.tune else read_lm(task.final_lm)
+    final = language if options.tune else read_lm(task.final_lm)
+    for name, model, took in (("en-us", stock, 0.0), ("en-us adapted", moved, minutes)):
+        tuning = tune(model.unadapted, task.lexicon, language, unheard, start, jobs=options.jobs,
+                      report=told)  # fmt: skip
         graph = build_graph(model, task.lexicon, final, tuning.options.graph)
-        recognizer = Recognizer(model, graph, tuning.options)
         sizes = model.n_pdfs, model.densities.means.size // model.densities.n_features
-        yield row(name, heard(recognizer, task, options), tuning, *sizes, minutes)
-    found = heard(recognizer, task, options, adaptive=True)
-    yield row(f"{name}, and to speakers", found, tuning, *sizes, minutes)
+        for to_speakers in (False, True):
+            hearing = model if to_speakers else model.unadapted
+            found = heard(Recognizer(hearing, graph, tuning.options), task, options, to_speakers)
+            label = f"{name}, and to speakers" if to_speakers else name
+            yield row(label, found, tuning, *sizes, took)
 
 
 def heard(
