@@ -150,7 +150,7 @@ def test_a_killed_run_is_taken_up_again(
     kill_again_and_again(sounds, tmp_path, unbroken, 4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_fifty_kills_lose_nothing(
     sounds: Path, unbroken: dict[str, bytes], tmp_path: Path
 ) -> None:

@@ -185,7 +185,7 @@ def heard_alone(path: Path, folder: Path) -> tuple[dict[str, Any], float]:
     return json.loads((folder / f"{path.stem}.json").read_text()), used.ru_maxrss / 1024
 
 
-@pytest.mark.parametrize("minutes", [15, pytest.param(180, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("minutes", [15, pytest.param(180, marks=pytest.mark.long)])
 def test_a_recording_of_hours_is_heard_in_little_memory(
     audio_dir: Path, tmp_path: Path, minutes: int
 ) -> None:
