@@ -39,7 +39,11 @@ def start(sounds: Path, output: Path, *more: str) -> subprocess.Popen[str]:
         sys.executable, "-m", "factored_asr", "transcribe", str(sounds), "--grammar", GRAMMAR,
         "--format", "json", "--output-dir", str(output), "--jobs", "2", "--quiet", *more,
     ]
-    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, cwd=ROOT, stderr=subprocess.PIPE, text=True,
+        # In the background of a shell without jobs Ctrl-C is ignored, by whatever is begun there.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")

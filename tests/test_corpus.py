@@ -232,7 +232,7 @@ def test_arrays_of_cepstra_are_checked(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="an array of Python objects"):
         read_cepstra(path, 13)
     path.write_bytes(b"")
-    with pytest.raises(FormatError, match="an array of Python objects"):
+    with pytest.raises(FormatError, match="not an array of numbers"):
         read_cepstra(path, 13)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from factored_asr.batch.inputs import Input
@@ -101,6 +102,11 @@ class Luggage(WorkerPlugin):
         self._graph_key = job.recipe.key()
         self._files = {name: _packed(path) for name, path in _paths(job.recipe).items()}
         self._files["graph"] = _packed(cache_folder() / self._graph_key)
+        beside = job.recipe.background(job.recipe.bundle.acoustic_model())
+        if beside is not None:
+            with TemporaryDirectory() as folder:
+                beside.write(folder)
+                self._files["background"] = _packed(Path(folder))
         self._folder = Path()
 
     def setup(self, worker: Any) -> None:
@@ -121,8 +127,9 @@ class Luggage(WorkerPlugin):
         graph = cached_graph(
             self._graph_key, self._recipe.about(), lambda: Graph.read(self._folder / "graph")
         )
-        model = recipe.bundle.acoustic_model()
-        return Recognizer(model, graph, recipe.settings, recipe.grammar, recipe)
+        model, beside = recipe.bundle.acoustic_model(), self._folder / "background"
+        background = Graph.read(beside) if beside.is_dir() else None
+        return Recognizer(model, graph, recipe.settings, recipe.grammar, recipe, background)
 
 
 def perform_there(key: str, sound: Input) -> Outcome:
