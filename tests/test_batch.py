@@ -459,7 +459,7 @@ def test_a_terminal_shows_a_bar_and_texts_go_where_they_are_sent(calls: Path) ->
             shown += more
     os.close(ours)
     assert run.returncode == 0
-    assert b"1 of 2 sounds, " in shown and b"\x1b[" in shown
+    assert b"2 of 2 sounds, " in shown and b"\x1b[" in shown
     assert [line.split("\t")[1] for line in texts] == [
         "turn on the kitchen light", "stop the music",
     ]
