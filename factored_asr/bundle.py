@@ -225,7 +225,7 @@ class Recipe:
         """The compiled graph, from the cache where it is there."""
         return cached_graph(self.key(), self.about(), lambda: self.compile(model, progress))
 
-    def background(self, model: AcousticModel) -> Graph | None:
+    def background(self, model: AcousticModel | None = None) -> Graph | None:
         """What a grammar is searched beside; None where the settings have no background."""
         if self.grammar is None or (costs := self.settings.background) is None:
             return None
@@ -233,8 +233,8 @@ class Recipe:
         def compiled() -> Graph:
             lexicon, words = self.read_lexicon(), Grammar.read(self.language_path).words
             guesses = self.g2p().lexicon(lexicon.missing(words)) if self.guess else Lexicon({})
-            lexicon = lexicon.extend(guesses)
-            return build_background(model, lexicon, words, self.settings.graph, costs)
+            known, heard_by = lexicon.extend(guesses), model or self.bundle.acoustic_model()
+            return build_background(heard_by, known, words, self.settings.graph, costs)
 
         about = {**self.about(), "kind": "background"}
         return cached_graph(content_key(BACKGROUND_VERSION, self.key(), costs), about, compiled)

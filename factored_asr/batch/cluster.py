@@ -102,7 +102,7 @@ class Luggage(WorkerPlugin):
         self._graph_key = job.recipe.key()
         self._files = {name: _packed(path) for name, path in _paths(job.recipe).items()}
         self._files["graph"] = _packed(cache_folder() / self._graph_key)
-        beside = job.recipe.background(job.recipe.bundle.acoustic_model())
+        beside = job.recipe.background()
         if beside is not None:
             with TemporaryDirectory() as folder:
                 beside.write(folder)

@@ -240,7 +240,7 @@ def compile_once(recipe: Recipe, compiling: Callable[[str], None] | None = None)
         lambda: recipe.compile(recipe.bundle.acoustic_model(), compiling),
     )
     if recipe.grammar:
-        recipe.background(recipe.bundle.acoustic_model())
+        recipe.background()
         cached_grammar(recipe.grammar)
 
 
