@@ -63,6 +63,19 @@ def table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in cells)
 
 
+# --- example 08 ---------------------------------------------------------------------------------
+
+
+def priors() -> str:
+    """Orders understood by prior and noise, each at its best acoustic scale."""
+    found = example("08")
+    conditions = [snr if snr == "clean" else f"{float(snr):.0f} dB" for snr in found["snrs"]]
+    return table(["what could have been said", *conditions], (
+        [prior, *(f"{100 * max(row):.0f} %" for row in rows)]
+        for prior, rows in found["understood"].items()
+    ))  # fmt: skip
+
+
 # --- example 09 ---------------------------------------------------------------------------------
 
 
@@ -132,7 +145,7 @@ def example(number: str) -> dict[str, Any]:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    each.__name__: each for each in (curves, cost, digits, ready, swaps)
+    each.__name__: each for each in (priors, curves, cost, digits, ready, swaps)
 }
 
 if __name__ == "__main__":

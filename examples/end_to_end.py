@@ -68,30 +68,39 @@ class Network:
 def train_network(data: TrainingData, n_updates: int, seed: int) -> Network:
     """Train on utterances and their letters; the same seed gives the same network."""
     import torch
-    from torch import nn
 
     torch.manual_seed(seed)
-    draws = np.random.default_rng(seed)
     texts = [" ".join(utterance.words) for utterance in data.utterances]
     letters = (BLANK, *sorted(set("".join(texts))))
     targets = [torch.tensor([letters.index(letter) for letter in text]) for text in texts]
     steps = [in_steps(data.features(i)) for i in range(len(data))]
     mean, spread = np.concatenate(steps).mean(axis=0), np.concatenate(steps).std(axis=0)
-    steps = [(each - mean) / spread for each in steps]
-
     layers = make_layers(len(mean), len(letters))
+    draws = np.random.default_rng(seed)
+    fit(layers, [(each - mean) / spread for each in steps], targets, n_updates, draws)
+    plain = Network(letters, mean, spread, np.zeros(len(letters), np.float32), layers.eval())
+    said = np.concatenate([np.exp(plain.scores(data.features(i))) for i in range(len(data))])
+    return replace(plain, log_prior=np.log(said.mean(axis=0)))
+
+
+def fit(
+    layers: Any, steps: Sequence[np.ndarray], targets: Sequence[Any], n_updates: int,
+    draws: np.random.Generator,
+) -> None:  # fmt: skip
+    """So many updates of the layers by Adam, on the CTC loss of batches."""
+    import torch
+    from torch import nn
+
     optimiser = torch.optim.AdamW(layers.parameters(), RATE, weight_decay=0.01)
     rates = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda n: min(1.0, (n + 1) / 100, 2 * (1 - n / n_updates))
     )
-    loss_of = nn.CTCLoss(zero_infinity=True)
-    losses = []
+    loss_of, losses = nn.CTCLoss(zero_infinity=True), []
     for number, chosen in enumerate(batches([len(each) for each in steps], n_updates, draws)):
         sounds = [torch.tensor(hide(steps[i], draws)) for i in chosen]
         spelled = [targets[i] for i in chosen]
-        scores = layers(nn.utils.rnn.pad_sequence(sounds, batch_first=True))
-        by_time, text = scores.transpose(0, 1), torch.cat(spelled)
-        loss = loss_of(by_time, text, lengths(sounds), lengths(spelled))
+        by_time = layers(nn.utils.rnn.pad_sequence(sounds, batch_first=True)).transpose(0, 1)
+        loss = loss_of(by_time, torch.cat(spelled), lengths(sounds), lengths(spelled))
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(layers.parameters(), 5.0)
@@ -102,9 +111,6 @@ def train_network(data: TrainingData, n_updates: int, seed: int) -> Network:
             print(f"network: {number + 1} of {n_updates} updates, loss "
                   f"{np.mean(losses[-100:]):.2f} a letter", end="\r", flush=True)  # fmt: skip
     print()
-    plain = Network(letters, mean, spread, np.zeros(len(letters), np.float32), layers.eval())
-    said = np.concatenate([np.exp(plain.scores(data.features(i))) for i in range(len(data))])
-    return replace(plain, log_prior=np.log(said.mean(axis=0)))
 
 
 def make_layers(n_inputs: int, n_letters: int) -> Any:
