@@ -3,7 +3,8 @@
 A stage's model is trained on most speakers; its scale and word penalty are tuned on others, and
 its figures are of others again: of AN4's sorted speakers the 1st, 9th, 17th ... tune and the 5th,
 13th, 21st ... are reported on; of accented_english's the other way round. ``--tune`` shows the
-figures of the tuning speakers instead, on which choices are made. The language model of AN4 is its
+figures of the tuning speakers instead, on which choices are made, and does not train on them
+afterwards. The language model of AN4 is its
 own unigram, that of accented_english a trigram of the texts trained on (words that they lack can
 not be heard); once tuned, of the tuning speakers' texts, too. A model with first-pass densities
 (sat, mmi) is adapted to each speaker from what it hears (``--adapt speaker``).
@@ -100,7 +101,8 @@ def stages(task: Task, options: argparse.Namespace) -> Iterator[list[object]]:
         began = time.monotonic()
         made = make_model(
             task.train, task.lexicon, work / name, held_out=task.tune, lm=task.lm,
-            options=MakeOptions(tuple(names[:n]), mean_over=options.mean_over, jobs=options.jobs),
+            options=MakeOptions(tuple(names[:n]), mean_over=options.mean_over, jobs=options.jobs,
+                                fold_in=not options.tune),
             checkpoints=work / "checkpoints",
             listener=Listener(lambda done: told(describe(done)), told),
         )
