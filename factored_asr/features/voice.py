@@ -231,7 +231,7 @@ def two_levels(
 
 
 def histogram_of(levels: NDArray[np.floating]) -> NDArray[np.floating]:
-    """(len(LEVELS),): how often each level, in whole decibels, was there; silence does not count."""
+    """(len(LEVELS),): how often each level was there, in whole dB; silence does not count."""
     bins = np.round(levels[levels > SILENT] - SILENT).astype(np.intp)
     return np.bincount(np.clip(bins, 0, len(LEVELS) - 1), minlength=len(LEVELS)).astype(float)
 
