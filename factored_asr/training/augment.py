@@ -133,9 +133,9 @@ def _drawn(
         return noises[0]
     if not noises:
         raise OptionError("there is no noise to mix into speech")
-    one = noises[rng.integers(len(noises))]
+    first, then = (noises[int(i)] for i in rng.integers(len(noises), size=2))
     if rng.random() >= second:
-        return one
-    one, other = (_cut(each, n_samples, rng) for each in (one, noises[rng.integers(len(noises))]))
+        return first
+    one, other = (_cut(each, n_samples, rng) for each in (first, then))
     louder = np.sqrt(np.mean(one**2) / max(np.mean(other**2), 1e-20))
     return one + other * louder * 10 ** (rng.uniform(-SPREAD, SPREAD) / 20)
