@@ -110,7 +110,7 @@ def by_task(of: str, cell: Callable[[list[dict[str, Any]]], str]) -> str:
 
 def ready() -> str:
     """en-us and the end-to-end recogniser that comes trained."""
-    return table(["", "sounds", "system", "95 %", "CPU × real time"], (
+    return table(["", "sounds", "system", "share", "CPU × real time"], (
         [f"{row['task']}: {row['measure']}", row["sounds"],
          "factored, en-us" if row["system"] == "ours" else f"end-to-end, {row['system']} tiny",
          shown([row]), f"{row['cpu']:.3f}"]

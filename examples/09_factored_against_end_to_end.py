@@ -239,25 +239,32 @@ def draw(found: dict[str, Any]) -> None:
     curves.legend(fontsize=8)
     cost.set(ylabel="CPU seconds of training", title="what it cost")
     draw_bars(spoken, [row for row in rows if row["task"].startswith("digits")], SYSTEMS)
+    spoken.set_visible(not found["quick"])
     spoken.set(ylabel="digits wrong, %", title="digits: the speaker who was left out")
-    draw_bars(ready, found["ready"], ("ours", "moonshine"))
-    ready.set(ylabel="%", title="ready-made: words wrong, words wrong, orders understood")
+    draw_bars(ready, [as_errors(row) for row in found["ready"]], ("ours", "moonshine"))
+    ready.set(ylabel="wrong, %", title="ready-made: words of dictation, whole orders")
     save(drawing, __file__)
+
+
+def as_errors(row: dict[str, Any]) -> dict[str, Any]:
+    """What was not understood, where a row says what was."""
+    if row["measure"].startswith("of words"):
+        return row
+    return {**row, "rate": 1 - row["rate"], "low": 1 - row["high"], "high": 1 - row["low"]}
 
 
 def draw_curves(axes: Any, rows: list[dict[str, Any]], key: str, unit: float) -> None:
     """One line a system over minutes of training."""
-    sizes = sorted({row["task"]: row["minutes"] for row in rows if not row["seed"]}.values())
-    by_size = {row["task"]: row["minutes"] for row in rows if not row["seed"]}
+    minutes = {row["task"]: row["minutes"] for row in rows if not row["seed"]}
     for system in SYSTEMS:
         own = [row for row in rows if row["system"] == system]
-        axes.plot([by_size[row["task"]] for row in own], [unit * row[key] for row in own], ".",
+        axes.plot([minutes[row["task"]] for row in own], [unit * row[key] for row in own], ".",
                   color=COLOURS[system], alpha=0.4)  # fmt: skip
         means = [np.mean([unit * row[key] for row in own if row["task"] == task])
-                 for task in by_size]  # fmt: skip
-        axes.plot(list(by_size.values()), means, color=COLOURS[system], label=system)
+                 for task in minutes]  # fmt: skip
+        axes.plot(list(minutes.values()), means, color=COLOURS[system], label=system)
     axes.set(xlabel="minutes of training speech", xscale="log", yscale="log")
-    axes.set_xticks(sizes, [f"{size:.0f}" for size in sizes])
+    axes.set_xticks(list(minutes.values()), [f"{each:.0f}" for each in minutes.values()])
     axes.set_xticks([], minor=True)
     axes.grid(color=GREY, alpha=0.2)
 

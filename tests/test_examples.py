@@ -25,6 +25,8 @@ CLAIMS = {
     "06": r"no alexa don't turn on the kitchen light\n +→ off kitchen light; on bedroom light",
     "08": r"drawn from 08_the_prior_in_noise.json, measured earlier\n(.*\n)*grammar +6\.0",
     "07": r"en-us: hundreds of people: 1[5-9] of 20",
+    "09": r"an4, 5 min .* sat +[12]\d\.\d %(.*\n)+?an4, 5 min .* CTC, greedy +[56]\d\.\d %",
+    "10": r"speaker-adaptive +by hand +word pairs +\d\.\d %",
 }
 
 
