@@ -99,7 +99,9 @@ def by_task(of: str, cell: Callable[[list[dict[str, Any]]], str]) -> str:
     rows = [row for row in example("09")["trained"] if row["task"].startswith(of)]
     tasks = {row["task"]: row["minutes"] for row in rows}
     systems = dict.fromkeys(row["system"] for row in rows)
-    names = [f"{minutes:.0f} min" if of == "an4, " else task.removeprefix(of)
+    seeds = {task: len({row["seed"] for row in rows if row["task"] == task}) for task in tasks}
+    names = [f"{minutes:.0f} min, {seeds[task]} seed{'s' * (seeds[task] > 1)}"
+             if of == "an4, " else task.removeprefix(of)
              for task, minutes in tasks.items()]  # fmt: skip
     return table(["", *names], (
         [system, *(cell([row for row in rows if (row["task"], row["system"]) == (task, system)])
