@@ -12,6 +12,7 @@ Transform = Literal["ortho", "htk", "legacy"]
 Streams = Literal["1s_c", "1s_c_d", "1s_c_d_dd"]
 Delta = Literal["difference", "regression"]
 Normalisation = Literal["speech", "batch", "running", "none"]
+Enhancement = Literal["none", "subtraction", "wiener", "log_mmse"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,9 @@ class FeatureOptions:
     """Cosine transform: orthonormal (Sphinx calls it dct), HTK's, or Sphinx's legacy one."""
     remove_noise: bool = True
     """Track the noise of each mel band and take it off (see noise.py)."""
+    enhancement: Enhancement = "none"
+    """Take the noise off the power spectrum, before the mel bands: by spectral subtraction, a Wiener
+    gain, or the gain that keeps the logarithm nearest to clean speech (see enhancement.py)."""
     remove_dc: bool = False
     """Take the mean off each frame before the window."""
     streams: Streams = "1s_c_d_dd"
@@ -98,6 +102,7 @@ class FeatureOptions:
             ("streams", Streams),
             ("delta", Delta),
             ("normalisation", Normalisation),
+            ("enhancement", Enhancement),
         ):
             value, choices = getattr(self, name), get_args(kind)
             if value not in choices:
