@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, get_args
 
 from factored_asr.errors import OptionError
@@ -11,7 +12,7 @@ Mel = Literal["sphinx", "htk", "slaney"]
 Transform = Literal["ortho", "htk", "legacy"]
 Streams = Literal["1s_c", "1s_c_d", "1s_c_d_dd"]
 Delta = Literal["difference", "regression"]
-Normalisation = Literal["speech", "batch", "running", "none"]
+Normalisation = Literal["speech", "batch", "running", "none", "variance", "quantiles"]
 Enhancement = Literal["none", "subtraction", "wiener", "log_mmse"]
 
 
@@ -71,7 +72,10 @@ class FeatureOptions:
     projection such as LDA then chooses what of them matters. 0 turns it off."""
     normalisation: Normalisation = "speech"
     """Where the mean that is taken off comes from: speech (and a little silence), all frames,
-    what was heard so far, or nowhere."""
+    what was heard so far, or nowhere. With ``variance`` or ``quantiles`` the mean of speech goes
+    off and the rest is brought to the reference's (see equalisation.py)."""
+    reference: tuple[tuple[float, ...], ...] = ()
+    """Quantiles of clean speech whose mean is off, a row of n_cepstra values for each."""
     initial_mean: tuple[float, ...] = ()
     """The model's stored cepstral mean: where there is no speech, and where a running mean
     starts. Empty stands for zeros."""
@@ -94,6 +98,21 @@ class FeatureOptions:
                 f"initial_mean has {len(self.initial_mean)} values, "
                 f"must have n_cepstra = {self.n_cepstra} or none"
             )
+
+        self._check_reference()
+
+    def _check_reference(self) -> None:
+        if self.equalises and not self.reference:
+            raise OptionError(f"normalisation {self.normalisation!r} needs a reference")
+        sizes = {len(row) for row in self.reference}
+        if sizes - {self.n_cepstra}:
+            raise OptionError(
+                f"rows of the reference have {sorted(sizes)} values, must have "
+                f"n_cepstra = {self.n_cepstra}"
+            )
+        for lower, higher in pairwise(self.reference):
+            if any(high < low for low, high in zip(lower, higher, strict=True)):
+                raise OptionError("each cepstrum's quantiles in the reference must not fall")
 
     def _check_choices(self) -> None:
         for name, kind in (
@@ -136,6 +155,11 @@ class FeatureOptions:
                 f"mean_weight {self.mean_weight} and mean_frames {self.mean_frames} must satisfy "
                 "0 <= weight <= frames, and frames at least 1"
             )
+
+    @property
+    def equalises(self) -> bool:
+        """Whether more than the mean of the cepstra is brought to that of the model."""
+        return self.normalisation in ("variance", "quantiles")
 
     @property
     def shift_samples(self) -> int:
