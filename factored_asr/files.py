@@ -66,8 +66,13 @@ def read_text(path: str | Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def parse_json(text: str, path: str | Path | None = None) -> Any:
+def parse_json(text: str, path: str | Path | None = None, line: int | None = None) -> Any:
     """What a JSON text says; FormatError, with the line, where it is none.
+
+    Parameters
+    ----------
+    line
+        Where the text stands in a file of many; its own lines count where None.
 
     Examples
     --------
@@ -77,11 +82,11 @@ def parse_json(text: str, path: str | Path | None = None) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise FormatError(f"no JSON: {error.msg}", path, error.lineno) from None
+        raise FormatError(f"no JSON: {error.msg}", path, line or error.lineno) from None
     except ValueError as error:  # a number of thousands of digits
-        raise FormatError(f"no JSON: {error}", path) from None
+        raise FormatError(f"no JSON: {error}", path, line) from None
     except RecursionError:
-        raise FormatError("no JSON of ours: brackets nest too deep", path) from None
+        raise FormatError("no JSON of ours: brackets nest too deep", path, line) from None
 
 
 def read_json(path: str | Path) -> Any:

@@ -1,7 +1,7 @@
 """The pipeline: sound, features, scores, search, words, meaning.
 
 One `Recognizer` serves any number of threads and streams at once: model and graph are read-only,
-and all that changes belongs to a call or to a `Stream`.
+and all that changes belongs to a call or to a `factored_asr.stream.Stream`.
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from factored_asr.acoustic import AcousticModel
 from factored_asr.acoustic.model import in_blocks
 from factored_asr.acoustic.noise_adaptation import NoiseAdapter
 from factored_asr.alignment import Aligner
-from factored_asr.audio import Source, as_samples, read_audio
+from factored_asr.audio import Source, read_audio
 from factored_asr.bundle import Bundle, DecodeOptions, Progress, Recipe, Words
 from factored_asr.cache import read_understander
-from factored_asr.decoder import EndpointOptions, Lattice, SecondPassOptions, is_endpoint
+from factored_asr.decoder import EndpointOptions, Lattice, SecondPassOptions
 from factored_asr.decoder.rival import RivalSearch, decode_beside, misfit
 from factored_asr.errors import MissingError
 from factored_asr.explain import ExplainOptions, Explanation, explain
@@ -32,11 +31,11 @@ from factored_asr.features.normalisation import min_range
 from factored_asr.graph import Graph
 from factored_asr.results import Alignment, Transcript, words_of
 from factored_asr.speaker import SpeakerOptions, adapt_to_speaker
+from factored_asr.stream import Parts, Stream
 from factored_asr.understanding import Interpretation, Understander
 from factored_asr.understanding.over_lattice import interpret
 
 NO_SPEECH = "no speech"
-SECOND_LOOK_SECONDS = 30.0
 
 
 class Recognizer:
@@ -288,7 +287,12 @@ class Recognizer:
         second_look
             Decode up to 30 s again at their end, with their own mean and noise: twice the work.
         """
-        return Stream(self, endpoint or EndpointOptions(), second_look)
+        parts = Parts(
+            self._front_end, self._scores, self._transcript,
+            RivalSearch(self.graph, self.options.beam, self.background),
+            self._transcribe if second_look else None,
+        )
+        return Stream(parts, endpoint or EndpointOptions())
 
     def _read(self, source: Source, sample_rate: int | None) -> np.ndarray:
         rate = self.model.features.sample_rate
@@ -323,78 +327,3 @@ class Recognizer:
             if self._understander is None:
                 self._understander = read_understander(self._grammar)
         return interpret(lattice, self._understander)
-
-
-class Stream:
-    """One speaker's sound as it comes; an utterance ends by `finish`, and the next one begins.
-
-    A stream belongs to one thread at a time. The running cepstral mean is kept from utterance to
-    utterance; times count from the start of each.
-    """
-
-    def __init__(self, recognizer: Recognizer, endpoint: EndpointOptions, second_look: bool):
-        self._recognizer, self._rules = recognizer, endpoint
-        self._second_look, self._rate = second_look, recognizer.model.features.sample_rate
-        self._mean: np.ndarray | None = None
-        self._search = RivalSearch(recognizer.graph, recognizer.options.beam, recognizer.background)
-        self._begin()
-
-    def _begin(self) -> None:
-        self._search.start()
-        self._features = self._recognizer._front_end.stream(self._mean)
-        self._kept: list[np.ndarray] = []
-        self._n_samples = 0
-
-    def accept(self, samples: ArrayLike) -> bool:
-        """Take the next samples: (n_samples,) float32 or int16 at the model's rate.
-
-        Returns
-        -------
-        True once the speaker seems to have finished: then call `finish`.
-
-        Raises
-        ------
-        FormatError
-            A sample is not finite.
-        OptionError
-            The samples are of another type or shape.
-        """
-        checked = as_samples(samples)
-        self._n_samples += len(checked)
-        if self._second_look and self._n_samples <= SECOND_LOOK_SECONDS * self._rate:
-            self._kept.append(checked)
-        else:
-            self._kept.clear()
-        self._advance(self._features.accept(checked))
-        return self.endpoint
-
-    def partial(self) -> str:
-        """The text so far; its last words may still change."""
-        path = self._search.partial()
-        return "" if path is None else " ".join(path.words)
-
-    @property
-    def endpoint(self) -> bool:
-        """True where the rules say that the utterance has ended."""
-        path, seconds = self._search.partial(), self._recognizer.model.frame_seconds
-        if path is None:
-            return True
-        return is_endpoint(
-            path.trailing_silence * seconds, self._search.final_relative_cost(),
-            self._search.n_frames * seconds, path.has_speech, self._rules,
-        )
-
-    def finish(self) -> Transcript:
-        """End the utterance; what is accepted afterwards belongs to the next."""
-        self._advance(self._features.finish())
-        if self._kept:
-            result = self._recognizer._transcribe(np.concatenate(self._kept))
-        else:
-            result = self._recognizer._transcript(self._search.finish())
-        self._mean = self._features.mean
-        self._begin()
-        return result
-
-    def _advance(self, features: np.ndarray) -> None:
-        for scores in self._recognizer._scores(features):
-            self._search.advance(scores)

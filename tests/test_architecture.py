@@ -19,8 +19,9 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ORDER = [
     "errors", "files", "audio_headers", "audio", "mixing", "features", "language", "lexicon",
     "acoustic", "graph", "decoder", "understanding", "results", "numbers", "formats", "alignment",
-    "importers", "cache", "model_folder", "model_zip", "settings", "bundle", "speaker", "explain",
-    "recognizer", "training", "batch", "evaluation", "compare", "plots", "cli", "__main__",
+    "importers", "cache", "model_folder", "model_zip", "settings", "bundle", "speaker", "stream",
+    "explain", "recognizer", "training", "batch", "evaluation", "compare", "plots", "cli",
+    "__main__",
 ]
 """Each part imports only from parts before it."""
 

@@ -368,7 +368,7 @@ def test_complaints_of_the_command(
         ([*commands, str(labels)], 2, "--labels asks for --grammar"),
         ([*commands, str(labels), "--grammar", "gone.yaml"], 1, "gone.yaml"),
         ([*commands, "gone.json", "--grammar", str(grammar)], 1, "gone.json: there is no such"),
-        ([*commands, str(grammar), "--grammar", str(grammar)], 1, "not JSON"),
+        ([*commands, str(grammar), "--grammar", str(grammar)], 1, "no JSON"),
         ([str(tmp_path), *commands[1:], str(labels), "--grammar", str(grammar)], 1, "such sound"),
         ([str(corpus), "theirs"], 2, "system 'theirs': known are ours"),
         ([str(corpus), "command:gone {file}"], 1, "there is no such program"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from factored_asr.audio import read_audio
 from factored_asr.compare.adapters import SAMPLE_RATE
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.evaluation.transcript_files import Meaning
+from factored_asr.files import read_json
 from factored_asr.training.corpus import Corpus
 from factored_asr.training.utterance import Utterance, read_samples
 
@@ -78,12 +78,7 @@ def read_labelled(folder: str | Path, labels: str | Path) -> tuple[Item, ...]:
         The labels are not of this form.
     """
     file, folder = Path(labels), Path(folder)
-    if not file.is_file():
-        raise MissingError(f"{file}: there is no such file")
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"not JSON: {error}", file) from None
+    content = read_json(file)
     if not isinstance(content, dict) or not content:
         raise FormatError("must be an object of file names with their labels", file)
     return tuple(_labelled(folder, name, content[name], file) for name in sorted(content))

@@ -19,7 +19,6 @@ that need not be said, ``(uh)``: what fits best counts.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +26,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.errors import FormatError, OptionError
+from factored_asr.files import parse_json, read_text
 from factored_asr.formats import utterance_id
 
 IGNORED = "IGNORE_TIME_SEGMENT_IN_SCORING"
@@ -166,7 +166,7 @@ def _read_tsv(file: Path) -> Iterator[Entry]:
             raise FormatError(f"{len(values)} columns, the header has {len(columns)}", file, number)
         row: dict[str, Any] = dict(zip(columns, map(str.strip, values), strict=True))
         if row.get("slots"):
-            row["slots"] = _json(row["slots"], file, number)
+            row["slots"] = parse_json(row["slots"], file, number)
         yield _of_fields(row, file, number)
 
 
@@ -179,11 +179,11 @@ def _read_kaldi(file: Path) -> Iterator[Entry]:
 def _read_json(file: Path) -> Iterator[Entry]:
     rows = list(_lines(file))
     if rows and rows[0][1].rstrip() in ("{", "["):  # one value over many lines
-        content = _json("\n".join(text for _, text in rows), file, None)
+        content = parse_json("\n".join(text for _, text in rows), file)
         yield from _of_document(content, file)
         return
     for number, text in rows:
-        row = _json(text, file, number)
+        row = parse_json(text, file, number)
         if len(rows) == 1 and not (isinstance(row, dict) and {"id", "file", "path"} & set(row)):
             yield from _of_document(row, file)
         else:
@@ -243,23 +243,9 @@ def _timed(words: Any, file: Path, number: int) -> tuple[Timed, ...] | None:
 
 def _lines(file: Path, strip: bool = True) -> Iterator[Row]:
     """Numbered lines that are neither empty nor comments (;;)."""
-    if not file.is_file():
-        raise MissingError(f"{file}: there is no such file")
-    try:
-        content = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise FormatError(f"not UTF-8: {error.reason} at byte {error.start}", file) from error
-    for number, text in enumerate(content.split("\n"), start=1):
-        text = text.rstrip("\r")
+    for number, text in enumerate(read_text(file).split("\n"), start=1):
         if text.strip() and not text.startswith(";;"):
             yield number, text.strip() if strip else text
-
-
-def _json(text: str, file: Path, number: int | None) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"not JSON: {error}", file, number) from None
 
 
 def _seconds(text: str, file: Path, number: int) -> float:
