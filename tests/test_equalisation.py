@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from factored_asr import Recognizer
 from factored_asr.errors import OptionError
 from factored_asr.features import FeatureOptions, FrontEnd
 from factored_asr.features.equalisation import (
@@ -16,7 +19,9 @@ from factored_asr.features.equalisation import (
     quantiles_of,
 )
 from factored_asr.features.normalisation import normalise
+from factored_asr.settings import COMMANDS, DecodeOptions
 
+ROOT = Path(__file__).resolve().parents[1]
 KINDS = ("variance", "quantiles")
 
 
@@ -99,6 +104,21 @@ def test_a_stream_does_not_depend_on_its_pieces(kind):
     np.testing.assert_allclose(streamed(240), streamed(24000), atol=2e-4)
     plain = FrontEnd(replace(front_end.options, normalisation="speech", reference=()))
     assert abs(front_end.features(samples) - plain.features(samples)).max() > 1.0
+
+
+def test_tools_against_noise_are_switched_on_at_decoding():
+    """The en-us model brings the reference; a stream and a file hear by the same front end."""
+    sound = ROOT / "examples" / "audio" / "music_stop.wav"
+    options = replace(COMMANDS, background=None).against_noise(["log-mmse", "quantiles"])
+    assert DecodeOptions.from_dict(json.loads(json.dumps(options.to_dict()))) == options
+    made = Recognizer.load("en-us", grammar=ROOT / "lm" / "smart_home.yaml", options=options)
+    assert made.model.features.enhancement == "log_mmse" and made.model.features.equalises
+    assert made.transcribe(sound).text == "stop the music"
+    assert options.against_noise([]) == replace(COMMANDS, background=None)
+    with pytest.raises(OptionError, match="no tool against noise is named 'magic': there are vts,"):
+        options.against_noise(["magic"])
+    with pytest.raises(OptionError, match="the front end has no choice 'loudness'"):
+        FeatureOptions().changed({"loudness": 3})
 
 
 def test_references_that_cannot_be():

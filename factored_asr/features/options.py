@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from factored_asr.errors import OptionError
 
@@ -57,8 +58,8 @@ class FeatureOptions:
     remove_noise: bool = True
     """Track the noise of each mel band and take it off (see noise.py)."""
     enhancement: Enhancement = "none"
-    """Take the noise off the power spectrum, before the mel bands: by spectral subtraction, a Wiener
-    gain, or the gain that keeps the logarithm nearest to clean speech (see enhancement.py)."""
+    """Take the noise off the power spectrum, before the mel bands: by spectral subtraction, by a
+    Wiener gain, or by the one that keeps the logarithm nearest to clean speech (enhancement.py)."""
     remove_dc: bool = False
     """Take the mean off each frame before the window."""
     streams: Streams = "1s_c_d_dd"
@@ -102,6 +103,8 @@ class FeatureOptions:
         self._check_reference()
 
     def _check_reference(self) -> None:
+        reference = tuple(tuple(map(float, row)) for row in self.reference)
+        object.__setattr__(self, "reference", reference)  # a manifest has lists
         if self.equalises and not self.reference:
             raise OptionError(f"normalisation {self.normalisation!r} needs a reference")
         sizes = {len(row) for row in self.reference}
@@ -155,6 +158,25 @@ class FeatureOptions:
                 f"mean_weight {self.mean_weight} and mean_frames {self.mean_frames} must satisfy "
                 "0 <= weight <= frames, and frames at least 1"
             )
+
+    def changed(self, choices: Mapping[str, Any]) -> FeatureOptions:
+        """The options with other choices, by name, as a file of settings may hold them.
+
+        Raises
+        ------
+        OptionError
+            A choice that is not known, or a value that it may not have.
+
+        Examples
+        --------
+        >>> FeatureOptions().changed({"enhancement": "wiener"}).enhancement
+        'wiener'
+        """
+        known = {field.name for field in fields(self)}
+        for name in choices:
+            if name not in known:
+                raise OptionError(f"the front end has no choice {name!r}")
+        return replace(self, **choices)
 
     @property
     def equalises(self) -> bool:
