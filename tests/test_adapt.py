@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from factored_asr import Recognizer
 from factored_asr.acoustic import TiedMixtures
@@ -88,3 +89,16 @@ def test_a_recogniser_adapts_to_a_voice(graph_cache: Path, audio_dir: Path) -> N
         )
         total += after - before + len(x) * np.linalg.slogdet(transform[:, :-1].astype(float))[1]
     assert total > 0
+
+
+def test_the_program_mixes_noise_into_the_corpus(corpus: Path, tmp_path: Path) -> None:
+    noise = tmp_path / "hiss.wav"
+    hiss = np.random.default_rng(0).normal(0, 0.1, 16000)
+    soundfile.write(noise, hiss.astype(np.float32), 16000)
+    heard = []
+    for name, more in (("clean", []), ("noisy", ["--noise", str(noise)])):
+        arguments = ["adapt", "--corpus", str(corpus), "--output", str(tmp_path / name), *more]
+        main([*arguments, "--method", "map", "--quiet"])
+        about = Bundle.find(tmp_path / name).folder.about
+        heard.append(about.training[0]["n_frames"])
+    assert heard[1] > 3 * heard[0] > 0  # three copies besides, silences aside

@@ -71,7 +71,35 @@ def test_the_same_seed_makes_the_same_sounds(corpus):
     assert not np.array_equal(one, other)
 
 
+def test_each_copy_has_noises_of_its_own(corpus):
+    tones = [np.sin(np.arange(16000) * pitch).astype(np.float32) for pitch in (0.1, 0.7, 1.9)]
+    mixed = NoiseMix(snrs=((0.0, 0.0),) * 12, clean=False, second=0.0)
+    alone = [noisy_data(corpus, tone, options=mixed).cepstra[0] for tone in tones]
+    heard = noisy_data(corpus, tones, options=mixed).cepstra
+    nearest = [int(np.argmin([abs(each - tone).mean() for tone in alone])) for each in heard]
+    assert set(nearest) == {0, 1, 2}
+
+
+def test_two_noises_at_once_are_neither_of_them(corpus):
+    tones = [np.sin(np.arange(16000) * pitch).astype(np.float32) for pitch in (0.1, 1.9)]
+    copies = ((0.0, 0.0),) * 12
+    both, one = (
+        noisy_data(corpus, tones, options=NoiseMix(copies, clean=False, second=second)).cepstra
+        for second in (1.0, 0.0)
+    )
+    alone = [noisy_data(corpus, tone, options=NoiseMix(copies, False)).cepstra[0] for tone in tones]
+
+    def away(copies):
+        return np.mean([min(abs(each - tone).mean() for tone in alone) for each in copies])
+
+    assert away(both) > 1.5 * away(one)
+
+
 def test_what_cannot_be_mixed(corpus):
+    with pytest.raises(OptionError, match="no noise"):
+        noisy_data(corpus, [])
+    with pytest.raises(OptionError, match="second is 2"):
+        NoiseMix(second=2)
     with pytest.raises(OptionError, match="empty or silent"):
         noisy_data(corpus, np.zeros(100, np.float32))
     with pytest.raises(OptionError, match="must ascend, got 9 to 3 dB"):

@@ -17,8 +17,10 @@ def adapt(options: argparse.Namespace) -> int:
 
     MLLR moves classes of Gaussians together and needs a minute of speech; MAP moves each by what
     was heard of it and goes on learning with more. The corpus may be of one speaker, one accent,
-    one room. The new model keeps dictionary, language model and settings of the old one.
+    one room; with --noise each utterance also counts in noise. The new model keeps dictionary,
+    language model and settings of the old one.
     """
+    from factored_asr.audio import read_audio
     from factored_asr.bundle import Bundle, Recipe
     from factored_asr.training.adapt import adapt_bundle
     from factored_asr.training.run import describe
@@ -33,9 +35,11 @@ def adapt(options: argparse.Namespace) -> int:
         if not options.quiet:
             print(f"factored-asr: {describe(done)}", file=sys.stderr, flush=True)
 
+    rate = bundle.acoustic_model().features.sample_rate if options.noise else 0
+    noises = [read_audio(path, sample_rate=rate)[0] for path in options.noise]
     folder = adapt_bundle(
-        bundle, corpus, options.output, _settings(options), lexicon=lexicon, jobs=options.jobs,
-        report=tell,
+        bundle, corpus, options.output, _settings(options), lexicon=lexicon, noises=noises,
+        jobs=options.jobs, report=tell,
     )  # fmt: skip
     print(f"{folder}\tadapted to {len(corpus)} utterances of {len(corpus.speakers)} speakers")
     return 1 if n_left_out else 0
@@ -59,6 +63,9 @@ def add(commands: Any) -> None:
         factor_options(), corpus_options(),
     )  # fmt: skip
     parser.add_argument("--output", required=True, metavar="MODEL", help="the new model's folder")
+    parser.add_argument("--noise", action="append", default=[], metavar="FILE",
+                        help="a sound that the corpus is mixed into besides, at 4 to 25 dB; "
+                             "given several times, each copy has one of them or two")
     parser.add_argument("--method", default="mllr+map", choices=("map", "mllr", "mllr+map"),
                         help="default: mllr+map")
     parser.add_argument("--tau", type=float, metavar="FRAMES",

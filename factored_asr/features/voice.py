@@ -155,10 +155,7 @@ class VoiceStream:
         heard = self._waiting[: STEP + LOOKAHEAD]
         self._histogram *= self._forget
         new = heard[self._n_counted :]
-        bins = np.round(new[new > SILENT] - SILENT).astype(np.intp)
-        self._histogram += np.bincount(
-            np.clip(bins, 0, len(LEVELS) - 1), minlength=len(LEVELS)
-        )
+        self._histogram += histogram_of(new)
         self._n_counted = len(heard) - n_frames
         threshold = speech_threshold(self._histogram, self._options.min_range)
         loud = self._smooth(n_frames) > threshold
@@ -199,10 +196,27 @@ def speech_threshold(histogram: NDArray[np.floating], min_range: float) -> float
     min_range
         Least distance of the two levels, dB.
     """
-    total = histogram.sum()
-    if not total:
+    if not histogram.any():
         return float("inf")
-    shares = np.cumsum(histogram) / total
+    means, deviations = two_levels(histogram)
+    if means[1] - means[0] < min_range:
+        return float("inf")
+    silence, speech = _gaussians(means, deviations)  # as if speech were as frequent as silence
+    between = (LEVELS > means[0]) & (LEVELS <= means[1]) & (speech > silence)
+    return float(LEVELS[between][0] - 0.5) if between.any() else float(means.mean())
+
+
+def two_levels(
+    histogram: NDArray[np.floating],
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Means and deviations in dB, (2,) each, of the levels of silence and of speech.
+
+    Parameters
+    ----------
+    histogram
+        As for `speech_threshold`; not all zero.
+    """
+    shares = np.cumsum(histogram) / histogram.sum()
     means = LEVELS[np.searchsorted(shares, (0.05, 0.995))]
     deviations = np.full(2, max(MIN_DEVIATION, (means[1] - means[0]) / 4))
     weights = np.full(2, 0.5)
@@ -213,11 +227,13 @@ def speech_threshold(histogram: NDArray[np.floating], min_range: float) -> float
         means = posteriors @ LEVELS / counts
         spread = (posteriors * (LEVELS - means[:, None]) ** 2).sum(axis=1) / counts
         deviations, weights = np.maximum(np.sqrt(spread), MIN_DEVIATION), counts / counts.sum()
-    if means[1] - means[0] < min_range:
-        return float("inf")
-    silence, speech = _gaussians(means, deviations)  # as if speech were as frequent as silence
-    between = (LEVELS > means[0]) & (LEVELS <= means[1]) & (speech > silence)
-    return float(LEVELS[between][0] - 0.5) if between.any() else float(means.mean())
+    return means, deviations
+
+
+def histogram_of(levels: NDArray[np.floating]) -> NDArray[np.floating]:
+    """(len(LEVELS),): how often each level was there, in whole dB; silence does not count."""
+    bins = np.round(levels[levels > SILENT] - SILENT).astype(np.intp)
+    return np.bincount(np.clip(bins, 0, len(LEVELS) - 1), minlength=len(LEVELS)).astype(float)
 
 
 def _gaussians(means: NDArray[np.floating], deviations: NDArray[np.floating]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import reduce
 from operator import add
@@ -19,6 +20,7 @@ from factored_asr.features import FeatureOptions
 from factored_asr.lexicon import Lexicon
 from factored_asr.model_folder import About, write_model
 from factored_asr.training.alignment import AlignmentOptions, align_all
+from factored_asr.training.augment import noisy_data
 from factored_asr.training.corpus import Corpus
 from factored_asr.training.data import TrainingData, load_data
 from factored_asr.training.em import PassReport, Report, Trained
@@ -117,6 +119,7 @@ def adapt_bundle(
     options: AdaptOptions | None = None,
     *,
     lexicon: Lexicon | None = None,
+    noises: Sequence[np.ndarray] = (),
     jobs: int = 1,
     report: Report | None = None,
 ) -> Path:
@@ -132,6 +135,9 @@ def adapt_bundle(
         Folder of the new model.
     lexicon
         The words of the corpus; the bundle's own where None. It goes with the new model.
+    noises
+        Sounds, (n_samples,) each at the model's rate, in which the corpus is heard besides: see
+        `noisy_data`.
 
     Raises
     ------
@@ -149,7 +155,10 @@ def adapt_bundle(
             report(done)
 
     model = bundle.acoustic_model()
-    data = load_data(corpus, model.features, jobs)
+    if noises:
+        data = noisy_data(corpus, noises, model.features)
+    else:
+        data = load_data(corpus, model.features, jobs)
     model = adapt(data, lexicon, model, options, jobs, note)
     about = bundle.folder.about if bundle.folder else About(origin=bundle.name)
     about = replace(

@@ -8,6 +8,7 @@ level belong to the noisy sound; the alignment of the words is found there anew.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +22,8 @@ from factored_asr.training.corpus import Corpus
 from factored_asr.training.data import TrainingData
 from factored_asr.training.utterance import Utterance
 
+SPREAD = 12.0  # dB
+
 
 @dataclass(frozen=True)
 class NoiseMix:
@@ -31,12 +34,17 @@ class NoiseMix:
     dB between the loudest blocks of both."""
     clean: bool = True
     """Whether the utterance itself stays among them."""
+    second: float = 0.5
+    """Share of the copies that have two of the noises at once, 0 to 1, where there are several."""
     seed: int = 0
-    """Of the places in the noise and the ratios; they also depend on the utterance's name."""
+    """Of the noises, the places in them and the ratios, which also depend on the utterance's
+    name."""
 
     def __post_init__(self) -> None:
         if not self.snrs and not self.clean:
             raise OptionError("neither clean speech nor any in noise: nothing would be left")
+        if not 0 <= self.second <= 1:
+            raise OptionError(f"second is {self.second}, must lie in [0, 1]")
         for low, high in self.snrs:
             if not -np.inf < low <= high < np.inf:
                 raise OptionError(f"a range of SNRs must ascend, got {low} to {high} dB")
@@ -44,7 +52,7 @@ class NoiseMix:
 
 def noisy_data(
     corpus: Corpus,
-    noise: np.ndarray,
+    noise: np.ndarray | Sequence[np.ndarray],
     features: FeatureOptions | None = None,
     options: NoiseMix | None = None,
 ) -> TrainingData:
@@ -55,22 +63,27 @@ def noisy_data(
     corpus
         Of audio; it holds the stretches that are spoken.
     noise
-        (n_samples,) at the rate of the front end; repeated where an utterance is longer.
+        (n_samples,) at the rate of the front end; repeated where an utterance is longer. Or
+        several of these: each copy has one of them, or two, drawn anew.
 
     Raises
     ------
     OptionError
-        The noise is empty or silent.
+        A noise is empty or silent, or there is none.
     FormatError
         Audio that cannot be read.
     """
     options, features = options or NoiseMix(), features or FeatureOptions()
+    noises = [noise] if isinstance(noise, np.ndarray) else list(noise)
     front_end, utterances, cepstra = FrontEnd(features), list[Utterance](), list[np.ndarray]()
     for utterance in corpus.utterances:
         samples, rate = read_audio(utterance.path, sample_rate=features.sample_rate)
         rng = np.random.default_rng([options.seed, zlib.crc32(utterance.id.encode())])
         ratios = [rng.uniform(low, high) for low, high in options.snrs]
-        sounds = [samples] * options.clean + [in_noise(samples, noise, r, rng) for r in ratios]
+        sounds = [samples] * options.clean + [
+            in_noise(samples, _drawn(noises, len(samples), options.second, rng), ratio, rng)
+            for ratio in ratios
+        ]
         first = round(utterance.start / features.frame_shift)
         last = None if utterance.end is None else round(utterance.end / features.frame_shift)
         for number, sound in enumerate(sounds):
@@ -99,9 +112,30 @@ def in_noise(
     >>> float(abs(in_noise(speech, noise, 10.0, rng)).max())
     0.5
     """
+    cut = _cut(noise, len(samples), rng)
+    return add_noise(samples, cut, snr) if np.any(cut) and np.any(samples) else samples
+
+
+def _cut(noise: np.ndarray, n_samples: int, rng: np.random.Generator) -> np.ndarray:
+    """A piece of a noise, which is repeated where it is too short."""
     if not len(noise) or not np.any(noise):
         raise OptionError("the noise is empty or silent: it cannot be scaled to a ratio")
-    noise = np.tile(noise, -(-(len(samples) + 1) // len(noise)))
-    begin = int(rng.integers(0, len(noise) - len(samples)))
-    cut = noise[begin : begin + len(samples)]
-    return add_noise(samples, cut, snr) if np.any(cut) and np.any(samples) else samples
+    noise = np.tile(noise, -(-(n_samples + 1) // len(noise)))
+    begin = int(rng.integers(0, len(noise) - n_samples))
+    return noise[begin : begin + n_samples]
+
+
+def _drawn(
+    noises: Sequence[np.ndarray], n_samples: int, second: float, rng: np.random.Generator
+) -> np.ndarray:
+    """One of the noises; or a piece each of two, the other one up to SPREAD dB louder or softer."""
+    if len(noises) == 1:
+        return noises[0]
+    if not noises:
+        raise OptionError("there is no noise to mix into speech")
+    first, then = (noises[int(i)] for i in rng.integers(len(noises), size=2))
+    if rng.random() >= second:
+        return first
+    one, other = (_cut(each, n_samples, rng) for each in (first, then))
+    louder = np.sqrt(np.mean(one**2) / max(np.mean(other**2), 1e-20))
+    return one + other * louder * 10 ** (rng.uniform(-SPREAD, SPREAD) / 20)

@@ -1,0 +1,62 @@
+"""Sentences of a grammar drawn at random: to be read aloud, synthesised, or looked through."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from factored_asr.errors import OptionError
+from factored_asr.language.grammar.grammar import Grammar
+
+MAX_WORDS = 1000  # of a sentence: a grammar that repeats itself may never come to an end
+
+
+def random_sentences(grammar: Grammar, n: int, seed: int = 0) -> tuple[tuple[str, ...], ...]:
+    """Walks through the words that a grammar allows, at each place one of all that may follow.
+
+    Each next word, and the end, is as likely as the grammar weighs it there; where it weighs
+    nothing, all are alike. Long lists are thus not drawn more often than short ones.
+
+    Parameters
+    ----------
+    n
+        Sentences wanted; one may come twice.
+    seed
+        The same seed gives the same sentences.
+
+    Raises
+    ------
+    OptionError
+        n is negative, or a sentence does not come to an end.
+
+    Examples
+    --------
+    >>> grammar = Grammar.from_text("#JSGF V1.0; grammar g; public <s> = [please] (stop | go);")
+    >>> sorted({" ".join(words) for words in random_sentences(grammar, 50)})
+    ['go', 'please go', 'please stop', 'stop']
+    """
+    if n < 0:
+        raise OptionError(f"{n} sentences cannot be drawn")
+    names = ["", *sorted(grammar.words)]
+    acceptor = grammar.acceptor({name: i for i, name in enumerate(names) if i})
+    ways: dict[int, list[tuple[int, int, float]]] = {}
+    for state in acceptor.states():
+        arcs = [(arc.ilabel, arc.nextstate, float(arc.weight)) for arc in acceptor.arcs(state)]
+        ways[state] = [*arcs, (0, -1, float(acceptor.final(state)))]
+    shares = {state: _shares([cost for *_, cost in arcs]) for state, arcs in ways.items()}
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(n):
+        words, state = [], acceptor.start()
+        while state >= 0:
+            label, state, _ = ways[state][rng.choice(len(shares[state]), p=shares[state])]
+            words += [names[label]] * (label > 0)
+            if len(words) > MAX_WORDS:
+                raise OptionError(f"a sentence has more than {MAX_WORDS} words and no end")
+        drawn.append(tuple(words))
+    return tuple(drawn)
+
+
+def _shares(costs: list[float]) -> np.ndarray:
+    """Probabilities from costs, -log."""
+    weights = np.exp(min(costs) - np.array(costs))
+    return np.asarray(weights / weights.sum())
