@@ -68,6 +68,14 @@ def found_by(example: str, measure: Callable[[Path], dict[str, Any]]) -> dict[st
     return found
 
 
+def begun(example: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """What a run with these settings found before it was broken off; else the settings alone."""
+    path = output_folder() / f"{Path(example).stem}.json"
+    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    same = all(found.get(name) == value for name, value in settings.items())
+    return found if found and same else dict(settings)
+
+
 def keep(example: str, found: dict[str, Any]) -> None:
     """Write down what an example has found so far."""
     path = output_folder() / f"{Path(example).stem}.json"

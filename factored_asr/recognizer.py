@@ -58,8 +58,10 @@ class Recognizer:
         recipe: Recipe | None = None,
         background: Graph | None = None,
     ):
-        self.model, self.graph, self.background = model, graph, background
         options = options or DecodeOptions()
+        if options.front_end:
+            model = replace(model, features=model.features.changed(options.front_end))
+        self.model, self.graph, self.background = model, graph, background
         self._second_pass = recipe.second_pass(options) if recipe else None
         self.options = options.with_lattice() if self._second_pass else options
         self._front_end = FrontEnd(model.features)

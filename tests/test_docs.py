@@ -1,13 +1,25 @@
 """The documentation builds without a warning, and nothing in it points elsewhere than it should."""
 
+import importlib.util
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
+
+
+@pytest.fixture
+def tables() -> ModuleType:
+    """The script that makes them."""
+    spec = importlib.util.spec_from_file_location("tables", DOCS / "tables.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_builds_without_a_warning(tmp_path: Path) -> None:
@@ -29,3 +41,8 @@ def test_every_picture_and_script_that_is_named_is_there() -> None:
             assert (page.parent / picture).exists(), f"{page.name}: {picture}"
         for script in re.findall(r"(?:examples|tests/bench)/\w+\.py", text):
             assert (DOCS.parent / script).exists(), f"{page.name}: {script}"
+
+
+def test_tables_are_what_the_commands_wrote(tables: ModuleType) -> None:
+    for page, text in tables.pages().items():
+        assert page.read_text(encoding="utf-8") == text, f"{page.name}: run python docs/tables.py"

@@ -6,7 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from factored_asr.decoder import BeamOptions, decode
+from factored_asr.language import EstimateOptions, estimate
+from factored_asr.training.corpus import Corpus
+from factored_asr.training.data import load_data
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NUMBERED = sorted(path.name for path in EXAMPLES.glob("[0-9][0-9]_*.py"))
@@ -54,3 +60,42 @@ def test_the_spoken_words_are_small_and_complete() -> None:
     files = sorted((EXAMPLES / "words").rglob("*.flac"))
     assert len(files) == 8 * 20
     assert sum(path.stat().st_size for path in files) < 3_000_000
+
+
+# --- the network of example 09 --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [("_ada_", "ada"), ("aaddaa", "ada"), ("_ad_da", "adda"), ("ad da", "ad da"), ("ad_ _", "ad")],
+)
+def test_letters_of_steps_are_read_as_words(
+    said: str, heard: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    from end_to_end import spelling_graph
+
+    letters = ["", " ", "a", "d"]
+    words = estimate([["ada"], ["adda"], ["ad", "da"]], EstimateOptions(order=1, unknown=False))
+    scores = np.full((len(said), len(letters)), -20.0, np.float32)
+    for step, letter in enumerate(said):
+        scores[step, letters.index(letter.strip("_"))] = 0.0
+    path = decode(spelling_graph(words, letters), scores, BeamOptions(beam=60)).best()
+    assert path.reached_final
+    assert " ".join(path.words) == heard
+
+
+def test_a_network_learns_and_the_same_seed_gives_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch", reason="needs pip install '.[e2e]'")
+    monkeypatch.syspath_prepend(EXAMPLES)
+    from end_to_end import train_network
+
+    one_voice = Corpus.read(EXAMPLES / "words").select(["slt"])
+    data = load_data(one_voice)
+    networks = [train_network(data, n, seed=1) for n in (200, 200)]
+    first, again = (network.scores(data.features(0)) for network in networks)
+    assert np.array_equal(first, again)
+    losses = [float(each) for each in re.findall(r"loss (\d+\.\d+)", capsys.readouterr().out)]
+    assert losses[1] < 0.7 * losses[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -98,13 +99,37 @@ def test_the_manifest_tells_how_it_was_made(model: Path) -> None:
     assert bundle.folder is not None
     about = bundle.folder.about
     assert (about.origin, about.licences) == ("tones", {"corpus": "CC0"})
-    assert [entry["stage"] for entry in about.training] == ["mono", "tune"]
+    assert [entry["stage"] for entry in about.training] == ["mono", "tune", "fold_in"]
     assert about.training[0]["failed"] == 0
-    tuned = about.training[-1]
+    assert about.training[2]["frames"] > about.training[0]["frames"]
+    tuned = about.training[1]
     assert bundle.dictation.acoustic_scale == pytest.approx(1 / tuned["lm_scale"])
     assert bundle.dictation.graph.word_penalty == tuned["word_penalty"]
-    assert about.options["speakers"] == 7  # of ten one was excluded, two were tuned on
+    assert about.options["fold_in"] and about.options["stage_options"]["fold_in"]["passes"] == 4
+    assert about.options["speakers"] == 9  # of ten one was excluded; two of them were tuned on
     assert len(bundle.acoustic_model().features.initial_mean) == 13
+
+
+def test_speakers_tuned_on_may_be_kept_apart(
+    folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The settings are the same; the model is that of the other speakers alone."""
+    arguments = [
+        "train", "--corpus", str(folder), "--lexicon", str(folder / "tones.dict"),
+        "--output", str(tmp_path / "apart"), "--lm", str(folder / "tones.arpa"),
+        "--exclude-speakers", "s9", "--no-fold-in", "--quiet",
+    ]
+    assert main(arguments) == 0
+    assert "learnt from them" not in capsys.readouterr().out
+    apart, both = Bundle.find(tmp_path / "apart"), Bundle.find(model)
+    assert apart.folder is not None and both.folder is not None
+    about = apart.folder.about
+    assert [entry["stage"] for entry in about.training] == ["mono", "tune"]
+    assert about.training == both.folder.about.training[:2]
+    assert about.options["speakers"] == 7 and not about.options["fold_in"]
+    assert apart.dictation == both.dictation
+    one, other = apart.acoustic_model(), both.acoustic_model()
+    assert not np.array_equal(one.densities.means, other.densities.means)
 
 
 def test_a_grammar_works_with_a_trained_model(
@@ -212,3 +237,17 @@ def test_what_train_refuses(
     assert main([*arguments, "--output", str(tmp_path / "letters"), "--quiet"]) == 2
     assert "is there and no model" in capsys.readouterr().err
     assert [file.name for file in tmp_path.iterdir()] == ["letters"]  # nothing was begun
+
+
+def test_mmi_comes_last_again(folder: Path, tmp_path: Path) -> None:
+    """Passes of maximum likelihood begin where MMI began, and MMI follows on everybody's speech."""
+    few, rest = hold_out(Corpus.read(folder), ["s7", "s8", "s9"])
+    options = replace(QUICK, stages=("mono", "mmi"))
+    made = make_model(few, LEXICON, tmp_path / "m", held_out=rest, lm=folder / "tones.arpa",
+                      options=options)  # fmt: skip
+    folder_found = Bundle.find(made.folder).folder
+    assert folder_found is not None
+    told = folder_found.about.training
+    assert [entry["stage"] for entry in told] == ["mono", "mmi", "tune", "fold_in", "mmi"]
+    assert told[3]["frames"] > told[0]["frames"] and told[4]["frames"] > told[1]["frames"]
+    assert made.result.log[-1].stage == "mmi"

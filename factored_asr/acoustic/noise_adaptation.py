@@ -12,8 +12,9 @@ environments", 1996; A. Acero and others, "HMM adaptation using vector Taylor se
 speech recognition", 2000; J. Li and others, "A unified framework of HMM adaptation with joint
 compensation of additive and convolutive distortions", 2009).
 
-A model whose front end removes noise is moved to what the removal leaves behind. One noise stands
-for the whole sound, so steady noise is met best, the clatter of dishes least.
+A model whose front end removes noise is moved to what the removal leaves behind. Where one noise
+stands for the whole sound, steady noise is met best, the clatter of dishes least; `kinds` lets
+several take turns (see noise_kinds.py).
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ import numpy as np
 
 from factored_asr.acoustic.gmm import TiedMixtures, check_features, expand, gaussian_matrix
 from factored_asr.acoustic.model import AcousticModel, Score
+from factored_asr.acoustic.noise_kinds import Noise, SpeechPrior, divide, under_all
+from factored_asr.acoustic.noise_mixing import Gaussians, Surroundings
 from factored_asr.errors import OptionError
 from factored_asr.features import speech_frames
 from factored_asr.features.deltas import delta_kernels
@@ -33,7 +36,6 @@ from factored_asr.features.normalisation import normalise, stored_mean
 MIN_FRAMES = 10  # of speech, and of what is none: fewer say nothing of channel or noise
 MAX_FRAMES = 5000  # looked at in a pass, about: an hour takes no more memory than a minute
 MIN_VARIANCE = 0.01  # of a noise whose frames are all alike
-MAX_EXPONENT = 80.0  # of a ratio of powers: beyond, the noise is all there is
 RIDGE = 1e-3  # keeps the step finite where no frame tells noise or level
 SILENT = 1e3  # by which c0 of no noise lies below the speech
 STEP = 15.0  # by which a cepstrum of noise or channel moves in one pass at most
@@ -55,6 +57,9 @@ class NoiseOptions:
     """Frames that the noise's variance before a pass counts for."""
     silence_share: float = 0.3
     """Of all frames that are expected to be silence, in (0, 1)."""
+    kinds: int = 1
+    """Noises that take turns from frame to frame: with 3, say, hum, clatter, and what is between.
+    Each costs as much as the static cepstra do."""
     trust: float = 0.75
     """Share of the log-likelihoods that counts: frames in noise are less sure than they look."""
     dynamic: bool = False
@@ -62,7 +67,7 @@ class NoiseOptions:
     no Gaussian of a delta belongs to one of a static cepstrum, so that is coarse."""
 
     def __post_init__(self) -> None:
-        for name in ("passes", "stride", "groups"):
+        for name in ("passes", "stride", "groups", "kinds"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name} is {getattr(self, name)}, must be at least 1")
         if not self.channel_variance > 0 or not self.noise_frames >= 0:
@@ -74,54 +79,6 @@ class NoiseOptions:
             raise OptionError(f"trust is {self.trust}, must be above 0 and finite")
         if not 0 < self.silence_share < 1:
             raise OptionError(f"silence_share is {self.silence_share}, must lie in (0, 1)")
-
-
-@dataclass(frozen=True, eq=False)
-class Surroundings:
-    """What stands between a clean voice and a sound, as cepstra of the front end; float64."""
-
-    channel: np.ndarray
-    """(n_cepstra,): what is added to the model's normalised cepstra, the level in c0."""
-    noise: np.ndarray
-    """(n_cepstra,): mean of the noise."""
-    variance: np.ndarray
-    """(n_cepstra,): its variance."""
-
-
-@dataclass(frozen=True, eq=False)
-class Gaussians:
-    """Gaussians of static cepstra."""
-
-    means: np.ndarray
-    """(n_gaussians, n_cepstra) float64."""
-    variances: np.ndarray
-    """The same shape."""
-
-    def in_noise(
-        self, around: Surroundings, transform: np.ndarray, inverse: np.ndarray
-    ) -> tuple[Gaussians, np.ndarray]:
-        """The Gaussians as they are in these surroundings, and their Jacobians.
-
-        Parameters
-        ----------
-        transform, inverse
-            (n_mels, n_cepstra) from log powers to cepstra, (n_cepstra, n_mels) back.
-
-        Returns
-        -------
-        The Gaussians, and (n_gaussians, n_cepstra, n_cepstra) Jacobians: a small change of clean
-        cepstra, times these from the right, is the change of noisy ones.
-        """
-        size = self.means.shape[1]
-        clean = self.means + around.channel
-        ratio = (around.noise - clean) @ inverse
-        share = 1 / (1 + np.exp(np.minimum(ratio, MAX_EXPONENT)))  # of speech in a band's power
-        outer = (inverse.T[:, :, None] * transform[:, None, :]).reshape(len(transform), -1)
-        jacobians = (share @ outer).reshape(-1, size, size)
-        means = clean + np.logaddexp(0, ratio) @ transform
-        variances = np.matmul(self.variances[:, None], jacobians**2)[:, 0]
-        variances += np.matmul(around.variance, (np.eye(size) - jacobians) ** 2)
-        return Gaussians(means, variances), jacobians
 
 
 class NoiseAdapter:
@@ -185,6 +142,9 @@ class NoiseAdapter:
         books_of = [np.unique(densities.codebook[model.hmm_pdfs[phones, 0]])
                     for phones in (silent, fillers)]  # fmt: skip
         self._groups, self._shares, self._silent = self._grouped(*books_of)
+        self._prior = SpeechPrior(
+            self._groups, self._shares, self._silent, self._transform, self._inverse
+        )
 
     def _codebook_weights(self) -> np.ndarray:
         """(n_books, n_gaussians): the mean weights of the pdfs in use."""
@@ -233,13 +193,35 @@ class NoiseAdapter:
         A function from the sound's features, as the model's front end gives them, to scores; log-
         likelihoods count for `NoiseOptions.trust` of what they are.
         """
-        moved = self.densities(self.estimate(cepstra))
-        means, frames = moved.means.copy(), np.asarray(cepstra, np.float32)
+        frames, around = np.asarray(cepstra, np.float32), self.estimate(cepstra)
+        mean = np.zeros(self._size, np.float32)
         if len(frames):
-            means[:, :, : self._size] -= (frames - normalise(frames, self._features))[0]
-        score = replace(moved, means=means).scorer(self._pdfs)
+            mean = (frames - normalise(frames, self._features))[0]
+        noises = self.noises(frames, around)
         trust = np.float32(self.options.trust)
-        return lambda features: score(features) * trust
+        if len(noises) == 1:
+            score = _shifted(self.densities(around), mean).scorer(self._pdfs)
+            return lambda features: score(features) * trust
+        moved = [_static(self.densities(noise.around)) for noise in noises]
+        static = _shifted(under_all(moved, [noise.share for noise in noises]), mean)
+        of_static = static.scorer(self._pdfs)
+        if len(self._densities.streams) == 1:
+            return lambda features: of_static(features) * trust
+        of_deltas = _dynamic(self.densities(around)).scorer(self._pdfs)
+        size = self._size
+        return lambda features: trust * (
+            of_static(features[:, :size]) + of_deltas(features[:, size:])
+        )
+
+    def noises(self, cepstra: np.ndarray, around: Surroundings) -> list[Noise]:
+        """The noises that take turns in a sound with these surroundings, and their shares."""
+        frames = check_features(cepstra, self._size).astype(np.float64)
+        if self.options.kinds == 1 or around.noise[0] < around.channel[0] - SILENT / 2:
+            return [Noise(around, 1.0)]
+        speech = speech_frames(frames, min_range=0.0)
+        stride = max(self.options.stride, len(frames) // MAX_FRAMES)
+        some = slice(None, None, stride)
+        return divide(frames[some], frames[~speech], around, self._prior, self.options.kinds)
 
     def estimate(self, cepstra: np.ndarray) -> Surroundings:
         """Noise and channel of a sound, by expectation and maximisation over its frames.
@@ -322,3 +304,28 @@ class NoiseAdapter:
         prior = self.options.noise_frames
         total = silence @ (frames - noise) ** 2 + prior * around.variance
         return Surroundings(channel, noise, total / max(silence.sum() + prior, 1e-9) + MIN_VARIANCE)
+
+
+def _shifted(densities: TiedMixtures, mean: np.ndarray) -> TiedMixtures:
+    """Densities of cepstra whose mean is taken off; `mean` is (n_cepstra,)."""
+    means = densities.means.copy()
+    means[:, :, : len(mean)] -= mean
+    return replace(densities, means=means)
+
+
+def _static(densities: TiedMixtures) -> TiedMixtures:
+    """The first stream alone."""
+    size = densities.streams[0]
+    return TiedMixtures(
+        densities.means[:, :, :size], densities.variances[:, :, :size], densities.weights[:1],
+        densities.codebook,
+    )  # fmt: skip
+
+
+def _dynamic(densities: TiedMixtures) -> TiedMixtures:
+    """All streams but the first."""
+    size = densities.streams[0]
+    return replace(
+        densities, means=densities.means[:, :, size:], variances=densities.variances[:, :, size:],
+        weights=densities.weights[1:], streams=densities.streams[1:],
+    )  # fmt: skip

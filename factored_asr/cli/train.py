@@ -34,8 +34,8 @@ def train(options: argparse.Namespace) -> int:
         asked = names(options.tune_speakers) if options.tune_speakers else None
         corpus, held_out = hold_out(corpus, asked)
     made = MakeOptions(
-        tuple(names(options.stages)), mean_over=options.mean_over, seed=options.seed,
-        jobs=options.jobs, origin=options.origin or "",
+        tuple(names(options.stages)), mean_over=options.mean_over, fold_in=options.fold_in,
+        seed=options.seed, jobs=options.jobs, origin=options.origin or "",
         licences={"corpus": options.licence} if options.licence else {},
     )
     with ExitStack() as stack:
@@ -45,7 +45,8 @@ def train(options: argparse.Namespace) -> int:
         )
     if done.tuning:
         print(f"tuned on {len(held_out.speakers) if held_out else 0} speakers that were not "
-              f"trained on: {done.tuning.best}")
+              f"trained on: {done.tuning.best}"
+              + ("; then learnt from them, too" if options.fold_in else ""))
     print(f"{done.folder}\t{done.result.log[-1].n_pdfs} pdfs, "
           f"{done.result.log[-1].n_gaussians} Gaussians")
     return 1 if n_left_out else 0
@@ -85,7 +86,10 @@ def add(commands: Any) -> None:
     parser.add_argument("--g2p", metavar="MODEL", help="goes with the model: --guess then guesses "
                         "words by it; see lexicon g2p train")
     parser.add_argument("--tune-speakers", metavar="LIST",
-                        help="whom to tune on, not trained on (default with --lm: every 8th)")
+                        help="whom to tune on: trained on only afterwards (default with --lm: "
+                        "every 8th)")
+    parser.add_argument("--no-fold-in", dest="fold_in", action="store_false",
+                        help="do not learn from the speakers tuned on once that is done")
     parser.add_argument("--mean-over", default="utterance", choices=("utterance", "speaker"),
                         help="whose cepstral mean is taken off (default: utterance)")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same model (default: 0)")

@@ -1,4 +1,5 @@
-"""From a corpus to a model on disk: train on most speakers, tune on the others, write."""
+"""From a corpus to a model on disk: train on most speakers, tune on the others, learn from these
+too, write."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ from factored_asr.lexicon.g2p import G2P
 from factored_asr.model_folder import About, check_target, write_model
 from factored_asr.speaker import SpeakerOptions
 from factored_asr.training.corpus import Corpus
-from factored_asr.training.data import MeanOver, load_data
+from factored_asr.training.data import MeanOver, TrainingData, load_data
 from factored_asr.training.em import PassReport, Report
 from factored_asr.training.pronunciations import count_pronunciations, weigh_pronunciations
 from factored_asr.training.run import TrainingResult, train
@@ -53,6 +54,9 @@ class MakeOptions:
     mean_over: MeanOver = "utterance"
     """Whose cepstral mean is taken off; a whole speaker's is steadier, and asks for decoding that
     knows the speaker."""
+    fold_in: bool = True
+    """Once tuned, learn from the speakers tuned on, too; they then no longer tell how good the
+    model is. See fold_in.py."""
     seed: int = 0
     """The same seed gives the same model, bit for bit."""
     jobs: int = 1
@@ -100,7 +104,8 @@ def make_model(
     output
         The model's folder.
     held_out
-        Utterances of other speakers to tune on; not tuned where None or without an LM.
+        Utterances of other speakers to tune on, and then to learn from; not tuned where None or
+        without an LM.
     lm
         A language model, which goes with the model as it is.
     g2p
@@ -126,26 +131,45 @@ def make_model(
     data = load_data(corpus, features, options.jobs, options.mean_over)
     kept = output.with_name(f"{output.name}.training") if checkpoints is None else checkpoints
     result = train(
-        data, lexicon, options.stages, _seeded(options), checkpoints=kept, jobs=options.jobs,
-        report=listener.passes,
+        data, lexicon, options.stages, _seeded(options, options.stages), checkpoints=kept,
+        jobs=options.jobs, report=listener.passes,
     )
-    model = result.trained.model
-    lexicon = weigh_pronunciations(lexicon, count_pronunciations(data, result.trained))
-    settings, tuning = settings_of(model.first_pass is not None), None
+    model, weighed = result.trained.model, _weighed(lexicon, data, result)
+    settings, tuning, again = settings_of(model.first_pass is not None), None, None
     if language is not None and held_out:
         unheard = load_data(held_out, features, options.jobs, options.mean_over)
         tuning = tune(
-            model, lexicon, language, unheard, settings["dictation"], jobs=options.jobs,
+            model, weighed, language, unheard, settings["dictation"], jobs=options.jobs,
             adapt=SpeakerOptions() if model.first_pass else None, report=listener.settings,
         )
         settings["dictation"] = tuning.options
+        if options.fold_in:
+            data += unheard
+            again = _fold_in(data, lexicon, result, options, Path(kept), listener)
+            model, weighed = again.trained.model, _weighed(lexicon, data, again)
     write_model(
-        output, model, lexicon=lexicon, lm=lm, g2p=g2p,
-        about=_about(corpus, options, result, tuning, settings),
+        output, model, lexicon=weighed, lm=lm, g2p=g2p,
+        about=_about(data, corpus.name, options, (result, again), tuning, settings),
     )
     if checkpoints is None:
         shutil.rmtree(kept, ignore_errors=True)
-    return Made(output, result, tuning)
+    return Made(output, again or result, tuning)
+
+
+def _weighed(lexicon: Lexicon, data: TrainingData, result: TrainingResult) -> Lexicon:
+    return weigh_pronunciations(lexicon, count_pronunciations(data, result.trained))
+
+
+def _fold_in(
+    data: TrainingData, lexicon: Lexicon, result: TrainingResult, options: MakeOptions,
+    checkpoints: Path, listener: Listener,
+) -> TrainingResult:
+    """The model after what it learns from everybody; MMI comes last again."""
+    stages = ("fold_in", *(name for name in options.stages if name == "mmi"))
+    return train(
+        data, lexicon, stages, _seeded(options, stages), start=result.likeliest,
+        checkpoints=checkpoints / "everybody", jobs=options.jobs, report=listener.passes,
+    )
 
 
 def hold_out(corpus: Corpus, speakers: Sequence[str] | None = None) -> tuple[Corpus, Corpus]:
@@ -200,10 +224,9 @@ def _check_stages(options: MakeOptions) -> None:
             raise OptionError(f"stage {name!r} must be one of {', '.join(STAGES)}")
 
 
-def _seeded(options: MakeOptions) -> dict[str, Any]:
-    """The options of every stage, with the seed in those that have one."""
-    chosen = {name: options.stage_options.get(name, STAGES[name].options)
-              for name in options.stages}
+def _seeded(options: MakeOptions, stages: Sequence[str]) -> dict[str, Any]:
+    """The options of these stages, with the seed in those that have one."""
+    chosen = {name: options.stage_options.get(name, STAGES[name].options) for name in stages}
     return {
         name: replace(of, seed=options.seed) if hasattr(of, "seed") else of
         for name, of in chosen.items()
@@ -211,29 +234,38 @@ def _seeded(options: MakeOptions) -> dict[str, Any]:
 
 
 def _about(
-    corpus: Corpus, options: MakeOptions, result: TrainingResult, tuning: Tuning | None,
+    data: TrainingData, name: str, options: MakeOptions,
+    results: tuple[TrainingResult, TrainingResult | None], tuning: Tuning | None,
     settings: Mapping[str, DecodeOptions],
 ) -> About:
     """What the manifest says. Nothing in it changes from run to run."""
+    first, again = results
+    stages = (*options.stages, "fold_in") if again else options.stages
     asked = {
         "stages": options.stages, "seed": options.seed, "mean_over": options.mean_over,
-        "utterances": len(corpus), "speakers": len(corpus.speakers),
-        "stage_options": {name: asdict(of)
-                          for name, of in _seeded(options).items()},
+        "fold_in": again is not None,
+        "utterances": len(data), "speakers": len(data.speakers),
+        "stage_options": {name: asdict(of) for name, of in _seeded(options, stages).items()},
     }
+    training = _told(first)
+    if tuning is not None:
+        training.append({"stage": "tune", **_tried(tuning.best)})
+    training += _told(again) if again else []
+    return About(
+        options.origin or Path(name).name, options.licences, asked,
+        {kind: of.to_dict() for kind, of in settings.items()}, training,
+    )
+
+
+def _told(result: TrainingResult) -> list[dict[str, Any]]:
+    """What each stage came to in the end."""
     last: dict[str, PassReport] = {done.stage: done for done in result.log}
-    training = [
+    return [
         {"stage": done.stage, "passes": done.of, "frames": done.n_frames,
          "log_likelihood": round(done.log_likelihood, 4), "pdfs": done.n_pdfs,
          "gaussians": done.n_gaussians, "failed": done.failed}
         for done in last.values()
     ]
-    if tuning is not None:
-        training.append({"stage": "tune", **_tried(tuning.best)})
-    return About(
-        options.origin or Path(corpus.name).name, options.licences, asked,
-        {kind: of.to_dict() for kind, of in settings.items()}, training,
-    )
 
 
 def _tried(best: Tried) -> dict[str, Any]:

@@ -54,6 +54,15 @@ class TrainingData:
     def __len__(self) -> int:
         return len(self.utterances)
 
+    def __add__(self, other: TrainingData) -> TrainingData:
+        """All utterances of both; both must be of one front end."""
+        if (self.options, self.mean_over) != (other.options, other.mean_over):
+            raise OptionError("data of two front ends, or of two kinds of means, do not add up")
+        return replace(
+            self, utterances=self.utterances + other.utterances,
+            cepstra=self.cepstra + other.cepstra,
+        )  # fmt: skip
+
     @property
     def n_frames(self) -> int:
         """Frames of all utterances together."""

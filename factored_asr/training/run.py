@@ -18,7 +18,7 @@ from factored_asr.errors import FormatError, OptionError
 from factored_asr.lexicon import Lexicon
 from factored_asr.training.checkpoint import Checkpoint
 from factored_asr.training.data import TrainingData
-from factored_asr.training.em import PassReport, Report, Run, Trained
+from factored_asr.training.em import PassReport, Report, Run, Trained, mixtures_of
 from factored_asr.training.stages import STAGES
 
 EVERY = 4  # passes between checkpoints within a stage
@@ -31,6 +31,8 @@ class TrainingResult:
     trained: Trained
     log: tuple[PassReport, ...]
     """What every pass of every stage came to."""
+    likeliest: Trained
+    """What the last stage of maximum likelihood came to: the same, unless MMI followed."""
 
 
 def train(
@@ -39,6 +41,7 @@ def train(
     stages: Sequence[str] = ("mono",),
     options: Mapping[str, Any] | None = None,
     *,
+    start: Trained | None = None,
     checkpoints: str | Path | None = None,
     jobs: int = 1,
     report: Report | None = None,
@@ -51,6 +54,8 @@ def train(
         Names in `STAGES`; each builds on the one before it.
     options
         Stage → its options, where they are not the defaults.
+    start
+        What the first stage builds on, where that is no beginning.
     checkpoints
         A folder for the states of training; where None, none are kept.
     jobs
@@ -65,7 +70,10 @@ def train(
     """
     options = options or {}
     _check(stages, options)
-    key, trained = _fingerprint(data, lexicon), None
+    key, trained = _fingerprint(data, lexicon), start
+    if start is not None:
+        key = _digest(key, _digest_of(start))
+    likeliest = start
     log: tuple[PassReport, ...] = ()
     for number, name in enumerate(stages, start=1):
         chosen = options.get(name, STAGES[name].options)
@@ -76,8 +84,9 @@ def train(
             found = _train_stage(data, lexicon, trained, name, chosen, key, path, found, log,
                                  jobs, report)  # fmt: skip
         trained, log = found.trained, found.log
+        likeliest = likeliest if name == "mmi" else trained
     assert trained is not None
-    return TrainingResult(trained, log)
+    return TrainingResult(trained, log, likeliest or trained)
 
 
 def describe(done: PassReport) -> str:
@@ -184,6 +193,14 @@ def _fingerprint(data: TrainingData, lexicon: Lexicon) -> str:
     for word in words:
         total.update(repr((word, lexicon.find(word))).encode())
     total.update(repr((lexicon.phones, sorted(lexicon.fillers))).encode())
+    return total.hexdigest()
+
+
+def _digest_of(trained: Trained) -> str:
+    """Stands for the model that a training builds on."""
+    densities, total = mixtures_of(trained.model), hashlib.sha256()
+    for array in (densities.means, densities.variances, densities.weights):
+        total.update(array.tobytes())
     return total.hexdigest()
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from factored_asr.training.em import Trained
+from factored_asr.training.fold_in import FoldInOptions, train_fold_in
 from factored_asr.training.lda_mllt import LdaMlltOptions, train_lda_mllt
 from factored_asr.training.mmi import MmiOptions, train_mmi
 from factored_asr.training.monophone import MonoOptions, train_mono
@@ -31,6 +32,7 @@ STAGES: dict[str, Stage] = {
     "tri": Stage(train_triphones, TriphoneOptions()),
     "lda_mllt": Stage(train_lda_mllt, LdaMlltOptions()),
     "sat": Stage(train_sat, SatOptions()),
+    "fold_in": Stage(train_fold_in, FoldInOptions()),
     "mmi": Stage(train_mmi, MmiOptions()),
 }
 """Each module of a stage imports from `em`, `statistics` and `alignment`; its line here makes it

@@ -12,7 +12,7 @@ import time
 from itertools import cycle
 
 import numpy as np
-from common import SAMPLE_RATE, load_note, native_dictation, parser, print_table, read_samples
+from common import SAMPLE_RATE, native_dictation, parser, read_samples, report
 
 
 def main() -> None:
@@ -47,13 +47,13 @@ def main() -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     seconds = n_samples / SAMPLE_RATE
     fits = sum(each.fits for each in aligned.words)
-    print_table(
+    report(
+        options, "Aligning a long sound with its text",
         [[f"{seconds / 60:.1f}", len(aligned.words), fits, f"{cpu / seconds:.4f}",
           f"{wall / seconds:.4f}", f"{before:.2f}", f"{peak:.2f}"]],
         ["minutes", "words", "that fit", "CPU x real time", "wall x real time", "GB before",
          "GB at the peak"],
-    )
-    print(load_note())
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

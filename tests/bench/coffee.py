@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from common import SAMPLE_RATE, Outcome, Peer, load_note, parser, print_table, read_samples
+from common import SAMPLE_RATE, Outcome, Peer, parser, read_samples, report
 
 from factored_asr.compare.jsgf import as_jsgf
 from factored_asr.mixing import mix
@@ -201,8 +201,8 @@ def main() -> None:
                     f"{tally.outcome.wall_seconds / tally.outcome.audio_seconds:.4f}",
                 ]
             )
-    print_table(rows, ["condition", "system", "accepted", "CPU x real time", "wall x real time"])
-    print(load_note())
+    report(options, "Spoken coffee orders accepted", rows,
+           ["condition", "system", "accepted", "CPU × real time", "wall × real time"])  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import importlib.util
+import json
 import os
 import sys
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+RESULTS = Path(__file__).parent / "results"
 SAMPLE_RATE = 16_000
 N_BOOTSTRAP = 10_000
 ONE_CORE = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
@@ -67,7 +69,34 @@ def parser(description: str | None) -> argparse.ArgumentParser:
         help="folder for language models, dictionaries and grammars made on the way",
     )
     made.add_argument("--limit", type=int, default=0, help="first N utterances only (0: all)")
+    made.add_argument("--write", metavar="NAME", help="keep the table as results/NAME.json")
     return made
+
+
+def report(
+    options: argparse.Namespace, title: str, rows: Sequence[Sequence[object]],
+    header: Sequence[str],
+) -> None:  # fmt: skip
+    """Print a table and the load; with ``--write``, keep them for docs/tables.py, too."""
+    print_table(rows, header)
+    print(load_note())
+    if options.write:
+        table = {"title": title, "command": command_line(), "load": load_note(), "header": header,
+                 "rows": [[str(cell) for cell in row] for row in rows]}  # fmt: skip
+        path = RESULTS / f"{options.write}.json"
+        path.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def command_line() -> str:
+    """How the script was run, without what says where things lie."""
+    script = Path(sys.argv[0]).resolve().relative_to(REPOSITORY)
+    given, kept = iter(sys.argv[1:]), []
+    for each in given:
+        if each in ("--data", "--work", "--write"):
+            next(given)
+        else:
+            kept.append(each)
+    return " ".join(["python", str(script), *kept])
 
 
 def print_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> None:

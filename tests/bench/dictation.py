@@ -12,11 +12,10 @@ import time
 from common import (
     SAMPLE_RATE,
     Peer,
-    load_note,
     native_dictation,
     parser,
-    print_table,
     read_samples,
+    report,
     run_interleaved,
     show_errors,
     word_errors,
@@ -65,8 +64,8 @@ def main() -> None:
         )
         print(f"== {name}")
         show_errors(references, texts)
-    print_table(rows, ["system", "word errors", "CPU x real time", "wall x real time"])
-    print(load_note())
+    report(options, "Dictation: five read sentences", rows,
+           ["system", "word errors", "CPU × real time", "wall × real time"])  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from common import load_note, native_dictation, parser, print_table
+from common import native_dictation, parser, report
 
 from factored_asr import Recognizer
 from factored_asr.explain import ExplainOptions
@@ -48,8 +48,7 @@ def main() -> None:
     for sound in sorted((coffee / "clean").glob("*.flac"))[: options.limit or 8]:
         rows.append(row(commands, f"commands, {sound.stem[:8]}", sound))
     header = ["sound", "words", "|sum − cost|", "remainder", "words with a rival", "CPU s / s"]
-    print_table(rows, header)
-    print(load_note())
+    report(options, "Explanations: does what is shown add up?", rows, header)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from common import load_note, parser, print_table
+from common import parser, report
 
 from factored_asr.importers.sphinx import pocketsphinx_model_path
 from factored_asr.lexicon import Lexicon
@@ -99,7 +99,7 @@ def main() -> None:
     judged = [judge(model, word, (p.phones for p in lexicon[word])) for word in test]
     seconds = time.process_time() - trained
     n_phones = sum(each.n_phones for each in judged)
-    print_table([
+    report(options, "Guessed pronunciations of words kept out of training", [
         ["words in training", len(train)], ["words measured", len(test)],
         ["word errors", interval(np.array([not each.right for each in judged]))],
         ["phone errors", f"{100 * sum(each.n_errors for each in judged) / n_phones:.2f} %"],
@@ -108,8 +108,7 @@ def main() -> None:
         ["n-grams", len(model.network.arc_pair)],
         ["training, CPU s (with compiling)", f"{trained - began:.1f}"],
         ["a word, CPU ms", f"{1000 * seconds / len(test):.2f}"],
-    ], ["letters to phones", path.name])
-    print(load_note())
+    ], ["letters to phones", path.name])  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pathlib import Path
 import kaldi_decoder
 import kaldifst
 import numpy as np
-from common import load_note, native_dictation, parser, read_samples
+from common import native_dictation, parser, read_samples, report
 
 from factored_asr.bundle import Bundle
 from factored_asr.decoder import BeamOptions, Search, decode
@@ -31,6 +31,8 @@ UNLIMITED = 2**31 - 1
 
 
 N_WORDS = 20_000
+HEADER = ["beam", "ours, s", "Kaldi, s", "times faster", "arcs a frame", "M arcs a second",
+          "cost over Kaldi's, at most"]  # fmt: skip
 ACOUSTIC_SCALE = np.float32(0.1)
 
 
@@ -50,9 +52,8 @@ def main() -> None:
     print(f"{graph.n_states} states, {graph.n_arcs} arcs; {len(matrices)} clips, {n_frames} frames")
     for lattice_beam in (0.0, 6.0):  # compiles
         decode(graph, next(iter(matrices.values()))[:2], BeamOptions(lattice_beam=lattice_beam))
-    for beam in options.beams:
-        race(graph, fst, matrices, beam, options)
-    print(load_note())
+    rows = [race(graph, fst, matrices, beam, options) for beam in options.beams]
+    report(options, "The search alone, against Kaldi's on the same graph and scores", rows, HEADER)
 
 
 def race_graph(work: Path) -> Path:
@@ -84,8 +85,8 @@ def score_matrices(data: Path, graph: Graph) -> dict[str, np.ndarray]:
     }
 
 
-def race(graph, fst, matrices, beam, options) -> None:
-    """One beam: costs, times and their ratio."""
+def race(graph, fst, matrices, beam, options) -> list[str]:
+    """One beam: costs, times and their ratio; a row of the table."""
     ours, theirs, plain = [], [], []
     for _ in range(options.rounds):
         ours.append({name: run_ours(graph, m, beam, options) for name, m in matrices.items()})
@@ -99,17 +100,14 @@ def race(graph, fst, matrices, beam, options) -> None:
     ]
     n_frames = sum(len(matrix) for matrix in matrices.values())
     n_arcs = sum(clip[2] for clip in ours[0].values())
-    print(
-        f"beam {beam:4.1f}  max_active {options.max_active:6d}  "
-        f"ours {seconds[0]:7.3f} s  Kaldi {seconds[1]:7.3f} s  ratio {seconds[1] / seconds[0]:5.2f}"
-        f"  {n_arcs / n_frames:8.0f} arcs a frame  {n_arcs / seconds[0] / 1e6:5.1f} M arcs/s",
-        flush=True,
-    )
-    if plain:
-        print("    " + price(ours, plain))
+    print(f"beam {beam:g}" + (f": {price(ours, plain)}" if plain else ""), flush=True)
+    worst = 0.0
     for name in matrices:
         one, other = ours[0][name][1], theirs[0][name][1]
+        worst = max(worst, one - other)
         print(f"    {name}: cost ours {one:.4f}, Kaldi {other:.4f}, difference {one - other:+.4f}")
+    return [f"{beam:g}", f"{seconds[0]:.3f}", f"{seconds[1]:.3f}", f"{seconds[1] / seconds[0]:.2f}",
+            f"{n_arcs / n_frames:.0f}", f"{n_arcs / seconds[0] / 1e6:.1f}", f"{worst:.4f}"]
 
 
 def price(ours, plain) -> str:

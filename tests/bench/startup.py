@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from common import ONE_CORE, load_note, parser, print_table
+from common import ONE_CORE, parser, report
 
 COFFEE_CLIP_SECONDS = 3.0
 
@@ -102,8 +102,8 @@ def main() -> None:
             print(f"{kind}: later runs gave other words: {[run.text for run in later]}")
         rows.append([f"{kind}, first ever", *figures([first])])
         rows.append([f"{kind}, later (median of {len(later)})", *figures(later)])
-    print_table(rows, ["process", "to the first word, s", "in all, s", "CPU, s", "peak MB"])
-    print(load_note())
+    report(options, "The command, for the first time and later", rows,
+           ["process", "to the first word, s", "in all, s", "CPU, s", "peak MB"])  # fmt: skip
 
 
 if __name__ == "__main__":

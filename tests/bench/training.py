@@ -3,14 +3,15 @@
 A stage's model is trained on most speakers; its scale and word penalty are tuned on others, and
 its figures are of others again: of AN4's sorted speakers the 1st, 9th, 17th ... tune and the 5th,
 13th, 21st ... are reported on; of accented_english's the other way round. ``--tune`` shows the
-figures of the tuning speakers instead, on which choices are made. The language model of AN4 is its
+figures of the tuning speakers instead, on which choices are made, and does not train on them
+afterwards. The language model of AN4 is its
 own unigram, that of accented_english a trigram of the texts trained on (words that they lack can
 not be heard); once tuned, of the tuning speakers' texts, too. A model with first-pass densities
 (sat, mmi) is adapted to each speaker from what it hears (``--adapt speaker``).
 
-``--adapted`` decodes en-us as it is and adapted (``factored-asr adapt``), with the same trigram,
-dictionary and tuning; each of them also adapted to each speaker from what it hears, with the
-settings found without.
+``--adapted`` decodes en-us as it is and adapted (``factored-asr adapt``; once tuned, to the tuning
+speakers, too), with the same trigram, dictionary and tuning; each of them also adapted to each
+speaker from what it hears, with the settings found without.
 """
 
 from __future__ import annotations
@@ -26,9 +27,11 @@ from typing import TYPE_CHECKING
 from common import load_note, parser, print_table
 
 if TYPE_CHECKING:
+    from factored_asr.acoustic import AcousticModel
     from factored_asr.evaluation import Evaluation
     from factored_asr.lexicon import Lexicon
     from factored_asr.training.corpus import Corpus
+    from factored_asr.training.data import TrainingData
 
 HEADER = ["model", "words wrong", "95 %", "phones wrong", "sub/del/ins", "settings", "pdfs",
           "Gaussians", "minutes"]  # fmt: skip
@@ -100,7 +103,8 @@ def stages(task: Task, options: argparse.Namespace) -> Iterator[list[object]]:
         began = time.monotonic()
         made = make_model(
             task.train, task.lexicon, work / name, held_out=task.tune, lm=task.lm,
-            options=MakeOptions(tuple(names[:n]), mean_over=options.mean_over, jobs=options.jobs),
+            options=MakeOptions(tuple(names[:n]), mean_over=options.mean_over, jobs=options.jobs,
+                                fold_in=not options.tune),
             checkpoints=work / "checkpoints",
             listener=Listener(lambda done: told(describe(done)), told),
         )
@@ -127,15 +131,21 @@ def en_us(task: Task, options: argparse.Namespace) -> Iterator[list[object]]:
         load_data(corpus, stock.features, options.jobs, options.mean_over)
         for corpus in (task.train, task.tune)
     )
+
+    def moved(known: TrainingData) -> AcousticModel:
+        return adapt(known, task.lexicon, stock, jobs=options.jobs,
+                     report=lambda done: told(describe(done)))  # fmt: skip
+
     began = time.monotonic()
-    moved = adapt(data, task.lexicon, stock, jobs=options.jobs,
-                  report=lambda done: told(describe(done)))  # fmt: skip
+    adapted = moved(data)
     minutes = (time.monotonic() - began) / 60
     start = replace(DICTATION, max_ngrams=0)
     final = language if options.tune else read_lm(task.final_lm)
-    for name, model, took in (("en-us", stock, 0.0), ("en-us adapted", moved, minutes)):
+    for name, model, took in (("en-us", stock, 0.0), ("en-us adapted", adapted, minutes)):
         tuning = tune(model.unadapted, task.lexicon, language, unheard, start, jobs=options.jobs,
                       report=told)  # fmt: skip
+        if model is adapted and not options.tune:
+            model = moved(data + unheard)
         graph = build_graph(model, task.lexicon, final, tuning.options.graph)
         sizes = model.n_pdfs, model.densities.means.size // model.densities.n_features
         for to_speakers in (False, True):

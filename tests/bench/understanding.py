@@ -1,14 +1,11 @@
 """How well sentences are understood: every bar, with its figure.
 
-    python tests/bench/understanding.py [--data FOLDER] [--seed N]
-
 Home Assistant's English tests as they are, made disfluent, and denied; SLURP's smart-home
 sentences as a recogniser heard them; the written dialogues and their swapped copies; speed.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import os
@@ -19,9 +16,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from common import REPOSITORY, parser, report
+
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests")]
 
 from swap_dialogues import DIALOGUES, copies  # noqa: E402
@@ -35,15 +32,16 @@ HOUSE = REPOSITORY / "lm" / "house.yaml"
 SLURP_GRAMMAR = REPOSITORY / "tests" / "data" / "slurp_home.yaml"
 N_BOOTSTRAP = 2_000
 CONTEXT = {"area": "here"}
+Line = list[str]
 
 
-def tell(what: str, figure: float, bar: str, more: str = "", scale: str = "%") -> None:
+def line(what: str, figure: float, bar: str, more: str = "", scale: str = "%") -> Line:
     """One line of the table."""
-    shown = f"{100 * figure:.2f} %" if scale == "%" else f"{figure:,.3g} {scale}"
-    print(f"{what:58} {shown:>16}   bar {bar:12} {more}", flush=True)
+    shown = f"{100 * figure:.2f} %" if scale == "%" else f"{figure:,.2f} {scale}"
+    return [what, shown, bar, more]
 
 
-def home_assistant(folder: Path, seed: int) -> None:
+def home_assistant(folder: Path, seed: int) -> Iterator[Line]:
     """Their tests as they are, disfluent, and denied."""
     tests = [json.loads(line) for line in (folder / "tests.jsonl").read_text().splitlines()]
     reader = Reader(Understander(Grammar.read(folder / "grammar")))
@@ -53,11 +51,11 @@ def home_assistant(folder: Path, seed: int) -> None:
         found = [expected(t, p["intent"], p["slots"]) for t, p in zip(tests, plain, strict=True)]
         return sum(found) / len(found)
 
-    tell("Home Assistant: intent and slots", right(str), ">= 99 %")
+    yield line("Home Assistant: intent and slots", right(str), ">= 99 %")
     rng = random.Random(seed)
     for change in (uh, no, repeat, restart):
         figure = right(lambda text, c=change: " ".join(c(text.split(), rng)))  # type: ignore[misc]
-        tell(f"  with {change.__name__}", figure, ">= 95 %")
+        yield line(f"  with {change.__name__}", figure, ">= 95 %")
     for word in ("don't", "do not", "never"):
         plain = [reader.read(f"{word} {test['text']}", CONTEXT).to_dict() for test in tests]
         denied = sum(
@@ -67,11 +65,11 @@ def home_assistant(folder: Path, seed: int) -> None:
         )
         acted = sum(p["intent"] is not None for p in plain)
         more = f"acted on {acted}, bar 0"
-        tell(f"  after {word!r}, denied", denied / len(tests), ">= 95 %", more)
-    speed(reader, [test["text"] for test in tests], folder / "grammar")
+        yield line(f"  after {word!r}, denied", denied / len(tests), ">= 95 %", more)
+    yield from speed(reader, [test["text"] for test in tests], folder / "grammar")
 
 
-def speed(reader: Reader, texts: list[str], grammar: Path) -> None:
+def speed(reader: Reader, texts: list[str], grammar: Path) -> Iterator[Line]:
     """Exact sentences a second, and the compiling of the grammar in a fresh process."""
     rounds = []
     for _ in range(5):
@@ -79,7 +77,7 @@ def speed(reader: Reader, texts: list[str], grammar: Path) -> None:
         for text in texts:
             reader.read(text, CONTEXT)
         rounds.append(len(texts) / (time.process_time() - begun))
-    tell("  exact sentences (CPU, best of 5)", max(rounds), ">= 2,500/s", scale="a second")
+    yield line("  exact sentences (CPU, best of 5)", max(rounds), ">= 2,500/s", scale="a second")
     code = (
         "import sys, time; from factored_asr.cache import cached_grammar as c; "
         "t = time.process_time(); c(sys.argv[1]); print(time.process_time() - t)"
@@ -90,10 +88,10 @@ def speed(reader: Reader, texts: list[str], grammar: Path) -> None:
             command = [sys.executable, "-c", code, str(grammar)]
             run = subprocess.run(command, capture_output=True, text=True, env=environment)
             run.check_returncode()
-            tell(f"  {what}", float(run.stdout), bar, scale="s")
+            yield line(f"  {what}", float(run.stdout), bar, scale="s")
 
 
-def slurp(file: Path, seed: int) -> None:
+def slurp(file: Path, seed: int) -> Iterator[Line]:
     """Smart-home intents of sentences with an odd number, and false actions on all others."""
     reader = Reader(Understander(Grammar.read(SLURP_GRAMMAR)))
     with file.open(encoding="utf-8") as lines:
@@ -115,7 +113,7 @@ def slurp(file: Path, seed: int) -> None:
         low, high = interval(groups, seed)
         texts = f"{len(flat)} texts of {len(groups)} sentences"
         more = f"95 % {100 * low:.1f}-{100 * high:.1f}, {texts}"
-        tell(what, sum(flat) / len(flat), bar, more)
+        yield line(what, sum(flat) / len(flat), bar, more)
 
 
 def interval(groups: list[list[bool]], seed: int) -> tuple[float, float]:
@@ -128,7 +126,7 @@ def interval(groups: list[list[bool]], seed: int) -> tuple[float, float]:
     return rates[int(0.025 * N_BOOTSTRAP)], rates[int(0.975 * N_BOOTSTRAP)]
 
 
-def dialogues() -> None:
+def dialogues() -> Iterator[Line]:
     """The written dialogues, and their copies with words swapped."""
     dialogue = Dialogue(Grammar.read(HOUSE), World.read(HOUSE))
 
@@ -141,26 +139,28 @@ def dialogues() -> None:
         return sum(results), len(results)
 
     right, turns = checked(iter(sorted(DIALOGUES.glob("*.yaml"))))
-    tell("Written dialogues", right / turns, "100 %", f"{right} of {turns} turns")
+    yield line("Written dialogues", right / turns, "100 %", f"{right} of {turns} turns")
     with tempfile.TemporaryDirectory() as folder:
         files = []
         for name, text in copies():
             files.append(Path(folder, f"{name}.yaml"))
             files[-1].write_text(text, encoding="utf-8")
         right, turns = checked(iter(files))
-    tell("  with rooms, verbs and devices swapped", right / turns, ">= 98 %", f"{turns} turns")
+    swapped = "  with rooms, verbs and devices swapped"
+    yield line(swapped, right / turns, ">= 98 %", f"{turns} turns")
 
 
 def main() -> None:
     """Print the table."""
-    parser: Any = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore
-    default = os.environ.get("FACTORED_ASR_DATA", REPOSITORY.parent / "shared" / "data")
-    parser.add_argument("--data", type=Path, default=Path(default))
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    home_assistant(options.data / "understanding" / "home_assistant", options.seed)
-    slurp(options.data / "understanding" / "slurp_recognised.tsv", options.seed)
-    dialogues()
+    made = parser(__doc__)
+    made.add_argument("--seed", type=int, default=0)
+    options = made.parse_args()
+    folder = options.data / "understanding"
+    rows = [
+        *home_assistant(folder / "home_assistant", options.seed),
+        *slurp(folder / "slurp_recognised.tsv", options.seed), *dialogues(),
+    ]  # fmt: skip
+    report(options, "Sentences understood", rows, ["", "figure", "bar", ""])
 
 
 if __name__ == "__main__":

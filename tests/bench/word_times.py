@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from common import SAMPLE_RATE, native_dictation, parser, print_table, read_samples
+from common import SAMPLE_RATE, native_dictation, parser, read_samples, report
 
 if TYPE_CHECKING:
     from factored_asr import Recognizer, Word
@@ -107,7 +107,8 @@ def main() -> None:
             forced = forced_alignment(samples, [word.text for word in said.words], recognizer)
             times += differences(spans(said.words), forced, path.name)
     rows.append(row("commands: transcribe() and forced", times))
-    print_table(rows, ["times", "words", "median ms", "95 % ms", "maximum ms"])
+    report(options, "Times of words against a forced alignment", rows,
+           ["times", "words", "median ms", "95 % ms", "maximum ms"])  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,0 +1,152 @@
+"""Tables of the documentation, made from the JSON files that commands have written.
+
+    python docs/tables.py
+
+writes benchmarks.md from tests/bench/results/, and in the other pages what stands between
+``<!-- table: NAME -->`` and ``<!-- end -->`` from examples/results/. A test checks that the pages
+are what this makes of the files.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+DOCS = Path(__file__).resolve().parent
+BENCHES = DOCS.parent / "tests" / "bench" / "results"
+EXAMPLES = DOCS.parent / "examples" / "results"
+MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+ABOUT_BENCHMARKS = """\
+# What it reaches
+
+Each table was written by the command above it, on one core of a small virtual machine; the load
+stands below it, since timings of a busy machine are worth less. `python docs/tables.py` made this
+page. How figures are taken, and what was tried on the way, is in `tests/bench/README.md`.
+"""
+
+
+def main() -> None:
+    """Write every page that has tables."""
+    for page, text in pages().items():
+        page.write_text(text, encoding="utf-8")
+
+
+def pages() -> dict[Path, str]:
+    """Every page with tables, and what it should say."""
+    made = {DOCS / "benchmarks.md": benchmarks()}
+    for page in sorted(DOCS.rglob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        if MARKED.search(text):
+            made[page] = MARKED.sub(lambda found: found[1] + TABLES[found[2]]() + found[3], text)
+    return made
+
+
+def benchmarks() -> str:
+    """The page of all benchmark tables."""
+    parts = [ABOUT_BENCHMARKS]
+    for file in sorted(BENCHES.glob("*.json")):
+        each = json.loads(file.read_text(encoding="utf-8"))
+        parts.append(f"## {each['title']}\n\n```sh\n{each['command']}\n```\n\n"
+                     f"{table(each['header'], each['rows'])}\n{each['load']}\n")  # fmt: skip
+    return "\n".join(parts)
+
+
+def table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+    """Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    cells = ([str(cell).replace("|", r"\|") for cell in line] for line in lines)
+    return "".join(f"| {' | '.join(line)} |\n" for line in cells)
+
+
+# --- example 08 ---------------------------------------------------------------------------------
+
+
+def priors() -> str:
+    """Orders understood by prior and noise, each at its best acoustic scale."""
+    found = example("08")
+    conditions = [snr if snr == "clean" else f"{float(snr):.0f} dB" for snr in found["snrs"]]
+    return table(["what could have been said", *conditions], (
+        [prior, *(f"{100 * max(row):.0f} %" for row in rows)]
+        for prior, rows in found["understood"].items()
+    ))  # fmt: skip
+
+
+# --- example 09 ---------------------------------------------------------------------------------
+
+
+def curves() -> str:
+    """Systems by minutes of AN4: the mean over seeds of rates and of their intervals."""
+    return by_task("an4, ", shown)
+
+
+def cost() -> str:
+    """Systems by minutes of AN4: the mean of the seconds of training."""
+    return by_task("an4, ", lambda rows: f"{mean(row['seconds'] for row in rows):.0f} s")
+
+
+def digits() -> str:
+    """Systems by speakers left out."""
+    return by_task("digits, ", shown)
+
+
+def by_task(of: str, cell: Callable[[list[dict[str, Any]]], str]) -> str:
+    """A row for each system, a column for each task that begins so."""
+    rows = [row for row in example("09")["trained"] if row["task"].startswith(of)]
+    tasks = {row["task"]: row["minutes"] for row in rows}
+    systems = dict.fromkeys(row["system"] for row in rows)
+    names = [f"{minutes:.0f} min" if of == "an4, " else task.removeprefix(of)
+             for task, minutes in tasks.items()]  # fmt: skip
+    return table(["", *names], (
+        [system, *(cell([row for row in rows if (row["task"], row["system"]) == (task, system)])
+                   for task in tasks)]
+        for system in systems
+    ))  # fmt: skip
+
+
+def ready() -> str:
+    """en-us and the end-to-end recogniser that comes trained."""
+    return table(["", "sounds", "system", "95 %", "CPU × real time"], (
+        [f"{row['task']}: {row['measure']}", row["sounds"],
+         "factored, en-us" if row["system"] == "ours" else f"end-to-end, {row['system']} tiny",
+         shown([row]), f"{row['cpu']:.3f}"]
+        for row in example("09")["ready"]
+    ))  # fmt: skip
+
+
+# --- example 10 ---------------------------------------------------------------------------------
+
+
+def swaps() -> str:
+    """Every combination of factors."""
+    rows = example("10")["rows"]
+    languages = dict.fromkeys(row["language"] for row in rows)
+    cells = {(row["acoustic"], row["lexicon"], row["language"]): row for row in rows}
+    pairs = dict.fromkeys((row["acoustic"], row["lexicon"]) for row in rows)
+    return table(["acoustic model", "lexicon", *languages], (
+        [*pair, *(shown([cells[*pair, name]]) for name in languages)] for pair in pairs
+    ))  # fmt: skip
+
+
+def shown(rows: Sequence[dict[str, Any]]) -> str:
+    """The mean of shares, and of their intervals."""
+    rate, low, high = (100 * mean(row[key] for row in rows) for key in ("rate", "low", "high"))
+    return f"{rate:.1f} % ({low:.1f}–{high:.1f})"
+
+
+def example(number: str) -> dict[str, Any]:
+    """What an example found."""
+    [file] = EXAMPLES.glob(f"{number}_*.json")
+    return dict(json.loads(file.read_text(encoding="utf-8")))
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    each.__name__: each for each in (priors, curves, cost, digits, ready, swaps)
+}
+
+if __name__ == "__main__":
+    main()
