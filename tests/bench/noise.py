@@ -64,12 +64,12 @@ TOOLS: dict[str, Tool] = {
     "quantiles": with_front_end("quantiles"),
     "scale 0.15": lambda settings: replace(settings, acoustic_scale=0.15),
     "vts": changed_noise(),
+    "vts, deltas as they are": changed_noise(dynamic=False),
     "vts, 3 kinds": changed_noise(kinds=3),
 }
 VARIANTS: dict[str, Tool] = {
-    "vts, trust 1": changed_noise(trust=1.0),
+    "vts, trust 1": changed_noise(trust=1.0, delta_trust=1.0),
     "vts, first guess": changed_noise(passes=1),
-    "vts, deltas": changed_noise(dynamic=True),
 }
 """Rows made only where they are asked for."""
 AS_IT_IS, ALL, BUT = "as it is", "all", "all but "
