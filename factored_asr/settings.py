@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from factored_asr.acoustic.noise_adaptation import NoiseOptions
+from factored_asr.acoustic.snr_trust import SnrTrust
 from factored_asr.decoder import (
     BeamOptions,
     Calibration,
@@ -18,7 +19,7 @@ from factored_asr.decoder import (
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.graph import BackgroundOptions, GraphOptions
 
-VTS = "vts"
+VTS, SCALE = "vts", "scale"
 FRONT_ENDS: dict[str, dict[str, Any]] = {
     "no-removal": {"remove_noise": False},
     "subtraction": {"enhancement": "subtraction"},
@@ -28,7 +29,7 @@ FRONT_ENDS: dict[str, dict[str, Any]] = {
     "quantiles": {"normalisation": "quantiles"},
 }
 """Tools against noise that change the front end: which of its choices, and to what."""
-NOISE_TOOLS = (VTS, *FRONT_ENDS)
+NOISE_TOOLS = (VTS, SCALE, *FRONT_ENDS)
 LATTICE_BEAM = 6.0  # where something needs a lattice and the options have no beam for it
 
 
@@ -47,6 +48,9 @@ class DecodeOptions:
     noise: NoiseOptions | None = None
     """How the model is moved to the noise of each whole sound (see noise_adaptation.py); None
     takes it as it is. Streams know no noise until their second look."""
+    trust: SnrTrust | None = None
+    """How the acoustic scale falls with the signal-to-noise ratio of each whole sound; None leaves
+    it as it is. Streams know no ratio until their second look."""
     front_end: Mapping[str, Any] = field(default_factory=dict)
     """Choices of the front end, by their names in `FeatureOptions`, in which decoding differs from
     what the model was trained with: say, ``{"enhancement": "log_mmse"}``."""
@@ -77,7 +81,7 @@ class DecodeOptions:
         Parameters
         ----------
         tools
-            ``vts``, or names in `FRONT_ENDS`.
+            ``vts``, ``scale`` (see `SnrTrust`), or names in `FRONT_ENDS`.
 
         Raises
         ------
@@ -97,7 +101,8 @@ class DecodeOptions:
                 )
             changes |= FRONT_ENDS.get(tool, {})
         noise = (self.noise or NoiseOptions()) if VTS in chosen else None
-        return replace(self, noise=noise, front_end=changes)
+        trust = (self.trust or SnrTrust()) if SCALE in chosen else None
+        return replace(self, noise=noise, trust=trust, front_end=changes)
 
     def to_dict(self) -> dict[str, Any]:
         """The options as plain values, for a manifest."""
@@ -134,6 +139,7 @@ _PARTS: dict[str, Callable[[Any], Any]] = {
     ),
     "background": lambda values: None if values is None else BackgroundOptions(**values),
     "noise": lambda values: None if values is None else NoiseOptions(**values),
+    "trust": lambda values: None if values is None else SnrTrust(**values),
     "second_pass": lambda values: SecondPassOptions(
         **{**values, "rescore": RescoreOptions(**values.get("rescore", {}))}
     ),
