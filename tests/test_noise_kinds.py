@@ -76,19 +76,22 @@ def test_densities_under_all_noises_number_by_number():
 
 
 def test_frames_in_two_noises_fit_better(model, adapter):
-    """Hiss with loud bursts of another colour: two noises explain it better than one."""
+    """A voice in hiss with bursts of another colour: where nobody speaks, two noises explain it."""
     rng, front_end = np.random.default_rng(7), FrontEnd(model.features)
-    samples = rng.normal(0, 0.003, 48000)
-    for begin in range(4000, 44000, 8000):
-        samples[begin : begin + 2400] += np.diff(rng.normal(0, 0.008, 2401))
+    samples = rng.normal(0, 0.003, 64000)
+    samples[28000:40000] += 0.2 * np.sin(0.2 * np.arange(12000)) * rng.normal(0, 1, 12000)
+    for begin in range(2000, 62000, 4000):
+        samples[begin : begin + 1600] += np.diff(rng.normal(0, 0.015, 1601))
     cepstra = front_end.cepstra(samples)
-    features = front_end.features_from_cepstra(cepstra)
-    pdfs = np.unique(model.hmm_pdfs[model.phones.index(model.silence)])
-    pdfs = pdfs[pdfs >= 0]
+    features = front_end.features_from_cepstra(cepstra)[:170]
+    silence = model.hmm_pdfs[model.phones.index(model.silence)]
     one = NoiseAdapter(model, model.hmm_pdfs[: len(model.phones)].ravel())
-    scores = [a.scorer(cepstra)(features)[:, pdfs].max(axis=1).mean() for a in (one, adapter)]
+    scores = [
+        each.scorer(cepstra)(features)[:, silence[silence >= 0]].max(axis=1).mean()
+        for each in (one, adapter)
+    ]
     assert len(adapter.noises(cepstra, adapter.estimate(cepstra))) == 2
-    assert scores[1] > scores[0] + 0.5
+    assert scores[1] > scores[0] + 0.3
 
 
 def test_silence_alone_has_one_noise(adapter):

@@ -25,11 +25,12 @@ import numpy as np
 
 from factored_asr.acoustic.gmm import TiedMixtures, check_features, expand, gaussian_matrix
 from factored_asr.acoustic.model import AcousticModel, Score
+from factored_asr.acoustic.noise_deltas import DeltaScorer
 from factored_asr.acoustic.noise_kinds import Noise, SpeechPrior, divide, under_all
 from factored_asr.acoustic.noise_mixing import Gaussians, Surroundings
 from factored_asr.errors import OptionError
 from factored_asr.features import speech_frames
-from factored_asr.features.deltas import delta_kernels
+from factored_asr.features.deltas import apply_kernels, delta_kernels
 from factored_asr.features.mel import cepstral_transform
 from factored_asr.features.normalisation import normalise, stored_mean
 
@@ -60,11 +61,13 @@ class NoiseOptions:
     kinds: int = 1
     """Noises that take turns from frame to frame: with 3, say, hum, clatter, and what is between.
     Each costs as much as the static cepstra do."""
-    trust: float = 0.75
-    """Share of the log-likelihoods that counts: frames in noise are less sure than they look."""
-    dynamic: bool = False
-    """Also move the Gaussians of deltas, by the mean Jacobian of their codebook: in tied mixtures
-    no Gaussian of a delta belongs to one of a static cepstrum, so that is coarse."""
+    trust: float = 0.5
+    """Share of the log-likelihoods of static cepstra that counts: frames in noise are less sure
+    than they look, and of a model these depend most on voice, room and microphone."""
+    delta_trust: float = 0.75
+    """The same of their deltas."""
+    dynamic: bool = True
+    """Whether a frame's deltas count for as much as there is speech in it (see noise_deltas.py)."""
 
     def __post_init__(self) -> None:
         for name in ("passes", "stride", "groups", "kinds"):
@@ -75,8 +78,9 @@ class NoiseOptions:
                 f"channel_variance {self.channel_variance} must be above 0, noise_frames "
                 f"{self.noise_frames} not negative"
             )
-        if not 0 < self.trust < np.inf:
-            raise OptionError(f"trust is {self.trust}, must be above 0 and finite")
+        for name in ("trust", "delta_trust"):
+            if not 0 < getattr(self, name) < np.inf:
+                raise OptionError(f"{name} is {getattr(self, name)}, must be above 0 and finite")
         if not 0 < self.silence_share < 1:
             raise OptionError(f"silence_share is {self.silence_share}, must lie in (0, 1)")
 
@@ -191,27 +195,51 @@ class NoiseAdapter:
         Returns
         -------
         A function from the sound's features, as the model's front end gives them, to scores; log-
-        likelihoods count for `NoiseOptions.trust` of what they are.
+        likelihoods count for the trust that the options have in them.
         """
         frames, around = np.asarray(cepstra, np.float32), self.estimate(cepstra)
         mean = np.zeros(self._size, np.float32)
         if len(frames):
             mean = (frames - normalise(frames, self._features))[0]
         noises = self.noises(frames, around)
-        trust = np.float32(self.options.trust)
-        if len(noises) == 1:
-            score = _shifted(self.densities(around), mean).scorer(self._pdfs)
-            return lambda features: score(features) * trust
-        moved = [_static(self.densities(noise.around)) for noise in noises]
-        static = _shifted(under_all(moved, [noise.share for noise in noises]), mean)
-        of_static = static.scorer(self._pdfs)
-        if len(self._densities.streams) == 1:
-            return lambda features: of_static(features) * trust
-        of_deltas = _dynamic(self.densities(around)).scorer(self._pdfs)
-        size = self._size
-        return lambda features: trust * (
-            of_static(features[:, :size]) + of_deltas(features[:, size:])
-        )
+        moved = [self._static(noise.around, mean) for noise in noises]
+        static = under_all(moved, [noise.share for noise in noises]).scorer(self._pdfs)
+        size, trust, delta_trust = self._size, self.options.trust, self.options.delta_trust
+        deltas = self._deltas(frames) if len(self._densities.streams) > 1 else None
+
+        def score(features: np.ndarray) -> np.ndarray:
+            scores = static(features[:, :size])
+            scores *= np.float32(trust)
+            if deltas is not None:
+                presence = self.presence(features[:, :size] + mean, around)
+                scores += np.float32(delta_trust) * deltas(features[:, size:], presence)
+            return scores
+
+        return score
+
+    def presence(self, cepstra: np.ndarray, around: Surroundings) -> np.ndarray:
+        """(n_frames,): the share of speech in the power of each frame, as is to be expected."""
+        if not self.options.dynamic:
+            return np.ones(len(cepstra))
+        moved, jacobians = self._groups.in_noise(around, self._transform, self._inverse)
+        shares = np.trace(jacobians, axis1=1, axis2=2) / self._size
+        return np.clip(self._posteriors(cepstra, moved) @ shares, 0.0, 1.0)
+
+    def _deltas(self, cepstra: np.ndarray) -> DeltaScorer:
+        """A scorer of deltas where the noise's vary as they do where nobody speaks."""
+        densities, size = self._densities, self._size
+        quiet = ~speech_frames(cepstra, min_range=0.0)
+        noise = np.ones(densities.n_features - size)
+        if quiet.sum() >= MIN_FRAMES:
+            around = len(self._kernels[0]) // 2
+            padded = np.pad(cepstra, ((around, around), (0, 0)), mode="edge")
+            noise = apply_kernels(padded, self._kernels)[quiet, size:].var(axis=0) + MIN_VARIANCE
+        rest = replace(
+            densities, means=densities.means[:, :, size:],
+            variances=densities.variances[:, :, size:],
+            weights=densities.weights[1:], streams=densities.streams[1:],
+        )  # fmt: skip
+        return DeltaScorer(rest, noise, self._pdfs)
 
     def noises(self, cepstra: np.ndarray, around: Surroundings) -> list[Noise]:
         """The noises that take turns in a sound with these surroundings, and their shares."""
@@ -246,32 +274,21 @@ class NoiseAdapter:
         return around
 
     def densities(self, around: Surroundings) -> TiedMixtures:
-        """The model's densities as they are in these surroundings."""
-        moved, jacobians = self._all.in_noise(around, self._transform, self._inverse)
+        """The model's densities as they are in these surroundings; deltas stay."""
+        static = self._static(around, np.zeros(self._size))
         means, variances = self._densities.means.copy(), self._densities.variances.copy()
-        shape = (len(self._books), -1, self._size)
-        means[self._books, :, : self._size] = moved.means.reshape(shape)
-        variances[self._books, :, : self._size] = moved.variances.reshape(shape)
-        if self.options.dynamic:
-            self._move_deltas(means, variances, jacobians, around.variance)
+        means[:, :, : self._size], variances[:, :, : self._size] = static.means, static.variances
         return replace(self._densities, means=means, variances=variances)
 
-    def _move_deltas(
-        self, means: np.ndarray, variances: np.ndarray, jacobians: np.ndarray, noise: np.ndarray
-    ) -> None:
-        """In place. Frames of noise are taken as independent: its deltas vary by the squares of
-        their weights."""
-        n_books, size = len(self._books), self._size
-        flat = jacobians.reshape(n_books, -1, size * size)
-        mean = np.matmul(self._weights[:, None], flat).reshape(n_books, size, size)
-        rest = (np.eye(size) - mean) ** 2
-        for order, kernel in enumerate(self._kernels[1:], start=1):
-            columns = slice(order * size, (order + 1) * size)
-            own, spread = (array[self._books, :, columns] for array in (means, variances))
-            means[self._books, :, columns] = np.matmul(own, mean)
-            variances[self._books, :, columns] = (
-                np.matmul(spread, mean**2) + np.matmul((kernel**2).sum() * noise, rest)[:, None]
-            )
+    def _static(self, around: Surroundings, mean: np.ndarray) -> TiedMixtures:
+        """The static stream in these surroundings, of cepstra whose mean is taken off."""
+        moved, _ = self._all.in_noise(around, self._transform, self._inverse)
+        means = self._densities.means[:, :, : self._size].copy()
+        variances = self._densities.variances[:, :, : self._size].copy()
+        shape = (len(self._books), -1, self._size)
+        means[self._books] = moved.means.reshape(shape) - mean
+        variances[self._books] = moved.variances.reshape(shape)
+        return TiedMixtures(means, variances, self._densities.weights[:1], self._densities.codebook)
 
     def _first_guess(self, speech: np.ndarray, other: np.ndarray) -> Surroundings:
         channel = self._mean.copy()
@@ -280,13 +297,17 @@ class NoiseAdapter:
         channel[0] = speech[:, 0].mean() - np.average(levels[loud], weights=shares[loud])
         return Surroundings(channel, other.mean(axis=0), other.var(axis=0) + MIN_VARIANCE)
 
-    def _pass(self, frames: np.ndarray, around: Surroundings) -> Surroundings:
-        """One pass of expectation and maximisation: Newton's step along the Jacobians."""
-        moved, jacobians = self._groups.in_noise(around, self._transform, self._inverse)
+    def _posteriors(self, frames: np.ndarray, moved: Gaussians) -> np.ndarray:
+        """(n_frames, n_gaussians): which of the grouped Gaussians made each frame."""
         logs = expand(frames) @ gaussian_matrix(moved.means, moved.variances)
         logs += np.log(self._shares).astype(np.float32)
         posteriors = np.exp(logs - logs.max(axis=1, keepdims=True)).astype(np.float64)
-        posteriors /= posteriors.sum(axis=1, keepdims=True)
+        return posteriors / posteriors.sum(axis=1, keepdims=True)
+
+    def _pass(self, frames: np.ndarray, around: Surroundings) -> Surroundings:
+        """One pass of expectation and maximisation: Newton's step along the Jacobians."""
+        moved, jacobians = self._groups.in_noise(around, self._transform, self._inverse)
+        posteriors = self._posteriors(frames, moved)
         heard = posteriors.sum(axis=0)
         off = (posteriors.T @ frames - heard[:, None] * moved.means) / moved.variances
         # Rows: how channel and noise, side by side, move a Gaussian's mean.
@@ -304,28 +325,3 @@ class NoiseAdapter:
         prior = self.options.noise_frames
         total = silence @ (frames - noise) ** 2 + prior * around.variance
         return Surroundings(channel, noise, total / max(silence.sum() + prior, 1e-9) + MIN_VARIANCE)
-
-
-def _shifted(densities: TiedMixtures, mean: np.ndarray) -> TiedMixtures:
-    """Densities of cepstra whose mean is taken off; `mean` is (n_cepstra,)."""
-    means = densities.means.copy()
-    means[:, :, : len(mean)] -= mean
-    return replace(densities, means=means)
-
-
-def _static(densities: TiedMixtures) -> TiedMixtures:
-    """The first stream alone."""
-    size = densities.streams[0]
-    return TiedMixtures(
-        densities.means[:, :, :size], densities.variances[:, :, :size], densities.weights[:1],
-        densities.codebook,
-    )  # fmt: skip
-
-
-def _dynamic(densities: TiedMixtures) -> TiedMixtures:
-    """All streams but the first."""
-    size = densities.streams[0]
-    return replace(
-        densities, means=densities.means[:, :, size:], variances=densities.variances[:, :, size:],
-        weights=densities.weights[1:], streams=densities.streams[1:],
-    )  # fmt: skip
