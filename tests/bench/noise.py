@@ -87,6 +87,7 @@ def arguments() -> argparse.Namespace:
     made.add_argument("--snr", default="clean,24,21,18,15,12,9,6", help="clean and decibels")
     made.add_argument("--every", type=int, default=1, help="every Nth file")
     made.add_argument("--tools", default="", help="which rows, with / between")
+    made.add_argument("--model", default="en-us", help="or a folder, see other_speech.py")
     made.add_argument("--adapt", action="store_true", help="adapt to half, measure on the other")
     made.add_argument("--background", action="store_true", help="as shipped, with a background")
     return made.parse_args()
@@ -112,12 +113,13 @@ def tools_of(row: str) -> list[Tool]:
 
 
 def recognizer(
-    name: str, grammar: object, settings: DecodeOptions, adapted: AcousticModel | None
+    name: str, grammar: object, settings: DecodeOptions, adapted: AcousticModel | None,
+    model: str = "en-us",
 ) -> Recognizer:
     """The recogniser of a row."""
     for tool in tools_of(name.removesuffix(ADAPTED)):
         settings = tool(settings)
-    made = Recognizer.load("en-us", grammar=str(grammar), options=settings)
+    made = Recognizer.load(model, grammar=str(grammar), options=settings)
     return made.with_model(adapted) if adapted is not None and name.endswith(ADAPTED) else made
 
 
@@ -169,11 +171,13 @@ def main() -> None:
     names, grammar = rows_of(options), folder / "grammar.yaml"
     adapted = None
     if options.adapt:
-        listener = recognizer("as it is", grammar, settings, None)
+        listener = recognizer("as it is", grammar, settings, None, options.model)
         adapted = adapted_model(listener, orders[::2], noise[:FOR_ADAPTATION])
         orders, noise = orders[1::2], noise[FOR_ADAPTATION:]
     orders = orders[:: options.every][: options.limit or None]
-    systems = [recognizer(name, grammar, settings, adapted) for name in names]
+    systems = [
+        recognizer(name, grammar, settings, adapted, options.model) for name in names
+    ]
     right = np.zeros((len(names), len(conditions), len(orders)))
     seconds, heard = np.zeros(len(names)), 0.0
     for at, order in enumerate(orders):
