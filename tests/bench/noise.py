@@ -85,6 +85,7 @@ def arguments() -> argparse.Namespace:
     made.add_argument("--every", type=int, default=1, help="every Nth file")
     made.add_argument("--first", type=int, default=0, help="files left out before the first")
     made.add_argument("--tools", default="", help="which rows, with / between")
+    made.add_argument("--model", default="en-us", help="or a folder, see other_speech.py")
     made.add_argument("--adapt", action="store_true", help="adapt to half, measure on the other")
     made.add_argument("--background", action="store_true", help="as shipped, with a background")
     return made.parse_args()
@@ -114,11 +115,12 @@ def settings_of(row: str, settings: DecodeOptions) -> DecodeOptions:
 
 
 def recognizer(
-    row: str, grammar: object, settings: DecodeOptions, adapted: AcousticModel | None
+    row: str, grammar: object, settings: DecodeOptions, adapted: AcousticModel | None,
+    model: str = "en-us",
 ) -> Recognizer:
     """The recogniser of a row."""
     chosen = settings_of(row.removesuffix(ADAPTED), settings)
-    made = Recognizer.load("en-us", grammar=str(grammar), options=chosen)
+    made = Recognizer.load(model, grammar=str(grammar), options=chosen)
     return made.with_model(adapted) if adapted is not None and row.endswith(ADAPTED) else made
 
 
@@ -170,14 +172,15 @@ def main() -> None:
     names, grammar = rows_of(options), folder / "grammar.yaml"
     adapted = None
     if options.adapt:
-        listener = recognizer(AS_IT_IS, grammar, settings, None)
+        listener = recognizer(AS_IT_IS, grammar, settings, None, options.model)
         adapted = adapted_model(listener, orders[::2], noise[:FOR_ADAPTATION])
         orders, noise = orders[1::2], noise[FOR_ADAPTATION:]
     orders = orders[options.first :: options.every][: options.limit or None]
     chosen = [(settings_of(name.removesuffix(ADAPTED), settings), name.endswith(ADAPTED))
               for name in names]  # fmt: skip
     twins = [chosen.index(one) for one in chosen]  # all tools but one may be another row
-    systems = {row: recognizer(names[row], grammar, settings, adapted) for row in set(twins)}
+    systems = {row: recognizer(names[row], grammar, settings, adapted, options.model)
+               for row in set(twins)}  # fmt: skip
     right = np.zeros((len(names), len(conditions), len(orders)))
     seconds, heard = np.zeros(len(names)), 0.0
     for at, order in enumerate(orders):
