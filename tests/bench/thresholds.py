@@ -157,12 +157,13 @@ def draw(results: Sequence[Tried], path: Path) -> None:
             label = condition if condition == CLEAN else f"{condition} dB"
             (line,) = ax.plot(wrong, right, label=label)
             ax.plot(share(other, 0), share(group, 0), "o", color=line.get_color())
-    ax.axvline(1.0, color="grey", linewidth=1, linestyle="--")
     ax.set_xscale("symlog", linthresh=1.0)
     ax.set_xlabel("other speech acted on, per cent of utterances")
     ax.set_ylabel("orders understood, per cent")
     ax.set_title("Every threshold on the margin; the dot is the shipped one")
-    ax.legend()
+    if ax.lines:
+        ax.legend()
+    ax.axvline(1.0, color="grey", linewidth=1, linestyle="--")
     save(ax, path)
 
 
