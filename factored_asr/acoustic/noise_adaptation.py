@@ -14,7 +14,7 @@ compensation of additive and convolutive distortions", 2009).
 
 A model whose front end removes noise is moved to what the removal leaves behind. Where one noise
 stands for the whole sound, steady noise is met best, the clatter of dishes least; `kinds` lets
-several take turns (see noise_kinds.py).
+several take turns (see noise_kinds.py). Deltas are not moved but weighed (see noise_deltas.py).
 """
 
 from __future__ import annotations
@@ -126,6 +126,11 @@ class NoiseAdapter:
                 f"the first stream holds {densities.streams[0]} features, must hold the "
                 f"{size} static cepstra"
             )
+        if model.features.equalises:
+            raise OptionError(
+                f"normalisation {model.features.normalisation!r} bends cepstra: no noise that adds "
+                "to them is left to move a model to"
+            )
         self.options = options or NoiseOptions()
         self._densities, self._size = densities, size
         self._pdfs = np.arange(densities.n_pdfs) if pdfs is None else np.unique(pdfs)
@@ -202,7 +207,7 @@ class NoiseAdapter:
         if len(frames):
             mean = (frames - normalise(frames, self._features))[0]
         noises = self.noises(frames, around)
-        moved = [self._static(noise.around, mean) for noise in noises]
+        moved = [self.static(noise.around, mean) for noise in noises]
         static = under_all(moved, [noise.share for noise in noises]).scorer(self._pdfs)
         size, trust, delta_trust = self._size, self.options.trust, self.options.delta_trust
         deltas = self._deltas(frames) if len(self._densities.streams) > 1 else None
@@ -273,15 +278,8 @@ class NoiseAdapter:
             around = self._pass(frames[::stride], around)
         return around
 
-    def densities(self, around: Surroundings) -> TiedMixtures:
-        """The model's densities as they are in these surroundings; deltas stay."""
-        static = self._static(around, np.zeros(self._size))
-        means, variances = self._densities.means.copy(), self._densities.variances.copy()
-        means[:, :, : self._size], variances[:, :, : self._size] = static.means, static.variances
-        return replace(self._densities, means=means, variances=variances)
-
-    def _static(self, around: Surroundings, mean: np.ndarray) -> TiedMixtures:
-        """The static stream in these surroundings, of cepstra whose mean is taken off."""
+    def static(self, around: Surroundings, mean: np.ndarray) -> TiedMixtures:
+        """The static stream in these surroundings, of cepstra that have `mean` taken off."""
         moved, _ = self._all.in_noise(around, self._transform, self._inverse)
         means = self._densities.means[:, :, : self._size].copy()
         variances = self._densities.variances[:, :, : self._size].copy()

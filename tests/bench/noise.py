@@ -51,9 +51,9 @@ def with_front_end(name: str) -> Tool:
 
 def changed_vts(**choices: object) -> Tool:
     """The settings with other choices of how the model is moved, if it is."""
-    return lambda settings: settings.noise and replace(
-        settings, noise=replace(settings.noise, **choices)
-    ) or settings
+    return lambda settings: replace(
+        settings, noise=settings.noise and replace(settings.noise, **choices)
+    )
 
 
 TOOLS: dict[str, Tool] = {
