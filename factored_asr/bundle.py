@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ from factored_asr.settings import (
     COMMANDS,
     DICTATION,
     EN_US_CONFIDENCE,
-    EN_US_MEAN,
+    EN_US_FRONT_END,
     DecodeOptions,
 )
 
@@ -77,8 +77,8 @@ class Bundle:
     """Settings for an n-gram model."""
     commands: DecodeOptions = COMMANDS
     """Settings for a grammar."""
-    initial_mean: tuple[float, ...] = ()
-    """Cepstral mean that a stream starts from, where the model's own files name none."""
+    front_end: Mapping[str, Any] = field(default_factory=dict)
+    """Choices of its front end that its own files do not name."""
     folder: ModelFolder | None = None
     """Its manifest and files, if it is a folder of our own."""
 
@@ -101,7 +101,7 @@ class Bundle:
             return Bundle(
                 "en-us", home / "en-us", home / "cmudict-en-us.dict", home / "en-us.lm.bin",
                 dictation=replace(DICTATION, confidence=EN_US_CONFIDENCE),
-                initial_mean=EN_US_MEAN,
+                front_end=EN_US_FRONT_END,
             )
         folder = unpacked(model) if is_zip(model) else Path(model)
         if ModelFolder.is_one(folder):
@@ -136,10 +136,7 @@ class Bundle:
         if self.folder is not None:
             return self.folder.acoustic_model()
         model = read_sphinx_model(self.acoustic)
-        if self.initial_mean:
-            features = replace(model.features, initial_mean=self.initial_mean)
-            model = replace(model, features=features)
-        return model
+        return replace(model, features=model.features.changed(self.front_end))
 
 
 @dataclass(frozen=True)

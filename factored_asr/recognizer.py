@@ -28,6 +28,7 @@ from factored_asr.explain import ExplainOptions, Explanation, explain
 from factored_asr.features import FrontEnd, speech_frames
 from factored_asr.features.files import is_cepstra, read_cepstra
 from factored_asr.features.normalisation import min_range
+from factored_asr.features.snr import cepstral_levels, estimate_snr
 from factored_asr.graph import Graph
 from factored_asr.results import Alignment, Transcript, words_of
 from factored_asr.speaker import SpeakerOptions, adapt_to_speaker
@@ -58,13 +59,16 @@ class Recognizer:
         recipe: Recipe | None = None,
         background: Graph | None = None,
     ):
-        self.model, self.graph, self.background = model, graph, background
         options = options or DecodeOptions()
+        if options.front_end:
+            model = replace(model, features=model.features.changed(options.front_end))
+        self.model, self.graph, self.background = model, graph, background
         self._second_pass = recipe.second_pass(options) if recipe else None
         self.options = options.with_lattice() if self._second_pass else options
         self._front_end = FrontEnd(model.features)
         pdfs = np.union1d(graph.pdfs, background.pdfs) if background else graph.pdfs
-        self._scores = model.unadapted.block_scorer(pdfs, options.acoustic_scale)
+        self._score = model.unadapted.scorer(pdfs)
+        self._scores = in_blocks(self._score, options.acoustic_scale)
         self._noise = options.noise and NoiseAdapter(model.unadapted, pdfs, options.noise)
         self._grammar, self._recipe = grammar, recipe
         self._aligner: Aligner | None = None
@@ -180,9 +184,11 @@ class Recognizer:
         features = self._front_end.features_from_cepstra(cepstra)
         if not speech_frames(cepstra, min_range(self.model.features)).any():
             return Transcript(duration=len(cepstra) * self.model.frame_seconds, reason=NO_SPEECH)
-        noise, scale = self._noise, self.options.acoustic_scale
-        score = in_blocks(noise.scorer(cepstra), scale) if noise else self._scores
-        return self._searched(score(features))
+        score = self._noise.scorer(cepstra) if self._noise else self._score
+        scale = self.options.acoustic_scale
+        if trust := self.options.trust:
+            scale *= trust.share(estimate_snr(cepstral_levels(cepstra, self.model.features)))
+        return self._searched(in_blocks(score, scale)(features), scale)
 
     def transcribe_features(self, features: np.ndarray) -> Transcript:
         """Recognise a whole utterance from its features.
@@ -199,9 +205,9 @@ class Recognizer:
         """
         return self._searched(self._scores(features))
 
-    def _searched(self, scores: Iterable[np.ndarray]) -> Transcript:
+    def _searched(self, scores: Iterable[np.ndarray], scale: float | None = None) -> Transcript:
         lattice = decode_beside(self.graph, scores, self.options.beam, self.background)
-        return self._transcript(lattice)
+        return self._transcript(lattice, scale)
 
     def with_model(self, model: AcousticModel) -> Recognizer:
         """A recogniser that scores sound by another model, over the same graph.
@@ -301,8 +307,8 @@ class Recognizer:
     def _transcribe(self, samples: np.ndarray) -> Transcript:
         return self.transcribe_cepstra(self._front_end.cepstra(samples))
 
-    def _transcript(self, lattice: Lattice) -> Transcript:
-        scale, seconds = self.options.acoustic_scale, self.model.frame_seconds
+    def _transcript(self, lattice: Lattice, scale: float | None = None) -> Transcript:
+        scale, seconds = scale or self.options.acoustic_scale, self.model.frame_seconds
         lattice = replace(lattice, acoustic_scale=scale, frame_seconds=seconds)
         path, confidences = lattice.best(), tuple[float, ...]()
         segments, duration = path.segments, lattice.n_frames * seconds

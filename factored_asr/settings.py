@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from factored_asr.acoustic.noise_adaptation import NoiseOptions
+from factored_asr.acoustic.snr_trust import SnrTrust
 from factored_asr.decoder import (
     BeamOptions,
     Calibration,
@@ -18,6 +19,17 @@ from factored_asr.decoder import (
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.graph import BackgroundOptions, GraphOptions
 
+VTS, SCALE = "vts", "scale"
+FRONT_ENDS: dict[str, dict[str, Any]] = {
+    "no-removal": {"remove_noise": False},
+    "subtraction": {"enhancement": "subtraction"},
+    "wiener": {"enhancement": "wiener"},
+    "log-mmse": {"enhancement": "log_mmse"},
+    "variance": {"normalisation": "variance"},
+    "quantiles": {"normalisation": "quantiles"},
+}
+"""Tools against noise that change the front end: which of its choices, and to what."""
+NOISE_TOOLS = (VTS, SCALE, *FRONT_ENDS)
 LATTICE_BEAM = 6.0  # where something needs a lattice and the options have no beam for it
 
 
@@ -36,6 +48,12 @@ class DecodeOptions:
     noise: NoiseOptions | None = None
     """How the model is moved to the noise of each whole sound (see noise_adaptation.py); None
     takes it as it is. Streams know no noise until their second look."""
+    trust: SnrTrust | None = None
+    """How the acoustic scale falls with the signal-to-noise ratio of each whole sound; None leaves
+    it as it is. Streams know no ratio until their second look."""
+    front_end: Mapping[str, Any] = field(default_factory=dict)
+    """Choices of the front end, by their names in `FeatureOptions`, in which decoding differs from
+    what the model was trained with: say, ``{"enhancement": "log_mmse"}``."""
     max_ngrams: int = 0
     """N-grams that the first pass keeps of a language model, unigrams included; 0 keeps all."""
     second_pass: SecondPassOptions = SecondPassOptions()
@@ -56,6 +74,35 @@ class DecodeOptions:
         if self.beam.lattice_beam:
             return self
         return replace(self, beam=replace(self.beam, lattice_beam=LATTICE_BEAM))
+
+    def against_noise(self, tools: Iterable[str]) -> DecodeOptions:
+        """The options with these tools against noise and no others; none where there are none.
+
+        Parameters
+        ----------
+        tools
+            ``vts``, ``scale`` (see `SnrTrust`), or names in `FRONT_ENDS`.
+
+        Raises
+        ------
+        OptionError
+            A tool of that name is not known.
+
+        Examples
+        --------
+        >>> DecodeOptions().against_noise(["log-mmse", "quantiles"]).front_end
+        {'enhancement': 'log_mmse', 'normalisation': 'quantiles'}
+        """
+        chosen, changes = tuple(tools), dict[str, Any]()
+        for tool in chosen:
+            if tool not in NOISE_TOOLS:
+                raise OptionError(
+                    f"no tool against noise is named {tool!r}: there are {', '.join(NOISE_TOOLS)}"
+                )
+            changes |= FRONT_ENDS.get(tool, {})
+        noise = (self.noise or NoiseOptions()) if VTS in chosen else None
+        trust = (self.trust or SnrTrust()) if SCALE in chosen else None
+        return replace(self, noise=noise, trust=trust, front_end=changes)
 
     def to_dict(self) -> dict[str, Any]:
         """The options as plain values, for a manifest."""
@@ -92,6 +139,7 @@ _PARTS: dict[str, Callable[[Any], Any]] = {
     ),
     "background": lambda values: None if values is None else BackgroundOptions(**values),
     "noise": lambda values: None if values is None else NoiseOptions(**values),
+    "trust": lambda values: None if values is None else SnrTrust(**values),
     "second_pass": lambda values: SecondPassOptions(
         **{**values, "rescore": RescoreOptions(**values.get("rescore", {}))}
     ),
@@ -125,3 +173,17 @@ EN_US_CONFIDENCE = ConfidenceOptions(
 
 # Mean over speech of 55 speakers of speechocean762 (none of those that are held out).
 EN_US_MEAN = (60.5, 5.7, 6.5, 4.6, -8.7, -3.1, -4.8, -3.4, -4.9, 2.2, 1.0, 2.3, 3.7)
+
+# Of the speech frames of 220 clips by those speakers, each clip's mean off: see equalisation.py.
+EN_US_QUANTILES = (
+    (-9.5, -28.8, -23.8, -26.8, -27.5, -22.7, -24.1, -22.5, -23.5, -21.4, -20.0, -19.5, -18.4),
+    (-5.8, -16.2, -14.8, -18.3, -16.9, -14.4, -14.7, -13.9, -14.6, -13.1, -12.2, -11.9, -11.2),
+    (-2.6, -7.3, -8.7, -12.0, -10.4, -9.1, -9.1, -8.6, -8.9, -8.0, -7.5, -7.2, -6.6),
+    (0.1, -1.2, -3.7, -6.7, -5.3, -4.5, -4.3, -4.2, -4.3, -3.7, -3.6, -3.3, -3.0),
+    (2.7, 3.5, 0.8, -1.3, -0.3, -0.3, 0.0, -0.3, 0.0, 0.2, 0.0, 0.2, 0.4),
+    (5.2, 7.6, 5.2, 4.3, 4.5, 3.8, 4.2, 3.6, 4.1, 4.2, 3.7, 3.7, 3.7),
+    (8.0, 11.6, 9.8, 11.0, 9.4, 8.2, 8.6, 8.1, 8.6, 8.5, 7.7, 7.6, 7.2),
+    (10.8, 16.1, 15.2, 20.3, 15.2, 13.7, 13.9, 13.4, 14.2, 13.8, 12.7, 12.4, 11.6),
+    (14.8, 22.0, 23.3, 33.5, 24.1, 21.8, 22.5, 21.6, 22.6, 22.1, 20.5, 20.0, 18.9),
+)  # fmt: skip
+EN_US_FRONT_END = {"initial_mean": EN_US_MEAN, "reference": EN_US_QUANTILES}

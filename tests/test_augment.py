@@ -95,6 +95,14 @@ def test_two_noises_at_once_are_neither_of_them(corpus):
     assert away(both) > 1.5 * away(one)
 
 
+def test_where_two_noises_pause_the_speech_is_alone(corpus):
+    click = np.zeros(40 * 16000, np.float32)
+    click[0] = 1
+    copies = NoiseMix(((0.0, 0.0),) * 3, clean=True, second=1.0)
+    clean, *heard = noisy_data(corpus, [click, click], options=copies).cepstra
+    assert any(np.array_equal(each, clean) for each in heard)
+
+
 def test_what_cannot_be_mixed(corpus):
     with pytest.raises(OptionError, match="no noise"):
         noisy_data(corpus, [])

@@ -120,6 +120,8 @@ def test_an_option_out_of_range_is_exit_code_2(audio_dir: Path, capsys: Captured
     assert "beam must be above 0, got -1" in capsys.readouterr().err
     assert transcribe("--acoustic-scale", "0", audio_dir / "silence.wav") == 2
     assert "acoustic_scale must be above 0" in capsys.readouterr().err
+    assert transcribe("--noise", "vts,magic", audio_dir / "silence.wav") == 2
+    assert "no tool against noise is named 'magic': there are vts, " in capsys.readouterr().err
 
 
 def test_a_broken_grammar_names_file_and_line(

@@ -10,13 +10,10 @@ import pytest
 from naive_acoustic import gaussian_in_noise
 
 from factored_asr import Recognizer
-from factored_asr.acoustic.gmm import DiagonalMixtures
-from factored_asr.acoustic.noise_adaptation import (
-    Gaussians,
-    NoiseAdapter,
-    NoiseOptions,
-    Surroundings,
-)
+from factored_asr.acoustic.gmm import DiagonalMixtures, TiedMixtures
+from factored_asr.acoustic.noise_adaptation import NoiseAdapter, NoiseOptions
+from factored_asr.acoustic.noise_deltas import DeltaScorer, in_share
+from factored_asr.acoustic.noise_mixing import Gaussians, Surroundings
 from factored_asr.audio import read_audio
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.features import FeatureOptions, FrontEnd
@@ -121,12 +118,12 @@ def test_a_long_sound_is_sampled(adapter, monkeypatch):
 def test_without_noise_only_the_channel_moves(adapter, model):
     channel = np.arange(13.0)
     quiet = Surroundings(channel, channel - 1e3 * np.eye(13)[0], np.ones(13))
-    moved = adapter.densities(quiet)
     books = np.unique(model.densities.codebook[model.hmm_pdfs[: len(model.phones)].ravel()])
-    before = model.densities.means[books, :, :13]
-    shift = moved.means[books, :, :13] - before
+    moved = adapter.static(quiet, np.zeros(13)).means[books]
+    shift = moved - model.densities.means[books, :, :13]
     np.testing.assert_allclose(shift[..., 0], channel[0], atol=0.05)
-    np.testing.assert_array_equal(moved.means[books, :, 13:], model.densities.means[books, :, 13:])
+    centred = adapter.static(quiet, channel).means[books]
+    np.testing.assert_allclose(centred, moved - channel, atol=1e-4)
 
 
 def test_in_loud_noise_all_static_gaussians_are_the_noise(adapter):
@@ -137,22 +134,47 @@ def test_in_loud_noise_all_static_gaussians_are_the_noise(adapter):
     assert abs(jacobians).max() < 1e-6
 
 
-def test_deltas_shrink_where_noise_covers_speech(model):
-    pdfs = model.hmm_pdfs[: len(model.phones)].ravel()
-    dynamic = NoiseAdapter(model, pdfs, NoiseOptions(dynamic=True))
-    around = Surroundings(np.zeros(13), 500.0 * np.eye(13)[0], np.full(13, 4.0))
-    moved = dynamic.densities(around)
-    books = np.unique(model.densities.codebook[pdfs])
-    assert abs(moved.means[books, :, 13:]).max() < 1e-3
-    np.testing.assert_allclose(moved.variances[books, :, 13:26], 8.0, rtol=1e-3)  # of differences
-    np.testing.assert_allclose(moved.variances[books, :, 26:], 16.0, rtol=1e-3)
+def test_speech_is_present_where_it_is_loud(adapter):
+    """The share of speech falls with its distance to the noise, from all to nothing."""
+    around = Surroundings(60.0 * np.eye(13)[0], 40.0 * np.eye(13)[0], np.full(13, 9.0))
+    levels = np.array([40.0, 50.0, 60.0, 80.0])[:, None] * np.eye(13)[0]
+    found = adapter.presence(levels, around)
+    assert (np.diff(found) > 0).all() and found[0] < 0.2 and found[-1] > 0.95
+    quiet = Surroundings(around.channel, -900.0 * np.eye(13)[0], np.ones(13))
+    np.testing.assert_allclose(adapter.presence(levels, quiet), 1.0, atol=1e-6)
+
+
+def test_deltas_are_scored_by_the_speech_in_their_frame():
+    """At each level as by densities moved to it; where all is speech, as by the model itself."""
+    rng = np.random.default_rng(8)
+    densities = TiedMixtures(
+        rng.normal(0, 1, (2, 3, 4)), rng.uniform(1, 2, (2, 3, 4)), np.full((2, 3, 5), 1 / 3),
+        [0, 0, 1, 1, 1], streams=(2, 2),
+    )  # fmt: skip
+    frames, noise = rng.normal(0, 1, (6, 4)), rng.uniform(1, 2, 4)
+    presence = np.array([1.0, 0.1, 0.52, 0.99, 0.0, 0.5])
+    scores = DeltaScorer(densities, noise, np.arange(5))(frames, presence)
+    levels = [1.0, 0.1, 0.5, 1.0, 0.1, 0.5]
+    for frame, level, score in zip(frames, levels, scores, strict=True):
+        moved = in_share(densities, noise, level)
+        np.testing.assert_allclose(score, moved.scorer()(frame[None])[0], atol=1e-5)
+    np.testing.assert_allclose(scores[0], densities.scorer()(frames[:1])[0], atol=1e-5)
+
+
+def test_blocks_are_scored_as_the_whole(adapter, model):
+    samples, _ = read_audio(SOUND, sample_rate=16000)
+    front_end = FrontEnd(model.features)
+    cepstra = front_end.cepstra(samples)
+    features, score = front_end.features_from_cepstra(cepstra), adapter.scorer(cepstra)
+    blocks = [score(features[first : first + 37]) for first in range(0, len(features), 37)]
+    np.testing.assert_allclose(np.concatenate(blocks), score(features), atol=1e-2)
 
 
 def test_a_sound_without_silence_or_speech_counts_as_clean(adapter):
     alike = np.tile(60.0 * np.eye(13)[0], (50, 1))
     around = adapter.estimate(alike)
     assert around.noise[0] < around.channel[0] - 900
-    assert np.isfinite(adapter.densities(around).means).all()
+    assert np.isfinite(adapter.static(around, np.zeros(13)).means).all()
 
 
 def test_frames_of_speech_fit_better_in_their_noise(adapter, model):
@@ -164,8 +186,9 @@ def test_frames_of_speech_fit_better_in_their_noise(adapter, model):
     features = front_end.features_from_cepstra(cepstra)
     pdfs = np.unique(model.hmm_pdfs[: len(model.phones)])
     plain = model.scorer(pdfs)(features)[:, pdfs].max(axis=1).mean()
-    moved = adapter.scorer(cepstra)(features)[:, pdfs].max(axis=1).mean()
-    assert moved / adapter.options.trust > plain + 0.5
+    sure = NoiseAdapter(model, pdfs, NoiseOptions(trust=1.0, delta_trust=1.0))
+    moved = sure.scorer(cepstra)(features)[:, pdfs].max(axis=1).mean()
+    assert moved > plain + 0.5
 
 
 def test_a_command_in_hiss_is_heard():
@@ -184,6 +207,9 @@ def test_a_command_in_hiss_is_heard():
 
 
 def test_what_cannot_be_moved(model):
+    bent = replace(model.features, normalisation="variance", reference=((0.0,) * 13,))
+    with pytest.raises(OptionError, match="normalisation 'variance' bends cepstra"):
+        NoiseAdapter(replace(model, features=bent))
     plain = DiagonalMixtures(
         np.zeros((model.n_pdfs, 39)), np.ones((model.n_pdfs, 39)), np.ones(model.n_pdfs),
         np.arange(model.n_pdfs + 1),
@@ -201,6 +227,8 @@ def test_what_cannot_be_moved(model):
         ({"passes": 0}, "passes is 0, must be at least 1"),
         ({"stride": 0}, "stride is 0"),
         ({"trust": 0.0}, "trust is 0.0, must be above 0"),
+        ({"delta_trust": 0.0}, "delta_trust is 0.0, must be above 0"),
+        ({"kinds": 0}, "kinds is 0, must be at least 1"),
         ({"channel_variance": 0.0}, "must be above 0"),
         ({"silence_share": 1.0}, r"must lie in \(0, 1\)"),
     ],

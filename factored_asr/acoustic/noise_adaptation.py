@@ -12,8 +12,9 @@ environments", 1996; A. Acero and others, "HMM adaptation using vector Taylor se
 speech recognition", 2000; J. Li and others, "A unified framework of HMM adaptation with joint
 compensation of additive and convolutive distortions", 2009).
 
-A model whose front end removes noise is moved to what the removal leaves behind. One noise stands
-for the whole sound, so steady noise is met best, the clatter of dishes least.
+A model whose front end removes noise is moved to what the removal leaves behind. Where one noise
+stands for the whole sound, steady noise is met best, the clatter of dishes least; `kinds` lets
+several take turns (see noise_kinds.py). Deltas are not moved but weighed (see noise_deltas.py).
 """
 
 from __future__ import annotations
@@ -24,16 +25,18 @@ import numpy as np
 
 from factored_asr.acoustic.gmm import TiedMixtures, check_features, expand, gaussian_matrix
 from factored_asr.acoustic.model import AcousticModel, Score
+from factored_asr.acoustic.noise_deltas import DeltaScorer
+from factored_asr.acoustic.noise_kinds import Noise, SpeechPrior, divide, under_all
+from factored_asr.acoustic.noise_mixing import Gaussians, Surroundings
 from factored_asr.errors import OptionError
 from factored_asr.features import speech_frames
-from factored_asr.features.deltas import delta_kernels
+from factored_asr.features.deltas import apply_kernels, delta_kernels
 from factored_asr.features.mel import cepstral_transform
 from factored_asr.features.normalisation import normalise, stored_mean
 
 MIN_FRAMES = 10  # of speech, and of what is none: fewer say nothing of channel or noise
 MAX_FRAMES = 5000  # looked at in a pass, about: an hour takes no more memory than a minute
 MIN_VARIANCE = 0.01  # of a noise whose frames are all alike
-MAX_EXPONENT = 80.0  # of a ratio of powers: beyond, the noise is all there is
 RIDGE = 1e-3  # keeps the step finite where no frame tells noise or level
 SILENT = 1e3  # by which c0 of no noise lies below the speech
 STEP = 15.0  # by which a cepstrum of noise or channel moves in one pass at most
@@ -55,14 +58,19 @@ class NoiseOptions:
     """Frames that the noise's variance before a pass counts for."""
     silence_share: float = 0.3
     """Of all frames that are expected to be silence, in (0, 1)."""
-    trust: float = 0.75
-    """Share of the log-likelihoods that counts: frames in noise are less sure than they look."""
-    dynamic: bool = False
-    """Also move the Gaussians of deltas, by the mean Jacobian of their codebook: in tied mixtures
-    no Gaussian of a delta belongs to one of a static cepstrum, so that is coarse."""
+    kinds: int = 1
+    """Noises that take turns from frame to frame: with 3, say, hum, clatter, and what is between.
+    Each costs as much as the static cepstra do."""
+    trust: float = 0.5
+    """Share of the log-likelihoods of static cepstra that counts: frames in noise are less sure
+    than they look, and of a model these depend most on voice, room and microphone."""
+    delta_trust: float = 0.75
+    """The same of their deltas."""
+    dynamic: bool = True
+    """Whether a frame's deltas count for as much as there is speech in it (see noise_deltas.py)."""
 
     def __post_init__(self) -> None:
-        for name in ("passes", "stride", "groups"):
+        for name in ("passes", "stride", "groups", "kinds"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name} is {getattr(self, name)}, must be at least 1")
         if not self.channel_variance > 0 or not self.noise_frames >= 0:
@@ -70,58 +78,11 @@ class NoiseOptions:
                 f"channel_variance {self.channel_variance} must be above 0, noise_frames "
                 f"{self.noise_frames} not negative"
             )
-        if not 0 < self.trust < np.inf:
-            raise OptionError(f"trust is {self.trust}, must be above 0 and finite")
+        for name in ("trust", "delta_trust"):
+            if not 0 < getattr(self, name) < np.inf:
+                raise OptionError(f"{name} is {getattr(self, name)}, must be above 0 and finite")
         if not 0 < self.silence_share < 1:
             raise OptionError(f"silence_share is {self.silence_share}, must lie in (0, 1)")
-
-
-@dataclass(frozen=True, eq=False)
-class Surroundings:
-    """What stands between a clean voice and a sound, as cepstra of the front end; float64."""
-
-    channel: np.ndarray
-    """(n_cepstra,): what is added to the model's normalised cepstra, the level in c0."""
-    noise: np.ndarray
-    """(n_cepstra,): mean of the noise."""
-    variance: np.ndarray
-    """(n_cepstra,): its variance."""
-
-
-@dataclass(frozen=True, eq=False)
-class Gaussians:
-    """Gaussians of static cepstra."""
-
-    means: np.ndarray
-    """(n_gaussians, n_cepstra) float64."""
-    variances: np.ndarray
-    """The same shape."""
-
-    def in_noise(
-        self, around: Surroundings, transform: np.ndarray, inverse: np.ndarray
-    ) -> tuple[Gaussians, np.ndarray]:
-        """The Gaussians as they are in these surroundings, and their Jacobians.
-
-        Parameters
-        ----------
-        transform, inverse
-            (n_mels, n_cepstra) from log powers to cepstra, (n_cepstra, n_mels) back.
-
-        Returns
-        -------
-        The Gaussians, and (n_gaussians, n_cepstra, n_cepstra) Jacobians: a small change of clean
-        cepstra, times these from the right, is the change of noisy ones.
-        """
-        size = self.means.shape[1]
-        clean = self.means + around.channel
-        ratio = (around.noise - clean) @ inverse
-        share = 1 / (1 + np.exp(np.minimum(ratio, MAX_EXPONENT)))  # of speech in a band's power
-        outer = (inverse.T[:, :, None] * transform[:, None, :]).reshape(len(transform), -1)
-        jacobians = (share @ outer).reshape(-1, size, size)
-        means = clean + np.logaddexp(0, ratio) @ transform
-        variances = np.matmul(self.variances[:, None], jacobians**2)[:, 0]
-        variances += np.matmul(around.variance, (np.eye(size) - jacobians) ** 2)
-        return Gaussians(means, variances), jacobians
 
 
 class NoiseAdapter:
@@ -165,6 +126,11 @@ class NoiseAdapter:
                 f"the first stream holds {densities.streams[0]} features, must hold the "
                 f"{size} static cepstra"
             )
+        if model.features.equalises:
+            raise OptionError(
+                f"normalisation {model.features.normalisation!r} bends cepstra: no noise that adds "
+                "to them is left to move a model to"
+            )
         self.options = options or NoiseOptions()
         self._densities, self._size = densities, size
         self._pdfs = np.arange(densities.n_pdfs) if pdfs is None else np.unique(pdfs)
@@ -185,6 +151,9 @@ class NoiseAdapter:
         books_of = [np.unique(densities.codebook[model.hmm_pdfs[phones, 0]])
                     for phones in (silent, fillers)]  # fmt: skip
         self._groups, self._shares, self._silent = self._grouped(*books_of)
+        self._prior = SpeechPrior(
+            self._groups, self._shares, self._silent, self._transform, self._inverse
+        )
 
     def _codebook_weights(self) -> np.ndarray:
         """(n_books, n_gaussians): the mean weights of the pdfs in use."""
@@ -231,15 +200,61 @@ class NoiseAdapter:
         Returns
         -------
         A function from the sound's features, as the model's front end gives them, to scores; log-
-        likelihoods count for `NoiseOptions.trust` of what they are.
+        likelihoods count for the trust that the options have in them.
         """
-        moved = self.densities(self.estimate(cepstra))
-        means, frames = moved.means.copy(), np.asarray(cepstra, np.float32)
+        frames, around = np.asarray(cepstra, np.float32), self.estimate(cepstra)
+        mean = np.zeros(self._size, np.float32)
         if len(frames):
-            means[:, :, : self._size] -= (frames - normalise(frames, self._features))[0]
-        score = replace(moved, means=means).scorer(self._pdfs)
-        trust = np.float32(self.options.trust)
-        return lambda features: score(features) * trust
+            mean = (frames - normalise(frames, self._features))[0]
+        noises = self.noises(frames, around)
+        moved = [self.static(noise.around, mean) for noise in noises]
+        static = under_all(moved, [noise.share for noise in noises]).scorer(self._pdfs)
+        size, trust, delta_trust = self._size, self.options.trust, self.options.delta_trust
+        deltas = self._deltas(frames) if len(self._densities.streams) > 1 else None
+
+        def score(features: np.ndarray) -> np.ndarray:
+            scores = static(features[:, :size])
+            scores *= np.float32(trust)
+            if deltas is not None:
+                presence = self.presence(features[:, :size] + mean, around)
+                scores += np.float32(delta_trust) * deltas(features[:, size:], presence)
+            return scores
+
+        return score
+
+    def presence(self, cepstra: np.ndarray, around: Surroundings) -> np.ndarray:
+        """(n_frames,): the share of speech in the power of each frame, as is to be expected."""
+        if not self.options.dynamic:
+            return np.ones(len(cepstra))
+        moved, jacobians = self._groups.in_noise(around, self._transform, self._inverse)
+        shares = np.trace(jacobians, axis1=1, axis2=2) / self._size
+        return np.clip(self._posteriors(cepstra, moved) @ shares, 0.0, 1.0)
+
+    def _deltas(self, cepstra: np.ndarray) -> DeltaScorer:
+        """A scorer of deltas where the noise's vary as they do where nobody speaks."""
+        densities, size = self._densities, self._size
+        quiet = ~speech_frames(cepstra, min_range=0.0)
+        noise = np.ones(densities.n_features - size)
+        if quiet.sum() >= MIN_FRAMES:
+            around = len(self._kernels[0]) // 2
+            padded = np.pad(cepstra, ((around, around), (0, 0)), mode="edge")
+            noise = apply_kernels(padded, self._kernels)[quiet, size:].var(axis=0) + MIN_VARIANCE
+        rest = replace(
+            densities, means=densities.means[:, :, size:],
+            variances=densities.variances[:, :, size:],
+            weights=densities.weights[1:], streams=densities.streams[1:],
+        )  # fmt: skip
+        return DeltaScorer(rest, noise, self._pdfs)
+
+    def noises(self, cepstra: np.ndarray, around: Surroundings) -> list[Noise]:
+        """The noises that take turns in a sound with these surroundings, and their shares."""
+        frames = check_features(cepstra, self._size).astype(np.float64)
+        if self.options.kinds == 1 or around.noise[0] < around.channel[0] - SILENT / 2:
+            return [Noise(around, 1.0)]
+        speech = speech_frames(frames, min_range=0.0)
+        stride = max(self.options.stride, len(frames) // MAX_FRAMES)
+        some = slice(None, None, stride)
+        return divide(frames[some], frames[~speech], around, self._prior, self.options.kinds)
 
     def estimate(self, cepstra: np.ndarray) -> Surroundings:
         """Noise and channel of a sound, by expectation and maximisation over its frames.
@@ -263,33 +278,15 @@ class NoiseAdapter:
             around = self._pass(frames[::stride], around)
         return around
 
-    def densities(self, around: Surroundings) -> TiedMixtures:
-        """The model's densities as they are in these surroundings."""
-        moved, jacobians = self._all.in_noise(around, self._transform, self._inverse)
-        means, variances = self._densities.means.copy(), self._densities.variances.copy()
+    def static(self, around: Surroundings, mean: np.ndarray) -> TiedMixtures:
+        """The static stream in these surroundings, of cepstra that have `mean` taken off."""
+        moved, _ = self._all.in_noise(around, self._transform, self._inverse)
+        means = self._densities.means[:, :, : self._size].copy()
+        variances = self._densities.variances[:, :, : self._size].copy()
         shape = (len(self._books), -1, self._size)
-        means[self._books, :, : self._size] = moved.means.reshape(shape)
-        variances[self._books, :, : self._size] = moved.variances.reshape(shape)
-        if self.options.dynamic:
-            self._move_deltas(means, variances, jacobians, around.variance)
-        return replace(self._densities, means=means, variances=variances)
-
-    def _move_deltas(
-        self, means: np.ndarray, variances: np.ndarray, jacobians: np.ndarray, noise: np.ndarray
-    ) -> None:
-        """In place. Frames of noise are taken as independent: its deltas vary by the squares of
-        their weights."""
-        n_books, size = len(self._books), self._size
-        flat = jacobians.reshape(n_books, -1, size * size)
-        mean = np.matmul(self._weights[:, None], flat).reshape(n_books, size, size)
-        rest = (np.eye(size) - mean) ** 2
-        for order, kernel in enumerate(self._kernels[1:], start=1):
-            columns = slice(order * size, (order + 1) * size)
-            own, spread = (array[self._books, :, columns] for array in (means, variances))
-            means[self._books, :, columns] = np.matmul(own, mean)
-            variances[self._books, :, columns] = (
-                np.matmul(spread, mean**2) + np.matmul((kernel**2).sum() * noise, rest)[:, None]
-            )
+        means[self._books] = moved.means.reshape(shape) - mean
+        variances[self._books] = moved.variances.reshape(shape)
+        return TiedMixtures(means, variances, self._densities.weights[:1], self._densities.codebook)
 
     def _first_guess(self, speech: np.ndarray, other: np.ndarray) -> Surroundings:
         channel = self._mean.copy()
@@ -298,13 +295,17 @@ class NoiseAdapter:
         channel[0] = speech[:, 0].mean() - np.average(levels[loud], weights=shares[loud])
         return Surroundings(channel, other.mean(axis=0), other.var(axis=0) + MIN_VARIANCE)
 
-    def _pass(self, frames: np.ndarray, around: Surroundings) -> Surroundings:
-        """One pass of expectation and maximisation: Newton's step along the Jacobians."""
-        moved, jacobians = self._groups.in_noise(around, self._transform, self._inverse)
+    def _posteriors(self, frames: np.ndarray, moved: Gaussians) -> np.ndarray:
+        """(n_frames, n_gaussians): which of the grouped Gaussians made each frame."""
         logs = expand(frames) @ gaussian_matrix(moved.means, moved.variances)
         logs += np.log(self._shares).astype(np.float32)
         posteriors = np.exp(logs - logs.max(axis=1, keepdims=True)).astype(np.float64)
-        posteriors /= posteriors.sum(axis=1, keepdims=True)
+        return posteriors / posteriors.sum(axis=1, keepdims=True)
+
+    def _pass(self, frames: np.ndarray, around: Surroundings) -> Surroundings:
+        """One pass of expectation and maximisation: Newton's step along the Jacobians."""
+        moved, jacobians = self._groups.in_noise(around, self._transform, self._inverse)
+        posteriors = self._posteriors(frames, moved)
         heard = posteriors.sum(axis=0)
         off = (posteriors.T @ frames - heard[:, None] * moved.means) / moved.variances
         # Rows: how channel and noise, side by side, move a Gaussian's mean.

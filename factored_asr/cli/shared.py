@@ -76,7 +76,6 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
 
 def _settings(settings: DecodeOptions, options: argparse.Namespace) -> DecodeOptions:
     """The model's own settings, but for what the command line gives."""
-    from factored_asr.acoustic.noise_adaptation import NoiseOptions
     from factored_asr.graph import DENIALS
 
     given = {name: getattr(options, name, None) for name in ("beam", "max_active", "min_active")}
@@ -88,12 +87,14 @@ def _settings(settings: DecodeOptions, options: argparse.Namespace) -> DecodeOpt
         scale = 1 / lm_scale
     penalty = getattr(options, "word_penalty", None)
     graph = settings.graph if penalty is None else replace(settings.graph, word_penalty=penalty)
-    noise = {"none": None, "vts": NoiseOptions()}.get(getattr(options, "noise", ""), settings.noise)
+    tools = getattr(options, "noise", None)
+    if tools:
+        settings = settings.against_noise(() if tools == "none" else tools.split(","))
     lead_ins = (*graph.lead_ins, *getattr(options, "lead_in", ()))
     if getattr(options, "denials", False):
         lead_ins += DENIALS
     return replace(
-        settings, beam=beam, graph=replace(graph, lead_ins=lead_ins), noise=noise,
+        settings, beam=beam, graph=replace(graph, lead_ins=lead_ins),
         acoustic_scale=settings.acoustic_scale if scale is None else scale,
         second_pass=_second_pass(settings.second_pass, options),
     )
@@ -234,8 +235,12 @@ def search_options() -> argparse.ArgumentParser:
         "--word-penalty", type=float, help="cost of every word; higher: fewer words (recompiles)"
     )
     group.add_argument(
-        "--noise", choices=("none", "vts"),
-        help="vts: move the model to the noise of each file (streams: at their second look)",
+        "--noise", metavar="TOOLS",
+        help="none, or tools against noise with commas between: vts moves the model to the noise "
+             "of each file, scale lowers the weight of the sound with its signal-to-noise ratio "
+             "(streams: both at their second look); subtraction, wiener or log-mmse take "
+             "it off the spectrum; variance or quantiles bring the cepstra to those of clean "
+             "speech; no-removal leaves out the removal that the model was trained with",
     )
     return parser
 

@@ -62,10 +62,13 @@ class ExplainOptions:
         Raises
         ------
         OptionError
-            The settings move the model to the noise: its scores are not those of the model then.
+            The settings move the model to the noise, or weigh scores by it: they are not those of
+            the model then.
         """
-        if settings.noise is not None:
-            raise OptionError("explaining scores by the model as it is: decode with noise=None")
+        if settings.noise is not None or settings.trust is not None:
+            raise OptionError(
+                "explaining scores by the model as it is: decode with noise=None, trust=None"
+            )
         beam = settings.beam
         if self.lattice_beam is not None:
             width = self.lattice_beam, max(beam.beam, self.lattice_beam)

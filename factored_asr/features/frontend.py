@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from factored_asr.audio import as_samples
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.features.deltas import apply_kernels, delta_kernels
+from factored_asr.features.enhancement import Enhancer
 from factored_asr.features.mel import cepstral_transform, mel_filters
 from factored_asr.features.noise import NoiseRemover
 from factored_asr.features.normalisation import RunningMean, normalise
@@ -44,7 +45,7 @@ class FrontEnd:
         self._filters = mel_filters(self.options)
         self._transform = cepstral_transform(self.options)
         self._window = np.hamming(self.options.window_samples)
-        self._blank_powers = self._rounding_noise()
+        self._blank_spectra = self._rounding_noise()
         self._kernels = delta_kernels(self.options)
 
     @property
@@ -129,21 +130,21 @@ class FrontEnd:
         padded = np.pad(cepstra, ((around, around), (0, 0)), mode="edge")
         return apply_kernels(padded, self._kernels)
 
-    def _powers(self, emphasised: NDArray[np.float64], n_frames: int) -> NDArray[np.float64]:
-        """Mel powers of the first frames in pre-emphasised samples, (n_frames, n_mels)."""
+    def _spectra(self, emphasised: NDArray[np.float64], n_frames: int) -> NDArray[np.float64]:
+        """Power spectra of the first frames in pre-emphasised samples, (n_frames, n_bins)."""
         options = self.options
         frames = np.lib.stride_tricks.sliding_window_view(emphasised, options.window_samples)
         frames = frames[:: options.shift_samples][:n_frames]
         if options.remove_dc:
             frames = frames - frames.mean(axis=1, keepdims=True)
         spectra = np.fft.rfft(frames * self._window, n=options.n_fft, axis=1)
-        return (spectra.real**2 + spectra.imag**2) @ self._filters
+        return spectra.real**2 + spectra.imag**2
 
     def _rounding_noise(self) -> NDArray[np.float64]:
-        """Mel powers of what rounding to 16 bits adds to a sound, (BLANK_FRAMES, n_mels)."""
+        """Spectra of what rounding to 16 bits adds to a sound, (BLANK_FRAMES, n_bins)."""
         n_samples = self.options.window_samples + (BLANK_FRAMES - 1) * self.options.shift_samples
         noise = np.random.default_rng(0).uniform(-0.5, 0.5, n_samples + 1)
-        return self._powers(noise[1:] - self.options.preemphasis * noise[:-1], BLANK_FRAMES)
+        return self._spectra(noise[1:] - self.options.preemphasis * noise[:-1], BLANK_FRAMES)
 
 
 class CepstraStream:
@@ -153,6 +154,9 @@ class CepstraStream:
         self._front_end = front_end
         self._options = front_end.options
         self._noise = NoiseRemover(self._options.n_mels) if self._options.remove_noise else None
+        self._enhancer = None
+        if self._options.enhancement != "none":
+            self._enhancer = Enhancer(self._options.n_fft // 2 + 1, self._options.enhancement)
         # Sphinx holds it in single precision
         self._emphasis = float(np.float32(self._options.preemphasis))
         self._last = 0.0  # the sample before the next one
@@ -189,13 +193,16 @@ class CepstraStream:
         return cepstra
 
     def _cepstra(self, emphasised: NDArray[np.float64], n_frames: int) -> Array:
-        powers = self._front_end._powers(emphasised, n_frames)
+        spectra = self._front_end._spectra(emphasised, n_frames)
         # Gates and networks put zeros in place of sound. The spectrum of nothing is like nothing
         # that a model was trained on, and would fit some phone better than silence.
-        blank = np.flatnonzero(~powers.any(axis=1))
-        noise = self._front_end._blank_powers
-        powers[blank] = noise[(self._n_frames + blank) % len(noise)]
+        blank = np.flatnonzero(~spectra.any(axis=1))
+        noise = self._front_end._blank_spectra
+        spectra[blank] = noise[(self._n_frames + blank) % len(noise)]
         self._n_frames += n_frames
+        if self._enhancer is not None:
+            spectra = self._enhancer(spectra)
+        powers = spectra @ self._front_end._filters
         if self._noise is not None:
             powers = self._noise(powers)
         return (np.log(powers + LOG_FLOOR) @ self._front_end._transform).astype(np.float32)

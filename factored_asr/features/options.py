@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
+from typing import Any, Literal, get_args
 
 from factored_asr.errors import OptionError
 
@@ -11,7 +13,8 @@ Mel = Literal["sphinx", "htk", "slaney"]
 Transform = Literal["ortho", "htk", "legacy"]
 Streams = Literal["1s_c", "1s_c_d", "1s_c_d_dd"]
 Delta = Literal["difference", "regression"]
-Normalisation = Literal["speech", "batch", "running", "none"]
+Normalisation = Literal["speech", "batch", "running", "none", "variance", "quantiles"]
+Enhancement = Literal["none", "subtraction", "wiener", "log_mmse"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,9 @@ class FeatureOptions:
     """Cosine transform: orthonormal (Sphinx calls it dct), HTK's, or Sphinx's legacy one."""
     remove_noise: bool = True
     """Track the noise of each mel band and take it off (see noise.py)."""
+    enhancement: Enhancement = "none"
+    """Take the noise off the power spectrum, before the mel bands: by spectral subtraction, by a
+    Wiener gain, or by the one that keeps the logarithm nearest to clean speech (enhancement.py)."""
     remove_dc: bool = False
     """Take the mean off each frame before the window."""
     streams: Streams = "1s_c_d_dd"
@@ -67,7 +73,10 @@ class FeatureOptions:
     projection such as LDA then chooses what of them matters. 0 turns it off."""
     normalisation: Normalisation = "speech"
     """Where the mean that is taken off comes from: speech (and a little silence), all frames,
-    what was heard so far, or nowhere."""
+    what was heard so far, or nowhere. With ``variance`` or ``quantiles`` the mean of speech goes
+    off and the rest is brought to the reference's (see equalisation.py)."""
+    reference: tuple[tuple[float, ...], ...] = ()
+    """Quantiles of clean speech whose mean is off, a row of n_cepstra values for each."""
     initial_mean: tuple[float, ...] = ()
     """The model's stored cepstral mean: where there is no speech, and where a running mean
     starts. Empty stands for zeros."""
@@ -91,6 +100,23 @@ class FeatureOptions:
                 f"must have n_cepstra = {self.n_cepstra} or none"
             )
 
+        self._check_reference()
+
+    def _check_reference(self) -> None:
+        reference = tuple(tuple(map(float, row)) for row in self.reference)
+        object.__setattr__(self, "reference", reference)  # a manifest has lists
+        if self.equalises and not self.reference:
+            raise OptionError(f"normalisation {self.normalisation!r} needs a reference")
+        sizes = {len(row) for row in self.reference}
+        if sizes - {self.n_cepstra}:
+            raise OptionError(
+                f"rows of the reference have {sorted(sizes)} values, must have "
+                f"n_cepstra = {self.n_cepstra}"
+            )
+        for lower, higher in pairwise(self.reference):
+            if any(high < low for low, high in zip(lower, higher, strict=True)):
+                raise OptionError("each cepstrum's quantiles in the reference must not fall")
+
     def _check_choices(self) -> None:
         for name, kind in (
             ("mel", Mel),
@@ -98,6 +124,7 @@ class FeatureOptions:
             ("streams", Streams),
             ("delta", Delta),
             ("normalisation", Normalisation),
+            ("enhancement", Enhancement),
         ):
             value, choices = getattr(self, name), get_args(kind)
             if value not in choices:
@@ -131,6 +158,30 @@ class FeatureOptions:
                 f"mean_weight {self.mean_weight} and mean_frames {self.mean_frames} must satisfy "
                 "0 <= weight <= frames, and frames at least 1"
             )
+
+    def changed(self, choices: Mapping[str, Any]) -> FeatureOptions:
+        """The options with other choices, by name, as a file of settings may hold them.
+
+        Raises
+        ------
+        OptionError
+            A choice that is not known, or a value that it may not have.
+
+        Examples
+        --------
+        >>> FeatureOptions().changed({"enhancement": "wiener"}).enhancement
+        'wiener'
+        """
+        known = {field.name for field in fields(self)}
+        for name in choices:
+            if name not in known:
+                raise OptionError(f"the front end has no choice {name!r}")
+        return replace(self, **choices)
+
+    @property
+    def equalises(self) -> bool:
+        """Whether more than the mean of the cepstra is brought to that of the model."""
+        return self.normalisation in ("variance", "quantiles")
 
     @property
     def shift_samples(self) -> int:

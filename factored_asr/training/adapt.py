@@ -20,7 +20,7 @@ from factored_asr.features import FeatureOptions
 from factored_asr.lexicon import Lexicon
 from factored_asr.model_folder import About, write_model
 from factored_asr.training.alignment import AlignmentOptions, align_all
-from factored_asr.training.augment import noisy_data
+from factored_asr.training.augment import NoiseMix, noisy_data
 from factored_asr.training.corpus import Corpus
 from factored_asr.training.data import TrainingData, load_data
 from factored_asr.training.em import PassReport, Report, Trained
@@ -120,6 +120,7 @@ def adapt_bundle(
     *,
     lexicon: Lexicon | None = None,
     noises: Sequence[np.ndarray] = (),
+    mix: NoiseMix | None = None,
     jobs: int = 1,
     report: Report | None = None,
 ) -> Path:
@@ -138,6 +139,8 @@ def adapt_bundle(
     noises
         Sounds, (n_samples,) each at the model's rate, in which the corpus is heard besides: see
         `noisy_data`.
+    mix
+        How much of these, and how often.
 
     Raises
     ------
@@ -156,7 +159,7 @@ def adapt_bundle(
 
     model = bundle.acoustic_model()
     if noises:
-        data = noisy_data(corpus, noises, model.features)
+        data = noisy_data(corpus, noises, model.features, mix)
     else:
         data = load_data(corpus, model.features, jobs)
     model = adapt(data, lexicon, model, options, jobs, note)

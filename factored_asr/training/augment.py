@@ -81,7 +81,7 @@ def noisy_data(
         rng = np.random.default_rng([options.seed, zlib.crc32(utterance.id.encode())])
         ratios = [rng.uniform(low, high) for low, high in options.snrs]
         sounds = [samples] * options.clean + [
-            in_noise(samples, _drawn(noises, len(samples), options.second, rng), ratio, rng)
+            _over(samples, _drawn(noises, len(samples), options.second, rng), ratio)
             for ratio in ratios
         ]
         first = round(utterance.start / features.frame_shift)
@@ -112,7 +112,10 @@ def in_noise(
     >>> float(abs(in_noise(speech, noise, 10.0, rng)).max())
     0.5
     """
-    cut = _cut(noise, len(samples), rng)
+    return _over(samples, _cut(noise, len(samples), rng), snr)
+
+
+def _over(samples: np.ndarray, cut: np.ndarray, snr: float) -> np.ndarray:
     return add_noise(samples, cut, snr) if np.any(cut) and np.any(samples) else samples
 
 
@@ -128,14 +131,16 @@ def _cut(noise: np.ndarray, n_samples: int, rng: np.random.Generator) -> np.ndar
 def _drawn(
     noises: Sequence[np.ndarray], n_samples: int, second: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """One of the noises; or a piece each of two, the other one up to SPREAD dB louder or softer."""
+    """A piece of one of the noises, or of two, the other up to SPREAD dB louder or softer."""
     if len(noises) == 1:
-        return noises[0]
+        return _cut(noises[0], n_samples, rng)
     if not noises:
         raise OptionError("there is no noise to mix into speech")
     first, then = (noises[int(i)] for i in rng.integers(len(noises), size=2))
-    if rng.random() >= second:
-        return first
-    one, other = (_cut(each, n_samples, rng) for each in (first, then))
+    alone = rng.random() >= second
+    one = _cut(first, n_samples, rng)
+    if alone:
+        return one
+    other = _cut(then, n_samples, rng)
     louder = np.sqrt(np.mean(one**2) / max(np.mean(other**2), 1e-20))
     return one + other * louder * 10 ** (rng.uniform(-SPREAD, SPREAD) / 20)
