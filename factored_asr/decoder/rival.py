@@ -8,6 +8,7 @@ beams at any place of the utterance, however much it begins like a command.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -21,6 +22,12 @@ from factored_asr.graph import BACKGROUND, Graph
 NO_COMMAND = "what was said fits no sentence of the grammar"
 LONGEST_PHONE = 1.0
 """Seconds. In spoken orders the longest lasts 0.6; engines and rain hold one for four."""
+SLOWEST = 0.4
+"""Seconds a phone of a word of several: nobody drawls so, rain does."""
+MARGIN, MARGIN_WORD = 0.75, 0.5
+"""Costs by which a command must fit better than its rival, once and for each of its words. In barks
+and noise all fits nearly alike; what was said mostly wins by three and more a word. As high as all
+clean spoken orders bear that are understood without it (tests/bench/thresholds.py)."""
 
 
 class RivalSearch(Search):
@@ -82,13 +89,31 @@ def misfit(lattice: Lattice) -> str:
     rival, seconds = lattice.rival, lattice.frame_seconds or 0.0
     if rival is None or lattice.path is None:
         return ""
-    if rival.has_speech and rival.cost < lattice.path.cost:
+    if margin(lattice) < 0:
         return NO_COMMAND + _worst_word(lattice.path.segments, rival.segments, seconds)
     for phone in lattice.path.phones:
         lasted = (phone.end - phone.start) * seconds
         if not phone.is_silence and lasted > LONGEST_PHONE:
             return f"{NO_COMMAND}: nobody holds one {phone.phone} for {lasted:.1f} s"
+    for word in lattice.path.segments:
+        lasted = _frames(word) * seconds
+        if len(word.phones) > 1 and lasted > SLOWEST * len(word.phones):
+            return f"{NO_COMMAND}: nobody takes {lasted:.1f} s for '{word.word}'"
     return ""
+
+
+def margin(lattice: Lattice) -> float:
+    """By how much the best path fits better than a command must; inf where nothing is beside it.
+
+    Examples
+    --------
+    >>> margin(Lattice(0))
+    inf
+    """
+    rival, path = lattice.rival, lattice.path
+    if rival is None or path is None or not rival.has_speech:
+        return math.inf
+    return rival.cost - path.cost - MARGIN - MARGIN_WORD * len(path.words)
 
 
 def _worst_word(
