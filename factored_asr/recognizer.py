@@ -28,7 +28,6 @@ from factored_asr.explain import ExplainOptions, Explanation, explain
 from factored_asr.features import FrontEnd, speech_frames
 from factored_asr.features.files import is_cepstra, read_cepstra
 from factored_asr.features.normalisation import min_range
-from factored_asr.features.snr import cepstral_levels, estimate_snr
 from factored_asr.graph import Graph
 from factored_asr.results import Alignment, Transcript, words_of
 from factored_asr.speaker import SpeakerOptions, adapt_to_speaker
@@ -185,9 +184,7 @@ class Recognizer:
         if not speech_frames(cepstra, min_range(self.model.features)).any():
             return Transcript(duration=len(cepstra) * self.model.frame_seconds, reason=NO_SPEECH)
         score = self._noise.scorer(cepstra) if self._noise else self._score
-        scale = self.options.acoustic_scale
-        if trust := self.options.trust:
-            scale *= trust.share(estimate_snr(cepstral_levels(cepstra, self.model.features)))
+        scale = self.options.scale_of(cepstra, self.model.features)
         return self._searched(in_blocks(score, scale)(features), scale)
 
     def transcribe_features(self, features: np.ndarray) -> Transcript:

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from factored_asr.acoustic.noise_adaptation import NoiseOptions
 from factored_asr.acoustic.snr_trust import SnrTrust
 from factored_asr.decoder import (
@@ -17,6 +19,8 @@ from factored_asr.decoder import (
     SecondPassOptions,
 )
 from factored_asr.errors import FormatError, OptionError
+from factored_asr.features import FeatureOptions
+from factored_asr.features.snr import cepstral_levels, estimate_snr
 from factored_asr.graph import BackgroundOptions, GraphOptions
 
 VTS, SCALE = "vts", "scale"
@@ -103,6 +107,21 @@ class DecodeOptions:
         noise = (self.noise or NoiseOptions()) if VTS in chosen else None
         trust = (self.trust or SnrTrust()) if SCALE in chosen else None
         return replace(self, noise=noise, trust=trust, front_end=changes)
+
+    def scale_of(self, cepstra: np.ndarray, features: FeatureOptions) -> float:
+        """The acoustic scale of one sound, from its cepstra before any mean is taken off."""
+        if self.trust is None:
+            return self.acoustic_scale
+        return self.acoustic_scale * self.trust.share(
+            estimate_snr(cepstral_levels(cepstra, features))
+        )
+
+    @property
+    def least_scale(self) -> float:
+        """The least weight that scores of a sound may have, by its noise."""
+        moved, noisy = self.noise, self.trust
+        return (self.acoustic_scale * (noisy.least if noisy else 1.0)
+                * (min(moved.trust, moved.delta_trust) if moved else 1.0))  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """The options as plain values, for a manifest."""

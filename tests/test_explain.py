@@ -19,6 +19,7 @@ from test_build import PHONES, cheapest
 
 from factored_asr import Recognizer
 from factored_asr.acoustic import AcousticModel, DiagonalMixtures
+from factored_asr.audio import read_audio
 from factored_asr.bundle import Bundle
 from factored_asr.cli import explain as command
 from factored_asr.cli import main
@@ -137,6 +138,27 @@ def test_costs_of_commands_add_up(commands: Recognizer, audio_dir: Path, name: s
     # A grammar leaves nothing but what pushing moved to other places.
     assert explanation.costs.remainder == pytest.approx(0.0, abs=1e-3)
     assert explanation.text == commands.transcribe(audio_dir / name).text
+
+
+def test_costs_under_tools_against_noise_add_up(commands: Recognizer, audio_dir: Path) -> None:
+    """The scores explained are those of the model as it was moved, at the scale it was given."""
+    options = commands.options.against_noise(["vts", "scale", "log-mmse"])
+    moved = Recognizer.load("en-us", grammar="lm/smart_home.yaml", options=options)
+    sound = np.random.default_rng(0).normal(0, 0.01, 32000) + np.pad(
+        read_audio(audio_dir / SOUNDS[0], sample_rate=16000)[0], (0, 32000)
+    )[:32000]
+    noisy = sound.astype(np.float32)
+    said = moved.transcribe(noisy, sample_rate=16000)
+    explanation = moved.explain(
+        noisy, sample_rate=16000, options=ExplainOptions(mute=("background",))
+    )
+    check_sums(explanation)
+    assert explanation.said.text == said.text
+    assert explanation.acoustic_scale < options.acoustic_scale
+    [alone] = explanation.muted
+    plain = replace(options, background=None)
+    without = Recognizer.load("en-us", grammar="lm/smart_home.yaml", options=plain)
+    assert alone.text == without.transcribe(noisy, sample_rate=16000).text
 
 
 @pytest.mark.parametrize("name", SOUNDS[-1:] + ["good_morning.wav", "train.wav"])

@@ -93,7 +93,9 @@ class NoiseAdapter:
     model
         Of tied mixtures whose first stream holds the static cepstra.
     pdfs
-        Those that will be scored; all where None.
+        Those of what may be heard; they are scored, and tell the noise. All where None.
+    besides
+        Others to be scored, too.
 
     Raises
     ------
@@ -117,6 +119,7 @@ class NoiseAdapter:
         model: AcousticModel,
         pdfs: np.ndarray | None = None,
         options: NoiseOptions | None = None,
+        besides: np.ndarray | None = None,
     ):
         size, densities = model.features.n_cepstra, model.densities
         if not isinstance(densities, TiedMixtures) or model.transform is not None:
@@ -139,12 +142,10 @@ class NoiseAdapter:
         self._mean = stored_mean(model.features)
         self._features = model.features
         self._kernels = delta_kernels(model.features)
+        self._scored = self._pdfs if besides is None else np.union1d(self._pdfs, besides)
         self._books = np.unique(densities.codebook[self._pdfs])
-        shape = (-1, size)
-        self._all = Gaussians(
-            densities.means[self._books, :, :size].reshape(shape).astype(np.float64),
-            densities.variances[self._books, :, :size].reshape(shape).astype(np.float64),
-        )
+        self._moved = np.unique(densities.codebook[self._scored])
+        self._all = self._gaussians(self._moved)
         self._weights = self._codebook_weights()
         silent = np.array([model.phones.index(model.silence)])
         fillers = np.array([model.phones.index(phone) for phone in model.fillers])
@@ -154,6 +155,12 @@ class NoiseAdapter:
         self._prior = SpeechPrior(
             self._groups, self._shares, self._silent, self._transform, self._inverse
         )
+
+    def _gaussians(self, books: np.ndarray) -> Gaussians:
+        """Static Gaussians of these codebooks, one after the other."""
+        means, variances = (array[books, :, : self._size].reshape(-1, self._size)
+                            for array in (self._densities.means, self._densities.variances))
+        return Gaussians(means.astype(np.float64), variances.astype(np.float64))
 
     def _codebook_weights(self) -> np.ndarray:
         """(n_books, n_gaussians): the mean weights of the pdfs in use."""
@@ -169,7 +176,8 @@ class NoiseAdapter:
         """Gaussians of like level joined, their shares of a sound, and which are silence."""
         n_books, n_gaussians = self._weights.shape
         shape = (n_books, n_gaussians, self._size)
-        means, variances = self._all.means.reshape(shape), self._all.variances.reshape(shape)
+        gaussians = self._gaussians(self._books)
+        means, variances = gaussians.means.reshape(shape), gaussians.variances.reshape(shape)
         order = np.argsort(means[:, :, 0], axis=1)
         parts = np.array_split(order, min(self.options.groups, n_gaussians), axis=1)
         is_silence = np.isin(self._books, silent)
@@ -208,7 +216,7 @@ class NoiseAdapter:
             mean = (frames - normalise(frames, self._features))[0]
         noises = self.noises(frames, around)
         moved = [self.static(noise.around, mean) for noise in noises]
-        static = under_all(moved, [noise.share for noise in noises]).scorer(self._pdfs)
+        static = under_all(moved, [noise.share for noise in noises]).scorer(self._scored)
         size, trust, delta_trust = self._size, self.options.trust, self.options.delta_trust
         deltas = self._deltas(frames) if len(self._densities.streams) > 1 else None
 
@@ -244,7 +252,7 @@ class NoiseAdapter:
             variances=densities.variances[:, :, size:],
             weights=densities.weights[1:], streams=densities.streams[1:],
         )  # fmt: skip
-        return DeltaScorer(rest, noise, self._pdfs)
+        return DeltaScorer(rest, noise, self._scored)
 
     def noises(self, cepstra: np.ndarray, around: Surroundings) -> list[Noise]:
         """The noises that take turns in a sound with these surroundings, and their shares."""
@@ -283,9 +291,9 @@ class NoiseAdapter:
         moved, _ = self._all.in_noise(around, self._transform, self._inverse)
         means = self._densities.means[:, :, : self._size].copy()
         variances = self._densities.variances[:, :, : self._size].copy()
-        shape = (len(self._books), -1, self._size)
-        means[self._books] = moved.means.reshape(shape) - mean
-        variances[self._books] = moved.variances.reshape(shape)
+        shape = (len(self._moved), -1, self._size)
+        means[self._moved] = moved.means.reshape(shape) - mean
+        variances[self._moved] = moved.variances.reshape(shape)
         return TiedMixtures(means, variances, self._densities.weights[:1], self._densities.codebook)
 
     def _first_guess(self, speech: np.ndarray, other: np.ndarray) -> Surroundings:

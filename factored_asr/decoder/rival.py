@@ -113,7 +113,12 @@ def margin(lattice: Lattice) -> float:
     rival, path = lattice.rival, lattice.path
     if rival is None or path is None or not rival.has_speech:
         return math.inf
-    return rival.cost - path.cost - MARGIN - MARGIN_WORD * len(path.words)
+    return rival.cost - path.cost - least_margin(len(path.words))
+
+
+def least_margin(n_words: int) -> float:
+    """By how much a command of so many words must cost less than what is heard beside it."""
+    return MARGIN + MARGIN_WORD * n_words
 
 
 def _worst_word(

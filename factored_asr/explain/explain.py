@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from factored_asr.acoustic import AcousticModel
+from factored_asr.acoustic.model import in_blocks
+from factored_asr.acoustic.noise_adaptation import NoiseAdapter
 from factored_asr.alignment import states_of
 from factored_asr.bundle import GuessWarning, Progress, Recipe
 from factored_asr.decoder import Lattice
-from factored_asr.decoder import Path as BestPath
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.explain.beside import Beside, beside
 from factored_asr.explain.explanation import Explained, Explanation
@@ -21,7 +22,7 @@ from factored_asr.explain.factors import Prices
 from factored_asr.explain.grammar_scorer import GrammarScorer
 from factored_asr.explain.muted import hear, mutings, swaps
 from factored_asr.explain.path_costs import FrameScores, Part, path_parts
-from factored_asr.explain.path_states import PathStates
+from factored_asr.explain.path_states import PathStates, Scores
 from factored_asr.explain.rivals import rivals
 from factored_asr.features import FrontEnd
 from factored_asr.graph import Graph
@@ -57,24 +58,13 @@ class ExplainOptions:
             raise OptionError(f"lattice_beam must be above 0 and finite, got {self.lattice_beam}")
 
     def widened(self, settings: DecodeOptions, grammar: Path | None) -> DecodeOptions:
-        """How the decode that is explained is searched: as ever, but with room for rivals.
-
-        Raises
-        ------
-        OptionError
-            The settings move the model to the noise, or weigh scores by it: they are not those of
-            the model then.
-        """
-        if settings.noise is not None or settings.trust is not None:
-            raise OptionError(
-                "explaining scores by the model as it is: decode with noise=None, trust=None"
-            )
+        """How the decode that is explained is searched: as ever, but with room for rivals."""
         beam = settings.beam
         if self.lattice_beam is not None:
             width = self.lattice_beam, max(beam.beam, self.lattice_beam)
         else:
             unscaled = COMMANDS_BEAM if grammar else DICTATION_BEAM
-            lattice_beam = unscaled * settings.acoustic_scale
+            lattice_beam = unscaled * settings.least_scale
             width = lattice_beam, lattice_beam if grammar else beam.beam
         return replace(settings, beam=replace(
             beam, lattice_beam=max(beam.lattice_beam, width[0]), beam=max(beam.beam, width[1])
@@ -131,30 +121,28 @@ def explain(
     if recipe.rescore_lms or second.reweighs or second.minimise_risk:
         raise OptionError("what is explained is the first pass: leave out what follows it")
     settings, seconds, rate = recipe.settings, model.frame_seconds, model.features.sample_rate
+    pdfs = graph.pdfs if background is None else np.union1d(graph.pdfs, background.pdfs)
+    score, scale = _scores_of(samples, model, settings, pdfs)
     empty = Explanation(
-        said, is_grammar=recipe.grammar is not None, acoustic_scale=settings.acoustic_scale,
+        said, is_grammar=recipe.grammar is not None, acoustic_scale=scale,
         frame_seconds=seconds, samples=samples, sample_rate=rate,
     )
     path = said.lattice.best() if said.lattice is not None else None
     if said.lattice is None or path is None or not path.n_frames:
         return empty
-    features = FrontEnd(model.features).features(samples)
     prices = prices_of(recipe, model, graph)
-    scores = _FrameScorer(model.unadapted, features, settings.acoustic_scale)
-    parts = path_parts(graph, path, scores(graph, path), prices)
-    states = PathStates(
-        model, settings.graph.transition_scale,
-        lambda pdfs: model.unadapted.block_scorer(pdfs, settings.acoustic_scale)(features),
-    )
+    scores = FrameScores.of(model, score, graph.label_pdf[path.labels])
+    parts = path_parts(graph, path, scores, prices)
+    states = PathStates(model, settings.graph.transition_scale, score)
     muting = [
         *mutings(options.mute, recipe, model, graph, prices.lexicon, prices.scorer),
         *swaps(recipe, options.other_lm, options.other_lexicon),
     ]
     heard = said.text, path.cost
     return Explanation(
-        said, _with_rivals(said.lattice, parts, prices, states, scores, background), path.cost,
+        said, _with_rivals(said.lattice, parts, prices, states, score, background), path.cost,
         tuple(states_of(graph, path, seconds)),
-        tuple(hear(each, model, features, heard, progress) for each in muting),
+        tuple(hear(each, model, score, heard, progress) for each in muting),
         empty.is_grammar, empty.acoustic_scale, seconds, samples, rate,
     )
 
@@ -175,26 +163,30 @@ def prices_of(recipe: Recipe, model: AcousticModel, graph: Graph) -> Prices:
     return Prices(model, lexicon, scorer, recipe.settings.graph)
 
 
-@dataclass(frozen=True, eq=False)
-class _FrameScorer:
-    """Scores the frames of paths through any graph, of one sound."""
-
-    model: AcousticModel
-    features: np.ndarray
-    scale: float
-
-    def __call__(self, graph: Graph, path: BestPath) -> FrameScores:
-        return FrameScores.of(self.model, self.features, graph.label_pdf[path.labels], self.scale)
+def _scores_of(
+    samples: np.ndarray, model: AcousticModel, settings: DecodeOptions, heard: np.ndarray
+) -> tuple[Scores, float]:
+    """Scores of a sound for any pdfs, as a search over those heard had them; and their scale."""
+    front_end, own = FrontEnd(model.features), model.unadapted
+    cepstra = front_end.cepstra(samples)
+    features = front_end.features_from_cepstra(cepstra)
+    scale = settings.scale_of(cepstra, model.features)
+    if settings.noise is None:
+        return lambda pdfs: own.block_scorer(pdfs, scale)(features), scale
+    adapter = NoiseAdapter(own, heard, settings.noise, besides=np.arange(own.densities.n_pdfs))
+    moved = in_blocks(adapter.scorer(cepstra), scale)
+    return lambda pdfs: moved(features), scale
 
 
 def _with_rivals(
     lattice: Lattice, parts: tuple[Part, ...], prices: Prices, states: PathStates,
-    scores: _FrameScorer, background: Graph | None,
+    score: Scores, background: Graph | None,
 ) -> tuple[Explained, ...]:
     """Each part with what the background heard there, and each word with its rival."""
     waiting = iter(rivals(lattice, prices, states, lattice.best().word_ids))
     found = [next(waiting) if part.kind == "word" else None for part in parts]
     rival, others = lattice.rival, tuple[Beside | None, ...]((None,) * len(parts))
     if background is not None and rival is not None and rival.n_frames:
-        others = beside(background, rival, scores(background, rival).path, parts)
+        frames = FrameScores.of(states.model, score, background.label_pdf[rival.labels])
+        others = beside(background, rival, frames.path, parts)
     return tuple(Explained(*each) for each in zip(parts, found, others, strict=True))

@@ -21,6 +21,7 @@ from factored_asr.cache import cache_folder, cached_graph, content_key
 from factored_asr.decoder.rival import decode_beside, misfit
 from factored_asr.errors import OptionError
 from factored_asr.explain.grammar_scorer import GrammarScorer, UnweightedGrammar
+from factored_asr.explain.path_states import Scores
 from factored_asr.graph import Graph, build_graph
 from factored_asr.language import NGramModel, write_arpa
 from factored_asr.lexicon import Lexicon, Pronunciation
@@ -217,7 +218,7 @@ def swaps(
 def hear(
     muting: Muting,
     model: AcousticModel,
-    features: np.ndarray,
+    score: Scores,
     heard: tuple[str, float],
     progress: Progress | None = None,
 ) -> Muted:
@@ -225,8 +226,8 @@ def hear(
 
     Parameters
     ----------
-    features
-        (n_frames, n_features) of the sound.
+    score
+        Of the whole sound.
     heard
         Text and cost of the decode that is explained: the answer where nothing is to be muted.
     """
@@ -236,10 +237,9 @@ def hear(
     graph, compiled = muting.graph(model, progress)
     background = muting.recipe.background(model)
     seconds = time.perf_counter() - begin
-    options = muting.recipe.settings
     pdfs = graph.pdfs if background is None else np.union1d(graph.pdfs, background.pdfs)
-    scores = model.unadapted.block_scorer(pdfs, options.acoustic_scale)(features)
-    lattice = decode_beside(graph, scores, replace(options.beam, lattice_beam=0.0), background)
+    beam = replace(muting.recipe.settings.beam, lattice_beam=0.0)
+    lattice = decode_beside(graph, score(pdfs), beam, background)
     lattice = replace(lattice, frame_seconds=model.frame_seconds)
     path, note = lattice.best(), muting.note
     segments = path.segments

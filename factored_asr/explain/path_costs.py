@@ -10,6 +10,7 @@ import numpy as np
 from factored_asr.acoustic import AcousticModel
 from factored_asr.decoder import Path, PhoneSegment
 from factored_asr.explain.factors import Costs, Prices
+from factored_asr.explain.path_states import Scores
 from factored_asr.graph import Graph
 
 
@@ -47,22 +48,20 @@ class FrameScores:
     """In the best state of any phone out of context, which knows nothing of words."""
 
     @staticmethod
-    def of(
-        model: AcousticModel, features: np.ndarray, pdfs: np.ndarray, scale: float
-    ) -> FrameScores:
+    def of(model: AcousticModel, score: Scores, pdfs: np.ndarray) -> FrameScores:
         """Score the frames of a path.
 
         Parameters
         ----------
-        features
-            (n_frames, n_features).
+        score
+            Of the whole sound.
         pdfs
             (n_frames,) int: the path's in each frame.
         """
         alone = model.hmm_pdfs[: len(model.phones)]
         anything = np.unique(alone[alone >= 0])
         first, path, free = 0, [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
-        for scores in model.block_scorer(np.union1d(pdfs, anything), scale)(features):
+        for scores in score(np.union1d(pdfs, anything)):
             columns = pdfs[first : first + len(scores)]
             path.append(scores[np.arange(len(columns)), columns])
             free.append(scores[:, anything].max(axis=1))

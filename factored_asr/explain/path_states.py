@@ -15,6 +15,8 @@ from factored_asr.decoder import Lattice
 
 Span = tuple[int, int, int]
 """HMM, first frame, frame after the last."""
+Scores = Callable[[np.ndarray], Iterable[np.ndarray]]
+"""Scaled log-likelihoods of a whole sound, block by block, with at least these pdfs' columns."""
 Costs = tuple[float, float]
 """Of the sound and of the transitions."""
 
@@ -27,14 +29,10 @@ class PathStates:
     scale
         Weight of the transitions.
     score
-        Gives the scaled log-likelihoods of the whole sound, block by block, with at least these
-        pdfs' columns filled in.
+        Of the whole sound.
     """
 
-    def __init__(
-        self, model: AcousticModel, scale: float,
-        score: Callable[[np.ndarray], Iterable[np.ndarray]],
-    ):
+    def __init__(self, model: AcousticModel, scale: float, score: Scores):
         self.model, self.scale, self.score = model, scale, score
 
     def costs(self, lattice: Lattice, paths: Sequence[Sequence[int]]) -> list[Costs]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from factored_asr.decoder.rival import least_margin
 from factored_asr.explain.explanation import Explained, Explanation
 from factored_asr.explain.factors import FACTORS, Costs
 from factored_asr.explain.muted import Muted
@@ -73,9 +74,10 @@ def verdict(explanation: Explanation) -> str:
     if background is None or margin is None or not explanation.parts:
         return ""
     what = "The nearest command" if explanation.is_refused else "The command"
-    how = f"beat the background by {margin:.1f}" if margin >= 0 else (
-        f"lost to the background by {-margin:.1f}"
-    )
+    how = f"lost to the background by {-margin:.1f}"
+    if margin >= 0:
+        needed = least_margin(sum(each.part.kind == "word" for each in explanation.parts))
+        how = f"beat the background by {margin:.1f}, must by {needed:.1f}"
     sentence = (
         f"{what} {how}: it costs {explanation.cost:,.2f}, the background's best path "
         f"{background.cost:,.2f}, which hears {without_grammar(background.words)}."
