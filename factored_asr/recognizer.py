@@ -23,7 +23,7 @@ from factored_asr.bundle import Bundle, DecodeOptions, Progress, Recipe, Words
 from factored_asr.cache import read_understander
 from factored_asr.decoder import EndpointOptions, Lattice, SecondPassOptions
 from factored_asr.decoder.rival import RivalSearch, decode_beside, misfit
-from factored_asr.errors import MissingError
+from factored_asr.errors import MissingError, OptionError
 from factored_asr.explain import ExplainOptions, Explanation, explain
 from factored_asr.features import FrontEnd, speech_frames
 from factored_asr.features.files import is_cepstra, read_cepstra
@@ -238,6 +238,11 @@ class Recognizer:
         options
             How freely the map of the speaker's features may move.
 
+        Raises
+        ------
+        OptionError
+            This recogniser moves its model to the noise, which knows of no map.
+
         Examples
         --------
         >>> recognizer = Recognizer.load("en-us", grammar="lm/smart_home.yaml")
@@ -245,6 +250,8 @@ class Recognizer:
         >>> recognizer.adapted([recognizer.features(sound)]).transcribe(sound).text
         'turn on the kitchen light'
         """
+        if self._noise:
+            raise OptionError("a speaker's map and a model moved to the noise: one or the other")
         model = adapt_to_speaker(self.model, self.graph, utterances, self.options, options)
         return self.with_model(model)
 

@@ -311,3 +311,11 @@ def test_dictation_of_silence_is_empty(dictation: Recognizer, audio_dir: Path) -
     said = dictation.transcribe(audio_dir / "silence.wav")
     assert said.text == "" and said.reason == "no speech"
     assert dictation.transcribe(np.zeros(10 * RATE, np.float32), sample_rate=RATE).text == ""
+
+
+def test_a_speakers_map_and_a_moved_model_exclude_each_other(commands: Recognizer) -> None:
+    moved = Recognizer(
+        commands.model, commands.graph, commands.options.against_noise(["vts"])
+    )
+    with pytest.raises(OptionError, match="one or the other"):
+        moved.adapted([np.zeros((100, 39), np.float32)])

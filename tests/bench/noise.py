@@ -68,8 +68,10 @@ TOOLS: dict[str, Tool] = {
 TOGETHER = ("vts", "deltas", "3 kinds", "scale")
 """The tools that are used at once, in order."""
 AS_IT_IS, ALL, BUT = "as it is", "all", "all but "
+FMLLR = "fMLLR of the file"
+"""Heard twice: a map of this very file, from its first pass's lattice (`Recognizer.adapted`)."""
 ROWS = (
-    AS_IT_IS, *FRONT_ENDS, "scale", "vts", "vts + deltas", "vts + deltas + 3 kinds", ALL,
+    AS_IT_IS, FMLLR, *FRONT_ENDS, "scale", "vts", "vts + deltas", "vts + deltas + 3 kinds", ALL,
     *(BUT + tool for tool in TOGETHER),
 )  # fmt: skip
 ADAPTED = ", adapted"
@@ -103,7 +105,7 @@ def rows_of(options: argparse.Namespace) -> list[str]:
 
 def settings_of(row: str, settings: DecodeOptions) -> DecodeOptions:
     """The settings that a row is made with."""
-    if row == AS_IT_IS:
+    if row in (AS_IT_IS, FMLLR):
         return settings
     left_out = row.removeprefix(BUT) if row.startswith(BUT) else ""
     tools = row.split(" + ")
@@ -176,8 +178,8 @@ def main() -> None:
         adapted = adapted_model(listener, orders[::2], noise[:FOR_ADAPTATION])
         orders, noise = orders[1::2], noise[FOR_ADAPTATION:]
     orders = orders[options.first :: options.every][: options.limit or None]
-    chosen = [(settings_of(name.removesuffix(ADAPTED), settings), name.endswith(ADAPTED))
-              for name in names]  # fmt: skip
+    chosen = [(settings_of(name.removesuffix(ADAPTED), settings), name.endswith(ADAPTED),
+               name.startswith(FMLLR)) for name in names]  # fmt: skip
     twins = [chosen.index(one) for one in chosen]  # all tools but one may be another row
     systems = {row: recognizer(names[row], grammar, settings, adapted, options.model)
                for row in set(twins)}  # fmt: skip
@@ -190,7 +192,11 @@ def main() -> None:
             heard += len(samples) / SAMPLE_RATE
             for row, system in systems.items():
                 begin = time.process_time()
-                right[row, column, at] = accepts(system, samples, order)
+                if names[row].startswith(FMLLR):
+                    file = [system.features(samples, sample_rate=SAMPLE_RATE)]
+                    right[row, column, at] = accepts(system.adapted(file), samples, order)
+                else:
+                    right[row, column, at] = accepts(system, samples, order)
                 seconds[row] += time.process_time() - begin
     right, seconds = right[twins], seconds[twins]
     noisy = [i for i, snr in enumerate(conditions) if snr != CLEAN] or [0]
