@@ -22,7 +22,7 @@ from factored_asr.audio import Source, read_audio
 from factored_asr.bundle import Bundle, DecodeOptions, Progress, Recipe, Words
 from factored_asr.cache import read_understander
 from factored_asr.decoder import EndpointOptions, Lattice, SecondPassOptions
-from factored_asr.decoder.rival import RivalSearch, decode_beside, misfit
+from factored_asr.decoder.rival import RivalSearch, decode_beside, misfit, pdfs_beside
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.explain import ExplainOptions, Explanation, explain
 from factored_asr.features import FrontEnd, speech_frames
@@ -65,7 +65,7 @@ class Recognizer:
         self._second_pass = recipe.second_pass(options) if recipe else None
         self.options = options.with_lattice() if self._second_pass else options
         self._front_end = FrontEnd(model.features)
-        pdfs = np.union1d(graph.pdfs, background.pdfs) if background else graph.pdfs
+        pdfs = pdfs_beside(graph, background)
         self._score = model.unadapted.scorer(pdfs)
         self._scores = in_blocks(self._score, options.acoustic_scale)
         self._noise = options.noise and NoiseAdapter(model.unadapted, pdfs, options.noise)

@@ -138,10 +138,10 @@ def test_speech_is_present_where_it_is_loud(adapter):
     """The share of speech falls with its distance to the noise, from all to nothing."""
     around = Surroundings(60.0 * np.eye(13)[0], 40.0 * np.eye(13)[0], np.full(13, 9.0))
     levels = np.array([40.0, 50.0, 60.0, 80.0])[:, None] * np.eye(13)[0]
-    found = adapter.presence(levels, around)
+    found = adapter.presence(around)(levels)
     assert (np.diff(found) > 0).all() and found[0] < 0.2 and found[-1] > 0.95
     quiet = Surroundings(around.channel, -900.0 * np.eye(13)[0], np.ones(13))
-    np.testing.assert_allclose(adapter.presence(levels, quiet), 1.0, atol=1e-6)
+    np.testing.assert_allclose(adapter.presence(quiet)(levels), 1.0, atol=1e-6)
 
 
 def test_deltas_are_scored_by_the_speech_in_their_frame():

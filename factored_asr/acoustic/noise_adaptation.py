@@ -19,6 +19,7 @@ several take turns (see noise_kinds.py). Deltas are not moved but weighed (see n
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -219,24 +220,26 @@ class NoiseAdapter:
         static = under_all(moved, [noise.share for noise in noises]).scorer(self._scored)
         size, trust, delta_trust = self._size, self.options.trust, self.options.delta_trust
         deltas = self._deltas(frames) if len(self._densities.streams) > 1 else None
+        presence = self.presence(around)
 
         def score(features: np.ndarray) -> np.ndarray:
             scores = static(features[:, :size])
             scores *= np.float32(trust)
             if deltas is not None:
-                presence = self.presence(features[:, :size] + mean, around)
-                scores += np.float32(delta_trust) * deltas(features[:, size:], presence)
+                there = presence(features[:, :size] + mean)
+                scores += np.float32(delta_trust) * deltas(features[:, size:], there)
             return scores
 
         return score
 
-    def presence(self, cepstra: np.ndarray, around: Surroundings) -> np.ndarray:
-        """(n_frames,): the share of speech in the power of each frame, as is to be expected."""
+    def presence(self, around: Surroundings) -> Callable[[np.ndarray], np.ndarray]:
+        """From cepstra in these surroundings, (n_frames, n_cepstra), to the share of speech in the
+        power of each frame, (n_frames,), as is to be expected."""
         if not self.options.dynamic:
-            return np.ones(len(cepstra))
+            return lambda cepstra: np.ones(len(cepstra))
         moved, jacobians = self._groups.in_noise(around, self._transform, self._inverse)
         shares = np.trace(jacobians, axis1=1, axis2=2) / self._size
-        return np.clip(self._posteriors(cepstra, moved) @ shares, 0.0, 1.0)
+        return lambda cepstra: np.clip(self._posteriors(cepstra, moved) @ shares, 0.0, 1.0)
 
     def _deltas(self, cepstra: np.ndarray) -> DeltaScorer:
         """A scorer of deltas where the noise's vary as they do where nobody speaks."""

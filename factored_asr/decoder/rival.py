@@ -78,6 +78,11 @@ def decode_beside(
     return search.finish()
 
 
+def pdfs_beside(graph: Graph, background: Graph | None) -> np.ndarray:
+    """The pdfs that a search over a graph needs scores of, and what is heard beside it, sorted."""
+    return graph.pdfs if background is None else np.union1d(graph.pdfs, background.pdfs)
+
+
 def misfit(lattice: Lattice) -> str:
     """Why the best path is no command: where it fits worse than its rival; empty where it fits.
 

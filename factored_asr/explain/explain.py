@@ -15,6 +15,7 @@ from factored_asr.acoustic.noise_adaptation import NoiseAdapter
 from factored_asr.alignment import states_of
 from factored_asr.bundle import GuessWarning, Progress, Recipe
 from factored_asr.decoder import Lattice
+from factored_asr.decoder.rival import pdfs_beside
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.explain.beside import Beside, beside
 from factored_asr.explain.explanation import Explained, Explanation
@@ -121,8 +122,7 @@ def explain(
     if recipe.rescore_lms or second.reweighs or second.minimise_risk:
         raise OptionError("what is explained is the first pass: leave out what follows it")
     settings, seconds, rate = recipe.settings, model.frame_seconds, model.features.sample_rate
-    pdfs = graph.pdfs if background is None else np.union1d(graph.pdfs, background.pdfs)
-    score, scale = _scores_of(samples, model, settings, pdfs)
+    score, scale = _scores_of(samples, model, settings, pdfs_beside(graph, background))
     empty = Explanation(
         said, is_grammar=recipe.grammar is not None, acoustic_scale=scale,
         frame_seconds=seconds, samples=samples, sample_rate=rate,

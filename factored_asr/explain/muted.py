@@ -18,7 +18,7 @@ import numpy as np
 from factored_asr.acoustic import AcousticModel
 from factored_asr.bundle import Progress, Recipe
 from factored_asr.cache import cache_folder, cached_graph, content_key
-from factored_asr.decoder.rival import decode_beside, misfit
+from factored_asr.decoder.rival import decode_beside, misfit, pdfs_beside
 from factored_asr.errors import OptionError
 from factored_asr.explain.grammar_scorer import GrammarScorer, UnweightedGrammar
 from factored_asr.explain.path_states import Scores
@@ -237,9 +237,8 @@ def hear(
     graph, compiled = muting.graph(model, progress)
     background = muting.recipe.background(model)
     seconds = time.perf_counter() - begin
-    pdfs = graph.pdfs if background is None else np.union1d(graph.pdfs, background.pdfs)
     beam = replace(muting.recipe.settings.beam, lattice_beam=0.0)
-    lattice = decode_beside(graph, score(pdfs), beam, background)
+    lattice = decode_beside(graph, score(pdfs_beside(graph, background)), beam, background)
     lattice = replace(lattice, frame_seconds=model.frame_seconds)
     path, note = lattice.best(), muting.note
     segments = path.segments

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import replace
 
 import numpy as np
 from accented import HELD_OUT, our_settings, prepare
@@ -20,17 +19,15 @@ from coffee import mix
 from common import (
     SAMPLE_RATE,
     accented_english,
-    load_note,
     paired_bootstrap,
     parser,
-    print_table,
     read_samples,
+    report,
     word_errors,
 )
 from other_speech import model_folder
 
 from factored_asr import Recognizer
-from factored_asr.acoustic.noise_adaptation import NoiseOptions
 
 
 def arguments() -> argparse.Namespace:
@@ -52,7 +49,7 @@ def main() -> None:
     settings = our_settings()
     plain = Recognizer.load("en-us", lm=arpa, lexicon=dictionary, options=settings)
     moved = Recognizer.load(
-        "en-us", lm=arpa, lexicon=dictionary, options=replace(settings, noise=NoiseOptions())
+        "en-us", lm=arpa, lexicon=dictionary, options=settings.against_noise(["vts"])
     )
     heard = Recognizer.load(model_folder(options.data, options.work)).model
     systems = {
@@ -78,8 +75,8 @@ def main() -> None:
         against = f"{found.ratio:.3f} ({found.low:.3f} to {found.high:.3f})"
         rows.append([name, share, against, f"{spent[name] / seconds:.3f}"])
     print(f"{len(references)} sounds at {options.snr:g} dB")
-    print_table(rows, ["system", "word errors", "of the first's errors", "CPU x real time"])
-    print(load_note())
+    report(options, "Accented speakers in kitchen noise", rows,
+           ["system", "word errors", "of the first's errors", "CPU x real time"])  # fmt: skip
 
 
 if __name__ == "__main__":

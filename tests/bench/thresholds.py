@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from coffee import CLEAN, Heard, Order, mix, read_orders
-from common import SAMPLE_RATE, accented_english, load_note, parser, print_table, read_samples
+from common import SAMPLE_RATE, accented_english, parser, read_samples, report
 from other_speech import at_loudness, babble, clatter
 
 from factored_asr import Recognizer
@@ -182,11 +182,9 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     """Play everything, write the curve, print the table."""
-    from factored_asr.acoustic.noise_adaptation import NoiseOptions
-
     options = arguments()
     grammar = options.data / "coffee_commands" / "grammar.yaml"
-    settings = replace(COMMANDS, noise=NoiseOptions() if options.noise == "vts" else None)
+    settings = COMMANDS.against_noise(["vts"] if options.noise == "vts" else [])
     recognizer = Recognizer.load(options.model, grammar=grammar, options=settings)
     understander = read_understander(grammar)
     results = [
@@ -203,8 +201,8 @@ def main() -> None:
         [kind, condition, len(group), *(f"{share(group, m):.1f}" for m in shown)]
         for (kind, condition), group in groups(results).items()
     ]
-    print_table(rows, ["sounds", "condition", "n", *(f"margin {m:g}" for m in shown)])
-    print(load_note())
+    report(options, "Orders understood, and other sounds acted on, at every margin", rows,
+           ["sounds", "condition", "n", *(f"margin {m:g}" for m in shown)])  # fmt: skip
 
 
 if __name__ == "__main__":
