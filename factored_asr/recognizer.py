@@ -23,12 +23,13 @@ from factored_asr.bundle import Bundle, DecodeOptions, Progress, Recipe, Words
 from factored_asr.cache import read_understander
 from factored_asr.decoder import EndpointOptions, Lattice, SecondPassOptions
 from factored_asr.decoder.rival import RivalSearch, decode_beside, misfit, pdfs_beside
-from factored_asr.errors import MissingError, OptionError
+from factored_asr.errors import MissingError
 from factored_asr.explain import ExplainOptions, Explanation, explain
 from factored_asr.features import FrontEnd, speech_frames
 from factored_asr.features.files import is_cepstra, read_cepstra
 from factored_asr.features.normalisation import min_range
 from factored_asr.graph import Graph
+from factored_asr.hearing import score_in_noise
 from factored_asr.results import Alignment, Transcript, words_of
 from factored_asr.speaker import SpeakerOptions, adapt_to_speaker
 from factored_asr.stream import Parts, Stream
@@ -68,7 +69,7 @@ class Recognizer:
         pdfs = pdfs_beside(graph, background)
         self._score = model.unadapted.scorer(pdfs)
         self._scores = in_blocks(self._score, options.acoustic_scale)
-        self._noise = options.noise and NoiseAdapter(model.unadapted, pdfs, options.noise)
+        self._noise = NoiseAdapter(model.unadapted, pdfs, options.noise) if options.noise else None
         self._grammar, self._recipe = grammar, recipe
         self._aligner: Aligner | None = None
         self._understander: Understander | None = None
@@ -183,9 +184,11 @@ class Recognizer:
         features = self._front_end.features_from_cepstra(cepstra)
         if not speech_frames(cepstra, min_range(self.model.features)).any():
             return Transcript(duration=len(cepstra) * self.model.frame_seconds, reason=NO_SPEECH)
-        score = self._noise.scorer(cepstra) if self._noise else self._score
+        moved = self._noise and score_in_noise(
+            cepstra, features, self.graph, self.options, self._noise
+        )
         scale = self.options.scale_of(cepstra, self.model.features)
-        return self._searched(in_blocks(score, scale)(features), scale)
+        return self._searched(in_blocks(moved or self._score, scale)(features), scale)
 
     def transcribe_features(self, features: np.ndarray) -> Transcript:
         """Recognise a whole utterance from its features.
@@ -214,7 +217,10 @@ class Recognizer:
         model
             Of the same phones and HMMs: say, this one's `with_transform` of a speaker.
         """
-        made_of = self.options, self._grammar, self._recipe, self.background
+        return self._with(model, self.options)
+
+    def _with(self, model: AcousticModel, options: DecodeOptions) -> Recognizer:
+        made_of = options, self._grammar, self._recipe, self.background
         other = Recognizer(model, self.graph, *made_of)
         other._understander = self._understander
         return other
@@ -238,10 +244,9 @@ class Recognizer:
         options
             How freely the map of the speaker's features may move.
 
-        Raises
-        ------
-        OptionError
-            This recogniser moves its model to the noise, which knows of no map.
+        Returns
+        -------
+        One whose model stays as the map leaves it: it is not moved to the noise of a sound besides.
 
         Examples
         --------
@@ -250,10 +255,8 @@ class Recognizer:
         >>> recognizer.adapted([recognizer.features(sound)]).transcribe(sound).text
         'turn on the kitchen light'
         """
-        if self._noise:
-            raise OptionError("a speaker's map and a model moved to the noise: one or the other")
         model = adapt_to_speaker(self.model, self.graph, utterances, self.options, options)
-        return self.with_model(model)
+        return self._with(model, replace(self.options, noise=None))
 
     def align(self, source: Source, text: str, *, sample_rate: int | None = None) -> Alignment:
         """Find where in a sound the words, phones and states of a known text lie.

@@ -19,8 +19,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ORDER = [
     "errors", "files", "audio_headers", "audio", "mixing", "features", "language", "lexicon",
     "acoustic", "graph", "decoder", "understanding", "results", "numbers", "formats", "alignment",
-    "importers", "cache", "model_folder", "model_zip", "settings", "bundle", "speaker", "stream",
-    "explain", "recognizer", "training", "batch", "evaluation", "compare", "plots", "cli",
+    "importers", "cache", "model_folder", "model_zip", "settings", "bundle", "speaker", "hearing",
+    "stream", "explain", "recognizer", "training", "batch", "evaluation", "compare", "plots", "cli",
     "__main__",
 ]
 """Each part imports only from parts before it."""

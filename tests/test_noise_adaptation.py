@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from factored_asr import Recognizer
 from factored_asr.acoustic.gmm import DiagonalMixtures, TiedMixtures
 from factored_asr.acoustic.noise_adaptation import NoiseAdapter, NoiseOptions
 from factored_asr.acoustic.noise_deltas import DeltaScorer, in_share
+from factored_asr.acoustic.noise_heard import KnownSpeech
 from factored_asr.acoustic.noise_mixing import Gaussians, Surroundings
 from factored_asr.audio import read_audio
 from factored_asr.errors import FormatError, OptionError
@@ -191,6 +193,87 @@ def test_frames_of_speech_fit_better_in_their_noise(adapter, model):
     assert moved > plain + 0.5
 
 
+def test_frames_belong_to_the_gaussians_of_their_pdf():
+    """Posteriors number by number: only a frame's own codebook shares it, by its pdf's weights."""
+    rng = np.random.default_rng(7)
+    weights = rng.dirichlet(np.ones(3), (1, 4)).transpose(0, 2, 1)
+    densities = TiedMixtures(
+        rng.normal(0, 1, (3, 3, 2)), rng.uniform(0.5, 2, (3, 3, 2)), weights, [0, 2, 2, 1]
+    )
+    pdfs, sure = np.array([1, 0, 2, 1, 1]), np.array([1.0, 0.5, 0.0, 0.25, 1.0])
+    frames = rng.normal(0, 1, (5, 2))
+    known = KnownSpeech(densities, pdfs, sure)
+    assert known.used.tolist() == [0, 2] and known.books.tolist() == [2, 0, 2, 2, 2]
+    used = Gaussians(*(np.float64(part[known.used].reshape(-1, 2))
+                       for part in (densities.means, densities.variances)))
+    expected, total = np.zeros((2, 3)), np.zeros((2, 3, 2))
+    for frame, pdf, weight in zip(frames, pdfs, sure, strict=True):
+        book = int(densities.codebook[pdf])
+        likely = [
+            float(densities.weights[0, g, pdf]) * np.prod([
+                math.exp(-0.5 * (x - m) ** 2 / v) / math.sqrt(v)
+                for x, m, v in zip(frame, densities.means[book, g], densities.variances[book, g],
+                                   strict=True)
+            ])
+            for g in range(3)
+        ]
+        for g in range(3):
+            share = weight * likely[g] / sum(likely)
+            expected[[0, 2].index(book), g] += share
+            total[[0, 2].index(book), g] += share * frame
+    counts = known.counts(frames, used)
+    np.testing.assert_allclose(counts.frames.reshape(2, 3), expected, atol=1e-5)
+    np.testing.assert_allclose(counts.total.reshape(2, 3, 2), total, atol=1e-5)
+
+
+def test_words_that_were_heard_tell_the_noise(adapter, model):
+    """Frames drawn from pdfs in a noise: who knows the pdfs comes nearer to it."""
+    rng = np.random.default_rng(11)
+    truth = surroundings(rng, 55.0)
+    pdfs = np.repeat(model.hmm_pdfs[: len(model.phones), 1], 8)
+    books = model.densities.codebook[pdfs]
+    moved, _ = adapter._gaussians(books).in_noise(truth, TRANSFORM, INVERSE)
+    weights = model.densities.weights[0][:, pdfs].T
+    chosen = np.array([rng.choice(len(w), p=w / w.sum()) for w in np.float64(weights)])
+    chosen += np.arange(len(pdfs)) * weights.shape[1]
+    frames = rng.normal(moved.means[chosen], np.sqrt(moved.variances[chosen]))
+    wrong = replace(truth, noise=truth.noise + rng.normal(0, 5, 13))
+    found = adapter.heard(frames, wrong, pdfs, np.ones(len(pdfs)))
+    assert np.abs(found.noise - truth.noise).mean() < 0.5 * np.abs(wrong.noise - truth.noise).mean()
+    unsure = adapter.heard(frames, wrong, pdfs, np.zeros(len(pdfs)))
+    np.testing.assert_allclose(unsure.noise, wrong.noise)
+
+
+def test_clean_speech_is_heard_as_it_is(model):
+    """Above a ratio the model stays; below, and where the ratio is infinite, it is moved."""
+    samples, rate = read_audio(SOUND, sample_rate=16000)
+    hiss = np.random.default_rng(5).normal(0, 0.03, len(samples)).astype(np.float32)
+    plain = replace(COMMANDS, background=None)
+    grammar = ROOT / "lm" / "smart_home.yaml"
+    as_it_is, gated, always = (
+        Recognizer.load("en-us", grammar=grammar, options=replace(plain, noise=noise))
+        for noise in (None, NoiseOptions(), NoiseOptions(clean=np.inf))
+    )  # fmt: skip
+    for sound, same in ((samples, True), (samples + hiss, False)):
+        costs = [each.transcribe(sound, sample_rate=rate).lattice.path.cost
+                 for each in (as_it_is, gated, always)]  # fmt: skip
+        assert costs[0] != costs[2]
+        assert costs[1] == costs[0 if same else 2]
+
+
+def test_a_second_round_hears_the_first(model):
+    samples, rate = read_audio(SOUND, sample_rate=16000)
+    hiss = np.random.default_rng(5).normal(0, 0.03, len(samples)).astype(np.float32)
+    plain, grammar = replace(COMMANDS, background=None), ROOT / "lm" / "smart_home.yaml"
+    once, twice = (
+        Recognizer.load("en-us", grammar=grammar, options=replace(plain, noise=noise))
+        for noise in (NoiseOptions(rounds=1), NoiseOptions(rounds=2))
+    )  # fmt: skip
+    first, second = (each.transcribe(samples + hiss, sample_rate=rate) for each in (once, twice))
+    assert first.text == second.text == "turn on the kitchen light"
+    assert second.lattice.path.cost < first.lattice.path.cost
+
+
 def test_a_command_in_hiss_is_heard():
     """The hiss swallows a word, until the model is moved to it."""
     plain = replace(COMMANDS, background=None)
@@ -225,6 +308,8 @@ def test_what_cannot_be_moved(model):
     ("wrong", "law"),
     [
         ({"passes": 0}, "passes is 0, must be at least 1"),
+        ({"rounds": 0}, "rounds is 0, must be at least 1"),
+        ({"clean": float("nan")}, "clean is no number"),
         ({"stride": 0}, "stride is 0"),
         ({"trust": 0.0}, "trust is 0.0, must be above 0"),
         ({"delta_trust": 0.0}, "delta_trust is 0.0, must be above 0"),

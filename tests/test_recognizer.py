@@ -313,9 +313,12 @@ def test_dictation_of_silence_is_empty(dictation: Recognizer, audio_dir: Path) -
     assert dictation.transcribe(np.zeros(10 * RATE, np.float32), sample_rate=RATE).text == ""
 
 
-def test_a_speakers_map_and_a_moved_model_exclude_each_other(commands: Recognizer) -> None:
+def test_behind_a_speakers_map_the_model_is_not_moved(
+    commands: Recognizer, audio_dir: Path
+) -> None:
     moved = Recognizer(
         commands.model, commands.graph, commands.options.against_noise(["vts"])
     )
-    with pytest.raises(OptionError, match="one or the other"):
-        moved.adapted([np.zeros((100, 39), np.float32)])
+    sound = moved.features(audio_dir / "kitchen_light_on.wav")
+    assert moved.adapted([sound]).options.noise is None
+    assert moved.options.noise is not None

@@ -27,26 +27,33 @@ import numpy as np
 from factored_asr.acoustic.gmm import TiedMixtures, check_features, expand, gaussian_matrix
 from factored_asr.acoustic.model import AcousticModel, Score
 from factored_asr.acoustic.noise_deltas import DeltaScorer
+from factored_asr.acoustic.noise_heard import KnownSpeech
 from factored_asr.acoustic.noise_kinds import Noise, SpeechPrior, divide, under_all
-from factored_asr.acoustic.noise_mixing import Gaussians, Surroundings
+from factored_asr.acoustic.noise_mixing import Gaussians, Heard, Surroundings
 from factored_asr.errors import OptionError
 from factored_asr.features import speech_frames
 from factored_asr.features.deltas import apply_kernels, delta_kernels
 from factored_asr.features.mel import cepstral_transform
 from factored_asr.features.normalisation import normalise, stored_mean
+from factored_asr.features.snr import cepstral_levels, estimate_snr
 
 MIN_FRAMES = 10  # of speech, and of what is none: fewer say nothing of channel or noise
+HEARD_PASSES = 2  # over words that were heard; further ones change little
 MAX_FRAMES = 5000  # looked at in a pass, about: an hour takes no more memory than a minute
 MIN_VARIANCE = 0.01  # of a noise whose frames are all alike
-RIDGE = 1e-3  # keeps the step finite where no frame tells noise or level
 SILENT = 1e3  # by which c0 of no noise lies below the speech
-STEP = 15.0  # by which a cepstrum of noise or channel moves in one pass at most
 
 
 @dataclass(frozen=True)
 class NoiseOptions:
     """How a model is moved to the noise of a sound."""
 
+    clean: float = 25.0
+    """Signal-to-noise ratio in decibels, as `estimate_snr` says, from which on a sound counts as
+    clean and the model stays as it is; inf moves it for every sound."""
+    rounds: int = 2
+    """Times that a sound is heard; from the second on, noise and channel are estimated anew from
+    the words that were heard. 1 is faster."""
     passes: int = 4
     """Times that noise and channel are estimated anew; each starts from the last."""
     stride: int = 3
@@ -71,7 +78,7 @@ class NoiseOptions:
     """Whether a frame's deltas count for as much as there is speech in it (see noise_deltas.py)."""
 
     def __post_init__(self) -> None:
-        for name in ("passes", "stride", "groups", "kinds"):
+        for name in ("rounds", "passes", "stride", "groups", "kinds"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name} is {getattr(self, name)}, must be at least 1")
         if not self.channel_variance > 0 or not self.noise_frames >= 0:
@@ -79,6 +86,8 @@ class NoiseOptions:
                 f"channel_variance {self.channel_variance} must be above 0, noise_frames "
                 f"{self.noise_frames} not negative"
             )
+        if np.isnan(self.clean):
+            raise OptionError("clean is no number of decibels")
         for name in ("trust", "delta_trust"):
             if not 0 < getattr(self, name) < np.inf:
                 raise OptionError(f"{name} is {getattr(self, name)}, must be above 0 and finite")
@@ -141,7 +150,7 @@ class NoiseAdapter:
         self._transform = cepstral_transform(model.features)
         self._inverse = np.linalg.pinv(self._transform)
         self._mean = stored_mean(model.features)
-        self._features = model.features
+        self.features = model.features
         self._kernels = delta_kernels(model.features)
         self._scored = self._pdfs if besides is None else np.union1d(self._pdfs, besides)
         self._books = np.unique(densities.codebook[self._pdfs])
@@ -152,6 +161,7 @@ class NoiseAdapter:
         fillers = np.array([model.phones.index(phone) for phone in model.fillers])
         books_of = [np.unique(densities.codebook[model.hmm_pdfs[phones, 0]])
                     for phones in (silent, fillers)]  # fmt: skip
+        self._silent_books = np.union1d(*books_of)
         self._groups, self._shares, self._silent = self._grouped(*books_of)
         self._prior = SpeechPrior(
             self._groups, self._shares, self._silent, self._transform, self._inverse
@@ -198,23 +208,32 @@ class NoiseAdapter:
         kept = shares > 0
         return Gaussians(mean[kept], around[kept]), shares[kept], is_silent[kept]
 
-    def scorer(self, cepstra: np.ndarray) -> Score:
+    def counts_as_clean(self, cepstra: np.ndarray) -> bool:
+        """Whether speech stands so far above the noise that the model stays as it is."""
+        if self.options.clean == np.inf:
+            return False
+        return estimate_snr(cepstral_levels(cepstra, self.features)) >= self.options.clean
+
+    def scorer(self, cepstra: np.ndarray, around: Surroundings | None = None) -> Score:
         """The scores of one sound: like `AcousticModel.scorer`, for the model moved to its noise.
 
         Parameters
         ----------
         cepstra
             (n_frames, n_cepstra) of the whole sound, before any mean is taken off.
+        around
+            Its surroundings; those that `estimate` finds where None.
 
         Returns
         -------
         A function from the sound's features, as the model's front end gives them, to scores; log-
         likelihoods count for the trust that the options have in them.
         """
-        frames, around = np.asarray(cepstra, np.float32), self.estimate(cepstra)
+        frames = np.asarray(cepstra, np.float32)
+        around = self.estimate(frames) if around is None else around
         mean = np.zeros(self._size, np.float32)
         if len(frames):
-            mean = (frames - normalise(frames, self._features))[0]
+            mean = (frames - normalise(frames, self.features))[0]
         noises = self.noises(frames, around)
         moved = [self.static(noise.around, mean) for noise in noises]
         static = under_all(moved, [noise.share for noise in noises]).scorer(self._scored)
@@ -289,6 +308,34 @@ class NoiseAdapter:
             around = self._pass(frames[::stride], around)
         return around
 
+    def heard(
+        self, cepstra: np.ndarray, around: Surroundings, pdfs: np.ndarray, weights: np.ndarray
+    ) -> Surroundings:
+        """Noise and channel anew, where it is known what was said.
+
+        Parameters
+        ----------
+        cepstra, around
+            Of the whole sound, and its surroundings so far; these are kept where no noise is.
+        pdfs
+            (n_frames,): the one that made each frame.
+        weights
+            (n_frames,): how sure that is.
+        """
+        if around.noise[0] < around.channel[0] - SILENT / 2:
+            return around
+        stride = max(1, len(cepstra) // MAX_FRAMES)
+        frames = check_features(cepstra, self._size).astype(np.float64)[::stride]
+        said = KnownSpeech(self._densities, pdfs[::stride], weights[::stride])
+        silence = said.weights * np.isin(said.books, self._silent_books)
+        for _ in range(HEARD_PASSES):
+            moved, jacobians = self._gaussians(said.used).in_noise(
+                around, self._transform, self._inverse
+            )
+            counts = said.counts(frames, moved)
+            around = self._stepped(frames, around, counts, moved, jacobians, silence)
+        return around
+
     def static(self, around: Surroundings, mean: np.ndarray) -> TiedMixtures:
         """The static stream in these surroundings, of cepstra that have `mean` taken off."""
         moved, _ = self._all.in_noise(around, self._transform, self._inverse)
@@ -317,20 +364,18 @@ class NoiseAdapter:
         """One pass of expectation and maximisation: Newton's step along the Jacobians."""
         moved, jacobians = self._groups.in_noise(around, self._transform, self._inverse)
         posteriors = self._posteriors(frames, moved)
-        heard = posteriors.sum(axis=0)
-        off = (posteriors.T @ frames - heard[:, None] * moved.means) / moved.variances
-        # Rows: how channel and noise, side by side, move a Gaussian's mean.
-        pull = np.concatenate([jacobians, np.eye(self._size) - jacobians], axis=1)
-        scaled = pull * (heard[:, None] / moved.variances)[:, None]
-        curvature = np.tensordot(scaled, pull, ((0, 2), (0, 2)))
-        slope = np.tensordot(pull, off, ((0, 2), (0, 1)))
-        belief = np.zeros(2 * self._size)  # in the channel's prior, and a ridge for the noise
-        belief[1 : self._size] = 1 / self.options.channel_variance
-        slope[: self._size] += belief[: self._size] * (self._mean - around.channel)
-        belief[[0, *range(self._size, 2 * self._size)]] = RIDGE
-        step = np.clip(np.linalg.solve(curvature + np.diag(belief), slope), -STEP, STEP)
-        channel, noise = around.channel + step[: self._size], around.noise + step[self._size :]
+        heard = Heard(posteriors.sum(axis=0), posteriors.T @ frames)
         silence = posteriors[:, self._silent].sum(axis=1)
+        return self._stepped(frames, around, heard, moved, jacobians, silence)
+
+    def _stepped(
+        self, frames: np.ndarray, around: Surroundings, heard: Heard, moved: Gaussians,
+        jacobians: np.ndarray, silence: np.ndarray,
+    ) -> Surroundings:  # fmt: skip
+        """Surroundings a step on; the noise varies as do frames by their share of silence."""
+        channel, noise = heard.channel_and_noise(
+            around, moved, jacobians, self._mean, self.options.channel_variance
+        )
         prior = self.options.noise_frames
         total = silence @ (frames - noise) ** 2 + prior * around.variance
         return Surroundings(channel, noise, total / max(silence.sum() + prior, 1e-9) + MIN_VARIANCE)

@@ -27,6 +27,7 @@ from factored_asr.explain.path_states import PathStates, Scores
 from factored_asr.explain.rivals import rivals
 from factored_asr.features import FrontEnd
 from factored_asr.graph import Graph
+from factored_asr.hearing import score_in_noise
 from factored_asr.language import Grammar, NGramScorer, WordScorer
 from factored_asr.results import Transcript
 from factored_asr.settings import DecodeOptions
@@ -122,7 +123,7 @@ def explain(
     if recipe.rescore_lms or second.reweighs or second.minimise_risk:
         raise OptionError("what is explained is the first pass: leave out what follows it")
     settings, seconds, rate = recipe.settings, model.frame_seconds, model.features.sample_rate
-    score, scale = _scores_of(samples, model, settings, pdfs_beside(graph, background))
+    score, scale = _scores_of(samples, model, settings, graph, pdfs_beside(graph, background))
     empty = Explanation(
         said, is_grammar=recipe.grammar is not None, acoustic_scale=scale,
         frame_seconds=seconds, samples=samples, sample_rate=rate,
@@ -164,18 +165,22 @@ def prices_of(recipe: Recipe, model: AcousticModel, graph: Graph) -> Prices:
 
 
 def _scores_of(
-    samples: np.ndarray, model: AcousticModel, settings: DecodeOptions, heard: np.ndarray
-) -> tuple[Scores, float]:
+    samples: np.ndarray, model: AcousticModel, settings: DecodeOptions, graph: Graph,
+    heard: np.ndarray,
+) -> tuple[Scores, float]:  # fmt: skip
     """Scores of a sound for any pdfs, as a search over those heard had them; and their scale."""
     front_end, own = FrontEnd(model.features), model.unadapted
     cepstra = front_end.cepstra(samples)
     features = front_end.features_from_cepstra(cepstra)
     scale = settings.scale_of(cepstra, model.features)
-    if settings.noise is None:
-        return lambda pdfs: own.block_scorer(pdfs, scale)(features), scale
-    adapter = NoiseAdapter(own, heard, settings.noise, besides=np.arange(own.densities.n_pdfs))
-    moved = in_blocks(adapter.scorer(cepstra), scale)
-    return lambda pdfs: moved(features), scale
+    if settings.noise is not None:
+        every = np.arange(own.densities.n_pdfs)
+        adapter = NoiseAdapter(own, heard, settings.noise, besides=every)
+        moved = score_in_noise(cepstra, features, graph, settings, adapter)
+        if moved is not None:
+            blocks = in_blocks(moved, scale)
+            return lambda pdfs: blocks(features), scale
+    return lambda pdfs: own.block_scorer(pdfs, scale)(features), scale
 
 
 def _with_rivals(

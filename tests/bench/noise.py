@@ -41,7 +41,8 @@ from factored_asr.training.corpus import Corpus
 from factored_asr.training.utterance import Utterance
 
 Tool = Callable[[DecodeOptions], DecodeOptions]
-STATIC = NoiseOptions(dynamic=False)
+STATIC = NoiseOptions(dynamic=False, rounds=1, clean=np.inf)
+SHIPPED = "vts + deltas + again + gate"
 
 
 def with_front_end(name: str) -> Tool:
@@ -61,17 +62,21 @@ TOOLS: dict[str, Tool] = {
     "scale": lambda settings: replace(settings, trust=SnrTrust()),
     "vts": lambda settings: replace(settings, noise=STATIC),
     "deltas": changed_vts(dynamic=True),
+    "again": changed_vts(rounds=2),
+    "gate": changed_vts(clean=NoiseOptions().clean),
     "3 kinds": changed_vts(kinds=3),
     "full trust": changed_vts(trust=1.0, delta_trust=1.0),
 }
-"""By name; a row is one of them or several with + between. ``vts`` moves static Gaussians alone."""
-TOGETHER = ("vts", "deltas", "3 kinds", "scale")
+"""By name; a row is one of them or several with + between. ``vts`` moves static Gaussians alone;
+``again`` estimates the noise a second time, from what was heard; ``gate`` leaves clean sounds alone."""
+TOGETHER = ("vts", "deltas", "again", "gate", "3 kinds", "scale")
 """The tools that are used at once, in order."""
 AS_IT_IS, ALL, BUT = "as it is", "all", "all but "
 FMLLR = "fMLLR of the file"
 """Heard twice: a map of this very file, from its first pass's lattice (`Recognizer.adapted`)."""
 ROWS = (
-    AS_IT_IS, FMLLR, *FRONT_ENDS, "scale", "vts", "vts + deltas", "vts + deltas + 3 kinds", ALL,
+    AS_IT_IS, FMLLR, *FRONT_ENDS, "scale", "vts", "vts + deltas", "vts + deltas + again",
+    SHIPPED, SHIPPED + " + 3 kinds", ALL,
     *(BUT + tool for tool in TOGETHER),
 )  # fmt: skip
 ADAPTED = ", adapted"
@@ -98,7 +103,7 @@ def rows_of(options: argparse.Namespace) -> list[str]:
     if options.tools:
         return str(options.tools).split("/")
     if options.adapt:
-        both = (AS_IT_IS, "vts + deltas")
+        both = (AS_IT_IS, SHIPPED)
         return [*both, *(name + ADAPTED for name in both)]
     return list(ROWS)
 
