@@ -68,7 +68,7 @@ TOOLS: dict[str, Tool] = {
     "full trust": changed_vts(trust=1.0, delta_trust=1.0),
 }
 """By name; a row is one of them or several with + between. ``vts`` moves static Gaussians alone;
-``again`` estimates the noise a second time, from what was heard; ``gate`` leaves clean sounds alone."""
+``again`` estimates noise once more, from what was heard; ``gate`` leaves clean sounds alone."""
 TOGETHER = ("vts", "deltas", "again", "gate", "3 kinds", "scale")
 """The tools that are used at once, in order."""
 AS_IT_IS, ALL, BUT = "as it is", "all", "all but "
