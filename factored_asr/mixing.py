@@ -70,14 +70,14 @@ def add_noise(speech: np.ndarray, noise: np.ndarray, snr: float) -> np.ndarray:
     >>> float(add_noise(np.ones(4096), np.ones(4096), 0.0).max())
     0.5
     """
-    loud, under = _peak_energy(speech), _peak_energy(noise)
+    loud, under = peak_energy(speech), peak_energy(noise)
     if not (loud and under):
         raise OptionError(f"{'noise' if loud else 'speech'} is silent, has no SNR")
     mixed = speech + np.sqrt(loud / (under * 10.0 ** (snr / 10.0))) * noise
     return (mixed / (2.0 * np.abs(mixed).max())).astype(np.float32)
 
 
-def _peak_energy(samples: np.ndarray) -> float:
+def peak_energy(samples: np.ndarray) -> float:
     """Largest sum of squares over non-overlapping blocks."""
     n_blocks = max(len(samples) // BLOCK, 1)
     blocks = samples[: n_blocks * BLOCK].astype(np.float64).reshape(n_blocks, -1)

@@ -29,6 +29,7 @@ FRONT_ENDS: dict[str, dict[str, Any]] = {
     "subtraction": {"enhancement": "subtraction"},
     "wiener": {"enhancement": "wiener"},
     "log-mmse": {"enhancement": "log_mmse"},
+    "mask": {"enhancement": "mask"},
     "variance": {"normalisation": "variance"},
     "quantiles": {"normalisation": "quantiles"},
 }

@@ -9,6 +9,7 @@ from factored_asr.audio import as_samples
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.features.deltas import apply_kernels, delta_kernels
 from factored_asr.features.enhancement import Enhancer
+from factored_asr.features.mask import MaskStream, check_bands, shipped_mask
 from factored_asr.features.mel import cepstral_transform, mel_filters
 from factored_asr.features.noise import NoiseRemover
 from factored_asr.features.normalisation import RunningMean, normalise
@@ -47,6 +48,8 @@ class FrontEnd:
         self._window = np.hamming(self.options.window_samples)
         self._blank_spectra = self._rounding_noise()
         self._kernels = delta_kernels(self.options)
+        if self.options.enhancement == "mask":
+            check_bands(self.options)
 
     @property
     def n_features(self) -> int:
@@ -79,6 +82,22 @@ class FrontEnd:
         """
         stream = CepstraStream(self)
         return np.concatenate([stream.accept(samples), stream.finish()])
+
+    def powers(self, samples: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Power spectra and mel powers of a whole sound, before anything is taken off them.
+
+        Parameters and errors as for :meth:`cepstra`.
+
+        Returns
+        -------
+        (n_frames, n_bins) and (n_frames, n_mels), of samples on a 16-bit scale; without the
+        frame that is filled up.
+        """
+        scaled = as_samples(samples).astype(np.float64) * INT16_SCALE
+        emphasised = scaled - self.options.preemphasis * np.concatenate([[0.0], scaled[:-1]])
+        window, shift = self.options.window_samples, self.options.shift_samples
+        spectra = self._spectra(emphasised, max(0, (len(scaled) - window) // shift + 1))
+        return spectra, spectra @ self._filters
 
     def features(self, samples: ArrayLike) -> Array:
         """Normalised cepstra with deltas, (n_frames, n_features) of float32, of an utterance.
@@ -154,8 +173,10 @@ class CepstraStream:
         self._front_end = front_end
         self._options = front_end.options
         self._noise = NoiseRemover(self._options.n_mels) if self._options.remove_noise else None
-        self._enhancer = None
-        if self._options.enhancement != "none":
+        self._enhancer = self._mask = None
+        if self._options.enhancement == "mask":
+            self._mask = MaskStream(shipped_mask())
+        elif self._options.enhancement != "none":
             self._enhancer = Enhancer(self._options.n_fft // 2 + 1, self._options.enhancement)
         # Sphinx holds it in single precision
         self._emphasis = float(np.float32(self._options.preemphasis))
@@ -171,13 +192,15 @@ class CepstraStream:
         return np.concatenate([self._empty(), *pieces])
 
     def finish(self) -> Array:
-        """The last frame, filled up with zeros; none where nothing was accepted."""
+        """The frames still waiting, and one filled up with zeros; none where nothing was
+        accepted."""
         if len(self._waiting) == 0:
             return self._empty()
         filled = np.zeros(self._options.window_samples)
         filled[: len(self._waiting)] = self._waiting
         self._waiting = np.zeros(0)
-        return self._cepstra(filled, 1)
+        last = self._cepstra(filled, 1)
+        return last if self._mask is None else np.concatenate([last, self._end(self._mask.finish())])
 
     def _advance(self, samples: Array) -> Array:
         scaled = samples.astype(np.float64) * INT16_SCALE
@@ -203,6 +226,9 @@ class CepstraStream:
         if self._enhancer is not None:
             spectra = self._enhancer(spectra)
         powers = spectra @ self._front_end._filters
+        return self._end(powers if self._mask is None else self._mask.accept(spectra, powers))
+
+    def _end(self, powers: NDArray[np.float64]) -> Array:
         if self._noise is not None:
             powers = self._noise(powers)
         return (np.log(powers + LOG_FLOOR) @ self._front_end._transform).astype(np.float32)

@@ -14,7 +14,7 @@ Transform = Literal["ortho", "htk", "legacy"]
 Streams = Literal["1s_c", "1s_c_d", "1s_c_d_dd"]
 Delta = Literal["difference", "regression"]
 Normalisation = Literal["speech", "batch", "running", "none", "variance", "quantiles"]
-Enhancement = Literal["none", "subtraction", "wiener", "log_mmse"]
+Enhancement = Literal["none", "subtraction", "wiener", "log_mmse", "mask"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ class FeatureOptions:
     """Track the noise of each mel band and take it off (see noise.py)."""
     enhancement: Enhancement = "none"
     """Take the noise off the power spectrum, before the mel bands: by spectral subtraction, by a
-    Wiener gain, or by the one that keeps the logarithm nearest to clean speech (enhancement.py)."""
+    Wiener gain, or by the one that keeps the logarithm nearest to clean speech (enhancement.py); or
+    off the mel bands, by a mask that was learnt (mask.py)."""
     remove_dc: bool = False
     """Take the mean off each frame before the window."""
     streams: Streams = "1s_c_d_dd"

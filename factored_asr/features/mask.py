@@ -1,0 +1,201 @@
+"""Which share of each mel band's power is speech: a mask that was learnt from both.
+
+Trackers of noise follow what stays the same for a second; the clatter of dishes does not. What tells
+it from speech is its shape in time and frequency, and shapes can be learnt: a small network looks
+at the mel bands around a frame, and at the harmonics of a voice in it, and says how much of each
+band's power is speech. Times that share the power is what remains (S. Srinivasan and others,
+"Binary and ratio time-frequency masks for robust speech recognition", 2006; A. Narayanan and D. Wang,
+"Ideal ratio mask estimation using deep neural networks for robust speech recognition", 2013).
+
+The network hears no words and knows no grammar. It is learnt apart (training/mask.py) from speech
+and noise that are known before they are mixed, so any acoustic model of the same mel bands can stand
+behind it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from factored_asr.errors import FormatError, OptionError
+from factored_asr.features.options import FeatureOptions
+
+Array = NDArray[np.float64]
+Weights = NDArray[np.float32]
+
+HARMONICS = slice(2, 66)  # bins of the spectrum that show the harmonics of a voice: 60 to 2,000 Hz
+HARMONIC_AROUND = 1  # frames to each side whose harmonics are looked at
+AROUND = 8  # frames to each side whose bands are looked at, and by which the mask comes late
+MEMORY = 300  # frames over which the mean of the logarithms forgets
+FLOOR = 0.05  # least share: a mask is wrong at times, and a hole in the spectrum is no sound
+SHAPE = ("sample_rate", "frame_shift", "frame_length", "n_fft", "n_mels", "low_hz", "high_hz",
+         "preemphasis", "mel", "remove_dc")  # fmt: skip
+"""Choices of a front end on which its mel bands depend."""
+
+
+@dataclass(frozen=True, eq=False)
+class SpeechMask:
+    """A network of two hidden layers, from logarithms of powers to shares of speech."""
+
+    layers: tuple[tuple[Weights, Weights], ...]
+    """Of each layer the matrix, (n_inputs, n_outputs), and the (n_outputs,) that are added."""
+    deviation: Weights
+    """(n_mels + n_harmonics,): standard deviations of the logarithms about their running mean."""
+
+    def shares(self, inputs: NDArray[np.floating]) -> Weights:
+        """Shares of speech in (0, 1), (n_frames, n_mels), of `windows`, (n_frames, n_inputs)."""
+        values = np.asarray(inputs, np.float32)
+        for number, (matrix, added) in enumerate(self.layers):
+            values = (np.maximum(values, 0) if number else values) @ matrix + added
+        return 1 / (1 + np.exp(-values))
+
+    def save(self, path: str | Path) -> None:
+        """Write the mask; half precision is enough."""
+        arrays = {f"{name}{number}": array for number, layer in enumerate(self.layers)
+                  for name, array in zip(("matrix", "added"), layer, strict=True)}  # fmt: skip
+        with Path(path).open("wb") as file:
+            np.savez_compressed(
+                file, deviation=self.deviation,
+                **{name: array.astype(np.float16) for name, array in arrays.items()},
+            )  # fmt: skip
+
+    @staticmethod
+    def read(path: str | Path) -> SpeechMask:
+        """A mask that `save` wrote.
+
+        Raises
+        ------
+        FormatError
+            The file is no mask.
+        """
+        try:
+            with np.load(path) as held:
+                layers = tuple(
+                    (held[f"matrix{i}"].astype(np.float32), held[f"added{i}"].astype(np.float32))
+                    for i in range(sum(name.startswith("matrix") for name in held.files))
+                )
+                return SpeechMask(layers, held["deviation"].astype(np.float32))
+        except (ValueError, KeyError, OSError, EOFError) as error:
+            raise FormatError(f"no mask of speech: {error}", path) from error
+
+
+@cache
+def shipped_mask() -> SpeechMask:
+    """The mask that comes with the library; tests/bench/speech_mask.py made it."""
+    with as_file(files("factored_asr.features") / "speech_mask.npz") as path:
+        return SpeechMask.read(path)
+
+
+def check_bands(options: FeatureOptions) -> None:
+    """Raise where a front end's mel bands are not those that the shipped mask was learnt for."""
+    learnt = FeatureOptions()
+    for name in SHAPE:
+        if getattr(options, name) != getattr(learnt, name):
+            raise OptionError(
+                f"the mask was learnt for {name} {getattr(learnt, name)}, not "
+                f"{getattr(options, name)}"
+            )
+
+
+class MaskStream:
+    """Mel powers without the noise, AROUND frames late; remembers what it has heard.
+
+    Chunks of any size give the same powers but for rounding.
+    """
+
+    def __init__(self, mask: SpeechMask):
+        self._mask = mask
+        self._running = RunningLogs()
+        self._waiting: Array | None = None  # rows: AROUND before the next frame, and all after
+
+    def accept(self, spectra: Array, powers: Array) -> Array:
+        """The masked mel powers of the frames that are ready.
+
+        Parameters
+        ----------
+        spectra
+            (n_frames, n_bins) powers, of samples on a 16-bit scale.
+        powers
+            (n_frames, n_mels) the same in mel bands.
+        """
+        if not len(powers):
+            return powers
+        rows = np.hstack([self._running(spectra, powers), powers])
+        if self._waiting is None:
+            self._waiting = rows[:1].repeat(AROUND, axis=0)
+        return self._ready(rows)
+
+    def finish(self) -> Array:
+        """The masked powers that are still waiting; accept nothing afterwards."""
+        if self._waiting is None:
+            raise OptionError("no frame was accepted: there is nothing to finish")
+        return self._ready(self._waiting[-1:].repeat(AROUND, axis=0))
+
+    def _ready(self, rows: Array) -> Array:
+        assert self._waiting is not None
+        waiting = np.concatenate([self._waiting, rows])
+        self._waiting = waiting[max(0, len(waiting) - 2 * AROUND) :].copy()
+        n_logs = 2 * len(self._mask.deviation)
+        n_ready = max(0, len(waiting) - 2 * AROUND)
+        powers = waiting[AROUND : AROUND + n_ready, n_logs:]
+        if not n_ready:
+            return powers
+        shares = self._mask.shares(
+            windows(waiting[:, :n_logs], np.arange(n_ready), powers.shape[1], self._mask.deviation)
+        )
+        return powers * np.maximum(shares, FLOOR)
+
+
+class RunningLogs:
+    """What the network is told of each frame: logarithms of powers, and their mean so far.
+
+    The mean takes off channel and level. It averages MEMORY frames and then forgets.
+    """
+
+    def __init__(self) -> None:
+        self._mean: Array | None = None
+        self._n_heard = 0
+
+    def __call__(self, spectra: Array, powers: Array) -> Array:
+        """(n_frames, 2 * (n_mels + n_harmonics)): of each the logarithm, then of each the mean."""
+        logs = np.log(np.hstack([powers, spectra[:, HARMONICS]]) + 1.0)
+        mean = logs[0] if self._mean is None else self._mean
+        means = np.empty_like(logs)
+        for number, row in enumerate(logs):
+            self._n_heard = min(self._n_heard + 1, MEMORY)
+            mean = means[number] = mean + (row - mean) / self._n_heard
+        self._mean = mean
+        return np.hstack([logs, means])
+
+
+def windows(rows: NDArray[np.floating], frames: NDArray[np.integer], n_mels: int,
+            deviation: Weights) -> Weights:  # fmt: skip
+    """What the network sees of some frames.
+
+    Parameters
+    ----------
+    rows
+        (n_rows, 2 * (n_mels + n_harmonics)) of `RunningLogs`, AROUND frames more on either side.
+    frames
+        (n,): row `frame` is the first of a frame's window.
+    deviation
+        Of the mask.
+
+    Returns
+    -------
+    (n, n_inputs): bands of 2 * AROUND + 1 frames, harmonics of 2 * HARMONIC_AROUND + 1, less the
+    mean as it stands at the window's end, in standard deviations.
+    """
+    n_logs = rows.shape[1] // 2
+    means = rows[frames + 2 * AROUND, n_logs:][:, None]
+    around = np.arange(2 * AROUND + 1)
+    near = AROUND + np.arange(-HARMONIC_AROUND, HARMONIC_AROUND + 1)
+    bands = rows[frames[:, None] + around, :n_mels] - means[:, :, :n_mels]
+    harmonics = rows[frames[:, None] + near, n_mels:n_logs] - means[:, :, n_mels:]
+    parts = (bands / deviation[:n_mels], harmonics / deviation[n_mels:])
+    return np.hstack([part.reshape(len(frames), -1) for part in parts]).astype(np.float32)
