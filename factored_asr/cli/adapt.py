@@ -6,10 +6,15 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from factored_asr.cli.corpora import corpus_of, corpus_options
-from factored_asr.cli.shared import add_command, factor_options
+from factored_asr.cli.shared import add_command, factor_options, recognizer_of
+from factored_asr.errors import OptionError
+
+if TYPE_CHECKING:
+    from factored_asr.lexicon import Lexicon
+    from factored_asr.training.corpus import Corpus
 
 
 def adapt(options: argparse.Namespace) -> int:
@@ -17,8 +22,10 @@ def adapt(options: argparse.Namespace) -> int:
 
     MLLR moves classes of Gaussians together and needs a minute of speech; MAP moves each by what
     was heard of it and goes on learning with more. The corpus may be of one speaker, one accent,
-    one room; with --noise each utterance also counts in noise. The new model keeps dictionary,
-    language model and settings of the old one.
+    one room; with --noise each utterance also counts in noise. With --untranscribed nobody need
+    have written down what is said: the corpus is sounds, and those are learnt from in which the
+    old model is sure of what it hears, best of a grammar's sentences. The new model keeps
+    dictionary, language model and settings of the old one.
     """
     from factored_asr.audio import read_audio
     from factored_asr.bundle import Bundle, Recipe
@@ -29,7 +36,7 @@ def adapt(options: argparse.Namespace) -> int:
     paths = (None if path is None else Path(path) for path in (options.lexicon, options.words))
     given, words = paths
     lexicon = Recipe(bundle, lexicon=given, words=words).read_lexicon()
-    corpus, n_left_out = corpus_of(options, lexicon)
+    corpus, n_left_out = (_heard if options.untranscribed else corpus_of)(options, lexicon)
 
     def tell(done: Any) -> None:
         if not options.quiet:
@@ -43,6 +50,28 @@ def adapt(options: argparse.Namespace) -> int:
     )  # fmt: skip
     print(f"{folder}\tadapted to {len(corpus)} utterances of {len(corpus.speakers)} speakers")
     return 1 if n_left_out else 0
+
+
+def _heard(options: argparse.Namespace, lexicon: Lexicon) -> tuple[Corpus, int]:
+    """What is heard with confidence in the sounds of a folder, and how many are left out."""
+    from factored_asr.audio import Part
+    from factored_asr.batch.inputs import find_inputs
+    from factored_asr.training.self_training import self_transcribed
+
+    left_out = []
+
+    def tell(path: Path, why: str) -> None:
+        left_out.append(path)
+        if not options.quiet:
+            print(f"factored-asr: {path} is left out: {why}", file=sys.stderr)
+
+    options.confidence = True
+    sounds = find_inputs([options.corpus])
+    if stretches := [each.label for each in sounds if each.part != Part()]:
+        raise OptionError(f"{stretches[0]} is a part of a file: --untranscribed takes whole ones")
+    paths = [each.name for each in sounds]
+    kept = self_transcribed(recognizer_of(options), paths, options.least_confidence, tell)
+    return kept, len(left_out)
 
 
 def _settings(options: argparse.Namespace) -> Any:
@@ -63,6 +92,13 @@ def add(commands: Any) -> None:
         factor_options(), corpus_options(),
     )  # fmt: skip
     parser.add_argument("--output", required=True, metavar="MODEL", help="the new model's folder")
+    parser.add_argument("--untranscribed", action="store_true",
+                        help="the corpus is a folder, pattern or list of sounds without words")
+    parser.add_argument("--grammar", metavar="PATH",
+                        help="what may be said in them: a grammar file or folder")
+    parser.add_argument("--least-confidence", type=float, default=0.9, metavar="P",
+                        help="probability that the least sure word is right, below which a sound "
+                             "is left out (default: 0.9)")
     parser.add_argument("--noise", action="append", default=[], metavar="FILE",
                         help="a sound that the corpus is mixed into besides, at 4 to 25 dB; "
                              "given several times, each copy has one of them or two")
