@@ -185,6 +185,9 @@ COMMANDS = DecodeOptions(
     background=BackgroundOptions(),  # fitted by tests/bench/false_actions.py --half 0
 )
 
+EN_US_COMMANDS = replace(COMMANDS, front_end=FRONT_ENDS["mask"], noise=NoiseOptions())
+"""Of en-us, whose mel bands the shipped mask was learnt for and whose Gaussians can be moved."""
+
 # tests/bench/second_pass.py --confidence --lms default --every 2: fitted on the tuning speakers of
 # accented.py, of whose words 39 % were right; too careful on speech that is recognised better.
 EN_US_CONFIDENCE = ConfidenceOptions(
