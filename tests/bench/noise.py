@@ -12,9 +12,11 @@ the noisy conditions. Its 95 % interval, and that of the difference from the fir
 but each. With ``--background`` orders must also hold their own against other speech, as shipped.
 
 ``--adapt`` is another experiment: en-us is adapted (MAP) to half of the orders, every second file,
-clean and in the first 30 s of the noise; every row is measured on the other half, in the rest of
-the noise. Words come from decoding the clean order, kept where intent and slots are as labelled.
-Speakers are not known, so some may be in both halves.
+clean and ten times in the first 30 s of the noise; every row is measured on the other half, in the
+rest of the noise. Words come from decoding the clean order, kept where intent and slots are as
+labelled; with ``--untranscribed`` no label is looked at, and those are kept whose every word is
+heard with confidence. Speakers are not known, so some may be in both halves. How the model is
+adapted was chosen within the first half, its last 10 s of noise kept apart.
 """
 
 from __future__ import annotations
@@ -34,11 +36,12 @@ from factored_asr.acoustic.adaptation import MapOptions
 from factored_asr.acoustic.noise_adaptation import NoiseOptions
 from factored_asr.acoustic.snr_trust import SnrTrust
 from factored_asr.bundle import Bundle, Recipe
+from factored_asr.decoder import SecondPassOptions
 from factored_asr.settings import COMMANDS, FRONT_ENDS, DecodeOptions
 from factored_asr.training.adapt import AdaptOptions, adapt
-from factored_asr.training.augment import noisy_data
+from factored_asr.training.augment import NoiseMix, noisy_data
 from factored_asr.training.corpus import Corpus
-from factored_asr.training.utterance import Utterance
+from factored_asr.training.self_training import self_transcribed
 
 Tool = Callable[[DecodeOptions], DecodeOptions]
 STATIC = NoiseOptions(dynamic=False, rounds=1, clean=np.inf)
@@ -81,8 +84,10 @@ ROWS = (
 )  # fmt: skip
 ADAPTED = ", adapted"
 """After a row's name: with the model that was adapted to half of the orders."""
+LEAST = 0.9  # confidence of the least sure word, where no label says what is right
 FOR_ADAPTATION = 30 * SAMPLE_RATE  # samples of the noise
-AROUND = 0.4  # seconds kept around the words of an order
+MIX = NoiseMix(snrs=((10.0, 24.0), (8.0, 14.0), *[(3.0, 10.0)] * 4, *[(2.0, 7.0)] * 4))
+"""What an order is heard in besides: most of it low, where most is to be learnt."""
 
 
 def arguments() -> argparse.Namespace:
@@ -94,6 +99,7 @@ def arguments() -> argparse.Namespace:
     made.add_argument("--tools", default="", help="which rows, with / between")
     made.add_argument("--model", default="en-us", help="or a folder, see other_speech.py")
     made.add_argument("--adapt", action="store_true", help="adapt to half, measure on the other")
+    made.add_argument("--untranscribed", action="store_true", help="adapt without labels")
     made.add_argument("--background", action="store_true", help="as shipped, with a background")
     return made.parse_args()
 
@@ -131,22 +137,20 @@ def recognizer(
     return made.with_model(adapted) if adapted is not None and row.endswith(ADAPTED) else made
 
 
-def adapted_model(listener: Recognizer, orders: list[Order], noise: np.ndarray) -> AcousticModel:
+def adapted_model(
+    listener: Recognizer, orders: list[Order], noise: np.ndarray, labelled: bool
+) -> AcousticModel:
     """The listener's model, adapted to orders whose words it can tell when they are clean."""
-    utterances = []
-    for order in orders:
-        said = listener.transcribe(order.path)
-        if accepts(listener, read_samples(order.path), order):
-            first, last = said.words[0].start - AROUND, said.words[-1].end + AROUND
-            words = tuple(word.text for word in said.words)
-            utterances.append(
-                Utterance(order.name, order.name, words, order.path, max(0.0, first), last)
-            )
-    lexicon = Recipe(Bundle.find("en-us")).read_lexicon()
-    data = noisy_data(Corpus(tuple(utterances), "orders"), noise, listener.model.features)
-    print(f"adapting to {len(utterances)} of {len(orders)} orders, {len(data)} sounds", flush=True)
+    paths = [
+        order.path for order in orders
+        if not labelled or accepts(listener, read_samples(order.path), order)
+    ]
+    kept = self_transcribed(listener, paths, 0.0 if labelled else LEAST)
+    kept = Corpus(tuple(replace(each, id=each.path.name) for each in kept))  # seeds of the noise
+    data = noisy_data(kept, noise, listener.model.features, MIX)
+    print(f"adapting to {len(kept)} of {len(orders)} orders, {len(data)} sounds", flush=True)
     chosen = AdaptOptions(method="map", map_passes=2, map=MapOptions(5.0, 20.0, 10.0))
-    return adapt(data, lexicon, listener.model, chosen)
+    return adapt(data, Recipe(Bundle.find("en-us")).read_lexicon(), listener.model, chosen)
 
 
 def accepts(made: Recognizer, samples: np.ndarray, order: Order) -> bool:
@@ -179,8 +183,11 @@ def main() -> None:
     names, grammar = rows_of(options), folder / "grammar.yaml"
     adapted = None
     if options.adapt:
-        listener = recognizer(AS_IT_IS, grammar, settings, None, options.model)
-        adapted = adapted_model(listener, orders[::2], noise[:FOR_ADAPTATION])
+        sure = replace(settings, second_pass=SecondPassOptions(confidences=True))
+        listener = recognizer(AS_IT_IS, grammar, sure, None, options.model)
+        adapted = adapted_model(
+            listener, orders[::2], noise[:FOR_ADAPTATION], not options.untranscribed
+        )
         orders, noise = orders[1::2], noise[FOR_ADAPTATION:]
     orders = orders[options.first :: options.every][: options.limit or None]
     chosen = [(settings_of(name.removesuffix(ADAPTED), settings), name.endswith(ADAPTED),
