@@ -44,7 +44,8 @@ def score_in_noise(
     if adapter.counts_as_clean(cepstra):
         return None
     around = adapter.estimate(cepstra)
-    score = adapter.scorer(cepstra, around)
+    deltas = adapter.delta_scorer(cepstra)
+    score = adapter.scorer(cepstra, around, deltas)
     scale = decoding.scale_of(cepstra, adapter.features)
     for _ in range(adapter.options.rounds - 1):
         lattice = _heard(features, graph, decoding, score, scale)
@@ -53,7 +54,7 @@ def score_in_noise(
             break
         weights = frame_weights(lattice, silence_weight=1.0)
         around = adapter.heard(cepstra, around, pdfs, weights)
-        score = adapter.scorer(cepstra, around)
+        score = adapter.scorer(cepstra, around, deltas)
     return score
 
 

@@ -214,7 +214,10 @@ class NoiseAdapter:
             return False
         return estimate_snr(cepstral_levels(cepstra, self.features)) >= self.options.clean
 
-    def scorer(self, cepstra: np.ndarray, around: Surroundings | None = None) -> Score:
+    def scorer(
+        self, cepstra: np.ndarray, around: Surroundings | None = None,
+        deltas: DeltaScorer | None = None,
+    ) -> Score:  # fmt: skip
         """The scores of one sound: like `AcousticModel.scorer`, for the model moved to its noise.
 
         Parameters
@@ -223,6 +226,8 @@ class NoiseAdapter:
             (n_frames, n_cepstra) of the whole sound, before any mean is taken off.
         around
             Its surroundings; those that `estimate` finds where None.
+        deltas
+            What `delta_scorer` gives, where it is there already.
 
         Returns
         -------
@@ -238,7 +243,7 @@ class NoiseAdapter:
         moved = [self.static(noise.around, mean) for noise in noises]
         static = under_all(moved, [noise.share for noise in noises]).scorer(self._scored)
         size, trust, delta_trust = self._size, self.options.trust, self.options.delta_trust
-        deltas = self._deltas(frames) if len(self._densities.streams) > 1 else None
+        deltas = deltas or self.delta_scorer(frames)
         presence = self.presence(around)
 
         def score(features: np.ndarray) -> np.ndarray:
@@ -260,9 +265,12 @@ class NoiseAdapter:
         shares = np.trace(jacobians, axis1=1, axis2=2) / self._size
         return lambda cepstra: np.clip(self._posteriors(cepstra, moved) @ shares, 0.0, 1.0)
 
-    def _deltas(self, cepstra: np.ndarray) -> DeltaScorer:
-        """A scorer of deltas where the noise's vary as they do where nobody speaks."""
+    def delta_scorer(self, cepstra: np.ndarray) -> DeltaScorer | None:
+        """A scorer of a sound's deltas, where the noise's vary as they do where nobody speaks;
+        None where the model has no deltas."""
         densities, size = self._densities, self._size
+        if len(densities.streams) == 1:
+            return None
         quiet = ~speech_frames(cepstra, min_range=0.0)
         noise = np.ones(densities.n_features - size)
         if quiet.sum() >= MIN_FRAMES:
