@@ -1,15 +1,15 @@
 """Which share of each mel band's power is speech: a mask that was learnt from both.
 
-Trackers of noise follow what stays the same for a second; the clatter of dishes does not. What tells
-it from speech is its shape in time and frequency, and shapes can be learnt: a small network looks
-at the mel bands around a frame, and at the harmonics of a voice in it, and says how much of each
-band's power is speech. Times that share the power is what remains (S. Srinivasan and others,
-"Binary and ratio time-frequency masks for robust speech recognition", 2006; A. Narayanan and D. Wang,
-"Ideal ratio mask estimation using deep neural networks for robust speech recognition", 2013).
+Trackers of noise follow what stays the same for a second; the clatter of dishes does not. What
+tells it from speech is its shape in time and frequency, and shapes can be learnt: a small network
+looks at the mel bands around a frame, and at the harmonics of a voice in it, and says how much of
+each band's power is speech. That share of the power is what remains (S. Srinivasan and others,
+"Binary and ratio time-frequency masks for robust speech recognition", 2006; A. Narayanan and D.
+Wang, "Ideal ratio mask estimation using deep neural networks for robust speech recognition", 2013).
 
-The network hears no words and knows no grammar. It is learnt apart (training/mask.py) from speech
-and noise that are known before they are mixed, so any acoustic model of the same mel bands can stand
-behind it.
+The network hears no words and knows no grammar. It is learnt apart (training/mask.py), from speech
+and noise that are known before they are mixed, and any acoustic model of the same mel bands can
+stand behind it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,17 +53,16 @@ class SpeechMask:
         values = np.asarray(inputs, np.float32)
         for number, (matrix, added) in enumerate(self.layers):
             values = (np.maximum(values, 0) if number else values) @ matrix + added
-        return 1 / (1 + np.exp(-values))
+        return np.asarray(1 / (1 + np.exp(-values)), np.float32)
 
     def save(self, path: str | Path) -> None:
         """Write the mask; half precision is enough."""
-        arrays = {f"{name}{number}": array for number, layer in enumerate(self.layers)
-                  for name, array in zip(("matrix", "added"), layer, strict=True)}  # fmt: skip
+        arrays: dict[str, Any] = {"deviation": self.deviation}
+        for number, (matrix, added) in enumerate(self.layers):
+            arrays[f"matrix{number}"] = matrix.astype(np.float16)
+            arrays[f"added{number}"] = added.astype(np.float16)
         with Path(path).open("wb") as file:
-            np.savez_compressed(
-                file, deviation=self.deviation,
-                **{name: array.astype(np.float16) for name, array in arrays.items()},
-            )  # fmt: skip
+            np.savez_compressed(file, **arrays)
 
     @staticmethod
     def read(path: str | Path) -> SpeechMask:
@@ -173,8 +173,9 @@ class RunningLogs:
         return np.hstack([logs, means])
 
 
-def windows(rows: NDArray[np.floating], frames: NDArray[np.integer], n_mels: int,
-            deviation: Weights) -> Weights:  # fmt: skip
+def windows(
+    rows: NDArray[np.floating], frames: NDArray[np.integer], n_mels: int, deviation: Weights
+) -> Weights:
     """What the network sees of some frames.
 
     Parameters

@@ -2,8 +2,8 @@
 
 Speech and noise are mixed here, so the share that each has of every band is known; the network of
 features/mask.py learns to tell it from their sum alone (cross-entropy against the shares, Adam:
-D. Kingma and J. Ba, "Adam: a method for stochastic optimization", 2015). Every sound is drawn once:
-with noise drawn anew each time, nothing is seen twice, and the running loss is that of unseen sounds.
+D. Kingma and J. Ba, "Adam: a method for stochastic optimization", 2015). Every sound is drawn
+once: with noise drawn anew each time, none is seen twice, and the running loss is of unseen sounds.
 """
 
 from __future__ import annotations
@@ -195,7 +195,8 @@ class _Learner:
 
     def _step(self, slopes: list[NDArray[np.float32]], done: float) -> None:
         self._n_steps += 1
-        size = self._options.step * min(done / WARM_UP, 1.0) * 0.5 * (1 + np.cos(np.pi * min(done, 1)))
+        cosine = 0.5 * (1 + np.cos(np.pi * min(done, 1.0)))
+        size = np.float32(self._options.step * min(done / WARM_UP, 1.0) * cosine)
         slow, slower = MOMENTS
         steady = 1 - slow**self._n_steps, 1 - slower**self._n_steps
         for value, slope, mean, square in zip(
@@ -203,4 +204,4 @@ class _Learner:
         ):
             mean += (1 - slow) * (slope - mean)
             square += (1 - slower) * (slope * slope - square)
-            value -= np.float32(size) * (mean / steady[0]) / (np.sqrt(square / steady[1]) + TINY)
+            value -= size * (mean / steady[0]) / (np.sqrt(square / steady[1]) + TINY)

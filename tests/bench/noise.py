@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -45,7 +45,6 @@ from factored_asr.training.self_training import self_transcribed
 
 Tool = Callable[[DecodeOptions], DecodeOptions]
 STATIC = NoiseOptions(dynamic=False, rounds=1, clean=np.inf)
-SHIPPED = "vts + deltas + again + gate"
 
 
 def with_front_end(name: str) -> Tool:
@@ -72,15 +71,14 @@ TOOLS: dict[str, Tool] = {
 }
 """By name; a row is one of them or several with + between. ``vts`` moves static Gaussians alone;
 ``again`` estimates noise once more, from what was heard; ``gate`` leaves clean sounds alone."""
-TOGETHER = ("vts", "deltas", "again", "gate", "3 kinds", "scale")
-"""The tools that are used at once, in order."""
+TOGETHER = ("mask", "vts", "deltas", "again", "gate")
+"""The tools that are used at once, in order: as shipped."""
 AS_IT_IS, ALL, BUT = "as it is", "all", "all but "
 FMLLR = "fMLLR of the file"
 """Heard twice: a map of this very file, from its first pass's lattice (`Recognizer.adapted`)."""
 ROWS = (
     AS_IT_IS, FMLLR, *FRONT_ENDS, "scale", "vts", "vts + deltas", "vts + deltas + again",
-    SHIPPED, SHIPPED + " + 3 kinds", ALL,
-    *(BUT + tool for tool in TOGETHER),
+    ALL, *(BUT + tool for tool in TOGETHER), ALL + " + 3 kinds", ALL + " + scale",
 )  # fmt: skip
 ADAPTED = ", adapted"
 """After a row's name: with the model that was adapted to half of the orders."""
@@ -109,8 +107,7 @@ def rows_of(options: argparse.Namespace) -> list[str]:
     if options.tools:
         return str(options.tools).split("/")
     if options.adapt:
-        both = (AS_IT_IS, SHIPPED)
-        return [*both, *(name + ADAPTED for name in both)]
+        return [AS_IT_IS, ALL, "mask" + ADAPTED, ALL + ADAPTED]
     return list(ROWS)
 
 
@@ -118,23 +115,27 @@ def settings_of(row: str, settings: DecodeOptions) -> DecodeOptions:
     """The settings that a row is made with."""
     if row in (AS_IT_IS, FMLLR):
         return settings
-    left_out = row.removeprefix(BUT) if row.startswith(BUT) else ""
     tools = row.split(" + ")
-    if row == ALL or left_out:
-        tools = [tool for tool in TOGETHER if tool != left_out]
+    if row.startswith((ALL, BUT)):
+        tools = [tool for tool in TOGETHER if row != BUT + tool] + tools[1:]
     for tool in tools:
         settings = TOOLS[tool](settings)
     return settings
 
 
 def recognizer(
-    row: str, grammar: object, settings: DecodeOptions, adapted: AcousticModel | None,
+    row: str, grammar: object, settings: DecodeOptions, adapted: Mapping[str, AcousticModel],
     model: str = "en-us",
 ) -> Recognizer:
     """The recogniser of a row."""
     chosen = settings_of(row.removesuffix(ADAPTED), settings)
     made = Recognizer.load(model, grammar=str(grammar), options=chosen)
-    return made.with_model(adapted) if adapted is not None and row.endswith(ADAPTED) else made
+    return made.with_model(adapted[front_end_of(chosen)]) if row.endswith(ADAPTED) else made
+
+
+def front_end_of(settings: DecodeOptions) -> str:
+    """What a model hears through: one is adapted to each."""
+    return repr(dict(settings.front_end))
 
 
 def adapted_model(
@@ -181,13 +182,17 @@ def main() -> None:
     if not options.background:
         settings = replace(COMMANDS, background=None)
     names, grammar = rows_of(options), folder / "grammar.yaml"
-    adapted = None
+    adapted: dict[str, AcousticModel] = {}
     if options.adapt:
-        sure = replace(settings, second_pass=SecondPassOptions(confidences=True))
-        listener = recognizer(AS_IT_IS, grammar, sure, None, options.model)
-        adapted = adapted_model(
-            listener, orders[::2], noise[:FOR_ADAPTATION], not options.untranscribed
-        )
+        for name in (name for name in names if name.endswith(ADAPTED)):
+            heard_by = settings_of(name.removesuffix(ADAPTED), settings)
+            if front_end_of(heard_by) not in adapted:
+                sure = replace(settings, second_pass=SecondPassOptions(confidences=True),
+                               front_end=heard_by.front_end)  # fmt: skip
+                listener = Recognizer.load(options.model, grammar=grammar, options=sure)
+                adapted[front_end_of(heard_by)] = adapted_model(
+                    listener, orders[::2], noise[:FOR_ADAPTATION], not options.untranscribed
+                )
         orders, noise = orders[1::2], noise[FOR_ADAPTATION:]
     orders = orders[options.first :: options.every][: options.limit or None]
     chosen = [(settings_of(name.removesuffix(ADAPTED), settings), name.endswith(ADAPTED),
