@@ -200,7 +200,9 @@ class CepstraStream:
         filled[: len(self._waiting)] = self._waiting
         self._waiting = np.zeros(0)
         last = self._cepstra(filled, 1)
-        return last if self._mask is None else np.concatenate([last, self._end(self._mask.finish())])
+        if self._mask is None:
+            return last
+        return np.concatenate([last, self._end(self._mask.finish())])
 
     def _advance(self, samples: Array) -> Array:
         scaled = samples.astype(np.float64) * INT16_SCALE
