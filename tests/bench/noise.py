@@ -71,14 +71,14 @@ TOOLS: dict[str, Tool] = {
 }
 """By name; a row is one of them or several with + between. ``vts`` moves static Gaussians alone;
 ``again`` estimates noise once more, from what was heard; ``gate`` leaves clean sounds alone."""
-TOGETHER = ("mask", "vts", "deltas", "again", "gate")
+TOGETHER = ("mask", "vts", "deltas", "gate")
 """The tools that are used at once, in order: as shipped."""
 AS_IT_IS, ALL, BUT = "as it is", "all", "all but "
 FMLLR = "fMLLR of the file"
 """Heard twice: a map of this very file, from its first pass's lattice (`Recognizer.adapted`)."""
 ROWS = (
     AS_IT_IS, FMLLR, *FRONT_ENDS, "scale", "vts", "vts + deltas", "vts + deltas + again",
-    ALL, *(BUT + tool for tool in TOGETHER), ALL + " + 3 kinds", ALL + " + scale",
+    ALL, *(BUT + tool for tool in TOGETHER), ALL + " + again", ALL + " + 3 kinds", ALL + " + scale",
 )  # fmt: skip
 ADAPTED = ", adapted"
 """After a row's name: with the model that was adapted to half of the orders."""
