@@ -188,7 +188,8 @@ class Recognizer:
             cepstra, features, self.graph, self.options, self._noise
         )
         scale = self.options.scale_of(cepstra, self.model.features)
-        return self._searched(in_blocks(moved or self._score, scale)(features), scale)
+        scores = in_blocks(moved or self._score, scale)(features)
+        return self._searched(scores, scale, in_noise=moved is not None)
 
     def transcribe_features(self, features: np.ndarray) -> Transcript:
         """Recognise a whole utterance from its features.
@@ -205,9 +206,11 @@ class Recognizer:
         """
         return self._searched(self._scores(features))
 
-    def _searched(self, scores: Iterable[np.ndarray], scale: float | None = None) -> Transcript:
+    def _searched(
+        self, scores: Iterable[np.ndarray], scale: float | None = None, in_noise: bool = False
+    ) -> Transcript:
         lattice = decode_beside(self.graph, scores, self.options.beam, self.background)
-        return self._transcript(lattice, scale)
+        return self._transcript(replace(lattice, in_noise=in_noise), scale)
 
     def with_model(self, model: AcousticModel) -> Recognizer:
         """A recogniser that scores sound by another model, over the same graph.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from factored_asr.decoder.lattice import Lattice
-from factored_asr.decoder.rival import MARGIN, MARGIN_WORD, SLOWEST, margin, misfit
+from factored_asr.decoder.rival import AS_IT_IS, IN_NOISE, SLOWEST, margin, misfit
 from factored_asr.decoder.viterbi_path import NO_PATH, Path, PhoneSegment, WordSegment
 
 
@@ -34,11 +34,31 @@ def beside(path: Path, rival: Path | None) -> Lattice:
 
 @pytest.mark.parametrize("text", ["stop", "stop the music", "play the radio in the kitchen"])
 def test_a_command_needs_a_margin_that_grows_with_its_words(text: str) -> None:
-    needed = MARGIN + MARGIN_WORD * len(text.split())
+    needed = AS_IT_IS.once + AS_IT_IS.word * len(text.split())
     for ahead in (-5.0, 0.0, needed - 0.01, needed + 0.01, 50.0):
         lattice = beside(said(text, 100.0), said("of of", 100.0 + ahead))
         assert margin(lattice) == pytest.approx(ahead - needed)
         assert bool(misfit(lattice)) == (ahead < needed)
+
+
+@pytest.mark.parametrize("frames", [5, 20])
+def test_under_a_moved_model_it_needs_one_that_grows_with_its_time(frames: int) -> None:
+    needed = IN_NOISE.once + IN_NOISE.frame * 6 * frames
+    assert needed > AS_IT_IS.once + 3 * AS_IT_IS.word
+    for ahead in (0.0, needed - 0.01, needed + 0.01):
+        lattice = beside(said("stop the music", 100.0, frames), said("of of", 100.0 + ahead))
+        noisy = replace(lattice, in_noise=True)
+        assert margin(noisy) == pytest.approx(ahead - needed)
+        assert bool(misfit(noisy)) == (ahead < needed)
+
+
+def test_in_noise_silence_is_a_rival_too() -> None:
+    silent = replace(said("", 5.0), labels=np.ones(5, np.int32))
+    lattice = beside(said("stop", 1.0), silent)
+    assert margin(lattice) == np.inf
+    assert misfit(replace(lattice, in_noise=True)).startswith("what was said fits no sentence")
+    far = replace(silent, cost=100.0)
+    assert not misfit(replace(lattice, in_noise=True, rival=far))
 
 
 def test_beside_nothing_everything_is_a_command() -> None:

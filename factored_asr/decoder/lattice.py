@@ -58,6 +58,8 @@ class Lattice:
     """What the acoustic model's logarithms were multiplied with before the search."""
     rival: Path | None = field(default=None, repr=False)
     """The best path of what a grammar was searched beside; None where nothing was."""
+    in_noise: bool = False
+    """Whether the scores are those of a model moved to the sound's noise."""
     node_frame: np.ndarray = _no(np.int32)
     """(n_nodes,) int32: frame before which the node stands, 0..n_frames."""
     final: np.ndarray = _no(np.float64)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,10 +24,27 @@ LONGEST_PHONE = 1.0
 """Seconds. In spoken orders the longest lasts 0.6; engines and rain hold one for four."""
 SLOWEST = 0.4
 """Seconds a phone of a word of several: nobody drawls so, rain does."""
-MARGIN, MARGIN_WORD = 0.75, 0.5
-"""Costs by which a command must fit better than its rival, once and for each of its words. In barks
-and noise all fits nearly alike; what was said mostly wins by three and more a word. As high as all
-clean spoken orders bear that are understood without it (tests/bench/thresholds.py)."""
+
+
+@dataclass(frozen=True)
+class Margin:
+    """Costs by which a command must fit better than its rival."""
+
+    once: float
+    word: float = 0.0
+    """For each of its words."""
+    frame: float = 0.0
+    """For each frame of its words."""
+
+
+AS_IT_IS = Margin(once=0.75, word=0.5)
+"""Where the model is as it is. In barks and noise all fits nearly alike; what was said mostly wins
+by three and more a word. As high as all clean spoken orders bear that are understood without it
+(tests/bench/thresholds.py)."""
+IN_NOISE = Margin(once=16.5, frame=0.04)
+"""Where it was moved to the noise: scores then count less (`NoiseOptions.trust`), and what the
+background charges for words and frames counts for more beside them. Fitted on every eighth sound of
+tests/bench/thresholds.py, from the first, to act on 1 % of other speech."""
 
 
 class RivalSearch(Search):
@@ -110,20 +127,24 @@ def misfit(lattice: Lattice) -> str:
 def margin(lattice: Lattice) -> float:
     """By how much the best path fits better than a command must; inf where nothing is beside it.
 
+    A rival without speech is nothing, too, but in noise, where anything may fit silence badly.
+
     Examples
     --------
     >>> margin(Lattice(0))
     inf
     """
     rival, path = lattice.rival, lattice.path
-    if rival is None or path is None or not rival.has_speech:
+    if rival is None or path is None or not (rival.has_speech or lattice.in_noise):
         return math.inf
-    return rival.cost - path.cost - least_margin(len(path.words))
+    return rival.cost - path.cost - least_margin(lattice)
 
 
-def least_margin(n_words: int) -> float:
-    """By how much a command of so many words must cost less than what is heard beside it."""
-    return MARGIN + MARGIN_WORD * n_words
+def least_margin(lattice: Lattice) -> float:
+    """By how much its best path must cost less than what is heard beside it."""
+    path, least = lattice.best(), IN_NOISE if lattice.in_noise else AS_IT_IS
+    spoken = sum(phone.end - phone.start for phone in path.phones if not phone.is_silence)
+    return least.once + least.word * len(path.words) + least.frame * spoken
 
 
 def _worst_word(

@@ -143,7 +143,8 @@ def explain(
     return Explanation(
         said, _with_rivals(said.lattice, parts, prices, states, score, background), path.cost,
         tuple(states_of(graph, path, seconds)),
-        tuple(hear(each, model, score, heard, progress) for each in muting),
+        tuple(hear(each, model, score, heard, progress, said.lattice.in_noise)
+              for each in muting),
         empty.is_grammar, empty.acoustic_scale, seconds, samples, rate,
     )
 

@@ -221,6 +221,7 @@ def hear(
     score: Scores,
     heard: tuple[str, float],
     progress: Progress | None = None,
+    in_noise: bool = False,
 ) -> Muted:
     """Decode the sound again with a factor muted.
 
@@ -230,6 +231,8 @@ def hear(
         Of the whole sound.
     heard
         Text and cost of the decode that is explained: the answer where nothing is to be muted.
+    in_noise
+        Whether the scores are those of a moved model.
     """
     if muting.recipe is None:
         return Muted(muting.name, muting.label, *heard, 0.0, False, muting.note)
@@ -239,7 +242,7 @@ def hear(
     seconds = time.perf_counter() - begin
     beam = replace(muting.recipe.settings.beam, lattice_beam=0.0)
     lattice = decode_beside(graph, score(pdfs_beside(graph, background)), beam, background)
-    lattice = replace(lattice, frame_seconds=model.frame_seconds)
+    lattice = replace(lattice, frame_seconds=model.frame_seconds, in_noise=in_noise)
     path, note = lattice.best(), muting.note
     segments = path.segments
     if reason := misfit(lattice):

@@ -75,8 +75,8 @@ def verdict(explanation: Explanation) -> str:
         return ""
     what = "The nearest command" if explanation.is_refused else "The command"
     how = f"lost to the background by {-margin:.1f}"
-    if margin >= 0:
-        needed = least_margin(sum(each.part.kind == "word" for each in explanation.parts))
+    if margin >= 0 and explanation.said.lattice is not None:
+        needed = least_margin(explanation.said.lattice)
         how = f"beat the background by {margin:.1f}, must by {needed:.1f}"
     sentence = (
         f"{what} {how}: it costs {explanation.cost:,.2f}, the background's best path "
