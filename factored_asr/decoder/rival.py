@@ -31,20 +31,17 @@ class Margin:
     """Costs by which a command must fit better than its rival."""
 
     once: float
-    word: float = 0.0
-    """For each of its words."""
     frame: float = 0.0
     """For each frame of its words."""
 
 
-AS_IT_IS = Margin(once=0.75, word=0.5)
-"""Where the model is as it is. In barks and noise all fits nearly alike; what was said mostly wins
-by three and more a word. As high as all clean spoken orders bear that are understood without it
-(tests/bench/thresholds.py)."""
-IN_NOISE = Margin(once=16.5, frame=0.04)
+AS_IT_IS = Margin(once=6.0)
+"""Where the model is as it is. In barks all fits nearly alike; what was said wins by more. As high
+as all clean spoken orders bear that are understood without it (tests/bench/thresholds.py)."""
+IN_NOISE = Margin(once=8.25, frame=0.04)
 """Where it was moved to the noise: scores then count less (`NoiseOptions.trust`), and what the
-background charges for words and frames counts for more beside them. Fitted on every eighth sound of
-tests/bench/thresholds.py, from the first, to act on 1 % of other speech."""
+background charges for words and frames counts for more beside them. Fitted on every fourth sound
+of tests/bench/thresholds.py, from the first, to act on no noise and on 1 % of other speech."""
 
 
 class RivalSearch(Search):
@@ -144,7 +141,7 @@ def least_margin(lattice: Lattice) -> float:
     """By how much its best path must cost less than what is heard beside it."""
     path, least = lattice.best(), IN_NOISE if lattice.in_noise else AS_IT_IS
     spoken = sum(phone.end - phone.start for phone in path.phones if not phone.is_silence)
-    return least.once + least.word * len(path.words) + least.frame * spoken
+    return least.once + least.frame * spoken
 
 
 def _worst_word(
