@@ -34,7 +34,7 @@ from factored_asr import Recognizer, Transcript
 from factored_asr.audio import read_audio
 from factored_asr.graph import BackgroundOptions
 from factored_asr.recognizer import read_understander
-from factored_asr.settings import COMMANDS, DecodeOptions
+from factored_asr.settings import EN_US_COMMANDS, DecodeOptions
 from factored_asr.understanding import Interpretation, Understander
 
 DATA = REPOSITORY / "tests" / "data"
@@ -119,8 +119,8 @@ def speak(text: str, program: str, voice: str, path: Path, seed: int) -> None:
 # ------------------------------------------------------------------------------------ the systems
 def options(background: BackgroundOptions | None, lattice_beam: float) -> DecodeOptions:
     """The shipped settings of commands, with this background and these lattices."""
-    beam = replace(COMMANDS.beam, lattice_beam=lattice_beam)
-    return replace(COMMANDS, beam=beam, background=background)
+    beam = replace(EN_US_COMMANDS.beam, lattice_beam=lattice_beam)
+    return replace(EN_US_COMMANDS, beam=beam, background=background)
 
 
 class Systems:

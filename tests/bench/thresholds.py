@@ -29,11 +29,12 @@ from factored_asr.audio import read_audio
 from factored_asr.cache import read_understander
 from factored_asr.decoder.rival import margin, misfit
 from factored_asr.plots.axes import new_axes, save
-from factored_asr.settings import COMMANDS
+from factored_asr.settings import EN_US_COMMANDS
 from factored_asr.understanding import Understander
 from factored_asr.understanding.over_lattice import interpret
 
 ORDERS, SPEECH, NOISE = "orders", "other speech", "noise alone"
+SHIPPED = "as shipped"
 CUT = 8 * SAMPLE_RATE  # of a long noise
 MINUTES = 8  # of each computed noise
 NO_RIVAL = 99.0  # margin of a command beside which the background heard nothing
@@ -174,7 +175,7 @@ def arguments() -> argparse.Namespace:
     made.add_argument("--first", type=int, default=0, help="where to begin")
     made.add_argument("--kinds", default="", help="only those that contain this")
     made.add_argument("--snr", default="clean,12,6", help="clean and decibels")
-    made.add_argument("--noise", choices=("none", "vts"), default="none", help="tools")
+    made.add_argument("--noise", default=SHIPPED, help="tools, with commas; none: without any")
     made.add_argument("--model", default="en-us", help="or a folder, see other_speech.py")
     made.add_argument("--output", type=Path, default=Path(), help="folder of json and picture")
     return made.parse_args()
@@ -184,7 +185,10 @@ def main() -> None:
     """Play everything, write the curve, print the table."""
     options = arguments()
     grammar = options.data / "coffee_commands" / "grammar.yaml"
-    settings = COMMANDS.against_noise(["vts"] if options.noise == "vts" else [])
+    settings = EN_US_COMMANDS
+    if options.noise != SHIPPED:
+        tools = [] if options.noise == "none" else options.noise.split(",")
+        settings = settings.against_noise(tools)
     recognizer = Recognizer.load(options.model, grammar=grammar, options=settings)
     understander = read_understander(grammar)
     results = [
