@@ -33,6 +33,7 @@ HARMONICS = slice(2, 66)  # bins of the spectrum that show the harmonics of a vo
 HARMONIC_AROUND = 1  # frames to each side whose harmonics are looked at
 AROUND = 8  # frames to each side whose bands are looked at, and by which the mask comes late
 MEMORY = 300  # frames over which the mean of the logarithms forgets
+LOG_FLOOR = 1e-2  # added to powers before the logarithm: below the rounding to 16 bits
 FLOOR = 0.05  # least share: a mask is wrong at times, and a hole in the spectrum is no sound
 SHAPE = ("sample_rate", "frame_shift", "frame_length", "n_fft", "n_mels", "low_hz", "high_hz",
          "preemphasis", "mel", "remove_dc")  # fmt: skip
@@ -163,7 +164,7 @@ class RunningLogs:
 
     def __call__(self, spectra: Array, powers: Array) -> Array:
         """(n_frames, 2 * (n_mels + n_harmonics)): of each the logarithm, then of each the mean."""
-        logs = np.log(np.hstack([powers, spectra[:, HARMONICS]]) + 1.0)
+        logs = np.log(np.hstack([powers, spectra[:, HARMONICS]]) + LOG_FLOOR)
         mean = logs[0] if self._mean is None else self._mean
         means = np.empty_like(logs)
         for number, row in enumerate(logs):
