@@ -30,9 +30,11 @@ SLOWEST = 0.4
 class Margin:
     """Costs by which a command must fit better than its rival."""
 
-    once: float
+    once: float = 0.0
     word: float = 0.0
     """For each of its words."""
+    words: float = math.inf
+    """For all of its words, at most."""
     frame: float = 0.0
     """For each frame of its words."""
 
@@ -41,10 +43,10 @@ AS_IT_IS = Margin(once=0.75, word=0.5)
 """Where the model is as it is. In barks and noise all fits nearly alike; what was said mostly wins
 by three and more a word. As high as all clean spoken orders bear that are understood without it
 (tests/bench/thresholds.py)."""
-IN_NOISE = Margin(once=16.5, frame=0.04)
+IN_NOISE = Margin(word=3.0, words=12.0, frame=0.04)
 """Where it was moved to the noise: scores then count less (`NoiseOptions.trust`), and what the
-background charges for words and frames counts for more beside them. Fitted on every eighth sound of
-tests/bench/thresholds.py, from the first, to act on 1 % of other speech."""
+background charges for words counts for more beside them. A word has to be cheaper than that, or
+one alone would never be heard. Fitted on every eighth sound of tests/bench/thresholds.py."""
 
 
 class RivalSearch(Search):
@@ -144,7 +146,8 @@ def least_margin(lattice: Lattice) -> float:
     """By how much its best path must cost less than what is heard beside it."""
     path, least = lattice.best(), IN_NOISE if lattice.in_noise else AS_IT_IS
     spoken = sum(phone.end - phone.start for phone in path.phones if not phone.is_silence)
-    return least.once + least.word * len(path.words) + least.frame * spoken
+    words = min(least.word * len(path.words), least.words)
+    return least.once + words + least.frame * spoken
 
 
 def _worst_word(
