@@ -218,11 +218,10 @@ class Recognizer:
         Parameters
         ----------
         model
-            Of the same phones and HMMs: say, this one's `with_transform` of a speaker.
+            Of the same phones and HMMs: say, this one's `with_transform` of a speaker. Behind a
+            map a model is not moved to the noise of a sound.
         """
-        return self._with(model, self.options)
-
-    def _with(self, model: AcousticModel, options: DecodeOptions) -> Recognizer:
+        options = self.options if model.transform is None else replace(self.options, noise=None)
         made_of = options, self._grammar, self._recipe, self.background
         other = Recognizer(model, self.graph, *made_of)
         other._understander = self._understander
@@ -247,10 +246,6 @@ class Recognizer:
         options
             How freely the map of the speaker's features may move.
 
-        Returns
-        -------
-        One whose model stays as the map leaves it: it is not moved to the noise of a sound besides.
-
         Examples
         --------
         >>> recognizer = Recognizer.load("en-us", grammar="lm/smart_home.yaml")
@@ -259,7 +254,7 @@ class Recognizer:
         'turn on the kitchen light'
         """
         model = adapt_to_speaker(self.model, self.graph, utterances, self.options, options)
-        return self._with(model, replace(self.options, noise=None))
+        return self.with_model(model)
 
     def align(self, source: Source, text: str, *, sample_rate: int | None = None) -> Alignment:
         """Find where in a sound the words, phones and states of a known text lie.

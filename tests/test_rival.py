@@ -10,6 +10,7 @@ import pytest
 from factored_asr.decoder.lattice import Lattice
 from factored_asr.decoder.rival import AS_IT_IS, IN_NOISE, SLOWEST, margin, misfit
 from factored_asr.decoder.viterbi_path import NO_PATH, Path, PhoneSegment, WordSegment
+from factored_asr.graph import BackgroundOptions
 
 
 def said(text: str, cost: float, frames: int = 10) -> Path:
@@ -33,8 +34,8 @@ def beside(path: Path, rival: Path | None) -> Lattice:
 
 
 @pytest.mark.parametrize("text", ["stop", "stop the music", "play the radio in the kitchen"])
-def test_a_command_needs_a_margin(text: str) -> None:
-    needed = AS_IT_IS.once
+def test_a_command_needs_a_margin_that_grows_with_its_words(text: str) -> None:
+    needed = min(AS_IT_IS.word * len(text.split()), AS_IT_IS.words)
     for ahead in (-5.0, 0.0, needed - 0.01, needed + 0.01, 50.0):
         lattice = beside(said(text, 100.0), said("of of", 100.0 + ahead))
         assert margin(lattice) == pytest.approx(ahead - needed)
@@ -43,28 +44,37 @@ def test_a_command_needs_a_margin(text: str) -> None:
 
 @pytest.mark.parametrize("frames", [5, 20])
 def test_under_a_moved_model_it_needs_one_that_grows_with_its_time(frames: int) -> None:
-    needed = IN_NOISE.once + IN_NOISE.frame * 6 * frames
-    assert needed > AS_IT_IS.once
+    for text, words in (("stop", 1), ("stop the music", 3), ("turn on the music in the hall", 7)):
+        needed = min(IN_NOISE.word * words, IN_NOISE.words) + IN_NOISE.frame * 2 * words * frames
+        check_margin_in_noise(said(text, 100.0, frames), needed)
+
+
+def check_margin_in_noise(path: Path, needed: float) -> None:
     for ahead in (0.0, needed - 0.01, needed + 0.01):
-        lattice = beside(said("stop the music", 100.0, frames), said("of of", 100.0 + ahead))
+        lattice = beside(path, said("of of", 100.0 + ahead))
         noisy = replace(lattice, in_noise=True)
         assert margin(noisy) == pytest.approx(ahead - needed)
         assert bool(misfit(noisy)) == (ahead < needed)
 
 
-def test_in_noise_silence_is_a_rival_too() -> None:
-    silent = replace(said("", 5.0), labels=np.ones(5, np.int32))
+@pytest.mark.parametrize("words", range(1, 12))
+def test_in_noise_the_background_charges_more_for_words_than_they_must_win_by(words: int) -> None:
+    """Beside a background that hears the same words, a command said without haste gets through."""
+    path = said(" ".join(["stop"] * words), 100.0, 15)
+    costs = BackgroundOptions()
+    rival = replace(path, cost=path.cost + words * (costs.word_cost + 30 * costs.frame_cost))
+    assert not misfit(replace(beside(path, rival), in_noise=True))
+
+
+def test_silence_is_a_rival_too() -> None:
+    silent = replace(said("", 2.0), labels=np.ones(5, np.int32))
     lattice = beside(said("stop", 1.0), silent)
-    assert margin(lattice) == np.inf
-    assert misfit(replace(lattice, in_noise=True)).startswith("what was said fits no sentence")
-    far = replace(silent, cost=100.0)
-    assert not misfit(replace(lattice, in_noise=True, rival=far))
+    assert misfit(lattice).startswith("what was said fits no sentence")
+    assert not misfit(replace(lattice, rival=replace(silent, cost=100.0)))
 
 
 def test_beside_nothing_everything_is_a_command() -> None:
     assert margin(beside(said("stop", 1.0), None)) == np.inf
-    silent = replace(said("", 0.0), labels=np.ones(5, np.int32))
-    assert misfit(beside(said("stop", 1.0), silent)) == ""
 
 
 def test_what_won_is_named() -> None:

@@ -30,18 +30,21 @@ SLOWEST = 0.4
 class Margin:
     """Costs by which a command must fit better than its rival."""
 
-    once: float
+    word: float
+    """For each of its words: the background hears them, too, so a short one wins by little."""
+    words: float
+    """For all of its words, at most."""
     frame: float = 0.0
     """For each frame of its words."""
 
 
-AS_IT_IS = Margin(once=6.0)
+AS_IT_IS = Margin(word=2.0, words=6.0)
 """Where the model is as it is. In barks all fits nearly alike; what was said wins by more. As high
 as all clean spoken orders bear that are understood without it (tests/bench/thresholds.py)."""
-IN_NOISE = Margin(once=8.25, frame=0.04)
+IN_NOISE = Margin(word=3.0, words=7.0, frame=0.05)
 """Where it was moved to the noise: scores then count less (`NoiseOptions.trust`), and what the
 background charges for words and frames counts for more beside them. Fitted on every fourth sound
-of tests/bench/thresholds.py, from the first, to act on no noise and on 1 % of other speech."""
+of tests/bench/thresholds.py, from the first, to act on 1 % of other speech at most."""
 
 
 class RivalSearch(Search):
@@ -124,15 +127,13 @@ def misfit(lattice: Lattice) -> str:
 def margin(lattice: Lattice) -> float:
     """By how much the best path fits better than a command must; inf where nothing is beside it.
 
-    A rival without speech is nothing, too, but in noise, where anything may fit silence badly.
-
     Examples
     --------
     >>> margin(Lattice(0))
     inf
     """
     rival, path = lattice.rival, lattice.path
-    if rival is None or path is None or not (rival.has_speech or lattice.in_noise):
+    if rival is None or path is None:
         return math.inf
     return rival.cost - path.cost - least_margin(lattice)
 
@@ -141,7 +142,8 @@ def least_margin(lattice: Lattice) -> float:
     """By how much its best path must cost less than what is heard beside it."""
     path, least = lattice.best(), IN_NOISE if lattice.in_noise else AS_IT_IS
     spoken = sum(phone.end - phone.start for phone in path.phones if not phone.is_silence)
-    return least.once + least.frame * spoken
+    words = min(least.word * len(path.words), least.words)
+    return words + least.frame * spoken
 
 
 def _worst_word(
