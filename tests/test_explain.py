@@ -449,7 +449,7 @@ def test_a_weighted_grammar_is_muted_by_a_graph_of_its_own(
     head = "#JSGF V1.0;\ngrammar g;\npublic <g> = turn on the {} light;\n"
     grammar.write_text(head.format(rooms), encoding="utf-8")
     flat.write_text(head.format("(chicken | kitchen)"), encoding="utf-8")
-    options = replace(Bundle.find("en-us").commands, acoustic_scale=0.02)
+    options = replace(Bundle.find("en-us").commands, acoustic_scale=0.02, background=None)
     weighted = Recognizer.load("en-us", grammar=grammar, options=options)
     explanation = weighted.explain(
         audio_dir / "kitchen_light_on.wav", options=ExplainOptions(mute=("weights",))
