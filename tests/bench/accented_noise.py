@@ -38,7 +38,7 @@ from other_speech import accented_readers, babble, clatter, model_folder, noises
 
 from factored_asr import Recognizer
 from factored_asr.bundle import Bundle, Recipe
-from factored_asr.settings import DecodeOptions
+from factored_asr.settings import FRONT_ENDS, DecodeOptions
 from factored_asr.training.adapt import AdaptOptions, adapt_bundle
 from factored_asr.training.augment import NoiseMix
 from factored_asr.training.corpus import Corpus, check
@@ -81,12 +81,19 @@ class System:
         return [heard[i] for i in range(len(sounds))]
 
 
-def accents_in_noise(data: Path, work: Path) -> Path:
-    """Folder of en-us adapted to all other speakers, clean and in noise; made if need be."""
-    folder = work / "accents_in_noise"
+def accents_in_noise(data: Path, work: Path, front_end: str = "") -> Path:
+    """Folder of en-us adapted to all other speakers, clean and in noise; made if need be.
+
+    Parameters
+    ----------
+    front_end
+        A name of `FRONT_ENDS` through which it hears them.
+    """
+    folder = work / "_".join(["accents_in_noise", *([front_end] if front_end else [])])
     if not folder.exists():
         bundle, readers = Bundle.find("en-us"), list(accented_readers(data))
-        lexicon = Recipe(bundle).read_lexicon()
+        choices = {**bundle.front_end, **FRONT_ENDS.get(front_end, {})}
+        bundle, lexicon = replace(bundle, front_end=choices), Recipe(bundle).read_lexicon()
         corpus, _ = check(Corpus(tuple(readers), "accents in noise"), lexicon)
         noises = list(noises_of(data, [each.path for each in readers]))
         adapt_bundle(bundle, corpus, folder, ADAPT, noises=noises, mix=MIX)
@@ -140,6 +147,8 @@ def systems_of(options: argparse.Namespace, everything: list[Utterance]) -> dict
             found[f"accents in noise, {scale:g}, speaker's map"] = System(listener, True)
         return found
     moved = loaded(settings.against_noise(["vts"]))
+    masked = loaded(settings.against_noise(["mask"]))
+    behind = Bundle.find(accents_in_noise(options.data, options.work, "mask")).acoustic_model()
     other = Bundle.find(model_folder(options.data, options.work)).acoustic_model()
     return found | {
         "vts": System(moved), "speaker's map": System(plain, True),
@@ -148,6 +157,8 @@ def systems_of(options: argparse.Namespace, everything: list[Utterance]) -> dict
         "accents in noise": System(plain.with_model(accents)),
         "accents in noise, vts": System(moved.with_model(accents)),
         "accents in noise, speaker's map": System(plain.with_model(accents), True),
+        "mask": System(masked), "accents in noise, mask": System(masked.with_model(behind)),
+        "accents in noise, mask, speaker's map": System(masked.with_model(behind), True),
     }
 
 
