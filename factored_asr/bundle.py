@@ -46,6 +46,7 @@ from factored_asr.model_zip import is_zip, unpacked
 from factored_asr.settings import (
     COMMANDS,
     DICTATION,
+    EN_US_COMMANDS,
     EN_US_CONFIDENCE,
     EN_US_FRONT_END,
     DecodeOptions,
@@ -101,7 +102,7 @@ class Bundle:
             return Bundle(
                 "en-us", home / "en-us", home / "cmudict-en-us.dict", home / "en-us.lm.bin",
                 dictation=replace(DICTATION, confidence=EN_US_CONFIDENCE),
-                front_end=EN_US_FRONT_END,
+                commands=EN_US_COMMANDS, front_end=EN_US_FRONT_END,
             )
         folder = unpacked(model) if is_zip(model) else Path(model)
         if ModelFolder.is_one(folder):

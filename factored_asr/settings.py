@@ -184,6 +184,9 @@ COMMANDS = DecodeOptions(
     background=BackgroundOptions(),  # fitted by tests/bench/false_actions.py --half 0
 )
 
+EN_US_COMMANDS = replace(COMMANDS, noise=NoiseOptions())
+"""Of a model whose Gaussians can be moved to a noise, as those of en-us can."""
+
 # tests/bench/second_pass.py --confidence --lms default --every 2: fitted on the tuning speakers of
 # accented.py, of whose words 39 % were right; too careful on speech that is recognised better.
 EN_US_CONFIDENCE = ConfidenceOptions(

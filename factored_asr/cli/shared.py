@@ -236,8 +236,9 @@ def search_options() -> argparse.ArgumentParser:
     )
     group.add_argument(
         "--noise", metavar="TOOLS",
-        help="none, or tools against noise with commas between: vts moves the model to the noise "
-             "of each file, scale lowers the weight of the sound with its signal-to-noise ratio "
+        help="none, or tools against noise with commas between; vts moves the model to the noise "
+             "of each file that is not clean (so it does without this option beside a grammar, "
+             "with en-us), scale lowers the weight of the sound with its signal-to-noise ratio "
              "(streams: both at their second look); subtraction, wiener or log-mmse take "
              "it off the spectrum; variance or quantiles bring the cepstra to those of clean "
              "speech; no-removal leaves out the removal that the model was trained with",
