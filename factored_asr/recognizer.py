@@ -22,7 +22,13 @@ from factored_asr.audio import Source, read_audio
 from factored_asr.bundle import Bundle, DecodeOptions, Progress, Recipe, Words
 from factored_asr.cache import read_understander
 from factored_asr.decoder import EndpointOptions, Lattice, SecondPassOptions
-from factored_asr.decoder.rival import RivalSearch, decode_beside, misfit, pdfs_beside
+from factored_asr.decoder.rival import (
+    NO_SPEECH,
+    RivalSearch,
+    decode_beside,
+    misfit,
+    pdfs_beside,
+)
 from factored_asr.errors import MissingError
 from factored_asr.explain import ExplainOptions, Explanation, explain
 from factored_asr.features import FrontEnd, speech_frames
@@ -35,8 +41,6 @@ from factored_asr.speaker import SpeakerOptions, adapt_to_speaker
 from factored_asr.stream import Parts, Stream
 from factored_asr.understanding import Interpretation, Understander
 from factored_asr.understanding.over_lattice import interpret
-
-NO_SPEECH = "no speech"
 
 
 class Recognizer:

@@ -20,6 +20,7 @@ from factored_asr.decoder.viterbi_path import WordSegment
 from factored_asr.graph import BACKGROUND, Graph
 
 NO_COMMAND = "what was said fits no sentence of the grammar"
+NO_SPEECH = "no speech"
 LONGEST_PHONE = 1.0
 """Seconds. In spoken orders the longest lasts 0.6; engines and rain hold one for four."""
 SLOWEST = 0.4
@@ -111,6 +112,8 @@ def misfit(lattice: Lattice) -> str:
     rival, seconds = lattice.rival, lattice.frame_seconds or 0.0
     if rival is None or lattice.path is None:
         return ""
+    if margin(lattice) < 0 and not rival.has_speech:
+        return NO_SPEECH
     if margin(lattice) < 0:
         return NO_COMMAND + _worst_word(lattice.path.segments, rival.segments, seconds)
     for phone in lattice.path.phones:
