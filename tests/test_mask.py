@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from factored_asr.features.mask import (
     MaskStream,
     RunningLogs,
     SpeechMask,
-    shipped_mask,
+    mask_of,
     windows,
 )
 from factored_asr.mixing import add_noise
@@ -46,12 +47,12 @@ def clatter(n_samples: int, seed: int = 0) -> np.ndarray:
 def shares_of(samples: np.ndarray) -> np.ndarray:
     """What the shipped mask leaves of each frame's bands."""
     spectra, powers = FrontEnd(PLAIN).powers(samples)
-    mask = MaskStream(shipped_mask())
+    mask = MaskStream(mask_of())
     return np.concatenate([mask.accept(spectra, powers), mask.finish()]) / powers
 
 
 @pytest.mark.parametrize("kind", ["clatter", "hiss"])
-def test_the_shipped_mask_tells_speech_from_noise(speech, kind):
+def test_the_mask_of_tells_speech_from_noise(speech, kind):
     """Bands that are mostly speech are kept, those that are mostly noise are not."""
     rng = np.random.default_rng(1)
     noise = clatter(len(speech)) if kind == "clatter" else rng.normal(size=len(speech))
@@ -88,7 +89,7 @@ def test_short_sounds_have_as_many_frames_as_without(n_samples):
 def test_nothing_falls_below_the_floor():
     spectra = np.random.default_rng(0).exponential(1e4, (50, 257))
     powers = spectra[:, :25]
-    mask = MaskStream(shipped_mask())
+    mask = MaskStream(mask_of())
     shares = np.concatenate([mask.accept(spectra, powers), mask.finish()]) / powers
     assert shares.min() >= FLOOR * (1 - 1e-9) and shares.max() <= 1
 
@@ -138,6 +139,15 @@ def test_a_tone_is_told_from_hiss(tmp_path):
     read, rows = SpeechMask.read(tmp_path / "mask.npz"), rng.normal(size=(40, 178))
     seen = windows(rows, np.arange(40 - 2 * AROUND), 25, mask.deviation)
     np.testing.assert_allclose(read.shares(seen), mask.shares(seen), atol=0.01)
+
+    own = FeatureOptions(enhancement="mask", mask=str(tmp_path / "mask.npz"), remove_noise=False)
+    speech, noise = next(drawn())
+    plain, masked = (FrontEnd(options).cepstra(speech + noise)[:, 0]
+                     for options in (replace(own, enhancement="none"), own))  # fmt: skip
+    tone = np.arange(20, 290) // 25 % 2 == 1
+    assert (plain - masked)[20:290][~tone].mean() > 3 + (plain - masked)[20:290][tone].mean()
+    with pytest.raises(OptionError, match="masks 25 bands, not 40"):
+        FrontEnd(replace(own, n_mels=40))
 
 
 def test_running_logs_average_and_forget():

@@ -9,7 +9,7 @@ from factored_asr.audio import as_samples
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.features.deltas import apply_kernels, delta_kernels
 from factored_asr.features.enhancement import Enhancer
-from factored_asr.features.mask import MaskStream, check_bands, shipped_mask
+from factored_asr.features.mask import MaskStream, check_bands, mask_of
 from factored_asr.features.mel import cepstral_transform, mel_filters
 from factored_asr.features.noise import NoiseRemover
 from factored_asr.features.normalisation import RunningMean, normalise
@@ -175,7 +175,7 @@ class CepstraStream:
         self._noise = NoiseRemover(self._options.n_mels) if self._options.remove_noise else None
         self._enhancer = self._mask = None
         if self._options.enhancement == "mask":
-            self._mask = MaskStream(shipped_mask())
+            self._mask = MaskStream(mask_of(self._options.mask))
         elif self._options.enhancement != "none":
             self._enhancer = Enhancer(self._options.n_fft // 2 + 1, self._options.enhancement)
         # Sphinx holds it in single precision

@@ -86,14 +86,21 @@ class SpeechMask:
 
 
 @cache
-def shipped_mask() -> SpeechMask:
-    """The mask that comes with the library; tests/bench/speech_mask.py made it."""
-    with as_file(files("factored_asr.features") / "speech_mask.npz") as path:
+def mask_of(path: str = "") -> SpeechMask:
+    """The mask in a file, or the one that comes with the library (tests/bench/speech_mask.py)."""
+    if path:
         return SpeechMask.read(path)
+    with as_file(files("factored_asr.features") / "speech_mask.npz") as shipped:
+        return SpeechMask.read(shipped)
 
 
 def check_bands(options: FeatureOptions) -> None:
-    """Raise where a front end's mel bands are not those that the shipped mask was learnt for."""
+    """Raise where a front end's mel bands are not those that its mask was learnt for."""
+    if options.mask:
+        n_bands = len(mask_of(options.mask).layers[-1][1])
+        if n_bands != options.n_mels:
+            raise OptionError(f"{options.mask} masks {n_bands} bands, not {options.n_mels}")
+        return
     learnt = FeatureOptions()
     for name in SHAPE:
         if getattr(options, name) != getattr(learnt, name):

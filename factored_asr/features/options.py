@@ -61,6 +61,8 @@ class FeatureOptions:
     """Take the noise off the power spectrum, before the mel bands: by spectral subtraction, by a
     Wiener gain, or by the one that keeps the logarithm nearest to clean speech (enhancement.py); or
     off the mel bands, by a mask that was learnt (mask.py)."""
+    mask: str = ""
+    """File of a mask of this front end's bands (training/mask.py); the shipped one where empty."""
     remove_dc: bool = False
     """Take the mean off each frame before the window."""
     streams: Streams = "1s_c_d_dd"
