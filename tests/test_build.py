@@ -174,7 +174,7 @@ def test_a_command_is_weighed_against_its_background(model, lexicon):
         assert lattice.best().words == ("a", "be", "a")  # whatever was said
         return lattice, misfit(replace(lattice, frame_seconds=seconds))
 
-    lattice, reason = heard("A B A")
+    lattice, reason = heard("A B A", 8)  # said in a hurry it would not stand out enough
     assert reason == "" and lattice.rival.cost > lattice.best().cost
     lattice, reason = heard("A B C B")
     assert lattice.rival.cost < lattice.best().cost

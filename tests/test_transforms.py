@@ -99,7 +99,8 @@ def test_deltas_are_a_transform_of_a_splice(commands: Recognizer, audio_dir: Pat
         features=replace(plain.features, splice=plain.features.lookahead),
         transform=np.hstack([deltas, np.zeros((39, 1))]),
     )
-    recognizer = Recognizer(spliced, commands.graph, commands.options)
+    options = replace(commands.options, noise=None)  # behind a transform no model is moved
+    recognizer = Recognizer(spliced, commands.graph, options)
     samples, rate = read_audio(audio_dir / "kitchen_light_on.wav")
     said = recognizer.transcribe(samples, sample_rate=rate)
     expected = commands.transcribe(samples, sample_rate=rate)
