@@ -155,7 +155,7 @@ def test_deltas_are_scored_by_the_speech_in_their_frame():
     )  # fmt: skip
     frames, noise = rng.normal(0, 1, (6, 4)), rng.uniform(1, 2, 4)
     presence = np.array([1.0, 0.1, 0.52, 0.99, 0.0, 0.5])
-    scores = DeltaScorer(densities, noise, np.arange(5))(frames, presence)
+    scores = DeltaScorer(densities, noise, densities.scorer(np.arange(5)))(frames, presence)
     levels = [1.0, 0.1, 0.5, 1.0, 0.1, 0.5]
     for frame, level, score in zip(frames, levels, scores, strict=True):
         moved = in_share(densities, noise, level)

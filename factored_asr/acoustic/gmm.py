@@ -12,7 +12,7 @@ is what a stream keeps between its chunks.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -168,19 +168,31 @@ class TiedMixtures:
         wanted = check_pdfs(pdfs, self.n_pdfs)
         columns = wanted[np.argsort(self.codebook[wanted], kind="stable")]
         books, size = np.unique(self.codebook[columns], return_counts=True)
-        ends = np.cumsum(self.streams)
-        gaussians = tuple(
-            gaussian_matrix(
-                self.means[books, :, end - n : end].reshape(-1, n),
-                self.variances[books, :, end - n : end].reshape(-1, n),
-            )
-            for n, end in zip(self.streams, ends, strict=True)
-        )
         weights = tuple(
             np.take(self.weights, part, axis=2) for part in np.split(columns, np.cumsum(size)[:-1])
         )
         book_of = np.repeat(np.arange(len(books), dtype=np.int32), size)
-        return TiedScorer(gaussians, weights, columns, book_of, self.streams, self.n_pdfs)
+        gaussians = self._matrices(books)
+        return TiedScorer(gaussians, weights, columns, books, book_of, self.streams, self.n_pdfs)
+
+    def part(self, chosen: slice) -> TiedMixtures:
+        """Some neighbouring streams, with their features."""
+        ends = np.cumsum([0, *self.streams])
+        features = slice(ends[:-1][chosen][0], ends[1:][chosen][-1])
+        return replace(
+            self, means=self.means[:, :, features], variances=self.variances[:, :, features],
+            weights=self.weights[chosen], streams=self.streams[chosen],
+        )  # fmt: skip
+
+    def _matrices(self, books: np.ndarray) -> tuple[np.ndarray, ...]:
+        """By stream, the factor of [x, x², 1] for the Gaussians of these codebooks."""
+        return tuple(
+            gaussian_matrix(
+                self.means[books, :, end - n : end].reshape(-1, n),
+                self.variances[books, :, end - n : end].reshape(-1, n),
+            )
+            for n, end in zip(self.streams, np.cumsum(self.streams), strict=True)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,10 +205,16 @@ class TiedScorer:
     """By codebook: (n_streams, n_gaussians, columns of the codebook)."""
     columns: np.ndarray
     """(n_columns,) int32: pdfs, those of one codebook together."""
+    books: np.ndarray
+    """(n_books,) int32: the codebooks in use."""
     book_of: np.ndarray
     """(n_columns,) int32: the codebook in use of each."""
     streams: tuple[int, ...]
     n_pdfs: int
+
+    def moved(self, densities: TiedMixtures) -> TiedScorer:
+        """The same for Gaussians that lie elsewhere; the weights are shared, not copied."""
+        return replace(self, gaussians=densities._matrices(self.books))
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """(n_frames, n_features) → (n_frames, n_pdfs) float32; columns not asked for are 0."""

@@ -20,7 +20,7 @@ several take turns (see noise_kinds.py). Deltas are not moved but weighed (see n
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -155,6 +155,10 @@ class NoiseAdapter:
         self._scored = self._pdfs if besides is None else np.union1d(self._pdfs, besides)
         self._books = np.unique(densities.codebook[self._pdfs])
         self._moved = np.unique(densities.codebook[self._scored])
+        self._static_scorer = densities.part(slice(0, 1)).scorer(self._scored)
+        several = len(densities.streams) > 1
+        self._rest = densities.part(slice(1, None)) if several else None
+        self._rest_scorer = self._rest.scorer(self._scored) if self._rest else None
         self._all = self._gaussians(self._moved)
         self._weights = self._codebook_weights()
         silent = np.array([model.phones.index(model.silence)])
@@ -241,7 +245,10 @@ class NoiseAdapter:
             mean = (frames - normalise(frames, self.features))[0]
         noises = self.noises(frames, around)
         moved = [self.static(noise.around, mean) for noise in noises]
-        static = under_all(moved, [noise.share for noise in noises]).scorer(self._scored)
+        if len(moved) == 1:
+            static = self._static_scorer.moved(moved[0])
+        else:
+            static = under_all(moved, [noise.share for noise in noises]).scorer(self._scored)
         size, trust, delta_trust = self._size, self.options.trust, self.options.delta_trust
         deltas = deltas or self.delta_scorer(frames)
         presence = self.presence(around)
@@ -269,7 +276,7 @@ class NoiseAdapter:
         """A scorer of a sound's deltas, where the noise's vary as they do where nobody speaks;
         None where the model has no deltas."""
         densities, size = self._densities, self._size
-        if len(densities.streams) == 1:
+        if self._rest is None or self._rest_scorer is None:
             return None
         quiet = ~speech_frames(cepstra, min_range=0.0)
         noise = np.ones(densities.n_features - size)
@@ -277,12 +284,7 @@ class NoiseAdapter:
             around = len(self._kernels[0]) // 2
             padded = np.pad(cepstra, ((around, around), (0, 0)), mode="edge")
             noise = apply_kernels(padded, self._kernels)[quiet, size:].var(axis=0) + MIN_VARIANCE
-        rest = replace(
-            densities, means=densities.means[:, :, size:],
-            variances=densities.variances[:, :, size:],
-            weights=densities.weights[1:], streams=densities.streams[1:],
-        )  # fmt: skip
-        return DeltaScorer(rest, noise, self._scored)
+        return DeltaScorer(self._rest, noise, self._rest_scorer)
 
     def noises(self, cepstra: np.ndarray, around: Surroundings) -> list[Noise]:
         """The noises that take turns in a sound with these surroundings, and their shares."""

@@ -33,12 +33,12 @@ class DeltaScorer:
         Of the streams of deltas alone.
     noise
         (n_features,) variance of the noise's deltas.
-    pdfs
-        Those that are scored.
+    scorer
+        Of these densities, for the pdfs that are scored.
     """
 
-    def __init__(self, densities: TiedMixtures, noise: np.ndarray, pdfs: np.ndarray):
-        self._densities, self._noise, self._pdfs = densities, noise, pdfs
+    def __init__(self, densities: TiedMixtures, noise: np.ndarray, scorer: TiedScorer):
+        self._densities, self._noise, self._scorer = densities, noise, scorer
         self._scorers: dict[int, TiedScorer] = {}
 
     def __call__(self, deltas: np.ndarray, presence: np.ndarray) -> np.ndarray:
@@ -52,7 +52,9 @@ class DeltaScorer:
     def _at(self, level: int) -> TiedScorer:
         if level not in self._scorers:
             share = float(LEVELS[level])
-            self._scorers[level] = in_share(self._densities, self._noise, share).scorer(self._pdfs)
+            self._scorers[level] = self._scorer.moved(
+                in_share(self._densities, self._noise, share)
+            )
         return self._scorers[level]
 
 
