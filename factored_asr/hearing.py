@@ -13,7 +13,7 @@ import numpy as np
 
 from factored_asr.acoustic.model import Score, in_blocks
 from factored_asr.acoustic.noise_adaptation import NoiseAdapter
-from factored_asr.decoder import Lattice, Search
+from factored_asr.decoder.rival import decode_beside
 from factored_asr.graph import Graph
 from factored_asr.settings import LATTICE_BEAM, DecodeOptions
 from factored_asr.speaker import frame_weights
@@ -47,8 +47,9 @@ def score_in_noise(
     deltas = adapter.delta_scorer(cepstra)
     score = adapter.scorer(cepstra, around, deltas)
     scale = decoding.scale_of(cepstra, adapter.features)
+    beam = replace(decoding.beam, lattice_beam=LATTICE_BEAM)
     for _ in range(adapter.options.rounds - 1):
-        lattice = _heard(features, graph, decoding, score, scale)
+        lattice = decode_beside(graph, in_blocks(score, scale)(features), beam, None)
         pdfs = graph.label_pdf[lattice.best().labels]
         if len(pdfs) < len(cepstra):  # the search broke off
             break
@@ -56,12 +57,3 @@ def score_in_noise(
         around = adapter.heard(cepstra, around, pdfs, weights)
         score = adapter.scorer(cepstra, around, deltas)
     return score
-
-
-def _heard(
-    features: np.ndarray, graph: Graph, decoding: DecodeOptions, score: Score, scale: float
-) -> Lattice:
-    search = Search(graph, replace(decoding.beam, lattice_beam=LATTICE_BEAM))
-    for scores in in_blocks(score, scale)(features):
-        search.advance(scores)
-    return search.finish()

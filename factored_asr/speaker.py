@@ -16,8 +16,9 @@ from factored_asr.acoustic import AcousticModel
 from factored_asr.acoustic.fmllr import FmllrOptions, FmllrStatistics, fmllr, fmllr_statistics
 from factored_asr.acoustic.transforms import apply_affine
 from factored_asr.bundle import DecodeOptions
-from factored_asr.decoder import Lattice, Search
+from factored_asr.decoder import Lattice
 from factored_asr.decoder.posteriors import arc_posteriors, word_posterior
+from factored_asr.decoder.rival import decode_beside
 from factored_asr.errors import OptionError
 from factored_asr.graph import Graph
 
@@ -127,10 +128,8 @@ def hear(
 ) -> Lattice:
     """Decode one utterance, with the lattice that its words are weighed by."""
     beam = replace(decoding.beam, lattice_beam=options.lattice_beam)
-    search, score = Search(graph, beam), model.block_scorer(graph.pdfs, decoding.acoustic_scale)
-    for scores in score(features):
-        search.advance(scores)
-    return search.finish()
+    score = model.block_scorer(graph.pdfs, decoding.acoustic_scale)
+    return decode_beside(graph, score(features), beam, None)
 
 
 def frame_weights(lattice: Lattice, silence_weight: float = 0.0) -> np.ndarray:

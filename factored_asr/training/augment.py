@@ -112,15 +112,15 @@ def in_noise(
     >>> float(abs(in_noise(speech, noise, 10.0, rng)).max())
     0.5
     """
-    return _over(samples, _cut(noise, len(samples), rng), snr)
+    return _over(samples, cut_from(noise, len(samples), rng), snr)
 
 
 def _over(samples: np.ndarray, cut: np.ndarray, snr: float) -> np.ndarray:
     return add_noise(samples, cut, snr) if np.any(cut) and np.any(samples) else samples
 
 
-def _cut(noise: np.ndarray, n_samples: int, rng: np.random.Generator) -> np.ndarray:
-    """A piece of a noise, which is repeated where it is too short."""
+def cut_from(noise: np.ndarray, n_samples: int, rng: np.random.Generator) -> np.ndarray:
+    """A piece of a noise at random, (n_samples,); the noise is repeated where it is too short."""
     if not len(noise) or not np.any(noise):
         raise OptionError("the noise is empty or silent: it cannot be scaled to a ratio")
     noise = np.tile(noise, -(-(n_samples + 1) // len(noise)))
@@ -133,14 +133,14 @@ def _drawn(
 ) -> np.ndarray:
     """A piece of one of the noises, or of two, the other up to SPREAD dB louder or softer."""
     if len(noises) == 1:
-        return _cut(noises[0], n_samples, rng)
+        return cut_from(noises[0], n_samples, rng)
     if not noises:
         raise OptionError("there is no noise to mix into speech")
     first, then = (noises[int(i)] for i in rng.integers(len(noises), size=2))
     alone = rng.random() >= second
-    one = _cut(first, n_samples, rng)
+    one = cut_from(first, n_samples, rng)
     if alone:
         return one
-    other = _cut(then, n_samples, rng)
+    other = cut_from(then, n_samples, rng)
     louder = np.sqrt(np.mean(one**2) / max(np.mean(other**2), 1e-20))
     return one + other * louder * 10 ** (rng.uniform(-SPREAD, SPREAD) / 20)

@@ -22,6 +22,7 @@ from other_speech import accented_readers, at_loudness, babble, synthesised
 
 from factored_asr.audio import read_audio
 from factored_asr.mixing import peak_energy
+from factored_asr.training.augment import cut_from
 from factored_asr.training.mask import MaskOptions, learn_mask
 
 RATIOS = (0.0, 27.0)  # dB
@@ -60,10 +61,7 @@ def drawn(
 ) -> np.ndarray:
     """A piece of one of the noises."""
     kind = household if rng.random() < COMPUTED else events
-    noise = kind[rng.integers(len(kind))]
-    noise = np.tile(noise, -(-(n_samples + 1) // len(noise)))
-    begin = rng.integers(0, len(noise) - n_samples)
-    return noise[begin : begin + n_samples]
+    return cut_from(kind[rng.integers(len(kind))], n_samples, rng)
 
 
 def between_pauses(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
