@@ -18,7 +18,7 @@ from drawing import figure, read_corpus, save
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from factored_asr.audio import read_audio
+from factored_asr.audio.reading import read_audio
 from factored_asr.features import FrontEnd
 
 Array = NDArray[np.float64]

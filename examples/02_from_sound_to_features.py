@@ -14,7 +14,7 @@ draws 02_from_sound_to_features.png: six views of one sentence.
 import numpy as np
 from drawing import HERE, figure, save
 
-from factored_asr.audio import read_audio
+from factored_asr.audio.reading import read_audio
 from factored_asr.features import FeatureOptions, FrontEnd
 from factored_asr.features.mel import cepstral_transform, mel_filters
 

@@ -16,12 +16,12 @@ import numpy as np
 from drawing import figure, read_lexicon, save
 
 from factored_asr.acoustic import N_POSITIONS
-from factored_asr.bundle import Bundle
 from factored_asr.graph import GraphOptions
 from factored_asr.graph.build import compose_lexicon, expand_graph, grammar_graph, lexicon_graph
 from factored_asr.graph.expand import expand_context, make_units, minimise
 from factored_asr.graph.graph import EPSILON
 from factored_asr.language import Grammar
+from factored_asr.models.bundle import Bundle
 from factored_asr.plots import plot_graph
 
 GRAMMAR = """

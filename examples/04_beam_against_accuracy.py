@@ -16,10 +16,10 @@ import numpy as np
 from drawing import BLUE, GREEN, GREY, HERE, RED, ROOT, figure, save
 
 from factored_asr import Recognizer
-from factored_asr.audio import read_audio
+from factored_asr.audio.reading import read_audio
 from factored_asr.decoder import BeamOptions, Search
 from factored_asr.evaluation.scoring import score
-from factored_asr.settings import COMMANDS
+from factored_asr.models.settings import COMMANDS
 
 BEAMS = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20)
 NOISE = 0.01  # of full scale: a loud hiss, or no command would ever be lost

@@ -18,8 +18,8 @@ from factored_asr.evaluation.evaluate import evaluate
 from factored_asr.features import FeatureOptions
 from factored_asr.graph import build_graph
 from factored_asr.language import Grammar
-from factored_asr.model_folder import About, write_model
-from factored_asr.settings import DecodeOptions
+from factored_asr.models.folder import About, write_model
+from factored_asr.models.settings import DecodeOptions
 from factored_asr.training.data import load_data
 from factored_asr.training.em import PassReport, Run, Schedule, Trained
 from factored_asr.training.monophone import MonoOptions, train_mono

@@ -15,8 +15,8 @@ from textwrap import fill
 import numpy as np
 from drawing import GREY, RED, ROOT, figure, save
 
+from factored_asr.dialogue import Dialogue, World
 from factored_asr.language import Grammar
-from factored_asr.understanding import Dialogue, World
 
 HOUSE = ROOT / "lm" / "house.yaml"
 LIGHTS = ("kitchen", "bedroom", "hall", "porch")

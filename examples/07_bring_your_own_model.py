@@ -20,9 +20,9 @@ import numpy as np
 from drawing import HERE, figure, output_folder, read_corpus, read_lexicon, save
 
 from factored_asr import Recognizer
-from factored_asr.settings import DecodeOptions
+from factored_asr.corpus.corpus import Corpus
+from factored_asr.models.settings import DecodeOptions
 from factored_asr.training.adapt import AdaptOptions, adapt
-from factored_asr.training.corpus import Corpus
 from factored_asr.training.data import load_data
 
 VOICE = "awb"  # example 05 has not trained on it

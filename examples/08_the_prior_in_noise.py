@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 from drawing import BLUE, GREEN, RED, figure, found_by, save
 
-from factored_asr.bundle import Bundle, Recipe
+from factored_asr.audio.mixing import mix
 from factored_asr.compare.material import Item, read_labelled, read_noise
 from factored_asr.decoder import BeamOptions, Search
 from factored_asr.features import FrontEnd
 from factored_asr.graph import Graph, build_graph
 from factored_asr.language import EstimateOptions, Grammar, NGramModel, estimate
-from factored_asr.mixing import mix
-from factored_asr.settings import COMMANDS
+from factored_asr.models.bundle import Bundle, Recipe
+from factored_asr.models.settings import COMMANDS
 from factored_asr.understanding import Understander
 
 SNRS = (math.inf, 18.0, 12.0, 6.0)  # decibels

@@ -48,6 +48,7 @@ from end_to_end import spelling_graph, train_network
 from ready_made import ready_made
 
 from factored_asr import Recognizer
+from factored_asr.corpus.corpus import Corpus
 from factored_asr.decoder import BeamOptions, decode
 from factored_asr.evaluation.evaluate import evaluate
 from factored_asr.evaluation.scoring import Scored, bootstrap, score, total
@@ -55,9 +56,8 @@ from factored_asr.features import FeatureOptions
 from factored_asr.graph import build_graph
 from factored_asr.language import EstimateOptions, NGramModel, estimate, read_lm
 from factored_asr.lexicon import Lexicon
-from factored_asr.settings import DecodeOptions
-from factored_asr.speaker import SpeakerOptions
-from factored_asr.training.corpus import Corpus
+from factored_asr.models.settings import DecodeOptions
+from factored_asr.recognizer.speaker import SpeakerOptions
 from factored_asr.training.data import TrainingData, load_data
 from factored_asr.training.run import train
 

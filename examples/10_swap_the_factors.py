@@ -27,15 +27,15 @@ from drawing import figure, found_by, output_folder, save
 
 from factored_asr import Recognizer
 from factored_asr.acoustic import AcousticModel
-from factored_asr.bundle import Bundle, Recipe
+from factored_asr.corpus.corpus import Corpus
 from factored_asr.evaluation.evaluate import evaluate
 from factored_asr.graph import build_graph
 from factored_asr.language import EstimateOptions, NGramModel, estimate, read_lm
 from factored_asr.lexicon import Lexicon
 from factored_asr.lexicon.g2p_training import train_g2p
-from factored_asr.settings import DecodeOptions
-from factored_asr.speaker import SpeakerOptions
-from factored_asr.training.corpus import Corpus
+from factored_asr.models.bundle import Bundle, Recipe
+from factored_asr.models.settings import DecodeOptions
+from factored_asr.recognizer.speaker import SpeakerOptions
 from factored_asr.training.data import load_data
 from factored_asr.training.run import train
 

@@ -14,8 +14,8 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
+from factored_asr.corpus.corpus import Corpus  # noqa: E402
 from factored_asr.lexicon import Lexicon  # noqa: E402
-from factored_asr.training.corpus import Corpus  # noqa: E402
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent

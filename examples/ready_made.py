@@ -12,7 +12,7 @@ from typing import Any
 from factored_asr.compare.material import Item, read_labelled, read_spoken
 from factored_asr.compare.run import CompareOptions, compare
 from factored_asr.compare.systems import SystemSpec
-from factored_asr.training.utterance import Utterance
+from factored_asr.corpus.utterance import Utterance
 
 
 def ready_made(data: Path, every: int) -> list[dict[str, Any]]:

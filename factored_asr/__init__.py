@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from factored_asr.recognizer import Recognizer
-    from factored_asr.results import Alignment, Transcript, Word
-    from factored_asr.stream import Stream
+    from factored_asr.recognizer.recognizer import Recognizer
+    from factored_asr.recognizer.stream import Stream
+    from factored_asr.results.transcript import Alignment, Transcript, Word
     from factored_asr.understanding import Interpretation
 
 __version__ = "0.1.0"
@@ -24,7 +24,7 @@ __all__ = [
 
 _HOME = {
     "Alignment": "results", "Interpretation": "understanding", "Recognizer": "recognizer",
-    "Stream": "stream", "Transcript": "results", "Word": "results",
+    "Stream": "recognizer", "Transcript": "results", "Word": "results",
 }
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import naive_decoder
 import numpy as np
 
-from factored_asr.decoder import Lattice
 from factored_asr.decoder import _kernels as kernels
-from factored_asr.decoder.expansion import RawLattice
+from factored_asr.decoder.links import RawLattice
 from factored_asr.graph import Graph
+from factored_asr.lattice import Lattice
 
 Strings = dict[tuple[int, ...], float]
 

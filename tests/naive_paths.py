@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from factored_asr.decoder.lattice import Lattice
+from factored_asr.lattice.lattice import Lattice
 
 WORDS = ("<eps>", "a", "b", "c", "d")
 

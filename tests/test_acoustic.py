@@ -20,8 +20,8 @@ from factored_asr.acoustic import (
     DiagonalMixtures,
     TiedMixtures,
     Triphones,
-    _kernels,
 )
+from factored_asr.acoustic.gmm import _kernels
 from factored_asr.errors import OptionError
 from factored_asr.features import FeatureOptions
 

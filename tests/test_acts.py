@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from test_understanding import random_sentence
 
+from factored_asr.dialogue import Reader
+from factored_asr.dialogue.frames import base_forms, frames
 from factored_asr.language.grammar import Grammar, tokens
-from factored_asr.understanding import Reader, Understander
+from factored_asr.understanding import Understander
 from factored_asr.understanding.channel import deletions, lexicon, noise
-from factored_asr.understanding.frames import base_forms, frames
 
 ROOT = Path(__file__).parent.parent
 

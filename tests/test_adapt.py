@@ -11,9 +11,9 @@ import soundfile
 
 from factored_asr import Recognizer
 from factored_asr.acoustic import TiedMixtures
-from factored_asr.bundle import Bundle
 from factored_asr.cli.app import main
-from factored_asr.speaker import SpeakerOptions
+from factored_asr.models.bundle import Bundle
+from factored_asr.recognizer.speaker import SpeakerOptions
 
 GRAMMAR = Path(__file__).parent.parent / "lm" / "smart_home.yaml"
 SOUNDS = ("kitchen_light_on.wav", "bedroom_light_off.wav", "blinds_open.wav")

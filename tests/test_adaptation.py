@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from test_acoustic import random_diagonal, random_tied
 
 from factored_asr.acoustic import DiagonalMixtures, TiedMixtures
-from factored_asr.acoustic.adaptation import (
+from factored_asr.acoustic.gmm.adaptation import (
     MapOptions,
     MllrOptions,
     map_adapt,
@@ -23,15 +23,15 @@ from factored_asr.acoustic.adaptation import (
     mllr_map,
     regression_classes,
 )
-from factored_asr.acoustic.fmllr import (
+from factored_asr.acoustic.gmm.fmllr import (
     FmllrOptions,
     FmllrStatistics,
     fmllr,
     fmllr_statistics,
     prior_statistics,
 )
-from factored_asr.acoustic.posteriors import expected_precisions, gaussian_statistics
-from factored_asr.acoustic.transforms import apply_affine, identity
+from factored_asr.acoustic.gmm.posteriors import expected_precisions, gaussian_statistics
+from factored_asr.acoustic.gmm.transforms import apply_affine, identity
 from factored_asr.errors import OptionError
 
 Densities = DiagonalMixtures | TiedMixtures

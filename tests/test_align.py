@@ -13,8 +13,6 @@ import pytest
 import soundfile
 
 from factored_asr import Recognizer
-from factored_asr.alignment import Aligner, AlignOptions, split_words
-from factored_asr.bundle import Bundle, Recipe
 from factored_asr.cli import main
 from factored_asr.decoder import BeamOptions, decode
 from factored_asr.errors import FormatError, MissingError, OptionError
@@ -22,7 +20,9 @@ from factored_asr.features import FrontEnd
 from factored_asr.graph import GraphOptions, build_alignment_graph, build_graph
 from factored_asr.graph.build import linear_graph
 from factored_asr.language import Grammar
-from factored_asr.results import Alignment
+from factored_asr.models.bundle import Bundle, Recipe
+from factored_asr.recognizer.alignment import Aligner, AlignOptions, split_words
+from factored_asr.results.transcript import Alignment
 
 Captured = pytest.CaptureFixture[str]
 

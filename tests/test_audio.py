@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from factored_asr.audio import Part, as_samples, read_audio, read_blocks
+from factored_asr.audio.reading import Part, as_samples, read_audio, read_blocks
 from factored_asr.errors import FormatError, MissingError, OptionError
 
 

@@ -20,16 +20,16 @@ import numpy as np
 import pytest
 import soundfile
 
-from factored_asr.audio import Part, read_audio
+from factored_asr.audio.reading import Part, read_audio
 from factored_asr.batch import BatchOptions, CutOptions, Input, find_inputs, transcribe_files
 from factored_asr.batch.inputs import distinct
 from factored_asr.batch.outputs import JOURNAL, open_folder, write_whole
 from factored_asr.batch.pool import in_processes
 from factored_asr.batch.run import Terminated, run_batch
 from factored_asr.batch.work import Job, Outcome
-from factored_asr.bundle import Bundle, Recipe
 from factored_asr.cli import main
 from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.models.bundle import Bundle, Recipe
 
 GRAMMAR = Path("lm/smart_home.yaml")
 Captured = pytest.CaptureFixture[str]

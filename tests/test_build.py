@@ -11,7 +11,7 @@ from naive_graph import language
 
 from factored_asr.acoustic import AcousticModel, DiagonalMixtures
 from factored_asr.decoder import NO_COMMAND, BeamOptions, RivalSearch, decode, misfit
-from factored_asr.decoder.rival import LONGEST_PHONE
+from factored_asr.decoder.background import LONGEST_PHONE
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.features import FeatureOptions
 from factored_asr.graph import (

@@ -13,15 +13,15 @@ import pytest
 
 from factored_asr import Recognizer
 from factored_asr.acoustic import AcousticModel, DiagonalMixtures, TiedMixtures
-from factored_asr.acoustic.tree import LEAF, LEFT, DecisionTree
-from factored_asr.bundle import COMMANDS, DICTATION, Bundle, DecodeOptions
+from factored_asr.acoustic.gmm.tree import LEAF, LEFT, DecisionTree
 from factored_asr.cli import main
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.features import FeatureOptions
 from factored_asr.graph import BackgroundOptions
 from factored_asr.language import NGramModel, NGramOrder
 from factored_asr.lexicon import Lexicon, Pronunciation
-from factored_asr.model_folder import About, ModelFolder, write_model
+from factored_asr.models.bundle import COMMANDS, DICTATION, Bundle, DecodeOptions
+from factored_asr.models.folder import About, ModelFolder, write_model
 
 LEXICON = Lexicon({
     "on": (Pronunciation(("AH", "N"), 0.75), Pronunciation(("N",), 0.25)),

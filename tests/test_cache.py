@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from factored_asr import cache
 from factored_asr.errors import FormatError
 from factored_asr.graph import ARC, Graph
+from factored_asr.models import cache
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from factored_asr.batch import BatchOptions, Progress, find_inputs, transcribe_files
-from factored_asr.bundle import Bundle, Recipe
 from factored_asr.errors import OptionError
+from factored_asr.models.bundle import Bundle, Recipe
 
 distributed = pytest.importorskip("distributed")
 GRAMMAR = Path("lm/smart_home.yaml")

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from factored_asr.audio.mixing import BLOCK, mix
 from factored_asr.cli import main
 from factored_asr.compare.adapters import Heard, open_system
 from factored_asr.compare.jsgf import as_jsgf
@@ -26,7 +27,6 @@ from factored_asr.compare.systems import SystemSpec
 from factored_asr.compare.worker import latency, size_of
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.language.grammar import Grammar
-from factored_asr.mixing import BLOCK, mix
 from factored_asr.understanding import Understander
 
 GRAMMAR = """

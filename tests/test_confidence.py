@@ -7,13 +7,13 @@ import json
 import numpy as np
 import pytest
 
-from factored_asr.decoder.confidence import (
+from factored_asr.errors import FormatError, OptionError
+from factored_asr.lattice.confidence import (
     Calibration,
     fit_calibration,
     normalised_cross_entropy,
     reliability,
 )
-from factored_asr.errors import FormatError, OptionError
 
 
 def words(seed: int, n: int = 4000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from factored_asr.corpus.corpus import Corpus, check
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.features import FrontEnd
 from factored_asr.features.files import read_cepstra
 from factored_asr.lexicon import Lexicon, Pronunciation
-from factored_asr.training.corpus import Corpus, check
 
 RATE = 16000
 LEXICON = Lexicon({

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from factored_asr.audio import read_audio
+from factored_asr.audio.reading import read_audio
 from factored_asr.batch import CutOptions, Cutter, Piece, join, shifted
 from factored_asr.errors import OptionError
-from factored_asr.formats import write
-from factored_asr.recognizer import Recognizer
-from factored_asr.results import Hypothesis, Transcript, Word
+from factored_asr.recognizer.recognizer import Recognizer
+from factored_asr.results.formats import write
+from factored_asr.results.transcript import Hypothesis, Transcript, Word
 from factored_asr.understanding import Interpretation
 
 RATE = 16000

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from factored_asr.corpus.corpus import Corpus
 from factored_asr.features import FeatureOptions
 from factored_asr.lexicon import Lexicon
-from factored_asr.training.corpus import Corpus
 from factored_asr.training.data import TrainingData, load_data
 from factored_asr.training.em import PassReport, Run, Trained
 from factored_asr.training.mmi import MmiOptions, train_mmi

@@ -31,7 +31,7 @@ def test_builds_without_a_warning(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "html" / "reference" / "recognizer.html").read_text(encoding="utf-8")
-    assert "factored_asr.recognizer.Recognizer.transcribe" in page
+    assert "factored_asr.recognizer.recognizer.Recognizer.transcribe" in page
 
 
 def test_every_picture_and_script_that_is_named_is_there() -> None:

@@ -19,7 +19,7 @@ from factored_asr.features.equalisation import (
     quantiles_of,
 )
 from factored_asr.features.normalisation import normalise
-from factored_asr.settings import COMMANDS, DecodeOptions
+from factored_asr.models.settings import COMMANDS, DecodeOptions
 
 ROOT = Path(__file__).resolve().parents[1]
 KINDS = ("variance", "quantiles")

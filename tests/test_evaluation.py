@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 
 from factored_asr import Recognizer
 from factored_asr.cli import main
+from factored_asr.corpus.corpus import Corpus
+from factored_asr.corpus.utterance import Utterance
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.evaluation import Errors, Scored, bootstrap, evaluate, score
-from factored_asr.evaluation import tune as tuning
 from factored_asr.evaluation.scoring import nearest_pronunciation, total
 from factored_asr.features import FeatureOptions
 from factored_asr.lexicon import Lexicon, Pronunciation
-from factored_asr.settings import DICTATION
-from factored_asr.training.corpus import Corpus
+from factored_asr.models.settings import DICTATION
+from factored_asr.training import tune as tuning
 from factored_asr.training.data import TrainingData
-from factored_asr.training.utterance import Utterance
 
 words = st.lists(st.sampled_from("abc"), max_size=7)
 
@@ -156,8 +156,8 @@ def write(folder: Path, rows: list[tuple[str, Path, str, str]]) -> Path:
 
 
 def front_end():  # type: ignore[no-untyped-def]
-    from factored_asr.bundle import Bundle
     from factored_asr.features import FrontEnd
+    from factored_asr.models.bundle import Bundle
 
     return FrontEnd(Bundle.find("en-us").acoustic_model().features)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from factored_asr.corpus.corpus import Corpus
 from factored_asr.decoder import BeamOptions, decode
 from factored_asr.language import EstimateOptions, estimate
-from factored_asr.training.corpus import Corpus
 from factored_asr.training.data import load_data
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

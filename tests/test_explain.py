@@ -19,19 +19,17 @@ from test_build import PHONES, cheapest
 
 from factored_asr import Recognizer
 from factored_asr.acoustic import AcousticModel, DiagonalMixtures
-from factored_asr.audio import read_audio
-from factored_asr.bundle import Bundle
+from factored_asr.audio.reading import read_audio
 from factored_asr.cli import explain as command
 from factored_asr.cli import main
-from factored_asr.decoder import Path as BestPath
-from factored_asr.decoder import SecondPassOptions, best_path, decode
+from factored_asr.decoder import decode
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.explain import FACTORS, MUTABLE, Costs, ExplainOptions, Explanation
+from factored_asr.explain.ablation import silent_lexicon
 from factored_asr.explain.factors import Prices, lattice_costs
 from factored_asr.explain.grammar_scorer import GrammarScorer
 from factored_asr.explain.html import as_html
 from factored_asr.explain.media import png
-from factored_asr.explain.muted import silent_lexicon
 from factored_asr.explain.path_costs import FrameScores, path_parts
 from factored_asr.explain.path_states import PathStates
 from factored_asr.explain.rivals import rivals
@@ -39,7 +37,10 @@ from factored_asr.explain.text import as_text
 from factored_asr.features import FeatureOptions
 from factored_asr.graph import BACKGROUND, Graph, GraphOptions, build_graph
 from factored_asr.language import Grammar, NGramScorer, read_arpa
+from factored_asr.lattice import Path as BestPath
+from factored_asr.lattice import SecondPassOptions, best_path
 from factored_asr.lexicon import Lexicon, Pronunciation
+from factored_asr.models.bundle import Bundle
 
 ROOT = Path(__file__).parent.parent
 GRAMMAR = ROOT / "lm" / "smart_home.yaml"

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factored_asr.audio import read_audio
+from factored_asr.audio.reading import read_audio
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.features import FeatureOptions, FrontEnd, speech_frames
 from factored_asr.features.mel import mel_filters

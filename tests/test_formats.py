@@ -12,8 +12,15 @@ import pytest
 from factored_asr import Transcript, Word
 from factored_asr.cli import main
 from factored_asr.errors import OptionError
-from factored_asr.formats import FORMATS, cues, utterance_id, write, write_alignment, write_file
-from factored_asr.results import AlignedWord, Alignment, Phone, State
+from factored_asr.results.formats import (
+    FORMATS,
+    cues,
+    utterance_id,
+    write,
+    write_alignment,
+    write_file,
+)
+from factored_asr.results.transcript import AlignedWord, Alignment, Phone, State
 
 Captured = pytest.CaptureFixture[str]
 

@@ -24,12 +24,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_bundle import small_model
 
-from factored_asr.bundle import Bundle
 from factored_asr.cli import main
-from factored_asr.decoder import Calibration
-from factored_asr.decoder.lattice_files import read_slf_text
+from factored_asr.corpus.layouts import read_layout
+from factored_asr.dialogue import World
+from factored_asr.dialogue.script import read_scripts
 from factored_asr.errors import FactoredASRError, FormatError, MissingError, OptionError
-from factored_asr.files import (
+from factored_asr.graph import Graph
+from factored_asr.language import read_arpa, read_columns, read_sentences
+from factored_asr.language.grammar import Grammar
+from factored_asr.language.grammar.compiled import CompiledGrammar
+from factored_asr.lattice import Calibration
+from factored_asr.lattice.files import read_slf_text
+from factored_asr.lexicon import Lexicon
+from factored_asr.lexicon.g2p import G2P
+from factored_asr.models.bundle import Bundle
+from factored_asr.models.folder import write_model
+from factored_asr.results.transcript import Transcript
+from factored_asr.storage.reading import (
     gunzipped,
     parse_json,
     read_array,
@@ -37,17 +48,6 @@ from factored_asr.files import (
     read_bytes,
     read_text,
 )
-from factored_asr.graph import Graph
-from factored_asr.language import read_arpa, read_columns, read_sentences
-from factored_asr.language.grammar import Grammar
-from factored_asr.language.grammar.compiled import CompiledGrammar
-from factored_asr.lexicon import Lexicon
-from factored_asr.lexicon.g2p import G2P
-from factored_asr.model_folder import write_model
-from factored_asr.results import Transcript
-from factored_asr.training.layouts import read_layout
-from factored_asr.understanding import World
-from factored_asr.understanding.script import read_scripts
 
 ROOT = Path(__file__).parent.parent
 FEW = settings(max_examples=60, deadline=2000)

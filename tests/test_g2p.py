@@ -11,11 +11,9 @@ import naive_lexicon as naive
 import numpy as np
 import pytest
 
-from factored_asr import Recognizer, cache
-from factored_asr.bundle import Bundle, GuessWarning, Recipe
+from factored_asr import Recognizer
 from factored_asr.cli import main
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.importers.sphinx import pocketsphinx_model_path
 from factored_asr.language import EstimateOptions, estimate
 from factored_asr.lexicon import Lexicon, Pronunciation
 from factored_asr.lexicon.g2p import G2P
@@ -27,7 +25,10 @@ from factored_asr.lexicon.g2p_training import (
     spelled_words,
     train_g2p,
 )
-from factored_asr.settings import COMMANDS
+from factored_asr.models import cache
+from factored_asr.models.bundle import Bundle, GuessWarning, Recipe
+from factored_asr.models.importers.sphinx import pocketsphinx_model_path
+from factored_asr.models.settings import COMMANDS
 
 WORDS = {
     "tea": "T IY", "seat": "S IY T", "sea": "S IY", "set": "S EH T", "test": "T EH S T",

@@ -14,10 +14,10 @@ import pytest
 import soundfile
 import soxr
 
-from factored_asr.audio import read_audio
+from factored_asr.audio.reading import read_audio
 from factored_asr.batch import BatchOptions, find_inputs
 from factored_asr.batch.work import Outcome, transcribe_input
-from factored_asr.recognizer import Recognizer
+from factored_asr.recognizer.recognizer import Recognizer
 
 ROOT = Path(__file__).parent.parent
 GRAMMAR = ROOT / "lm" / "smart_home.yaml"

@@ -12,21 +12,21 @@ import numpy as np
 import pytest
 
 from factored_asr.acoustic import BEGIN, DiagonalMixtures, TiedMixtures
-from factored_asr.audio import read_audio
+from factored_asr.audio.reading import read_audio
 from factored_asr.errors import FormatError, MissingError
 from factored_asr.features import FrontEnd
-from factored_asr.importers.sphinx import (
+from factored_asr.models.importers.sphinx import (
     pocketsphinx_model_path,
     read_feature_options,
     read_sphinx_model,
 )
-from factored_asr.importers.sphinx_arrays import (
+from factored_asr.models.importers.sphinx_arrays import (
     LOG_UNIT,
     read_mixture_weights,
     read_sendump,
     read_transitions,
 )
-from factored_asr.importers.sphinx_mdef import read_definition
+from factored_asr.models.importers.sphinx_mdef import read_definition
 
 TINY_MDEF = """\
 0.3

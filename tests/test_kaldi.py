@@ -13,8 +13,8 @@ from factored_asr.acoustic import BEGIN, END, INTERNAL, SINGLE, AcousticModel
 from factored_asr.cli import main
 from factored_asr.errors import FormatError, MissingError
 from factored_asr.features import FeatureOptions
-from factored_asr.importers.kaldi import KaldiWarning, read_kaldi_model
-from factored_asr.importers.kaldi_files import read_matrix, read_model, read_tree
+from factored_asr.models.importers.kaldi import KaldiWarning, read_kaldi_model
+from factored_asr.models.importers.kaldi_files import read_matrix, read_model, read_tree
 
 GOLDEN = Path(__file__).parent / "data" / "kaldi"
 FORMS = ("text", "binary")
@@ -120,7 +120,7 @@ def test_a_first_pass_comes_with_its_own_mixtures(tmp_path: Path) -> None:
     np.testing.assert_array_equal(model.first_pass.means, model.densities.means)
 
 
-@pytest.mark.filterwarnings("always::factored_asr.importers.kaldi.KaldiWarning")
+@pytest.mark.filterwarnings("always::factored_asr.models.importers.kaldi.KaldiWarning")
 def test_import_makes_a_model_of_our_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

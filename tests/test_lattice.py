@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from test_decoder import graph_of, random_graph, random_scores, small_tasks, spoken, word_graph
 
 from factored_asr.decoder import BeamOptions, Search, decode
-from factored_asr.decoder.expansion import raw_lattice
+from factored_asr.decoder.links import raw_lattice
 
 INF = float("inf")
 EVERYTHING = BeamOptions(beam=INF, max_active=0, min_active=0, lattice_beam=INF)

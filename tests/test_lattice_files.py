@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from factored_asr.decoder.lattice import Lattice
-from factored_asr.decoder.lattice_files import (
+from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.lattice.files import (
     dot_text,
     read_kaldi,
     read_slf,
@@ -20,8 +20,8 @@ from factored_asr.decoder.lattice_files import (
     write_kaldi,
     write_slf,
 )
-from factored_asr.decoder.paths import nbest
-from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.lattice.lattice import Lattice
+from factored_asr.lattice.paths import nbest
 
 KALDI = """\
 utt-1

@@ -11,10 +11,13 @@ import pytest
 import soundfile
 
 from factored_asr import Recognizer
-from factored_asr.bundle import Bundle, GuessWarning
 from factored_asr.cli import main
+from factored_asr.corpus.corpus import Corpus
 from factored_asr.errors import MissingError, OptionError
-from factored_asr.evaluation.make import (
+from factored_asr.lexicon import Lexicon, Pronunciation
+from factored_asr.lexicon.g2p_training import G2POptions, train_g2p
+from factored_asr.models.bundle import Bundle, GuessWarning
+from factored_asr.training.make import (
     SPHINX_CEPSTRA,
     TELEPHONE,
     MakeOptions,
@@ -22,9 +25,6 @@ from factored_asr.evaluation.make import (
     hold_out,
     make_model,
 )
-from factored_asr.lexicon import Lexicon, Pronunciation
-from factored_asr.lexicon.g2p_training import G2POptions, train_g2p
-from factored_asr.training.corpus import Corpus
 from factored_asr.training.monophone import MonoOptions
 from factored_asr.training.schedule import Schedule
 
@@ -151,7 +151,9 @@ def test_words_are_guessed_as_the_model_was_told(
     made = make_model(Corpus.read(folder), LEXICON, tmp_path / "model", g2p=tmp_path / "odd.g2p",
                       options=QUICK)  # fmt: skip
     monkeypatch.setenv("FACTORED_ASR_CACHE", str(tmp_path))  # a graph in a cache asks nothing
-    monkeypatch.setattr("factored_asr.bundle.cached_g2p", lambda *_: pytest.fail("not asked for"))
+    monkeypatch.setattr(
+        "factored_asr.models.bundle.cached_g2p", lambda *_: pytest.fail("not asked for")
+    )
     assert main(["lexicon", "g2p", "apply", "--model", str(made.folder), "low", "--quiet"]) == 0
     assert capsys.readouterr().out.split() == ["low", "HI"]
     (tmp_path / "g.jsgf").write_text("#JSGF V1.0;\ngrammar g;\npublic <g> = low | wol;\n")
@@ -187,7 +189,7 @@ def test_a_training_that_was_killed_goes_on(folder: Path, tmp_path: Path) -> Non
         if len(passes) == 6:
             raise KilledError
 
-    from factored_asr.evaluation.make import Listener
+    from factored_asr.training.make import Listener
 
     for _ in range(2):
         try:
@@ -203,7 +205,7 @@ def test_a_training_that_was_killed_goes_on(folder: Path, tmp_path: Path) -> Non
 
 def test_who_is_held_out() -> None:
     def corpus(n: int) -> Corpus:
-        from factored_asr.training.utterance import NO_PATH, Utterance
+        from factored_asr.corpus.utterance import NO_PATH, Utterance
 
         return Corpus(tuple(Utterance(f"u{i}", f"s{i:02}", ("a",), NO_PATH) for i in range(n)))
 

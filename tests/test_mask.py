@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from factored_asr.audio import read_audio
+from factored_asr.audio.mixing import add_noise
+from factored_asr.audio.reading import read_audio
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.features import FeatureOptions, FrontEnd
 from factored_asr.features.mask import (
@@ -22,7 +23,6 @@ from factored_asr.features.mask import (
     mask_of,
     windows,
 )
-from factored_asr.mixing import add_noise
 from factored_asr.training.mask import MaskOptions, _Learner, learn_mask
 
 MASKED = FeatureOptions(enhancement="mask", normalisation="none")

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from factored_asr.acoustic import AcousticModel, DiagonalMixtures, TiedMixtures
-from factored_asr.acoustic.transforms import identity
-from factored_asr.decoder import BeamOptions, Lattice, decode
+from factored_asr.acoustic.gmm.transforms import identity
+from factored_asr.decoder import BeamOptions, decode
 from factored_asr.errors import OptionError
 from factored_asr.features import FeatureOptions
 from factored_asr.graph import build_graph
+from factored_asr.lattice import Lattice
 from factored_asr.lexicon import Lexicon, Pronunciation
 from factored_asr.training import _kernels
 from factored_asr.training.alignment import observations

@@ -11,17 +11,17 @@ import pytest
 from naive_acoustic import gaussian_in_noise
 
 from factored_asr import Recognizer
-from factored_asr.acoustic.gmm import DiagonalMixtures, TiedMixtures
-from factored_asr.acoustic.noise_adaptation import NoiseAdapter, NoiseOptions
-from factored_asr.acoustic.noise_deltas import DeltaScorer, in_share
-from factored_asr.acoustic.noise_heard import KnownSpeech
-from factored_asr.acoustic.noise_mixing import Gaussians, Surroundings
-from factored_asr.audio import read_audio
+from factored_asr.acoustic.gmm.mixtures import DiagonalMixtures, TiedMixtures
+from factored_asr.acoustic.gmm.noise_adaptation import NoiseAdapter, NoiseOptions
+from factored_asr.acoustic.gmm.noise_deltas import DeltaScorer, in_share
+from factored_asr.acoustic.gmm.noise_heard import KnownSpeech
+from factored_asr.acoustic.gmm.noise_mixing import Gaussians, Surroundings
+from factored_asr.audio.reading import read_audio
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.features import FeatureOptions, FrontEnd
 from factored_asr.features.mel import cepstral_transform
-from factored_asr.importers.sphinx import pocketsphinx_model_path, read_sphinx_model
-from factored_asr.settings import COMMANDS, DecodeOptions
+from factored_asr.models.importers.sphinx import pocketsphinx_model_path, read_sphinx_model
+from factored_asr.models.settings import COMMANDS, DecodeOptions
 
 ROOT = Path(__file__).resolve().parents[1]
 SOUND = ROOT / "examples" / "audio" / "kitchen_light_on.wav"
@@ -111,7 +111,7 @@ def test_a_long_sound_is_sampled(adapter, monkeypatch):
         NoiseAdapter, "_pass",
         lambda self, part, before: seen.append(len(part)) or one_pass(self, part, before),
     )  # fmt: skip
-    monkeypatch.setattr("factored_asr.acoustic.noise_adaptation.MAX_FRAMES", 1000)
+    monkeypatch.setattr("factored_asr.acoustic.gmm.noise_adaptation.MAX_FRAMES", 1000)
     found = adapter.estimate(frames)
     assert max(seen) <= 1100
     np.testing.assert_allclose(found.noise, around.noise, atol=4.0)

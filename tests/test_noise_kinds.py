@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from factored_asr.acoustic.gmm import TiedMixtures
-from factored_asr.acoustic.noise_adaptation import NoiseAdapter, NoiseOptions
-from factored_asr.acoustic.noise_kinds import divide, under_all
-from factored_asr.acoustic.noise_mixing import Surroundings
+from factored_asr.acoustic.gmm.mixtures import TiedMixtures
+from factored_asr.acoustic.gmm.noise_adaptation import NoiseAdapter, NoiseOptions
+from factored_asr.acoustic.gmm.noise_kinds import divide, under_all
+from factored_asr.acoustic.gmm.noise_mixing import Surroundings
 from factored_asr.features import FrontEnd
-from factored_asr.importers.sphinx import pocketsphinx_model_path, read_sphinx_model
+from factored_asr.models.importers.sphinx import pocketsphinx_model_path, read_sphinx_model
 
 LEVEL = np.eye(13)[0]
 

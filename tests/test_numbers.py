@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from factored_asr import Transcript, Word
-from factored_asr.numbers import read_number, with_digits
+from factored_asr.results.numbers import read_number, with_digits
 
 
 def said(text: str) -> Transcript:
@@ -37,7 +37,7 @@ def test_numbers_from_ten_on_become_digits(text: str, written: str) -> None:
 
 
 def test_every_number_up_to_a_hundred_thousand_is_read_back() -> None:
-    from factored_asr.numbers import SMALL, TENS
+    from factored_asr.results.numbers import SMALL, TENS
 
     small = {value: word for word, value in {**SMALL, **TENS}.items()}
 

@@ -12,12 +12,12 @@ import pytest
 from naive_paths import paths, random_lattice, words_of
 
 from factored_asr import Recognizer
-from factored_asr.decoder import nbest, word_strings
-from factored_asr.decoder.lattice_files import read_slf_text
-from factored_asr.decoder.viterbi_path import NO_PATH
 from factored_asr.errors import OptionError
 from factored_asr.language.grammar import Grammar
-from factored_asr.settings import COMMANDS
+from factored_asr.lattice import nbest, word_strings
+from factored_asr.lattice.files import read_slf_text
+from factored_asr.lattice.path import NO_PATH
+from factored_asr.models.settings import COMMANDS
 from factored_asr.understanding import Understander
 from factored_asr.understanding.channel import deletions, noise
 from factored_asr.understanding.over_lattice import MeaningOptions, interpret, meanings

@@ -8,9 +8,9 @@ import naive_paths as naive
 import numpy as np
 import pytest
 
-from factored_asr.decoder.lattice import Lattice
-from factored_asr.decoder.paths import arc_excess, best_path, nbest, prune
 from factored_asr.errors import OptionError
+from factored_asr.lattice.lattice import Lattice
+from factored_asr.lattice.paths import arc_excess, best_path, nbest, prune
 
 
 @pytest.mark.parametrize("silence", [0.0, 0.3, 0.8])

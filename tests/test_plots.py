@@ -10,10 +10,10 @@ import pytest
 
 from factored_asr import Transcript, Word
 from factored_asr.cli import main
-from factored_asr.decoder import Lattice
-from factored_asr.decoder.lattice_files import read_slf_text
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.graph import ARC, Graph
+from factored_asr.lattice import Lattice
+from factored_asr.lattice.files import read_slf_text
 from factored_asr.plots import (
     plot_graph,
     plot_lattice,
@@ -21,7 +21,7 @@ from factored_asr.plots import (
     plot_utterance,
     save,
 )
-from factored_asr.results import AlignedWord, Alignment
+from factored_asr.results.transcript import AlignedWord, Alignment
 
 pytest.importorskip("matplotlib")
 

@@ -8,11 +8,11 @@ import naive_paths as naive
 import numpy as np
 import pytest
 
-from factored_asr.decoder.lattice import Lattice
-from factored_asr.decoder.paths import best_path
-from factored_asr.decoder.posteriors import arc_posteriors, frame_sums, word_posterior
-from factored_asr.decoder.sausage import confusion_network
 from factored_asr.errors import OptionError
+from factored_asr.lattice.confusion import confusion_network
+from factored_asr.lattice.lattice import Lattice
+from factored_asr.lattice.paths import best_path
+from factored_asr.lattice.posteriors import arc_posteriors, frame_sums, word_posterior
 
 
 @pytest.mark.parametrize("scale", [0.1, 1.0, 5.0])

@@ -12,9 +12,9 @@ import pytest
 import soundfile
 
 from factored_asr import Recognizer, Transcript
-from factored_asr.audio import read_audio
-from factored_asr.bundle import Bundle, Recipe
+from factored_asr.audio.reading import read_audio
 from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.models.bundle import Bundle, Recipe
 
 COMMANDS = [
     "kitchen_light_on.wav", "bedroom_light_off.wav", "heating_twenty_one.wav", "blinds_open.wav",

@@ -12,9 +12,6 @@ import naive_paths as naive
 import numpy as np
 import pytest
 
-from factored_asr.decoder.lattice import Lattice
-from factored_asr.decoder.paths import best_path, nbest
-from factored_asr.decoder.rescore import RescoreOptions, rescore, with_lm
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.language import (
     KenLMScorer,
@@ -25,6 +22,9 @@ from factored_asr.language import (
     read_arpa,
     write_arpa,
 )
+from factored_asr.lattice.lattice import Lattice
+from factored_asr.lattice.paths import best_path, nbest
+from factored_asr.lattice.rescore import RescoreOptions, rescore, with_lm
 
 Sentence = Callable[[tuple[str, ...]], float]
 

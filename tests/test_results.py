@@ -8,7 +8,7 @@ import pytest
 
 from factored_asr import Interpretation, Transcript, Word
 from factored_asr.errors import FormatError, OptionError
-from factored_asr.formats import FORMATS, write
+from factored_asr.results.formats import FORMATS, write
 
 SAID = Transcript(
     (Word("light", 0.31, 0.62, phones=("L", "AY", "T")), Word("on", 0.62, 0.8, 0.9)),

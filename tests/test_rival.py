@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from factored_asr.decoder.lattice import Lattice
-from factored_asr.decoder.rival import AS_IT_IS, IN_NOISE, SLOWEST, margin, misfit
-from factored_asr.decoder.viterbi_path import NO_PATH, Path, PhoneSegment, WordSegment
+from factored_asr.decoder.background import AS_IT_IS, IN_NOISE, SLOWEST, margin, misfit
 from factored_asr.graph import BackgroundOptions
+from factored_asr.lattice.lattice import Lattice
+from factored_asr.lattice.path import NO_PATH, Path, PhoneSegment, WordSegment
 
 
 def said(text: str, cost: float, frames: int = 10) -> Path:

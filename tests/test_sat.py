@@ -11,16 +11,16 @@ import synthetic
 from test_training import never_falls, same_models
 
 from factored_asr.acoustic import AcousticModel, DiagonalMixtures
-from factored_asr.acoustic.fmllr import FmllrOptions
-from factored_asr.acoustic.transforms import apply_affine
-from factored_asr.bundle import DecodeOptions
+from factored_asr.acoustic.gmm.fmllr import FmllrOptions
+from factored_asr.acoustic.gmm.transforms import apply_affine
 from factored_asr.decoder import BeamOptions
 from factored_asr.errors import OptionError
 from factored_asr.graph import Graph, GraphOptions, build_graph
 from factored_asr.language import NGramModel
 from factored_asr.lexicon import Lexicon
-from factored_asr.model_folder import ModelFolder, write_model
-from factored_asr.speaker import SpeakerOptions, adapt_to_speaker, frame_weights, hear
+from factored_asr.models.bundle import DecodeOptions
+from factored_asr.models.folder import ModelFolder, write_model
+from factored_asr.recognizer.speaker import SpeakerOptions, adapt_to_speaker, frame_weights, hear
 from factored_asr.training.adapt import AdaptOptions, adapt, collect
 from factored_asr.training.alignment import align_all
 from factored_asr.training.data import TrainingData

@@ -11,10 +11,17 @@ import numpy as np
 import pytest
 
 from factored_asr import Recognizer, Transcript
-from factored_asr.audio import read_audio
-from factored_asr.cache import entries
+from factored_asr.audio.reading import read_audio
 from factored_asr.cli import main
-from factored_asr.decoder import (
+from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.language import (
+    NGramModel,
+    NGramScorer,
+    read_columns,
+    write_arpa,
+    write_columns,
+)
+from factored_asr.lattice import (
     Calibration,
     ConfidenceOptions,
     Lattice,
@@ -26,16 +33,9 @@ from factored_asr.decoder import (
     second_pass,
     word_features,
 )
-from factored_asr.decoder.lattice_files import read_kaldi, read_slf
-from factored_asr.decoder.rescore import RescoreOptions
-from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.language import (
-    NGramModel,
-    NGramScorer,
-    read_columns,
-    write_arpa,
-    write_columns,
-)
+from factored_asr.lattice.files import read_kaldi, read_slf
+from factored_asr.lattice.rescore import RescoreOptions
+from factored_asr.models.cache import entries
 
 WORDS = ("turn", "on", "off", "the", "kitchen", "light", "lights", "and", "a")
 SAID = "turn on the kitchen light"

@@ -11,12 +11,12 @@ import pytest
 import soundfile
 
 from factored_asr import Recognizer
-from factored_asr.audio import read_audio
-from factored_asr.bundle import Bundle
+from factored_asr.audio.mixing import mix
+from factored_asr.audio.reading import read_audio
 from factored_asr.cli.app import main
-from factored_asr.decoder import SecondPassOptions
 from factored_asr.errors import OptionError
-from factored_asr.mixing import mix
+from factored_asr.lattice import SecondPassOptions
+from factored_asr.models.bundle import Bundle
 from factored_asr.training.self_training import AROUND, self_transcribed
 
 GRAMMAR = Path(__file__).parent.parent / "lm" / "smart_home.yaml"

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from factored_asr.audio import read_audio
+from factored_asr.audio.mixing import add_noise
+from factored_asr.audio.reading import read_audio
 from factored_asr.errors import OptionError
 from factored_asr.features import FrontEnd
 from factored_asr.features.snr import LEAST, MOST, cepstral_levels, estimate_snr
 from factored_asr.features.voice import LevelStream
-from factored_asr.importers.sphinx import pocketsphinx_model_path, read_sphinx_model
-from factored_asr.mixing import add_noise
+from factored_asr.models.importers.sphinx import pocketsphinx_model_path, read_sphinx_model
 
 RATE = 16000
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from factored_asr import Recognizer
-from factored_asr.acoustic.snr_trust import SnrTrust
-from factored_asr.audio import read_audio
+from factored_asr.acoustic.gmm.snr_trust import SnrTrust
+from factored_asr.audio.mixing import add_noise
+from factored_asr.audio.reading import read_audio
 from factored_asr.errors import OptionError
 from factored_asr.features import FrontEnd
 from factored_asr.features.snr import cepstral_levels, estimate_snr
-from factored_asr.mixing import add_noise
-from factored_asr.settings import COMMANDS, DecodeOptions
+from factored_asr.models.settings import COMMANDS, DecodeOptions
 
 GRAMMAR = Path(__file__).parent.parent / "lm" / "smart_home.yaml"
 RATE = 16000

@@ -15,6 +15,7 @@ import pytest
 import synthetic
 
 from factored_asr.acoustic import AcousticModel, DiagonalMixtures
+from factored_asr.corpus.corpus import Corpus
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.features import FeatureOptions
 from factored_asr.lexicon import Lexicon, Pronunciation
@@ -28,7 +29,6 @@ from factored_asr.training.alignment import (
     sentences_of,
 )
 from factored_asr.training.checkpoint import Checkpoint
-from factored_asr.training.corpus import Corpus
 from factored_asr.training.data import TrainingData, load_data, normalise_all
 from factored_asr.training.em import PassReport, Run, Trained, collect, improve, train_em
 from factored_asr.training.monophone import MonoOptions, train_mono

@@ -11,8 +11,8 @@ from test_acoustic import frames, random_diagonal, tiny_model
 
 from factored_asr import Recognizer
 from factored_asr.acoustic import DiagonalMixtures
-from factored_asr.acoustic.posteriors import mllt_statistics, parts
-from factored_asr.acoustic.transforms import (
+from factored_asr.acoustic.gmm.posteriors import mllt_statistics, parts
+from factored_asr.acoustic.gmm.transforms import (
     ClassStatistics,
     apply_affine,
     compose,
@@ -20,7 +20,7 @@ from factored_asr.acoustic.transforms import (
     lda,
     mllt,
 )
-from factored_asr.audio import read_audio
+from factored_asr.audio.reading import read_audio
 from factored_asr.errors import OptionError
 from factored_asr.features import FeatureOptions
 from factored_asr.features.deltas import delta_kernels

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from factored_asr.acoustic import BEGIN, END, INTERNAL, SINGLE, DecisionTree, Triphones
-from factored_asr.acoustic.tree import LEAF, LEFT, POSITION, RIGHT
+from factored_asr.acoustic.gmm.tree import LEAF, LEFT, POSITION, RIGHT
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.training.tying import (
     POSITION_QUESTIONS,

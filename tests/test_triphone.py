@@ -9,8 +9,8 @@ import pytest
 import synthetic
 
 from factored_asr.acoustic import BEGIN
-from factored_asr.acoustic.transforms import apply_affine
-from factored_asr.acoustic.tree import RIGHT
+from factored_asr.acoustic.gmm.transforms import apply_affine
+from factored_asr.acoustic.gmm.tree import RIGHT
 from factored_asr.errors import OptionError
 from factored_asr.training.data import TrainingData
 from factored_asr.training.em import PassReport, Run, Trained

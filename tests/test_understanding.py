@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factored_asr.cache import cached_grammar, clear
 from factored_asr.errors import FormatError
 from factored_asr.language.grammar import Grammar, ListSymbol, spoken
 from factored_asr.language.grammar.compiled import CompiledGrammar, write_compiled
+from factored_asr.models.cache import cached_grammar, clear
 from factored_asr.understanding import Interpretation, Slot, Understander, parse
 
 HOUSE = """

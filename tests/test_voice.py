@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factored_asr.audio import read_audio
+from factored_asr.audio.reading import read_audio
 from factored_asr.errors import OptionError
 from factored_asr.features.voice import LevelStream, VoiceOptions, VoiceStream, voice_frames
-from factored_asr.results import Word
+from factored_asr.results.transcript import Word
 
 RATE = 16000
 SHARP = VoiceOptions(before=0.05, after=0.05)
@@ -70,7 +70,7 @@ def test_words_of_a_recording_are_found(audio_dir, recognizer_words) -> None:
 
 @pytest.fixture(scope="module")
 def recognizer_words(audio_dir) -> dict[str, tuple[Word, ...]]:
-    from factored_asr.recognizer import Recognizer
+    from factored_asr.recognizer.recognizer import Recognizer
 
     recognizer = Recognizer.load("en-us", grammar="lm/smart_home.yaml")
     names = ("kitchen_light_on.wav", "timer_ten_minutes.wav", "heating_twenty_one.wav")

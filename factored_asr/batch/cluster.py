@@ -19,12 +19,12 @@ from typing import Any
 from factored_asr.batch.inputs import Input
 from factored_asr.batch.pool import Finished
 from factored_asr.batch.work import BatchOptions, Job, Outcome, loaded, transcribe_input
-from factored_asr.bundle import Recipe
-from factored_asr.cache import cache_folder, cached_graph
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.graph import Graph
-from factored_asr.model_folder import ModelFolder
-from factored_asr.recognizer import Recognizer
+from factored_asr.models.bundle import Recipe
+from factored_asr.models.cache import cache_folder, cached_graph
+from factored_asr.models.folder import ModelFolder
+from factored_asr.recognizer.recognizer import Recognizer
 
 try:
     from distributed import Client, KilledWorker, WorkerPlugin, as_completed, get_worker

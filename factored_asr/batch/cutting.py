@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from factored_asr.audio import Samples
+from factored_asr.audio.reading import Samples
 from factored_asr.errors import OptionError
 from factored_asr.features.voice import FRAME_SECONDS, LevelStream, VoiceOptions, VoiceStream
-from factored_asr.recognizer import NO_SPEECH
-from factored_asr.results import Transcript, Word
+from factored_asr.recognizer.recognizer import NO_SPEECH
+from factored_asr.results.transcript import Transcript, Word
 
 JOINED_SECONDS = 12.0  # dictation: the mean and the words before tell more in a longer piece
 MAX_GAP = 2.0  # seconds of silence that a joined piece holds at most

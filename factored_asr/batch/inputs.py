@@ -14,11 +14,11 @@ from pathlib import Path
 
 import soundfile
 
-from factored_asr.audio import RAW_RATE, RAW_SUFFIXES, Part
+from factored_asr.audio.reading import RAW_RATE, RAW_SUFFIXES, Part
+from factored_asr.corpus.layouts import read_manifest
 from factored_asr.errors import FactoredASRError, FormatError, MissingError, OptionError
 from factored_asr.features.files import is_cepstra
-from factored_asr.formats import utterance_id
-from factored_asr.training.layouts import read_manifest
+from factored_asr.results.formats import utterance_id
 
 SOUNDS = (
     ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".sph", ".aiff", ".aif", ".au", ".w64",

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from factored_asr.batch.inputs import STDIN, Input
 from factored_asr.errors import OptionError
-from factored_asr.formats import SUFFIXES
+from factored_asr.results.formats import SUFFIXES
 
 JOURNAL = ".factored-asr.jsonl"
 VERSION = 1
@@ -191,7 +191,7 @@ def open_folder(
     Parameters
     ----------
     format_name
-        One of `factored_asr.formats.FORMATS`: it has the files' ending.
+        One of `factored_asr.results.formats.FORMATS`: it has the files' ending.
     key, facts
         What outputs depend on besides their sounds, as a hash and by name.
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from factored_asr.batch.inputs import Input
 from factored_asr.batch.work import BatchOptions, Job, Outcome, perform, transcribe_input
-from factored_asr.recognizer import Recognizer
+from factored_asr.recognizer.recognizer import Recognizer
 
 MAX_DEATHS = 3  # of workers that had the same sound
 AHEAD = 2  # sounds a worker holds: it need not wait while an output is brought to the disk

@@ -16,10 +16,10 @@ from factored_asr.batch.inputs import STDIN, Input, distinct, find_inputs
 from factored_asr.batch.outputs import OutputFolder, Resumed, open_folder
 from factored_asr.batch.pool import Finished, in_processes, in_this_process
 from factored_asr.batch.work import BatchOptions, Job, Outcome
-from factored_asr.bundle import Recipe
-from factored_asr.cache import cached_grammar, cached_graph
 from factored_asr.errors import OptionError
-from factored_asr.recognizer import Recognizer
+from factored_asr.models.bundle import Recipe
+from factored_asr.models.cache import cached_grammar, cached_graph
+from factored_asr.recognizer.recognizer import Recognizer
 
 Workers = Callable[[Sequence[Input], Sequence[int]], Iterator[Finished]]
 """Does the sounds at these places of a list; gives each outcome with its place, in any order."""
@@ -146,7 +146,7 @@ def transcribe_files(
 
     Examples
     --------
-    >>> from factored_asr.bundle import Bundle, Recipe
+    >>> from factored_asr.models.bundle import Bundle, Recipe
     >>> recipe = Recipe(Bundle.find("en-us"), grammar=Path("lm/smart_home.yaml"))
     >>> run = transcribe_files(
     ...     ["examples/audio/music_*.wav"], recipe,

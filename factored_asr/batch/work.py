@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from factored_asr import __version__
-from factored_asr.audio import Samples, read_blocks
+from factored_asr.audio.reading import Samples, read_blocks
 from factored_asr.batch.cutting import (
     JOINED_SECONDS,
     CutOptions,
@@ -27,15 +27,15 @@ from factored_asr.batch.cutting import (
     shifted,
 )
 from factored_asr.batch.inputs import Input
-from factored_asr.bundle import Recipe
-from factored_asr.cache import content_key
-from factored_asr.decoder import Lattice
 from factored_asr.errors import FactoredASRError, FormatError, OptionError
 from factored_asr.features.files import is_cepstra
-from factored_asr.formats import FORMATS, write
-from factored_asr.numbers import with_digits
-from factored_asr.recognizer import Recognizer
-from factored_asr.results import Transcript
+from factored_asr.lattice import Lattice
+from factored_asr.models.bundle import Recipe
+from factored_asr.models.cache import content_key
+from factored_asr.recognizer.recognizer import Recognizer
+from factored_asr.results.formats import FORMATS, write
+from factored_asr.results.numbers import with_digits
+from factored_asr.results.transcript import Transcript
 
 BLOCK_SECONDS = 1.0  # of sound, read at once
 
@@ -45,7 +45,7 @@ class BatchOptions:
     """What is written of every sound."""
 
     format: str = "text"
-    """One of `factored_asr.formats.FORMATS`."""
+    """One of `factored_asr.results.formats.FORMATS`."""
     digits: bool = False
     """Numbers as digits."""
     nbest: int = 0

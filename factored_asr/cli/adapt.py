@@ -13,8 +13,8 @@ from factored_asr.cli.shared import add_command, factor_options, recognizer_of
 from factored_asr.errors import OptionError
 
 if TYPE_CHECKING:
+    from factored_asr.corpus.corpus import Corpus
     from factored_asr.lexicon import Lexicon
-    from factored_asr.training.corpus import Corpus
 
 
 def adapt(options: argparse.Namespace) -> int:
@@ -27,8 +27,8 @@ def adapt(options: argparse.Namespace) -> int:
     old model is sure of what it hears, best of a grammar's sentences. The new model keeps
     dictionary, language model and settings of the old one.
     """
-    from factored_asr.audio import read_audio
-    from factored_asr.bundle import Bundle, Recipe
+    from factored_asr.audio.reading import read_audio
+    from factored_asr.models.bundle import Bundle, Recipe
     from factored_asr.training.adapt import adapt_bundle
     from factored_asr.training.run import describe
 
@@ -54,7 +54,7 @@ def adapt(options: argparse.Namespace) -> int:
 
 def _heard(options: argparse.Namespace, lexicon: Lexicon) -> tuple[Corpus, int]:
     """What is heard with confidence in the sounds of a folder, and how many are left out."""
-    from factored_asr.audio import Part
+    from factored_asr.audio.reading import Part
     from factored_asr.batch.inputs import find_inputs
     from factored_asr.training.self_training import self_transcribed
 

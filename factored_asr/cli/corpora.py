@@ -19,15 +19,15 @@ from factored_asr.cli.shared import (
 )
 
 if TYPE_CHECKING:
+    from factored_asr.corpus.corpus import Corpus
     from factored_asr.lexicon import Lexicon
-    from factored_asr.training.corpus import Corpus
     from factored_asr.training.data import MeanOver
 
 
 def evaluate(options: argparse.Namespace) -> int:
     """Decode a transcribed corpus and count the errors: in all, by speaker, word for word."""
     from factored_asr.evaluation import evaluate as decode_and_score
-    from factored_asr.speaker import SpeakerOptions
+    from factored_asr.recognizer.speaker import SpeakerOptions
 
     lexicon = recipe_of(options).read_lexicon() if options.phones else None
     corpus, n_left_out = corpus_of(options, lexicon)
@@ -50,7 +50,7 @@ def corpus_of(
     options: argparse.Namespace, lexicon: Lexicon | None = None
 ) -> tuple[Corpus, int]:
     """The corpus that the options name, without what cannot be used, which is told."""
-    from factored_asr.training.corpus import Corpus, check
+    from factored_asr.corpus.corpus import Corpus, check
 
     corpus = Corpus.read(options.corpus, options.layout, options.speaker_by)
     if options.speakers:
@@ -68,7 +68,7 @@ def corpus_of(
 
 def mean_of(model: str) -> MeanOver:
     """Whose cepstral mean a model was trained without."""
-    from factored_asr.bundle import Bundle
+    from factored_asr.models.bundle import Bundle
 
     folder = Bundle.find(model).folder
     return folder.about.options.get("mean_over", "utterance") if folder else "utterance"

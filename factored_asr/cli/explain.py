@@ -40,7 +40,7 @@ def explain(options: argparse.Namespace) -> int:
     from factored_asr.explain import ExplainOptions
     from factored_asr.explain.html import as_html
     from factored_asr.explain.text import as_text
-    from factored_asr.recognizer import Recognizer
+    from factored_asr.recognizer.recognizer import Recognizer
 
     asked = ExplainOptions(
         lattice_beam=options.lattice_beam, mute=_names(options.mute),

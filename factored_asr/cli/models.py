@@ -12,7 +12,7 @@ from factored_asr.cli.shared import add_command, factor_options, progress, recip
 from factored_asr.errors import OptionError
 
 if TYPE_CHECKING:
-    from factored_asr.bundle import Bundle, DecodeOptions
+    from factored_asr.models.bundle import Bundle, DecodeOptions
 
 
 def compile_graph(options: argparse.Namespace) -> int:
@@ -24,7 +24,7 @@ def compile_graph(options: argparse.Namespace) -> int:
         if options.output is None:
             recipe.background(model)
     if options.output is None:
-        from factored_asr.cache import cache_folder
+        from factored_asr.models.cache import cache_folder
 
         where = str(cache_folder() / recipe.key())
     else:
@@ -45,15 +45,15 @@ def import_model(options: argparse.Namespace) -> int:
     A folder of Kaldi holds final.mdl, tree and phones.txt, and final.mat where features are
     transformed.
     """
-    from factored_asr.bundle import Bundle
     from factored_asr.language import is_kenlm_binary, read_lm
     from factored_asr.lexicon import Lexicon
-    from factored_asr.model_folder import About, write_model
+    from factored_asr.models.bundle import Bundle
+    from factored_asr.models.folder import About, write_model
 
     source = Path(options.source)
     lexicon, lm = options.lexicon, options.lm
     if (source / "final.mdl").is_file():
-        from factored_asr.importers.kaldi import read_kaldi_model
+        from factored_asr.models.importers.kaldi import read_kaldi_model
 
         model = read_kaldi_model(source)
     else:
@@ -72,7 +72,7 @@ def import_model(options: argparse.Namespace) -> int:
 
 def info(options: argparse.Namespace) -> int:
     """Say what a model is, or what the cache holds."""
-    from factored_asr import cache
+    from factored_asr.models import cache
 
     if options.clear_cache:
         print(f"{cache.cache_folder()}: {cache.clear() / 1e6:.1f} MB removed")
@@ -85,7 +85,7 @@ def info(options: argparse.Namespace) -> int:
                   f"{about.get('model', '?')} + {about.get('language', '?')}\t"
                   f"{about.get('arcs', '?')} arcs\t{about.get('made', '?')}")
         return 0
-    from factored_asr.bundle import Bundle
+    from factored_asr.models.bundle import Bundle
 
     for name, value in _facts(Bundle.find(options.model)):
         print(f"{name}\t{value}")

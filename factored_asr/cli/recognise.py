@@ -18,12 +18,12 @@ from factored_asr.cli.shared import (
 from factored_asr.errors import FactoredASRError, OptionError
 
 if TYPE_CHECKING:
-    from factored_asr.results import Alignment
+    from factored_asr.results.transcript import Alignment
 
 
 def align(options: argparse.Namespace) -> int:
     """Find where each word, phone and state of a known text lies in a sound."""
-    from factored_asr.formats import write_alignment
+    from factored_asr.results.formats import write_alignment
 
     aligned = _aligned(options)
     if aligned or options.format == "json":
@@ -34,13 +34,14 @@ def align(options: argparse.Namespace) -> int:
 
 
 def _aligned(options: argparse.Namespace) -> Alignment:
-    from factored_asr.files import read_text
+    from factored_asr.recognizer.alignment import aligner_of
+    from factored_asr.storage.reading import read_text
 
     if (options.text is None) == (options.text_file is None):
         raise OptionError("give the text that is said, or its file by --text-file")
     text = options.text if options.text_file is None else read_text(options.text_file)
     recipe = recipe_of(options)
-    return recipe.aligner(recipe.bundle.acoustic_model()).align(options.file, text)
+    return aligner_of(recipe).align(options.file, text)
 
 
 def plot(options: argparse.Namespace) -> int:

@@ -91,13 +91,13 @@ def compare(options: argparse.Namespace) -> int:
     the beginning of a sound given as from a microphone; memory is the most that whole sounds took;
     the model's size is that of the files it cannot do without. Failed files are counted as wrong.
     """
-    from factored_asr.bundle import packaged
     from factored_asr.compare.material import conditions, read_labelled, read_spoken
     from factored_asr.compare.page import as_html
     from factored_asr.compare.run import CompareOptions
     from factored_asr.compare.run import compare as run
     from factored_asr.compare.systems import SystemSpec
     from factored_asr.evaluation.normalise import Rules
+    from factored_asr.models.bundle import packaged
 
     if options.every < 1 or options.latency_files < 0:
         raise OptionError("--every must be at least 1, --latency-files at least 0")

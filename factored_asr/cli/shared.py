@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from factored_asr.errors import OptionError
 
 if TYPE_CHECKING:
-    from factored_asr.bundle import DecodeOptions, Progress, Recipe
-    from factored_asr.decoder import SecondPassOptions
-    from factored_asr.recognizer import Recognizer
+    from factored_asr.lattice import SecondPassOptions
+    from factored_asr.models.bundle import DecodeOptions, Progress, Recipe
+    from factored_asr.recognizer.recognizer import Recognizer
 
 FORMATS = ("text", "json", "ctm", "stm", "trn", "srt", "vtt", "textgrid")
 EXAMPLES = """\
@@ -60,7 +60,7 @@ def complain(error: Exception, code: int) -> int:
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
     """Which files the graph is compiled from, and how it is searched."""
-    from factored_asr.bundle import Bundle, Recipe
+    from factored_asr.models.bundle import Bundle, Recipe
 
     paths = [getattr(options, name, None) for name in ("grammar", "lm", "lexicon", "words")]
     grammar, lm, lexicon, words = (None if path is None else Path(path) for path in paths)
@@ -116,7 +116,7 @@ def _second_pass(settings: SecondPassOptions, options: argparse.Namespace) -> Se
 
 def recognizer_of(options: argparse.Namespace) -> Recognizer:
     """The recogniser that the options describe, compiled if need be."""
-    from factored_asr.recognizer import Recognizer
+    from factored_asr.recognizer.recognizer import Recognizer
 
     with ExitStack() as stack:
         return Recognizer.from_recipe(recipe_of(options), progress(stack, options.quiet))

@@ -11,7 +11,7 @@ from factored_asr.cli.corpora import corpus_of, corpus_options, names
 from factored_asr.cli.shared import add_command
 
 if TYPE_CHECKING:
-    from factored_asr.evaluation.make import Listener
+    from factored_asr.training.make import Listener
 
 
 def train(options: argparse.Namespace) -> int:
@@ -22,8 +22,8 @@ def train(options: argparse.Namespace) -> int:
     (discriminative). A training that was killed goes on where it was when the same command is
     given again.
     """
-    from factored_asr.evaluation.make import MakeOptions, hold_out, make_model
     from factored_asr.lexicon import Lexicon
+    from factored_asr.training.make import MakeOptions, hold_out, make_model
 
     lexicon = Lexicon.read(options.lexicon, fillers=options.fillers)
     if options.strip_stress:
@@ -54,7 +54,7 @@ def train(options: argparse.Namespace) -> int:
 
 def _listener(stack: ExitStack, quiet: bool) -> Listener:
     """Tells each pass and each setting on standard error: with bars on a terminal."""
-    from factored_asr.evaluation.make import Listener
+    from factored_asr.training.make import Listener
     from factored_asr.training.run import describe, progress
 
     if quiet:

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from factored_asr.batch import BatchOptions, BatchReport, Input
     from factored_asr.batch.pool import Finished
     from factored_asr.batch.work import Outcome
-    from factored_asr.decoder import Lattice
-    from factored_asr.recognizer import Recognizer
-    from factored_asr.results import Transcript
+    from factored_asr.lattice import Lattice
+    from factored_asr.recognizer.recognizer import Recognizer
+    from factored_asr.results.transcript import Transcript
 
 
 def transcribe(options: argparse.Namespace) -> int:
@@ -62,7 +62,7 @@ def transcribe(options: argparse.Namespace) -> int:
             stack.close()
             return shown.say_stopped(stopped, bool(options.output_dir))
     if options.lattice_output:
-        from factored_asr.decoder.lattice_files import write_lattices
+        from factored_asr.lattice.files import write_lattices
 
         write_lattices(heard.lattices, options.lattice_output)
     return say_end(report, options.quiet, bool(options.output_dir))
@@ -91,7 +91,7 @@ class _Heard:
 
     def _collect(self, lattice: Lattice, sound: Input) -> None:
         """Keep the lattice under the sound's name; further ones of that name are numbered."""
-        from factored_asr.formats import utterance_id
+        from factored_asr.results.formats import utterance_id
 
         first = name = sound.id or utterance_id(sound.output)
         number = 1
@@ -120,7 +120,7 @@ def _batch_options(options: argparse.Namespace) -> BatchOptions:
 
 def _check(options: argparse.Namespace, sounds: Sequence[Input]) -> None:
     """What would not be a file of the format any more is refused before any work."""
-    from factored_asr.formats import DOCUMENTS
+    from factored_asr.results.formats import DOCUMENTS
 
     if len(sounds) > 1 and not options.output_dir and options.format in DOCUMENTS:
         raise OptionError(f"--format {options.format} of several files needs --output-dir FOLDER")
@@ -177,8 +177,8 @@ def _voices(
 
 def _live(options: argparse.Namespace) -> int:
     """Decode as the sound comes; each utterance is said as soon as it has ended."""
-    from factored_asr.formats import write
-    from factored_asr.numbers import with_digits
+    from factored_asr.results.formats import write
+    from factored_asr.results.numbers import with_digits
 
     _check_live(options)
     recognizer = recognizer_of(options)
@@ -213,7 +213,7 @@ def _check_live(options: argparse.Namespace) -> None:
 
 def _utterances(recognizer: Recognizer, name: str) -> Iterator[Transcript]:
     """One transcript for each utterance that holds words."""
-    from factored_asr.audio import read_blocks
+    from factored_asr.audio.reading import read_blocks
 
     stream = recognizer.stream(second_look=True)
     for block in read_blocks(name, sample_rate=recognizer.model.features.sample_rate):

@@ -12,8 +12,8 @@ from factored_asr.cli.shared import add_command
 from factored_asr.errors import OptionError
 
 if TYPE_CHECKING:
-    from factored_asr.understanding import Dialogue, Outcome
-    from factored_asr.understanding.script import Line
+    from factored_asr.dialogue import Dialogue, Outcome
+    from factored_asr.dialogue.script import Line
 
 DESCRIPTION = """\
 Read sentences from standard input, one a line; write what each means as a JSON line:
@@ -40,7 +40,7 @@ a line a turn is written, and a summary on standard error.
 
 def understand(options: argparse.Namespace) -> int:
     """Write what sentences mean, or what comes of a conversation, as JSON lines."""
-    from factored_asr.bundle import packaged
+    from factored_asr.models.bundle import packaged
 
     grammar = packaged(options.grammar)
     context = dict(_pair(text) for text in options.context)
@@ -61,8 +61,8 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _meanings(grammar: Any, context: dict[str, str]) -> Iterator[dict[str, Any]]:
-    from factored_asr.cache import read_understander
-    from factored_asr.understanding import Reader
+    from factored_asr.dialogue import Reader
+    from factored_asr.models.cache import read_understander
 
     reader = Reader(read_understander(grammar))
     for line in sys.stdin:
@@ -70,8 +70,8 @@ def _meanings(grammar: Any, context: dict[str, str]) -> Iterator[dict[str, Any]]
 
 
 def _dialogue(grammar: Any, context: dict[str, str]) -> Dialogue:
-    from factored_asr.cache import read_understander
-    from factored_asr.understanding import Dialogue, World
+    from factored_asr.dialogue import Dialogue, World
+    from factored_asr.models.cache import read_understander
 
     return Dialogue(read_understander(grammar).grammar, World.read(grammar), context)
 
@@ -87,7 +87,7 @@ def _conversation(dialogue: Dialogue) -> Iterator[dict[str, Any]]:
 
 def _play(path: str, dialogue: Dialogue) -> int:
     """Play written conversations; tell which turns came out otherwise than written."""
-    from factored_asr.understanding.script import play, read_scripts
+    from factored_asr.dialogue.script import play, read_scripts
 
     right = checked = 0
     for script in read_scripts(path):

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from factored_asr.audio import read_audio
+from factored_asr.audio.reading import read_audio
 from factored_asr.compare.adapters import SAMPLE_RATE
+from factored_asr.corpus.corpus import Corpus
+from factored_asr.corpus.utterance import Utterance, read_samples
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.evaluation.transcript_files import Meaning
-from factored_asr.files import read_json
-from factored_asr.training.corpus import Corpus
-from factored_asr.training.utterance import Utterance, read_samples
+from factored_asr.storage.reading import read_json
 
 
 @dataclass(frozen=True)

@@ -273,8 +273,8 @@ def _reader(grammar: Path | None) -> Any:
     """Reads what texts mean by the grammar and its rules of speech."""
     if grammar is None:
         return None
-    from factored_asr.cache import read_understander
-    from factored_asr.understanding import Reader
+    from factored_asr.dialogue import Reader
+    from factored_asr.models.cache import read_understander
 
     return Reader(read_understander(grammar))
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from factored_asr.audio.mixing import mix
 from factored_asr.compare.adapters import SAMPLE_RATE
 from factored_asr.compare.material import Item, read_noise
 from factored_asr.compare.result import Answer, Comparison, SystemFacts
@@ -22,7 +23,6 @@ from factored_asr.compare.systems import SystemSpec
 from factored_asr.compare.worker import ONE_THREAD, Ready, serve
 from factored_asr.errors import FactoredASRError, FormatError, MissingError, OptionError
 from factored_asr.evaluation.normalise import Rules
-from factored_asr.mixing import mix
 
 CLEAN = float("inf")
 JOURNAL_VERSION = 1

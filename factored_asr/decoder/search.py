@@ -13,17 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from factored_asr.decoder import _kernels as kernels
-from factored_asr.decoder.expansion import (
+from factored_asr.decoder.links import (
     new_forward,
     raw_lattice,
     spelt_lattice,
     with_layers,
     with_links,
 )
-from factored_asr.decoder.lattice import Lattice
-from factored_asr.decoder.viterbi_path import NO_PATH, Path, read_path
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.graph import Graph
+from factored_asr.lattice.lattice import Lattice
+from factored_asr.lattice.path import NO_PATH, Path, read_path
 
 
 @dataclass(frozen=True)

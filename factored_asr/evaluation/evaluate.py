@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from factored_asr.corpus.corpus import Corpus
 from factored_asr.errors import OptionError
 from factored_asr.evaluation.scoring import (
     Bootstrap,
@@ -25,10 +26,9 @@ from factored_asr.evaluation.scoring import (
     total,
 )
 from factored_asr.lexicon import Lexicon
-from factored_asr.recognizer import Recognizer
-from factored_asr.results import Transcript
-from factored_asr.speaker import SpeakerOptions
-from factored_asr.training.corpus import Corpus
+from factored_asr.recognizer.recognizer import Recognizer
+from factored_asr.recognizer.speaker import SpeakerOptions
+from factored_asr.results.transcript import Transcript
 from factored_asr.training.data import MeanOver, TrainingData, dynamic, load_data
 
 Tick = Callable[[int, int], None]

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.numbers import read_number
+from factored_asr.results.numbers import read_number
 
 SWITCHES = ("case", "fillers", "punctuation", "digits")
 FILLERS = frozenset("uh um er erm eh ah hm hmm mm mhm %hesitation".split())

@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from factored_asr.errors import FormatError, OptionError
-from factored_asr.files import parse_json, read_text
-from factored_asr.formats import utterance_id
+from factored_asr.results.formats import utterance_id
+from factored_asr.storage.reading import parse_json, read_text
 
 IGNORED = "IGNORE_TIME_SEGMENT_IN_SCORING"
 UNKNOWN = "unknown"  # speaker, as the writers of trn and stm have it

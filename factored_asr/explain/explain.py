@@ -10,27 +10,27 @@ from pathlib import Path
 import numpy as np
 
 from factored_asr.acoustic import AcousticModel
-from factored_asr.acoustic.model import in_blocks
-from factored_asr.acoustic.noise_adaptation import NoiseAdapter
-from factored_asr.alignment import states_of
-from factored_asr.bundle import GuessWarning, Progress, Recipe
-from factored_asr.decoder import Lattice
-from factored_asr.decoder.rival import pdfs_beside
+from factored_asr.acoustic.gmm.model import in_blocks
+from factored_asr.acoustic.gmm.noise_adaptation import NoiseAdapter
+from factored_asr.decoder.background import pdfs_beside
 from factored_asr.errors import MissingError, OptionError
-from factored_asr.explain.beside import Beside, beside
+from factored_asr.explain.ablation import hear, mutings, swaps
+from factored_asr.explain.background import Beside, beside
 from factored_asr.explain.explanation import Explained, Explanation
 from factored_asr.explain.factors import Prices
 from factored_asr.explain.grammar_scorer import GrammarScorer
-from factored_asr.explain.muted import hear, mutings, swaps
 from factored_asr.explain.path_costs import FrameScores, Part, path_parts
 from factored_asr.explain.path_states import PathStates, Scores
 from factored_asr.explain.rivals import rivals
 from factored_asr.features import FrontEnd
 from factored_asr.graph import Graph
-from factored_asr.hearing import score_in_noise
 from factored_asr.language import Grammar, NGramScorer, WordScorer
-from factored_asr.results import Transcript
-from factored_asr.settings import DecodeOptions
+from factored_asr.lattice import Lattice
+from factored_asr.models.bundle import GuessWarning, Progress, Recipe
+from factored_asr.models.settings import DecodeOptions
+from factored_asr.recognizer.alignment import states_of
+from factored_asr.recognizer.hearing import score_in_noise
+from factored_asr.results.transcript import Transcript
 
 COMMANDS_BEAM, DICTATION_BEAM = 200.0, 90.0  # of lattices where none is asked for; unscaled
 

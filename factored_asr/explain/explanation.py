@@ -52,13 +52,14 @@ from typing import Any
 
 import numpy as np
 
-from factored_asr.decoder import Path, misfit
-from factored_asr.explain.beside import Beside
+from factored_asr.decoder import misfit
+from factored_asr.explain.ablation import Muted
+from factored_asr.explain.background import Beside
 from factored_asr.explain.factors import FACTORS, Costs
-from factored_asr.explain.muted import Muted
 from factored_asr.explain.path_costs import Part
 from factored_asr.explain.rivals import Rival
-from factored_asr.results import State, Transcript
+from factored_asr.lattice import Path
+from factored_asr.results.transcript import State, Transcript
 
 SCHEMA_VERSION = 1
 

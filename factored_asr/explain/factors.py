@@ -19,9 +19,9 @@ from dataclasses import astuple, dataclass, field, fields
 import numpy as np
 
 from factored_asr.acoustic import AcousticModel
-from factored_asr.decoder import Lattice
 from factored_asr.graph import Graph, GraphOptions, make_units
 from factored_asr.language import WordScorer
+from factored_asr.lattice import Lattice
 from factored_asr.lexicon import Lexicon
 
 

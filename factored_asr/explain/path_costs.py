@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from factored_asr.acoustic import AcousticModel
-from factored_asr.decoder import Path, PhoneSegment
 from factored_asr.explain.factors import Costs, Prices
 from factored_asr.explain.path_states import Scores
 from factored_asr.graph import Graph
+from factored_asr.lattice import Path, PhoneSegment
 
 
 @dataclass(frozen=True)

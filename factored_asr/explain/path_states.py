@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 
 from factored_asr.acoustic import BEGIN, END, INTERNAL, SINGLE, AcousticModel
-from factored_asr.decoder import Lattice
+from factored_asr.lattice import Lattice
 
 Span = tuple[int, int, int]
 """HMM, first frame, frame after the last."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from factored_asr.decoder.rival import least_margin
+from factored_asr.decoder.background import least_margin
+from factored_asr.explain.ablation import Muted
 from factored_asr.explain.explanation import Explained, Explanation
 from factored_asr.explain.factors import FACTORS, Costs
-from factored_asr.explain.muted import Muted
 from factored_asr.explain.rivals import Rival
 from factored_asr.graph import BACKGROUND
 

@@ -8,10 +8,10 @@ from html import escape
 
 import numpy as np
 
-from factored_asr.decoder import Lattice
-from factored_asr.decoder.paths import arc_excess
 from factored_asr.explain.explanation import Explanation
 from factored_asr.explain.rivals import Network, heard_path
+from factored_asr.lattice import Lattice
+from factored_asr.lattice.paths import arc_excess
 
 PIXELS = 330  # a second, as in page.js
 LETTER = 0.62  # width of a letter, for a font of size 1

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.files import is_file, read_array
+from factored_asr.storage.reading import is_file, read_array
 
 Array = NDArray[np.float32]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from factored_asr.audio import as_samples
+from factored_asr.audio.reading import as_samples
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.features.deltas import apply_kernels, delta_kernels
 from factored_asr.features.enhancement import Enhancer

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-from factored_asr.audio import Samples
+from factored_asr.audio.reading import Samples
 from factored_asr.errors import OptionError
 
 FRAME_SECONDS = 0.01

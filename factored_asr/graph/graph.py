@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.files import read_array, read_json, read_text
 from factored_asr.graph.check import MAX_LABEL, check_graph
+from factored_asr.storage.reading import read_array, read_json, read_text
 
 ARC = np.dtype([("label", "<i4"), ("word", "<i4"), ("cost", "<f4"), ("target", "<i4")])
 """One arc: input label (0 = epsilon), output word (0 = none), cost, target state."""

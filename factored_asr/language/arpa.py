@@ -17,8 +17,8 @@ from typing import BinaryIO, NamedTuple, NoReturn, TypeVar, cast
 import numpy as np
 
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.files import gunzipped
 from factored_asr.language.ngram import EPSILON, NGramModel, NGramTable
+from factored_asr.storage.reading import gunzipped
 
 GZIP_MAGIC = b"\x1f\x8b"
 LN_10 = float(np.log(10.0))

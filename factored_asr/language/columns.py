@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from factored_asr.errors import FormatError
-from factored_asr.files import read_array, read_json, read_text
 from factored_asr.language.ngram import EPSILON, NGramModel, NGramOrder
+from factored_asr.storage.reading import read_array, read_json, read_text
 
 FORMAT, VERSION = "factored_asr n-grams", 1
 COLUMNS = {"parent": np.int32, "word": np.int32, "log_prob": np.float32, "backoff": np.float32}

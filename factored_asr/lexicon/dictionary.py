@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from factored_asr.errors import FormatError, MissingError
-from factored_asr.files import whole_number
+from factored_asr.storage.reading import whole_number
 
 _COMMENT = re.compile(r"^(;;|##|# |#$).*|\s#.*")
 _VARIANT = re.compile(r"(.+)\(([^()]*)\)")

@@ -18,9 +18,9 @@ from typing import NamedTuple
 import numpy as np
 
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.files import read_arrays
 from factored_asr.lexicon.dictionary import Pronunciation
 from factored_asr.lexicon.lexicon import Lexicon
+from factored_asr.storage.reading import read_arrays
 
 BEAM = 12.0  # natural log of how far a beginning of a word may lie behind the best
 MAX_TOKENS = 300  # beginnings kept at each letter

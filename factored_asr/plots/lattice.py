@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from factored_asr.decoder import Lattice, arc_posteriors, best_path
 from factored_asr.errors import OptionError
+from factored_asr.lattice import Lattice, arc_posteriors, best_path
 from factored_asr.plots.axes import new_axes
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def plot_lattice(lattice: Lattice, *, n_words: int = 150, ax: Axes | None = None
 
     Examples
     --------
-    >>> from factored_asr.decoder.lattice_files import read_slf_text
+    >>> from factored_asr.lattice.files import read_slf_text
     >>> text = "N=2 L=2 acscale=1\\nI=0 t=0\\nI=1 t=0.3\\n"
     >>> text += "J=0 S=0 E=1 W=yes a=-7 l=-1\\nJ=1 S=0 E=1 W=no a=-6.5 l=-2\\n"
     >>> plot_lattice(read_slf_text(text)).get_ylabel()

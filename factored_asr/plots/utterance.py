@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from factored_asr.audio import Source, read_audio
+from factored_asr.audio.reading import Source, read_audio
 from factored_asr.plots.axes import new_axes
-from factored_asr.results import Alignment, Phone, Transcript
+from factored_asr.results.transcript import Alignment, Phone, Transcript
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

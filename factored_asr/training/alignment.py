@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from factored_asr.acoustic import AcousticModel
-from factored_asr.acoustic.transforms import apply_affine, compose
+from factored_asr.acoustic.gmm.transforms import apply_affine, compose
 from factored_asr.errors import OptionError
 from factored_asr.lexicon import Lexicon
 from factored_asr.training import _kernels

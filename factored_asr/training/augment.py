@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from factored_asr.audio import read_audio
+from factored_asr.audio.mixing import add_noise
+from factored_asr.audio.reading import read_audio
+from factored_asr.corpus.corpus import Corpus
+from factored_asr.corpus.utterance import Utterance
 from factored_asr.errors import OptionError
 from factored_asr.features import FeatureOptions, FrontEnd
 from factored_asr.features.normalisation import normalise
-from factored_asr.mixing import add_noise
-from factored_asr.training.corpus import Corpus
 from factored_asr.training.data import TrainingData
-from factored_asr.training.utterance import Utterance
 
 SPREAD = 12.0  # dB
 

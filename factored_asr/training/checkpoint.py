@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from factored_asr.errors import FormatError
-from factored_asr.files import parse_json, read_arrays
+from factored_asr.storage.reading import parse_json, read_arrays
 from factored_asr.training.alignment import StateAlignment
 from factored_asr.training.em import PassReport, Trained
 

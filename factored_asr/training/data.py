@@ -19,7 +19,7 @@ from factored_asr.features.normalisation import normalise
 from factored_asr.training.parallel import over
 
 if TYPE_CHECKING:
-    from factored_asr.training.corpus import Corpus, Utterance
+    from factored_asr.corpus.corpus import Corpus, Utterance
 
 BLOCK_FRAMES = 32_000  # statistics are added up over blocks of about so many frames
 

@@ -13,8 +13,8 @@ from operator import add
 import numpy as np
 
 from factored_asr.acoustic import DiagonalMixtures
-from factored_asr.acoustic.posteriors import mllt_statistics
-from factored_asr.acoustic.transforms import (
+from factored_asr.acoustic.gmm.posteriors import mllt_statistics
+from factored_asr.acoustic.gmm.transforms import (
     ClassStatistics,
     MlltStatistics,
     apply_affine,

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from factored_asr.acoustic import BEGIN, END, INTERNAL, SINGLE, AcousticModel
-from factored_asr.decoder import Lattice
 from factored_asr.errors import OptionError
+from factored_asr.lattice import Lattice
 from factored_asr.training import _kernels
 
 START, STOP = 4, 5  # columns of spans; before them centre, left, right, position

@@ -16,9 +16,9 @@ from operator import add
 import numpy as np
 
 from factored_asr.acoustic import AcousticModel, DiagonalMixtures
-from factored_asr.acoustic.fmllr import FmllrOptions, fmllr, fmllr_statistics
-from factored_asr.acoustic.posteriors import GaussianStatistics, gaussian_statistics
-from factored_asr.acoustic.transforms import apply_affine
+from factored_asr.acoustic.gmm.fmllr import FmllrOptions, fmllr, fmllr_statistics
+from factored_asr.acoustic.gmm.posteriors import GaussianStatistics, gaussian_statistics
+from factored_asr.acoustic.gmm.transforms import apply_affine
 from factored_asr.errors import OptionError
 from factored_asr.features import FeatureOptions
 from factored_asr.lexicon import Lexicon

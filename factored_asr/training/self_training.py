@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from factored_asr.corpus.corpus import Corpus
+from factored_asr.corpus.utterance import Utterance
 from factored_asr.errors import FactoredASRError, OptionError
-from factored_asr.recognizer import Recognizer
-from factored_asr.results import Transcript
-from factored_asr.training.corpus import Corpus
-from factored_asr.training.utterance import Utterance
+from factored_asr.recognizer.recognizer import Recognizer
+from factored_asr.results.transcript import Transcript
 
 AROUND = 0.4
 """Seconds kept before the first word and after the last: silence, too, is worth learning."""

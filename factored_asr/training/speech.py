@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from factored_asr.acoustic.transforms import apply_affine, compose
+from factored_asr.acoustic.gmm.transforms import apply_affine, compose
 from factored_asr.errors import OptionError
 from factored_asr.features import FeatureOptions
 from factored_asr.training.data import TrainingData

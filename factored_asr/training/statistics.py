@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from factored_asr.acoustic import DiagonalMixtures
-from factored_asr.acoustic.gmm import check_features, gaussian_matrix
+from factored_asr.acoustic.gmm.mixtures import check_features, gaussian_matrix
 from factored_asr.errors import OptionError
 
 

@@ -14,7 +14,7 @@ from operator import add
 import numpy as np
 
 from factored_asr.acoustic import AcousticModel, DecisionTree, DiagonalMixtures
-from factored_asr.acoustic.transforms import apply_affine, compose
+from factored_asr.acoustic.gmm.transforms import apply_affine, compose
 from factored_asr.errors import OptionError
 from factored_asr.features import FeatureOptions
 from factored_asr.lexicon import Lexicon

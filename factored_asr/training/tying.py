@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from factored_asr.acoustic import N_POSITIONS, DecisionTree
-from factored_asr.acoustic.tree import LEAF, LEFT, POSITION, RIGHT
+from factored_asr.acoustic.gmm.tree import LEAF, LEFT, POSITION, RIGHT
 from factored_asr.errors import OptionError
 
 CENTRE, STATE = 0, 4  # columns of ContextStatistics.contexts; those of LEFT etc. are asks + 1

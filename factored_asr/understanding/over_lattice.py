@@ -14,9 +14,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from factored_asr.decoder import Lattice, WordString, arc_posteriors, misfit, word_strings
+from factored_asr.decoder import misfit
 from factored_asr.errors import OptionError
 from factored_asr.language.grammar.spoken import tokens
+from factored_asr.lattice import Lattice, WordString, arc_posteriors, word_strings
 from factored_asr.understanding.channel import deletions, noise
 from factored_asr.understanding.interpretation import Interpretation
 from factored_asr.understanding.parse import Understander
@@ -116,7 +117,7 @@ def meanings(
 
     Examples
     --------
-    >>> from factored_asr.decoder.lattice_files import read_slf_text
+    >>> from factored_asr.lattice.files import read_slf_text
     >>> from factored_asr.language.grammar import Grammar
     >>> grammar = Grammar.from_text(
     ...     "#JSGF V1.0; grammar g; public <stop> = stop | halt; public <go> = go;")

@@ -22,8 +22,8 @@ def main() -> None:
     options = arguments.parse_args()
     import soundfile
 
-    from factored_asr.alignment import Aligner
-    from factored_asr.bundle import Bundle, Recipe
+    from factored_asr.models.bundle import Bundle, Recipe
+    from factored_asr.recognizer.alignment import Aligner
 
     utterances = native_dictation(options.data)
     sound, texts, n_samples = options.work / "hour.wav", list[str](), 0

@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 from common import SAMPLE_RATE, Outcome, Peer, parser, read_samples, report
 
+from factored_asr.audio.mixing import mix
 from factored_asr.compare.jsgf import as_jsgf
-from factored_asr.mixing import mix
 
 STREAM_BLOCK = SAMPLE_RATE // 10
 CLEAN = "clean"

@@ -31,10 +31,10 @@ from coffee import Heard, Order, mix, read_orders
 from common import REPOSITORY, SAMPLE_RATE, load_note, parser, print_table, read_samples
 
 from factored_asr import Recognizer, Transcript
-from factored_asr.audio import read_audio
+from factored_asr.audio.reading import read_audio
 from factored_asr.graph import BackgroundOptions
-from factored_asr.recognizer import read_understander
-from factored_asr.settings import EN_US_COMMANDS, DecodeOptions
+from factored_asr.models.settings import EN_US_COMMANDS, DecodeOptions
+from factored_asr.recognizer.recognizer import read_understander
 from factored_asr.understanding import Interpretation, Understander
 
 DATA = REPOSITORY / "tests" / "data"

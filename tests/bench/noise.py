@@ -32,15 +32,15 @@ from common import N_BOOTSTRAP, SAMPLE_RATE, parser, read_samples, report
 
 from factored_asr import Recognizer
 from factored_asr.acoustic import AcousticModel
-from factored_asr.acoustic.adaptation import MapOptions
-from factored_asr.acoustic.noise_adaptation import NoiseOptions
-from factored_asr.acoustic.snr_trust import SnrTrust
-from factored_asr.bundle import Bundle, Recipe
-from factored_asr.decoder import SecondPassOptions
-from factored_asr.settings import COMMANDS, FRONT_ENDS, DecodeOptions
+from factored_asr.acoustic.gmm.adaptation import MapOptions
+from factored_asr.acoustic.gmm.noise_adaptation import NoiseOptions
+from factored_asr.acoustic.gmm.snr_trust import SnrTrust
+from factored_asr.corpus.corpus import Corpus
+from factored_asr.lattice import SecondPassOptions
+from factored_asr.models.bundle import Bundle, Recipe
+from factored_asr.models.settings import COMMANDS, FRONT_ENDS, DecodeOptions
 from factored_asr.training.adapt import AdaptOptions, adapt
 from factored_asr.training.augment import NoiseMix, noisy_data
-from factored_asr.training.corpus import Corpus
 from factored_asr.training.self_training import self_transcribed
 
 Tool = Callable[[DecodeOptions], DecodeOptions]

@@ -23,15 +23,15 @@ import numpy as np
 from accented import HELD_OUT, TUNING
 from common import SAMPLE_RATE, accented_english, parser, read_samples
 
-from factored_asr.acoustic.adaptation import MapOptions
-from factored_asr.audio import read_audio
-from factored_asr.bundle import Bundle, Recipe
+from factored_asr.acoustic.gmm.adaptation import MapOptions
+from factored_asr.audio.reading import read_audio
+from factored_asr.corpus.corpus import Corpus, check
+from factored_asr.corpus.utterance import Utterance
 from factored_asr.language.grammar import Grammar
 from factored_asr.language.grammar.sampling import random_sentences
+from factored_asr.models.bundle import Bundle, Recipe
 from factored_asr.training.adapt import AdaptOptions, adapt_bundle
 from factored_asr.training.augment import NoiseMix
-from factored_asr.training.corpus import Corpus, check
-from factored_asr.training.utterance import Utterance
 
 VOICES = ("slt", "rms", "awb", "kal16")
 LOUD = 0.05  # root mean square of a noise

@@ -20,12 +20,12 @@ import kaldifst
 import numpy as np
 from common import native_dictation, parser, read_samples, report
 
-from factored_asr.bundle import Bundle
 from factored_asr.decoder import BeamOptions, Search, decode
 from factored_asr.features import FrontEnd
 from factored_asr.graph import Graph, GraphOptions, build_graph
 from factored_asr.language import read_lm, restrict, truncate
 from factored_asr.lexicon import Lexicon
+from factored_asr.models.bundle import Bundle
 
 UNLIMITED = 2**31 - 1
 

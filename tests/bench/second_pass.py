@@ -39,9 +39,9 @@ from common import (
 
 if TYPE_CHECKING:
     from factored_asr import Recognizer, Transcript
-    from factored_asr.bundle import DecodeOptions
-    from factored_asr.decoder import ConfidenceOptions
-    from factored_asr.decoder.second_pass import Outcome
+    from factored_asr.lattice import ConfidenceOptions
+    from factored_asr.lattice.second_pass import Outcome
+    from factored_asr.models.bundle import DecodeOptions
 
 N_FEATURES = 3
 Scored = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -61,9 +61,9 @@ def recognise(recognizer: Recognizer, utterances: Sequence[Utterance]) -> list[T
 
 def adapt_model(data: Path, folder: Path) -> Path:
     """The folder with en-us moved by MAP towards all but the tuning and held-out speakers."""
-    from factored_asr.bundle import Bundle, Recipe
+    from factored_asr.corpus.corpus import Corpus, check
+    from factored_asr.models.bundle import Bundle, Recipe
     from factored_asr.training.adapt import AdaptOptions, adapt_bundle
-    from factored_asr.training.corpus import Corpus, check
 
     bundle = Bundle.find("en-us")
     lexicon = Recipe(bundle).read_lexicon()
@@ -80,8 +80,8 @@ def compare(
 ) -> None:
     """First pass alone, with the second, and the whole model in the graph."""
     from factored_asr import Recognizer
-    from factored_asr.decoder import RescoreOptions, SecondPassOptions, second_pass
     from factored_asr.language import NGramScorer, prune_to, read_lm
+    from factored_asr.lattice import RescoreOptions, SecondPassOptions, second_pass
 
     wide = SecondPassOptions(rescore=RescoreOptions(beam=SECOND_BEAM))
     whole_lm, references = read_lm(arpa), [each.text for each in utterances]
@@ -140,7 +140,7 @@ def scored_words(
     """All words that were recognised; those are right that the alignment calls so."""
     import jiwer
 
-    from factored_asr.decoder import prune, word_features
+    from factored_asr.lattice import prune, word_features
 
     confidences, features, right = [], [np.empty((0, N_FEATURES))], []
     for reference, said in zip(references, found, strict=True):
@@ -163,7 +163,7 @@ def calibrate(
     picture: Path,
 ) -> None:
     """Fit on some speakers, judge on others."""
-    from factored_asr.decoder import fit_calibration, normalised_cross_entropy
+    from factored_asr.lattice import fit_calibration, normalised_cross_entropy
     from factored_asr.plots import plot_reliability, save
 
     (scores, features, right), (test_scores, test_features, test_right) = (
@@ -192,7 +192,7 @@ def calibrate(
 
 def main() -> None:
     """Prepare the files, decode, count, print."""
-    from factored_asr.settings import DICTATION
+    from factored_asr.models.settings import DICTATION
 
     arguments = parser(__doc__)
     arguments.add_argument("--confidence", action="store_true", help="calibration, not errors")
@@ -228,7 +228,7 @@ def scoring_recognizer(
 ) -> Recognizer:
     """A recogniser whose confidences are the posteriors as they are."""
     from factored_asr import Recognizer
-    from factored_asr.decoder import Calibration, ConfidenceOptions, SecondPassOptions
+    from factored_asr.lattice import Calibration, ConfidenceOptions, SecondPassOptions
 
     options = replace(
         settings, second_pass=SecondPassOptions(confidences=True),

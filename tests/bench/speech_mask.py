@@ -20,8 +20,8 @@ import numpy as np
 from common import SAMPLE_RATE, parser, read_samples
 from other_speech import accented_readers, at_loudness, babble, synthesised
 
-from factored_asr.audio import read_audio
-from factored_asr.mixing import peak_energy
+from factored_asr.audio.mixing import peak_energy
+from factored_asr.audio.reading import read_audio
 from factored_asr.training.augment import cut_from
 from factored_asr.training.mask import MaskOptions, learn_mask
 

@@ -25,11 +25,11 @@ from common import SAMPLE_RATE, accented_english, parser, read_samples, report
 from other_speech import at_loudness, babble, clatter
 
 from factored_asr import Recognizer
-from factored_asr.audio import read_audio
-from factored_asr.cache import read_understander
-from factored_asr.decoder.rival import margin, misfit
+from factored_asr.audio.reading import read_audio
+from factored_asr.decoder.background import margin, misfit
+from factored_asr.models.cache import read_understander
+from factored_asr.models.settings import EN_US_COMMANDS
 from factored_asr.plots.axes import new_axes, save
-from factored_asr.settings import EN_US_COMMANDS
 from factored_asr.understanding import Understander
 from factored_asr.understanding.over_lattice import interpret
 

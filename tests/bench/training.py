@@ -28,9 +28,9 @@ from common import load_note, parser, print_table
 
 if TYPE_CHECKING:
     from factored_asr.acoustic import AcousticModel
+    from factored_asr.corpus.corpus import Corpus
     from factored_asr.evaluation import Evaluation
     from factored_asr.lexicon import Lexicon
-    from factored_asr.training.corpus import Corpus
     from factored_asr.training.data import TrainingData
 
 HEADER = ["model", "words wrong", "95 %", "phones wrong", "sub/del/ins", "settings", "pdfs",
@@ -82,7 +82,7 @@ CORPORA = {"an4": an4, "accented": accented}
 
 def parts(path: Path, lexicon: Lexicon, tune: int, test: int) -> tuple[Corpus, Corpus, Corpus]:
     """The checked corpus: to train on, and every 8th speaker from two places on."""
-    from factored_asr.training.corpus import Corpus, check
+    from factored_asr.corpus.corpus import Corpus, check
 
     corpus, problems = check(Corpus.read(path), lexicon)
     for problem in problems:
@@ -93,8 +93,8 @@ def parts(path: Path, lexicon: Lexicon, tune: int, test: int) -> tuple[Corpus, C
 
 def stages(task: Task, options: argparse.Namespace) -> Iterator[list[object]]:
     """A row for every stage; each goes on from the checkpoints of the one before."""
-    from factored_asr.evaluation.make import Listener, MakeOptions, make_model
-    from factored_asr.recognizer import Recognizer
+    from factored_asr.recognizer.recognizer import Recognizer
+    from factored_asr.training.make import Listener, MakeOptions, make_model
     from factored_asr.training.run import describe
 
     names = options.stages.split(",")
@@ -117,14 +117,14 @@ def stages(task: Task, options: argparse.Namespace) -> Iterator[list[object]]:
 
 def en_us(task: Task, options: argparse.Namespace) -> Iterator[list[object]]:
     """Rows for en-us as it is and adapted, tuned alike."""
-    from factored_asr.bundle import DICTATION, Bundle
-    from factored_asr.evaluation.tune import tune
     from factored_asr.graph import build_graph
     from factored_asr.language import read_lm
-    from factored_asr.recognizer import Recognizer
+    from factored_asr.models.bundle import DICTATION, Bundle
+    from factored_asr.recognizer.recognizer import Recognizer
     from factored_asr.training.adapt import adapt
     from factored_asr.training.data import load_data
     from factored_asr.training.run import describe
+    from factored_asr.training.tune import tune
 
     stock, language = Bundle.find("en-us").acoustic_model(), read_lm(task.lm)
     data, unheard = (
@@ -160,7 +160,7 @@ def heard(
 ) -> Evaluation:
     """What the model makes of the speakers to be shown; of each apart, if made or told for it."""
     from factored_asr.evaluation import evaluate
-    from factored_asr.speaker import SpeakerOptions
+    from factored_asr.recognizer.speaker import SpeakerOptions
 
     adaptive = adaptive or recognizer.model.first_pass is not None
     return evaluate(

@@ -24,9 +24,10 @@ sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests")]
 from swap_dialogues import DIALOGUES, copies  # noqa: E402
 from test_acts import expected, no, repeat, restart, uh  # noqa: E402
 
+from factored_asr.dialogue import Dialogue, Reader, World  # noqa: E402
+from factored_asr.dialogue.script import play, read_scripts  # noqa: E402
 from factored_asr.language.grammar import Grammar  # noqa: E402
-from factored_asr.understanding import Dialogue, Reader, Understander, World  # noqa: E402
-from factored_asr.understanding.script import play, read_scripts  # noqa: E402
+from factored_asr.understanding import Understander  # noqa: E402
 
 HOUSE = REPOSITORY / "lm" / "house.yaml"
 SLURP_GRAMMAR = REPOSITORY / "tests" / "data" / "slurp_home.yaml"
@@ -79,7 +80,7 @@ def speed(reader: Reader, texts: list[str], grammar: Path) -> Iterator[Line]:
         rounds.append(len(texts) / (time.process_time() - begun))
     yield line("  exact sentences (CPU, best of 5)", max(rounds), ">= 2,500/s", scale="a second")
     code = (
-        "import sys, time; from factored_asr.cache import cached_grammar as c; "
+        "import sys, time; from factored_asr.models.cache import cached_grammar as c; "
         "t = time.process_time(); c(sys.argv[1]); print(time.process_time() - t)"
     )
     with tempfile.TemporaryDirectory() as cache:

@@ -27,9 +27,9 @@ Span = tuple[str, float, float]  # word, start and end in seconds
 def forced_alignment(samples: np.ndarray, words: Sequence[str], like: Recognizer) -> list[Span]:
     """The times of the words where nothing but them could have been said, at the same scale."""
     from factored_asr import Recognizer
-    from factored_asr.bundle import Bundle, Recipe
     from factored_asr.decoder import BeamOptions
     from factored_asr.graph import build_alignment_graph
+    from factored_asr.models.bundle import Bundle, Recipe
 
     options = replace(like.options, beam=BeamOptions(beam=1e4, max_active=0))
     lexicon = Recipe(Bundle.find("en-us")).read_lexicon()

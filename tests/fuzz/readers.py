@@ -23,17 +23,14 @@ from typing import Any
 import numpy as np
 
 from factored_asr.acoustic import AcousticModel
-from factored_asr.audio import read_audio, read_blocks
-from factored_asr.bundle import Bundle
-from factored_asr.decoder import Calibration, decode, nbest
-from factored_asr.decoder.lattice_files import read_kaldi, read_slf, slf_text
-from factored_asr.decoder.posteriors import arc_posteriors
+from factored_asr.audio.reading import read_audio, read_blocks
+from factored_asr.corpus.corpus import Corpus, check
+from factored_asr.decoder import decode
+from factored_asr.dialogue import Dialogue, Reader, World
+from factored_asr.dialogue.script import play, read_scripts
 from factored_asr.errors import FormatError
 from factored_asr.features.files import read_cepstra
-from factored_asr.files import read_text
 from factored_asr.graph import Graph
-from factored_asr.importers.kaldi import read_kaldi_model
-from factored_asr.importers.sphinx import read_sphinx_model
 from factored_asr.language import (
     KenLMScorer,
     NGramModel,
@@ -47,14 +44,19 @@ from factored_asr.language import (
 )
 from factored_asr.language.grammar import Grammar
 from factored_asr.language.grammar.compiled import CompiledGrammar
+from factored_asr.lattice import Calibration, nbest
+from factored_asr.lattice.files import read_kaldi, read_slf, slf_text
+from factored_asr.lattice.posteriors import arc_posteriors
 from factored_asr.lexicon import Lexicon
 from factored_asr.lexicon.g2p import G2P
-from factored_asr.results import Transcript
-from factored_asr.settings import DecodeOptions
+from factored_asr.models.bundle import Bundle
+from factored_asr.models.importers.kaldi import read_kaldi_model
+from factored_asr.models.importers.sphinx import read_sphinx_model
+from factored_asr.models.settings import DecodeOptions
+from factored_asr.results.transcript import Transcript
+from factored_asr.storage.reading import read_text
 from factored_asr.training.checkpoint import Checkpoint
-from factored_asr.training.corpus import Corpus, check
-from factored_asr.understanding import Dialogue, Reader, Understander, World
-from factored_asr.understanding.script import play, read_scripts
+from factored_asr.understanding import Understander
 from fuzz import seeds
 from fuzz.mutate import Files, spoil
 

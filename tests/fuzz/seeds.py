@@ -28,9 +28,9 @@ from factored_asr.language import read_arpa, write_arpa, write_columns
 from factored_asr.language.grammar import Grammar
 from factored_asr.language.grammar.compiled import write_compiled
 from factored_asr.lexicon.g2p_training import G2POptions, train_g2p
-from factored_asr.model_folder import About, write_model
-from factored_asr.results import Transcript, Word
-from factored_asr.settings import COMMANDS, DICTATION
+from factored_asr.models.folder import About, write_model
+from factored_asr.models.settings import COMMANDS, DICTATION
+from factored_asr.results.transcript import Transcript, Word
 from factored_asr.training.em import Schedule
 from factored_asr.training.monophone import MonoOptions
 from factored_asr.training.run import train

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from factored_asr.errors import FormatError
-from factored_asr.files import read_json
 from factored_asr.language.grammar.expression import EMPTY
 from factored_asr.language.grammar.grammar import Block, Grammar, Scope, Template
 from factored_asr.language.grammar.lists import Value, ValueList
 from factored_asr.language.grammar.network import ListSymbol, Mark, Network, Symbol
+from factored_asr.storage.reading import read_json
 
 VERSION = 1
 Thing = TypeVar("Thing")

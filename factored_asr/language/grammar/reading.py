@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.files import read_text
 from factored_asr.language.grammar.grammar import Grammar, Template
 from factored_asr.language.grammar.spoken import spoken
+from factored_asr.storage.reading import read_text
 
 _YAML, _JSGF = (".yaml", ".yml"), (".jsgf", ".gram")
 

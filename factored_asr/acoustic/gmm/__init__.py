@@ -1,0 +1,1 @@
+"""Gaussian mixtures over cepstra: the classic acoustic model and what adapts it."""

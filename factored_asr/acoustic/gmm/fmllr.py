@@ -1,0 +1,264 @@
+"""fMLLR: an affine map of a speaker's features towards the speakers a model knows.
+
+Also called constrained MLLR (Gales, "Maximum likelihood linear transformations for HMM-based
+speech recognition", 1998, section 2.2 and appendix B).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from factored_asr.acoustic.gmm.mixtures import DiagonalMixtures, TiedMixtures
+from factored_asr.acoustic.gmm.posteriors import expected_precisions, weighted_outer
+from factored_asr.acoustic.gmm.transforms import identity
+from factored_asr.errors import OptionError
+
+Kind = Literal["auto", "full", "diagonal", "offset"]
+
+
+@dataclass(frozen=True)
+class FmllrOptions:
+    """How freely a speaker's map may move.
+
+    Examples
+    --------
+    >>> FmllrOptions(kind="diagonal").kind
+    'diagonal'
+    """
+
+    kind: Kind = "auto"
+    """A full matrix, a scale for each dimension, an offset alone; auto: by the frames heard."""
+    full_frames: float = 500.0
+    """From how many frames on auto takes a full matrix. Lower moves sooner, and further astray."""
+    diagonal_frames: float = 100.0
+    """From how many on it takes scales; below, offsets alone."""
+    offset_frames: float = 20.0
+    """Below so many frames nothing is moved at all."""
+    prior_frames: float = 0.0
+    """How many imagined frames of a speaker who needs no map are heard besides. More is safer on
+    a few seconds, and too timid on a minute."""
+    sweeps: int = 40
+    """Times that all rows of a full matrix are updated, at most."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise OptionError(f"kind is {self.kind!r}, must be one of {', '.join(get_args(Kind))}")
+        if not 0 <= self.offset_frames <= self.diagonal_frames <= self.full_frames:
+            raise OptionError(
+                f"offset_frames {self.offset_frames}, diagonal_frames {self.diagonal_frames} and "
+                f"full_frames {self.full_frames} must ascend"
+            )
+        if self.sweeps < 1 or not 0 <= self.prior_frames < np.inf:
+            raise OptionError(
+                f"sweeps {self.sweeps} must be at least 1, "
+                f"prior_frames {self.prior_frames} not negative"
+            )
+
+    def chosen(self, frames: float) -> Kind | None:
+        """The kind for so many frames; None for no map."""
+        if frames < max(self.offset_frames, 1e-6):
+            return None
+        if self.kind != "auto":
+            return self.kind
+        if frames >= self.full_frames:
+            return "full"
+        return "diagonal" if frames >= self.diagonal_frames else "offset"
+
+
+@dataclass(frozen=True, eq=False)
+class FmllrStatistics:
+    """All that a speaker's frames say of their map, float64; those of utterances add up.
+
+    With z = [x 1], the i-th row w of the map has the auxiliary function
+    ``frames * log |det A| + w · linear[i] - ½ w' quadratic[i] w``.
+    """
+
+    frames: float
+    """Sum of the frames' weights."""
+    linear: np.ndarray
+    """(n_features, n_features + 1)."""
+    quadratic: np.ndarray
+    """(n_features, n_features + 1, n_features + 1), symmetric."""
+
+    def __add__(self, other: FmllrStatistics) -> FmllrStatistics:
+        return FmllrStatistics(
+            self.frames + other.frames, self.linear + other.linear,
+            self.quadratic + other.quadratic,
+        )  # fmt: skip
+
+    def auxiliary(self, affine: np.ndarray) -> float:
+        """Expected log-likelihood of the frames behind a map, but for a constant."""
+        affine = np.asarray(affine, np.float64)
+        quadratic = np.einsum("ij,ijk,ik->", affine, self.quadratic, affine)
+        log_det = np.linalg.slogdet(affine[:, :-1])[1]
+        return float(self.frames * log_det + (affine * self.linear).sum() - 0.5 * quadratic)
+
+
+def fmllr_statistics(
+    densities: DiagonalMixtures | TiedMixtures,
+    features: np.ndarray,
+    pdfs: np.ndarray,
+    weights: np.ndarray | None = None,
+    heard: np.ndarray | None = None,
+) -> FmllrStatistics:
+    """Accumulate a speaker's statistics from aligned frames.
+
+    Parameters
+    ----------
+    densities
+        The speakers that the model knows; in several streams, too.
+    features, pdfs, weights
+        See posteriors.py; silence is best left out, or given the weight 0.
+    heard
+        Features as the Gaussians' posteriors should see them: behind the map found so far, or
+        in the space of a first pass. The features themselves where None.
+
+    Raises
+    ------
+    OptionError
+        See `gaussian_statistics`.
+    """
+    seen = features if heard is None else heard
+    precisions, targets = expected_precisions(densities, seen, pdfs, weights)
+    return targets_statistics(features, precisions, targets, weights)
+
+
+def targets_statistics(
+    features: np.ndarray,
+    precisions: np.ndarray,
+    targets: np.ndarray,
+    weights: np.ndarray | None = None,
+) -> FmllrStatistics:
+    """The same from what `expected_precisions` gives."""
+    extended = np.ones((len(features), np.shape(features)[1] + 1))
+    extended[:, :-1] = features
+    frames = float(len(extended) if weights is None else np.sum(weights))
+    return FmllrStatistics(frames, targets.T @ extended, weighted_outer(extended, precisions))
+
+
+def prior_statistics(densities: DiagonalMixtures, occupancy: np.ndarray) -> FmllrStatistics:
+    """One frame as the model expects it, all Gaussians by their share of occupancy (n_gaussians,).
+
+    Alone, or any number of times, it asks for the identity.
+    """
+    share = np.asarray(occupancy, np.float64) / np.sum(occupancy)
+    means, variances = densities.means.astype(np.float64), densities.variances.astype(np.float64)
+    extended = np.hstack([means, np.ones((len(means), 1))])
+    weights = share[:, None] / variances
+    quadratic = weighted_outer(extended, weights)
+    n = densities.n_features
+    quadratic[:, range(n), range(n)] += weights.T @ variances
+    return FmllrStatistics(1.0, (weights * means).T @ extended, quadratic)
+
+
+def fmllr(
+    statistics: FmllrStatistics,
+    options: FmllrOptions | None = None,
+    prior: FmllrStatistics | None = None,
+    start: np.ndarray | None = None,
+) -> np.ndarray:
+    """The map under which the frames are most likely.
+
+    Parameters
+    ----------
+    statistics
+        Of one speaker.
+    options
+        What may move, by how many frames.
+    prior
+        One frame of a speaker who needs no map, for options.prior_frames.
+    start
+        The map found so far, than which a full one is then never worse; scales and offsets, which
+        have one optimum each, do not need it.
+
+    Returns
+    -------
+    (n_features, n_features + 1) float32; the identity where there are too few frames.
+
+    Raises
+    ------
+    OptionError
+        prior_frames without a prior.
+    """
+    options = options or FmllrOptions()
+    kind = options.chosen(statistics.frames)
+    n_features = len(statistics.linear)
+    if kind is None:
+        return identity(n_features)
+    if options.prior_frames:
+        if prior is None:
+            raise OptionError("prior_frames need prior statistics")
+        tau = options.prior_frames
+        statistics += FmllrStatistics(
+            tau * prior.frames, tau * prior.linear, tau * prior.quadratic
+        )
+    if kind == "offset":
+        affine = _offset(statistics)
+    else:
+        affine = _diagonal(statistics)
+        if kind == "full":
+            begin = affine if start is None else np.asarray(start, np.float64)
+            affine = _full(statistics, begin, options.sweeps)
+    return affine.astype(np.float32)
+
+
+def _offset(statistics: FmllrStatistics) -> np.ndarray:
+    n = len(statistics.linear)
+    affine = np.eye(n, n + 1)
+    own = statistics.quadratic[range(n), range(n), n]  # of x_i with the constant
+    affine[:, n] = (statistics.linear[:, n] - own) / statistics.quadratic[:, n, n]
+    return affine
+
+
+def _diagonal(statistics: FmllrStatistics) -> np.ndarray:
+    """A scale and an offset for each dimension: the row's problem in two unknowns."""
+    n = len(statistics.linear)
+    affine = np.zeros((n, n + 1))
+    for i in range(n):
+        pair = [i, n]
+        inverse = np.linalg.inv(statistics.quadratic[i][np.ix_(pair, pair)])
+        affine[i, pair] = _best_row(
+            np.array([1.0, 0.0]), inverse, statistics.linear[i, pair], statistics.frames
+        )
+    return affine
+
+
+def _full(statistics: FmllrStatistics, affine: np.ndarray, sweeps: int) -> np.ndarray:
+    """Row by row, each given the others, until a sweep gains next to nothing."""
+    affine, n = affine.copy(), len(affine)
+    inverses = np.linalg.inv(statistics.quadratic)
+    reached = statistics.auxiliary(affine)
+    for _ in range(sweeps):
+        inverse = np.linalg.inv(affine[:, :-1])
+        for i in range(n):
+            cofactors = np.append(inverse[:, i], 0.0)  # but for the determinant
+            row = _best_row(cofactors, inverses[i], statistics.linear[i], statistics.frames)
+            change = (row - affine[i])[:-1]
+            # Sherman and Morrison: the inverse after one row has changed.
+            column = inverse[:, i] / (1 + change @ inverse[:, i])
+            inverse -= np.outer(column, change @ inverse)
+            affine[i] = row
+        before, reached = reached, statistics.auxiliary(affine)
+        if reached - before < 1e-5 * statistics.frames:
+            break
+    return affine
+
+
+def _best_row(
+    cofactors: np.ndarray, inverse: np.ndarray, linear: np.ndarray, frames: float
+) -> np.ndarray:
+    """The row w that maximises ``frames * log |w · p| + w · k - ½ w' G w`` (Gales 1998, B.2).
+
+    It is (a p + k) G⁻¹ for one of the two roots of a² p G⁻¹ p + a p G⁻¹ k = frames.
+    """
+    along = inverse @ cofactors
+    square, cross = cofactors @ along, linear @ along
+    root = np.sqrt(cross * cross + 4 * square * frames)
+    # Vieta: neither root is a difference of two large numbers.
+    larger = (-cross - np.copysign(root, cross)) / 2
+    alphas = np.array([larger / square, -frames / larger])
+    reached = frames * np.log(np.abs(alphas * square + cross)) - 0.5 * alphas**2 * square
+    return alphas[np.argmax(reached)] * along + inverse @ linear

@@ -1,0 +1,246 @@
+"""Transcribed speech: who said what, and where its sound or its cepstra lie.
+
+A corpus is a list; nothing is read before it is asked for. `check` reads everything once and names
+what cannot be trained on, so that a long run does not stop at its thousandth file.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from factored_asr.corpus.layouts import read_layout
+from factored_asr.corpus.utterance import NO_PATH, Utterance, frames_of, read_samples
+from factored_asr.errors import FactoredASRError, FormatError, MissingError, OptionError
+from factored_asr.features import FrontEnd
+from factored_asr.features.files import cepstra_file, read_cepstra
+from factored_asr.lexicon import Lexicon
+from factored_asr.storage.reading import is_file
+
+SpeakerBy = Literal["folder", "file"]
+@dataclass(frozen=True)
+class Problem:
+    """Why an utterance cannot be used."""
+
+    utterance: str
+    """Its id."""
+    kind: Literal["missing file", "empty text", "unknown word", "broken data", "absurd duration"]
+    message: str
+    """For people; begins with the place that lists the utterance, if there is one."""
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """What `check` finds absurd."""
+
+    min_phone_seconds: float = 0.03
+    """Shortest time a phone takes, seconds; with it, an utterance too short for its text is
+    found. Higher: more is left out."""
+    max_word_seconds: float = 10.0
+    """Longest time a word may take on average, beyond as much again for the whole. Lower: more
+    is left out."""
+    max_seconds: float = 300.0
+    """Longest utterance, seconds. Aligning takes memory with its length."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Utterances in a fixed order."""
+
+    utterances: tuple[Utterance, ...]
+    name: str = "corpus"
+    """What it was read from."""
+
+    @staticmethod
+    def read(
+        path: str | Path, layout: str = "auto", speaker_by: SpeakerBy | None = None
+    ) -> Corpus:
+        """Read a corpus's lists, in one of the layouts of `factored_asr.corpus.layouts`.
+
+        Parameters
+        ----------
+        path
+            A folder, a TSV manifest, or a Sphinx ``.fileids`` file.
+        layout
+            ``tsv``, ``kaldi``, ``sphinx``, ``librispeech``, ``names``; ``auto``: by what is there.
+        speaker_by
+            Whom to take for the speaker where the corpus does not say or says it wrong: the
+            ``folder`` a file lies in, or each ``file`` for itself. None: what the layout says.
+
+        Raises
+        ------
+        MissingError
+            There is no such folder or file, or no list in it.
+        FormatError
+            With file and line: a list breaks its format.
+        OptionError
+            An unknown layout, or several lists where one is meant.
+        """
+        if speaker_by not in (None, "folder", "file"):
+            raise OptionError(f"speaker_by is {speaker_by!r}, must be folder or file")
+        utterances = read_layout(Path(path), layout)
+        _check_ids(utterances)
+        if speaker_by:
+            utterances = [
+                replace(u, speaker=_speaker(cepstra_file(u.path), speaker_by)) for u in utterances
+            ]
+        return Corpus(tuple(utterances), str(path))
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        return iter(self.utterances)
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """All speakers, sorted."""
+        return tuple(sorted({u.speaker for u in self.utterances}))
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """All words that are said, sorted."""
+        return tuple(sorted({word for u in self.utterances for word in u.words}))
+
+    def select(self, speakers: Collection[str]) -> Corpus:
+        """Only these speakers; MissingError where one is not in the corpus."""
+        self._check_speakers(speakers)
+        return replace(self, utterances=tuple(u for u in self if u.speaker in set(speakers)))
+
+    def without(self, speakers: Collection[str]) -> Corpus:
+        """All but these speakers; MissingError where one is not in the corpus."""
+        self._check_speakers(speakers)
+        return replace(self, utterances=tuple(u for u in self if u.speaker not in set(speakers)))
+
+    def cepstra(self, index: int, front_end: FrontEnd) -> np.ndarray:
+        """Static cepstra of an utterance before normalisation: read, or computed from its sound.
+
+        Returns
+        -------
+        (n_frames, n_cepstra) of float32, at least one frame.
+
+        Raises
+        ------
+        MissingError
+            There is no such file.
+        FormatError
+            Broken audio or cepstra, or a stretch outside the file.
+        """
+        utterance = self.utterances[index]
+        if utterance.path == NO_PATH:
+            raise MissingError(f"{_where(utterance)}no file is named for it")
+        if utterance.kind == "audio":
+            cepstra = front_end.cepstra(read_samples(utterance, front_end.options.sample_rate))
+        else:
+            cepstra = read_cepstra(utterance.path, front_end.options.n_cepstra)
+            cepstra = cepstra[frames_of(utterance, front_end.frame_seconds, len(cepstra))]
+        if not len(cepstra):
+            raise FormatError("holds not a single frame", utterance.path)
+        return cepstra
+
+    def _check_speakers(self, speakers: Collection[str]) -> None:
+        lacking = sorted(set(speakers).difference(self.speakers))
+        if lacking:
+            raise MissingError(f"{self.name}: no speaker {lacking[0]!r} among {len(self.speakers)}")
+
+
+def check(
+    corpus: Corpus, lexicon: Lexicon | None = None, front_end: FrontEnd | None = None,
+    options: CheckOptions | None = None,
+) -> tuple[Corpus, tuple[Problem, ...]]:
+    """Look at every utterance, its text and its data.
+
+    Parameters
+    ----------
+    lexicon
+        Must have every word; None: words are not looked up.
+    front_end
+        Says how many cepstra a frame has, how long a frame is; the default one where None.
+
+    Returns
+    -------
+    The utterances that can be used, and what is wrong with each of the others.
+    """
+    front_end, options = front_end or FrontEnd(), options or CheckOptions()
+    problems = {
+        u.id: problem for u in corpus if (problem := _problem(u, lexicon, front_end, options))
+    }
+    rest = tuple(u for u in corpus if u.id not in problems)
+    return replace(corpus, utterances=rest), tuple(problems.values())
+
+
+def _problem(
+    utterance: Utterance, lexicon: Lexicon | None, front_end: FrontEnd, options: CheckOptions
+) -> Problem | None:
+    if not utterance.words:
+        return _found(utterance, "empty text", "says nothing")
+    unknown = lexicon.missing(utterance.words) if lexicon is not None else ()
+    if unknown:
+        named = ", ".join(map(repr, unknown))
+        return _found(utterance, "unknown word", f"{named}: not in the lexicon")
+    if utterance.path == NO_PATH or not is_file(cepstra_file(utterance.path)):
+        name = "" if utterance.path == NO_PATH else f" {utterance.path}"
+        return _found(utterance, "missing file", f"its sound{name} is not there")
+    try:
+        seconds = _seconds(utterance, front_end)
+    except FactoredASRError as error:
+        return _found(utterance, "broken data", str(error))
+    return _absurd(utterance, lexicon, seconds, options)
+
+
+def _absurd(
+    utterance: Utterance, lexicon: Lexicon | None, seconds: float, options: CheckOptions
+) -> Problem | None:
+    n_phones = len(utterance.words)
+    if lexicon is not None:
+        n_phones = sum(min(len(p.phones) for p in lexicon.find(w)) for w in utterance.words)
+    longest = (len(utterance.words) + 1) * options.max_word_seconds
+    least = n_phones * options.min_phone_seconds
+    if seconds < least:
+        return _found(
+            utterance, "absurd duration",
+            f"{seconds:.2f} s are too short for {n_phones} phones, must be {least:.2f}",
+        )
+    if seconds > min(longest, options.max_seconds):
+        return _found(
+            utterance, "absurd duration",
+            f"{seconds:.1f} s are too long for {len(utterance.words)} words, "
+            f"must be at most {min(longest, options.max_seconds):.0f}",
+        )
+    return None
+
+
+def _seconds(utterance: Utterance, front_end: FrontEnd) -> float:
+    """Length of what can really be read."""
+    if utterance.kind == "cepstra":
+        cepstra = read_cepstra(utterance.path, front_end.options.n_cepstra)
+        frames = frames_of(utterance, front_end.frame_seconds, len(cepstra))
+        return (frames.stop - frames.start) * front_end.frame_seconds
+    rate = front_end.options.sample_rate
+    return len(read_samples(utterance, rate)) / rate
+
+
+def _found(utterance: Utterance, kind: object, message: str) -> Problem:
+    return Problem(utterance.id, kind, f"{_where(utterance)}{message}")  # type: ignore[arg-type]
+
+
+def _where(utterance: Utterance) -> str:
+    return f"{utterance.source}: {utterance.id}: " if utterance.source else f"{utterance.id}: "
+
+
+def _speaker(path: Path, by: SpeakerBy) -> str:
+    return path.parent.name if by == "folder" else path.stem
+
+
+def _check_ids(utterances: Collection[Utterance]) -> None:
+    if not utterances:
+        raise MissingError("the corpus lists not a single utterance")
+    (common, times), = Counter(u.id for u in utterances).most_common(1)
+    if times > 1:
+        again = [u for u in utterances if u.id == common][1]
+        raise FormatError(f"{_where(again)}this id is there {times} times, must be there once")

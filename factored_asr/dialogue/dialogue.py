@@ -1,0 +1,145 @@
+"""A conversation: what was understood, against what is and what was done, becomes what to do.
+
+``step`` is a pure function (state, what may have been said, world) → (state, outcome).
+:class:`Dialogue` keeps the state. Everything done is kept in a journal with what was before, so
+that it can be taken back; nothing that wants care is done because it is the opposite of something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from factored_asr.dialogue.acts import Act, Utterance
+from factored_asr.dialogue.memory import Memory, Outcome
+from factored_asr.dialogue.reader import Reader
+from factored_asr.dialogue.turn import Turn
+from factored_asr.dialogue.world import World
+from factored_asr.language.grammar import Grammar
+from factored_asr.language.grammar.compiled import CompiledGrammar
+from factored_asr.understanding.parse import Understander
+
+MARGIN = 0.05  # between the two best meanings, below which is asked
+N_BEST = 20  # word strings of a lattice that are read
+
+
+class Dialogue:
+    """A conversation about one world.
+
+    Examples
+    --------
+    >>> from factored_asr.language.grammar import Grammar
+    >>> grammar = Grammar.from_text('''
+    ... intents: {On: {data: [{sentences: ["turn on the {place} light"]}]}}
+    ... lists: {place: {values: [kitchen, hall]}}
+    ... ''')
+    >>> world = World.from_data({
+    ...     "light": {"places": ["kitchen", "hall"], "acts": {"On": "on", "Off": "off"}}})
+    >>> dialogue = Dialogue(grammar, world)
+    >>> dialogue.hear("turn on the kitchen light").actions
+    ('on kitchen light',)
+    >>> dialogue.hear("no the hall").actions
+    ('off kitchen light', 'on hall light')
+    """
+
+    def __init__(
+        self,
+        grammar: Grammar | CompiledGrammar,
+        world: World,
+        context: Mapping[str, object] | None = None,
+    ):
+        self.reader = Reader(Understander(grammar))
+        self.world, self.context = world, context
+        self.memory = Memory(world.start())
+
+    def hear(self, said: Any, *, at: float | None = None) -> Outcome:
+        """Take in an utterance.
+
+        Parameters
+        ----------
+        said
+            Text; or a list of (text, posterior); or a transcript: the ``N_BEST`` likeliest
+            word strings of its lattice, or its text where it has none.
+        at
+            When, in seconds; by default no time has passed since the last one.
+        """
+        if at is not None:
+            self.wait(at - self.memory.time)
+        names = [device for kind in self.world.kinds.values() for device in kind.devices]
+        scene = self.memory.scene(names)
+        guesses = [
+            (self.reader.read(text, self.context, scene), posterior)
+            for text, posterior in _texts(said)
+        ]
+        self.memory, outcome = step(self.memory, guesses, self.world)
+        return outcome
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self.memory = replace(self.memory, time=self.memory.time + max(0.0, seconds))
+
+
+def _texts(said: Any) -> list[tuple[str, float]]:
+    if isinstance(said, str):
+        return [(said, 1.0)]
+    if isinstance(said, Sequence):
+        return [(str(text), float(posterior)) for text, posterior in said]
+    lattice = getattr(said, "lattice", None)
+    if lattice is None or not len(lattice.arc_source):
+        return [(str(said.text), 1.0)]
+    from factored_asr.decoder import misfit
+    from factored_asr.lattice import word_strings
+
+    if misfit(lattice):
+        return [("", 1.0)]
+    strings, _ = word_strings(lattice, N_BEST)
+    return [(" ".join(string.words), string.probability) for string in strings]
+
+
+def step(
+    memory: Memory, guesses: Sequence[tuple[Utterance, float]], world: World
+) -> tuple[Memory, Outcome]:
+    """One turn: choose what was said, do it, remember it.
+
+    Parameters
+    ----------
+    memory
+        The state before.
+    guesses
+        What may have been said, each with its posterior; those that mean the same add up.
+    world
+        The devices.
+    """
+    ranked = _added_up(guesses)
+    turn = Turn(replace(memory, turn=memory.turn + 1), world)
+    weighed = sorted(
+        ((posterior * turn.plausibility(u), -i) for i, (u, posterior) in enumerate(ranked)),
+        reverse=True,
+    )
+    utterance, posterior = ranked[-weighed[0][1]] if weighed else (Utterance(""), 0.0)
+    others = tuple(guess for guess in ranked if guess[0] is not utterance)
+    total = sum(p for _, p in ranked) or 1.0
+    close = len(weighed) > 1 and weighed[0][0] - weighed[1][0] < MARGIN * total
+    if close or turn.needs_certainty(ranked, utterance):
+        turn.ask_whether(utterance)
+    else:
+        turn.act_on(utterance)
+    whole = max(total, 1.0)
+    alternatives = [replace(guess, confidence=p / whole).interpretation for guess, p in others]
+    heard = replace(
+        utterance, confidence=posterior / whole,
+        alternatives=tuple(found for found in alternatives if found is not None),
+    )
+    return turn.finish(heard, others)
+
+
+def _added_up(guesses: Sequence[tuple[Utterance, float]]) -> list[tuple[Utterance, float]]:
+    """Meanings with the sum of the posteriors of all their wordings, likeliest first."""
+    sums: dict[tuple[Act, ...], tuple[Utterance, float]] = {}
+    for utterance, posterior in guesses:
+        first, so_far = sums.get(utterance.acts, (utterance, 0.0))
+        sums[utterance.acts] = first, so_far + posterior
+    return sorted(sums.values(), key=lambda guess: -guess[1])
+
+

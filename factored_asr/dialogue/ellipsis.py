@@ -1,0 +1,110 @@
+"""Words left out or pointed at: "the hall", "it", "there" are read inside what was said before.
+
+Nothing is known of phrases or devices here. A part of the earlier sentence gives way to the new
+words, or stands where a pronoun stands, and the grammar judges what becomes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from factored_asr.dialogue.acts import Act, act
+from factored_asr.dialogue.frames import Words
+from factored_asr.understanding.interpretation import Interpretation
+
+Parse = Callable[[Words], Interpretation | None]
+
+
+def complete(words: Words, base: Act, parse: Parse) -> Act | None:
+    """Read a fragment in the place of a part of ``base``: "the hall" after "turn on the porch".
+
+    The best reading has the intent of the base, then its slots, then most of its words.
+    """
+    if base.reading is None or not words:
+        return None
+    found = []
+    for part in _variants(words):
+        for start, end, sentence in _put_in(part, base):
+            reading = parse(sentence)
+            if reading is None or not _says_something(reading, base, start, start + len(part)):
+                continue
+            rank = (
+                reading.intent != base.reading.intent,
+                reading.slots.keys() != base.reading.slots.keys(),
+                end - start,
+                -start,
+            )
+            found.append((rank, sentence, reading))
+        if found:
+            _, sentence, reading = min(found, key=lambda entry: entry[0])
+            return act("command", reading, sentence)
+    return None
+
+
+def _variants(words: Words) -> Iterator[Words]:
+    """The fragment, and the fragment without what belongs to no sentence ("the hall one")."""
+    yield words
+    while words and words[-1] in ("one", "ones"):
+        words = words[:-1]
+        yield words
+    if words[:2] == ("the", "one"):
+        words = words[2:]
+        yield words
+    while words and words[0] in ("in", "for", "to", "with", "at", "on", "of"):
+        words = words[1:]
+        yield words
+
+
+def _put_in(words: Words, base: Act) -> Iterator[tuple[int, int, Words]]:
+    """The base with words ``start`` … ``end - 1`` replaced; a slot's value is never cut."""
+    said, n = base.words, len(base.words)
+    spans = () if base.reading is None else base.reading.spans
+    inside = {p for slot in spans for p in range(slot.start + 1, slot.end)}
+    for start in range(n):
+        for end in range(start + 1, n + 1):
+            if start not in inside and end not in inside and end - start < n:
+                yield start, end, said[:start] + words + said[end:]
+
+
+def _says_something(reading: Interpretation, base: Act, start: int, end: int) -> bool:
+    """True if the new words fill a slot that takes not just any words, or change the intent."""
+    if any(s.wildcard and s.start < end and start < s.end for s in reading.spans):
+        return False
+    if base.reading is not None and reading.intent != base.reading.intent:
+        return True
+    return any(slot.start < end and start < slot.end for slot in reading.spans)
+
+
+def pointing(words: Words, pronouns: Mapping[Words, str]) -> Iterator[tuple[int, int, str]]:
+    """Where words point: (start, end, "one" | "many" | "place"), longer phrases first."""
+    for length in range(max(map(len, pronouns)), 0, -1):
+        for start in range(len(words) - length + 1):
+            kind = pronouns.get(words[start : start + length])
+            if kind is not None:
+                yield start, start + length, kind
+
+
+def resolve(
+    words: Words, start: int, end: int, kind: str, base: Act, parse: Parse
+) -> Act | None:
+    """Read words ``start`` … ``end - 1`` as what the base speaks of."""
+    before = (*words[:start], "in") if kind == "place" else words[:start]
+    for part in _nameable(base):
+        sentence = before + part + words[end:]
+        reading = parse(sentence)
+        if reading is not None:
+            return act("command", reading, sentence)
+    return None
+
+
+def _nameable(base: Act) -> list[Words]:
+    """Parts of a sentence that may name what it speaks of: most slots first, then most words."""
+    n, spans = len(base.words), base.reading.spans if base.reading else ()
+    named = any(not isinstance(slot.value, int | float) for slot in spans)
+    ranked = []
+    for first in range(n):
+        for last in range(first + 1, n + 1):
+            covered = sum(first <= slot.start and slot.end <= last for slot in spans)
+            if covered or not named:
+                ranked.append((-covered, first - last, base.words[first:last]))
+    return [words for *_, words in sorted(ranked, key=lambda entry: entry[:2])]

@@ -1,0 +1,82 @@
+"""What a conversation remembers: what was said and done, and what waits for an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from factored_asr.dialogue.acts import Act, Utterance
+from factored_asr.dialogue.scene import Scene
+from factored_asr.dialogue.world import Deed, Order, State
+
+IN_MIND_SECONDS = 120.0  # how long "it", "no" and "undo" find what was said
+IN_MIND_TURNS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One deed in the journal."""
+
+    deed: Deed
+    before: State
+    turn: int
+    time: float
+    why: str
+    """``command``, ``reversal`` or ``undo``."""
+    whole: bool = False
+    undone: bool = False
+
+    @property
+    def changed(self) -> bool:
+        return self.before != self.deed.result
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The state of a conversation."""
+
+    states: Mapping[str, State]
+    time: float = 0.0
+    turn: int = 0
+    journal: tuple[Entry, ...] = ()
+    said: tuple[tuple[int, float, tuple[Act, ...]], ...] = ()
+    """(turn, time, acts) of earlier turns, the latest first."""
+    heard: tuple[tuple[Utterance, float], ...] = ()
+    """What the last turn that acted may have been instead, with posteriors."""
+    asked: tuple[Order, ...] = ()
+    """What waits for a yes."""
+
+    def in_mind(self, turn: int, time: float) -> bool:
+        """True if something of that turn and time is still thought of."""
+        return self.turn - turn <= IN_MIND_TURNS and self.time - time < IN_MIND_SECONDS
+
+    def scene(self, names: Sequence[str]) -> Scene:
+        """What pronouns and fragments may refer to."""
+        acts = tuple(acts for turn, time, acts in self.said if self.in_mind(turn, time))
+        return Scene(acts, tuple(names))
+
+    def last(self) -> list[Entry]:
+        """What the last turn that did something did, of its commands if there were any."""
+        live = [e for e in self.journal if not e.undone and e.why != "undo"]
+        entries = [e for e in live if e.turn == live[-1].turn]
+        commanded = [e for e in entries if e.why == "command"] or entries
+        return [e for e in commanded if self.in_mind(e.turn, e.time)]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is to be done after an utterance."""
+
+    actions: tuple[str, ...] = ()
+    """In order: ``on kitchen light``, ``on all lights but hall``, ``set heating 20``."""
+    ask: bool = False
+    """Something must be asked before more is done."""
+    question: str = ""
+    utterance: Utterance = field(default_factory=lambda: Utterance(""))
+    trace: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        plain = {"actions": list(self.actions), "ask": self.ask, "question": self.question}
+        return {**plain, **self.utterance.to_dict(), "trace": list(self.trace)}

@@ -1,0 +1,357 @@
+"""What the rules of acts.yaml do with the parts they found.
+
+Each is a function (reading, frame, scene) → acts, or None where the parts cannot be read so; the
+next rule is tried then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from factored_asr.dialogue.acts import Act, act, denied
+from factored_asr.dialogue.frames import Frame, Words, as_command, frames
+from factored_asr.dialogue.scene import Found, Scene
+
+if TYPE_CHECKING:
+    from factored_asr.dialogue.reader import Reading
+
+Rule = Callable[["Reading", Frame, Scene], "Found | None"]
+_BEFORE_NAMES = frozenset("the my our a in on off to at for up down it that them".split())
+_TIMES = frozenset("yesterday today tomorrow already before earlier last night week ago".split())
+_PASSIVE = ("to", "be", "is", "are", "being", "turned", "switched", "put", "set", "that")
+
+
+def _found(
+    acts: Iterable[Act], *parts: Found | None, elliptical: bool | None = None
+) -> Found:
+    """Acts with the traces of the parts; elliptical if it is said so or one of them is."""
+    trace = tuple(line for part in parts if part for line in part.trace)
+    if elliptical is None:
+        elliptical = any(part.elliptical for part in parts if part)
+    return Found(tuple(acts), trace, elliptical)
+
+
+def _commands(found: Found | None) -> list[Act]:
+    return [a for a in found.acts if a.kind == "command"] if found else []
+
+
+def _whole(kind: str, note: str = "") -> Rule:
+    """A sentence that is an act of its own."""
+    return lambda reading, frame, scene: _found([act(kind, note=note)])
+
+
+def _about(kind: str) -> Rule:
+    """A sentence about something: nothing is done, whatever it is."""
+
+    def rule(reading: Reading, frame: Frame, scene: Scene) -> Found:
+        words = frame.parts.get("x", ())
+        while words and words[-1] in _TIMES:
+            words = words[:-1]
+        for said in (words, *as_command(words)):  # "she opened …" is of "open …"
+            inner = reading.read(said, scene)
+            about = next((a for a in inner.acts if a.reading is not None), None) if inner else None
+            if about is not None:
+                return _found([act(kind, about.reading, about.words)])
+        ends = (reading.exactly(words[i:]) for i in range(1, len(words)))  # "if it rains | close …"
+        about = next((found.acts[0] for found in ends if found), None)
+        return _found([act(kind, about.reading, about.words) if about else act(kind)])
+
+    return rule
+
+
+def command(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "Don't forget to x" is x."""
+    return reading.read(frame.parts["x"], scene)
+
+
+def because(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "It's too dark, x"."""
+    inner = reading.read(frame.parts["x"], scene)
+    return inner if inner and inner.moves else None
+
+
+def doing(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "Would you mind turning …" is "turn …"."""
+    said = frame.parts["x"]
+    for words in as_command(said):
+        if words != said and (found := reading.read(words, scene, lists=False)):
+            return found
+    return None
+
+
+def want(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "I want the light (to be) (turned) on", "make sure the light is on"."""
+    words = frame.parts["x"]
+    active = tuple(word for word in words if word not in _PASSIVE)
+    for said in (active, ("turn", *active), words):
+        found = reading.read(said, scene)
+        if _commands(found):
+            return found
+    return None
+
+
+def contrast(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "Not y but x": y is denied, x commanded in its place."""
+    no = reading.read(frame.parts["y"], scene, lists=False)
+    if no is None and frame.parts["y"] in frames().pronouns and scene.base:
+        no = _found([replace(scene.base, kind="command")], elliptical=True)  # "not there, here"
+    if no is None or not _commands(no):
+        return None
+    yes = reading.read(frame.parts["x"], scene if no.elliptical else scene.after(no.acts))
+    if not _commands(yes):
+        return None
+    return _found([act("correction"), *denied(_commands(no)), *_commands(yes)], no, yes)
+
+
+def agree(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "Yes, x"."""
+    inner = reading.read(frame.parts["x"], scene)
+    return inner and _found([act("confirm"), *inner.acts], inner)
+
+
+def correct(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "No, x"."""
+    inner = reading.read(frame.parts["x"], scene)
+    if inner is None or _nothing_of_it(inner, frame.parts["x"]):
+        return None
+    acts = [a for a in inner.acts if a.kind != "correction" or a.note]
+    return _found([act("correction"), *acts], inner)
+
+
+def change(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "Make that x": x is no sentence of its own."""
+    inner = correct(reading, frame, scene)
+    return inner if inner and inner.moves and not whole(inner) else None
+
+
+def _nothing_of_it(found: Found, words: Words) -> bool:
+    """True for "no | light in the hall": a fragment has an article or begins with a value."""
+    completed = found.trace and found.trace[0].startswith(f"completed: {' '.join(words)!r}")
+    if not completed or words[0] in _BEFORE_NAMES:
+        return False
+    values = (s.text.split()[0] for a in _commands(found) if a.reading for s in a.reading.spans)
+    return len(words) > 1 and words[0] not in values
+
+
+def clauses(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "x and y", each a whole thought."""
+    first = reading.read(frame.parts["x"], scene)
+    if first is None or not first.acts:
+        return None
+    second = reading.read(frame.parts["y"], scene.after(first.acts))
+    if second is None or not (whole(second) and whole(first)):
+        return None
+    return _found(first.acts + second.acts, first, second)
+
+
+def whole(found: Found) -> bool:
+    """True if it was a sentence of their own, though it may point ("turn it off")."""
+    return not found.elliptical or any(line.startswith("pointing") for line in found.trace)
+
+
+def add(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "x too": more of the same, also of a denial."""
+    inner = reading.read(frame.parts["x"], scene)
+    if inner is None or not any(a.kind in ("command", "deny") for a in inner.acts):
+        return None
+    if not whole(inner) and scene.base and scene.base.kind == "deny":
+        return _found(denied(inner.acts), inner)
+    return inner
+
+
+def stay(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "Leave x on" is "don't turn x off"."""
+    inner = reading.read(frames().kept_from(frame.state, frame.parts["x"]), scene)
+    return _found(denied(inner.acts), inner) if _commands(inner) and inner else None
+
+
+def untouched(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "Leave x alone": nothing is done to x."""
+    inner = reading.read(frame.parts["x"], scene)
+    if not _commands(inner):
+        return None
+    return _found([replace(a, kind="deny", note="except") for a in _commands(inner)], inner)
+
+
+def deny(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "Don't x"."""
+    if frame.parts["x"][0] in ("and", "but"):
+        return None  # the rule has room for it, and x would be more of what was denied
+    inner = reading.read(frame.parts["x"], scene, lists=False)
+    return _found(denied(inner.acts), inner) if inner and inner.moves else None
+
+
+def deny_doing(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "Stop turning …"."""
+    inner = doing(reading, frame, scene)
+    return _found(denied(inner.acts), inner) if inner and inner.moves else None
+
+
+def deny_done(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "You shouldn't have turned …", "nobody told you to turn …"."""
+    for words in as_command(frame.parts["x"]):
+        inner = reading.read(words, scene, lists=False)
+        if inner and inner.moves:
+            return _found(denied(inner.acts), inner)
+    return None
+
+
+def nobut(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "Neither y nor x"."""
+    both = _joined(reading, frame.parts["x"], frame.parts["y"], scene)
+    return both and _found(denied(both.acts), both)
+
+
+def infix(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "z not y but x" is "z x" and not "z y"; "z neither y nor x" is neither."""
+    words = frame.parts["z"] + frame.parts["x"]
+    yes = reading.read(words, scene)
+    if not (yes and _commands(yes)):
+        return None
+    no = reading.read(frame.parts["y"], scene.after(yes.acts))
+    if not _commands(no):
+        return None
+    acts = [*_commands(yes), *denied(_commands(no))]
+    if frame.rule == "neither":
+        acts = [*denied([*_commands(no), *_commands(yes)])]
+    return _found(acts, yes, no, elliptical=yes.elliptical)
+
+
+def cancel(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "x … never mind": nothing is done."""
+    inner = reading.read(frame.parts["x"], scene)
+    if not _commands(inner):
+        return None
+    return _found([replace(a, kind="deny", note="cancel") for a in _commands(inner)], inner)
+
+
+def repair(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "y no x": x takes the place of y or of its end."""
+    said, mended = frame.parts["y"], frame.parts["x"]
+    old = reading.read(said, scene)
+    new = reading.read(mended, scene.after(old.acts) if old else scene)
+    if new and whole(new) and _familiar(reading, said):
+        return new
+    if old and new and len(_commands(new)) >= max(2, len(_commands(old))):
+        return new
+    if old and _commands(old) and (found := reading.fragment(mended, scene.after(old.acts))):
+        return _found([*old.acts[:-1], *found.acts], old, found)
+    for kept in range(len(said) - 1, 0, -1):
+        found = reading.read(said[:kept] + mended, scene)
+        if found and _commands(found) and not found.elliptical:
+            return found
+    return None
+
+
+def _familiar(reading: Reading, words: Words) -> bool:
+    """True if these may be words of a command that was begun."""
+    known = reading.understander.grammar.words
+    return all(word in known or (word,) in frames().pronouns for word in words)
+
+
+def _bodies(reading: Reading, words: Words, rest: Words, scene: Scene) -> Iterator[
+    tuple[Found, Words]
+]:
+    """The command that ``words`` begin and the end of ``rest`` completes; with what is left.
+
+    "turn all the lights | the hall on" is "turn all the lights on" and "the hall".
+    """
+    for n in range(len(rest), 0, -1):
+        body = reading.read(words + rest[n:], scene)
+        if body and _commands(body):
+            yield body, rest[:n]
+
+
+def _joined(reading: Reading, first: Words, second: Words, scene: Scene) -> Found | None:
+    """Two phrases that share what only one of them says: "the hall and the porch light"."""
+    for body, rest in _bodies(reading, first, second, scene):
+        other = reading.read(rest, scene.after(body.acts))
+        if other and _commands(other):
+            acts = body.acts + other.acts
+            return _found(acts, body, other, elliptical=body.elliptical)
+    return None
+
+
+def each(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "x and y" that share a verb or an end; "x not only z but y"."""
+    first = frame.parts["x"] + frame.parts.get("z", ())
+    return _joined(reading, first, frame.parts["y"], scene)
+
+
+def choice(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "x or y": which, must be asked; neither, under a negation."""
+    both = each(reading, frame, scene)
+    return both and _found([replace(a, note="choice") for a in both.acts], both)
+
+
+def exception(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "x except y"."""
+    for body, rest in _bodies(reading, frame.parts["x"], frame.parts["y"], scene):
+        but = reading.read(rest, scene.after(body.acts))
+        if but and _commands(but):
+            spared = [replace(a, kind="deny", note="except") for a in _commands(but)]
+            acts = [*body.acts, *spared]
+            return _found(acts, body, but, elliptical=body.elliptical)
+    return None
+
+
+def instead(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "x instead of y": x, and y not."""
+    for body, rest in _bodies(reading, frame.parts["x"], frame.parts["y"], scene):
+        for words in (rest, *as_command(rest)):
+            no = reading.read(words, scene.after(body.acts))
+            if no and _commands(no):
+                acts = [*body.acts, *denied(_commands(no))]
+                return _found(acts, body, no, elliptical=body.elliptical)
+    return None
+
+
+def only(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """A word that adds nothing to what is commanded."""
+    return reading.read(frame.parts["x"] + frame.parts.get("y", ()), scene)
+
+
+RULES_BY_NAME: dict[str, Rule] = {
+    "swap": _whole("correction", "swap"),
+    "undo": _whole("undo"),
+    "stop": _whole("undo", "stop"),
+    "confirm": _whole("confirm"),
+    "misdone": _whole("correction"),
+    "agree": agree,
+    "reject": _whole("correction"),
+    "idle": _whole("report"),
+    "told": _about("report"),
+    "condition": _about("report"),
+    "query": _about("query"),
+    "report": _about("report"),
+    "polite": command,
+    "command": command,
+    "because": because,
+    "doing": doing,
+    "want": want,
+    "contrast": contrast,
+    "contrast_plain": contrast,
+    "correct": correct,
+    "blame": correct,
+    "change": change,
+    "clauses": clauses,
+    "add": add,
+    "stay": stay,
+    "untouched": untouched,
+    "deny": deny,
+    "deny_doing": deny_doing,
+    "deny_done": deny_done,
+    "nobut": nobut,
+    "notonly": each,
+    "infix": infix,
+    "neither": infix,
+    "cancel": cancel,
+    "repair": repair,
+    "except": exception,
+    "instead": instead,
+    "only": only,
+    "each": each,
+    "choice": choice,
+}

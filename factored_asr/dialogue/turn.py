@@ -1,0 +1,278 @@
+"""One turn of a conversation while it is worked out; see dialogue.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from factored_asr.dialogue.acts import Act, Utterance
+from factored_asr.dialogue.memory import Entry, Memory, Outcome
+from factored_asr.dialogue.world import Deed, Order, World
+
+if TYPE_CHECKING:
+    Guess = tuple[Utterance, float]
+
+SECOND_CHANCE = 0.2  # posterior from which an alternative is done unasked
+WORTH_ASKING = 0.02  # posterior from which it is asked about
+IDLE = 0.25  # how much less likely a command is that would change nothing
+STOP_SECONDS = 30.0  # "stop" takes back only what has just begun
+
+
+class Turn:
+    """What one utterance does to the memory and the world."""
+
+    def __init__(self, memory: Memory, world: World):
+        self.memory, self.world = memory, world
+        self.states = dict(memory.states)
+        self.journal = list(memory.journal)
+        self.done: list[Order] = []
+        self.asked: list[Order] = []
+        self.questions: list[str] = []
+        self.trace: list[str] = []
+        self.meant: list[Act] = []
+        self.left: tuple[Guess, ...] | None = None
+        """What is left of earlier guesses once the next best was taken."""
+
+    # ---- what is likely --------------------------------------------------------------------
+
+    def orders(self, acts: Iterable[Act]) -> list[Order]:
+        """What commands order here and now, exceptions taken out."""
+        acts = list(acts)
+        spared = self.spared(acts)
+        orders = list[Order]()
+        for each in acts:
+            if each.kind == "command" and each.reading is not None and each.note != "choice":
+                order = self.order(each, [d.device for o in orders for d in o.deeds])
+                deeds = tuple(deed for deed in order.deeds if deed not in spared)
+                orders.append(replace(order, deeds=deeds))
+        return orders
+
+    def order(self, act: Act, just_said: Iterable[str] = ()) -> Order:
+        """What one act speaks of; devices just said come first to mind."""
+        live = [e for e in self.journal if self.memory.in_mind(e.turn, e.time)]
+        recent = [*reversed(list(just_said)), *(e.deed.device for e in reversed(live))]
+        return self.world.order(act.reading, self.states, recent) if act.reading else Order()
+
+    def spared(self, acts: Iterable[Act]) -> set[Deed]:
+        """Deeds that denials of the same breath take out of commands."""
+        return {d for a in acts if a.kind == "deny" for d in self.order(a).deeds}
+
+    def plausibility(self, utterance: Utterance) -> float:
+        """0 for what says nothing; little for a command that would change nothing."""
+        if not utterance.acts:
+            return 0.0
+        deeds = self.deeds(utterance)
+        idle = deeds and all(self.states.get(d.device) == d.result for d in deeds)
+        return IDLE if idle else 1.0
+
+    def needs_certainty(self, ranked: Sequence[Guess], chosen: Utterance) -> bool:
+        """True for what wants care and was not clearly said.
+
+        Clearly said is what was heard best, well before all that would do something else to the
+        same device.
+        """
+        careful = {d.device for d in self.deeds(chosen) if self.world.wants_care(d)}
+        if not careful:
+            return False
+        total = sum(posterior for _, posterior in ranked)
+        return ranked[0][0] is not chosen or any(
+            deed.device in careful and not self.world.wants_care(deed)
+            for other, posterior in ranked[1:]
+            if posterior >= SECOND_CHANCE * total
+            for deed in self.deeds(other)
+        )
+
+    def deeds(self, utterance: Utterance) -> list[Deed]:
+        """All deeds that an utterance commands."""
+        return [deed for order in self.orders(utterance.acts) for deed in order.deeds]
+
+    # ---- doing -----------------------------------------------------------------------------
+
+    def do(self, order: Order, why: str) -> None:
+        """Do an order and write it into the journal."""
+        for deed in order.deeds:
+            before = self.states.get(deed.device)
+            turn, time = self.memory.turn, self.memory.time
+            self.journal.append(Entry(deed, before, turn, time, why, order.whole))
+            self.states[deed.device] = deed.result
+        if order.deeds:
+            self.done.append(order)
+
+    def infer(self, order: Order, why: str) -> None:
+        """Do what was not said in so many words; what wants care is asked about."""
+        careful = tuple(d for d in order.deeds if self.world.wants_care(d))
+        self.do(replace(order, deeds=tuple(d for d in order.deeds if d not in careful)), why)
+        if careful:
+            self.ask(Order(careful))
+
+    def ask(self, order: Order) -> None:
+        """Ask before doing an order."""
+        self.asked.append(order)
+        self.questions.append("; ".join(self.world.describe(order)) + "?")
+
+    def ask_whether(self, utterance: Utterance) -> None:
+        """Ask whether this was meant."""
+        self.trace.append("ask: it was not heard clearly enough")
+        self.meant += [a for a in utterance.acts if a.kind == "command"]
+        orders = [order for order in self.orders(utterance.acts) if order.deeds]
+        for order in orders:
+            self.ask(order)
+        if not orders:
+            self.questions.append("what was that?")
+
+    def act_on(self, utterance: Utterance) -> None:
+        """Do what the acts say."""
+        acts, pending = utterance.acts, self.memory.asked
+        kinds = {a.kind for a in acts}
+        if pending and "confirm" in kinds and "command" not in kinds:
+            self.trace.append("confirm: what was asked is done")
+            for order in pending:
+                self.do(order, "command")
+        elif pending and kinds and kinds <= {"correction", "undo", "report"}:
+            self.trace.append("deny: what was asked is left")
+            return
+        for act in acts:
+            if act.kind == "undo":
+                self.take_back(STOP_SECONDS if act.note == "stop" else None)
+            elif act.note == "swap":
+                self.swap()
+        if "deny" in kinds or "command" in kinds:
+            self.command(acts)
+        elif len(acts) == 1 and acts[0].kind == "correction" and not acts[0].note:
+            self.reject()
+
+    def command(self, acts: Sequence[Act]) -> None:
+        """Commands and denials, and what a correction takes back before them."""
+        orders = self.orders(acts)
+        new = {d.device for order in orders for d in order.deeds}
+        already = {d for order in self.done for d in order.deeds}
+        ordered = {d for a in acts if a.kind == "command" for d in self.order(a).deeds}
+        correction = any(a.kind == "correction" for a in acts)
+        denials = [a for a in acts if a.kind == "deny" and not a.note]
+        if denials:
+            for act in denials:
+                self.deny(act, new, ordered)
+        elif correction and orders:
+            self.trace.append("correction: what was done instead is taken back")
+            last = self.memory.last()
+            wrong = [e for e in last if e.changed and e.why == "command"]
+            self.reverse(wrong, except_for=new)
+            if self.done:  # "no just the kitchen": that much was right
+                already = {e.deed for e in last}
+        self.meant += acts
+        for act in acts:
+            if act.note in ("it", "choice"):
+                self.questions.append("which one?")
+                break
+        for order in orders:
+            if order.unclear:
+                self.questions.append(f"{order.unclear}?")
+            elif not set(order.deeds) <= already:
+                self.do(order, "command")
+        if denials and not orders:
+            self.second_best({d for act in denials for d in self.order(act).deeds})
+
+    def deny(self, act: Act, new: set[str], ordered: set[Deed]) -> None:
+        """Reverse what is denied, where it holds and holds because of us."""
+        entries = []
+        for deed in self.order(act).deeds:
+            if deed.device in new or deed in ordered:
+                continue  # the same breath says what becomes of it
+            own = [e for e in self.journal if e.deed == deed]
+            made = [e for e in own if e.changed]
+            if self.states.get(deed.device) != deed.result or not own:
+                self.trace.append(f"deny: not so, or not by us: {deed}")
+            elif made or self.reversal_wants_care(own[-1]):
+                entries.append((made or own)[-1])
+        self.reverse(entries)
+
+    def reversal_wants_care(self, entry: Entry) -> bool:
+        """True if taking it back must be asked about, which does no harm in any case."""
+        deed = self.world.reversal(entry.deed, entry.before)
+        return deed is not None and self.world.wants_care(deed)
+
+    def reverse(
+        self, entries: Iterable[Entry], why: str = "reversal", except_for: Iterable[str] = ()
+    ) -> None:
+        """Take back deeds of the journal."""
+        deeds, whole = list[Deed](), True
+        for entry in entries:
+            deed = self.world.reversal(entry.deed, entry.before)
+            if deed is None or deed.device in except_for:
+                continue
+            if self.states.get(deed.device) == entry.deed.result:
+                deeds.append(deed)
+                whole &= entry.whole
+                self.journal = [replace(e, undone=True) if e is entry else e for e in self.journal]
+        if deeds:
+            self.trace.append("reversed: " + ", ".join(map(str, deeds)))
+            self.infer(Order(tuple(deeds), whole, inferred=True), why)
+
+    def take_back(self, seconds: float | None = None) -> None:
+        """Undo the last turn that did something."""
+        entries = self.memory.last()
+        if seconds is not None and entries and self.memory.time - entries[0].time >= seconds:
+            return
+        self.reverse([e for e in entries if e.changed or self.reversal_wants_care(e)], "undo")
+        entries_set = set(map(id, entries))
+        self.journal = [
+            replace(e, undone=True) if id(e) in entries_set else e for e in self.journal
+        ]
+
+    def swap(self) -> None:
+        """The other way round: the opposite of all that the last turn did."""
+        deeds = [(e.deed, self.world.reversal(e.deed, e.before)) for e in self.memory.last()]
+        for _, deed in deeds:
+            if deed is not None:
+                self.infer(Order((deed,)), "command")
+
+    def reject(self) -> None:
+        """ "No": what was done is taken back, and the next best guess done in its place."""
+        entries = self.memory.last()
+        self.reverse([e for e in entries if e.changed or self.reversal_wants_care(e)])
+        if entries:
+            self.second_best({e.deed for e in entries})
+
+    def second_best(self, excluded: set[Deed]) -> None:
+        """Of what the last turn may have been, the likeliest that is not excluded."""
+        last = {e.deed for e in self.memory.last()}
+        if not excluded & last:
+            return
+        for i, (guess, posterior) in enumerate(self.memory.heard):
+            orders = self.orders(guess.acts)
+            deeds = {d for order in orders for d in order.deeds}
+            if not deeds or deeds & excluded or posterior < WORTH_ASKING:
+                continue
+            act: Callable[[Order], None] = self.ask
+            if posterior >= SECOND_CHANCE:
+                act = lambda order: self.do(order, "command")  # noqa: E731
+            self.trace.append(f"heard instead: {guess.text!r}, {posterior:.2f}")
+            for order in orders:
+                act(order)
+            self.meant += guess.commands
+            self.left = self.memory.heard[i + 1 :]
+            return
+
+    # ---- remembering -----------------------------------------------------------------------
+
+    def finish(self, utterance: Utterance, others: Sequence[Guess]) -> tuple[Memory, Outcome]:
+        """The memory after the turn, and what came of it."""
+        memory, actions = self.memory, list[str]()
+        for i, order in enumerate(self.done):
+            later = {deed.device for other in self.done[i + 1 :] for deed in other.deeds}
+            deeds = tuple(d for d in order.deeds if d.device not in later or not order.inferred)
+            actions += self.world.describe(replace(order, deeds=deeds))
+        asked_about = [a for a in utterance.acts if a.reading is not None and not self.meant]
+        acts = tuple(self.meant or asked_about)
+        said = ((memory.turn, memory.time, acts), *memory.said) if acts else memory.said
+        heard = memory.heard if self.left is None else self.left
+        if self.done and self.left is None:
+            heard = tuple(others)
+        memory = replace(
+            memory, states=self.states, journal=tuple(self.journal), said=said[:8],
+            heard=heard, asked=tuple(self.asked),
+        )
+        trace = (*utterance.trace, *self.trace)
+        question = " ".join(self.questions)
+        return memory, Outcome(tuple(actions), bool(question), question, utterance, trace)

@@ -1,0 +1,373 @@
+"""Lattices as text: Kaldi's CompactLattice, HTK's standard lattice format, Graphviz's dot.
+
+The costs here are scaled and the files' are not: acoustic costs are divided by the lattice's
+acoustic scale when written and multiplied by it when read.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from factored_asr.errors import FormatError, OptionError
+from factored_asr.lattice.draft import Draft, DraftArc
+from factored_asr.lattice.lattice import Lattice
+from factored_asr.lattice.posteriors import arc_posteriors
+from factored_asr.storage.reading import read_text
+
+EPSILON = "<eps>"
+SLF_SILENCES = frozenset({"!NULL", "!SENT_START", "!SENT_END", "<s>", "</s>", "<sil>", "<eps>"})
+"""Names in HTK's format of what is no word."""
+
+
+def write_lattices(lattices: Mapping[str, Lattice], path: str | Path) -> None:
+    """Write lattices by utterance, in the format that the name's end says.
+
+    ``.slf`` is HTK's standard lattice format and ``.dot`` Graphviz's, each for one utterance and
+    the latter with posteriors; any other end is Kaldi's text format.
+
+    Raises
+    ------
+    OptionError
+        Several utterances in a format for one, or a file that cannot be written.
+    """
+    end = Path(path).suffix
+    if end in (".slf", ".dot") and len(lattices) != 1:
+        raise OptionError(f"{path}: one lattice goes into a file {end}, got {len(lattices)}")
+    try:
+        if end not in (".slf", ".dot"):
+            write_kaldi(lattices, path)
+            return
+        (utterance, lattice), = lattices.items()
+        if end == ".slf":
+            write_slf(lattice, path, utterance=utterance)
+        else:
+            text = dot_text(lattice, posteriors=arc_posteriors(lattice).arc)
+            Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OptionError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def write_kaldi(lattices: Mapping[str, Lattice], path: str | Path) -> None:
+    """Write CompactLattices as text, with words as symbols, by utterance.
+
+    The weight of an arc is ``graph,acoustic,string``; the string has one number a frame, from
+    which a reader knows the times. Kaldi's transition ids are not known here, so 1 + the index of
+    the pronunciation stands in their place. ``arc_lm`` and phones have no place in this format.
+    """
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        for utterance, lattice in lattices.items():
+            if not utterance or any(c.isspace() for c in utterance):
+                raise OptionError(f"a name of an utterance is one word, got {utterance!r}")
+            file.write(f"{utterance}\n")
+            file.writelines(_kaldi_lines(lattice))
+            file.write("\n")
+
+
+def _kaldi_lines(lattice: Lattice) -> Iterator[str]:
+    first, frames = lattice.first_arcs(), lattice.arc_frames.tolist()
+    target, word = lattice.arc_target.tolist(), lattice.arc_word.tolist()
+    acoustic = (lattice.arc_acoustic / _scale_of(lattice)).tolist()
+    graph, spoken = lattice.arc_graph.tolist(), lattice.arc_pronunciation.tolist()
+    for node, final in enumerate(lattice.final.tolist()):
+        for a in range(first[node], first[node + 1]):
+            string = "_".join([str(spoken[a] + 1)] * frames[a])
+            weight = f"{graph[a]!r},{acoustic[a]!r},{string}"
+            name = lattice.spelt(word[a]) if word[a] else EPSILON
+            yield f"{node}\t{target[a]}\t{name}\t{weight}\n"
+        if final < math.inf:
+            yield f"{node}\t{final!r},0,\n"
+
+
+def read_kaldi(
+    path: str | Path,
+    *,
+    acoustic_scale: float = 1.0,
+    words: Sequence[str] = (),
+    frame_seconds: float | None = None,
+) -> dict[str, Lattice]:
+    """Read CompactLattices written as text (``lattice-copy ark:... ark,t:...``), by utterance.
+
+    Parameters
+    ----------
+    acoustic_scale
+        Multiplies the acoustic costs.
+    words
+        The table of words, for files that hold numbers, entry 0 is epsilon. Without it, the words
+        are what stands in the file, numbered in order of appearance.
+    frame_seconds
+        Seconds between frames, which the format does not hold.
+
+    Raises
+    ------
+    FormatError
+        For lines that are no arcs, unknown words, cycles, or paths that differ in their frames.
+    """
+    _check_scale(acoustic_scale)
+    found: dict[str, Lattice] = {}
+    for utterance, line, rows in _kaldi_blocks(read_text(path), path):
+        if utterance in found:
+            raise FormatError(f"utterance {utterance!r} comes twice", path, line)
+        draft = Draft(path, list(words) or [EPSILON], fixed_words=bool(words))
+        for at, row in rows:
+            _kaldi_row(draft, at, row, acoustic_scale)
+        draft.time_nodes(line)
+        found[utterance] = draft.lattice(line, acoustic_scale, frame_seconds)
+    return found
+
+
+def _kaldi_blocks(
+    text: str, path: str | Path
+) -> Iterator[tuple[str, int, list[tuple[int, list[str]]]]]:
+    name, began, rows = "", 0, list[tuple[int, list[str]]]()
+    for at, line in enumerate([*text.split("\n"), ""], start=1):
+        fields = line.split()
+        if not fields and name:
+            yield name, began, rows
+            name, rows = "", []
+        elif fields and name:
+            rows.append((at, fields))
+        elif fields:
+            if len(fields) > 1:
+                raise FormatError(f"expected the name of an utterance, got {line!r}", path, at)
+            name, began = fields[0], at
+
+
+def _kaldi_row(draft: Draft, line: int, fields: list[str], scale: float) -> None:
+    """``source target word [weight]`` is an arc, ``node [weight]`` a final cost."""
+    if len(fields) > 4:
+        raise FormatError(f"an arc has at most 4 fields, got {len(fields)}", draft.path, line)
+    weight = fields[-1] if len(fields) in (2, 4) else ""
+    graph, acoustic, n_frames = 0.0, 0.0, 0
+    if weight:
+        parts = weight.split(",")
+        if len(parts) != 3:
+            raise FormatError(
+                f"a weight is graph,acoustic,string, got {weight!r}", draft.path, line
+            )
+        graph, acoustic = (draft.number(part, line) for part in parts[:2])
+        n_frames = len(parts[2].split("_")) if parts[2] else 0
+    node = draft.node(fields[0], line)
+    if len(fields) >= 3:
+        word = draft.word(fields[2], line)
+        target = draft.node(fields[1], line)
+        draft.arcs.append(
+            DraftArc(node, target, word, acoustic * scale, graph, frames=n_frames, line=line)
+        )
+    elif n_frames:  # frames after the last word: silence on an arc of its own
+        target = draft.new_node()
+        draft.final[target] = 0.0
+        draft.arcs.append(
+            DraftArc(node, target, 0, acoustic * scale, graph, frames=n_frames, line=line)
+        )
+    else:
+        draft.final[node] = graph + acoustic * scale
+
+
+def write_slf(lattice: Lattice, path: str | Path, *, utterance: str = "") -> None:
+    """Write one lattice in HTK's standard lattice format, words on links.
+
+    ``a`` is the log likelihood without the scale, ``l`` the language model's log probability as
+    far as it is known (``arc_lm``), ``r`` all the rest. Final costs stand on links without a word.
+    """
+    Path(path).write_text(slf_text(lattice, utterance=utterance), encoding="utf-8", newline="\n")
+
+
+def slf_text(lattice: Lattice, *, utterance: str = "") -> str:
+    """What `write_slf` writes."""
+    seconds = lattice.frame_seconds or 0.01
+    scale, frames = _scale_of(lattice), lattice.node_frame.tolist()
+    last = len(frames)
+    endings = [(n, last, 0, 0.0, -cost, 0.0, 0)
+               for n, cost in enumerate(lattice.final.tolist()) if cost < math.inf]
+    columns = (
+        lattice.arc_source, lattice.arc_target, lattice.arc_word, -lattice.arc_acoustic / scale,
+        lattice.arc_lm - lattice.arc_graph, -np.asarray(lattice.arc_lm), lattice.arc_pronunciation,
+    )
+    links = [*zip(*(np.asarray(column).tolist() for column in columns), strict=True), *endings]
+    lines = ["VERSION=1.0"] + ([f"UTTERANCE={utterance}"] if utterance else [])
+    lines += [f"acscale={scale!r}\tlmscale=1\tprscale=1\twdpenalty=0\tbase=2.718281828459045"]
+    lines += [f"N={last + 1}\tL={len(links)}", f"start=0\tend={last}"]
+    lines += [f"I={n}\tt={round(frame * seconds, 6)}"
+              for n, frame in enumerate([*frames, lattice.n_frames])]
+    for j, (source, target, word, acoustic, rest, lm, spoken) in enumerate(links):
+        name = _escaped(lattice.spelt(word)) if word else "!NULL"
+        lines.append(f"J={j}\tS={source}\tE={target}\tW={name}\tv={spoken + 1}"
+                     f"\ta={acoustic!r}\tr={rest!r}\tl={lm!r}")
+    return "\n".join(lines) + "\n"
+
+
+def read_slf(path: str | Path, *, words: Sequence[str] = (), frame_seconds: float = 0.01,
+             silences: Iterable[str] = SLF_SILENCES) -> Lattice:
+    """Read a lattice in HTK's standard lattice format, its words on links or on nodes.
+
+    A word on a node belongs to every link that leads into it. Times become frames.
+
+    Parameters
+    ----------
+    words
+        The table of words, entry 0 is epsilon; without it they are numbered as they appear.
+    frame_seconds
+        Seconds between frames.
+    silences
+        Names that stand for no word.
+    """
+    return read_slf_text(
+        read_text(path), path=path, words=words, frame_seconds=frame_seconds, silences=silences
+    )
+
+
+@dataclass
+class _Slf:
+    """The fields of a file, line by line."""
+
+    header: dict[str, str] = field(default_factory=dict)
+    nodes: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    links: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+
+
+def read_slf_text(text: str, *, path: str | Path = "<slf>", words: Sequence[str] = (),
+                  frame_seconds: float = 0.01,
+                  silences: Iterable[str] = SLF_SILENCES) -> Lattice:
+    """What `read_slf` reads, given as text."""
+    if not frame_seconds > 0:
+        raise OptionError(f"frame_seconds must be above 0, got {frame_seconds}")
+    slf = _slf_fields(text, path)
+    draft = Draft(path, list(words) or [EPSILON], fixed_words=bool(words))
+    names: dict[int, str] = {}
+    for line, fields in slf.nodes:
+        node = draft.node(fields["I"], line)
+        if node in draft.frame:
+            raise FormatError(f"node {fields['I']} comes twice", path, line)
+        draft.frame[node] = round(draft.number(fields.get("t", "0"), line) / frame_seconds)
+        if "W" in fields:
+            names[node] = fields["W"]
+    scales = _slf_scales(slf.header, draft)
+    ignored = frozenset(silences)
+    for line, fields in slf.links:
+        ends = [draft.node(_needed(fields, key, path, line), line) for key in ("S", "E")]
+        for key, node in zip("SE", ends, strict=True):
+            if node not in draft.frame:
+                raise FormatError(f"there is no node {fields[key]}", path, line)
+        name = _unescaped(fields.get("W", names.get(ends[1], "!NULL")))
+        word = 0 if name in ignored else draft.word(name, line)
+        a, r, lm = (
+            -draft.number(fields.get(key, "0"), line) * scales[key] for key in ("a", "r", "l")
+        )
+        graph = r + lm - (scales["penalty"] if word else 0.0)
+        draft.arcs.append(DraftArc(ends[0], ends[1], word, a, graph, lm, line=line))
+    _slf_ends(slf.header, draft)
+    return draft.lattice(1, draft.header_number(slf.header, "acscale", 1.0), frame_seconds)
+
+
+def _slf_fields(text: str, path: str | Path) -> _Slf:
+    slf = _Slf()
+    for at, line in enumerate(text.split("\n"), start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        pairs = [item.split("=", 1) for item in line.split()]
+        if any(len(pair) != 2 for pair in pairs):
+            raise FormatError(f"fields are key=value, got {line.strip()!r}", path, at)
+        fields = {_SHORT.get(key, key): value for key, value in pairs}
+        if pairs[0][0] == "I":
+            slf.nodes.append((at, fields))
+        elif pairs[0][0] == "J":
+            slf.links.append((at, fields))
+        else:
+            slf.header.update(fields)
+    for key, rows in (("N", slf.nodes), ("L", slf.links)):
+        said = slf.header.get(key)
+        if said is None or said != str(len(rows)):
+            raise FormatError(f"the header says {key}={said}, but {len(rows)} are there", path)
+    return slf
+
+
+_SHORT = {
+    "NODES": "N", "LINKS": "L", "START": "S", "END": "E", "WORD": "W", "acoustic": "a",
+    "language": "l", "time": "t", "WORDPENALTY": "wdpenalty",
+}
+"""Long names of fields, which HTK's book allows too."""
+
+
+def _slf_scales(header: Mapping[str, str], draft: Draft) -> dict[str, float]:
+    """What a log of the file is multiplied by to be a scaled natural log."""
+    base = draft.header_number(header, "base", math.e)
+    if base <= 0 or base == 1:  # 0 stands for plain probabilities, which no one writes
+        raise FormatError(f"the base of logarithms cannot be {base}", draft.path)
+    unit = math.log(base)
+    number = draft.header_number
+    return {
+        "a": number(header, "acscale", 1.0) * unit,
+        "r": number(header, "prscale", 1.0) * unit,
+        "l": number(header, "lmscale", 1.0) * unit,
+        "penalty": number(header, "wdpenalty", 0.0) * unit,
+    }
+
+
+def _slf_ends(header: Mapping[str, str], draft: Draft) -> None:
+    """The start and the end are named in the header, or have nothing before and after them."""
+    sources, targets = {arc.source for arc in draft.arcs}, {arc.target for arc in draft.arcs}
+    lonely = [node for node in draft.frame if node not in sources]
+    end = draft.node(header["end"], 1) if "end" in header else next(reversed(lonely), None)
+    first = [node for node in draft.frame if node not in targets]
+    start = draft.node(header["start"], 1) if "start" in header else next(iter(first), None)
+    for name, node in (("start", start), ("end", end)):
+        if node is None or node not in draft.frame:
+            raise FormatError(f"the lattice has no {name} node", draft.path)
+    draft.start = start
+    assert end is not None
+    draft.final[end] = 0.0
+
+
+def dot_text(lattice: Lattice, *, posteriors: np.ndarray | None = None) -> str:
+    """The lattice as a graph for Graphviz's ``dot``: nodes by frame, arcs by word and cost.
+
+    With `posteriors` (n_arcs,) the arcs show these instead of costs, and are as thick.
+    """
+    lines = ["digraph lattice {", "  rankdir=LR; node [shape=circle];"]
+    for node, final in enumerate(lattice.final.tolist()):
+        shape = " shape=doublecircle" if final < math.inf else ""
+        lines.append(f'  {node} [label="{int(lattice.node_frame[node])}"{shape}];')
+    shown = lattice.arc_acoustic + lattice.arc_graph if posteriors is None else posteriors
+    for a, value in enumerate(np.asarray(shown).tolist()):
+        word = lattice.spelt(lattice.arc_word[a]) if lattice.arc_word[a] else EPSILON
+        name = word.replace("\\", "\\\\").replace('"', '\\"')
+        width = "" if posteriors is None else f" penwidth={0.3 + 3 * value:.2f}"
+        lines.append(
+            f'  {lattice.arc_source[a]} -> {lattice.arc_target[a]} [label="{name} {value:.4g}"'
+            f"{width}];"
+        )
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _escaped(word: str) -> str:
+    if not word or any(c.isspace() for c in word):
+        raise OptionError(f"a word of a lattice may not hold spaces, got {word!r}")
+    return re.sub(r"""([\\"'])""", r"\\\1", word)
+
+
+def _unescaped(word: str) -> str:
+    if len(word) > 1 and word[0] == word[-1] and word[0] in "\"'":
+        word = word[1:-1]
+    return re.sub(r"\\(.)", r"\1", word)
+
+
+def _needed(fields: Mapping[str, str], key: str, path: str | Path, line: int) -> str:
+    if key not in fields:
+        raise FormatError(f"a link needs {key}=", path, line)
+    return fields[key]
+
+
+def _scale_of(lattice: Lattice) -> float:
+    _check_scale(lattice.acoustic_scale)
+    return lattice.acoustic_scale
+
+
+def _check_scale(scale: float) -> None:
+    if not 0 < scale < math.inf:
+        raise OptionError(f"the acoustic scale must be above 0, got {scale}")

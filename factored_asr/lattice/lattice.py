@@ -1,0 +1,208 @@
+"""A word lattice as plain arrays: what n-best lists, posteriors and second passes compute on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from factored_asr.errors import OptionError
+from factored_asr.lattice.path import Path, PhoneSegment, WordSegment
+
+
+def _no(dtype: type) -> Any:
+    return field(default_factory=lambda: np.zeros(0, dtype), repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Lattice:
+    """The words that compete with each other, from a search, a file or another lattice.
+
+    Nodes stand between words; they are numbered so that every arc leads to a higher one, node 0 is
+    the start, arcs are sorted by source. An arc is one word, or one silence or filler (word 0).
+    The cost of a path is ``arc_acoustic + arc_graph`` of its arcs and ``final`` of its last node.
+    A search with ``lattice_beam=0`` gives its best path, and no nodes.
+
+    Raises
+    ------
+    OptionError
+        The arrays do not fit together, or the order of the nodes is broken.
+
+    Examples
+    --------
+    >>> lattice = Lattice(
+    ...     30, node_frame=np.array([0, 30]), final=np.array([np.inf, 0.0]),
+    ...     arc_source=np.array([0, 0]), arc_target=np.array([1, 1]), arc_word=np.array([1, 2]),
+    ...     arc_pronunciation=np.array([0, 0]), arc_acoustic=np.array([7.0, 6.5]),
+    ...     arc_graph=np.array([1.0, 2.0]), arc_lm=np.zeros(2), words=("<eps>", "yes", "no"))
+    >>> lattice.depth
+    2.0
+    """
+
+    n_frames: int
+    path: Path | None = field(default=None, repr=False)
+    """The best path of the search; None where the lattice comes from no search."""
+    frame_seconds: float | None = None
+    """Seconds between frames, where they are known."""
+    reason: str = ""
+    """Why there is no path, or why it is not a whole one; empty when all went well."""
+    words: tuple[str, ...] = field(default=(), repr=False)
+    """Word by id."""
+    pronunciations: tuple[tuple[str, ...], ...] = field(default=((),), repr=False)
+    """Phones of a word or silence; the first is empty."""
+    aligned: bool = False
+    """True where nodes stand at ends of words; False where the graph does not know its phones, or
+    has words later than the phone after theirs: nodes then stand where the graph has the word."""
+    acoustic_scale: float = 1.0
+    """What the acoustic model's logarithms were multiplied with before the search."""
+    rival: Path | None = field(default=None, repr=False)
+    """The best path of what a grammar was searched beside; None where nothing was."""
+    in_noise: bool = False
+    """Whether the scores are those of a model moved to the sound's noise."""
+    node_frame: np.ndarray = _no(np.int32)
+    """(n_nodes,) int32: frame before which the node stands, 0..n_frames."""
+    final: np.ndarray = _no(np.float64)
+    """(n_nodes,) float64: cost of ending here, inf where no path does."""
+    arc_source: np.ndarray = _no(np.int32)
+    """(n_arcs,) int32"""
+    arc_target: np.ndarray = _no(np.int32)
+    """(n_arcs,) int32"""
+    arc_word: np.ndarray = _no(np.int32)
+    """(n_arcs,) int32: word id; 0 for silence, fillers, and a word not known at the end."""
+    arc_pronunciation: np.ndarray = _no(np.int32)
+    """(n_arcs,) int32: index into `pronunciations`."""
+    arc_acoustic: np.ndarray = _no(np.float64)
+    """(n_arcs,) float64: cost of the scores (scaled)."""
+    arc_graph: np.ndarray = _no(np.float64)
+    """(n_arcs,) float64: every other cost; in a search's lattice as it stands on the way."""
+    arc_lm: np.ndarray = _no(np.float64)
+    """(n_arcs,) float64: the part of `arc_graph` that is the language model's; 0 until known
+    (`with_lm`)."""
+    phone_first: np.ndarray = _no(np.int64)
+    """(n_arcs + 1,) int64: where in `phone_end` the phones of an arc begin; empty where the times
+    of phones are not known."""
+    phone_end: np.ndarray = _no(np.int32)
+    """int32: frame after each phone of each arc."""
+    arc_origin: np.ndarray = _no(np.int64)
+    """(n_arcs,) int64: the arc of the lattice that this one was computed from; empty if none."""
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    @property
+    def n_nodes(self) -> int:
+        return len(self.node_frame)
+
+    @property
+    def n_arcs(self) -> int:
+        return len(self.arc_source)
+
+    @property
+    def arc_cost(self) -> np.ndarray:
+        """(n_arcs,) float64: what a path pays for each arc."""
+        return np.asarray(self.arc_acoustic, np.float64) + self.arc_graph
+
+    @property
+    def arc_frames(self) -> np.ndarray:
+        """(n_arcs,) int: number of frames that each arc covers."""
+        return self.node_frame[self.arc_target] - self.node_frame[self.arc_source]
+
+    @property
+    def depth(self) -> float:
+        """Mean number of arcs that cover a frame; 0 for a lattice of no frames."""
+        return float(self.arc_frames.sum() / self.n_frames) if self.n_frames else 0.0
+
+    @property
+    def reached_final(self) -> bool:
+        """True where the best path ends in a final state."""
+        if self.path is not None:
+            return self.path.reached_final
+        return bool(np.isfinite(self.final).any())
+
+    def best(self) -> Path:
+        """The search's best path; one of infinite cost and no words where none survived.
+
+        Raises
+        ------
+        OptionError
+            The lattice comes from no search: `decoder.best_path` finds its cheapest path.
+        """
+        if self.path is None:
+            raise OptionError("this lattice comes from no search: see decoder.best_path")
+        return self.path
+
+    def spelt(self, word_id: int) -> str:
+        """A foreign graph may come without its word table: then the number stands for the word."""
+        return self.words[word_id] if word_id < len(self.words) else str(word_id)
+
+    def first_arcs(self) -> list[int]:
+        """Arcs ``first[n]`` to ``first[n + 1] - 1`` leave node n; n_nodes + 1 entries."""
+        return np.searchsorted(self.arc_source, np.arange(self.n_nodes + 1)).tolist()
+
+    def arc_phone_ends(self, arc: int) -> np.ndarray:
+        """Frame after each phone of an arc, int32; empty where they are not known."""
+        if not len(self.phone_first):
+            return np.zeros(0, np.int32)
+        return self.phone_end[self.phone_first[arc] : self.phone_first[arc + 1]]
+
+    def segment(self, arc: int) -> WordSegment:
+        """An arc as a word with its times and, where their times are known, its phones."""
+        start, end = (int(self.node_frame[at[arc]]) for at in (self.arc_source, self.arc_target))
+        ends = self.arc_phone_ends(arc).tolist()
+        is_silence = not self.arc_word[arc]
+        phones = tuple(
+            PhoneSegment(phone, since, until, is_silence)
+            for phone, since, until in zip(
+                self.pronunciations[self.arc_pronunciation[arc]], [start, *ends], ends,
+                strict=False,
+            )
+        )
+        word = int(self.arc_word[arc])
+        return WordSegment(self.spelt(word) if word else "", word, start, end, phones)
+
+    def with_arcs(self, origin: np.ndarray) -> Lattice:
+        """A lattice of no search whose arcs are copies of this one's, in the order given.
+
+        Parameters
+        ----------
+        origin
+            (n,) int: arcs of this lattice, sorted by their sources.
+        """
+        columns = {name: getattr(self, name)[origin] for name in ("arc_source", *ARC_COLUMNS)}
+        first, ends = self.phone_first, self.phone_end
+        if len(first):
+            length = np.diff(first)[origin]
+            new_first = np.concatenate([[0], np.cumsum(length)])
+            shift = np.repeat(first[:-1][origin] - new_first[:-1], length)
+            first, ends = new_first, ends[np.arange(new_first[-1]) + shift]
+        return replace(
+            self, path=None, arc_origin=np.asarray(origin, np.int64), phone_first=first,
+            phone_end=ends, **columns,
+        )
+
+
+ARC_COLUMNS = (
+    "arc_target", "arc_word", "arc_pronunciation", "arc_acoustic", "arc_graph", "arc_lm",
+)
+
+
+def _check(lattice: Lattice) -> None:
+    """The functions on lattices then need no further care: no cycles, no index outside."""
+    n_nodes, n_arcs = lattice.n_nodes, lattice.n_arcs
+    if len(lattice.final) != n_nodes:
+        raise OptionError(f"a lattice of {n_nodes} nodes has {len(lattice.final)} final costs")
+    for name in ARC_COLUMNS:
+        if len(getattr(lattice, name)) != n_arcs:
+            raise OptionError(f"{name} must have {n_arcs} entries, one for each arc")
+    if n_arcs == 0:
+        return
+    source, target, word = lattice.arc_source, lattice.arc_target, lattice.arc_word
+    if source[0] < 0 or (np.diff(source) < 0).any():
+        raise OptionError("arcs of a lattice must be sorted by their source")
+    if (target <= source).any() or target.max() >= n_nodes:
+        raise OptionError("an arc of a lattice must lead to a node of a higher number")
+    if word.min() < 0 or (len(lattice.words) > 1 and word.max() >= len(lattice.words)):
+        raise OptionError(f"words of arcs must be 0 to {len(lattice.words) - 1}")
+    if (lattice.node_frame[target] < lattice.node_frame[source]).any():
+        raise OptionError("an arc of a lattice may not lead back in time")

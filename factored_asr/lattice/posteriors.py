@@ -1,0 +1,120 @@
+"""How probable each arc of a word lattice is, by forward-backward.
+
+Posteriors are over the lattice as it is given, its paths weighted one by one: a word string that
+several segmentations or pronunciations spell has the sum of them all.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from factored_asr.errors import OptionError
+from factored_asr.lattice.lattice import Lattice
+
+INF = float("inf")
+
+
+@dataclass(frozen=True, eq=False)
+class Posteriors:
+    """Probabilities of the arcs and nodes of a lattice."""
+
+    arc: np.ndarray
+    """(n_arcs,) float64: probability that the path goes through an arc, 0 to 1."""
+    node: np.ndarray
+    """(n_nodes,) float64: probability that the path goes through a node, 0 to 1."""
+    final: np.ndarray
+    """(n_nodes,) float64: probability that the path ends in a node, 0 to 1; they sum to 1."""
+    log_total: float
+    """Natural log of the sum over all paths of exp(-scale * cost); -inf if there is no path."""
+
+
+def arc_posteriors(lattice: Lattice, *, scale: float = 1.0) -> Posteriors:
+    """Posterior probabilities of arcs, by forward-backward in the log domain.
+
+    Parameters
+    ----------
+    lattice
+        Arcs in topological order. One without a path gets zeros.
+    scale
+        Multiplies every cost, acoustic and graph alike: below 1 the posteriors are flatter. The
+        costs of a lattice are the search's, its acoustic scale applied already.
+
+    Raises
+    ------
+    OptionError
+        For a scale that is not above 0.
+
+    Examples
+    --------
+    >>> from factored_asr.lattice.files import read_slf_text
+    >>> text = "N=2 L=2 acscale=1\\nI=0 t=0\\nI=1 t=0.3\\n"
+    >>> text += "J=0 S=0 E=1 W=yes a=-7 l=-1\\nJ=1 S=0 E=1 W=no a=-6 l=-2\\n"
+    >>> arc_posteriors(read_slf_text(text)).arc.round(6)
+    array([0.5, 0.5])
+    """
+    if not 0 < scale < INF:
+        raise OptionError(f"the scale of posteriors must be above 0, got {scale}")
+    log_arc = -scale * lattice.arc_cost
+    log_final = -scale * np.asarray(lattice.final, np.float64)
+    behind = _forward(lattice, log_arc)
+    ahead = _backward(lattice, log_arc, log_final)
+    log_total = ahead[0] if len(ahead) else -INF
+    if log_total == -INF:
+        none = np.zeros(len(ahead))
+        return Posteriors(np.zeros(len(log_arc)), none, none, -INF)
+    arc = np.exp(behind[lattice.arc_source] + log_arc + ahead[lattice.arc_target] - log_total)
+    node, final = (np.exp(behind + after - log_total) for after in (ahead, log_final))
+    return Posteriors(arc, node, final, float(log_total))
+
+
+def frame_sums(lattice: Lattice, posteriors: np.ndarray) -> np.ndarray:
+    """(n_frames,) float64: sum of the posteriors of the arcs over each frame, 1 in a lattice."""
+    change = np.zeros(lattice.n_frames + 1)
+    np.add.at(change, lattice.node_frame[lattice.arc_source], posteriors)
+    np.add.at(change, lattice.node_frame[lattice.arc_target], -posteriors)
+    return np.cumsum(change)[:-1]
+
+
+def word_posterior(
+    lattice: Lattice, posteriors: np.ndarray, word_id: int, start: int, end: int
+) -> float:
+    """How sure a word is within a time span: the maximum over its frames of the posterior sum.
+
+    The simplest confidence (Wessel et al. 2001, C_max): arcs of the same word that overlap in time
+    count together, whatever their exact ends.
+    """
+    same = np.flatnonzero(lattice.arc_word == word_id)
+    first = np.clip(lattice.node_frame[lattice.arc_source[same]], start, end) - start
+    last = np.clip(lattice.node_frame[lattice.arc_target[same]], start, end) - start
+    change = np.zeros(max(end - start, 0) + 1)
+    np.add.at(change, first, posteriors[same])
+    np.add.at(change, last, -posteriors[same])
+    return float(min(np.cumsum(change)[:-1].max(initial=0.0), 1.0))
+
+
+def _forward(lattice: Lattice, log_arc: np.ndarray) -> np.ndarray:
+    total = [-INF] * len(lattice.node_frame)
+    total[:1] = [0.0]
+    source, target = lattice.arc_source.tolist(), lattice.arc_target.tolist()
+    for a, log_weight in enumerate(log_arc.tolist()):
+        total[target[a]] = _log_add(total[target[a]], total[source[a]] + log_weight)
+    return np.array(total)
+
+
+def _backward(
+    lattice: Lattice, log_arc: np.ndarray, log_final: np.ndarray
+) -> np.ndarray:
+    total = log_final.tolist()
+    weights, source, target = log_arc.tolist(), lattice.arc_source.tolist(), lattice.arc_target
+    for a, to in zip(range(len(weights) - 1, -1, -1), reversed(target.tolist()), strict=True):
+        total[source[a]] = _log_add(total[source[a]], weights[a] + total[to])
+    return np.array(total)
+
+
+def _log_add(a: float, b: float) -> float:
+    if a < b:
+        a, b = b, a
+    return a if b == -INF else a + math.log1p(math.exp(b - a))

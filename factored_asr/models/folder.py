@@ -1,0 +1,323 @@
+"""A model on disk: a folder of plain arrays, a dictionary, and a manifest that says what they are.
+
+``manifest.json`` gives the format's version, where the model comes from and under which licences,
+the phones, the front end, the settings found best and the log of its training, and the sha256 of
+every other file. Arrays are ``.npy``; nothing is ever unpickled. A folder is written under a
+temporary name and renamed, so that a reader sees a whole model or none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from factored_asr import __version__
+from factored_asr.acoustic import AcousticModel
+from factored_asr.acoustic.gmm.mixtures import DiagonalMixtures, TiedMixtures
+from factored_asr.acoustic.gmm.tree import DecisionTree
+from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.features import FeatureOptions
+from factored_asr.language import NGramModel
+from factored_asr.lexicon import Lexicon
+from factored_asr.storage.reading import is_file, read_array, read_json
+
+MANIFEST = "manifest.json"
+FORMAT, VERSION = "factored_asr model", 1
+DENSITIES = {"diagonal": DiagonalMixtures, "tied": TiedMixtures}
+ROLES = ("lexicon", "lm", "g2p", "calibration")
+"""Files besides the arrays, each of which may be absent."""
+
+_MODEL_ARRAYS = (
+    "hmm_pdfs", "hmm_phone", "hmm_loop_log_probs", "hmm_exit_log_probs", "triphone_contexts",
+    "triphone_hmms", "transform",
+)
+_LM_SUFFIXES = (".arpa", ".lm", ".bin", ".gz")
+_NAMES = {"lexicon": "lexicon.dict", "g2p": "g2p", "calibration": "calibration.json"}
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class About:
+    """What a model's folder says of the model, for people and for the recogniser."""
+
+    origin: str = ""
+    """Where it comes from: a corpus, another model, a place on the net."""
+    licences: Mapping[str, str] = field(default_factory=dict)
+    """Of what it was made from: name and licence."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What its training was asked for."""
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Options of decoding that suit it: ``dictation`` and ``commands``."""
+    training: Sequence[Mapping[str, Any]] = ()
+    """The log of its training, an entry a stage."""
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model's folder whose manifest is read and whose files are all as it says."""
+
+    path: Path
+    about: About
+    acoustic: Json
+    """Phones, features and densities, as the manifest has them."""
+    files: Mapping[str, Path]
+    """By role (see ROLES): the files besides the arrays that are there."""
+    n_bytes: int
+    """Size on disk without the manifest."""
+
+    @staticmethod
+    def is_one(folder: str | Path) -> bool:
+        """Whether a folder looks like a model of this kind."""
+        return (Path(folder) / MANIFEST).is_file()
+
+    @staticmethod
+    def open(folder: str | Path) -> ModelFolder:
+        """Read the manifest, and check every file against it.
+
+        Raises
+        ------
+        MissingError
+            There is no manifest, or a file is not there that it lists.
+        FormatError
+            The manifest breaks its format, is of another version, lists a file outside of the
+            folder, or a file is not what it was when the model was written.
+        """
+        path = Path(folder)
+        manifest = _read_manifest(path / MANIFEST)
+        about = _made(About, {f.name: manifest[f.name] for f in dataclasses.fields(About)}, path)
+        files = {role: path / name for role, name in manifest["parts"].items()}
+        listed: Mapping[str, Any] = manifest["files"]
+        unlisted = [file.name for file in files.values() if file.name not in listed]
+        if unlisted:
+            raise FormatError(f"'files' does not list {unlisted[0]!r}", path / MANIFEST)
+        n_bytes = sum(_check_file(path, name, facts) for name, facts in listed.items())
+        return ModelFolder(path, about, manifest["acoustic"], files, n_bytes)
+
+    def acoustic_model(self) -> AcousticModel:
+        """The acoustic model.
+
+        Raises
+        ------
+        FormatError
+            Arrays or options that do not make a model.
+        """
+        try:
+            kind = DENSITIES[self.acoustic["densities"]]
+            densities = kind(**self._arrays("density"), **_tuples(self.acoustic["more"]))
+            tree, first_pass = self._arrays("tree"), self._arrays("first_pass")
+            phones = tuple(self.acoustic["phones"])
+            model = AcousticModel(
+                phones, self.acoustic["silence"], tuple(self.acoustic["fillers"]),
+                _made(FeatureOptions, self.acoustic["features"], self.path / MANIFEST),
+                densities, **self._arrays("model"),
+                first_pass=kind(**first_pass, **_tuples(self.acoustic["more"]))
+                if first_pass else None,
+            )
+            return replace(model, tree=DecisionTree(phones, **tree)) if tree else model
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            if isinstance(error, FormatError):
+                raise
+            raise FormatError(f"its parts do not make a model: {error}", self.path) from error
+
+    def _arrays(self, group: str) -> dict[str, Any]:
+        """Arrays by their names without the group."""
+        found = {}
+        for file in sorted(self.path.glob(f"{group}.*.npy")):
+            found[file.name.split(".")[1]] = read_array(file)
+        return found
+
+
+def write_model(
+    folder: str | Path, model: AcousticModel, *, lexicon: Lexicon | None = None,
+    lm: str | Path | NGramModel | None = None, g2p: str | Path | None = None,
+    calibration: Mapping[str, Any] | None = None, about: About | None = None,
+) -> Path:
+    """Write a model whole.
+
+    Parameters
+    ----------
+    folder
+        Made anew; a model that is there already is replaced, anything else is not.
+    lexicon, lm, g2p, calibration
+        What goes with it: pronunciations, a language model, a model of spelling (a file), and
+        what turns scores into confidences.
+    about
+        What the manifest says of it.
+
+    Raises
+    ------
+    OptionError
+        The folder is there and no model, or cannot be written.
+    """
+    with _whole_folder(Path(folder)) as place:
+        acoustic = _write_arrays(place, model)
+        parts = {}
+        if lexicon is not None:
+            parts["lexicon"] = _NAMES["lexicon"]
+            lexicon.write(place / parts["lexicon"])
+        if lm is not None:
+            parts["lm"] = _write_lm(place, lm)
+        if g2p is not None:
+            parts["g2p"] = _NAMES["g2p"] + "".join(Path(g2p).suffixes)
+            shutil.copyfile(g2p, place / parts["g2p"])
+        if calibration is not None:
+            parts["calibration"] = _NAMES["calibration"]
+            (place / parts["calibration"]).write_text(_json(dict(calibration)), encoding="utf-8")
+        files = {file.name: _facts(file) for file in sorted(place.iterdir())}
+        manifest = {
+            "format": FORMAT, "version": VERSION, "written_by": f"factored_asr {__version__}",
+            **dataclasses.asdict(about or About()), "acoustic": acoustic, "parts": parts,
+            "files": files,
+        }
+        (place / MANIFEST).write_text(_json(manifest), encoding="utf-8")
+    return Path(folder)
+
+
+def _write_arrays(place: Path, model: AcousticModel) -> Json:
+    """Write the arrays of a model; returns what of it is no array."""
+    for name in _MODEL_ARRAYS:
+        _save(place, "model", name, getattr(model, name))
+    (kind,) = (name for name, cls in DENSITIES.items() if isinstance(model.densities, cls))
+    if model.first_pass is not None:
+        _save_densities(place, "first_pass", model.first_pass)
+    more = _save_densities(place, "density", model.densities)
+    tree = getattr(model, "tree", None)
+    if tree is not None:
+        for part in dataclasses.fields(tree):
+            if part.name != "phones":
+                _save(place, "tree", part.name, getattr(tree, part.name))
+    return {
+        "phones": model.phones, "silence": model.silence, "fillers": model.fillers,
+        "features": dataclasses.asdict(model.features), "densities": kind, "more": more,
+    }
+
+
+def _save_densities(place: Path, group: str, densities: DiagonalMixtures | TiedMixtures) -> Json:
+    """Write their arrays; returns what of them is no array."""
+    more = {}
+    for part in dataclasses.fields(densities):
+        value = getattr(densities, part.name)
+        if isinstance(value, np.ndarray):
+            _save(place, group, part.name, value)
+        else:
+            more[part.name] = value
+    return more
+
+
+def _save(place: Path, group: str, name: str, array: np.ndarray | None) -> None:
+    if array is not None:
+        np.save(place / f"{group}.{name}.npy", array, allow_pickle=False)
+
+
+def _write_lm(place: Path, lm: str | Path | NGramModel) -> str:
+    if isinstance(lm, NGramModel):
+        from factored_asr.language import write_arpa
+
+        write_arpa(lm, place / "lm.arpa")
+        return "lm.arpa"
+    name = "lm" + "".join(suffix for suffix in Path(lm).suffixes if suffix in _LM_SUFFIXES)
+    shutil.copyfile(lm, place / name)
+    return name
+
+
+def check_target(folder: str | Path) -> None:
+    """OptionError where something is in the place of a model to be written, and is no model."""
+    folder = Path(folder)
+    if folder.exists() and not ModelFolder.is_one(folder):
+        if not folder.is_dir() or any(folder.iterdir()):
+            raise OptionError(f"{folder}: is there and no model, will not be replaced")
+
+
+@contextmanager
+def _whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder to write into, which takes the name of `folder` once all is there."""
+    check_target(folder)
+    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
+    old = temporary.with_suffix(".old")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(temporary, folder)
+    except OSError as error:
+        raise OptionError(f"{folder}: cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _read_manifest(file: Path) -> Json:
+    if not file.is_file():
+        raise MissingError(f"{file}: a model's folder needs this file")
+    manifest = read_json(file)
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise FormatError(f"must be a manifest of the format {FORMAT!r}", file)
+    if manifest.get("version") != VERSION:
+        raise FormatError(
+            f"is of version {manifest.get('version')!r}, this program reads version {VERSION}", file
+        )
+    kinds: dict[str, type] = {"acoustic": dict, "parts": dict, "files": dict, "training": list,
+                              "origin": str, "licences": dict, "settings": dict, "options": dict}
+    for name, kind in kinds.items():
+        if not isinstance(manifest.get(name), kind):
+            raise FormatError(f"{name!r} must be there and a {kind.__name__}", file)
+    for role, name in manifest["parts"].items():
+        if role not in ROLES or not isinstance(name, str):
+            raise FormatError(f"'parts' has {role!r}: {name!r}, knows {', '.join(ROLES)}", file)
+    return manifest
+
+
+def _check_file(folder: Path, name: str, facts: object) -> int:
+    """Check one file against the manifest; returns its size."""
+    manifest = folder / MANIFEST
+    if Path(name).name != name or name in ("", ".", "..") or "\\" in name:
+        raise FormatError(f"lists {name!r}, which lies outside of the folder", manifest)
+    if not isinstance(facts, dict) or not {"sha256", "bytes"} <= facts.keys():
+        raise FormatError(f"must give sha256 and bytes of {name!r}", manifest)
+    if not is_file(folder / name):
+        raise MissingError(f"{folder / name}: the model needs this file")
+    found = _facts(folder / name)
+    if found != {key: facts[key] for key in found}:
+        raise FormatError(
+            f"{found['bytes']} bytes with sha256 {found['sha256'][:12]}…, the manifest says "
+            f"{facts['bytes']} with {str(facts['sha256'])[:12]}…: damaged or edited",
+            folder / name,
+        )
+    return int(found["bytes"])
+
+
+def _facts(file: Path) -> Json:
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    return {"sha256": digest, "bytes": file.stat().st_size}
+
+
+def _made(kind: Any, values: Mapping[str, Any], where: Path) -> Any:
+    """A dataclass of options from JSON; options it does not know are an error."""
+    try:
+        return kind(**_tuples(values))
+    except (TypeError, ValueError, AttributeError) as error:
+        raise FormatError(f"{kind.__name__}: {error}", where) from error
+
+
+def _tuples(values: Mapping[str, Any]) -> Json:
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{values!r} must be a mapping")
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+
+
+def _json(value: Json) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"

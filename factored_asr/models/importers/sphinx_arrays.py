@@ -1,0 +1,223 @@
+"""Sphinx's parameter files: Gaussians, transitions and mixture weights, as arrays.
+
+Most are of the S3 form (``bio.c``): a text header, the word 0x11223344 that shows the byte order,
+int32 sizes, float32 data and a checksum. ``sendump`` holds mixture weights in a byte each.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from factored_asr.acoustic.gmm._kernels import rotating_checksum
+from factored_asr.errors import FormatError
+
+BYTE_ORDER = 0x11223344
+WEIGHT_FLOOR = 1e-7  # Sphinx's mixwfloor
+DUMP_FLOOR = 1e-9  # what a byte can say goes lower, but three streams of it are no float32
+TRANSITION_FLOOR = 1e-4  # Sphinx's tmatfloor
+LOG_UNIT = 1024 * math.log(1.0001)  # nats in one step of a weight in a byte
+
+
+def read_gaussians(path: Path) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Read ``means`` or ``variances``.
+
+    Returns
+    -------
+    (n_codebooks, n_gaussians, n_features) float32 with the streams side by side, and the number
+    of features in each stream.
+    """
+    words = _read_s3(path)
+    n_books, n_streams, n_gaussians = _sizes(path, words, 0, 3)
+    *sizes, total = _sizes(path, words, 3, n_streams + 1)
+    data = words[4 + n_streams :].view(np.float32)
+    _check_total(path, (n_books, n_gaussians, sum(sizes)), total, len(data))
+    by_book = data.reshape(n_books, n_gaussians * sum(sizes))
+    ends = np.cumsum(sizes) * n_gaussians
+    streams = [
+        by_book[:, end - size * n_gaussians : end].reshape(n_books, n_gaussians, size)
+        for size, end in zip(sizes, ends, strict=True)
+    ]
+    return np.concatenate(streams, axis=2), tuple(sizes)
+
+
+def read_transitions(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read ``transition_matrices`` of chains: loop and exit log probabilities.
+
+    Returns
+    -------
+    Two arrays (n_matrices, n_states) float32. Rows are normalised and floored as Sphinx does.
+
+    Raises
+    ------
+    FormatError
+        A transition back, or one that skips a state: the HMMs of this library are chains.
+    """
+    words = _read_s3(path)
+    n_matrices, n_from, n_to, total = _sizes(path, words, 0, 4)
+    data = words[4:].view(np.float32)
+    _check_total(path, (n_matrices, n_from, n_to), total, len(data))
+    if n_to != n_from + 1:
+        raise FormatError(f"{n_from} states must have {n_from + 1} goals, not {n_to}", path)
+    weights = data.reshape(n_matrices, n_from, n_to).astype(np.float64)
+    if not (np.isfinite(weights) & (weights >= 0)).all():
+        raise FormatError("a transition weight is negative or not finite", path)
+    state = np.arange(n_from)
+    beside = np.ones((n_from, n_to), bool)
+    beside[state, state] = beside[state, state + 1] = False
+    stray = np.argwhere((weights > 0) & beside)
+    if len(stray):
+        matrix, source, goal = stray[0]
+        what = "skips a state" if goal > source else "goes back"
+        raise FormatError(
+            f"matrix {matrix}: the transition from state {source} to {goal} {what}; only staying "
+            "and going on to the next state are supported", path,
+        )  # fmt: skip
+    pair = np.stack([weights[:, state, state], weights[:, state, state + 1]])
+    if not (pair[1] > 0).all():
+        matrix, source = np.argwhere(pair[1] <= 0)[0]
+        raise FormatError(f"matrix {matrix}: state {source} can never be left", path)
+    pair /= pair.sum(axis=0)
+    pair = np.where(pair > 0, np.maximum(pair, TRANSITION_FLOOR), 0.0)
+    with np.errstate(divide="ignore"):
+        loop, exit_ = np.log(pair / pair.sum(axis=0)).astype(np.float32)
+    return loop, exit_
+
+
+def read_mixture_weights(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
+    """Read ``mixture_weights`` (or counts): (n_streams, n_gaussians, n_senones) float32."""
+    words = _read_s3(path)
+    n_senones, n_streams, n_gaussians, total = _sizes(path, words, 0, 4)
+    data = words[4:].view(np.float32)
+    _check_total(path, (n_senones, n_streams, n_gaussians), total, len(data))
+    _check_shape(path, (n_streams, n_gaussians, n_senones), shape)
+    weights = data.reshape(n_senones, n_streams, n_gaussians).transpose(1, 2, 0)
+    weights = weights.astype(np.float64)
+    if not (np.isfinite(weights) & (weights >= 0)).all():
+        raise FormatError("a mixture weight is negative or not finite", path)
+    sums = weights.sum(axis=1, keepdims=True)
+    if not (sums > 0).all():
+        stream, _, senone = np.argwhere(sums <= 0)[0]
+        raise FormatError(f"senone {senone}: the weights of stream {stream} are all zero", path)
+    weights = np.maximum(weights / sums, WEIGHT_FLOOR)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def read_sendump(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
+    """Read ``sendump``, weights as bytes: (n_streams, n_gaussians, n_senones) float32.
+
+    A byte w stands for 1.0001 ** -(1024 w). The file has strings (a length, then the text), an
+    empty one, then rows of bytes by stream and Gaussian; or indices of four or eight bits into a
+    table of sixteen such bytes.
+    """
+    data = path.read_bytes()
+    order = "<" if len(data) >= 4 and 0 < struct.unpack_from("<i", data)[0] < 1000 else ">"
+    facts, at = _dump_header(path, data, order)
+    n_streams, n_gaussians, n_senones = shape
+    named = (
+        facts.get("feature_count", n_streams),
+        facts.get("mixture_count", n_gaussians),
+        facts.get("model_count", n_senones),
+    )
+    _check_shape(path, named, shape)
+    clusters, bits = facts.get("cluster_count", 0), facts.get("cluster_bits", 8)
+    if clusters not in (0, 15, 16) or bits not in (4, 8) or (bits == 4 and not clusters):
+        raise FormatError(f"{clusters} clusters of {bits} bits must be 0, 15 or 16 of 4 or 8", path)
+    width = n_senones
+    if not clusters:
+        if at + 8 > len(data):
+            raise FormatError("the file ends before its numbers of rows and columns", path)
+        rows, width = struct.unpack_from(order + "2i", data, at)
+        at += 8
+        _check_shape(path, (n_streams, rows, min(width, n_senones)), shape)
+    table_size = 16 if clusters else 0
+    step = (width + 1) // 2 if bits == 4 else width
+    expected = table_size + n_streams * n_gaussians * step
+    if len(data) - at < expected:
+        raise FormatError(f"{len(data) - at} bytes of weights must be at least {expected}", path)
+    table = np.frombuffer(data, np.uint8, table_size, at)
+    packed = np.frombuffer(data, np.uint8, expected - table_size, at + table_size)
+    packed = packed.reshape(n_streams, n_gaussians, step)
+    if bits == 4:
+        packed = np.stack([packed & 15, packed >> 4], axis=3).reshape(n_streams, n_gaussians, -1)
+    if clusters:
+        if packed.max() > 15:
+            raise FormatError(f"weight index {packed.max()} must be below 16", path)
+        packed = table[packed]
+    values = np.maximum(np.exp(-LOG_UNIT * np.arange(256)), DUMP_FLOOR).astype(np.float32)
+    return values[packed[:, :, :n_senones]]
+
+
+def _dump_header(path: Path, data: bytes, order: str) -> tuple[dict[str, int], int]:
+    """The counts named in a sendump's strings, and where the strings end."""
+    facts: dict[str, int] = {}
+    at = 0
+    while True:
+        if at + 4 > len(data):
+            raise FormatError("the file ends within its header", path)
+        (size,) = struct.unpack_from(order + "i", data, at)
+        at += 4
+        if size == 0:
+            return facts, at
+        if not 0 < size < 1000 or at + size > len(data):
+            raise FormatError(f"a header string of {size} bytes at byte {at} cannot be", path)
+        name, _, value = data[at : at + size].rstrip(b"\0").decode("latin-1").partition(" ")
+        if name.endswith(("_count", "_bits")) and value.isdecimal():
+            facts[name] = int(value)
+        at += size
+
+
+def _read_s3(path: Path) -> np.ndarray:
+    """The 32-bit words of an S3 file's body in native order, checksum checked and taken off."""
+    data = path.read_bytes()
+    end = b"endhdr\n" if data.startswith(b"s3\n") else b"*end_comment*\n"
+    at = data.find(end)
+    if at < 0:
+        raise FormatError(f"the header must end with {end.decode().strip()!r}", path)
+    header = data[:at].decode("latin-1").splitlines()
+    attributes = dict(line.split(maxsplit=1) for line in header if len(line.split()) > 1)
+    body = data[at + len(end) :]
+    if len(body) < 8 or len(body) % 4:
+        raise FormatError(f"a body of {len(body)} bytes must be whole words of four", path)
+    for order in "<>":
+        if struct.unpack_from(order + "I", body)[0] == BYTE_ORDER:
+            words = np.frombuffer(body, order + "u4", offset=4).astype(np.uint32)
+            break
+    else:
+        raise FormatError(f"byte-order mark {body[:4].hex()} must be {BYTE_ORDER:x}", path)
+    if attributes.get("chksum0", "no") == "no":
+        return words
+    found = int(rotating_checksum(words[:-1]))
+    if found != words[-1]:
+        raise FormatError(f"checksum {found:08x} must be {int(words[-1]):08x}, as noted", path)
+    return words[:-1]
+
+
+def _sizes(path: Path, words: np.ndarray, start: int, count: int) -> list[int]:
+    if count > len(words) - start:
+        raise FormatError(f"{count} sizes cannot be in the {len(words) - start} words left", path)
+    sizes: list[int] = words[start : start + count].view(np.int32).tolist()
+    if min(sizes) < 1:
+        raise FormatError(f"size {min(sizes)} in the header must be positive", path)
+    return sizes
+
+
+def _check_total(path: Path, shape: Sequence[int], total: int, found: int) -> None:
+    if math.prod(shape) != total or total != found:
+        product = " × ".join(map(str, shape))
+        raise FormatError(
+            f"the header speaks of {total} numbers and of {product}, the file holds {found}: "
+            "all three must agree", path,
+        )  # fmt: skip
+
+
+def _check_shape(path: Path, found: Sequence[int], expected: Sequence[int]) -> None:
+    if tuple(found) != tuple(expected):
+        raise FormatError(
+            f"{found[0]} streams of {found[1]} Gaussians for {found[2]} senones must be "
+            f"{expected[0]} of {expected[1]} for {expected[2]}, as in means and mdef", path,
+        )  # fmt: skip

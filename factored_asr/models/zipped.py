@@ -1,0 +1,79 @@
+"""A model that comes as one zip file: unpacked into the cache once, and never outside of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import uuid
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from factored_asr.errors import FormatError, MissingError
+from factored_asr.models.cache import cache_folder, content_key
+from factored_asr.storage.reading import check_ratio, is_file
+
+MAX_FILES = 1000
+
+
+def is_zip(path: str | Path) -> bool:
+    """Whether a name says that it is a zip file."""
+    return Path(path).suffix.lower() == ".zip"
+
+
+def unpacked(path: str | Path) -> Path:
+    """The folder of a zipped model, in the cache; unpacked at the first call.
+
+    The files lie at the top of the zip, or all in one folder.
+
+    Raises
+    ------
+    MissingError
+        There is no such file.
+    FormatError
+        It is no whole zip; it holds an absolute name, one that leads out of the folder, a link, or
+        far more than it should; or there is no place to unpack it.
+    """
+    if not is_file(path):
+        raise MissingError(f"{path}: there is no such file")
+    folder = cache_folder() / "models" / content_key("zip", Path(path))
+    if not folder.is_dir():
+        _unpack(Path(path), folder)
+    inner = [each for each in folder.iterdir()]
+    return inner[0] if len(inner) == 1 and inner[0].is_dir() else folder
+
+
+def _unpack(path: Path, folder: Path) -> None:
+    temporary = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        with zipfile.ZipFile(path) as packed:
+            members = [member for member in packed.infolist() if member.filename[-1:] != "/"]
+            _check(members, path)
+            for member in members:
+                place = temporary / member.filename
+                place.parent.mkdir(parents=True, exist_ok=True)
+                with packed.open(member) as content, place.open("wb") as file:
+                    shutil.copyfileobj(content, file)
+        os.replace(temporary, folder)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise FormatError(f"no whole zip of a model: {error}", path) from None
+    except OSError as error:
+        if not folder.is_dir():  # else another process was faster
+            raise FormatError(f"cannot be unpacked: {error.strerror or error}", path) from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _check(members: list[zipfile.ZipInfo], path: Path) -> None:
+    if not 0 < len(members) <= MAX_FILES:
+        raise FormatError(f"holds {len(members)} files, must hold 1 to {MAX_FILES}", path)
+    for member in members:
+        name = member.orig_filename
+        parts = PurePosixPath(name).parts
+        if name.startswith("/") or ".." in parts or any(c in name for c in "\\:\0"):
+            raise FormatError(f"{name!r} leads outside of the model's folder", path)
+        kind = stat.S_IFMT(member.external_attr >> 16)
+        if kind not in (0, stat.S_IFREG):
+            raise FormatError(f"{name!r} is a link or device, must be a file", path)
+    check_ratio(sum(member.file_size for member in members), path.stat().st_size, path)

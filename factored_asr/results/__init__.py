@@ -1,0 +1,13 @@
+"""What a recognition returns: transcripts, words, alignments, and their formats."""
+
+from factored_asr.results.transcript import (
+    AlignedWord,
+    Alignment,
+    Hypothesis,
+    Phone,
+    State,
+    Transcript,
+    Word,
+)
+
+__all__ = ["AlignedWord", "Alignment", "Hypothesis", "Phone", "State", "Transcript", "Word"]

@@ -1,0 +1,237 @@
+"""How a transcript is written out: a table of writers by name.
+
+A writer takes a transcript and the name of its sound, and returns whole lines without the last
+line end. `text`, `json`, `ctm`, `stm` and `trn` give lines that may follow those of another sound;
+`srt`, `vtt` and `textgrid` give a document for each sound.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from html import escape
+from pathlib import Path
+
+from factored_asr.errors import OptionError
+from factored_asr.results.transcript import Alignment, Phone, Transcript, Word
+
+Writer = Callable[[Transcript, str], str]
+
+MAX_CUE_SECONDS = 6.0  # a subtitle stays no longer
+MAX_CUE_LETTERS = 84  # two lines of 42, as broadcasters have it
+CUE_PAUSE = 0.6  # seconds of silence that end a subtitle
+
+
+def as_text(transcript: Transcript, name: str) -> str:
+    """The words alone, an empty line where nothing was said; of an N-best list a line for each
+    string: its rank, its cost, its words."""
+    if transcript.alternatives:
+        return "\n".join(
+            f"{rank}\t{each.cost:.3f}\t{each.text}"
+            for rank, each in enumerate(transcript.alternatives, start=1)
+        )
+    if any(part.alternatives for part in transcript.parts):
+        return "\n".join(as_text(part, name) for part in transcript.parts)
+    return transcript.text
+
+
+def as_json(transcript: Transcript, name: str) -> str:
+    """One JSON object on one line: `file`, then the fields of `Transcript.to_dict`."""
+    return json.dumps({"file": name, **transcript.to_dict()}, ensure_ascii=False)
+
+
+def as_ctm(transcript: Transcript, name: str) -> str:
+    """NIST CTM: file, channel, start, length, word and, where there is one, its confidence."""
+    return "\n".join(
+        f"{utterance_id(name)} {transcript.channel or 1} {word.start:.3f} {word.duration:.3f} "
+        f"{word.text}"
+        + ("" if word.confidence is None else f" {word.confidence:.4f}")
+        for word in transcript.words
+    )
+
+
+def as_stm(transcript: Transcript, name: str) -> str:
+    """NIST STM: file, channel, speaker (unknown), start, end, words; one segment, or those that
+    a long recording was cut into."""
+    head = f"{utterance_id(name)} {transcript.channel or 1} unknown"
+    return "\n".join(
+        f"{head} {part.start:.3f} {part.start + part.duration:.3f} {part.text}".rstrip()
+        for part in transcript.parts or (transcript,)
+    )
+
+
+def as_trn(transcript: Transcript, name: str) -> str:
+    """NIST TRN: the words, then the name of the sound in brackets."""
+    channel = f"-{transcript.channel}" if transcript.channel else ""
+    named = transcript.id or utterance_id(name) + channel
+    return f"{transcript.text} ({named})".lstrip()
+
+
+def as_srt(transcript: Transcript, name: str) -> str:
+    """SubRip subtitles."""
+    return "\n\n".join(
+        f"{number}\n{_clock(cue[0].start, ',')} --> {_clock(cue[-1].end, ',')}\n{_text(cue)}"
+        for number, cue in enumerate(cues(transcript.words), start=1)
+    )
+
+
+def as_vtt(transcript: Transcript, name: str) -> str:
+    """WebVTT subtitles."""
+    blocks = [
+        f"{_clock(cue[0].start, '.')} --> {_clock(cue[-1].end, '.')}\n"
+        + escape(_text(cue), quote=False)
+        for cue in cues(transcript.words)
+    ]
+    return "\n\n".join(["WEBVTT", *blocks])
+
+
+def as_textgrid(transcript: Transcript, name: str) -> str:
+    """Praat's TextGrid, long form: a tier of words and, where their times are known, of phones."""
+    words = [Phone(word.text, word.start, word.end) for word in transcript.words]
+    phones = [phone for word in transcript.words for phone in word.timed_phones]
+    end = max([transcript.duration, 0.001, *(word.end for word in words)])
+    tiers = {"words": words, "phones": phones} if phones or not words else {"words": words}
+    lines = [
+        'File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0",
+        f"xmax = {end:.6f}", "tiers? <exists>", f"size = {len(tiers)}", "item []:",
+    ]
+    for number, (tier, marks) in enumerate(tiers.items(), start=1):
+        intervals = list(_intervals(marks, end))
+        lines += [
+            f"    item [{number}]:", '        class = "IntervalTier"', f'        name = "{tier}"',
+            "        xmin = 0", f"        xmax = {end:.6f}",
+            f"        intervals: size = {len(intervals)}",
+        ]
+        for place, (text, first, last) in enumerate(intervals, start=1):
+            quoted = text.replace('"', '""')
+            lines += [
+                f"        intervals [{place}]:", f"            xmin = {first}",
+                f"            xmax = {last}", f'            text = "{quoted}"',
+            ]
+    return "\n".join(lines)
+
+
+FORMATS: dict[str, Writer] = {
+    "text": as_text, "json": as_json, "ctm": as_ctm, "stm": as_stm, "trn": as_trn,
+    "srt": as_srt, "vtt": as_vtt, "textgrid": as_textgrid,
+}
+"""Every format by the name the command line knows it by."""
+
+DOCUMENTS = ("srt", "vtt", "textgrid")
+"""Formats of one document a sound: two of them in one file are no longer one of them."""
+
+SUFFIXES = {"text": ".txt", "json": ".json", "textgrid": ".TextGrid"}
+"""Ends of file names, where they differ from a dot and the format's name."""
+
+
+def write(transcript: Transcript, format_name: str, name: str = "") -> str:
+    """Write a transcript in one of `FORMATS`.
+
+    Examples
+    --------
+    >>> said = Transcript((Word("good", 0.1, 0.4), Word("morning", 0.4, 0.9)), duration=1.2)
+    >>> print(write(said, "ctm", "greeting.wav"))
+    greeting 1 0.100 0.300 good
+    greeting 1 0.400 0.500 morning
+
+    Raises
+    ------
+    OptionError
+        There is no format of that name.
+    """
+    if format_name not in FORMATS:
+        raise OptionError(f"format must be one of {', '.join(FORMATS)}, got '{format_name}'")
+    return FORMATS[format_name](transcript, name)
+
+
+def write_alignment(alignment: Alignment, format_name: str, name: str = "") -> str:
+    """Write an alignment: `json` with scores, phones and states, any other as a transcript.
+
+    Raises
+    ------
+    OptionError
+        There is no format of that name.
+    """
+    if format_name == "json":
+        return json.dumps({"file": name, **alignment.to_dict()}, ensure_ascii=False)
+    return write(alignment.transcript, format_name, name)
+
+
+def write_file(
+    folder: str | Path, transcript: Transcript, format_name: str, name: str
+) -> Path:
+    """Write a transcript to a file of its own, named after its sound, into a folder.
+
+    Raises
+    ------
+    OptionError
+        There is no format of that name, or the file cannot be written.
+    """
+    text = write(transcript, format_name, name)
+    stem = utterance_id(name) if name == "-" else Path(name).stem
+    path = Path(folder) / (stem + SUFFIXES.get(format_name, f".{format_name}"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n" if text else "", encoding="utf-8")
+    except OSError as error:
+        raise OptionError(f"{path}: cannot be written: {error.strerror}") from error
+    return path
+
+
+def utterance_id(name: str) -> str:
+    """A sound's name as NIST's formats take it: no folder, no suffix, no blank, no bracket.
+
+    Examples
+    --------
+    >>> utterance_id("recordings/my letter (2).wav")
+    'my_letter_2'
+    """
+    cleaned = "".join(c for c in Path(name).stem if c not in "();")
+    return "_".join(cleaned.split()).strip("-") or "stdin"
+
+
+def cues(words: Sequence[Word]) -> Iterator[tuple[Word, ...]]:
+    """Cut words into subtitles: at pauses, and before one is too long to be read.
+
+    Examples
+    --------
+    >>> words = [Word("one", 0.0, 0.5), Word("two", 0.5, 1.0), Word("three", 3.0, 3.5)]
+    >>> [[word.text for word in cue] for cue in cues(words)]
+    [['one', 'two'], ['three']]
+    """
+    cue: tuple[Word, ...] = ()
+    for word in words:
+        if cue and (
+            word.start - cue[-1].end >= CUE_PAUSE
+            or word.end - cue[0].start > MAX_CUE_SECONDS
+            or len(_text((*cue, word))) > MAX_CUE_LETTERS
+        ):
+            yield cue
+            cue = ()
+        cue = (*cue, word)
+    if cue:
+        yield cue
+
+
+def _text(words: Iterable[Word]) -> str:
+    return " ".join(word.text for word in words)
+
+
+def _clock(seconds: float, point: str) -> str:
+    """Hours, minutes, seconds and milliseconds: 01:02:03,450."""
+    milliseconds = round(seconds * 1000)
+    minutes, rest = divmod(milliseconds, 60_000)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}{point}{rest % 1000:03}"
+
+
+def _intervals(marks: Iterable[Phone], end: float) -> Iterator[tuple[str, str, str]]:
+    """A tier without gaps: text, start and end, each interval beginning where the last ended."""
+    at = f"{0:.6f}"
+    for mark in marks:
+        start, stop = f"{mark.start:.6f}", f"{mark.end:.6f}"
+        if float(start) > float(at):
+            yield "", at, start
+        yield mark.text, at if float(start) < float(at) else start, stop
+        at = stop
+    if float(f"{end:.6f}") > float(at):
+        yield "", at, f"{end:.6f}"

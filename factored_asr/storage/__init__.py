@@ -1,0 +1,1 @@
+"""Files: bounded reads, whole writes, locks, and the cache."""

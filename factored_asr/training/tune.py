@@ -1,0 +1,148 @@
+"""How much the language weighs against the sound, found on speakers that were not trained on.
+
+The scale of the language model is swept; from the best one a walk goes on, to a lower or higher
+word penalty or to the next scale, as long as errors fall. They are a smooth valley, mostly aslant:
+a whole grid would only cost more, and one setting after the other stops on the valley's side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from factored_asr.acoustic import AcousticModel
+from factored_asr.errors import OptionError
+from factored_asr.evaluation.evaluate import in_threads, score_all, transcribe_all
+from factored_asr.evaluation.scoring import Errors, total
+from factored_asr.graph import Graph, build_graph
+from factored_asr.language import Grammar, NGramModel
+from factored_asr.lexicon import Lexicon
+from factored_asr.models.bundle import DecodeOptions
+from factored_asr.recognizer.recognizer import Recognizer
+from factored_asr.recognizer.speaker import SpeakerOptions, adapt_to_speaker
+from factored_asr.training.data import TrainingData, dynamic
+
+LM_SCALES = (3.0, 4.5, 6.0, 8.0, 10.0, 13.0, 17.0)
+PENALTY_STEP = 2.0
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One setting and its errors."""
+
+    lm_scale: float
+    word_penalty: float
+    errors: Errors
+
+    def __str__(self) -> str:
+        return (f"LM scale {self.lm_scale:g}, word penalty {self.word_penalty:g}: "
+                f"WER {100 * self.errors.rate:.2f} %")
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The settings that erred least, and all that were tried."""
+
+    options: DecodeOptions
+    tried: tuple[Tried, ...]
+
+    @property
+    def best(self) -> Tried:
+        """The one of fewest errors; of several, the first."""
+        return min(self.tried, key=lambda each: each.errors.total)
+
+
+def tune(
+    model: AcousticModel, lexicon: Lexicon, language: NGramModel | Grammar, data: TrainingData,
+    start: DecodeOptions, *, adapt: SpeakerOptions | None = None, jobs: int = 1,
+    lm_scales: Sequence[float] = LM_SCALES, penalty_step: float = PENALTY_STEP,
+    report: Callable[[Tried], object] | None = None,
+) -> Tuning:
+    """Find the scale and the word penalty that err least.
+
+    Parameters
+    ----------
+    data
+        Utterances of speakers that the model was not trained on.
+    start
+        Where to begin: its other options are kept.
+    adapt
+        How to adapt to each speaker, once, at the starting point.
+    lm_scales
+        Ascending; no others are tried.
+    penalty_step
+        How far the word penalty goes at a time, > 0. Lower: finer, and longer.
+    report
+        Is told of each setting that was tried.
+
+    Raises
+    ------
+    OptionError
+        Nothing to tune on, no scales, or no way to go.
+    """
+    scales = tuple(lm_scales)
+    if not len(data):
+        raise OptionError("nothing to tune on")
+    if not scales or not penalty_step > 0:
+        raise OptionError(f"tuning needs LM scales and a penalty_step above 0, got {penalty_step}")
+    voices: dict[str, AcousticModel] = {}
+    tried: dict[tuple[int, int], Tried] = {}
+
+    @lru_cache(maxsize=3)
+    def compiled(steps: int) -> Graph:
+        return build_graph(model, lexicon, language, options_of(0, steps).graph)
+
+    def options_of(rank: int, steps: int) -> DecodeOptions:
+        penalty = start.graph.word_penalty + steps * penalty_step
+        graph = replace(start.graph, word_penalty=penalty)
+        return replace(start, acoustic_scale=1 / scales[rank], graph=graph)
+
+    def errors(place: tuple[int, int]) -> int:
+        if place not in tried:
+            options = options_of(*place)
+            found = _errors(model, compiled(place[1]), options, data, voices, jobs)
+            tried[place] = Tried(scales[place[0]], options.graph.word_penalty, found)
+            if report:
+                report(tried[place])
+        return tried[place].errors.total
+
+    if adapt:
+        voices = _voices(model, compiled(0), data, start, adapt, jobs)
+    best = min(((rank, 0) for rank in range(len(scales))), key=errors)
+    while True:
+        rank, steps = best
+        around = [(rank, steps + 1), (rank, steps - 1), (rank - 1, steps), (rank + 1, steps),
+                  (rank - 1, steps + 1), (rank + 1, steps - 1)]  # fmt: skip
+        best = min((best, *(place for place in around if 0 <= place[0] < len(scales))), key=errors)
+        if best == (rank, steps):
+            return Tuning(options_of(*best), tuple(tried.values()))
+
+
+def _voices(
+    model: AcousticModel, graph: Graph, data: TrainingData, options: DecodeOptions,
+    adapt: SpeakerOptions, jobs: int,
+) -> dict[str, AcousticModel]:
+    """The model as it is for each speaker."""
+
+    def of(speaker: str) -> AcousticModel:
+        features = [dynamic(cepstra, model.features) for u, cepstra in
+                    zip(data.utterances, data.cepstra, strict=True) if u.speaker == speaker]
+        return adapt_to_speaker(model, graph, features, options, adapt)
+
+    return dict(zip(data.speakers, in_threads(of, data.speakers, jobs), strict=True))
+
+
+def _errors(
+    model: AcousticModel, graph: Graph, options: DecodeOptions, data: TrainingData,
+    voices: dict[str, AcousticModel], jobs: int,
+) -> Errors:
+    if not voices:
+        recognizer = Recognizer(model, graph, options)
+        return total(score_all(data, transcribe_all(recognizer, data, jobs=jobs)))
+    errors = Errors()
+    for speaker, voice in voices.items():
+        own = data.select([i for i, u in enumerate(data.utterances) if u.speaker == speaker])
+        heard = transcribe_all(Recognizer(voice, graph, options), own, jobs=jobs)
+        errors += total(score_all(own, heard))
+    return errors
