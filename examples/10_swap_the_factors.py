@@ -26,7 +26,7 @@ import numpy as np
 from drawing import figure, found_by, output_folder, save
 
 from factored_asr import Recognizer
-from factored_asr.acoustic import AcousticModel
+from factored_asr.acoustic import GmmModel
 from factored_asr.corpus.corpus import Corpus
 from factored_asr.evaluation.evaluate import evaluate
 from factored_asr.graph import build_graph
@@ -91,7 +91,7 @@ def measure(data: Path) -> dict[str, Any]:
             "test_speakers": len(test.speakers)}  # fmt: skip
 
 
-def trained(teach: Corpus, lexicon: Lexicon) -> Mapping[str, AcousticModel]:
+def trained(teach: Corpus, lexicon: Lexicon) -> Mapping[str, GmmModel]:
     """The models after some of the stages; each stage builds on the one before it."""
     data, checkpoints = load_data(teach), output_folder() / "10_checkpoints"
     return {

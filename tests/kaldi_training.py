@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import synthetic
 
-from factored_asr.acoustic import AcousticModel, DiagonalMixtures
+from factored_asr.acoustic import DiagonalMixtures, GmmModel
 from factored_asr.training.monophone import MonoOptions, flat_model
 from factored_asr.training.sentence import Trellis, make_sentences, make_trellis
 
@@ -36,7 +36,7 @@ def example() -> tuple[DiagonalMixtures, np.ndarray, np.ndarray]:
     return densities, features.astype(np.float32), rng.choice(3, 600, p=[0.6, 0.1, 0.3])
 
 
-def spoken_model() -> AcousticModel:
+def spoken_model() -> GmmModel:
     """A model of the synthetic language, of random mixtures."""
     corpus = synthetic.speak(2)
     options = MonoOptions(states=2, silence_states=3)
@@ -47,13 +47,13 @@ def spoken_model() -> AcousticModel:
         rng.standard_normal((2 * n, 2)) * 4, rng.uniform(0.5, 3, (2 * n, 2)),
         np.tile([0.3, 0.7], n), np.arange(0, 2 * n + 1, 2),
     )  # fmt: skip
-    fields = {name: getattr(model, name) for name in AcousticModel.__dataclass_fields__}
+    fields = {name: getattr(model, name) for name in GmmModel.__dataclass_fields__}
     loop = rng.uniform(0.4, 0.9, model.hmm_pdfs.shape)
-    return AcousticModel(**{**fields, "densities": densities, "hmm_loop_log_probs": np.log(loop),
+    return GmmModel(**{**fields, "densities": densities, "hmm_loop_log_probs": np.log(loop),
                             "hmm_exit_log_probs": np.log1p(-loop)})  # fmt: skip
 
 
-def spoken_trellis(model: AcousticModel) -> Trellis:
+def spoken_trellis(model: GmmModel) -> Trellis:
     (sentence,) = make_sentences([TEXT], synthetic.lexicon(), model, 0.4)
     return make_trellis(sentence, model)
 
@@ -110,7 +110,7 @@ def kaldi_update(
 
 
 def kaldi_align(
-    model: AcousticModel, trellis: Trellis, observed: np.ndarray
+    model: GmmModel, trellis: Trellis, observed: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The pdfs of the best path through a trellis, and its log-likelihood."""
     import kaldi_hmm_gmm as kaldi

@@ -16,8 +16,8 @@ from factored_asr.acoustic import (
     END,
     INTERNAL,
     SINGLE,
-    AcousticModel,
     DiagonalMixtures,
+    GmmModel,
     TiedMixtures,
     Triphones,
 )
@@ -60,7 +60,7 @@ def frames(seed: int, n_frames: int, n_features: int, scale: float = 3.0) -> np.
     return np.random.default_rng(seed).normal(scale=scale, size=(n_frames, n_features))
 
 
-def tiny_model(**changes: object) -> AcousticModel:
+def tiny_model(**changes: object) -> GmmModel:
     """Three phones of two states, one triphone, static cepstra."""
     parts = {
         "phones": ("AH", "SIL", "T"),
@@ -75,7 +75,7 @@ def tiny_model(**changes: object) -> AcousticModel:
         "triphone_contexts": [[0, 1, 2, BEGIN]],
         "triphone_hmms": [3],
     }
-    return AcousticModel(**{**parts, **changes})  # type: ignore[arg-type]
+    return GmmModel(**{**parts, **changes})  # type: ignore[arg-type]
 
 
 class TestDensities:

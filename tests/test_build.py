@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from naive_graph import language
 
-from factored_asr.acoustic import AcousticModel, DiagonalMixtures
+from factored_asr.acoustic import DiagonalMixtures, GmmModel
 from factored_asr.decoder import NO_COMMAND, BeamOptions, RivalSearch, decode, misfit
 from factored_asr.decoder.background import LONGEST_PHONE
 from factored_asr.errors import MissingError, OptionError
@@ -30,7 +30,7 @@ LEAVE = np.log(0.5)
 
 
 @pytest.fixture(scope="module")
-def model() -> AcousticModel:
+def model() -> GmmModel:
     """Four phones of two states each, no context; leaving a state costs log 2."""
     n = len(PHONES)
     half = np.full((n, 2), LEAVE, np.float32)
@@ -38,7 +38,7 @@ def model() -> AcousticModel:
     densities = DiagonalMixtures(
         np.zeros((2 * n, 2)), np.ones((2 * n, 2)), np.ones(2 * n), np.arange(2 * n + 1)
     )
-    return AcousticModel(
+    return GmmModel(
         PHONES, "SIL", ("SIL", "+N+"), features, densities,
         np.arange(2 * n).reshape(n, 2), np.arange(n), half, half,
         np.zeros((0, 4)), np.zeros(0),

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from factored_asr import Recognizer
-from factored_asr.acoustic import AcousticModel, DiagonalMixtures, TiedMixtures
+from factored_asr.acoustic import DiagonalMixtures, GmmModel, TiedMixtures
 from factored_asr.acoustic.gmm.tree import LEAF, LEFT, DecisionTree
 from factored_asr.cli import main
 from factored_asr.errors import FormatError, MissingError, OptionError
@@ -29,7 +29,7 @@ LEXICON = Lexicon({
 })
 
 
-def small_model(kind: str = "diagonal") -> AcousticModel:
+def small_model(kind: str = "diagonal") -> GmmModel:
     """Silence and two phones of two states; six pdfs over a few cepstra."""
     rng = np.random.default_rng(3)
     features = FeatureOptions(n_cepstra=4, streams="1s_c", initial_mean=(1.0, 2.0, 3.0, 4.0))
@@ -44,7 +44,7 @@ def small_model(kind: str = "diagonal") -> AcousticModel:
             means.reshape(3, 4, 4), ones.reshape(3, 4, 4), weights, [0, 0, 1, 1, 2, 2], (1, 3)
         )
     half = np.full((3, 2), np.log(0.5))
-    return AcousticModel(
+    return GmmModel(
         phones=("SIL", "AH", "N"), silence="SIL", fillers=("SIL",), features=features,
         densities=densities, hmm_pdfs=np.arange(6).reshape(3, 2), hmm_phone=np.arange(3),
         hmm_loop_log_probs=half, hmm_exit_log_probs=half,

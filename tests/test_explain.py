@@ -18,7 +18,7 @@ import pytest
 from test_build import PHONES, cheapest
 
 from factored_asr import Recognizer
-from factored_asr.acoustic import AcousticModel, DiagonalMixtures
+from factored_asr.acoustic import DiagonalMixtures, GmmModel
 from factored_asr.audio.reading import read_audio
 from factored_asr.cli import explain as command
 from factored_asr.cli import main
@@ -212,14 +212,14 @@ def test_free_phones_fit_no_worse_than_words_do(kitchen: Explanation) -> None:
 
 
 @pytest.fixture(scope="module")
-def model() -> AcousticModel:
+def model() -> GmmModel:
     """Five phones of two states, out of context, each state with its own chances of staying."""
     n, rng = len(PHONES), np.random.default_rng(0)
     leave = rng.uniform(0.2, 0.8, (n, 2)).astype(np.float32)
     densities = DiagonalMixtures(
         np.zeros((2 * n, 2)), np.ones((2 * n, 2)), np.ones(2 * n), np.arange(2 * n + 1)
     )
-    return AcousticModel(
+    return GmmModel(
         PHONES, "SIL", ("SIL", "+N+"),
         FeatureOptions(n_cepstra=2, streams="1s_c", remove_noise=False), densities,
         np.arange(2 * n).reshape(n, 2), np.arange(n), np.log(1 - leave), np.log(leave),
@@ -241,7 +241,7 @@ def random_lexicon(rng: np.random.Generator, words: list[str]) -> Lexicon:
 
 
 def random_decode(
-    model: AcousticModel, seed: int, order: int, tmp_path: Path
+    model: GmmModel, seed: int, order: int, tmp_path: Path
 ) -> tuple[Graph, np.ndarray, BestPath, Prices]:
     rng = np.random.default_rng(seed)
     ngrams = naive_language.random_ngrams(seed, 4, order)
@@ -261,7 +261,7 @@ def random_decode(
 @pytest.mark.parametrize("order", [1, 2, 3])
 @pytest.mark.parametrize("seed", range(12))
 def test_costs_add_up_on_random_graphs(
-    model: AcousticModel, seed: int, order: int, tmp_path: Path
+    model: GmmModel, seed: int, order: int, tmp_path: Path
 ) -> None:
     graph, scores, path, prices = random_decode(model, seed, order, tmp_path)
     rows = np.arange(path.n_frames)
@@ -319,7 +319,7 @@ def test_a_rivals_costs_are_the_lattices(small: Recognizer, kitchen: Explanation
 
 @pytest.mark.parametrize("seed", range(20))
 def test_rivals_of_random_lattices(
-    model: AcousticModel, seed: int, tmp_path: Path
+    model: GmmModel, seed: int, tmp_path: Path
 ) -> None:
     """Of all paths, enumerated, those that hear something else in the middle of the word."""
     graph, scores, _, prices = random_decode(model, seed, 2, tmp_path)
@@ -349,7 +349,7 @@ def test_rivals_of_random_lattices(
 
 @pytest.mark.parametrize("seed", range(12))
 def test_the_states_of_a_lattices_paths_are_found_again(
-    model: AcousticModel, seed: int, tmp_path: Path
+    model: GmmModel, seed: int, tmp_path: Path
 ) -> None:
     """Each path has the acoustic cost of its states; with unigrams, the factors are all of it."""
     graph, scores, _, prices = random_decode(model, seed, 1, tmp_path)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from factored_asr.acoustic import BEGIN, END, INTERNAL, SINGLE, AcousticModel
+from factored_asr.acoustic import BEGIN, END, INTERNAL, SINGLE, GmmModel
 from factored_asr.cli import main
 from factored_asr.errors import FormatError, MissingError
 from factored_asr.features import FeatureOptions
@@ -27,7 +27,7 @@ def expected() -> dict[str, np.ndarray]:
         return dict(file)
 
 
-def read(form: str, folder: Path | None = None) -> AcousticModel:
+def read(form: str, folder: Path | None = None) -> GmmModel:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", KaldiWarning)
         return read_kaldi_model(folder or GOLDEN / form, CEPSTRA)

@@ -10,7 +10,7 @@ import naive_mmi as naive
 import numpy as np
 import pytest
 
-from factored_asr.acoustic import AcousticModel, DiagonalMixtures, TiedMixtures
+from factored_asr.acoustic import DiagonalMixtures, GmmModel, TiedMixtures
 from factored_asr.acoustic.gmm.transforms import identity
 from factored_asr.decoder import BeamOptions, decode
 from factored_asr.errors import OptionError
@@ -75,7 +75,7 @@ def a_corpus(n: int = 30, seed: int = 0) -> TrainingData:
     return TrainingData(tuple(utterances), tuple(cepstra), FEATURES)
 
 
-def a_model(n_states: int = 2) -> AcousticModel:
+def a_model(n_states: int = 2) -> GmmModel:
     """Each phone has two states of two Gaussians each, near where they should be."""
     rng = np.random.default_rng(1)
     n_pdfs = len(PHONES) * n_states
@@ -86,13 +86,13 @@ def a_model(n_states: int = 2) -> AcousticModel:
     )
     pdfs = np.arange(n_pdfs).reshape(len(PHONES), n_states)
     halves = np.full(pdfs.shape, np.log(0.5))
-    return AcousticModel(
+    return GmmModel(
         PHONES, "SIL", ("SIL",), FEATURES, densities, pdfs, np.arange(len(PHONES)), halves, halves,
         np.zeros((0, 4), np.int32), np.zeros(0, np.int32),
     )
 
 
-def a_triphone_model() -> AcousticModel:
+def a_triphone_model() -> GmmModel:
     """Every context tells itself apart as far as random statistics go."""
     rng = np.random.default_rng(2)
     contexts = np.array(list(product(range(4), range(4), range(4), range(4), range(2))))
@@ -115,12 +115,12 @@ def a_triphone_model() -> AcousticModel:
     )
 
 
-def trained_on(data: TrainingData, model: AcousticModel | None = None) -> Trained:
+def trained_on(data: TrainingData, model: GmmModel | None = None) -> Trained:
     return Trained(model or a_model(), (None,) * len(data))
 
 
 def heard_lattices(
-    data: TrainingData, model: AcousticModel, beams: BeamOptions = OPTIONS.beams
+    data: TrainingData, model: GmmModel, beams: BeamOptions = OPTIONS.beams
 ) -> Iterator[tuple[Lattice, np.ndarray]]:
     graph = build_graph(model, LEXICON, unigram(data, LEXICON), OPTIONS.graph)
     for i in range(len(data)):
@@ -129,7 +129,7 @@ def heard_lattices(
 
 
 @pytest.mark.parametrize("model", [a_model(), a_triphone_model()], ids=["mono", "tri"])
-def test_states_of_spans_are_those_of_the_search(model: AcousticModel) -> None:
+def test_states_of_spans_are_those_of_the_search(model: GmmModel) -> None:
     """Frame costs of every arc come out again, so contexts, times and states are all right."""
     for lattice, scores in heard_lattices(a_corpus(8), model):
         phones = phone_lattice(lattice, model, scores)

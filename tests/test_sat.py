@@ -10,7 +10,7 @@ import pytest
 import synthetic
 from test_training import never_falls, same_models
 
-from factored_asr.acoustic import AcousticModel, DiagonalMixtures
+from factored_asr.acoustic import DiagonalMixtures, GmmModel
 from factored_asr.acoustic.gmm.fmllr import FmllrOptions
 from factored_asr.acoustic.gmm.transforms import apply_affine
 from factored_asr.decoder import BeamOptions
@@ -300,7 +300,7 @@ def test_a_stranger_is_heard_better_the_second_time(graph: Graph, sat: Trained) 
     adapted = adapt_to_speaker(sat.model, graph, features, DECODING)
     assert adapted.first_pass is None and adapted.transform is not None
 
-    def wrong_frames(model: AcousticModel) -> int:
+    def wrong_frames(model: GmmModel) -> int:
         count = 0
         for x, truth in zip(features, corpus.truth, strict=True):
             path = hear(model, graph, x, DECODING, SpeakerOptions(lattice_beam=0)).best()

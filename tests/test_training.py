@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import synthetic
 
-from factored_asr.acoustic import AcousticModel, DiagonalMixtures
+from factored_asr.acoustic import DiagonalMixtures, GmmModel
 from factored_asr.corpus.corpus import Corpus
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.features import FeatureOptions
@@ -66,7 +66,7 @@ def mono(corpus: synthetic.Corpus, lexicon: Lexicon) -> Trained:
     return train_mono(corpus.data, lexicon, None, SMALL)
 
 
-def same_models(one: AcousticModel, two: AcousticModel) -> bool:
+def same_models(one: GmmModel, two: GmmModel) -> bool:
     """Bit for bit."""
     arrays = ("hmm_pdfs", "hmm_loop_log_probs", "hmm_exit_log_probs")
     parts = ("means", "variances", "weights", "first_gaussian")

@@ -1,7 +1,7 @@
 """What an acoustic model is: phones in context, their HMMs, and the densities of their states."""
 
 from factored_asr.acoustic.gmm.mixtures import DiagonalMixtures, TiedMixtures
-from factored_asr.acoustic.gmm.model import AcousticModel
+from factored_asr.acoustic.gmm.model import GmmModel
 from factored_asr.acoustic.gmm.tree import DecisionTree
 from factored_asr.acoustic.topology import BEGIN, END, INTERNAL, N_POSITIONS, SINGLE, Triphones
 
@@ -11,7 +11,7 @@ __all__ = [
     "INTERNAL",
     "N_POSITIONS",
     "SINGLE",
-    "AcousticModel",
+    "GmmModel",
     "DecisionTree",
     "DiagonalMixtures",
     "TiedMixtures",

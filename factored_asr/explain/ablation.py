@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from factored_asr.acoustic import AcousticModel
+from factored_asr.acoustic import GmmModel
 from factored_asr.decoder.background import decode_beside, misfit, pdfs_beside
 from factored_asr.errors import OptionError
 from factored_asr.explain.grammar_scorer import GrammarScorer, UnweightedGrammar
@@ -63,7 +63,7 @@ class Muting:
     compile: Callable[[], Graph] | None = None
     """Makes the graph where the recipe's own way does not; it is kept under its name."""
 
-    def graph(self, model: AcousticModel, progress: Progress | None) -> tuple[Graph, bool]:
+    def graph(self, model: GmmModel, progress: Progress | None) -> tuple[Graph, bool]:
         """The graph, and whether it had to be compiled."""
         assert self.recipe is not None
         compiled = False
@@ -122,7 +122,7 @@ def _kept(path: Path, write: Callable[[Path], None]) -> Path:
 def mutings(
     names: Iterable[str],
     recipe: Recipe,
-    model: AcousticModel,
+    model: GmmModel,
     graph: Graph,
     lexicon: Lexicon,
     scorer: object,
@@ -169,7 +169,7 @@ def mutings(
 
 
 def _unweighted(
-    recipe: Recipe, model: AcousticModel, lexicon: Lexicon, scorer: object
+    recipe: Recipe, model: GmmModel, lexicon: Lexicon, scorer: object
 ) -> Muting:
     label = "the grammar's sentences, none likelier than another"
     if isinstance(scorer, GrammarScorer) and not scorer.is_weighted:
@@ -217,7 +217,7 @@ def swaps(
 
 def hear(
     muting: Muting,
-    model: AcousticModel,
+    model: GmmModel,
     score: Scores,
     heard: tuple[str, float],
     progress: Progress | None = None,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from factored_asr.acoustic import AcousticModel
+from factored_asr.acoustic import GmmModel
 from factored_asr.acoustic.gmm.model import in_blocks
 from factored_asr.acoustic.gmm.noise_adaptation import NoiseAdapter
 from factored_asr.decoder.background import pdfs_beside
@@ -76,7 +76,7 @@ class ExplainOptions:
 def explain(
     said: Transcript,
     samples: np.ndarray,
-    model: AcousticModel,
+    model: GmmModel,
     graph: Graph,
     recipe: Recipe | None,
     options: ExplainOptions | None = None,
@@ -149,7 +149,7 @@ def explain(
     )
 
 
-def prices_of(recipe: Recipe, model: AcousticModel, graph: Graph) -> Prices:
+def prices_of(recipe: Recipe, model: GmmModel, graph: Graph) -> Prices:
     """The tables of all factors that a graph was compiled from."""
     lexicon = recipe.read_lexicon()
     if recipe.guess:
@@ -166,7 +166,7 @@ def prices_of(recipe: Recipe, model: AcousticModel, graph: Graph) -> Prices:
 
 
 def _scores_of(
-    samples: np.ndarray, model: AcousticModel, settings: DecodeOptions, graph: Graph,
+    samples: np.ndarray, model: GmmModel, settings: DecodeOptions, graph: Graph,
     heard: np.ndarray,
 ) -> tuple[Scores, float]:  # fmt: skip
     """Scores of a sound for any pdfs, as a search over those heard had them; and their scale."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from factored_asr.acoustic import AcousticModel
+from factored_asr.acoustic import GmmModel
 from factored_asr.explain.factors import Costs, Prices
 from factored_asr.explain.path_states import Scores
 from factored_asr.graph import Graph
@@ -48,7 +48,7 @@ class FrameScores:
     """In the best state of any phone out of context, which knows nothing of words."""
 
     @staticmethod
-    def of(model: AcousticModel, score: Scores, pdfs: np.ndarray) -> FrameScores:
+    def of(model: GmmModel, score: Scores, pdfs: np.ndarray) -> FrameScores:
         """Score the frames of a path.
 
         Parameters

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from factored_asr.acoustic import BEGIN, END, INTERNAL, SINGLE, AcousticModel
+from factored_asr.acoustic import BEGIN, END, INTERNAL, SINGLE, GmmModel
 from factored_asr.lattice import Lattice
 
 Span = tuple[int, int, int]
@@ -32,7 +32,7 @@ class PathStates:
         Of the whole sound.
     """
 
-    def __init__(self, model: AcousticModel, scale: float, score: Scores):
+    def __init__(self, model: GmmModel, scale: float, score: Scores):
         self.model, self.scale, self.score = model, scale, score
 
     def costs(self, lattice: Lattice, paths: Sequence[Sequence[int]]) -> list[Costs]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from factored_asr.acoustic import AcousticModel
+from factored_asr.acoustic import GmmModel
 from factored_asr.errors import OptionError
 from factored_asr.graph.build import GraphOptions, build_graph
 from factored_asr.graph.graph import ARC, Graph
@@ -55,7 +55,7 @@ class BackgroundOptions:
 
 
 def build_background(
-    model: AcousticModel,
+    model: GmmModel,
     lexicon: Lexicon,
     words: Iterable[str],
     options: GraphOptions | None = None,
@@ -92,7 +92,7 @@ def build_background(
 
 
 def _with_phones(
-    words: Graph, model: AcousticModel, options: BackgroundOptions, transition_scale: float
+    words: Graph, model: GmmModel, options: BackgroundOptions, transition_scale: float
 ) -> Graph:
     """The loop of words, with a loop of phones that may be entered before and after each."""
     speech = [i for i, name in enumerate(words.phones[1:]) if name not in words.silence_phones]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from factored_asr.acoustic import BEGIN, END, INTERNAL, N_POSITIONS, SINGLE, AcousticModel
+from factored_asr.acoustic import BEGIN, END, INTERNAL, N_POSITIONS, SINGLE, GmmModel
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.graph.expand import (
     Units,
@@ -101,7 +101,7 @@ def from_pynini(fst: pynini.Fst) -> Graph:
 
 
 def lexicon_graph(
-    lexicon: Lexicon, words: Mapping[str, int], model: AcousticModel, options: GraphOptions
+    lexicon: Lexicon, words: Mapping[str, int], model: GmmModel, options: GraphOptions
 ) -> tuple[Graph, int]:
     """L: any sequence of pronunciations, with silence and fillers in between, as words.
 
@@ -144,7 +144,7 @@ def lexicon_graph(
     return Graph.from_arcs(source, np.concatenate([arcs, np.array(loops, ARC)]), final), back_off
 
 
-def _silence_loops(model: AcousticModel, options: GraphOptions) -> list[tuple[int, float]]:
+def _silence_loops(model: GmmModel, options: GraphOptions) -> list[tuple[int, float]]:
     """Label and cost of silence, and then of each filler, that may come between words."""
     loops = []
     for phone in dict.fromkeys((model.silence, *model.fillers)):
@@ -221,7 +221,7 @@ def compose_lexicon(lexicon: Graph, grammar: Graph, back_off: int, n_symbols: in
 
 
 def build_graph(
-    model: AcousticModel,
+    model: GmmModel,
     lexicon: Lexicon,
     language: NGramModel | Grammar,
     options: GraphOptions | None = None,
@@ -271,7 +271,7 @@ def build_graph(
 
 
 def linear_graph(
-    lexicon: Lexicon, words: Sequence[str], model: AcousticModel, options: GraphOptions
+    lexicon: Lexicon, words: Sequence[str], model: GmmModel, options: GraphOptions
 ) -> tuple[Graph, tuple[str, ...]]:
     """L ∘ G of one word sequence: node i stands before word i, silence and fillers loop there.
 
@@ -309,7 +309,7 @@ def linear_graph(
 
 
 def build_alignment_graph(
-    model: AcousticModel,
+    model: GmmModel,
     lexicon: Lexicon,
     words: Sequence[str],
     options: GraphOptions | None = None,
@@ -341,7 +341,7 @@ def build_alignment_graph(
 
 def expand_graph(
     lg: Graph,
-    model: AcousticModel,
+    model: GmmModel,
     units: Units,
     words: tuple[str, ...],
     progress: Progress | None = None,

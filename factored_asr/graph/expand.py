@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from factored_asr.acoustic import END, N_POSITIONS, SINGLE, AcousticModel
+from factored_asr.acoustic import END, N_POSITIONS, SINGLE, GmmModel
 from factored_asr.graph import _kernels
 from factored_asr.graph.graph import ARC, Graph
 
@@ -48,7 +48,7 @@ class Units:
     """(n_labels + 1,) float32: cost of staying in the label's state for a frame."""
 
 
-def make_units(model: AcousticModel, transition_scale: float = 1.0) -> Units:
+def make_units(model: GmmModel, transition_scale: float = 1.0) -> Units:
     """Tabulate the model's HMMs for every phone in every context."""
     n_phones = len(model.phones)
     phone, position = np.arange(n_phones), np.arange(N_POSITIONS)
@@ -68,7 +68,7 @@ def make_units(model: AcousticModel, transition_scale: float = 1.0) -> Units:
 
 
 def _labels(
-    model: AcousticModel, hmm: np.ndarray, ends_word: np.ndarray, transition_scale: float
+    model: GmmModel, hmm: np.ndarray, ends_word: np.ndarray, transition_scale: float
 ) -> tuple[np.ndarray, ...]:
     """Labels of the units that realise `hmm`, and what each is: the last fields of `Units`."""
     pdfs = model.hmm_pdfs[hmm]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from factored_asr import __version__
-from factored_asr.acoustic import AcousticModel
+from factored_asr.acoustic import GmmModel
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.graph import BACKGROUND_VERSION, Graph, build_background, build_graph
 from factored_asr.language import (
@@ -131,7 +131,7 @@ class Bundle:
             given.get("dictation", DICTATION), given.get("commands", COMMANDS), folder=folder,
         )
 
-    def acoustic_model(self) -> AcousticModel:
+    def acoustic_model(self) -> GmmModel:
         """Read the acoustic model."""
         if self.folder is not None:
             return self.folder.acoustic_model()
@@ -218,11 +218,11 @@ class Recipe:
             "kind": "grammar" if self.grammar else "dictation",
         }
 
-    def graph(self, model: AcousticModel, progress: Progress | None = None) -> Graph:
+    def graph(self, model: GmmModel, progress: Progress | None = None) -> Graph:
         """The compiled graph, from the cache where it is there."""
         return cached_graph(self.key(), self.about(), lambda: self.compile(model, progress))
 
-    def background(self, model: AcousticModel | None = None) -> Graph | None:
+    def background(self, model: GmmModel | None = None) -> Graph | None:
         """What a grammar is searched beside; None where the settings have no background."""
         if self.grammar is None or (costs := self.settings.background) is None:
             return None
@@ -236,7 +236,7 @@ class Recipe:
         about = {**self.about(), "kind": "background"}
         return cached_graph(content_key(BACKGROUND_VERSION, self.key(), costs), about, compiled)
 
-    def compile(self, model: AcousticModel, progress: Progress | None = None) -> Graph:
+    def compile(self, model: GmmModel, progress: Progress | None = None) -> Graph:
         """Compile the graph anew.
 
         Raises

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from factored_asr import __version__
-from factored_asr.acoustic import AcousticModel
+from factored_asr.acoustic import GmmModel
 from factored_asr.acoustic.gmm.mixtures import DiagonalMixtures, TiedMixtures
 from factored_asr.acoustic.gmm.tree import DecisionTree
 from factored_asr.errors import FormatError, MissingError, OptionError
@@ -105,7 +105,7 @@ class ModelFolder:
         n_bytes = sum(_check_file(path, name, facts) for name, facts in listed.items())
         return ModelFolder(path, about, manifest["acoustic"], files, n_bytes)
 
-    def acoustic_model(self) -> AcousticModel:
+    def acoustic_model(self) -> GmmModel:
         """The acoustic model.
 
         Raises
@@ -118,7 +118,7 @@ class ModelFolder:
             densities = kind(**self._arrays("density"), **_tuples(self.acoustic["more"]))
             tree, first_pass = self._arrays("tree"), self._arrays("first_pass")
             phones = tuple(self.acoustic["phones"])
-            model = AcousticModel(
+            model = GmmModel(
                 phones, self.acoustic["silence"], tuple(self.acoustic["fillers"]),
                 _made(FeatureOptions, self.acoustic["features"], self.path / MANIFEST),
                 densities, **self._arrays("model"),
@@ -140,7 +140,7 @@ class ModelFolder:
 
 
 def write_model(
-    folder: str | Path, model: AcousticModel, *, lexicon: Lexicon | None = None,
+    folder: str | Path, model: GmmModel, *, lexicon: Lexicon | None = None,
     lm: str | Path | NGramModel | None = None, g2p: str | Path | None = None,
     calibration: Mapping[str, Any] | None = None, about: About | None = None,
 ) -> Path:
@@ -185,7 +185,7 @@ def write_model(
     return Path(folder)
 
 
-def _write_arrays(place: Path, model: AcousticModel) -> Json:
+def _write_arrays(place: Path, model: GmmModel) -> Json:
     """Write the arrays of a model; returns what of it is no array."""
     for name in _MODEL_ARRAYS:
         _save(place, "model", name, getattr(model, name))

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from factored_asr.acoustic import AcousticModel
+from factored_asr.acoustic import GmmModel
 from factored_asr.audio.reading import Source, read_blocks
 from factored_asr.decoder import BeamOptions, Search
 from factored_asr.errors import FormatError, OptionError
@@ -92,7 +92,7 @@ class Aligner:
 
     def __init__(
         self,
-        model: AcousticModel,
+        model: GmmModel,
         lexicon: Lexicon,
         options: AlignOptions | None = None,
         complete: Callable[[Lexicon, Sequence[str]], Lexicon] | None = None,
@@ -212,7 +212,7 @@ class Aligner:
         return tuple(frame * self.model.frame_seconds for frame in frames)
 
 
-def aligner_of(recipe: Recipe, model: AcousticModel | None = None) -> Aligner:
+def aligner_of(recipe: Recipe, model: GmmModel | None = None) -> Aligner:
     """The aligner of a recipe's dictionary, and of its bundle's model where none is given."""
     model = model or recipe.bundle.acoustic_model()
     complete = recipe.with_guesses if recipe.guess else None

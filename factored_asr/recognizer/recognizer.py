@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from factored_asr.acoustic import AcousticModel
+from factored_asr.acoustic import GmmModel
 from factored_asr.acoustic.gmm.model import in_blocks
 from factored_asr.acoustic.gmm.noise_adaptation import NoiseAdapter
 from factored_asr.audio.reading import Source, read_audio
@@ -60,7 +60,7 @@ class Recognizer:
 
     def __init__(
         self,
-        model: AcousticModel,
+        model: GmmModel,
         graph: Graph,
         options: DecodeOptions | None = None,
         grammar: Path | None = None,
@@ -220,7 +220,7 @@ class Recognizer:
         lattice = decode_beside(self.graph, scores, self.options.beam, self.background)
         return self._transcript(replace(lattice, in_noise=in_noise), scale)
 
-    def with_model(self, model: AcousticModel) -> Recognizer:
+    def with_model(self, model: GmmModel) -> Recognizer:
         """A recogniser that scores sound by another model, over the same graph.
 
         Parameters

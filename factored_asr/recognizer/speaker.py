@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from factored_asr.acoustic import AcousticModel
+from factored_asr.acoustic import GmmModel
 from factored_asr.acoustic.gmm.fmllr import FmllrOptions, FmllrStatistics, fmllr, fmllr_statistics
 from factored_asr.acoustic.gmm.transforms import apply_affine
 from factored_asr.decoder.background import decode_beside
@@ -47,12 +47,12 @@ class SpeakerOptions:
 
 
 def adapt_to_speaker(
-    model: AcousticModel,
+    model: GmmModel,
     graph: Graph,
     utterances: Sequence[np.ndarray],
     decoding: DecodeOptions | None = None,
     options: SpeakerOptions | None = None,
-) -> AcousticModel:
+) -> GmmModel:
     """The model as it is for one speaker, learnt from sounds whose words nobody gave.
 
     Parameters
@@ -85,7 +85,7 @@ def adapt_to_speaker(
 
 
 def estimate_map(
-    model: AcousticModel,
+    model: GmmModel,
     graph: Graph,
     utterances: Sequence[np.ndarray],
     lattices: Sequence[Lattice],
@@ -120,7 +120,7 @@ def estimate_map(
 
 
 def hear(
-    model: AcousticModel,
+    model: GmmModel,
     graph: Graph,
     features: np.ndarray,
     decoding: DecodeOptions,

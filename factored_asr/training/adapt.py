@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from factored_asr.acoustic import AcousticModel, DiagonalMixtures, TiedMixtures
+from factored_asr.acoustic import DiagonalMixtures, GmmModel, TiedMixtures
 from factored_asr.acoustic.gmm.adaptation import MapOptions, MllrOptions, map_adapt, mllr_adapt
 from factored_asr.acoustic.gmm.posteriors import GaussianStatistics, gaussian_statistics
 from factored_asr.corpus.corpus import Corpus
@@ -66,11 +66,11 @@ class AdaptOptions:
 def adapt(
     data: TrainingData,
     lexicon: Lexicon,
-    model: AcousticModel,
+    model: GmmModel,
     options: AdaptOptions | None = None,
     jobs: int = 1,
     report: Report | None = None,
-) -> AcousticModel:
+) -> GmmModel:
     """Move a model's means, variances and weights towards a corpus.
 
     Parameters

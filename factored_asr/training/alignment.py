@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from factored_asr.acoustic import AcousticModel
+from factored_asr.acoustic import GmmModel
 from factored_asr.acoustic.gmm.transforms import apply_affine, compose
 from factored_asr.errors import OptionError
 from factored_asr.lexicon import Lexicon
@@ -34,7 +34,7 @@ class StateAlignment:
     state: np.ndarray
     """(n_frames,) int32: index of the HMM state within its phone."""
 
-    def pdfs(self, model: AcousticModel) -> np.ndarray:
+    def pdfs(self, model: GmmModel) -> np.ndarray:
         """(n_frames,) int32: the pdf of each frame under a model with the same phones."""
         hmm = model.hmm_index(*self.phones.T)
         return model.hmm_pdfs[hmm[self.segment], self.state]
@@ -62,7 +62,7 @@ class AlignmentOptions:
 def align_all(
     data: TrainingData,
     lexicon: Lexicon,
-    model: AcousticModel,
+    model: GmmModel,
     options: AlignmentOptions | None = None,
     transforms: Mapping[str, np.ndarray] | None = None,
     *,
@@ -93,7 +93,7 @@ def align_all(
 
 
 def sentences_of(
-    data: TrainingData, lexicon: Lexicon, model: AcousticModel, options: AlignmentOptions
+    data: TrainingData, lexicon: Lexicon, model: GmmModel, options: AlignmentOptions
 ) -> tuple[Sentence, ...]:
     """The graphs of all transcripts, for this model and others with the same phones."""
     texts = (utterance.words for utterance in data.utterances)
@@ -101,7 +101,7 @@ def sentences_of(
 
 
 def align_equally(
-    data: TrainingData, sentences: Sequence[Sentence], model: AcousticModel
+    data: TrainingData, sentences: Sequence[Sentence], model: GmmModel
 ) -> tuple[StateAlignment | None, ...]:
     """A first guess: the frames shared out equally among the states of the words.
 
@@ -117,7 +117,7 @@ def align_equally(
 def observations(
     data: TrainingData,
     index: int,
-    model: AcousticModel,
+    model: GmmModel,
     transforms: Mapping[str, np.ndarray] | None = None,
 ) -> np.ndarray:
     """The frames of an utterance as the model's densities see them, (n_frames, n) float32."""
@@ -128,7 +128,7 @@ def observations(
 
 
 def score_trellis(
-    observed: np.ndarray, trellis: Trellis, model: AcousticModel, options: AlignmentOptions
+    observed: np.ndarray, trellis: Trellis, model: GmmModel, options: AlignmentOptions
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores of the pdfs of a trellis alone, (n_frames, n), and each node's column, (n_nodes,)."""
     pdfs, column = np.unique(trellis.pdf, return_inverse=True)
@@ -142,7 +142,7 @@ def score_trellis(
 def _align_block(
     data: TrainingData,
     sentences: Sequence[Sentence],
-    model: AcousticModel,
+    model: GmmModel,
     options: AlignmentOptions,
     transforms: Mapping[str, np.ndarray] | None,
 ) -> list[StateAlignment | None]:
@@ -159,14 +159,14 @@ def _align_block(
 
 
 def _read(
-    sentence: Sentence, trellis: Trellis, path: np.ndarray, model: AcousticModel
+    sentence: Sentence, trellis: Trellis, path: np.ndarray, model: GmmModel
 ) -> StateAlignment:
     """Name the phones of a path; their neighbours are those they have on it."""
     return _alignment(sentence, trellis.unit[path], trellis.state[path], model)
 
 
 def _alignment(
-    sentence: Sentence, unit: np.ndarray, state: np.ndarray, model: AcousticModel
+    sentence: Sentence, unit: np.ndarray, state: np.ndarray, model: GmmModel
 ) -> StateAlignment:
     begins = np.append(True, unit[1:] != unit[:-1])
     phones = sentence.phones[unit[begins]]
@@ -176,7 +176,7 @@ def _alignment(
     return StateAlignment(phones, (np.cumsum(begins) - 1).astype(np.int32), state.astype(np.int32))
 
 
-def _equal(sentence: Sentence, n_frames: int, model: AcousticModel) -> StateAlignment | None:
+def _equal(sentence: Sentence, n_frames: int, model: GmmModel) -> StateAlignment | None:
     for units in (sentence.plain, sentence.plain[1:-1]):
         centres = sentence.phones[units, 0]
         n_states = (model.hmm_pdfs[centres] >= 0).sum(axis=1)

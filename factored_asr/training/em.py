@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from factored_asr.acoustic import AcousticModel, DiagonalMixtures
+from factored_asr.acoustic import DiagonalMixtures, GmmModel
 from factored_asr.errors import OptionError
 from factored_asr.lexicon import Lexicon
 from factored_asr.training import _kernels
@@ -49,7 +49,7 @@ MIN_POSTERIOR = 1e-8  # less is left out of Baum–Welch statistics
 class Trained:
     """What a stage hands to the next one."""
 
-    model: AcousticModel
+    model: GmmModel
     """As far as it has come."""
     alignments: tuple[StateAlignment | None, ...]
     """For each utterance the last one made of it; None where the words did not fit."""
@@ -223,13 +223,13 @@ def collect_all_paths(
 
 
 def improve(
-    model: AcousticModel,
+    model: GmmModel,
     seen: Seen,
     options: UpdateOptions | None,
     target: int,
     power: float,
     seed: int,
-) -> tuple[AcousticModel, tuple[str, ...]]:
+) -> tuple[GmmModel, tuple[str, ...]]:
     """The M step: new densities and transitions; then mixtures grow to `target` Gaussians.
 
     Returns the model, and notes on what there was too little data for.
@@ -248,7 +248,7 @@ def improve(
     return update_transitions(model, seen.transitions), tuple(notes)
 
 
-def mixtures_of(model: AcousticModel) -> DiagonalMixtures:
+def mixtures_of(model: GmmModel) -> DiagonalMixtures:
     """The densities of a model whose pdfs are plain mixtures, as EM here trains them."""
     if not isinstance(model.densities, DiagonalMixtures):
         raise OptionError("a model of tied mixtures cannot be trained further")
@@ -257,7 +257,7 @@ def mixtures_of(model: AcousticModel) -> DiagonalMixtures:
 
 def _collect_block(
     data: TrainingData,
-    model: AcousticModel,
+    model: GmmModel,
     alignments: Sequence[StateAlignment | None],
     transforms: Mapping[str, np.ndarray],
     pdfs: Sequence[np.ndarray | None],
@@ -275,7 +275,7 @@ def _collect_block(
 def _collect_paths_block(
     data: TrainingData,
     sentences: Sequence[Sentence],
-    model: AcousticModel,
+    model: GmmModel,
     transforms: Mapping[str, np.ndarray],
     options: AlignmentOptions,
 ) -> Seen:
@@ -316,13 +316,13 @@ def _of(trained: Trained, block: range) -> list[StateAlignment | None]:
     return [trained.alignments[i] for i in block]
 
 
-def _light(model: AcousticModel) -> AcousticModel:
+def _light(model: GmmModel) -> GmmModel:
     """Without its table of contexts, which may be large, and is not needed to collect."""
     none = np.zeros(0, np.int32)
     return replace(model, triphone_contexts=none.reshape(0, 4), triphone_hmms=none)
 
 
-def _names(model: AcousticModel, pdfs: np.ndarray) -> str:
+def _names(model: GmmModel, pdfs: np.ndarray) -> str:
     """A few pdfs by a phone and state that use them."""
     names = []
     for pdf in pdfs[:8]:
@@ -332,7 +332,7 @@ def _names(model: AcousticModel, pdfs: np.ndarray) -> str:
 
 
 def _report(
-    stage: str, number: int, of: int, seen: Seen, model: AcousticModel, notes: tuple[str, ...]
+    stage: str, number: int, of: int, seen: Seen, model: GmmModel, notes: tuple[str, ...]
 ) -> PassReport:
     frames = seen.mixtures.n_frames
     return PassReport(

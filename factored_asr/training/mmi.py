@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from factored_asr.acoustic import AcousticModel, DiagonalMixtures
+from factored_asr.acoustic import DiagonalMixtures, GmmModel
 from factored_asr.decoder import BeamOptions, decode
 from factored_asr.errors import OptionError
 from factored_asr.graph import (
@@ -87,7 +87,7 @@ class Rivals:
     phone: np.ndarray
     """(n_frames,) int32: phone of each frame on the best path of the numerator."""
 
-    def pdfs(self, model: AcousticModel) -> np.ndarray:
+    def pdfs(self, model: GmmModel) -> np.ndarray:
         """Those that occur, of a few that a sentence and its like have; ascending."""
         spans = np.concatenate([self.said.spans, self.heard.spans])
         used = np.unique(model.hmm_pdfs[model.hmm_index(*spans[:, :START].T)])
@@ -144,7 +144,7 @@ def train_mmi(
     return trained
 
 
-def plain(model: AcousticModel) -> DiagonalMixtures:
+def plain(model: GmmModel) -> DiagonalMixtures:
     """The model's densities; OptionError where they are tied mixtures."""
     if not isinstance(model.densities, DiagonalMixtures):
         raise OptionError("MMI trains plain mixtures, not tied ones")
@@ -193,7 +193,7 @@ def make_rivals(
 
 
 def _rivals_of_block(
-    data: TrainingData, lexicon: Lexicon, model: AcousticModel,
+    data: TrainingData, lexicon: Lexicon, model: GmmModel,
     transforms: Mapping[str, np.ndarray], graph: Graph, language: NGramModel, options: MmiOptions,
 ) -> list[Rivals | None]:
     units = make_units(model, options.graph.transition_scale)
@@ -237,7 +237,7 @@ def gather(
 
 
 def _gather_block(
-    data: TrainingData, rivals: Sequence[Rivals | None], model: AcousticModel,
+    data: TrainingData, rivals: Sequence[Rivals | None], model: GmmModel,
     transforms: Mapping[str, np.ndarray], options: MmiOptions,
 ) -> MmiStatistics:
     densities = plain(model)
@@ -265,7 +265,7 @@ def _gather_block(
 
 
 def state_differences(
-    rivals: Rivals, model: AcousticModel, scores: np.ndarray, options: MmiOptions
+    rivals: Rivals, model: GmmModel, scores: np.ndarray, options: MmiOptions
 ) -> tuple[np.ndarray, float]:
     """How much more of each pdf at each frame there should be, and the objective.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from factored_asr.acoustic import AcousticModel, DiagonalMixtures
+from factored_asr.acoustic import DiagonalMixtures, GmmModel
 from factored_asr.errors import FormatError
 from factored_asr.lexicon import Lexicon
 from factored_asr.training.alignment import AlignmentOptions, align_equally, sentences_of
@@ -81,7 +81,7 @@ def train_mono(
     )  # fmt: skip
 
 
-def flat_model(data: TrainingData, lexicon: Lexicon, options: MonoOptions) -> AcousticModel:
+def flat_model(data: TrainingData, lexicon: Lexicon, options: MonoOptions) -> GmmModel:
     """A model that knows nothing: the same Gaussian, that of all frames, for every state."""
     phones = tuple(sorted({*lexicon.phones, options.silence}))
     fillers = sorted({p for said in lexicon.fillers.values() for each in said for p in each.phones})
@@ -96,7 +96,7 @@ def flat_model(data: TrainingData, lexicon: Lexicon, options: MonoOptions) -> Ac
         np.tile(mean, (n_pdfs, 1)), np.tile(variance, (n_pdfs, 1)), np.ones(n_pdfs),
         np.arange(n_pdfs + 1),
     )  # fmt: skip
-    return AcousticModel(
+    return GmmModel(
         phones=phones, silence=options.silence,
         fillers=tuple(dict.fromkeys((options.silence, *fillers))), features=data.options,
         densities=densities, hmm_pdfs=pdfs, hmm_phone=np.arange(len(phones)),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from factored_asr.acoustic import BEGIN, END, INTERNAL, SINGLE, AcousticModel
+from factored_asr.acoustic import BEGIN, END, INTERNAL, SINGLE, GmmModel
 from factored_asr.errors import OptionError
 from factored_asr.lattice import Lattice
 from factored_asr.training import _kernels
@@ -79,7 +79,7 @@ class PhoneLattice:
         )  # fmt: skip
 
 
-def phone_lattice(lattice: Lattice, model: AcousticModel, scores: np.ndarray) -> PhoneLattice:
+def phone_lattice(lattice: Lattice, model: GmmModel, scores: np.ndarray) -> PhoneLattice:
     """What discriminative training needs of a lattice that a search with this model made.
 
     Parameters
@@ -109,7 +109,7 @@ def phone_lattice(lattice: Lattice, model: AcousticModel, scores: np.ndarray) ->
 
 
 def span_states(
-    lattice: PhoneLattice, model: AcousticModel, scores: np.ndarray
+    lattice: PhoneLattice, model: GmmModel, scores: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The likeliest states of every span.
 
@@ -134,7 +134,7 @@ def span_frames(lattice: PhoneLattice) -> tuple[np.ndarray, np.ndarray]:
     return lattice.spans[span, START] + offset, span
 
 
-def _spans_of(lattice: Lattice, model: AcousticModel) -> np.ndarray:
+def _spans_of(lattice: Lattice, model: GmmModel) -> np.ndarray:
     """(n, 6): the phones of all arcs in order, as rows of `PhoneLattice.spans`.
 
     A neighbour in another arc is that of any arc before or after: the graph's states keep arcs

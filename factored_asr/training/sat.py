@@ -15,7 +15,7 @@ from operator import add
 
 import numpy as np
 
-from factored_asr.acoustic import AcousticModel, DiagonalMixtures
+from factored_asr.acoustic import DiagonalMixtures, GmmModel
 from factored_asr.acoustic.gmm.fmllr import FmllrOptions, fmllr, fmllr_statistics
 from factored_asr.acoustic.gmm.posteriors import GaussianStatistics, gaussian_statistics
 from factored_asr.acoustic.gmm.transforms import apply_affine
@@ -138,7 +138,7 @@ def _speaker_transform(
 
 def with_first_pass(
     data: TrainingData, trained: Trained, options: UpdateOptions | None = None, jobs: int = 1
-) -> AcousticModel:
+) -> GmmModel:
     """Add densities for speakers without a map: the same Gaussians, of the frames as they are.
 
     Posteriors are those of the model behind the maps (Kaldi's two-feature statistics), so a

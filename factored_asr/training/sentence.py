@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from factored_asr.acoustic import BEGIN, END, INTERNAL, SINGLE, AcousticModel
+from factored_asr.acoustic import BEGIN, END, INTERNAL, SINGLE, GmmModel
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.lexicon import Lexicon
 
@@ -78,7 +78,7 @@ class _Way:
 def make_sentences(
     texts: Iterable[Sequence[str]],
     lexicon: Lexicon,
-    model: AcousticModel,
+    model: GmmModel,
     silence_probability: float = 0.5,
 ) -> tuple[Sentence, ...]:
     """The graphs of some texts, for a model and all that have its phones.
@@ -238,7 +238,7 @@ class _Builder:
         self.log_prob.append(log_prob)
 
 
-def make_trellis(sentence: Sentence, model: AcousticModel) -> Trellis:
+def make_trellis(sentence: Sentence, model: GmmModel) -> Trellis:
     """Spell a sentence's phones out as the HMM states of a model."""
     hmm = model.hmm_index(*sentence.phones.T)
     n_states = (model.hmm_pdfs[hmm] >= 0).sum(axis=1)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from factored_asr.acoustic import AcousticModel
+from factored_asr.acoustic import GmmModel
 from factored_asr.training.alignment import StateAlignment
 
 MIN_FRAMES = 10.0  # less says nothing about how long a state lasts
@@ -31,7 +31,7 @@ class TransitionStatistics:
 
 
 def count_transitions(
-    alignments: Iterable[StateAlignment | None], model: AcousticModel
+    alignments: Iterable[StateAlignment | None], model: GmmModel
 ) -> TransitionStatistics:
     """Count stays along the paths of alignments."""
     shape = len(model.phones), model.hmm_pdfs.shape[1]
@@ -45,7 +45,7 @@ def count_transitions(
     return TransitionStatistics(frames, left)
 
 
-def update_transitions(model: AcousticModel, statistics: TransitionStatistics) -> AcousticModel:
+def update_transitions(model: GmmModel, statistics: TransitionStatistics) -> GmmModel:
     """The model with the transition probabilities that follow from the counts.
 
     A state that is left once in n frames stays with probability 1 - 1 / n.

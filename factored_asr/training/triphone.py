@@ -13,7 +13,7 @@ from operator import add
 
 import numpy as np
 
-from factored_asr.acoustic import AcousticModel, DecisionTree, DiagonalMixtures
+from factored_asr.acoustic import DecisionTree, DiagonalMixtures, GmmModel
 from factored_asr.acoustic.gmm.transforms import apply_affine, compose
 from factored_asr.errors import OptionError
 from factored_asr.features import FeatureOptions
@@ -88,7 +88,7 @@ def tie_states(
     features: FeatureOptions | None = None,
     transform: np.ndarray | None = None,
     jobs: int = 1,
-) -> AcousticModel:
+) -> GmmModel:
     """A model of one Gaussian a pdf, its pdfs the leaves of a tree grown on aligned data.
 
     Parameters
@@ -115,7 +115,7 @@ def tie_states(
         table[:n_phones][tied.hmm_phone] for table in (old.hmm_loop_log_probs,
                                                        old.hmm_exit_log_probs)
     )  # fmt: skip
-    return AcousticModel(
+    return GmmModel(
         old.phones, old.silence, old.fillers, features, densities, tied.hmm_pdfs, tied.hmm_phone,
         loop, leave, tied.triphone_contexts, tied.triphone_hmms, transform, tree,
     )  # fmt: skip
@@ -180,5 +180,5 @@ def single_gaussians(
     return DiagonalMixtures(means, variance, np.ones(len(pooled)), np.arange(len(pooled) + 1))
 
 
-def _places(model: AcousticModel, phones: tuple[str, ...]) -> tuple[int, ...]:
+def _places(model: GmmModel, phones: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(model.phones.index(phone) for phone in phones)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from factored_asr.acoustic import AcousticModel
+from factored_asr.acoustic import GmmModel
 from factored_asr.errors import OptionError
 from factored_asr.evaluation.evaluate import in_threads, score_all, transcribe_all
 from factored_asr.evaluation.scoring import Errors, total
@@ -54,7 +54,7 @@ class Tuning:
 
 
 def tune(
-    model: AcousticModel, lexicon: Lexicon, language: NGramModel | Grammar, data: TrainingData,
+    model: GmmModel, lexicon: Lexicon, language: NGramModel | Grammar, data: TrainingData,
     start: DecodeOptions, *, adapt: SpeakerOptions | None = None, jobs: int = 1,
     lm_scales: Sequence[float] = LM_SCALES, penalty_step: float = PENALTY_STEP,
     report: Callable[[Tried], object] | None = None,
@@ -86,7 +86,7 @@ def tune(
         raise OptionError("nothing to tune on")
     if not scales or not penalty_step > 0:
         raise OptionError(f"tuning needs LM scales and a penalty_step above 0, got {penalty_step}")
-    voices: dict[str, AcousticModel] = {}
+    voices: dict[str, GmmModel] = {}
     tried: dict[tuple[int, int], Tried] = {}
 
     @lru_cache(maxsize=3)
@@ -120,12 +120,12 @@ def tune(
 
 
 def _voices(
-    model: AcousticModel, graph: Graph, data: TrainingData, options: DecodeOptions,
+    model: GmmModel, graph: Graph, data: TrainingData, options: DecodeOptions,
     adapt: SpeakerOptions, jobs: int,
-) -> dict[str, AcousticModel]:
+) -> dict[str, GmmModel]:
     """The model as it is for each speaker."""
 
-    def of(speaker: str) -> AcousticModel:
+    def of(speaker: str) -> GmmModel:
         features = [dynamic(cepstra, model.features) for u, cepstra in
                     zip(data.utterances, data.cepstra, strict=True) if u.speaker == speaker]
         return adapt_to_speaker(model, graph, features, options, adapt)
@@ -134,8 +134,8 @@ def _voices(
 
 
 def _errors(
-    model: AcousticModel, graph: Graph, options: DecodeOptions, data: TrainingData,
-    voices: dict[str, AcousticModel], jobs: int,
+    model: GmmModel, graph: Graph, options: DecodeOptions, data: TrainingData,
+    voices: dict[str, GmmModel], jobs: int,
 ) -> Errors:
     if not voices:
         recognizer = Recognizer(model, graph, options)

@@ -31,7 +31,7 @@ from coffee import CLEAN, Heard, Order, mix, read_orders
 from common import N_BOOTSTRAP, SAMPLE_RATE, parser, read_samples, report
 
 from factored_asr import Recognizer
-from factored_asr.acoustic import AcousticModel
+from factored_asr.acoustic import GmmModel
 from factored_asr.acoustic.gmm.adaptation import MapOptions
 from factored_asr.acoustic.gmm.noise_adaptation import NoiseOptions
 from factored_asr.acoustic.gmm.snr_trust import SnrTrust
@@ -124,7 +124,7 @@ def settings_of(row: str, settings: DecodeOptions) -> DecodeOptions:
 
 
 def recognizer(
-    row: str, grammar: object, settings: DecodeOptions, adapted: Mapping[str, AcousticModel],
+    row: str, grammar: object, settings: DecodeOptions, adapted: Mapping[str, GmmModel],
     model: str = "en-us",
 ) -> Recognizer:
     """The recogniser of a row."""
@@ -140,7 +140,7 @@ def front_end_of(settings: DecodeOptions) -> str:
 
 def adapted_model(
     listener: Recognizer, orders: list[Order], noise: np.ndarray, labelled: bool
-) -> AcousticModel:
+) -> GmmModel:
     """The listener's model, adapted to orders whose words it can tell when they are clean."""
     paths = [
         order.path for order in orders
@@ -182,7 +182,7 @@ def main() -> None:
     if not options.background:
         settings = replace(COMMANDS, background=None)
     names, grammar = rows_of(options), folder / "grammar.yaml"
-    adapted: dict[str, AcousticModel] = {}
+    adapted: dict[str, GmmModel] = {}
     if options.adapt:
         for name in (name for name in names if name.endswith(ADAPTED)):
             heard_by = settings_of(name.removesuffix(ADAPTED), settings)

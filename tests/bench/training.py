@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 from common import load_note, parser, print_table
 
 if TYPE_CHECKING:
-    from factored_asr.acoustic import AcousticModel
+    from factored_asr.acoustic import GmmModel
     from factored_asr.corpus.corpus import Corpus
     from factored_asr.evaluation import Evaluation
     from factored_asr.lexicon import Lexicon
@@ -132,7 +132,7 @@ def en_us(task: Task, options: argparse.Namespace) -> Iterator[list[object]]:
         for corpus in (task.train, task.tune)
     )
 
-    def moved(known: TrainingData) -> AcousticModel:
+    def moved(known: TrainingData) -> GmmModel:
         return adapt(known, task.lexicon, stock, jobs=options.jobs,
                      report=lambda done: told(describe(done)))  # fmt: skip
 

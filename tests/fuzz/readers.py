@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from factored_asr.acoustic import AcousticModel
+from factored_asr.acoustic import GmmModel
 from factored_asr.audio.reading import read_audio, read_blocks
 from factored_asr.corpus.corpus import Corpus, check
 from factored_asr.decoder import decode
@@ -224,7 +224,7 @@ def _graph(folder: Path, name: str = "g.fst") -> None:
     best.segments if graph.has_phones else best.words  # noqa: B018
 
 
-def _acoustic(model: AcousticModel) -> None:
+def _acoustic(model: GmmModel) -> None:
     features = np.zeros((3, model.features.n_features), np.float32)
     scores = model.log_likelihoods(features)
     assert scores.shape == (3, model.n_pdfs) and not np.isnan(scores).any()

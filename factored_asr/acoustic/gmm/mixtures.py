@@ -67,7 +67,7 @@ class DiagonalMixtures:
         return self.means.shape[1]
 
     def scorer(self, pdfs: np.ndarray | None = None) -> DiagonalScorer:
-        """Prepare the scores of some pdfs (default: all); see `AcousticModel.scorer`."""
+        """Prepare the scores of some pdfs (default: all); see `GmmModel.scorer`."""
         columns = check_pdfs(pdfs, self.n_pdfs)
         size = np.diff(self.first_gaussian)[columns]
         first = np.concatenate([[0], np.cumsum(size)]).astype(np.int32)
@@ -164,7 +164,7 @@ class TiedMixtures:
         return self.means.shape[2]
 
     def scorer(self, pdfs: np.ndarray | None = None) -> TiedScorer:
-        """Prepare the scores of some pdfs (default: all); see `AcousticModel.scorer`."""
+        """Prepare the scores of some pdfs (default: all); see `GmmModel.scorer`."""
         wanted = check_pdfs(pdfs, self.n_pdfs)
         columns = wanted[np.argsort(self.codebook[wanted], kind="stable")]
         books, size = np.unique(self.codebook[columns], return_counts=True)

@@ -32,7 +32,7 @@ def in_blocks(score: Score, scale: float) -> Blocks:
 
 
 @dataclass(frozen=True, eq=False)
-class AcousticModel:
+class GmmModel:
     """Phones, their HMMs in context, and the densities of the HMMs' states.
 
     A frozen record of arrays and plain options. An HMM is a chain of states: from each one can
@@ -147,7 +147,7 @@ class AcousticModel:
         """Like `scorer`, for a search: the scores times `scale`, block by block of features."""
         return in_blocks(self.scorer(pdfs), scale)
 
-    def with_transform(self, affine: np.ndarray) -> AcousticModel:
+    def with_transform(self, affine: np.ndarray) -> GmmModel:
         """The same model behind one map more, such as a speaker's fMLLR.
 
         That speaker is no stranger any more: there are no first-pass densities.
@@ -166,7 +166,7 @@ class AcousticModel:
         return replace(self, transform=compose(affine, self.transform), first_pass=None)
 
     @property
-    def unadapted(self) -> AcousticModel:
+    def unadapted(self) -> GmmModel:
         """The model for a speaker whose map is not known: with its first-pass densities."""
         if self.first_pass is None:
             return self

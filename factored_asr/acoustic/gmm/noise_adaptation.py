@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from factored_asr.acoustic.gmm.mixtures import TiedMixtures, check_features, expand, gaussian_matrix
-from factored_asr.acoustic.gmm.model import AcousticModel, Score
+from factored_asr.acoustic.gmm.model import GmmModel, Score
 from factored_asr.acoustic.gmm.noise_deltas import DeltaScorer
 from factored_asr.acoustic.gmm.noise_heard import KnownSpeech
 from factored_asr.acoustic.gmm.noise_kinds import Noise, SpeechPrior, divide, under_all
@@ -126,7 +126,7 @@ class NoiseAdapter:
 
     def __init__(
         self,
-        model: AcousticModel,
+        model: GmmModel,
         pdfs: np.ndarray | None = None,
         options: NoiseOptions | None = None,
         besides: np.ndarray | None = None,
@@ -222,7 +222,7 @@ class NoiseAdapter:
         self, cepstra: np.ndarray, around: Surroundings | None = None,
         deltas: DeltaScorer | None = None,
     ) -> Score:  # fmt: skip
-        """The scores of one sound: like `AcousticModel.scorer`, for the model moved to its noise.
+        """The scores of one sound: like `GmmModel.scorer`, for the model moved to its noise.
 
         Parameters
         ----------

@@ -25,7 +25,7 @@ _PLACES = ("begin", "end", "inside", "alone")  # in the order of topology.BEGIN 
 
 
 class TiedHmms(NamedTuple):
-    """The HMMs that a tree makes of phones in context, as fields of an `AcousticModel`."""
+    """The HMMs that a tree makes of phones in context, as fields of an `GmmModel`."""
 
     triphone_contexts: np.ndarray
     """(n_contexts, 4) int32: every centre, left and right phone at every position."""

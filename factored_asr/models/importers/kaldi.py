@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from factored_asr.acoustic import BEGIN, END, INTERNAL, N_POSITIONS, SINGLE, AcousticModel
+from factored_asr.acoustic import BEGIN, END, INTERNAL, N_POSITIONS, SINGLE, GmmModel
 from factored_asr.acoustic.gmm.mixtures import DiagonalMixtures
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.features import FeatureOptions
@@ -54,7 +54,7 @@ class KaldiWarning(UserWarning):
 
 def read_kaldi_model(
     folder: str | Path, features: FeatureOptions | None = None
-) -> AcousticModel:
+) -> GmmModel:
     """Read a GMM model of Kaldi.
 
     Parameters
@@ -88,7 +88,7 @@ def read_kaldi_model(
         options = _features(features or KALDI_FEATURES, n_inputs)
         if transform is not None and transform.shape[1] == options.n_features:
             transform = np.hstack([transform, np.zeros((len(transform), 1))])
-        return AcousticModel(
+        return GmmModel(
             phones.names, phones.silence, phones.fillers, options, _densities(model),
             hmms.pdfs, hmms.phone, hmms.loop, hmms.exit, hmms.contexts, hmms.of_context,
             transform, first_pass=_first_pass(folder, model),
@@ -139,7 +139,7 @@ class _Phones:
 
 @dataclass(frozen=True)
 class _Hmms:
-    """The HMMs of an `AcousticModel`, by the names of its fields."""
+    """The HMMs of an `GmmModel`, by the names of its fields."""
 
     pdfs: np.ndarray
     phone: np.ndarray

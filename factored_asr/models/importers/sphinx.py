@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from factored_asr.acoustic import AcousticModel
+from factored_asr.acoustic import GmmModel
 from factored_asr.acoustic.gmm.mixtures import DiagonalMixtures, TiedMixtures
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.features import FeatureOptions
@@ -59,7 +59,7 @@ def pocketsphinx_model_path() -> Path:
     raise MissingError("the en-us model is not there: pip install pocketsphinx==5.0.4 brings it")
 
 
-def read_sphinx_model(folder: str | Path) -> AcousticModel:
+def read_sphinx_model(folder: str | Path) -> GmmModel:
     """Read a Sphinx acoustic model.
 
     Parameters
@@ -94,7 +94,7 @@ def read_sphinx_model(folder: str | Path) -> AcousticModel:
     hmm_of, first = definition.distinct_hmms()
     names = definition.phones
     try:
-        return AcousticModel(
+        return GmmModel(
             phones=names,
             silence=SILENCE,
             fillers=tuple(names[phone] for phone in np.flatnonzero(definition.fillers)),

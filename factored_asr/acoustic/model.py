@@ -1,0 +1,162 @@
+"""The interface of acoustic models: sound in, log-likelihoods of pdfs out.
+
+Everything outside this package works with any object that has these attributes and methods; what
+frames are made of, and what scores them, stays inside. `gmm.GmmModel` is one implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from factored_asr.acoustic.topology import Topology
+
+
+class AcousticSession(Protocol):
+    """The scoring of one sound, chunk by chunk.
+
+    A session belongs to one thread at a time. Scores are natural-log likelihoods without an
+    acoustic scale, float32, one row a frame and one column for each pdf that was asked for, in
+    ascending order of the pdfs.
+    """
+
+    @property
+    def speech(self) -> np.ndarray:
+        """(n_frames,) bool: which frames so far stand out of the background as speech."""
+
+    @property
+    def in_noise(self) -> bool:
+        """True where the scores are compensated for the noise of the sound; False until known."""
+
+    def accept(self, samples: np.ndarray) -> np.ndarray:
+        """Return the scores that these samples complete, (n_ready, n_pdfs); it may be empty.
+
+        Parameters
+        ----------
+        samples
+            (n_samples,) float32 in [-1, 1] or int16, at the model's sample rate, any number.
+
+        Raises
+        ------
+        FormatError
+            A sample is not finite.
+        OptionError
+            The samples are of another type or shape.
+        """
+
+    def accept_frames(self, frames: np.ndarray) -> np.ndarray:
+        """Return the scores of frames that `AcousticModel.read_frames` read, in place of samples.
+
+        Raises
+        ------
+        OptionError
+            The model reads no such frames.
+        """
+
+    def finish(self) -> Iterator[np.ndarray]:
+        """End the sound; yield the scores still missing, in blocks of (n, n_pdfs)."""
+
+    def scores(self, pdfs: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the scores of the whole finished sound again, for any pdfs, in blocks.
+
+        Columns that were searched before have the same values. Only after `finish`, and only of
+        sessions with ``whole=True``.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class SpeakerEvidence:
+    """One finished sound of a speaker, with the state sequence that a decode found for it."""
+
+    session: AcousticSession
+    """Of the whole sound."""
+    pdfs: np.ndarray
+    """(n_frames,) int: pdf of each frame on the best path."""
+    weights: np.ndarray
+    """(n_frames,) float: how much each frame counts, 0 to 1."""
+
+
+class AcousticModel(Protocol):
+    """What the recogniser, graphs, alignment and explanations need of an acoustic model."""
+
+    @property
+    def name(self) -> str:
+        """The kind of the model, for messages and `info`: ``GMM``, ``network``, …"""
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second that sessions take, Hz."""
+
+    @property
+    def frame_seconds(self) -> float:
+        """Seconds from one row of scores to the next."""
+
+    @property
+    def look_ahead_seconds(self) -> float:
+        """Seconds of sound that a session with ``whole=False`` waits for before it scores."""
+
+    @property
+    def phones(self) -> tuple[str, ...]:
+        """Names of the phones, silence and fillers among them."""
+
+    @property
+    def silence(self) -> str:
+        """The phone of silence; empty for a model without one (CTC)."""
+
+    @property
+    def fillers(self) -> tuple[str, ...]:
+        """Phones that are no speech, silence among them."""
+
+    @property
+    def topology(self) -> Topology:
+        """The HMMs of all units, and which unit a phone in context is."""
+
+    @property
+    def n_pdfs(self) -> int:
+        """Number of pdfs."""
+
+    def session(self, pdfs: np.ndarray, *, whole: bool) -> AcousticSession:
+        """Begin a sound.
+
+        Parameters
+        ----------
+        pdfs
+            Ascending: the pdfs to score. A grammar uses a few hundred of thousands.
+        whole
+            True: the session may look at the whole sound before it scores (means, noise), and
+            gives nothing before `finish`. False: it scores as the sound arrives.
+        """
+
+    def configured(self, tools: Any) -> AcousticModel:
+        """Return the model with other tools against noise; see `models.settings.DecodeOptions`.
+
+        Raises
+        ------
+        OptionError
+            The model has no such tool.
+        """
+
+    def adapted(self, sounds: Sequence[SpeakerEvidence], options: Any = None) -> AcousticModel:
+        """Return the model adapted to the speaker of these sounds.
+
+        Raises
+        ------
+        OptionError
+            The model cannot be adapted in this way.
+        """
+
+    def read_frames(self, path: str | Path) -> np.ndarray:
+        """Read a file of ready-made frames of the model's own front end.
+
+        Raises
+        ------
+        OptionError
+            The model reads no such files.
+        FormatError
+            The file breaks its format.
+        """
