@@ -7,6 +7,7 @@ from collections import defaultdict
 import numpy as np
 
 from factored_asr.graph import Graph
+from factored_asr.language import NGramModel
 
 
 def language(graph: Graph, max_labels: int) -> dict[tuple[tuple[int, ...], tuple[int, ...]], float]:
@@ -38,3 +39,27 @@ def in_context(symbols: tuple[int, ...], units) -> tuple[int, ...]:
         unit = units.unit_of[symbol - 1, phones[i], phones[i + 2]]
         labels += [int(label) for label in units.labels[unit] if label]
     return tuple(labels)
+
+
+def cheapest(bigrams: NGramModel, words: tuple[str, ...]) -> float:
+    """Cost of a sentence in a back-off acceptor, which may back off though it need not."""
+    table = bigrams.arcs()
+    costs = {table.start: 0.0}
+    for word in words:
+        after: dict[int, float] = {}
+        for state, cost in _backed_off(table, costs).items():
+            for a in np.flatnonzero((table.source == state) & (table.word == bigrams.ids[word])):
+                total = cost - float(table.log_prob[a])
+                after[int(table.target[a])] = min(total, after.get(int(table.target[a]), np.inf))
+        costs = after
+    return min(cost - float(table.final[s]) for s, cost in _backed_off(table, costs).items())
+
+
+def _backed_off(table, costs: dict[int, float]) -> dict[int, float]:
+    for _ in range(3):
+        for state, cost in list(costs.items()):
+            if state:
+                target = int(table.backoff_target[state - 1])
+                total = cost - float(table.log_backoff[state - 1])
+                costs[target] = min(total, costs.get(target, np.inf))
+    return costs

@@ -167,6 +167,15 @@ def write_arpa(ngrams: Ngrams, path: Path) -> None:
         f.write("\n\\end\\\n")
 
 
+def closed_under_suffixes(ngrams: Ngrams) -> Ngrams:
+    """As a Sphinx trie needs it; the probabilities need not sum to one for a test of a format."""
+    for n in range(2, 6):
+        ngrams = {
+            g: v for g, v in ngrams.items() if len(g) != n or (g[1:] in ngrams and g[:-1] in ngrams)
+        }
+    return ngrams
+
+
 def write_sphinx_trie(ngrams: Ngrams, path: Path) -> None:
     """The trie of a model closed under suffixes, record by record, bit by bit."""
     words = [g[0] for g in ngrams if len(g) == 1]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_understanding import random_sentence
+from support.sentences import expected, no, random_sentence, repeat, restart, uh
 
 from factored_asr.dialogue import Reader
 from factored_asr.dialogue.frames import base_forms, frames
@@ -243,34 +243,6 @@ def home_assistant(data_dir: Path) -> tuple[Reader, list[dict]]:
     folder = data_dir / "understanding" / "home_assistant"
     tests = [json.loads(line) for line in (folder / "tests.jsonl").read_text().splitlines()]
     return Reader(Understander(Grammar.read(folder / "grammar"))), tests
-
-
-def expected(test: dict, intent: str | None, slots: dict) -> bool:
-    """True if intent and slots are those of a test; see the README of the data."""
-    slots = dict(slots)
-    if "area" not in test["slots"] and slots.get("area") == "here":
-        del slots["area"]
-    if "domain" not in test["slots"]:
-        slots.pop("domain", None)
-    return (intent, slots) == (test["intent"], test["slots"])
-
-
-def uh(words: list[str], rng: random.Random) -> list[str]:
-    place = rng.randrange(len(words) + 1)
-    return [*words[:place], "uh", *words[place:]]
-
-
-def no(words: list[str], rng: random.Random) -> list[str]:
-    return ["no", *words]
-
-
-def repeat(words: list[str], rng: random.Random) -> list[str]:
-    place = rng.randrange(len(words))
-    return [*words[: place + 1], *words[place:]]
-
-
-def restart(words: list[str], rng: random.Random) -> list[str]:
-    return [*words[: rng.randint(1, min(4, len(words)))], *words]
 
 
 class TestHomeAssistant:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_acoustic import random_diagonal, random_tied
+from support.gaussians import random_diagonal, random_tied
 
 from factored_asr.acoustic import DiagonalMixtures, TiedMixtures
 from factored_asr.acoustic.gmm.adaptation import (

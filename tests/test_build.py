@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from naive_graph import language
+from naive_graph import cheapest, language
 
 from factored_asr.acoustic import DiagonalMixtures, GmmModel
 from factored_asr.decoder import NO_COMMAND, BeamOptions, RivalSearch, decode, misfit
@@ -62,30 +62,6 @@ def bigrams() -> NGramModel:
                 np.log([0.5, 1, 0.4, 0.7, 1, 1]))  # fmt: skip
     pairs = (np.array([[1, 3], [3, 4], [3, 5], [4, 2]]), np.log([0.5, 0.6, 0.05, 0.7]), np.zeros(4))
     return NGramModel.from_ngrams(words, [unigrams, pairs])
-
-
-def cheapest(bigrams: NGramModel, words: tuple[str, ...]) -> float:
-    """Cost of a sentence in a back-off acceptor, which may back off though it need not."""
-    table = bigrams.arcs()
-    costs = {table.start: 0.0}
-    for word in words:
-        after: dict[int, float] = {}
-        for state, cost in _backed_off(table, costs).items():
-            for a in np.flatnonzero((table.source == state) & (table.word == bigrams.ids[word])):
-                total = cost - float(table.log_prob[a])
-                after[int(table.target[a])] = min(total, after.get(int(table.target[a]), np.inf))
-        costs = after
-    return min(cost - float(table.final[s]) for s, cost in _backed_off(table, costs).items())
-
-
-def _backed_off(table, costs: dict[int, float]) -> dict[int, float]:
-    for _ in range(3):
-        for state, cost in list(costs.items()):
-            if state:
-                target = int(table.backoff_target[state - 1])
-                total = cost - float(table.log_backoff[state - 1])
-                costs[target] = min(total, costs.get(target, np.inf))
-    return costs
 
 
 def without_loops(graph: Graph) -> Graph:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from swap_dialogues import DIALOGUES, copies
+from support.swap_dialogues import DIALOGUES, copies
 
 from factored_asr import Recognizer
 from factored_asr.decoder import NO_COMMAND

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import synthetic
-from test_sat import SHORT, TREE, VOICES, spoken_by
-from test_training import never_falls, same_models
+from support import synthetic
+from support.training import SHORT, TREE, VOICES, never_falls, same_models, spoken_by
 
 from factored_asr.errors import OptionError
 from factored_asr.lexicon import Lexicon

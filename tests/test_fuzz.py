@@ -22,7 +22,8 @@ from fuzz.mutate import _npy, bomb
 from fuzz.readers import KINDS, lay, quietly
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_bundle import small_model
+from support.files import ARPA
+from support.models import small_model
 
 from factored_asr.cli import main
 from factored_asr.corpus.layouts import read_layout
@@ -346,7 +347,7 @@ def test_numbers_of_thousands_of_digits(tmp_path: Path) -> None:
 
 
 def test_log_probabilities_beyond_a_float(tmp_path: Path) -> None:
-    (tmp_path / "a.arpa").write_text(seeds.TINY.replace("-0.5229\tyes", "-1e300\tyes"))
+    (tmp_path / "a.arpa").write_text(ARPA.replace("-0.5229\tyes", "-1e300\tyes"))
     with pytest.raises(OptionError, match="a log probability of order 1 is not finite"):
         read_arpa(tmp_path / "a.arpa")
 
@@ -459,7 +460,7 @@ COMMANDS = {
 @pytest.fixture
 def files(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Good files by the names that `COMMANDS` has for them."""
-    good = {"TEXT": "yes\n", "ARPA": seeds.TINY, "DICT": "on AA N\n",
+    good = {"TEXT": "yes\n", "ARPA": ARPA, "DICT": "on AA N\n",
             "GRAMMAR": "intents: {I: {data: [{sentences: [stop]}]}}\n"}
     for name, content in good.items():
         (tmp_path / name).write_text(content)
@@ -499,7 +500,7 @@ def test_a_place_that_cannot_be_written(
 
 
 def test_gzip_is_read_as_before(tmp_path: Path) -> None:
-    (tmp_path / "a.arpa").write_bytes(gzip.compress(seeds.TINY.encode()))
+    (tmp_path / "a.arpa").write_bytes(gzip.compress(ARPA.encode()))
     assert read_arpa(tmp_path / "a.arpa").counts == (5, 4, 1)
 
 

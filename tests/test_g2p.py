@@ -10,12 +10,13 @@ from pathlib import Path
 import naive_lexicon as naive
 import numpy as np
 import pytest
+from support.spelling import LEXICON, WORDS, lexicon_of
 
 from factored_asr import Recognizer
 from factored_asr.cli import main
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.language import EstimateOptions, estimate
-from factored_asr.lexicon import Lexicon, Pronunciation
+from factored_asr.lexicon import Lexicon
 from factored_asr.lexicon.g2p import G2P
 from factored_asr.lexicon.g2p_training import (
     G2POptions,
@@ -30,18 +31,6 @@ from factored_asr.models.bundle import Bundle, GuessWarning, Recipe
 from factored_asr.models.importers.sphinx import pocketsphinx_model_path
 from factored_asr.models.settings import COMMANDS
 
-WORDS = {
-    "tea": "T IY", "seat": "S IY T", "sea": "S IY", "set": "S EH T", "test": "T EH S T",
-    "axe": "AE K S", "tax": "T AE K S", "exit": "EH G Z IH T", "taste": "T EY S T", "at": "AE T",
-    "sat": "S AE T", "ate": "EY T", "state": "S T EY T", "six": "S IH K S", "sit": "S IH T",
-}
-
-
-def lexicon_of(words: dict[str, str]) -> Lexicon:
-    return Lexicon({w: (Pronunciation(tuple(p.split())),) for w, p in words.items()})
-
-
-LEXICON = lexicon_of(WORDS)
 SMALL = G2POptions(order=3)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.files import KALDI_MODEL
 
 from factored_asr.acoustic import BEGIN, END, INTERNAL, SINGLE, GmmModel
 from factored_asr.cli import main
@@ -16,21 +17,20 @@ from factored_asr.features import FeatureOptions
 from factored_asr.models.importers.kaldi import KaldiWarning, read_kaldi_model
 from factored_asr.models.importers.kaldi_files import read_matrix, read_model, read_tree
 
-GOLDEN = Path(__file__).parent / "data" / "kaldi"
 FORMS = ("text", "binary")
 CEPSTRA = FeatureOptions(normalisation="none")
 
 
 @pytest.fixture(scope="module")
 def expected() -> dict[str, np.ndarray]:
-    with np.load(GOLDEN / "expected.npz") as file:
+    with np.load(KALDI_MODEL / "expected.npz") as file:
         return dict(file)
 
 
 def read(form: str, folder: Path | None = None) -> GmmModel:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", KaldiWarning)
-        return read_kaldi_model(folder or GOLDEN / form, CEPSTRA)
+        return read_kaldi_model(folder or KALDI_MODEL / form, CEPSTRA)
 
 
 # --- files ------------------------------------------------------------------
@@ -38,7 +38,7 @@ def read(form: str, folder: Path | None = None) -> GmmModel:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_tree_answers_as_in_kaldi(form: str, expected: dict[str, np.ndarray]) -> None:
-    tree = read_tree(GOLDEN / form / "tree")
+    tree = read_tree(KALDI_MODEL / form / "tree")
     asked = expected["contexts"]
     np.testing.assert_array_equal(tree.pdfs(asked[:, :3], asked[:, 3]), expected["pdfs"])
 
@@ -47,7 +47,7 @@ def test_the_tree_answers_as_in_kaldi(form: str, expected: dict[str, np.ndarray]
 def test_self_loops_are_as_probable_as_in_kaldi(
     form: str, expected: dict[str, np.ndarray]
 ) -> None:
-    model = read_model(GOLDEN / form / "final.mdl")
+    model = read_model(KALDI_MODEL / form / "final.mdl")
     found, transition = [], 1
     for phone, state, pdf in model.triples.tolist():
         for target, _ in model.topology[phone][state].transitions:
@@ -59,7 +59,7 @@ def test_self_loops_are_as_probable_as_in_kaldi(
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_matrix_is_read(form: str, expected: dict[str, np.ndarray]) -> None:
-    matrix = read_matrix(GOLDEN / form / "final.mat")
+    matrix = read_matrix(KALDI_MODEL / form / "final.mat")
     np.testing.assert_allclose(matrix, expected["matrix"], rtol=1e-6)
 
 
@@ -108,11 +108,11 @@ def test_loops_and_exits_add_up_to_one() -> None:
 
 def test_skips_are_told() -> None:
     with pytest.warns(KaldiWarning, match="phone 1: states that may be skipped"):
-        read_kaldi_model(GOLDEN / "text", CEPSTRA)
+        read_kaldi_model(KALDI_MODEL / "text", CEPSTRA)
 
 
 def test_a_first_pass_comes_with_its_own_mixtures(tmp_path: Path) -> None:
-    folder = shutil.copytree(GOLDEN / "text", tmp_path / "sat")
+    folder = shutil.copytree(KALDI_MODEL / "text", tmp_path / "sat")
     text = (folder / "final.mdl").read_text()
     (folder / "final.alimdl").write_text(text)
     model = read("", folder)
@@ -125,7 +125,7 @@ def test_import_makes_a_model_of_our_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "model"
-    assert main(["import", str(GOLDEN / "binary"), "--output", str(output)]) == 0
+    assert main(["import", str(KALDI_MODEL / "binary"), "--output", str(output)]) == 0
     assert "may be skipped" in capsys.readouterr().err
     assert main(["info", str(output)]) == 0
     assert "3: SIL AA T" in capsys.readouterr().out
@@ -136,7 +136,7 @@ def test_import_makes_a_model_of_our_own(
 
 @pytest.mark.parametrize("name", ["final.mdl", "tree", "phones.txt"])
 def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
-    folder = shutil.copytree(GOLDEN / "text", tmp_path / "m")
+    folder = shutil.copytree(KALDI_MODEL / "text", tmp_path / "m")
     (folder / name).unlink()
     with pytest.raises(MissingError, match=name):
         read("", folder)
@@ -145,8 +145,8 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", ["final.mdl", "tree", "final.mat"])
 def test_a_file_broken_off_anywhere_is_refused(tmp_path: Path, form: str, name: str) -> None:
-    folder = shutil.copytree(GOLDEN / form, tmp_path / "m")
-    whole = (GOLDEN / form / name).read_bytes()
+    folder = shutil.copytree(KALDI_MODEL / form, tmp_path / "m")
+    whole = (KALDI_MODEL / form / name).read_bytes()
     for size in np.linspace(0, len(whole.rstrip()) - 2, 25).astype(int):
         (folder / name).write_bytes(whole[:size])
         with pytest.raises(FormatError, match=name):
@@ -173,7 +173,7 @@ def test_a_file_broken_off_anywhere_is_refused(tmp_path: Path, form: str, name: 
 def test_a_broken_file_says_what_is_wrong(
     tmp_path: Path, name: str, old: str, new: str, message: str
 ) -> None:
-    folder = shutil.copytree(GOLDEN / "text", tmp_path / "m")
+    folder = shutil.copytree(KALDI_MODEL / "text", tmp_path / "m")
     text = (folder / name).read_text()
     assert old in text
     (folder / name).write_text(text.replace(old, new))
@@ -184,9 +184,9 @@ def test_a_broken_file_says_what_is_wrong(
 @pytest.mark.parametrize("form", FORMS)
 def test_damaged_bytes_never_raise_anything_else(tmp_path: Path, form: str) -> None:
     rng = np.random.default_rng(0)
-    folder = shutil.copytree(GOLDEN / form, tmp_path / "m")
+    folder = shutil.copytree(KALDI_MODEL / form, tmp_path / "m")
     for name in ("final.mdl", "tree", "final.mat", "phones.txt"):
-        whole = (GOLDEN / form / name).read_bytes()
+        whole = (KALDI_MODEL / form / name).read_bytes()
         for _ in range(60):
             data = bytearray(whole)
             data[int(rng.integers(2, len(data)))] = int(rng.integers(256))

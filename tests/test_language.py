@@ -11,6 +11,7 @@ from pathlib import Path
 import naive_language as naive
 import numpy as np
 import pytest
+from support.files import ARPA
 
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.language import (
@@ -22,37 +23,11 @@ from factored_asr.language import (
     write_arpa,
 )
 
-TINY = """\
-A model of two answers.
-\\data\\
-ngram 1=5
-ngram 2=4
-ngram 3=1
-
-\\1-grams:
--99\t<s>\t-0.30103
--0.69897\t</s>
--0.5229\tyes\t-0.2
--0.5229  no   -0.1
--1.0 maybe
-
-\\2-grams:
--0.1549\t<s> yes\t-0.4
--0.69897\t<s> no
--0.2218\tyes </s>
--0.2\tyes yes\t0.05
-
-\\3-grams:
--0.0969\t<s> yes </s>
-
-\\end\\
-"""
-
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.arpa"
-    path.write_text(TINY)
+    path.write_text(ARPA)
     return path
 
 
@@ -132,7 +107,7 @@ def test_perplexity_of_equally_likely_words_is_their_number() -> None:
 def test_an_unknown_word_is_named_unless_there_is_unk(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="'perhaps' is not in the language model"):
         read_lm(tiny).score_sentence(["perhaps"])
-    (tmp_path / "unk.arpa").write_text(TINY.replace("maybe", "<UNK>"))
+    (tmp_path / "unk.arpa").write_text(ARPA.replace("maybe", "<UNK>"))
     model = read_lm(tmp_path / "unk.arpa")
     assert model.log_prob("perhaps") == model.log_prob("<UNK>") == pytest.approx(-math.log(10))
 
@@ -201,7 +176,7 @@ def test_walking_the_arcs_scores_every_sentence_exactly(tmp_path: Path, order: i
 
 def test_a_weight_of_a_history_that_nothing_follows_is_paid_on_the_arc(tmp_path: Path) -> None:
     # "yes yes" has a back-off weight, but no trigram begins with it.
-    (tmp_path / "a.arpa").write_text(TINY)
+    (tmp_path / "a.arpa").write_text(ARPA)
     model = read_lm(tmp_path / "a.arpa")
     arcs = model.arcs()
     words = ["yes", "yes", "no", "maybe", "yes"]
@@ -250,13 +225,13 @@ def test_a_model_written_and_read_again_is_the_same(tmp_path: Path, name: str) -
 
 
 def test_windows_line_ends_and_blank_lines_do_not_matter(tiny: Path, tmp_path: Path) -> None:
-    text = TINY.replace("\n-0.2218", "\n\n  \n-0.2218").replace("\n", "\r\n")
+    text = ARPA.replace("\n-0.2218", "\n\n  \n-0.2218").replace("\n", "\r\n")
     (tmp_path / "windows.arpa").write_bytes(text.encode())
     assert read_lm(tmp_path / "windows.arpa").counts == read_lm(tiny).counts
 
 
 def test_log_of_zero_is_finite(tiny: Path) -> None:
-    tiny.write_text(TINY.replace("-99\t<s>\t-0.30103", "-inf\t<s>\t-Inf"))
+    tiny.write_text(ARPA.replace("-99\t<s>\t-0.30103", "-inf\t<s>\t-Inf"))
     unigrams = read_lm(tiny).orders[0]
     assert unigrams.log_prob[0] == unigrams.backoff[0] == pytest.approx(-99 * math.log(10))
 
@@ -300,9 +275,9 @@ def test_a_history_that_is_not_listed_keeps_every_probability(tmp_path: Path) ->
 def test_a_broken_arpa_file_is_refused_with_its_line(
     tmp_path: Path, old: str, new: str, message: str
 ) -> None:
-    assert old in TINY
+    assert old in ARPA
     path = tmp_path / "broken.arpa"
-    path.write_text(TINY.replace(old, new))
+    path.write_text(ARPA.replace(old, new))
     with pytest.raises(FormatError, match=message):
         read_lm(path)
 
@@ -312,7 +287,7 @@ def test_lines_are_counted_across_the_pieces_a_file_is_read_in(
 ) -> None:
     monkeypatch.setattr("factored_asr.language.arpa.CHUNK", 8)
     assert read_lm(tiny).counts == (5, 4, 1)
-    tiny.write_text(TINY.replace("yes yes\t0.05", "yes yess"))
+    tiny.write_text(ARPA.replace("yes yes\t0.05", "yes yess"))
     with pytest.raises(FormatError, match="arpa:18: word 'yess' is no unigram"):
         read_lm(tiny)
 
@@ -327,10 +302,10 @@ def test_files_that_are_no_language_model_are_refused(tmp_path: Path) -> None:
     path.write_bytes(b"RIFF" + bytes(range(256)))
     with pytest.raises(FormatError, match="not an ARPA file"):
         read_lm(path)
-    path.write_bytes(gzip.compress(TINY.encode())[:-20])
+    path.write_bytes(gzip.compress(ARPA.encode())[:-20])
     with pytest.raises(FormatError, match="gzip data that is broken"):
         read_lm(path)
-    path.write_bytes(TINY.replace("maybe", "vielleicht\u00e9").encode("latin-1"))
+    path.write_bytes(ARPA.replace("maybe", "vielleicht\u00e9").encode("latin-1"))
     with pytest.raises(FormatError, match="lm:12: .* is not UTF-8"):
         read_lm(path)
 
@@ -338,18 +313,9 @@ def test_files_that_are_no_language_model_are_refused(tmp_path: Path) -> None:
 # Sphinx tries
 
 
-def closed_under_suffixes(ngrams: naive.Ngrams) -> naive.Ngrams:
-    """As a Sphinx trie needs it; the probabilities need not sum to one for a test of a format."""
-    for n in range(2, 6):
-        ngrams = {
-            g: v for g, v in ngrams.items() if len(g) != n or (g[1:] in ngrams and g[:-1] in ngrams)
-        }
-    return ngrams
-
-
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 def test_a_trie_of_any_order_is_read(tmp_path: Path, order: int) -> None:
-    ngrams = closed_under_suffixes(naive.random_ngrams(order, 6, order, share=0.5))
+    ngrams = naive.closed_under_suffixes(naive.random_ngrams(order, 6, order, share=0.5))
     naive.write_sphinx_trie(ngrams, tmp_path / "lm.bin")
     found = naive.ngrams_of(read_lm(tmp_path / "lm.bin"))
     assert found.keys() == ngrams.keys()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from test_decoder import graph_of, random_graph, random_scores, small_tasks, spoken, word_graph
+from support.graphs import graph_of, random_graph, random_scores, small_tasks, spoken, word_graph
 
 from factored_asr.decoder import BeamOptions, Search, decode
 from factored_asr.decoder.links import raw_lattice

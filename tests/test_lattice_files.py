@@ -9,6 +9,7 @@ import naive_paths as naive
 import numpy as np
 import pytest
 import soundfile
+from support.files import KALDI_LATTICE, SLF_LATTICE
 
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.lattice.files import (
@@ -23,35 +24,7 @@ from factored_asr.lattice.files import (
 from factored_asr.lattice.lattice import Lattice
 from factored_asr.lattice.paths import nbest
 
-KALDI = """\
-utt-1
-0 1 hello 4.5,100.25,3_3_3_7
-0 2 yellow 5.5,90,3_3_3_8_8
-1 3 world 1.5,50,9_9_9
-2 3 world 2.5,60,9_9
-3 0.5,1,2_2
-
-utt-2
-0 1 3 1,2,1_1
-1
-"""
 """Two utterances as ``lattice-copy ark:- ark,t:-`` prints them; the first ends in silence."""
-
-SLF = """\
-VERSION=1.0
-UTTERANCE=letters
-lmscale=2.0 wdpenalty=-0.5 acscale=0.1
-N=4 L=4
-I=0 t=0.00
-I=1 t=0.20
-I=2 t=0.25
-I=3 t=0.50
-J=0 S=0 E=1 W=!NULL a=-20.0
-J=1 S=1 E=2 W=a v=1 a=-50.0 l=-1.0
-J=2 S=2 E=3 W=b a=-200.0 l=-2.0
-J=3 S=1 E=3 W=c a=-240.0 l=-3.0 r=-0.7
-"""
-
 
 def strings(lattice: Lattice) -> list[tuple[str, ...]]:
     return [path.words for path in nbest(lattice, 1000)]
@@ -77,7 +50,7 @@ def test_kaldi_round_trip(tmp_path: Path, seed: int) -> None:
 
 def test_a_file_of_kaldi(tmp_path: Path) -> None:
     file = tmp_path / "lat.txt"
-    file.write_text(KALDI, encoding="utf-8")
+    file.write_text(KALDI_LATTICE, encoding="utf-8")
     lattice = read_kaldi(file, acoustic_scale=0.1)["utt-1"]
     assert lattice.words == ("<eps>", "hello", "yellow", "world")
     assert lattice.node_frame.tolist() == [0, 4, 5, 7, 9] and lattice.n_frames == 9
@@ -109,7 +82,7 @@ def test_errors_in_kaldi_text_name_file_and_line(
 
 def test_a_word_outside_the_table_is_named(tmp_path: Path) -> None:
     file = tmp_path / "lat.txt"
-    file.write_text(KALDI, encoding="utf-8")
+    file.write_text(KALDI_LATTICE, encoding="utf-8")
     with pytest.raises(FormatError, match="lat.txt:2: word 'hello' is not in the table"):
         read_kaldi(file, words=["<eps>", "world"])
 
@@ -131,7 +104,7 @@ def test_slf_round_trip(tmp_path: Path, seed: int) -> None:
 
 
 def test_a_file_of_htk() -> None:
-    lattice = read_slf_text(SLF)
+    lattice = read_slf_text(SLF_LATTICE)
     assert lattice.node_frame.tolist() == [0, 20, 25, 50]
     assert strings(lattice) == [("c",), ("a", "b")]
     assert costs(lattice) == pytest.approx(
@@ -189,7 +162,7 @@ def test_options_are_checked(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="acoustic scale must be above 0"):
         read_kaldi(tmp_path / "x", acoustic_scale=0)
     with pytest.raises(OptionError, match="frame_seconds must be above 0"):
-        read_slf_text(SLF, frame_seconds=0)
+        read_slf_text(SLF_LATTICE, frame_seconds=0)
     with pytest.raises(OptionError, match="one word, got 'a b'"):
         write_kaldi({"a b": naive.random_lattice(0)}, tmp_path / "x")
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import synthetic
+from support import synthetic
 
 from factored_asr.errors import OptionError
 from factored_asr.lexicon import Lexicon, Pronunciation

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import synthetic
-from test_training import never_falls, same_models
+from support import synthetic
+from support.training import SHORT, TREE, VOICES, never_falls, same_models, spoken_by
 
 from factored_asr.acoustic import DiagonalMixtures, GmmModel
 from factored_asr.acoustic.gmm.fmllr import FmllrOptions
@@ -36,24 +36,6 @@ from factored_asr.training.sat import SatOptions, estimate_transforms, train_sat
 from factored_asr.training.schedule import Schedule
 from factored_asr.training.speech import by_speaker, speech_blocks
 from factored_asr.training.statistics import UpdateOptions
-from factored_asr.training.tying import TreeOptions
-
-TREE = TreeOptions(n_leaves=8, min_frames=20)
-SHORT = Schedule(passes=6, realign=(3,), n_gaussians=10, grow_until=5)
-VOICES = {  # what each speaker's vocal tract does to the cepstra
-    "s0": ([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0]),
-    "s1": ([[1.2, 0.2], [0.0, 0.8]], [1.0, -1.0]),
-    "s2": ([[0.8, 0.0], [-0.2, 1.2]], [-1.5, 1.0]),
-    "s3": ([[1.0, 0.3], [0.3, 1.0]], [0.0, 2.0]),
-}
-
-
-def spoken_by(voices: dict, data: TrainingData) -> TrainingData:
-    cepstra = [
-        (x @ np.transpose(voices[u.speaker][0]) + voices[u.speaker][1]).astype("f4")
-        for u, x in zip(data.utterances, data.cepstra, strict=True)
-    ]
-    return replace(data, cepstra=tuple(cepstra))
 
 
 @pytest.fixture(scope="module")

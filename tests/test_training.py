@@ -12,9 +12,10 @@ from pathlib import Path
 import naive_training as naive
 import numpy as np
 import pytest
-import synthetic
+from support import synthetic
+from support.training import SMALL, never_falls, same_models
 
-from factored_asr.acoustic import DiagonalMixtures, GmmModel
+from factored_asr.acoustic import DiagonalMixtures
 from factored_asr.corpus.corpus import Corpus
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.features import FeatureOptions
@@ -45,11 +46,6 @@ from factored_asr.training.statistics import (
 )
 from factored_asr.training.transitions import count_transitions, update_transitions
 
-SMALL = MonoOptions(
-    schedule=Schedule(passes=12, realign=tuple(range(2, 13)), n_gaussians=8, grow_until=12),
-    states=synthetic.STATES, silence_states=synthetic.STATES, soft_passes=4,
-)  # fmt: skip
-
 
 @pytest.fixture(scope="module")
 def corpus() -> synthetic.Corpus:
@@ -64,21 +60,6 @@ def lexicon() -> Lexicon:
 @pytest.fixture(scope="module")
 def mono(corpus: synthetic.Corpus, lexicon: Lexicon) -> Trained:
     return train_mono(corpus.data, lexicon, None, SMALL)
-
-
-def same_models(one: GmmModel, two: GmmModel) -> bool:
-    """Bit for bit."""
-    arrays = ("hmm_pdfs", "hmm_loop_log_probs", "hmm_exit_log_probs")
-    parts = ("means", "variances", "weights", "first_gaussian")
-    return all(np.array_equal(getattr(one, name), getattr(two, name)) for name in arrays) and all(
-        np.array_equal(getattr(one.densities, name), getattr(two.densities, name))
-        for name in parts
-    )
-
-
-def never_falls(values: list[float]) -> bool:
-    """Up to rounding of models to float32."""
-    return bool((np.diff(values) > -1e-5).all())
 
 
 def mixtures(rng: np.random.Generator, sizes: tuple[int, ...], n: int = 3) -> DiagonalMixtures:
@@ -522,8 +503,9 @@ class TestRun:
     ) -> None:
         """Killed outright as soon as there is a checkpoint, then begun again."""
         code = (
-            "import sys, synthetic, test_training as t; from factored_asr.training.run import *\n"
-            "train(synthetic.speak().data, synthetic.lexicon(), ['mono'], {'mono': t.SMALL},\n"
+            "import sys; from support import synthetic; from support.training import SMALL\n"
+            "from factored_asr.training.run import train\n"
+            "train(synthetic.speak().data, synthetic.lexicon(), ['mono'], {'mono': SMALL},\n"
             "      checkpoints=sys.argv[1], report=lambda done: print(done.number, flush=True))"
         )
         paths = os.pathsep.join([*map(str, [Path(__file__).parent, Path(__file__).parents[1]]),

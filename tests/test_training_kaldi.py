@@ -5,9 +5,9 @@ Against frozen answers everywhere; against Kaldi itself where kaldi-hmm-gmm is i
 
 from __future__ import annotations
 
-import kaldi_training as kaldi
 import numpy as np
 import pytest
+from support import kaldi_training as kaldi
 
 from factored_asr.training import _kernels
 from factored_asr.training.alignment import AlignmentOptions, score_trellis

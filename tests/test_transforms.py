@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_acoustic import frames, random_diagonal, tiny_model
+from support.gaussians import frames, random_diagonal, tiny_model
 
 from factored_asr import Recognizer
 from factored_asr.acoustic import DiagonalMixtures

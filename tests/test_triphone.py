@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import synthetic
+from support import synthetic
 
 from factored_asr.acoustic import BEGIN
 from factored_asr.acoustic.gmm.transforms import apply_affine

@@ -12,9 +12,10 @@ import naive_grammar
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.sentences import random_sentence
 
 from factored_asr.errors import FormatError
-from factored_asr.language.grammar import Grammar, ListSymbol, spoken
+from factored_asr.language.grammar import Grammar, spoken
 from factored_asr.language.grammar.compiled import CompiledGrammar, write_compiled
 from factored_asr.models.cache import cached_grammar, clear
 from factored_asr.understanding import Interpretation, Slot, Understander, parse
@@ -278,34 +279,6 @@ def values(slots: object) -> str:
     """Slots in one form; without the sign of numbers: hassil keeps one range's for another."""
     numbers = {k: abs(float(v)) if isinstance(v, int | float) else v for k, v in slots.items()}
     return json.dumps(numbers, sort_keys=True)
-
-
-def random_sentence(grammar: Grammar, rng: random.Random) -> str:
-    """A sentence of a random template, numbers in their plainest form, now and then cut."""
-    network = grammar.network
-    template = rng.randrange(len(grammar.templates))
-    words, state = [], 0
-    while state not in network.finals:
-        arcs = network.arcs[state]
-        arcs = arcs if state else [arc for arc in arcs if network.owners[arc[1]] == template]
-        if not arcs:  # a template whose values the context rules out
-            return random_sentence(grammar, rng)
-        symbol, state, _ = rng.choice(arcs)
-        if isinstance(symbol, str):
-            words.append(symbol)
-        elif isinstance(symbol, ListSymbol) and symbol.list.wildcard:
-            words += rng.sample(["banana", "house", "milk"], rng.randint(1, 2))
-        elif isinstance(symbol, ListSymbol):
-            allowed = [
-                v
-                for i, v in enumerate(symbol.list.values)
-                if symbol.allowed is None or i in symbol.allowed
-            ]
-            forms = rng.choice(allowed).forms
-            words += forms[0] if symbol.list.is_range else rng.choice(forms)
-    if len(words) > 2 and rng.random() < 0.2:
-        del words[rng.randrange(len(words))]
-    return " ".join(words)
 
 
 class TestCompiledGrammars:

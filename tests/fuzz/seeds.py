@@ -15,14 +15,12 @@ from pathlib import Path
 import naive_language as naive
 import numpy as np
 import soundfile
-from synthetic import lexicon, speak
-from test_bundle import LEXICON, small_model, unigrams
-from test_decoder import random_graph, word_graph
-from test_g2p import LEXICON as SPELT
-from test_importers import TINY_MDEF, tiny_model
-from test_kaldi import GOLDEN
-from test_language import TINY, closed_under_suffixes
-from test_lattice_files import KALDI, SLF
+from support.files import ARPA, KALDI_LATTICE, KALDI_MODEL, SLF_LATTICE
+from support.graphs import random_graph, word_graph
+from support.models import LEXICON, small_model, unigrams
+from support.spelling import LEXICON as SPELLED
+from support.sphinx import TINY_MDEF, tiny_model
+from support.synthetic import lexicon, speak
 
 from factored_asr.language import read_arpa, write_arpa, write_columns
 from factored_asr.language.grammar import Grammar
@@ -172,7 +170,7 @@ def lexiconp(folder: Path) -> None:
 
 
 def arpa(folder: Path) -> None:
-    (folder / "a.arpa").write_text(TINY)
+    (folder / "a.arpa").write_text(ARPA)
 
 
 def arpa_strict(folder: Path) -> None:
@@ -182,11 +180,11 @@ def arpa_strict(folder: Path) -> None:
 
 
 def arpa_gz(folder: Path) -> None:
-    (folder / "a.arpa").write_bytes(gzip.compress(TINY.encode()))
+    (folder / "a.arpa").write_bytes(gzip.compress(ARPA.encode()))
 
 
 def sphinx_trie(folder: Path, order: int = 3) -> None:
-    ngrams = closed_under_suffixes(naive.random_ngrams(order, 5, order, share=0.5))
+    ngrams = naive.closed_under_suffixes(naive.random_ngrams(order, 5, order, share=0.5))
     naive.write_sphinx_trie(ngrams, folder / "a.arpa")
 
 
@@ -195,7 +193,7 @@ def text(folder: Path) -> None:
 
 
 def columns(folder: Path) -> None:
-    (folder / "tiny").write_text(TINY)
+    (folder / "tiny").write_text(ARPA)
     write_columns(read_arpa(folder / "tiny"), folder / "lm")
     (folder / "tiny").unlink()
 
@@ -273,7 +271,7 @@ def sphinx_binary(folder: Path) -> None:
 
 def kaldi(folder: Path, form: str = "text") -> None:
     (folder / "model").mkdir()
-    for file in (GOLDEN / form).iterdir():
+    for file in (KALDI_MODEL / form).iterdir():
         (folder / "model" / file.name).write_bytes(file.read_bytes())
 
 
@@ -296,7 +294,7 @@ def zipped(folder: Path, inner: str = "") -> None:
 
 
 def g2p(folder: Path) -> None:
-    train_g2p(SPELT, G2POptions(order=3)).write(folder / "a.g2p")
+    train_g2p(SPELLED, G2POptions(order=3)).write(folder / "a.g2p")
 
 
 def checkpoint(folder: Path) -> None:
@@ -310,11 +308,11 @@ def checkpoint(folder: Path) -> None:
 
 
 def lattice(folder: Path) -> None:
-    (folder / "a.lat").write_text(KALDI)
+    (folder / "a.lat").write_text(KALDI_LATTICE)
 
 
 def slf(folder: Path) -> None:
-    (folder / "a.slf").write_text(SLF)
+    (folder / "a.slf").write_text(SLF_LATTICE)
 
 
 def transcript(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """The dialogues over again with other rooms, verbs and devices: no rule may know a case.
 
-``python tests/swap_dialogues.py FOLDER`` writes the swapped copies there.
+``python tests/support/swap_dialogues.py FOLDER`` writes the swapped copies there.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-DIALOGUES = Path(__file__).parent / "data" / "dialogues"
+DIALOGUES = Path(__file__).parents[1] / "data" / "dialogues"
 # The rooms with blinds change places among themselves, and so do the others; then verbs.
 WITH_BLINDS = ("bedroom", "living room", "office")
 WITHOUT = ("kitchen", "hall", "porch", "bathroom")

@@ -1,8 +1,8 @@
 """Kaldi's own update, splitting and alignment, through kaldi-hmm-gmm, for comparison.
 
 That package lives with one version of kaldifst only (kaldi-hmm-gmm 1.1.4 with kaldifst 1.7.17), so
-what it gives is frozen in ``data/kaldi_training.npz``. ``python tests/kaldi_training.py`` makes the
-file anew, in an environment that has the two.
+what it gives is frozen in ``data/kaldi_training.npz``. Run ``python -m
+support.kaldi_training`` in tests/ to recompute the file, in an environment that has the two.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import synthetic
 
 from factored_asr.acoustic import DiagonalMixtures, GmmModel
 from factored_asr.training.monophone import MonoOptions, flat_model
 from factored_asr.training.sentence import Trellis, make_sentences, make_trellis
+from support import synthetic
 
-FROZEN = Path(__file__).parent / "data" / "kaldi_training.npz"
+FROZEN = Path(__file__).parents[1] / "data" / "kaldi_training.npz"
 ALL = 0x7  # means, variances and weights
 MIN_VARIANCE, MIN_OCCUPANCY = 0.001, 3.0
 SPLIT_TARGET, SPLIT_POWER = 40, 0.25

@@ -1,0 +1,1 @@
+"""What several test modules share: test data made by program, small models, checks."""
