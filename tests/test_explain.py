@@ -145,7 +145,7 @@ def test_costs_of_commands_add_up(commands: Recognizer, audio_dir: Path, name: s
 
 def test_costs_under_tools_against_noise_add_up(commands: Recognizer, audio_dir: Path) -> None:
     """The scores explained are those of the model as it was moved, at the scale it was given."""
-    options = commands.options.against_noise(["vts", "scale", "log-mmse"])
+    options = commands.options.against_noise(["vts", "scale", "mask"])
     moved = Recognizer.load("en-us", grammar="lm/smart_home.yaml", options=options)
     sound = np.random.default_rng(0).normal(0, 0.01, 32000) + np.pad(
         read_audio(audio_dir / SOUNDS[0], sample_rate=16000)[0], (0, 32000)

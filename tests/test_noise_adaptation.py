@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,6 @@ from factored_asr import Recognizer
 from factored_asr.acoustic.gmm.mixtures import DiagonalMixtures, TiedMixtures
 from factored_asr.acoustic.gmm.noise_adaptation import NoiseAdapter, NoiseOptions
 from factored_asr.acoustic.gmm.noise_deltas import DeltaScorer, in_share
-from factored_asr.acoustic.gmm.noise_heard import KnownSpeech
 from factored_asr.acoustic.gmm.noise_mixing import Gaussians, Surroundings
 from factored_asr.audio.reading import read_audio
 from factored_asr.errors import FormatError, OptionError
@@ -193,57 +192,6 @@ def test_frames_of_speech_fit_better_in_their_noise(adapter, model):
     assert moved > plain + 0.5
 
 
-def test_frames_belong_to_the_gaussians_of_their_pdf():
-    """Posteriors number by number: only a frame's own codebook shares it, by its pdf's weights."""
-    rng = np.random.default_rng(7)
-    weights = rng.dirichlet(np.ones(3), (1, 4)).transpose(0, 2, 1)
-    densities = TiedMixtures(
-        rng.normal(0, 1, (3, 3, 2)), rng.uniform(0.5, 2, (3, 3, 2)), weights, [0, 2, 2, 1]
-    )
-    pdfs, sure = np.array([1, 0, 2, 1, 1]), np.array([1.0, 0.5, 0.0, 0.25, 1.0])
-    frames = rng.normal(0, 1, (5, 2))
-    known = KnownSpeech(densities, pdfs, sure)
-    assert known.used.tolist() == [0, 2] and known.books.tolist() == [2, 0, 2, 2, 2]
-    used = Gaussians(*(np.float64(part[known.used].reshape(-1, 2))
-                       for part in (densities.means, densities.variances)))
-    expected, total = np.zeros((2, 3)), np.zeros((2, 3, 2))
-    for frame, pdf, weight in zip(frames, pdfs, sure, strict=True):
-        book = int(densities.codebook[pdf])
-        likely = [
-            float(densities.weights[0, g, pdf]) * np.prod([
-                math.exp(-0.5 * (x - m) ** 2 / v) / math.sqrt(v)
-                for x, m, v in zip(frame, densities.means[book, g], densities.variances[book, g],
-                                   strict=True)
-            ])
-            for g in range(3)
-        ]
-        for g in range(3):
-            share = weight * likely[g] / sum(likely)
-            expected[[0, 2].index(book), g] += share
-            total[[0, 2].index(book), g] += share * frame
-    counts = known.counts(frames, used)
-    np.testing.assert_allclose(counts.frames.reshape(2, 3), expected, atol=1e-5)
-    np.testing.assert_allclose(counts.total.reshape(2, 3, 2), total, atol=1e-5)
-
-
-def test_words_that_were_heard_tell_the_noise(adapter, model):
-    """Frames drawn from pdfs in a noise: who knows the pdfs comes nearer to it."""
-    rng = np.random.default_rng(11)
-    truth = surroundings(rng, 55.0)
-    pdfs = np.repeat(model.hmm_pdfs[: len(model.phones), 1], 8)
-    books = model.densities.codebook[pdfs]
-    moved, _ = adapter._gaussians(books).in_noise(truth, TRANSFORM, INVERSE)
-    weights = model.densities.weights[0][:, pdfs].T
-    chosen = np.array([rng.choice(len(w), p=w / w.sum()) for w in np.float64(weights)])
-    chosen += np.arange(len(pdfs)) * weights.shape[1]
-    frames = rng.normal(moved.means[chosen], np.sqrt(moved.variances[chosen]))
-    wrong = replace(truth, noise=truth.noise + rng.normal(0, 5, 13))
-    found = adapter.heard(frames, wrong, pdfs, np.ones(len(pdfs)))
-    assert np.abs(found.noise - truth.noise).mean() < 0.5 * np.abs(wrong.noise - truth.noise).mean()
-    unsure = adapter.heard(frames, wrong, pdfs, np.zeros(len(pdfs)))
-    np.testing.assert_allclose(unsure.noise, wrong.noise)
-
-
 def test_clean_speech_is_heard_as_it_is(model):
     """Above a ratio the model stays; below, and where the ratio is infinite, it is moved."""
     samples, rate = read_audio(SOUND, sample_rate=16000)
@@ -259,19 +207,6 @@ def test_clean_speech_is_heard_as_it_is(model):
                  for each in (as_it_is, gated, always)]  # fmt: skip
         assert costs[0] != costs[2]
         assert costs[1] == costs[0 if same else 2]
-
-
-def test_a_second_round_hears_the_first(model):
-    samples, rate = read_audio(SOUND, sample_rate=16000)
-    hiss = np.random.default_rng(5).normal(0, 0.03, len(samples)).astype(np.float32)
-    plain, grammar = replace(COMMANDS, background=None), ROOT / "lm" / "smart_home.yaml"
-    once, twice = (
-        Recognizer.load("en-us", grammar=grammar, options=replace(plain, noise=noise))
-        for noise in (NoiseOptions(rounds=1), NoiseOptions(rounds=2))
-    )  # fmt: skip
-    first, second = (each.transcribe(samples + hiss, sample_rate=rate) for each in (once, twice))
-    assert first.text == second.text == "turn on the kitchen light"
-    assert second.lattice.path.cost < first.lattice.path.cost
 
 
 def test_a_command_in_hiss_is_heard():
@@ -290,9 +225,6 @@ def test_a_command_in_hiss_is_heard():
 
 
 def test_what_cannot_be_moved(model):
-    bent = replace(model.features, normalisation="variance", reference=((0.0,) * 13,))
-    with pytest.raises(OptionError, match="normalisation 'variance' bends cepstra"):
-        NoiseAdapter(replace(model, features=bent))
     plain = DiagonalMixtures(
         np.zeros((model.n_pdfs, 39)), np.ones((model.n_pdfs, 39)), np.ones(model.n_pdfs),
         np.arange(model.n_pdfs + 1),
@@ -308,12 +240,10 @@ def test_what_cannot_be_moved(model):
     ("wrong", "law"),
     [
         ({"passes": 0}, "passes is 0, must be at least 1"),
-        ({"rounds": 0}, "rounds is 0, must be at least 1"),
         ({"clean": float("nan")}, "clean is no number"),
         ({"stride": 0}, "stride is 0"),
         ({"trust": 0.0}, "trust is 0.0, must be above 0"),
         ({"delta_trust": 0.0}, "delta_trust is 0.0, must be above 0"),
-        ({"kinds": 0}, "kinds is 0, must be at least 1"),
         ({"channel_variance": 0.0}, "must be above 0"),
         ({"silence_share": 1.0}, r"must lie in \(0, 1\)"),
     ],
@@ -326,3 +256,47 @@ def test_options_keep_their_laws(wrong, law):
 def test_settings_with_an_unknown_option_of_noise():
     with pytest.raises(FormatError, match="options of decoding"):
         DecodeOptions.from_dict({"noise": {"loudness": 3}})
+
+
+def test_manifests_with_removed_options_of_noise():
+    """What had no effect is left out; what had is refused, with the remedy."""
+    old = {"noise": {**vars(NoiseOptions(stride=2)), "rounds": 1, "kinds": 1}}
+    assert DecodeOptions.from_dict(old).noise == NoiseOptions(stride=2)
+    for name in ("rounds", "kinds"):
+        with pytest.raises(FormatError, match=f"{name} is 2, but .* leave {name} out"):
+            DecodeOptions.from_dict({"noise": {name: 2}}, "manifest.json")
+
+
+def test_tools_against_noise_are_switched_on_at_decoding():
+    """A stream and a file use the same front end."""
+    sound = ROOT / "examples" / "audio" / "music_stop.wav"
+    options = replace(COMMANDS, background=None).against_noise(["mask", "no-removal"])
+    assert DecodeOptions.from_dict(json.loads(json.dumps(options.to_dict()))) == options
+    made = Recognizer.load("en-us", grammar=ROOT / "lm" / "smart_home.yaml", options=options)
+    assert made.model.features.enhancement == "mask" and not made.model.features.remove_noise
+    assert made.transcribe(sound).text == "stop the music"
+    assert options.against_noise([]) == replace(COMMANDS, background=None)
+    with pytest.raises(OptionError, match="no tool against noise is named 'magic': there are vts,"):
+        options.against_noise(["magic"])
+    with pytest.raises(OptionError, match="the front end has no choice 'loudness'"):
+        FeatureOptions().changed({"loudness": 3})
+
+
+@pytest.mark.parametrize("tool", ["subtraction", "wiener", "log-mmse", "variance", "quantiles"])
+def test_tools_that_were_removed(tool):
+    left = "vts, scale, no-removal, mask"
+    with pytest.raises(OptionError, match=f"'{tool}' was removed, .*: there are {left}"):
+        COMMANDS.against_noise(["mask", tool])
+
+
+@pytest.mark.parametrize("choice", [{"enhancement": "log_mmse"}, {"normalisation": "quantiles"}])
+def test_front_ends_that_were_removed(choice):
+    [(name, value)], remedy = choice.items(), "was removed .* leave it out or use"
+    with pytest.raises(FormatError, match=f"{name} '{value}' {remedy}"):
+        DecodeOptions.from_dict({"front_end": choice}, "manifest.json")
+    with pytest.raises(OptionError, match=remedy):
+        FeatureOptions.from_dict(choice)
+    with pytest.raises(OptionError, match=f"{name} is '{value}', must be one of"):
+        FeatureOptions(**choice)
+    older = {"normalisation": "speech", "reference": [[0.0] * 13]}
+    assert FeatureOptions.from_dict(older) == FeatureOptions()

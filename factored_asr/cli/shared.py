@@ -239,10 +239,8 @@ def search_options() -> argparse.ArgumentParser:
         help="none, or tools against noise with commas between, in place of the model's own "
              "(commands of en-us: mask,vts): mask takes off what a network says is no speech; vts "
              "moves the model to the noise of each file, scale lowers the weight of the sound with "
-             "its signal-to-noise ratio (streams: both at their second look); subtraction, wiener "
-             "or log-mmse take noise off the spectrum; variance or quantiles bring the cepstra to "
-             "those of clean speech; no-removal leaves out the removal that the model was trained "
-             "with",
+             "its signal-to-noise ratio (streams: both at their second look); no-removal leaves "
+             "out the removal that the model was trained with",
     )
     return parser
 

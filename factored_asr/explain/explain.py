@@ -29,7 +29,6 @@ from factored_asr.lattice import Lattice
 from factored_asr.models.bundle import GuessWarning, Progress, Recipe
 from factored_asr.models.settings import DecodeOptions
 from factored_asr.recognizer.alignment import states_of
-from factored_asr.recognizer.hearing import score_in_noise
 from factored_asr.results.transcript import Transcript
 
 COMMANDS_BEAM, DICTATION_BEAM = 200.0, 90.0  # of lattices where none is asked for; unscaled
@@ -177,7 +176,7 @@ def _scores_of(
     if settings.noise is not None:
         every = np.arange(own.densities.n_pdfs)
         adapter = NoiseAdapter(own, heard, settings.noise, besides=every)
-        moved = score_in_noise(cepstra, features, graph, settings, adapter)
+        moved = adapter.scorer_if_noisy(cepstra)
         if moved is not None:
             blocks = in_blocks(moved, scale)
             return lambda pdfs: blocks(features), scale

@@ -8,7 +8,6 @@ from numpy.typing import ArrayLike, NDArray
 from factored_asr.audio.reading import as_samples
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.features.deltas import apply_kernels, delta_kernels
-from factored_asr.features.enhancement import Enhancer
 from factored_asr.features.mask import MaskStream, check_bands, mask_of
 from factored_asr.features.mel import cepstral_transform, mel_filters
 from factored_asr.features.noise import NoiseRemover
@@ -173,11 +172,8 @@ class CepstraStream:
         self._front_end = front_end
         self._options = front_end.options
         self._noise = NoiseRemover(self._options.n_mels) if self._options.remove_noise else None
-        self._enhancer = self._mask = None
-        if self._options.enhancement == "mask":
-            self._mask = MaskStream(mask_of(self._options.mask))
-        elif self._options.enhancement != "none":
-            self._enhancer = Enhancer(self._options.n_fft // 2 + 1, self._options.enhancement)
+        masked = self._options.enhancement == "mask"
+        self._mask = MaskStream(mask_of(self._options.mask)) if masked else None
         # Sphinx holds it in single precision
         self._emphasis = float(np.float32(self._options.preemphasis))
         self._last = 0.0  # the sample before the next one
@@ -225,8 +221,6 @@ class CepstraStream:
         noise = self._front_end._blank_spectra
         spectra[blank] = noise[(self._n_frames + blank) % len(noise)]
         self._n_frames += n_frames
-        if self._enhancer is not None:
-            spectra = self._enhancer(spectra)
         powers = spectra @ self._front_end._filters
         return self._end(powers if self._mask is None else self._mask.accept(spectra, powers))
 

@@ -10,12 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from factored_asr.errors import OptionError
-from factored_asr.features.equalisation import (
-    MIN_FRAMES,
-    RunningQuantiles,
-    equalise,
-    quantiles_of,
-)
 from factored_asr.features.options import FeatureOptions
 
 Array = NDArray[np.float32]
@@ -81,9 +75,6 @@ def normalise(cepstra: Array, options: FeatureOptions) -> Array:
         if speech.any():
             share = min(SILENCE_SHARE, silence.mean())
             mean += share * (_mean(cepstra[silence], mean) - mean)
-        if options.equalises and speech.sum() >= MIN_FRAMES:
-            quantiles = quantiles_of(cepstra[speech] - mean, len(options.reference))
-            return equalise(cepstra - mean, quantiles, options).astype(np.float32)
     return (cepstra - mean).astype(np.float32)
 
 
@@ -131,7 +122,6 @@ class RunningMean:
         self._memory = options.mean_frames
         self._min_range = min_range(options)
         self._levels: tuple[float, float] | None = None  # floor and peak of c0
-        self._quantiles = RunningQuantiles(options) if options.equalises else None
 
     def __call__(self, cepstra: Array) -> Array:
         """Takes the mean off the next cepstra, (n_frames, n_cepstra)."""
@@ -141,10 +131,7 @@ class RunningMean:
             self._heard = min(self._heard + 1, self._memory)
             means.append(means[-1] + (frame - means[-1]) / self._heard)
         self.mean = means[-1]
-        shifted = (cepstra - np.array(means)[np.cumsum(speech)]).astype(np.float32)
-        if self._quantiles is None:
-            return shifted
-        return self._quantiles(shifted, speech).astype(np.float32)
+        return (cepstra - np.array(means)[np.cumsum(speech)]).astype(np.float32)
 
     def _speech(self, energies: Array) -> NDArray[np.bool_]:
         """The rule of speech_frames for one who cannot look ahead.

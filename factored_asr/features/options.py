@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from itertools import pairwise
 from typing import Any, Literal, get_args
 
 from factored_asr.errors import OptionError
@@ -13,8 +12,10 @@ Mel = Literal["sphinx", "htk", "slaney"]
 Transform = Literal["ortho", "htk", "legacy"]
 Streams = Literal["1s_c", "1s_c_d", "1s_c_d_dd"]
 Delta = Literal["difference", "regression"]
-Normalisation = Literal["speech", "batch", "running", "none", "variance", "quantiles"]
-Enhancement = Literal["none", "subtraction", "wiener", "log_mmse", "mask"]
+Normalisation = Literal["speech", "batch", "running", "none"]
+Enhancement = Literal["none", "mask"]
+REMOVED = ("subtraction", "wiener", "log_mmse", "variance", "quantiles")
+"""Choices of enhancement and normalisation in older files."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,10 @@ class FeatureOptions:
     remove_noise: bool = True
     """Track the noise of each mel band and take it off (see noise.py)."""
     enhancement: Enhancement = "none"
-    """Take the noise off the power spectrum, before the mel bands: by spectral subtraction, by a
-    Wiener gain, or by the one that keeps the logarithm nearest to clean speech (enhancement.py); or
-    off the mel bands, by a mask that was learnt (mask.py)."""
+    """Take the noise off the mel bands by a trained mask (mask.py), or leave it."""
     mask: str = ""
-    """File of a mask of this front end's bands (training/mask.py); the shipped one where empty."""
+    """File of a mask trained for the bands of this front end; empty takes the mask that comes with
+    the package."""
     remove_dc: bool = False
     """Take the mean off each frame before the window."""
     streams: Streams = "1s_c_d_dd"
@@ -76,10 +76,7 @@ class FeatureOptions:
     projection such as LDA then chooses what of them matters. 0 turns it off."""
     normalisation: Normalisation = "speech"
     """Where the mean that is taken off comes from: speech (and a little silence), all frames,
-    what was heard so far, or nowhere. With ``variance`` or ``quantiles`` the mean of speech goes
-    off and the rest is brought to the reference's (see equalisation.py)."""
-    reference: tuple[tuple[float, ...], ...] = ()
-    """Quantiles of clean speech whose mean is off, a row of n_cepstra values for each."""
+    what was heard so far, or nowhere."""
     initial_mean: tuple[float, ...] = ()
     """The model's stored cepstral mean: where there is no speech, and where a running mean
     starts. Empty stands for zeros."""
@@ -103,22 +100,16 @@ class FeatureOptions:
                 f"must have n_cepstra = {self.n_cepstra} or none"
             )
 
-        self._check_reference()
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> FeatureOptions:
+        """Return the options of a manifest, which may be older and hold choices since removed.
 
-    def _check_reference(self) -> None:
-        reference = tuple(tuple(map(float, row)) for row in self.reference)
-        object.__setattr__(self, "reference", reference)  # a manifest has lists
-        if self.equalises and not self.reference:
-            raise OptionError(f"normalisation {self.normalisation!r} needs a reference")
-        sizes = {len(row) for row in self.reference}
-        if sizes - {self.n_cepstra}:
-            raise OptionError(
-                f"rows of the reference have {sorted(sizes)} values, must have "
-                f"n_cepstra = {self.n_cepstra}"
-            )
-        for lower, higher in pairwise(self.reference):
-            if any(high < low for low, high in zip(lower, higher, strict=True)):
-                raise OptionError("each cepstrum's quantiles in the reference must not fall")
+        Raises
+        ------
+        OptionError
+            A value that the option may not have, or a choice that was removed.
+        """
+        return FeatureOptions(**without_removed(values))
 
     def _check_choices(self) -> None:
         for name, kind in (
@@ -172,19 +163,14 @@ class FeatureOptions:
 
         Examples
         --------
-        >>> FeatureOptions().changed({"enhancement": "wiener"}).enhancement
-        'wiener'
+        >>> FeatureOptions().changed({"enhancement": "mask"}).enhancement
+        'mask'
         """
-        known = {field.name for field in fields(self)}
+        known, choices = {field.name for field in fields(self)}, without_removed(choices)
         for name in choices:
             if name not in known:
                 raise OptionError(f"the front end has no choice {name!r}")
         return replace(self, **choices)
-
-    @property
-    def equalises(self) -> bool:
-        """Whether more than the mean of the cepstra is brought to that of the model."""
-        return self.normalisation in ("variance", "quantiles")
 
     @property
     def shift_samples(self) -> int:
@@ -214,3 +200,21 @@ class FeatureOptions:
         if self.delta == "difference":  # Sphinx takes a delta-delta from frames one apart
             return self.delta_window + (order > 1)
         return self.delta_window * (1 + (order > 1))
+
+
+def without_removed(choices: Mapping[str, Any]) -> dict[str, Any]:
+    """Return choices of the front end as an older file may hold them, for this version.
+
+    Raises
+    ------
+    OptionError
+        One of them was removed and had an effect.
+    """
+    for name in ("enhancement", "normalisation"):
+        if choices.get(name) in REMOVED:
+            instead = "mask" if name == "enhancement" else "speech"
+            raise OptionError(
+                f"{name} {choices[name]!r} was removed because it did not help; leave it out or "
+                f"use {instead!r}"
+            )
+    return {name: value for name, value in choices.items() if name != "reference"}

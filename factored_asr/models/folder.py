@@ -306,9 +306,10 @@ def _facts(file: Path) -> Json:
 
 
 def _made(kind: Any, values: Mapping[str, Any], where: Path) -> Any:
-    """A dataclass of options from JSON; options it does not know are an error."""
+    """Return a dataclass of options from JSON; options it does not know are an error."""
     try:
-        return kind(**_tuples(values))
+        found = _tuples(values)
+        return kind.from_dict(found) if hasattr(kind, "from_dict") else kind(**found)
     except (TypeError, ValueError, AttributeError) as error:
         raise FormatError(f"{kind.__name__}: {error}", where) from error
 

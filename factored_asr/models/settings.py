@@ -14,6 +14,7 @@ from factored_asr.acoustic.gmm.snr_trust import SnrTrust
 from factored_asr.decoder import BeamOptions
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.features import FeatureOptions
+from factored_asr.features.options import without_removed
 from factored_asr.features.snr import cepstral_levels, estimate_snr
 from factored_asr.graph import BackgroundOptions, GraphOptions
 from factored_asr.lattice import Calibration, ConfidenceOptions, RescoreOptions, SecondPassOptions
@@ -21,15 +22,12 @@ from factored_asr.lattice import Calibration, ConfidenceOptions, RescoreOptions,
 VTS, SCALE = "vts", "scale"
 FRONT_ENDS: dict[str, dict[str, Any]] = {
     "no-removal": {"remove_noise": False},
-    "subtraction": {"enhancement": "subtraction"},
-    "wiener": {"enhancement": "wiener"},
-    "log-mmse": {"enhancement": "log_mmse"},
     "mask": {"enhancement": "mask"},
-    "variance": {"normalisation": "variance"},
-    "quantiles": {"normalisation": "quantiles"},
 }
 """Tools against noise that change the front end: which of its choices, and to what."""
 NOISE_TOOLS = (VTS, SCALE, *FRONT_ENDS)
+REMOVED_TOOLS = ("subtraction", "wiener", "log-mmse", "variance", "quantiles")
+"""Tools of earlier versions that did not help (docs/benchmarks.md)."""
 LATTICE_BEAM = 6.0  # where something needs a lattice and the options have no beam for it
 
 
@@ -53,7 +51,7 @@ class DecodeOptions:
     it as it is. Streams know no ratio until their second look."""
     front_end: Mapping[str, Any] = field(default_factory=dict)
     """Choices of the front end, by their names in `FeatureOptions`, in which decoding differs from
-    what the model was trained with: say, ``{"enhancement": "log_mmse"}``."""
+    what the model was trained with: say, ``{"enhancement": "mask"}``."""
     max_ngrams: int = 0
     """N-grams that the first pass keeps of a language model, unigrams included; 0 keeps all."""
     second_pass: SecondPassOptions = SecondPassOptions()
@@ -86,19 +84,20 @@ class DecodeOptions:
         Raises
         ------
         OptionError
-            A tool of that name is not known.
+            A tool of that name is not known, or was removed.
 
         Examples
         --------
-        >>> DecodeOptions().against_noise(["log-mmse", "quantiles"]).front_end
-        {'enhancement': 'log_mmse', 'normalisation': 'quantiles'}
+        >>> DecodeOptions().against_noise(["mask", "no-removal"]).front_end
+        {'enhancement': 'mask', 'remove_noise': False}
         """
         chosen, changes = tuple(tools), dict[str, Any]()
         for tool in chosen:
             if tool not in NOISE_TOOLS:
-                raise OptionError(
-                    f"no tool against noise is named {tool!r}: there are {', '.join(NOISE_TOOLS)}"
-                )
+                what = f"no tool against noise is named {tool!r}"
+                if tool in REMOVED_TOOLS:
+                    what = f"the tool against noise {tool!r} was removed, it did not help"
+                raise OptionError(f"{what}: there are {', '.join(NOISE_TOOLS)}")
             changes |= FRONT_ENDS.get(tool, {})
         noise = (self.noise or NoiseOptions()) if VTS in chosen else None
         trust = (self.trust or SnrTrust()) if SCALE in chosen else None
@@ -153,7 +152,8 @@ _PARTS: dict[str, Callable[[Any], Any]] = {
         **{name: value for name, value in values.items() if name != _ONCE_IN_GRAPH}
     ),
     "background": lambda values: None if values is None else BackgroundOptions(**values),
-    "noise": lambda values: None if values is None else NoiseOptions(**values),
+    "noise": lambda values: None if values is None else NoiseOptions.from_dict(values),
+    "front_end": without_removed,
     "trust": lambda values: None if values is None else SnrTrust(**values),
     "second_pass": lambda values: SecondPassOptions(
         **{**values, "rescore": RescoreOptions(**values.get("rescore", {}))}
@@ -192,16 +192,4 @@ EN_US_CONFIDENCE = ConfidenceOptions(
 # Mean over speech of 55 speakers of speechocean762 (none of those that are held out).
 EN_US_MEAN = (60.5, 5.7, 6.5, 4.6, -8.7, -3.1, -4.8, -3.4, -4.9, 2.2, 1.0, 2.3, 3.7)
 
-# Of the speech frames of 220 clips by those speakers, each clip's mean off: see equalisation.py.
-EN_US_QUANTILES = (
-    (-9.5, -28.8, -23.8, -26.8, -27.5, -22.7, -24.1, -22.5, -23.5, -21.4, -20.0, -19.5, -18.4),
-    (-5.8, -16.2, -14.8, -18.3, -16.9, -14.4, -14.7, -13.9, -14.6, -13.1, -12.2, -11.9, -11.2),
-    (-2.6, -7.3, -8.7, -12.0, -10.4, -9.1, -9.1, -8.6, -8.9, -8.0, -7.5, -7.2, -6.6),
-    (0.1, -1.2, -3.7, -6.7, -5.3, -4.5, -4.3, -4.2, -4.3, -3.7, -3.6, -3.3, -3.0),
-    (2.7, 3.5, 0.8, -1.3, -0.3, -0.3, 0.0, -0.3, 0.0, 0.2, 0.0, 0.2, 0.4),
-    (5.2, 7.6, 5.2, 4.3, 4.5, 3.8, 4.2, 3.6, 4.1, 4.2, 3.7, 3.7, 3.7),
-    (8.0, 11.6, 9.8, 11.0, 9.4, 8.2, 8.6, 8.1, 8.6, 8.5, 7.7, 7.6, 7.2),
-    (10.8, 16.1, 15.2, 20.3, 15.2, 13.7, 13.9, 13.4, 14.2, 13.8, 12.7, 12.4, 11.6),
-    (14.8, 22.0, 23.3, 33.5, 24.1, 21.8, 22.5, 21.6, 22.6, 22.1, 20.5, 20.0, 18.9),
-)  # fmt: skip
-EN_US_FRONT_END = {"initial_mean": EN_US_MEAN, "reference": EN_US_QUANTILES}
+EN_US_FRONT_END = {"initial_mean": EN_US_MEAN}

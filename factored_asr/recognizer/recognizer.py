@@ -36,7 +36,6 @@ from factored_asr.lattice import Lattice, SecondPassOptions
 from factored_asr.models.bundle import Bundle, DecodeOptions, Progress, Recipe, Words
 from factored_asr.models.cache import read_understander
 from factored_asr.recognizer.alignment import Aligner, aligner_of
-from factored_asr.recognizer.hearing import score_in_noise
 from factored_asr.recognizer.speaker import SpeakerOptions, adapt_to_speaker
 from factored_asr.recognizer.stream import Parts, Stream
 from factored_asr.results.transcript import Alignment, Transcript, words_of
@@ -192,9 +191,7 @@ class Recognizer:
         features = self._front_end.features_from_cepstra(cepstra)
         if not speech_frames(cepstra, min_range(self.model.features)).any():
             return Transcript(duration=len(cepstra) * self.model.frame_seconds, reason=NO_SPEECH)
-        moved = self._noise and score_in_noise(
-            cepstra, features, self.graph, self.options, self._noise
-        )
+        moved = self._noise and self._noise.scorer_if_noisy(cepstra)
         scale = self.options.scale_of(cepstra, self.model.features)
         scores = in_blocks(moved or self._score, scale)(features)
         return self._searched(scores, scale, in_noise=moved is not None)

@@ -12,24 +12,23 @@ environments", 1996; A. Acero and others, "HMM adaptation using vector Taylor se
 speech recognition", 2000; J. Li and others, "A unified framework of HMM adaptation with joint
 compensation of additive and convolutive distortions", 2009).
 
-A model whose front end removes noise is moved to what the removal leaves behind. Where one noise
-stands for the whole sound, steady noise is met best, the clatter of dishes least; `kinds` lets
-several take turns (see noise_kinds.py). Deltas are not moved but weighed (see noise_deltas.py).
+A model whose front end removes noise is moved to what the removal leaves behind. One noise stands
+for the whole sound: steady noise is met best, the clatter of dishes least. Deltas are not moved but
+weighed (see noise_deltas.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from factored_asr.acoustic.gmm.mixtures import TiedMixtures, check_features, expand, gaussian_matrix
 from factored_asr.acoustic.gmm.model import GmmModel, Score
 from factored_asr.acoustic.gmm.noise_deltas import DeltaScorer
-from factored_asr.acoustic.gmm.noise_heard import KnownSpeech
-from factored_asr.acoustic.gmm.noise_kinds import Noise, SpeechPrior, divide, under_all
-from factored_asr.acoustic.gmm.noise_mixing import Gaussians, Heard, Surroundings
+from factored_asr.acoustic.gmm.noise_mixing import Counts, Gaussians, Surroundings
 from factored_asr.errors import OptionError
 from factored_asr.features import speech_frames
 from factored_asr.features.deltas import apply_kernels, delta_kernels
@@ -38,10 +37,10 @@ from factored_asr.features.normalisation import normalise, stored_mean
 from factored_asr.features.snr import cepstral_levels, estimate_snr
 
 MIN_FRAMES = 10  # of speech, and of what is none: fewer say nothing of channel or noise
-HEARD_PASSES = 2  # over words that were heard; further ones change little
 MAX_FRAMES = 5000  # looked at in a pass, about: an hour takes no more memory than a minute
 MIN_VARIANCE = 0.01  # of a noise whose frames are all alike
 SILENT = 1e3  # by which c0 of no noise lies below the speech
+REMOVED = ("kinds", "rounds")  # options that older manifests hold; 1 had no effect
 
 
 @dataclass(frozen=True)
@@ -51,11 +50,8 @@ class NoiseOptions:
     clean: float = 25.0
     """Signal-to-noise ratio in decibels, as `estimate_snr` says, from which on a sound counts as
     clean and the model stays as it is; inf moves it for every sound."""
-    rounds: int = 1
-    """Times that a sound is heard; from the second on, noise and channel are estimated anew from
-    the words that were heard. 2 help where no mask does; they take twice the time."""
     passes: int = 4
-    """Times that noise and channel are estimated anew; each starts from the last."""
+    """Passes of estimation of noise and channel; each starts from the result of the last."""
     stride: int = 3
     """Every so many-th frame is looked at in the estimation; higher is faster."""
     groups: int = 16
@@ -66,9 +62,6 @@ class NoiseOptions:
     """Frames that the noise's variance before a pass counts for."""
     silence_share: float = 0.3
     """Of all frames that are expected to be silence, in (0, 1)."""
-    kinds: int = 1
-    """Noises that take turns from frame to frame: with 3, say, hum, clatter, and what is between.
-    Each costs as much as the static cepstra do."""
     trust: float = 0.5
     """Share of the log-likelihoods of static cepstra that counts: frames in noise are less sure
     than they look, and of a model these depend most on voice, room and microphone."""
@@ -78,7 +71,7 @@ class NoiseOptions:
     """Whether a frame's deltas count for as much as there is speech in it (see noise_deltas.py)."""
 
     def __post_init__(self) -> None:
-        for name in ("rounds", "passes", "stride", "groups", "kinds"):
+        for name in ("passes", "stride", "groups"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name} is {getattr(self, name)}, must be at least 1")
         if not self.channel_variance > 0 or not self.noise_frames >= 0:
@@ -93,6 +86,23 @@ class NoiseOptions:
                 raise OptionError(f"{name} is {getattr(self, name)}, must be above 0 and finite")
         if not 0 < self.silence_share < 1:
             raise OptionError(f"silence_share is {self.silence_share}, must lie in (0, 1)")
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> NoiseOptions:
+        """Return the options of a manifest, which may be older and hold options since removed.
+
+        Raises
+        ------
+        OptionError
+            A removed option has a value that had an effect.
+        """
+        for name in REMOVED:
+            if values.get(name, 1) != 1:
+                raise OptionError(
+                    f"{name} is {values[name]}, but this option of noise was removed because it "
+                    f"did not help; leave {name} out"
+                )
+        return NoiseOptions(**{name: v for name, v in values.items() if name not in REMOVED})
 
 
 class NoiseAdapter:
@@ -139,11 +149,6 @@ class NoiseAdapter:
                 f"the first stream holds {densities.streams[0]} features, must hold the "
                 f"{size} static cepstra"
             )
-        if model.features.equalises:
-            raise OptionError(
-                f"normalisation {model.features.normalisation!r} bends cepstra: no noise that adds "
-                "to them is left to move a model to"
-            )
         self.options = options or NoiseOptions()
         self._densities, self._size = densities, size
         self._pdfs = np.arange(densities.n_pdfs) if pdfs is None else np.unique(pdfs)
@@ -165,11 +170,7 @@ class NoiseAdapter:
         fillers = np.array([model.phones.index(phone) for phone in model.fillers])
         books_of = [np.unique(densities.codebook[model.hmm_pdfs[phones, 0]])
                     for phones in (silent, fillers)]  # fmt: skip
-        self._silent_books = np.union1d(*books_of)
         self._groups, self._shares, self._silent = self._grouped(*books_of)
-        self._prior = SpeechPrior(
-            self._groups, self._shares, self._silent, self._transform, self._inverse
-        )
 
     def _gaussians(self, books: np.ndarray) -> Gaussians:
         """Static Gaussians of these codebooks, one after the other."""
@@ -218,20 +219,17 @@ class NoiseAdapter:
             return False
         return estimate_snr(cepstral_levels(cepstra, self.features)) >= self.options.clean
 
-    def scorer(
-        self, cepstra: np.ndarray, around: Surroundings | None = None,
-        deltas: DeltaScorer | None = None,
-    ) -> Score:  # fmt: skip
-        """The scores of one sound: like `GmmModel.scorer`, for the model moved to its noise.
+    def scorer_if_noisy(self, cepstra: np.ndarray) -> Score | None:
+        """Return `scorer` of a sound, or None where it counts as clean."""
+        return None if self.counts_as_clean(cepstra) else self.scorer(cepstra)
+
+    def scorer(self, cepstra: np.ndarray) -> Score:
+        """Return the scorer of one sound: like `GmmModel.scorer`, of the model moved to its noise.
 
         Parameters
         ----------
         cepstra
             (n_frames, n_cepstra) of the whole sound, before any mean is taken off.
-        around
-            Its surroundings; those that `estimate` finds where None.
-        deltas
-            What `delta_scorer` gives, where it is there already.
 
         Returns
         -------
@@ -239,18 +237,13 @@ class NoiseAdapter:
         likelihoods count for the trust that the options have in them.
         """
         frames = np.asarray(cepstra, np.float32)
-        around = self.estimate(frames) if around is None else around
+        around = self.estimate(frames)
         mean = np.zeros(self._size, np.float32)
         if len(frames):
             mean = (frames - normalise(frames, self.features))[0]
-        noises = self.noises(frames, around)
-        moved = [self.static(noise.around, mean) for noise in noises]
-        if len(moved) == 1:
-            static = self._static_scorer.moved(moved[0])
-        else:
-            static = under_all(moved, [noise.share for noise in noises]).scorer(self._scored)
+        static = self._static_scorer.moved(self.static(around, mean))
         size, trust, delta_trust = self._size, self.options.trust, self.options.delta_trust
-        deltas = deltas or self.delta_scorer(frames)
+        deltas = self.delta_scorer(frames)
         presence = self.presence(around)
 
         def score(features: np.ndarray) -> np.ndarray:
@@ -286,16 +279,6 @@ class NoiseAdapter:
             noise = apply_kernels(padded, self._kernels)[quiet, size:].var(axis=0) + MIN_VARIANCE
         return DeltaScorer(self._rest, noise, self._rest_scorer)
 
-    def noises(self, cepstra: np.ndarray, around: Surroundings) -> list[Noise]:
-        """The noises that take turns in a sound with these surroundings, and their shares."""
-        frames = check_features(cepstra, self._size).astype(np.float64)
-        if self.options.kinds == 1 or around.noise[0] < around.channel[0] - SILENT / 2:
-            return [Noise(around, 1.0)]
-        speech = speech_frames(frames, min_range=0.0)
-        stride = max(self.options.stride, len(frames) // MAX_FRAMES)
-        some = slice(None, None, stride)
-        return divide(frames[some], frames[~speech], around, self._prior, self.options.kinds)
-
     def estimate(self, cepstra: np.ndarray) -> Surroundings:
         """Noise and channel of a sound, by expectation and maximisation over its frames.
 
@@ -316,34 +299,6 @@ class NoiseAdapter:
         stride = max(self.options.stride, len(frames) // MAX_FRAMES)
         for _ in range(self.options.passes):
             around = self._pass(frames[::stride], around)
-        return around
-
-    def heard(
-        self, cepstra: np.ndarray, around: Surroundings, pdfs: np.ndarray, weights: np.ndarray
-    ) -> Surroundings:
-        """Noise and channel anew, where it is known what was said.
-
-        Parameters
-        ----------
-        cepstra, around
-            Of the whole sound, and its surroundings so far; these are kept where no noise is.
-        pdfs
-            (n_frames,): the one that made each frame.
-        weights
-            (n_frames,): how sure that is.
-        """
-        if around.noise[0] < around.channel[0] - SILENT / 2:
-            return around
-        stride = max(1, len(cepstra) // MAX_FRAMES)
-        frames = check_features(cepstra, self._size).astype(np.float64)[::stride]
-        said = KnownSpeech(self._densities, pdfs[::stride], weights[::stride])
-        silence = said.weights * np.isin(said.books, self._silent_books)
-        for _ in range(HEARD_PASSES):
-            moved, jacobians = self._gaussians(said.used).in_noise(
-                around, self._transform, self._inverse
-            )
-            counts = said.counts(frames, moved)
-            around = self._stepped(frames, around, counts, moved, jacobians, silence)
         return around
 
     def static(self, around: Surroundings, mean: np.ndarray) -> TiedMixtures:
@@ -374,18 +329,11 @@ class NoiseAdapter:
         """One pass of expectation and maximisation: Newton's step along the Jacobians."""
         moved, jacobians = self._groups.in_noise(around, self._transform, self._inverse)
         posteriors = self._posteriors(frames, moved)
-        heard = Heard(posteriors.sum(axis=0), posteriors.T @ frames)
-        silence = posteriors[:, self._silent].sum(axis=1)
-        return self._stepped(frames, around, heard, moved, jacobians, silence)
-
-    def _stepped(
-        self, frames: np.ndarray, around: Surroundings, heard: Heard, moved: Gaussians,
-        jacobians: np.ndarray, silence: np.ndarray,
-    ) -> Surroundings:  # fmt: skip
-        """Surroundings a step on; the noise varies as do frames by their share of silence."""
-        channel, noise = heard.channel_and_noise(
+        counts = Counts(posteriors.sum(axis=0), posteriors.T @ frames)
+        channel, noise = counts.channel_and_noise(
             around, moved, jacobians, self._mean, self.options.channel_variance
         )
-        prior = self.options.noise_frames
+        # The variance of the noise is that of the frames, weighted by their share of silence.
+        silence, prior = posteriors[:, self._silent].sum(axis=1), self.options.noise_frames
         total = silence @ (frames - noise) ** 2 + prior * around.variance
         return Surroundings(channel, noise, total / max(silence.sum() + prior, 1e-9) + MIN_VARIANCE)

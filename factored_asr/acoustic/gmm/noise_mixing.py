@@ -60,7 +60,7 @@ class Gaussians:
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
+class Counts:
     """How much of a sound each Gaussian may have made; float64."""
 
     frames: np.ndarray
