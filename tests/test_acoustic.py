@@ -16,6 +16,7 @@ from factored_asr.acoustic import (
     BEGIN,
     END,
     INTERNAL,
+    N_POSITIONS,
     SINGLE,
     DiagonalMixtures,
     TiedMixtures,
@@ -270,3 +271,16 @@ class TestModel:
     def test_its_parts_must_fit(self, changes: dict[str, object], law: str) -> None:
         with pytest.raises(OptionError, match=law):
             tiny_model(**changes)
+
+
+def test_a_gaussian_model_as_topology_asks_its_triphones() -> None:
+    model = tiny_model()
+    topology = model.topology
+    rng = np.random.default_rng(0)
+    symbols = np.concatenate([[SINGLE + N_POSITIONS], rng.integers(0, 12, 40)])
+    phones = np.append(np.append(1, symbols // N_POSITIONS), 1)  # silence at both ends
+    asked = model.hmm_index(phones[1:-1], phones[:-2], phones[2:], symbols % N_POSITIONS)
+    assert topology.units_of(symbols).tolist() == asked.tolist()
+    alone = tiny_model(triphone_contexts=np.zeros((0, 4)), triphone_hmms=np.zeros(0)).topology
+    assert alone.unit_of.shape == (12, 1, 3)
+    assert alone.units_of(symbols).tolist() == (symbols // N_POSITIONS).tolist()

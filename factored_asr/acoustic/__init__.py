@@ -3,7 +3,8 @@
 from factored_asr.acoustic.gmm.mixtures import DiagonalMixtures, TiedMixtures
 from factored_asr.acoustic.gmm.model import GmmModel
 from factored_asr.acoustic.gmm.tree import DecisionTree
-from factored_asr.acoustic.topology import BEGIN, END, INTERNAL, N_POSITIONS, SINGLE, Triphones
+from factored_asr.acoustic.gmm.triphones import Triphones
+from factored_asr.acoustic.topology import BEGIN, END, INTERNAL, N_POSITIONS, SINGLE, Topology
 
 __all__ = [
     "BEGIN",
@@ -15,5 +16,6 @@ __all__ = [
     "DecisionTree",
     "DiagonalMixtures",
     "TiedMixtures",
+    "Topology",
     "Triphones",
 ]

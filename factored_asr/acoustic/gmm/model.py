@@ -11,7 +11,8 @@ import numpy as np
 from factored_asr.acoustic.gmm.mixtures import DiagonalMixtures, TiedMixtures
 from factored_asr.acoustic.gmm.transforms import apply_affine, check_affine, compose
 from factored_asr.acoustic.gmm.tree import DecisionTree
-from factored_asr.acoustic.topology import Triphones
+from factored_asr.acoustic.gmm.triphones import Triphones
+from factored_asr.acoustic.topology import N_POSITIONS, Topology
 from factored_asr.errors import OptionError
 from factored_asr.features import FeatureOptions
 
@@ -116,6 +117,20 @@ class GmmModel:
             self.triphone_hmms,
             self.phones.index(self.silence),
             tuple(self.phones.index(phone) for phone in self.fillers),
+        )
+
+    @cached_property
+    def topology(self) -> Topology:
+        """The HMMs as units, and which one a phone in context is."""
+        n, classes = len(self.phones), np.repeat(np.arange(len(self.phones)), N_POSITIONS)
+        if len(self.triphone_hmms):
+            units = self.triphones.table.transpose(1, 0, 2, 3).reshape(-1, n, n)
+        else:  # right neighbours are told apart all the same: graphs then stay as they were
+            units = np.broadcast_to(classes[:, None, None], (len(classes), 1, n))
+        return Topology(
+            self.phones, self.silence, self.fillers, self.hmm_phone, self.hmm_pdfs, self.hmm_pdfs,
+            self.hmm_loop_log_probs, self.hmm_exit_log_probs, alone=np.arange(n), unit_of=units,
+            left_class=classes * bool(len(self.triphone_hmms)), right_class=classes,
         )
 
     def scorer(self, pdfs: np.ndarray | None = None) -> Callable[[np.ndarray], np.ndarray]:
