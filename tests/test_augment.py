@@ -9,12 +9,12 @@ import pytest
 
 from factored_asr.audio.mixing import BLOCK
 from factored_asr.audio.reading import read_audio
+from factored_asr.corpus.augment import NoiseMix, in_noise
 from factored_asr.corpus.corpus import Corpus
 from factored_asr.corpus.utterance import Utterance
 from factored_asr.errors import OptionError
 from factored_asr.features import FeatureOptions
-from factored_asr.training.augment import NoiseMix, in_noise, noisy_data
-from factored_asr.training.data import load_data
+from factored_asr.training.data import load_data, noisy_data
 
 SOUND = Path(__file__).resolve().parents[1] / "examples" / "audio" / "kitchen_light_on.wav"
 WORDS = ("turn", "on", "the", "kitchen", "light")

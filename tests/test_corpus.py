@@ -14,6 +14,7 @@ from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.features import FrontEnd
 from factored_asr.features.files import read_cepstra
 from factored_asr.lexicon import Lexicon, Pronunciation
+from factored_asr.training.data import cepstra_of, seconds_of
 
 RATE = 16000
 LEXICON = Lexicon({
@@ -54,7 +55,7 @@ def test_a_manifest_is_a_table_with_a_header(tmp_path: Path) -> None:
     first, second = corpus
     assert (first.id, first.speaker, first.words) == ("1", "ann", ("turn", "on"))
     assert (first.start, first.end, second.end) == (0.5, 1.5, None)
-    whole, part = corpus.cepstra(1, FrontEnd()), corpus.cepstra(0, FrontEnd())
+    part, whole = (cepstra_of(each, FrontEnd()) for each in corpus)
     assert len(whole) == pytest.approx(200, abs=2) and len(part) == pytest.approx(100, abs=2)
     # the same sound, but for the noise removal that starts anew
     assert np.corrcoef(whole[60:140, 0], part[10:90, 0])[0, 1] > 0.9
@@ -85,7 +86,7 @@ def test_a_kaldi_folder_with_segments(tmp_path: Path) -> None:
     assert [(u.id, u.speaker, u.text, u.start, u.end) for u in corpus] == [
         ("call-1", "ann", "turn on", 0.0, 1.5), ("call-2", "ben", "on", 1.5, None),
     ]
-    assert len(corpus.cepstra(1, FrontEnd())) == pytest.approx(150, abs=2)
+    assert len(cepstra_of(corpus.utterances[1], FrontEnd())) == pytest.approx(150, abs=2)
 
 
 def test_a_kaldi_folder_never_runs_a_command(tmp_path: Path) -> None:
@@ -102,9 +103,9 @@ def test_a_kaldi_archive_of_features(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("u turn on\n")
     (tmp_path / "utt2spk").write_text("u ann\n")
     corpus = Corpus.read(tmp_path)
-    assert corpus.utterances[0].kind == "cepstra"
-    np.testing.assert_array_equal(corpus.cepstra(0, FrontEnd()), cepstra)
-    assert len(check(corpus, LEXICON)[0]) == 1
+    assert corpus.utterances[0].kind == "features"
+    np.testing.assert_array_equal(cepstra_of(corpus.utterances[0], FrontEnd()), cepstra)
+    assert len(check(corpus, LEXICON, seconds=seconds_of())[0]) == 1
 
 
 def test_sphinx_finds_texts_by_id_and_speakers_by_folder(tmp_path: Path) -> None:
@@ -116,9 +117,9 @@ def test_sphinx_finds_texts_by_id_and_speakers_by_folder(tmp_path: Path) -> None
     (tmp_path / "etc" / "x.transcription").write_text("on (two)\n<s> turn on </s> (one)\n")
     corpus = Corpus.read(tmp_path)
     assert [(u.speaker, u.text, u.kind) for u in corpus] == [
-        ("ann", "turn on", "cepstra"), ("ben", "on", "audio"),
+        ("ann", "turn on", "features"), ("ben", "on", "audio"),
     ]
-    np.testing.assert_array_equal(corpus.cepstra(0, FrontEnd()), cepstra)
+    np.testing.assert_array_equal(cepstra_of(corpus.utterances[0], FrontEnd()), cepstra)
     (tmp_path / "etc" / "y.fileids").write_text("ann/one\n")
     with pytest.raises(OptionError, match="several lists, .*: x.fileids, y.fileids"):
         Corpus.read(tmp_path)
@@ -182,7 +183,8 @@ def test_every_fault_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
         "cut\tbroken.mfc\tann\ton", "fast\tshort.wav\tann\tturn on turn on",
         "slow\tlong.wav\tann\ton",
     ]
-    rest, problems = check(Corpus.read(write_manifest(tmp_path, *rows)), LEXICON)
+    corpus = Corpus.read(write_manifest(tmp_path, *rows))
+    rest, problems = check(corpus, LEXICON, seconds=seconds_of())
     assert [u.id for u in rest] == ["good"]
     assert {p.utterance: p.kind for p in problems} == {
         "gone": "missing file", "mute": "empty text", "alien": "unknown word",
@@ -249,7 +251,7 @@ def test_public_corpora_are_read_whole(
     corpus = Corpus.read(data_dir / name)
     assert (len(corpus), len(corpus.speakers)) == (n_utterances, n_speakers)
     some = corpus.select(corpus.speakers[:2])
-    assert check(some) == (some, ())
+    assert check(some, seconds=seconds_of()) == (some, ())
 
 
 def test_an4_has_a_pronunciation_for_every_word(data_dir: Path) -> None:

@@ -24,7 +24,7 @@ from factored_asr.features import FeatureOptions
 from factored_asr.lexicon import Lexicon, Pronunciation
 from factored_asr.models.settings import DICTATION
 from factored_asr.training import tune as tuning
-from factored_asr.training.data import TrainingData
+from factored_asr.training.data import TrainingData, cepstra_of
 
 words = st.lists(st.sampled_from("abc"), max_size=7)
 
@@ -144,7 +144,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory, audio_dir: Path) -> Path:
         ("3", folder / "timer.mfc", "ben", "SET a timer for ten minutes"),
     ]
     cepstra = Corpus.read(write(folder, [("3", audio_dir / "timer_ten_minutes.wav", "a", "b")]))
-    values = cepstra.cepstra(0, front_end()).astype(">f4")
+    values = cepstra_of(cepstra.utterances[0], front_end()).astype(">f4")
     (folder / "timer.mfc").write_bytes(struct.pack(">i", values.size) + values.tobytes())
     return write(folder, rows)
 

@@ -51,13 +51,14 @@ def corpus_of(
 ) -> tuple[Corpus, int]:
     """The corpus that the options name, without what cannot be used, which is told."""
     from factored_asr.corpus.corpus import Corpus, check
+    from factored_asr.training.data import seconds_of
 
     corpus = Corpus.read(options.corpus, options.layout, options.speaker_by)
     if options.speakers:
         corpus = corpus.select(names(options.speakers))
     if options.exclude_speakers:
         corpus = corpus.without(names(options.exclude_speakers))
-    good, problems = check(corpus, lexicon)
+    good, problems = check(corpus, lexicon, seconds=seconds_of())
     for problem in problems:
         print(f"factored-asr: {problem.message}", file=sys.stderr)
     if problems:

@@ -1,28 +1,27 @@
-"""Transcribed speech: who said what, and where its sound or its cepstra lie.
+"""Transcribed speech: who said what, and where the sound or ready-made features lie.
 
-A corpus is a list; nothing is read before it is asked for. `check` reads everything once and names
-what cannot be trained on, so that a long run does not stop at its thousandth file.
+A corpus is a list; files are read on request only. `check` reads everything once and names what
+cannot be used, so that a long run does not stop at its thousandth file.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from factored_asr.corpus.layouts import read_layout
-from factored_asr.corpus.utterance import NO_PATH, Utterance, frames_of, read_samples
+from factored_asr.corpus.utterance import NO_PATH, Utterance, seconds_of
 from factored_asr.errors import FactoredASRError, FormatError, MissingError, OptionError
-from factored_asr.features import FrontEnd
-from factored_asr.features.files import cepstra_file, read_cepstra
+from factored_asr.features.files import cepstra_file
 from factored_asr.lexicon import Lexicon
 from factored_asr.storage.reading import is_file
 
 SpeakerBy = Literal["folder", "file"]
+
+
 @dataclass(frozen=True)
 class Problem:
     """Why an utterance cannot be used."""
@@ -36,14 +35,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class CheckOptions:
-    """What `check` finds absurd."""
+    """Limits of `check`."""
 
     min_phone_seconds: float = 0.03
-    """Shortest time a phone takes, seconds; with it, an utterance too short for its text is
-    found. Higher: more is left out."""
+    """Shortest time of a phone, seconds: shorter utterances do not fit their text. Higher: more
+    utterances are left out."""
     max_word_seconds: float = 10.0
-    """Longest time a word may take on average, beyond as much again for the whole. Lower: more
-    is left out."""
+    """Longest mean time of a word, seconds, with one word more than the text has. Lower: more
+    utterances are left out."""
     max_seconds: float = 300.0
     """Longest utterance, seconds. Aligning takes memory with its length."""
 
@@ -69,8 +68,8 @@ class Corpus:
         layout
             ``tsv``, ``kaldi``, ``sphinx``, ``librispeech``, ``names``; ``auto``: by what is there.
         speaker_by
-            Whom to take for the speaker where the corpus does not say or says it wrong: the
-            ``folder`` a file lies in, or each ``file`` for itself. None: what the layout says.
+            Take the ``folder`` of a file, or each ``file``, for a speaker. None: the speakers that
+            the layout names.
 
         Raises
         ------
@@ -104,7 +103,7 @@ class Corpus:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """All words that are said, sorted."""
+        """All words of the texts, sorted."""
         return tuple(sorted({word for u in self.utterances for word in u.words}))
 
     def select(self, speakers: Collection[str]) -> Corpus:
@@ -117,32 +116,6 @@ class Corpus:
         self._check_speakers(speakers)
         return replace(self, utterances=tuple(u for u in self if u.speaker not in set(speakers)))
 
-    def cepstra(self, index: int, front_end: FrontEnd) -> np.ndarray:
-        """Static cepstra of an utterance before normalisation: read, or computed from its sound.
-
-        Returns
-        -------
-        (n_frames, n_cepstra) of float32, at least one frame.
-
-        Raises
-        ------
-        MissingError
-            There is no such file.
-        FormatError
-            Broken audio or cepstra, or a stretch outside the file.
-        """
-        utterance = self.utterances[index]
-        if utterance.path == NO_PATH:
-            raise MissingError(f"{_where(utterance)}no file is named for it")
-        if utterance.kind == "audio":
-            cepstra = front_end.cepstra(read_samples(utterance, front_end.options.sample_rate))
-        else:
-            cepstra = read_cepstra(utterance.path, front_end.options.n_cepstra)
-            cepstra = cepstra[frames_of(utterance, front_end.frame_seconds, len(cepstra))]
-        if not len(cepstra):
-            raise FormatError("holds not a single frame", utterance.path)
-        return cepstra
-
     def _check_speakers(self, speakers: Collection[str]) -> None:
         lacking = sorted(set(speakers).difference(self.speakers))
         if lacking:
@@ -150,32 +123,34 @@ class Corpus:
 
 
 def check(
-    corpus: Corpus, lexicon: Lexicon | None = None, front_end: FrontEnd | None = None,
-    options: CheckOptions | None = None,
+    corpus: Corpus, lexicon: Lexicon | None = None, options: CheckOptions | None = None,
+    *, seconds: Callable[[Utterance], float] = seconds_of,
 ) -> tuple[Corpus, tuple[Problem, ...]]:
-    """Look at every utterance, its text and its data.
+    """Check the text and the data of every utterance.
 
     Parameters
     ----------
     lexicon
         Must have every word; None: words are not looked up.
-    front_end
-        Says how many cepstra a frame has, how long a frame is; the default one where None.
+    seconds
+        Reads an utterance and returns its length, or raises FormatError. The default reads sounds;
+        for ready-made features give `training.data.seconds_of`.
 
     Returns
     -------
     The utterances that can be used, and what is wrong with each of the others.
     """
-    front_end, options = front_end or FrontEnd(), options or CheckOptions()
+    options = options or CheckOptions()
     problems = {
-        u.id: problem for u in corpus if (problem := _problem(u, lexicon, front_end, options))
+        u.id: problem for u in corpus if (problem := _problem(u, lexicon, seconds, options))
     }
     rest = tuple(u for u in corpus if u.id not in problems)
     return replace(corpus, utterances=rest), tuple(problems.values())
 
 
 def _problem(
-    utterance: Utterance, lexicon: Lexicon | None, front_end: FrontEnd, options: CheckOptions
+    utterance: Utterance, lexicon: Lexicon | None, seconds: Callable[[Utterance], float],
+    options: CheckOptions,
 ) -> Problem | None:
     if not utterance.words:
         return _found(utterance, "empty text", "says nothing")
@@ -187,10 +162,9 @@ def _problem(
         name = "" if utterance.path == NO_PATH else f" {utterance.path}"
         return _found(utterance, "missing file", f"its sound{name} is not there")
     try:
-        seconds = _seconds(utterance, front_end)
+        return _absurd(utterance, lexicon, seconds(utterance), options)
     except FactoredASRError as error:
         return _found(utterance, "broken data", str(error))
-    return _absurd(utterance, lexicon, seconds, options)
 
 
 def _absurd(
@@ -199,38 +173,21 @@ def _absurd(
     n_phones = len(utterance.words)
     if lexicon is not None:
         n_phones = sum(min(len(p.phones) for p in lexicon.find(w)) for w in utterance.words)
-    longest = (len(utterance.words) + 1) * options.max_word_seconds
     least = n_phones * options.min_phone_seconds
-    if seconds < least:
-        return _found(
-            utterance, "absurd duration",
-            f"{seconds:.2f} s are too short for {n_phones} phones, must be {least:.2f}",
-        )
-    if seconds > min(longest, options.max_seconds):
-        return _found(
-            utterance, "absurd duration",
-            f"{seconds:.1f} s are too long for {len(utterance.words)} words, "
-            f"must be at most {min(longest, options.max_seconds):.0f}",
-        )
-    return None
-
-
-def _seconds(utterance: Utterance, front_end: FrontEnd) -> float:
-    """Length of what can really be read."""
-    if utterance.kind == "cepstra":
-        cepstra = read_cepstra(utterance.path, front_end.options.n_cepstra)
-        frames = frames_of(utterance, front_end.frame_seconds, len(cepstra))
-        return (frames.stop - frames.start) * front_end.frame_seconds
-    rate = front_end.options.sample_rate
-    return len(read_samples(utterance, rate)) / rate
+    most = min((len(utterance.words) + 1) * options.max_word_seconds, options.max_seconds)
+    if least <= seconds <= most:
+        return None
+    law = (
+        f"{seconds:.2f} s are too short for {n_phones} phones, must be {least:.2f}"
+        if seconds < least
+        else f"{seconds:.1f} s are too long for {len(utterance.words)} words, "
+        f"must be at most {most:.0f}"
+    )
+    return _found(utterance, "absurd duration", law)
 
 
 def _found(utterance: Utterance, kind: object, message: str) -> Problem:
-    return Problem(utterance.id, kind, f"{_where(utterance)}{message}")  # type: ignore[arg-type]
-
-
-def _where(utterance: Utterance) -> str:
-    return f"{utterance.source}: {utterance.id}: " if utterance.source else f"{utterance.id}: "
+    return Problem(utterance.id, kind, f"{utterance.where}{message}")  # type: ignore[arg-type]
 
 
 def _speaker(path: Path, by: SpeakerBy) -> str:
@@ -243,4 +200,4 @@ def _check_ids(utterances: Collection[Utterance]) -> None:
     (common, times), = Counter(u.id for u in utterances).most_common(1)
     if times > 1:
         again = [u for u in utterances if u.id == common][1]
-        raise FormatError(f"{_where(again)}this id is there {times} times, must be there once")
+        raise FormatError(f"{again.where}this id is there {times} times, must be there once")

@@ -1,4 +1,4 @@
-"""What one speaker said in one stretch of sound, and where that lies."""
+"""One speaker's words in one stretch of sound, and where the sound lies."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ from typing import Literal
 import soundfile
 
 from factored_asr.audio.reading import Samples, read_audio
-from factored_asr.errors import FormatError, MissingError
+from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.features.files import is_cepstra
 from factored_asr.storage.reading import is_file
 
 NO_PATH = Path()
-"""Of an utterance whose text is there and whose sound no file names."""
+"""Path of an utterance that has a text and no sound."""
+LENGTH_RATE = 16_000  # Hz, at which sounds are read to measure them
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """What one speaker said in one stretch of sound."""
+    """One speaker's words in one stretch of sound."""
 
     id: str
     """Its name, unique in the corpus."""
     speaker: str
     """Who speaks; utterances of one speaker are normalised and adapted together."""
     words: tuple[str, ...]
-    """What is said."""
+    """The text."""
     path: Path
-    """The sound, or its cepstra (``.mfc``, ``.npy``, ``.ark:OFFSET``)."""
+    """The sound, or ready-made features (``.mfc``, ``.npy``, ``.ark:OFFSET``)."""
     start: float = 0.0
     """Where the stretch begins in the file, seconds."""
     end: float | None = None
@@ -37,18 +38,31 @@ class Utterance:
     """``file:line`` that lists it, for messages."""
 
     @property
-    def kind(self) -> Literal["audio", "cepstra"]:
+    def kind(self) -> Literal["audio", "features"]:
         """What the file holds."""
-        return "cepstra" if is_cepstra(self.path) else "audio"
+        return "features" if is_cepstra(self.path) else "audio"
 
     @property
     def text(self) -> str:
-        """What is said, as one line."""
+        """The words as one line."""
         return " ".join(self.words)
+
+    @property
+    def where(self) -> str:
+        """The place that lists it and its id, to begin messages with."""
+        return f"{self.source}: {self.id}: " if self.source else f"{self.id}: "
 
 
 def read_samples(utterance: Utterance, sample_rate: int) -> Samples:
-    """The sound of an utterance, and no more of its file than that, at a rate in Hz."""
+    """Read the sound of an utterance, no more of its file than that, at a rate in Hz.
+
+    Raises
+    ------
+    MissingError
+        There is no such file.
+    FormatError
+        Broken audio, or a stretch outside the file.
+    """
     if utterance.start == 0 and utterance.end is None:
         return read_audio(utterance.path, sample_rate=sample_rate)[0]
     if not is_file(utterance.path):
@@ -66,13 +80,20 @@ def read_samples(utterance: Utterance, sample_rate: int) -> Samples:
     return read_audio(samples, array_rate=rate, sample_rate=sample_rate)[0]
 
 
+def seconds_of(utterance: Utterance) -> float:
+    """Read a sound and return its length in seconds; errors are those of `read_samples`."""
+    if utterance.kind == "audio":
+        return len(read_samples(utterance, LENGTH_RATE)) / LENGTH_RATE
+    raise OptionError(f"{utterance.path} holds features, whose length their front end knows")
+
+
 def frames_of(utterance: Utterance, frame_seconds: float, n_frames: int) -> slice:
-    """The frames of an utterance among the n_frames of its file."""
+    """Return the frames of an utterance among the n_frames of its file."""
     return slice(*_stretch(utterance, 1 / frame_seconds, n_frames))
 
 
 def _stretch(utterance: Utterance, rate: float, length: int) -> tuple[int, int]:
-    """First and last of an utterance's samples or frames; half a second beyond the end is cut."""
+    """Return the first and last sample or frame; up to half a second beyond the end is cut."""
     first = round(utterance.start * rate)
     last = length if utterance.end is None else round(utterance.end * rate)
     if not 0 <= first < min(last, length) or last > length + 0.5 * rate:

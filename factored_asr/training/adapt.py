@@ -14,6 +14,7 @@ import numpy as np
 from factored_asr.acoustic import DiagonalMixtures, GmmModel, TiedMixtures
 from factored_asr.acoustic.gmm.adaptation import MapOptions, MllrOptions, map_adapt, mllr_adapt
 from factored_asr.acoustic.gmm.posteriors import GaussianStatistics, gaussian_statistics
+from factored_asr.corpus.augment import NoiseMix
 from factored_asr.corpus.corpus import Corpus
 from factored_asr.errors import OptionError
 from factored_asr.features import FeatureOptions
@@ -21,8 +22,7 @@ from factored_asr.lexicon import Lexicon
 from factored_asr.models.bundle import Bundle, Recipe
 from factored_asr.models.folder import About, write_model
 from factored_asr.training.alignment import AlignmentOptions, align_all
-from factored_asr.training.augment import NoiseMix, noisy_data
-from factored_asr.training.data import TrainingData, load_data
+from factored_asr.training.data import TrainingData, load_data, noisy_data
 from factored_asr.training.em import PassReport, Report, Trained
 from factored_asr.training.parallel import over
 from factored_asr.training.speech import Block, speech_blocks

@@ -1,25 +1,28 @@
-"""What training runs on: utterances with their words, and their cepstra, mean taken off.
+"""Training data: utterances with their words and their cepstra, normalised.
 
-Cepstra are kept, features are made when they are asked for: a stage wants deltas, the next one
-spliced frames, and both cost next to nothing compared with reading audio again.
+Cepstra are kept, features are computed on request: one stage takes deltas, the next one spliced
+frames, and both cost next to nothing compared with reading audio.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
-from factored_asr.errors import OptionError
+from factored_asr.audio.reading import read_audio
+from factored_asr.corpus.augment import NoiseMix, noisy_copies
+from factored_asr.corpus.corpus import Corpus
+from factored_asr.corpus.utterance import NO_PATH, Utterance, frames_of, read_samples
+from factored_asr.corpus.utterance import seconds_of as seconds_of_sound
+from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.features import FeatureOptions, FrontEnd
+from factored_asr.features.files import read_cepstra
 from factored_asr.features.normalisation import normalise
 from factored_asr.training.parallel import over
-
-if TYPE_CHECKING:
-    from factored_asr.corpus.corpus import Corpus, Utterance
 
 BLOCK_FRAMES = 32_000  # statistics are added up over blocks of about so many frames
 
@@ -149,6 +152,75 @@ def load_data(
     )  # fmt: skip
 
 
+def cepstra_of(utterance: Utterance, front_end: FrontEnd) -> np.ndarray:
+    """Read the static cepstra of an utterance, or compute them from its sound; not normalised.
+
+    Returns
+    -------
+    (n_frames, n_cepstra) float32, at least one frame.
+
+    Raises
+    ------
+    MissingError
+        There is no such file.
+    FormatError
+        Broken audio or cepstra, or a stretch outside the file.
+    """
+    if utterance.path == NO_PATH:
+        raise MissingError(f"{utterance.where}no file is named for it")
+    if utterance.kind == "audio":
+        cepstra = front_end.cepstra(read_samples(utterance, front_end.options.sample_rate))
+    else:
+        cepstra = read_cepstra(utterance.path, front_end.options.n_cepstra)
+        cepstra = cepstra[frames_of(utterance, front_end.frame_seconds, len(cepstra))]
+    if not len(cepstra):
+        raise FormatError("holds not a single frame", utterance.path)
+    return cepstra
+
+
+def seconds_of(front_end: FrontEnd | None = None) -> Callable[[Utterance], float]:
+    """Return the function that reads an utterance, sound or cepstra, and returns its seconds.
+
+    `corpus.check` takes it for corpora of cepstra that a front end (default: that of en-us) made.
+    """
+    front_end = front_end or FrontEnd()
+
+    def seconds(utterance: Utterance) -> float:
+        if utterance.kind == "audio":
+            return seconds_of_sound(utterance)
+        return len(cepstra_of(utterance, front_end)) * front_end.frame_seconds
+
+    return seconds
+
+
+def noisy_data(
+    corpus: Corpus,
+    noise: np.ndarray | Sequence[np.ndarray],
+    features: FeatureOptions | None = None,
+    options: NoiseMix | None = None,
+) -> TrainingData:
+    """Compute the cepstra of a corpus of audio, clean and in noise; see `noisy_copies`.
+
+    Each copy is normalised by the mean of its whole file, as where commands are decoded.
+
+    Parameters
+    ----------
+    noise
+        One or several sounds, (n_samples,) at the rate of the front end.
+    """
+    features = features or FeatureOptions()
+    noises = [noise] if isinstance(noise, np.ndarray) else list(noise)
+    front_end, utterances, cepstra = FrontEnd(features), list[Utterance](), list[np.ndarray]()
+    for utterance in corpus:
+        samples, _ = read_audio(utterance.path, sample_rate=features.sample_rate)
+        first = round(utterance.start / features.frame_shift)
+        last = None if utterance.end is None else round(utterance.end / features.frame_shift)
+        for number, sound in enumerate(noisy_copies(samples, noises, options, utterance.id)):
+            utterances.append(replace(utterance, id=f"{utterance.id}-{number}"))
+            cepstra.append(normalise(front_end.cepstra(sound), features)[first:last])
+    return TrainingData(tuple(utterances), tuple(cepstra), features)
+
+
 def normalise_all(
     cepstra: Sequence[np.ndarray], speakers: Sequence[str], options: FeatureOptions,
     mean_over: MeanOver,
@@ -187,4 +259,4 @@ def _plain_front_end(options: FeatureOptions) -> FrontEnd:
 
 def _read(corpus: Corpus, block: range, options: FeatureOptions) -> list[np.ndarray]:
     front_end = FrontEnd(options)
-    return [corpus.cepstra(i, front_end) for i in block]
+    return [cepstra_of(corpus.utterances[i], front_end) for i in block]

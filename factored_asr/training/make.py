@@ -22,7 +22,7 @@ from factored_asr.lexicon.g2p import G2P
 from factored_asr.models.bundle import COMMANDS, DICTATION, DecodeOptions
 from factored_asr.models.folder import About, check_target, write_model
 from factored_asr.recognizer.speaker import SpeakerOptions
-from factored_asr.training.data import MeanOver, TrainingData, load_data
+from factored_asr.training.data import MeanOver, TrainingData, cepstra_of, load_data
 from factored_asr.training.em import PassReport, Report
 from factored_asr.training.pronunciations import count_pronunciations, weigh_pronunciations
 from factored_asr.training.run import TrainingResult, train
@@ -191,7 +191,7 @@ def features_of(corpus: Corpus) -> FeatureOptions:
     if not len(corpus):
         raise OptionError(f"{corpus.name}: not a single utterance")
     first = corpus.utterances[0]
-    if first.kind == "cepstra":
+    if first.kind == "features":
         options = SPHINX_CEPSTRA
     else:
         _, rate = read_audio(first.path)
@@ -199,7 +199,7 @@ def features_of(corpus: Corpus) -> FeatureOptions:
     front_end, some = FrontEnd(options), range(0, len(corpus), 1 + len(corpus) // MEAN_UTTERANCES)
     spoken = []
     for index in some:
-        heard = corpus.cepstra(index, front_end)
+        heard = cepstra_of(corpus.utterances[index], front_end)
         spoken.append(heard[speech_frames(heard, min_range(options))])
     together = np.concatenate(spoken)
     if not len(together):

@@ -37,11 +37,11 @@ from common import (
 from other_speech import accented_readers, babble, clatter, model_folder, noises_of
 
 from factored_asr import Recognizer
+from factored_asr.corpus.augment import NoiseMix
 from factored_asr.corpus.corpus import Corpus, check
 from factored_asr.models.bundle import Bundle, Recipe
 from factored_asr.models.settings import FRONT_ENDS, DecodeOptions
 from factored_asr.training.adapt import AdaptOptions, adapt_bundle
-from factored_asr.training.augment import NoiseMix
 
 ADAPT = AdaptOptions(method="map", map_passes=2)
 MIX = NoiseMix(snrs=((10.0, 20.0), (5.0, 12.0)))

@@ -36,12 +36,13 @@ from factored_asr.acoustic import GmmModel
 from factored_asr.acoustic.gmm.adaptation import MapOptions
 from factored_asr.acoustic.gmm.noise_adaptation import NoiseOptions
 from factored_asr.acoustic.gmm.snr_trust import SnrTrust
+from factored_asr.corpus.augment import NoiseMix
 from factored_asr.corpus.corpus import Corpus
 from factored_asr.lattice import SecondPassOptions
 from factored_asr.models.bundle import Bundle, Recipe
 from factored_asr.models.settings import COMMANDS, FRONT_ENDS, DecodeOptions
 from factored_asr.training.adapt import AdaptOptions, adapt
-from factored_asr.training.augment import NoiseMix, noisy_data
+from factored_asr.training.data import noisy_data
 from factored_asr.training.self_training import self_transcribed
 
 Tool = Callable[[DecodeOptions], DecodeOptions]

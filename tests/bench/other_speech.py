@@ -25,13 +25,13 @@ from common import SAMPLE_RATE, accented_english, parser, read_samples
 
 from factored_asr.acoustic.gmm.adaptation import MapOptions
 from factored_asr.audio.reading import read_audio
+from factored_asr.corpus.augment import NoiseMix
 from factored_asr.corpus.corpus import Corpus, check
 from factored_asr.corpus.utterance import Utterance
 from factored_asr.language.grammar import Grammar
 from factored_asr.language.grammar.sampling import random_sentences
 from factored_asr.models.bundle import Bundle, Recipe
 from factored_asr.training.adapt import AdaptOptions, adapt_bundle
-from factored_asr.training.augment import NoiseMix
 
 VOICES = ("slt", "rms", "awb", "kal16")
 LOUD = 0.05  # root mean square of a noise

@@ -22,7 +22,7 @@ from other_speech import accented_readers, at_loudness, babble, synthesised
 
 from factored_asr.audio.mixing import peak_energy
 from factored_asr.audio.reading import read_audio
-from factored_asr.training.augment import cut_from
+from factored_asr.corpus.augment import cut_from
 from factored_asr.training.mask import MaskOptions, learn_mask
 
 RATIOS = (0.0, 27.0)  # dB

@@ -83,8 +83,9 @@ CORPORA = {"an4": an4, "accented": accented}
 def parts(path: Path, lexicon: Lexicon, tune: int, test: int) -> tuple[Corpus, Corpus, Corpus]:
     """The checked corpus: to train on, and every 8th speaker from two places on."""
     from factored_asr.corpus.corpus import Corpus, check
+    from factored_asr.training.data import seconds_of
 
-    corpus, problems = check(Corpus.read(path), lexicon)
+    corpus, problems = check(Corpus.read(path), lexicon, seconds=seconds_of())
     for problem in problems:
         print(problem.message, file=sys.stderr)
     apart = corpus.speakers[tune::8], corpus.speakers[test::8]

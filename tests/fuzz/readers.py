@@ -56,6 +56,7 @@ from factored_asr.models.settings import DecodeOptions
 from factored_asr.results.transcript import Transcript
 from factored_asr.storage.reading import read_text
 from factored_asr.training.checkpoint import Checkpoint
+from factored_asr.training.data import seconds_of
 from factored_asr.understanding import Understander
 from fuzz import seeds
 from fuzz.mutate import Files, spoil
@@ -313,7 +314,7 @@ def _settings(folder: Path) -> None:
 
 def _corpus(folder: Path, name: str = "") -> None:
     corpus = Corpus.read(folder / name if name else folder)
-    check(corpus)
+    check(corpus, seconds=seconds_of())
 
 
 # --- repairs ----------------------------------------------------------------
