@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 
-from factored_asr.language.grammar import Grammar, spoken
+from factored_asr.language.grammar import Grammar, normalise_text
 from factored_asr.language.grammar.expression import (
     Alternative,
     Expression,
@@ -48,7 +48,7 @@ def texts(expression: Expression, scope: Scope) -> list[str]:
 def words(text: str) -> tuple[str, ...]:
     """A text as words; a word holds at most one list value."""
     apart = re.sub(f"({END}[^ {BEGIN}]*){BEGIN}", r"\1 ", text)
-    return spoken(apart.replace(BEGIN, "").replace(END, ""))
+    return normalise_text(apart.replace(BEGIN, "").replace(END, ""))
 
 
 def sentences(grammar: Grammar) -> set[tuple[str, ...]]:

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.language.grammar import Grammar, GrammarWarning, spoken
+from factored_asr.language.grammar import Grammar, GrammarWarning, normalise_text
 from factored_asr.language.grammar.expression import parse_template
-from factored_asr.language.grammar.spoken import spell, spoken_forms, tokens
+from factored_asr.language.grammar.normalisation import number_forms, spell_number, tokens
 
 pynini = pytest.importorskip("pynini", reason="G is built by pynini, which is not installed")
 
@@ -50,7 +50,7 @@ class TestSpokenText:
         ],
     )
     def test_is_the_same_however_it_is_written(self, text: str, words: str) -> None:
-        got = " ".join(spoken(text))
+        got = " ".join(normalise_text(text))
         assert got.replace("İ", "i") == words
 
     def test_knows_where_in_the_text_each_word_stood(self) -> None:
@@ -59,15 +59,15 @@ class TestSpokenText:
 
     @given(st.integers(-(10**9), 10**9))
     def test_a_number_is_spelled_as_its_digits_are_read(self, number: int) -> None:
-        assert spoken(str(number)) == tuple(spell(number).split())
+        assert normalise_text(str(number)) == tuple(spell_number(number).split())
 
     def test_numbers_have_the_forms_people_use(self) -> None:
-        assert "a hundred" in spoken_forms(100)
-        assert "twenty seven hundred" in spoken_forms(2700)
-        assert "one thousand and one" in spoken_forms(1001)
-        assert spoken_forms(-5) == ("minus five", "negative five")
-        assert spoken_forms(20.5) == ("twenty point five", "twenty and a half")
-        assert spoken_forms(0.5)[1:] == ("a half", "half")
+        assert "a hundred" in number_forms(100)
+        assert "twenty seven hundred" in number_forms(2700)
+        assert "one thousand and one" in number_forms(1001)
+        assert number_forms(-5) == ("minus five", "negative five")
+        assert number_forms(20.5) == ("twenty point five", "twenty and a half")
+        assert number_forms(0.5)[1:] == ("a half", "half")
 
 
 class TestTemplates:

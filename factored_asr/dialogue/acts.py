@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from factored_asr.language.grammar.spoken import tokens
+from factored_asr.language.grammar.normalisation import tokens
 from factored_asr.understanding.interpretation import Interpretation, Slot
 
 KINDS = ("command", "correction", "confirm", "deny", "undo", "query", "report")

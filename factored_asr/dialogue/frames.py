@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from factored_asr.language.grammar import Grammar
-from factored_asr.language.grammar.spoken import spoken
+from factored_asr.language.grammar.normalisation import normalise_text
 from factored_asr.language.grammar.yaml_nodes import read_yaml
 from factored_asr.understanding.channel import RULES
 from factored_asr.understanding.parse import Understander
@@ -42,7 +42,7 @@ class Frames:
         self.pronouns: dict[Words, str] = {}
         for kind, node in parts["pronouns"].mapping("pronouns").items():
             for phrase in node.sequence("pronouns"):
-                self.pronouns[spoken(phrase.text("a pronoun"))] = kind
+                self.pronouns[normalise_text(phrase.text("a pronoun"))] = kind
 
     def fitting(self, words: Words) -> list[Frame]:
         """The rules that fit the words, first rules first, each with every way it fits.

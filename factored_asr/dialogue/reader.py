@@ -20,7 +20,7 @@ from factored_asr.dialogue.ellipsis import Parse, complete, pointing, resolve
 from factored_asr.dialogue.frames import Frame, Words, frames
 from factored_asr.dialogue.rules import RULES_BY_NAME
 from factored_asr.dialogue.scene import NOTHING_SAID, Found, Scene
-from factored_asr.language.grammar.spoken import tokens
+from factored_asr.language.grammar.normalisation import tokens
 from factored_asr.understanding.channel import Deletion, deletions, noise
 from factored_asr.understanding.interpretation import Interpretation
 from factored_asr.understanding.parse import MAX_WORDS, Understander

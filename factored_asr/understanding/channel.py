@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from factored_asr.language.grammar.spoken import spell, spoken
+from factored_asr.language.grammar.normalisation import normalise_text, spell_number
 from factored_asr.language.grammar.yaml_nodes import Node, read_yaml
 
 RULES = Path(__file__).with_name("acts.yaml")
@@ -49,7 +49,7 @@ def lexicon() -> Lexicon:
     parts = read_yaml(RULES.read_text(encoding="utf-8"), RULES.name).mapping("the rules")
     channel = parts["channel"].mapping("channel")
     noise = {why: channel[why] for why in ("filler", "courtesy", "wake word")}
-    numbers = {word for n in (*range(21), *range(30, 101, 10)) for word in spell(n).split()}
+    numbers = {word for n in (*range(21), *range(30, 101, 10)) for word in spell_number(n).split()}
     protected = {word for (word,) in _phrases(channel["protected"])}
     return Lexicon(
         _by_first_word(noise.items()),
@@ -60,7 +60,7 @@ def lexicon() -> Lexicon:
 
 def _phrases(node: Node) -> Iterator[tuple[str, ...]]:
     for entry in node.sequence("a list of phrases"):
-        yield spoken(entry.text("a phrase"))
+        yield normalise_text(entry.text("a phrase"))
 
 
 def _by_first_word(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from factored_asr.decoder import misfit
 from factored_asr.errors import OptionError
-from factored_asr.language.grammar.spoken import tokens
+from factored_asr.language.grammar.normalisation import tokens
 from factored_asr.lattice import Lattice, WordString, arc_posteriors, word_strings
 from factored_asr.understanding.channel import deletions, noise
 from factored_asr.understanding.interpretation import Interpretation

@@ -2,8 +2,8 @@
 
 from factored_asr.language.grammar.grammar import Grammar, GrammarWarning
 from factored_asr.language.grammar.network import DfaState, ListSymbol, Mark, Network
+from factored_asr.language.grammar.normalisation import Token, normalise_text, tokens
 from factored_asr.language.grammar.size import GrammarSize
-from factored_asr.language.grammar.spoken import Token, spoken, tokens
 
 __all__ = [
     "DfaState",
@@ -14,6 +14,6 @@ __all__ = [
     "Mark",
     "Network",
     "Token",
-    "spoken",
+    "normalise_text",
     "tokens",
 ]

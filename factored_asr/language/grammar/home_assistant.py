@@ -28,7 +28,7 @@ from factored_asr.language.grammar.expression import (
 )
 from factored_asr.language.grammar.grammar import Block, Rule, Scope, Template
 from factored_asr.language.grammar.lists import Value, ValueList, number_range
-from factored_asr.language.grammar.spoken import spoken
+from factored_asr.language.grammar.normalisation import normalise_text
 from factored_asr.language.grammar.yaml_nodes import Node, read_yaml
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def read_home_assistant(
             _read_block(intent, node, scope, sources.language) for intent, node in sources.blocks
         )
     )
-    phrases = (spoken(words) for words in sources.skip_words)
+    phrases = (normalise_text(words) for words in sources.skip_words)
     return templates, tuple(dict.fromkeys(phrase for phrase in phrases if phrase))
 
 
@@ -116,7 +116,7 @@ def _read_block(intent: str, node: Node, scope: Scope, language: str) -> Iterato
     keywords = set[str]()
     if "required_keywords" in parts:
         for keyword in parts["required_keywords"].sequence("required_keywords"):
-            keywords.update(spoken(keyword.text("a keyword")))
+            keywords.update(normalise_text(keyword.text("a keyword")))
     block = Block(intent, required_keywords=frozenset(keywords), **plain)
     if "expansion_rules" in parts or "lists" in parts:
         scope = _local_scope(parts, scope, language)
@@ -206,9 +206,9 @@ def _read_value(node: Node, name: str, rules: Mapping[str, Rule]) -> Value:
         out = None if _TEMPLATE.search(text) else text
     if _TEMPLATE.search(text):
         texts = _texts(parse_template(text, node.path, node.line), rules, node)
-        forms = tuple(dict.fromkeys(spoken(said) for said in texts))
+        forms = tuple(dict.fromkeys(normalise_text(said) for said in texts))
     else:
-        forms = (spoken(text),)
+        forms = (normalise_text(text),)
     if () in forms:
         raise node.error(f"a value of list {name} can be said without a word: {text!r}")
     return Value(forms, out, context, metadata, count)

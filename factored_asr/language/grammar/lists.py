@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from factored_asr.language.grammar.spoken import spoken_forms
+from factored_asr.language.grammar.normalisation import number_forms
 
 MAX_RANGE = 20_000  # numbers in one range
 MAX_NUMBER = 10**15
@@ -73,5 +73,5 @@ def number_range(
             out = number if multiplier is None else number * multiplier
             if isinstance(out, float) and out.is_integer():
                 out = int(out)
-            values.append(Value(tuple(tuple(form.split()) for form in spoken_forms(number)), out))
+            values.append(Value(tuple(tuple(form.split()) for form in number_forms(number)), out))
     return ValueList(name, tuple(values), is_range=True)

@@ -28,7 +28,7 @@ from factored_asr.language.grammar.expression import (
     Tagged,
     Text,
 )
-from factored_asr.language.grammar.spoken import spoken
+from factored_asr.language.grammar.normalisation import normalise_text
 
 if TYPE_CHECKING:
     from factored_asr.language.grammar.grammar import Block, Template
@@ -302,7 +302,7 @@ class _Layer:
         state, word = end
         symbols: list[Symbol]
         if isinstance(word, str):
-            symbols = [*spoken(word)]
+            symbols = [*normalise_text(word)]
         else:
             before, reference, after = word
             joins = not self.template.scope.lists[reference.name].is_range  # "2700k": two words
@@ -312,7 +312,7 @@ class _Layer:
             if symbol is None:
                 return False
             left, right = before[: len(before) - len(prefix)], after[len(suffix) :]
-            symbols = [*spoken(left), symbol, *spoken(right)]
+            symbols = [*normalise_text(left), symbol, *normalise_text(right)]
         for following in symbols[:-1]:
             inner = self.new_state()
             self.arc(state, following, inner, cost)
@@ -390,4 +390,4 @@ def joined(form: tuple[str, ...], prefix: str, suffix: str) -> tuple[str, ...]:
     >>> joined(("living", "room"), "", "'s")
     ('living', "room's")
     """
-    return spoken(prefix + " ".join(form) + suffix) if prefix or suffix else form
+    return normalise_text(prefix + " ".join(form) + suffix) if prefix or suffix else form

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.language.grammar.grammar import Grammar, Template
-from factored_asr.language.grammar.spoken import spoken
+from factored_asr.language.grammar.normalisation import normalise_text
 from factored_asr.storage.reading import read_text
 
 _YAML, _JSGF = (".yaml", ".yml"), (".jsgf", ".gram")
@@ -65,7 +65,7 @@ def wildcard_phrases(
     if isinstance(words, str):
         raise OptionError(f"wildcard_words are a list of words, got the string {words!r}")
     costs = dict(words) if isinstance(words, Mapping) else dict.fromkeys(words, 0.0)
-    phrases = {spoken(phrase): float(cost) for phrase, cost in costs.items()}
+    phrases = {normalise_text(phrase): float(cost) for phrase, cost in costs.items()}
     if () in phrases or any(not 0 <= cost < float("inf") for cost in phrases.values()):
         raise OptionError("wildcard_words need a word each, and finite costs >= 0")
     return phrases

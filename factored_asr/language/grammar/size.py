@@ -19,7 +19,7 @@ from factored_asr.language.grammar.expression import (
     Text,
     children,
 )
-from factored_asr.language.grammar.spoken import spoken
+from factored_asr.language.grammar.normalisation import normalise_text
 
 if TYPE_CHECKING:
     from factored_asr.language.grammar.grammar import Scope, Template
@@ -74,7 +74,7 @@ class _Measure:
         sentences = [size.sentences for size in sizes]
         match expression:
             case Text(text):
-                arcs = len(spoken(text)) + 1.0
+                arcs = len(normalise_text(text)) + 1.0
                 return GrammarSize(1.0, arcs, arcs)
             case Sequence():
                 return _sum(sizes, math.prod(sentences))
@@ -127,7 +127,7 @@ class Ruler:
         gaps, words = (max((part[i] for part in parts), default=0) for i in (1, 2))
         match expression:
             case Text(text):
-                return Lengths(not spoken(text), 0, len(spoken(text)))
+                return Lengths(not normalise_text(text), 0, len(normalise_text(text)))
             case Sequence() | Permutation():
                 run = 0
                 for part in parts:

@@ -1,4 +1,4 @@
-"""Text as it is spoken: the one word form that grammars, parsers and recognisers share.
+"""Text normalisation: the spoken form that grammars, parsers and recognisers share.
 
 ``"Set it to 21.5°!"`` and ``"set it to twenty one point five degrees"`` are the same words to
 everything in this package: text is lower-cased, punctuation dropped, apostrophes inside words
@@ -31,7 +31,7 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A spoken word and the characters ``text[start:end]`` it was read from."""
+    """A word of the spoken form and the characters ``text[start:end]`` that it was read from."""
 
     word: str
     start: int
@@ -39,7 +39,7 @@ class Token:
 
 
 def tokens(text: str) -> list[Token]:
-    """Read ``text`` as spoken words, each with its place in the text.
+    """Return the words of the spoken form of ``text``, each with its place in the text.
 
     Examples
     --------
@@ -55,22 +55,19 @@ def tokens(text: str) -> list[Token]:
     for match in _TOKEN.finditer(text):
         start, end = match.span()
         if match.lastgroup == "word":
-            word = match.group()
-            found.append(
-                Token(word if word.isascii() else unicodedata.normalize("NFC", word), start, end)
-            )
+            found.append(Token(unicodedata.normalize("NFC", match.group()), start, end))
         else:
             found.extend(Token(word, start, end) for word in _spell_match(match))
     return found
 
 
 @lru_cache(maxsize=65536)
-def spoken(text: str) -> tuple[str, ...]:
-    """Read ``text`` as spoken words.
+def normalise_text(text: str) -> tuple[str, ...]:
+    """Return the words of the spoken form of ``text``.
 
     Examples
     --------
-    >>> spoken("I'd like it at 50%, please!")
+    >>> normalise_text("I'd like it at 50%, please!")
     ("i'd", 'like', 'it', 'at', 'fifty', 'percent', 'please')
     """
     return tuple(token.word for token in tokens(text))
@@ -85,22 +82,22 @@ def _spell_match(match: re.Match[str]) -> list[str]:
     if len(digits) > 1 and digits[0] == "0" or len(digits) >= len(str(_LARGEST)):
         words += [_ONES[int(d)] for d in digits]
     else:
-        words += spell(int(digits)).split()
+        words += spell_number(int(digits)).split()
     if match.group("decimals"):
         words += ["point", *(_ONES[int(d)] for d in match.group("decimals")[1:])]
     return words
 
 
-def spell(number: int | float) -> str:
-    """Spell a number the way :func:`spoken` reads its digits.
+def spell_number(number: int | float) -> str:
+    """Return a number in words, as :func:`normalise_text` writes digits.
 
     Examples
     --------
-    >>> spell(2705), spell(-21), spell(0.5)
+    >>> spell_number(2705), spell_number(-21), spell_number(0.5)
     ('two thousand seven hundred five', 'minus twenty one', 'zero point five')
     """
     if number < 0:
-        return "minus " + spell(-number)
+        return "minus " + spell_number(-number)
     whole, dot, decimals = format(number, ".10f").rstrip("0").partition(".")
     words = _cardinal(int(whole))
     if decimals:
@@ -109,20 +106,20 @@ def spell(number: int | float) -> str:
 
 
 @lru_cache(maxsize=65536)
-def spoken_forms(number: int | float) -> tuple[str, ...]:
-    """All the ways a number of a range is said, the plainest first.
+def number_forms(number: int | float) -> tuple[str, ...]:
+    """Return all spoken forms of a number, the plainest first.
 
     Examples
     --------
-    >>> spoken_forms(105)
+    >>> number_forms(105)
     ('one hundred five', 'one hundred and five', 'a hundred five', 'a hundred and five')
-    >>> spoken_forms(1700), spoken_forms(2.5)[1]
+    >>> number_forms(1700), number_forms(2.5)[1]
     (('one thousand seven hundred', 'a thousand seven hundred', 'seventeen hundred'), 'two and a half')
     """  # noqa: E501
     if number < 0:
-        positive = spoken_forms(-number)
+        positive = number_forms(-number)
         return tuple(f"{sign} {form}" for sign in ("minus", "negative") for form in positive)
-    plain = spell(number)
+    plain = spell_number(number)
     forms = [plain]
     whole = int(number)
     if number == whole:
@@ -132,7 +129,7 @@ def spoken_forms(number: int | float) -> tuple[str, ...]:
         elif 0 < whole % 1000 < 100 and " thousand " in plain:
             forms.append(plain.replace(" thousand ", " thousand and "))
     elif number - whole == 0.5:
-        forms += [f"{form} and a half" for form in (spoken_forms(whole) if whole else ())]
+        forms += [f"{form} and a half" for form in (number_forms(whole) if whole else ())]
         forms += ["a half", "half"] if whole == 0 else []
     forms += ["a" + form[3:] for form in forms if form.startswith(("one hundred", "one thousand"))]
     if number == whole and 1000 < whole < 10_000 and whole % 100 == 0 and whole % 1000:
