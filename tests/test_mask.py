@@ -1,9 +1,10 @@
-"""The learnt mask: what it leaves of noise and of speech, in pieces, learnt, written and read."""
+"""The trained mask: what it leaves of noise and of speech, in pieces, trained, written and read."""
 
 from __future__ import annotations
 
+import importlib
+import itertools
 from dataclasses import replace
-from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from factored_asr.features.mask import (
     mask_of,
     windows,
 )
-from factored_asr.training.mask import MaskOptions, _Learner, learn_mask
+from factored_asr.features.mel import cepstral_transform
 
 MASKED = FeatureOptions(enhancement="mask", normalisation="none")
 PLAIN = FeatureOptions(normalisation="none")
@@ -94,60 +95,106 @@ def test_nothing_falls_below_the_floor():
     assert shares.min() >= FLOOR * (1 - 1e-9) and shares.max() <= 1
 
 
-def test_other_bands_than_those_learnt_are_refused():
-    with pytest.raises(OptionError, match="learnt for n_mels 25, not 40"):
+def test_other_bands_than_those_of_the_training_are_refused():
+    with pytest.raises(OptionError, match="trained for n_mels 25, not 40"):
         FrontEnd(FeatureOptions(enhancement="mask", n_mels=40))
     with pytest.raises(OptionError, match="sample_rate 16000, not 8000"):
         FrontEnd(FeatureOptions(enhancement="mask", sample_rate=8000, high_hz=3800))
 
 
-# -------------------------------------------------------------------------------------- learning
-def test_slopes_are_those_of_the_loss():
-    rng = np.random.default_rng(3)
-    learner = _Learner(np.ones(66, np.float32), 2, MaskOptions(hidden=5), rng)
-    learner._values = [value.astype(np.float64) for value in learner._values]
-    inputs = rng.normal(size=(7, len(learner._values[0])))
-    shares = rng.uniform(size=(7, 2))
-    found: list[np.ndarray] = []
-    learner._step = lambda slopes, done: found.extend(slopes)
-    learner.learn(inputs, shares, 0.5)
-    for value, slope in zip(learner._values, list(found), strict=True):
-        place = tuple(rng.integers(size) for size in value.shape)
-        losses = []
-        for change in (1e-5, -2e-5):
-            value[place] += change
-            losses.append(learner.learn(inputs, shares, 0.5))
-        value[place] += 1e-5
-        assert slope[place] == pytest.approx((losses[0] - losses[1]) / 2e-5, rel=1e-3, abs=1e-8)
+# -------------------------------------------------------------------------------------- training
+@pytest.fixture
+def training(monkeypatch: pytest.MonkeyPatch):
+    """tests/bench/mask_training.py."""
+    monkeypatch.syspath_prepend(Path(__file__).parent / "bench")
+    return importlib.import_module("mask_training")
 
 
-def test_a_tone_is_told_from_hiss(tmp_path):
+def tone_in_hiss():
+    """A tone in bursts, and hiss."""
     rng = np.random.default_rng(0)
     bursts = (np.arange(48000) // 4000 % 2) * np.sin(np.arange(48000) * 0.4)
+    while True:
+        yield (0.3 * bursts).astype(np.float32), rng.normal(0, 0.02, 48000).astype(np.float32)
 
-    def drawn():
-        for _ in repeat(None):
-            yield (0.3 * bursts).astype(np.float32), rng.normal(0, 0.02, 48000).astype(np.float32)
 
-    told = []
-    mask = learn_mask(
-        drawn(), MaskOptions(frames=16_000, hidden=16, batch=64, shard=2000),
-        progress=lambda done, loss: told.append((done, loss)),
-    )  # fmt: skip
-    assert told[-1][0] >= 8000 and told[-1][1] < 0.5 * told[0][1]
+def test_an_exported_network_gives_the_shares_of_torch(training, tmp_path):
+    """Forward pass of torch's linear layers, x W^T + b, number by number; then written and read."""
+    rng = np.random.default_rng(3)
+    sizes = (25 * 17 + 64 * 3, 7, 5, 25)
+    parameters = [
+        array.astype(np.float32)
+        for before, after in itertools.pairwise(sizes)
+        for array in (rng.normal(0, before**-0.5, (after, before)), rng.normal(size=after))
+    ]
+    deviation = rng.uniform(1, 2, 89)
+    mask = training.exported(parameters, deviation)
+    inputs = rng.normal(size=(6, sizes[0])).astype(np.float32)
+    for frame, share in zip(inputs, mask.shares(inputs), strict=True):
+        values = frame.astype(np.float64)
+        for layer in range(3):
+            weight, bias = parameters[2 * layer], parameters[2 * layer + 1]
+            values = np.array([row @ values for row in weight]) + bias
+            if layer < 2:
+                values[values < 0] = 0
+        np.testing.assert_allclose(share, 1 / (1 + np.exp(-values)), atol=1e-5)
+
     mask.save(tmp_path / "mask.npz")
     read, rows = SpeechMask.read(tmp_path / "mask.npz"), rng.normal(size=(40, 178))
     seen = windows(rows, np.arange(40 - 2 * AROUND), 25, mask.deviation)
     np.testing.assert_allclose(read.shares(seen), mask.shares(seen), atol=0.01)
-
-    own = FeatureOptions(enhancement="mask", mask=str(tmp_path / "mask.npz"), remove_noise=False)
-    speech, noise = next(drawn())
-    plain, masked = (FrontEnd(options).cepstra(speech + noise)[:, 0]
-                     for options in (replace(own, enhancement="none"), own))  # fmt: skip
-    tone = np.arange(20, 290) // 25 % 2 == 1
-    assert (plain - masked)[20:290][~tone].mean() > 3 + (plain - masked)[20:290][tone].mean()
+    own = FeatureOptions(enhancement="mask", mask=str(tmp_path / "mask.npz"))
+    assert FrontEnd(own).cepstra(np.zeros(16000)).shape == (99, 13)
     with pytest.raises(OptionError, match="masks 25 bands, not 40"):
         FrontEnd(replace(own, n_mels=40))
+
+
+def test_a_mask_takes_its_share_off_every_band(training, speech, tmp_path):
+    """A network that says 1/4 of everything lowers the logarithms of all bands by log 4."""
+    parameters = [np.zeros(size, np.float32) for size in ((4, 617), 4, (4, 4), 4, (25, 4))]
+    mask = training.exported([*parameters, np.full(25, np.log(1 / 3))], np.ones(89))
+    mask.save(tmp_path / "mask.npz")
+    own = FeatureOptions(enhancement="mask", mask=str(tmp_path / "mask.npz"), remove_noise=False)
+    shift = np.full(25, -np.log(4)) @ cepstral_transform(own)
+    hiss = np.random.default_rng(0).normal(0, 0.01, len(speech))  # above the floor of the logarithm
+    plain, masked = (FrontEnd(options).cepstra(speech + hiss)
+                     for options in (replace(own, enhancement="none"), own))  # fmt: skip
+    np.testing.assert_allclose(masked - plain, np.tile(shift, (len(plain), 1)), atol=0.01)
+
+
+def test_shards_hold_inputs_targets_and_windows(training):
+    options = training.MaskOptions(frames=1000, shard=400)
+    found = list(training.shards(tone_in_hiss(), FrontEnd(PLAIN), options))
+    speech, noise = next(tone_in_hiss())
+    clean, rest = (FrontEnd(PLAIN).powers(part)[1] for part in (speech, noise))
+    n_frames = len(clean)
+    assert [len(first) for *_, first in found] == [2 * n_frames, 2 * n_frames]
+    for rows, shares, first in found:
+        assert rows.shape == (2 * (n_frames + 2 * AROUND), 178) and shares.shape == (len(rows), 25)
+        assert np.isfinite(windows(rows, first, 25, training.deviation_of(rows))).all()
+    _, shares, first = found[0]
+    exact = (clean + training.POWER_FLOOR) / (clean + rest + 2 * training.POWER_FLOOR)
+    np.testing.assert_allclose(shares[first[:n_frames] + AROUND], exact, rtol=1e-6)
+    assert [round(training.step_share(done), 3) for done in (0.0, 0.05, 0.1, 0.5, 1.0)] == [
+        0.0, 0.497, 0.976, 0.5, 0.0
+    ]  # fmt: skip
+
+
+def test_a_tone_is_told_from_hiss(training):
+    pytest.importorskip("torch")
+    told = []
+    options = training.MaskOptions(frames=16_000, hidden=16, batch=64, shard=2000)
+    mask = training.train_mask(
+        tone_in_hiss(), options, progress=lambda done, loss: told.append((done, loss))
+    )
+    assert told[-1][0] >= 8000 and told[-1][1] < 0.5 * told[0][1]
+    speech, noise = next(tone_in_hiss())
+    spectra, powers = FrontEnd(PLAIN).powers(speech + noise)
+    stream = MaskStream(mask)
+    left = np.concatenate([stream.accept(spectra, powers), stream.finish()])
+    lost = (np.log(powers) - np.log(left)).mean(axis=1)
+    tone = np.arange(20, 290) // 25 % 2 == 1
+    assert lost[20:290][~tone].mean() > 0.5 + lost[20:290][tone].mean()
 
 
 def test_running_logs_average_and_forget():
@@ -161,7 +208,7 @@ def test_running_logs_average_and_forget():
     assert 2.9 < rows[700, 89] < 3.1 and rows[999, 89] > 3.5
 
 
-def test_bad_files_and_bad_sounds(tmp_path):
+def test_bad_files_and_bad_sounds(training, tmp_path):
     for name, content in (("empty.npz", b""), ("text.npz", b"no mask")):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(FormatError, match=r"\.npz.*no mask of speech"):
@@ -169,9 +216,8 @@ def test_bad_files_and_bad_sounds(tmp_path):
     np.savez(tmp_path / "other.npz", matrix0=np.zeros((2, 2)))
     with pytest.raises(FormatError, match="no mask of speech"):
         SpeechMask.read(tmp_path / "other.npz")
-    with pytest.raises(OptionError, match="no sound"):
-        learn_mask([])
+    pair = np.zeros(9, np.float32), np.zeros(8, np.float32)
     with pytest.raises(OptionError, match="speech of 9 samples in noise of 8"):
-        learn_mask([(np.zeros(9, np.float32), np.zeros(8, np.float32))])
+        next(training.shards([pair], FrontEnd(PLAIN), training.MaskOptions()))
     with pytest.raises(OptionError, match="hidden is 0"):
-        MaskOptions(hidden=0)
+        training.MaskOptions(hidden=0)

@@ -1,15 +1,15 @@
-"""Which share of each mel band's power is speech: a mask that was learnt from both.
+"""Which share of each mel band's power is speech: a mask that a small network computes.
 
-Trackers of noise follow what stays the same for a second; the clatter of dishes does not. What
-tells it from speech is its shape in time and frequency, and shapes can be learnt: a small network
+Trackers of noise follow what stays the same for a second; the clatter of dishes does not. It
+differs from speech by its shape in time and frequency, and shapes can be learnt: a small network
 looks at the mel bands around a frame, and at the harmonics of a voice in it, and says how much of
 each band's power is speech. That share of the power is what remains (S. Srinivasan and others,
 "Binary and ratio time-frequency masks for robust speech recognition", 2006; A. Narayanan and D.
 Wang, "Ideal ratio mask estimation using deep neural networks for robust speech recognition", 2013).
 
-The network hears no words and knows no grammar. It is learnt apart (training/mask.py), from speech
-and noise that are known before they are mixed, and any acoustic model of the same mel bands can
-stand behind it.
+The network knows no words and no grammar, so any acoustic model of the same mel bands can use it.
+It was trained on speech and noise that were known before they were mixed
+(tests/bench/speech_mask.py, with torch).
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class SpeechMask:
 
     @staticmethod
     def read(path: str | Path) -> SpeechMask:
-        """A mask that `save` wrote.
+        """Read a mask that `save` wrote.
 
         Raises
         ------
@@ -87,7 +87,7 @@ class SpeechMask:
 
 @cache
 def mask_of(path: str = "") -> SpeechMask:
-    """The mask in a file, or the one that comes with the library (tests/bench/speech_mask.py)."""
+    """Return the mask in a file, or the one that comes with the package."""
     if path:
         return SpeechMask.read(path)
     with as_file(files("factored_asr.features") / "speech_mask.npz") as shipped:
@@ -95,17 +95,17 @@ def mask_of(path: str = "") -> SpeechMask:
 
 
 def check_bands(options: FeatureOptions) -> None:
-    """Raise where a front end's mel bands are not those that its mask was learnt for."""
+    """Raise OptionError where the mel bands are not those that the mask was trained for."""
     if options.mask:
         n_bands = len(mask_of(options.mask).layers[-1][1])
         if n_bands != options.n_mels:
             raise OptionError(f"{options.mask} masks {n_bands} bands, not {options.n_mels}")
         return
-    learnt = FeatureOptions()
+    trained = FeatureOptions()
     for name in SHAPE:
-        if getattr(options, name) != getattr(learnt, name):
+        if getattr(options, name) != getattr(trained, name):
             raise OptionError(
-                f"the mask was learnt for {name} {getattr(learnt, name)}, not "
+                f"the mask was trained for {name} {getattr(trained, name)}, not "
                 f"{getattr(options, name)}"
             )
 
