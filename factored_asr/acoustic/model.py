@@ -120,6 +120,9 @@ class AcousticModel(Protocol):
     def n_pdfs(self) -> int:
         """Number of pdfs."""
 
+    def describe(self) -> dict[str, str]:
+        """Return what `info` prints of the model: name of each fact → its value."""
+
     def session(self, pdfs: np.ndarray, *, whole: bool) -> AcousticSession:
         """Begin a sound.
 

@@ -93,9 +93,7 @@ def info(options: argparse.Namespace) -> int:
 
 
 def _facts(bundle: Bundle) -> Iterator[tuple[str, object]]:
-    """What there is to say of a model, for people."""
-    model = bundle.acoustic_model()
-    features = model.features
+    """Yield what `info` prints of a model: name and value of each fact."""
     yield "model", bundle.name
     if bundle.folder is not None:
         yield "origin", bundle.folder.about.origin or "not said"
@@ -104,17 +102,7 @@ def _facts(bundle: Bundle) -> Iterator[tuple[str, object]]:
     yield "acoustic", bundle.acoustic
     yield "lexicon", bundle.lexicon or "none: give one by --lexicon"
     yield "language", bundle.lm or "none: give one by --lm, or a grammar"
-    yield "phones", f"{len(model.phones)}: {' '.join(model.phones)}"
-    yield "hmms", len(model.hmm_pdfs)
-    yield "pdfs", model.n_pdfs
-    yield "gaussians", model.densities.means.size // model.densities.means.shape[-1]
-    if model.tree is not None:
-        yield "tree", f"{model.tree.n_leaves} leaves, {model.tree.n_nodes} nodes"
-    yield "sample rate", f"{features.sample_rate} Hz"
-    yield "features", features.n_features
-    if model.transform is not None:
-        yield "transform", f"{features.n_features} features to {len(model.transform)}"
-    yield "frame", f"{model.frame_seconds} s"
+    yield from bundle.acoustic_model().describe().items()
     for kind in ("dictation", "commands"):
         settings: DecodeOptions = getattr(bundle, kind)
         yield kind, (f"LM scale {1 / settings.acoustic_scale:.3g}, "

@@ -93,6 +93,23 @@ class GmmModel:
         """Number of pdfs: the columns of a score matrix."""
         return self.densities.n_pdfs
 
+    def describe(self) -> dict[str, str]:
+        """Return what `info` prints of the model: name of each fact → its value."""
+        features = self.features
+        facts: dict[str, object] = {
+            "phones": f"{len(self.phones)}: {' '.join(self.phones)}",
+            "hmms": len(self.hmm_pdfs), "pdfs": self.n_pdfs,
+            "gaussians": self.densities.means.size // self.densities.means.shape[-1],
+        }
+        if self.tree is not None:
+            facts["tree"] = f"{self.tree.n_leaves} leaves, {self.tree.n_nodes} nodes"
+        facts["sample rate"] = f"{features.sample_rate} Hz"
+        facts["features"] = features.n_features
+        if self.transform is not None:
+            facts["transform"] = f"{features.n_features} features to {len(self.transform)}"
+        facts["frame"] = f"{self.frame_seconds} s"
+        return {name: str(value) for name, value in facts.items()}
+
     @property
     def frame_seconds(self) -> float:
         """Seconds from one frame to the next."""
