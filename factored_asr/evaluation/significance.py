@@ -21,7 +21,6 @@ from factored_asr.errors import OptionError
 from factored_asr.evaluation.scoring import NOTHING, Errors, Scored, Unit, unit_of, units
 
 GOOD_WORDS = 2  # on end, by both systems, part two segments
-Z_95 = 1.959963984540054  # of the normal distribution
 
 
 @dataclass(frozen=True)
@@ -146,7 +145,7 @@ def segment_test(pairs: Sequence[tuple[int, int]]) -> tuple[int, float, float]:
 
 
 def wilson(n_right: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share; (0, 1) where there is nothing to share.
+    """Return Wilson's 95 % interval of a share; (0, 1) if `n` is 0.
 
     Examples
     --------
@@ -154,12 +153,31 @@ def wilson(n_right: int, n: int) -> tuple[float, float]:
     >>> round(low, 3), round(high, 3)
     (0.596, 0.982)
     """
+    from scipy.stats import binomtest
+
     if not n:
         return 0.0, 1.0
-    share, z2 = n_right / n, Z_95**2
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z_95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    interval = binomtest(n_right, n).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Return the two-sided p of McNemar's exact test: are two systems right equally often?
+
+    Parameters
+    ----------
+    only_first, only_second
+        Number of items that only the first, or only the second system has right.
+
+    Examples
+    --------
+    >>> round(mcnemar(8, 1), 4), mcnemar(3, 3)
+    (0.0391, 1.0)
+    """
+    from scipy.stats import binomtest
+
+    n = only_first + only_second
+    return float(binomtest(only_first, n).pvalue) if n else 1.0
 
 
 def _table(scored: Sequence[Scored], unit: Unit) -> np.ndarray:
@@ -179,16 +197,3 @@ def _by_word(scored: Scored) -> Iterator[tuple[int, int]]:
             yield inserted, int(said != heard)
             inserted = 0
     yield inserted, 0
-
-
-def mcnemar(only_first: int, only_second: int) -> float:
-    """The two-sided p of two systems being right equally often, from the sounds that only one has
-    right: exact, by the binomial distribution (Q. McNemar, Psychometrika 12, 1947).
-
-    Examples
-    --------
-    >>> round(mcnemar(8, 1), 4), mcnemar(3, 3)
-    (0.0391, 1.0)
-    """
-    n, least = only_first + only_second, min(only_first, only_second)
-    return min(1.0, 2 * sum(math.comb(n, k) for k in range(least + 1)) / 2**n)
