@@ -50,10 +50,30 @@ def test_json_is_an_object_a_line_with_intent_and_slots(audio_dir: Path, capsys:
     assert "kitchen" in said["interpretation"]["slots"].values()
 
 
-def test_words_before_a_command_are_heard_where_asked_for(capsys: Captured) -> None:
+@pytest.mark.parametrize("option", ["--prefix", "--lead-in"])
+def test_words_before_a_command_are_accepted_where_asked_for(
+    option: str, capsys: Captured
+) -> None:
     denied = ROOT / "tests" / "data" / "no_dont_turn_on_the_kitchen_light.flac"
-    assert transcribe("--denials", "--lead-in", "jarvis", denied) == 0
-    assert capsys.readouterr().out == "no don't turn on the kitchen light\n"
+    assert transcribe("--denials", option, "jarvis", denied) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "no don't turn on the kitchen light\n"
+    assert captured.err.splitlines() == (
+        ["factored-asr: --lead-in is deprecated, use --prefix"] if option == "--lead-in" else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "old", "new"),
+    [("transcribe", "--lead-in", "--prefix"), ("explain", "--mute", "--without")],
+)
+def test_old_names_of_options_are_hidden(
+    command: str, old: str, new: str, capsys: Captured
+) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    shown = capsys.readouterr().out
+    assert new in shown and old not in shown
 
 
 def test_silence_is_an_empty_line_and_a_reason(audio_dir: Path, capsys: Captured) -> None:

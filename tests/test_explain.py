@@ -683,7 +683,7 @@ def test_the_command_writes_each_format(
     audio_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sound = str(audio_dir / "kitchen_light_on.wav")
-    base = ["explain", "--quiet", "--grammar", str(GRAMMAR), "--mute", "none", sound]
+    base = ["explain", "--quiet", "--grammar", str(GRAMMAR), "--without", "none", sound]
     assert main(base) == 0
     assert capsys.readouterr().out.startswith('Heard: "turn on the kitchen light"')
     assert main([*base, "--format", "json"]) == 0
@@ -699,10 +699,10 @@ def test_the_command_says_what_is_wrong(
 ) -> None:
     sound = str(audio_dir / "kitchen_light_on.wav")
     base = ["explain", "--quiet", "--grammar", str(GRAMMAR), sound]
-    assert main([*base, "--mute", "vowels"]) == 2
+    assert main([*base, "--without", "vowels"]) == 2
     assert "got 'vowels'" in capsys.readouterr().err
     assert main([*base, "--other-lm", "no.arpa"]) == 1
     assert "no.arpa: no such file" in capsys.readouterr().err
-    assert main([*base, "--mute", "none", "-o", str(tmp_path / "no" / "file")]) == 2
+    assert main([*base, "--without", "none", "-o", str(tmp_path / "no" / "file")]) == 2
     assert "cannot be written" in capsys.readouterr().err
-    assert command.MUTABLE == MUTABLE
+    assert command.ABLATIONS == MUTABLE

@@ -1,4 +1,4 @@
-"""The program itself: its commands, and what becomes of an error."""
+"""The program: its commands, and exit codes of errors."""
 
 from __future__ import annotations
 
@@ -32,13 +32,14 @@ GROUPS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    """Run the command line; return the exit code."""
     for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")  # products this small only wait for each other
+        os.environ.setdefault(variable, "1")  # threads cost more than they save here
     try:
         with warnings.catch_warnings():
+            warnings.filterwarnings("always", "--.* is deprecated", DeprecationWarning)
             warnings.showwarning = _show_warning
+            options = _parser().parse_args(arguments)
             return int(options.run(options))
     except OptionError as error:
         return complain(error, 2)
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return complain(error, 1)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # the reader of our output has gone; nothing is left to be said
+    except BrokenPipeError:  # the reader of our output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 

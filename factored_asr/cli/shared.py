@@ -1,12 +1,13 @@
-"""What commands share: options of models, graphs and search; progress; complaints."""
+"""What commands share: options of models, graphs and search; progress; errors; output files."""
 
 from __future__ import annotations
 
 import argparse
 import inspect
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,11 +31,11 @@ examples:
   factored-asr transcribe --confidence --format json letter.wav
       each word with the probability that it is right
   factored-asr transcribe --rescore-lm letters.arpa --nbest 5 letter.wav
-      a language model of your own in a second pass; the five best readings
+      a language model of your own in a second pass; the five best hypotheses
   factored-asr transcribe calls/ --output-dir texts/ --jobs 4 --resume
       every sound of a folder in four processes; what was done before is left out
   factored-asr explain letter.wav --format html -o letter.html
-      why each word was heard: costs by factor, rivals, what is heard without a factor
+      why each word was recognised: costs by factor, competitors, the result without a factor
   factored-asr align letter.wav "dear sir or madam" --format textgrid > letter.TextGrid
       where each word and phone of a known text lies
   echo "turn on the kitchen light" | factored-asr understand --grammar lm/smart_home.yaml
@@ -44,7 +45,7 @@ examples:
   factored-asr evaluate --model my_model --corpus test/ --adapt speaker
       its word error rate, by speaker, with the alignment of every error
   factored-asr score ref.trn ours.trn theirs.trn
-      transcripts scored: errors by kind and speaker, and whether the systems differ
+      errors of transcripts by kind and speaker, and whether the systems differ
   factored-asr compare speech/ ours pocketsphinx moonshine --html report.html
       recognisers side by side: accuracy, speed, latency, memory, size
   factored-asr info --cache
@@ -53,13 +54,29 @@ examples:
 
 
 def complain(error: Exception, code: int) -> int:
-    """Say on standard error what went wrong; returns the exit code."""
-    print(f"factored-asr: {error}", file=sys.stderr)
+    """Print an error to standard error; return the exit code."""
+    say(str(error))
     return code
 
 
+def say(text: str) -> None:
+    """Print a line to standard error."""
+    print(f"factored-asr: {text}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[str | Path]:
+    """Turn an error of the system while a file is written into an OptionError that names it."""
+    try:
+        yield path
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OptionError(f"{path}: cannot be written: {error.strerror}") from error
+
+
 def recipe_of(options: argparse.Namespace) -> Recipe:
-    """Which files the graph is compiled from, and how it is searched."""
+    """Return the files a graph is compiled from, and the settings it is searched with."""
     from factored_asr.models.bundle import Bundle, Recipe
 
     paths = [getattr(options, name, None) for name in ("grammar", "lm", "lexicon", "words")]
@@ -75,7 +92,7 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
 
 
 def _settings(settings: DecodeOptions, options: argparse.Namespace) -> DecodeOptions:
-    """The model's own settings, but for what the command line gives."""
+    """Return the model's settings with the values that the command line gives."""
     from factored_asr.graph import DENIALS
 
     given = {name: getattr(options, name, None) for name in ("beam", "max_active", "min_active")}
@@ -90,7 +107,7 @@ def _settings(settings: DecodeOptions, options: argparse.Namespace) -> DecodeOpt
     tools = getattr(options, "noise", None)
     if tools:
         settings = settings.against_noise(() if tools == "none" else tools.split(","))
-    lead_ins = (*graph.lead_ins, *getattr(options, "lead_in", ()))
+    lead_ins = (*graph.lead_ins, *getattr(options, "prefix", ()))
     if getattr(options, "denials", False):
         lead_ins += DENIALS
     return replace(
@@ -115,7 +132,7 @@ def _second_pass(settings: SecondPassOptions, options: argparse.Namespace) -> Se
 
 
 def recognizer_of(options: argparse.Namespace) -> Recognizer:
-    """The recogniser that the options describe, compiled if need be."""
+    """Return the recogniser that the options describe; compile its graph if it is not cached."""
     from factored_asr.recognizer.recognizer import Recognizer
 
     with ExitStack() as stack:
@@ -123,14 +140,15 @@ def recognizer_of(options: argparse.Namespace) -> Recognizer:
 
 
 def progress(stack: ExitStack, quiet: bool, doing: str = "compiling") -> Progress:
-    """Tells each stage of a work on standard error: a spinner on a terminal, else lines."""
+    """Return a callback that shows each stage on standard error: a spinner on a terminal, else
+    lines."""
     status: list[Any] = []
 
     def tell(stage: str) -> None:
         if quiet:
             return
         if not sys.stderr.isatty():
-            print(f"factored-asr: {doing}: {stage}", file=sys.stderr, flush=True)
+            say(f"{doing}: {stage}")
         elif status:
             status[0].update(stage)
         else:
@@ -142,13 +160,14 @@ def progress(stack: ExitStack, quiet: bool, doing: str = "compiling") -> Progres
 
 
 def progress_bar(stack: ExitStack, title: str, quiet: bool) -> Callable[[int, int], None]:
-    """Tells how much is done on standard error: a bar on a terminal, else a line each tenth."""
+    """Return a callback that shows how much is done on standard error: a bar on a terminal, else a
+    line for each tenth."""
     if quiet:
         return lambda done, of: None
     if not sys.stderr.isatty():
         def tell(done: int, of: int) -> None:
             if done * 10 // of != (done - 1) * 10 // of:
-                print(f"factored-asr: {title}: {done} of {of}", file=sys.stderr, flush=True)
+                say(f"{title}: {done} of {of}")
 
         return tell
     from rich.console import Console
@@ -163,7 +182,7 @@ def add_command(
     commands: Any, name: str, run: Any, summary: str, *parents: argparse.ArgumentParser,
     examples: str = EXAMPLES,
 ) -> argparse.ArgumentParser:
-    """Add a command that runs `run`; its docstring is what ``--help`` says first."""
+    """Add a command that runs `run`, whose docstring is the description in ``--help``."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=inspect.cleandoc(run.__doc__), parents=parents,
         epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -173,7 +192,7 @@ def add_command(
 
 
 def add_group(commands: Any, name: str, summary: str, description: str, examples: str) -> Any:
-    """Add a command that has commands of its own; returns what these are added to."""
+    """Add a command with subcommands; return the object to add these to."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=description, epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -181,26 +200,43 @@ def add_group(commands: Any, name: str, summary: str, description: str, examples
     return parser.add_subparsers(required=True, metavar="COMMAND")
 
 
+def add_old_name(group: Any, old: str, option: argparse.Action) -> None:
+    """Accept the old name of an option for one release; it warns and is hidden from ``--help``."""
+    new = option.option_strings[0]
+
+    class OldName(argparse.Action):
+        def __call__(
+            self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
+            option_string: str | None = None,
+        ) -> None:
+            warnings.warn(f"{old} is deprecated, use {new}", DeprecationWarning, stacklevel=1)
+            option(parser, namespace, values, option_string)
+
+    group.add_argument(old, action=OldName, dest=option.dest, nargs=option.nargs,
+                       default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
+
 def factor_options() -> argparse.ArgumentParser:
-    """Options that say with which model and lexicon."""
+    """Return the options of the model and the lexicon."""
     parser = argparse.ArgumentParser(add_help=False)
     group = parser.add_argument_group("model and lexicon")
-    group.add_argument("--model", default="en-us", help="en-us, or a folder of train, or of Sphinx")
+    group.add_argument("--model", default="en-us", help="en-us, or a folder of ours or of Sphinx")
     group.add_argument("--lexicon", metavar="DICT", help="dictionary that REPLACES the model's own")
     group.add_argument("--words", metavar="DICT", help="dictionary that EXTENDS it")
     group.add_argument(
         "--guess", action="store_true",
-        help="guess how words are said that no dictionary has; each guess is told on standard "
-        "error, once, when the graph is compiled. The first time, this learns from the dictionary "
-        "for some seconds",
+        help="guess pronunciations of words that no dictionary has; each guess is printed to "
+        "standard error when the graph is compiled. The first use trains on the dictionary for "
+        "some seconds",
     )
-    group.add_argument("--g2p", metavar="MODEL", help="guess by this model: see lexicon g2p train")
-    parser.add_argument("--quiet", action="store_true", help="no progress, no reasons of silence")
+    group.add_argument("--g2p", metavar="MODEL", help="guess with it: see lexicon g2p train")
+    parser.add_argument("--quiet", action="store_true",
+                        help="no progress, no reasons for empty results")
     return parser
 
 
 def source_options(factors: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """Options that say what a graph is compiled from."""
+    """Return the options of what a graph is compiled from."""
     parser = argparse.ArgumentParser(add_help=False, parents=[factors])
     language = parser.add_argument_group("language").add_mutually_exclusive_group()
     language.add_argument("--grammar", metavar="PATH", help="commands: a grammar file or folder")
@@ -208,28 +244,29 @@ def source_options(factors: argparse.ArgumentParser) -> argparse.ArgumentParser:
     before = parser.add_argument_group("before a command")
     before.add_argument(
         "--denials", action="store_true",
-        help='also hear "no", "don\'t", "please" and the like before a sentence of the grammar',
+        help='accept "no", "don\'t", "please" and the like before a sentence of the grammar',
     )
-    before.add_argument(
-        "--lead-in", metavar="WORDS", action="append", default=[],
-        help="also hear these words before it, say a wake word; may be given several times",
+    prefix = before.add_argument(
+        "--prefix", metavar="WORDS", action="append", default=[],
+        help="accept these words before a sentence, such as a wake word; may be repeated",
     )
+    add_old_name(before, "--lead-in", prefix)
     return parser
 
 
 def search_options() -> argparse.ArgumentParser:
-    """Options that say how the graph is searched."""
+    """Return the options of the search."""
     parser = argparse.ArgumentParser(add_help=False)
     group = parser.add_argument_group("search")
-    group.add_argument("--beam", type=float, help="cost kept behind the best; higher: slower")
-    group.add_argument("--max-active", type=int, help="tokens a frame at most; 0: no limit")
-    group.add_argument("--min-active", type=int, help="tokens a frame at least")
+    group.add_argument("--beam", type=float, help="cost kept above the best; higher: slower")
+    group.add_argument("--max-active", type=int, help="most tokens a frame; 0: no limit")
+    group.add_argument("--min-active", type=int, help="fewest tokens a frame")
     weight = group.add_mutually_exclusive_group()
     weight.add_argument(
-        "--acoustic-scale", type=float, help="weight of the sound against the language"
+        "--acoustic-scale", type=float, help="weight of the acoustic scores; lower: more language"
     )
     weight.add_argument(
-        "--lm-scale", type=float, help="weight of the language against the sound: its inverse"
+        "--lm-scale", type=float, help="weight of the language model: 1 / acoustic scale"
     )
     group.add_argument(
         "--word-penalty", type=float, help="cost of every word; higher: fewer words (recompiles)"
@@ -246,38 +283,38 @@ def search_options() -> argparse.ArgumentParser:
 
 
 def second_pass_options() -> argparse.ArgumentParser:
-    """Options of what follows the search."""
+    """Return the options of the second pass."""
     parser = argparse.ArgumentParser(add_help=False)
     group = parser.add_argument_group("second pass")
     group.add_argument(
         "--rescore-lm", action="append", default=[], metavar="LM", help="language model (ARPA, "
-        "Sphinx trie, KenLM binary) that weighs what was found anew; given several times, the "
-        "models are interpolated",
+        "Sphinx trie, KenLM binary) that rescores the lattice; several are interpolated",
     )
     group.add_argument(
         "--lm-weight", action="append", default=[], type=float, metavar="W",
         help="weight of each --rescore-lm, in the same order, of sum 1; default: equal",
     )
     group.add_argument(
-        "--rescore-scale", type=float, metavar="SCALE", help="weight of the language in the second "
-        "pass against that in the first; above 1: trust it more",
+        "--rescore-scale", type=float, metavar="SCALE", help="weight of the language model in the "
+        "second pass, relative to the first; higher: more weight",
     )
     group.add_argument(
-        "--rescore-penalty", type=float, metavar="COST", help="further cost of each word in the "
+        "--rescore-penalty", type=float, metavar="COST", help="additional cost of each word in the "
         "second pass; higher: fewer words",
     )
     group.add_argument(
-        "--mbr", action="store_true", help="the words of least expected errors (minimum Bayes risk)"
+        "--mbr", action="store_true", help="minimum Bayes risk: the words with the fewest expected "
+        "errors",
     )
     group.add_argument(
-        "--confidence", action="store_true", help="the probability that each word is right: in "
-        "json and ctm",
+        "--confidence", action="store_true", help="the probability that each word is right, "
+        "written by json and ctm",
     )
     return parser
 
 
 def add_format(parser: argparse.ArgumentParser, default: str) -> None:
-    """The option of how a transcript or an alignment is written."""
+    """Add the option of the output format."""
     parser.add_argument(
         "--format", default=default, choices=FORMATS,
         help="text: the words (after the file's name where there are several); json: an object a "
