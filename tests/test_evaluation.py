@@ -48,11 +48,14 @@ def test_errors_are_those_of_jiwer(said: list[str], heard: list[str]) -> None:
 
 def test_an_alignment_can_be_read() -> None:
     scored = score("u", "ann", "set the kitchen light".split(), "Set kitchen lights now".split())
-    assert (scored.said, scored.heard) == ("set the kitchen light", "set kitchen lights now")
+    assert scored.reference == "set the kitchen light"
+    assert scored.hypothesis == "set kitchen lights now"
+    with pytest.warns(DeprecationWarning, match="use Scored.reference"):
+        assert scored.said == scored.reference
     assert scored.describe().splitlines() == [
-        "said   set THE kitchen LIGHT  *",
-        "heard  set *   kitchen LIGHTS NOW",
-        "           D           S      I",
+        "ref  set THE kitchen LIGHT  *",
+        "hyp  set *   kitchen LIGHTS NOW",
+        "         D           S      I",
     ]
     assert scored.errors == Errors(4, substitutions=1, deletions=1, insertions=1)
 
@@ -98,7 +101,8 @@ def test_the_interval_over_utterances_is_kaldialigns() -> None:
     scored = many(6)
     ours = bootstrap(scored, "utterances")
     theirs = kaldialign.bootstrap_wer_ci(
-        [s.said.split() for s in scored], [s.heard.split() for s in scored], replications=4000
+        [s.reference.split() for s in scored], [s.hypothesis.split() for s in scored],
+        replications=4000,
     )
     assert ours.low == pytest.approx(theirs["ci95min"], abs=0.01)
     assert ours.high == pytest.approx(theirs["ci95max"], abs=0.01)
@@ -120,7 +124,7 @@ def test_the_interval_says_how_it_came_about() -> None:
     assert (interval.unit, interval.n_units, interval.seed) == ("speakers", 8, 5)
     assert "by bootstrap over 8 speakers (10000 draws, seed 5)" in str(interval)
     assert interval == bootstrap(many(8), seed=5)
-    with pytest.raises(OptionError, match="where no word was said"):
+    with pytest.raises(OptionError, match="without words in the reference"):
         bootstrap([score("u", "ann", [], ["a"])])
     with pytest.raises(OptionError, match="unit is 'words'"):
         bootstrap(many(2), "words")  # type: ignore[arg-type]
@@ -168,14 +172,14 @@ def test_a_corpus_of_sounds_and_cepstra(commands: Recognizer, manifest: Path) ->
         commands, Corpus.read(manifest), jobs=2, tick=lambda n, of: done.append((n, of))
     )
     assert done == [(1, 3), (2, 3), (3, 3)]
-    assert [s.heard for s in result.scored] == [
+    assert [s.hypothesis for s in result.scored] == [
         "turn on the kitchen light", "open the blinds in the living room",
         "set a timer for ten minutes",
     ]
     assert result.errors == Errors(19, deletions=1)
     assert result.by_speaker["ben"] == Errors(14, deletions=1)
     text = result.describe()
-    assert "said   open the BROWN blinds in the living room" in text
+    assert "ref  open the BROWN blinds in the living room" in text
     assert "WER 5.26 %: 0 substituted, 1 deleted, 0 inserted of 19 words in 3 utterances" in text
 
 

@@ -283,14 +283,14 @@ def test_words_with_times_go_where_their_middles_lie(tmp_path: Path) -> None:
              4.1: "i've", 4.5: "four", 4.9: "five", 6.5: "gap2", 7.9: "gap3", 8.1: "six", 9.6: "x"}
     heard = write(tmp_path, "h.ctm", *(f"f 1 {t} 0.20 {w}" for t, w in times.items()))
     report = score_files(Transcripts.read(reference), [Transcripts.read(heard)])
-    assert [s.heard for s in report.systems[0].scored] == [
+    assert [s.hypothesis for s in report.systems[0].scored] == [
         "one two", "gap gapb i've four five", "gap2 gap3 six x"
     ]
     assert total(report.systems[0].scored) == Errors(8, 1, 1, 4)
     assert report.ignored == ("f-1-2.00",) and report.complete
-    assert "1 stretches of the reference are ignored" in report.describe()
+    assert "1 segments of the reference are ignored" in report.describe()
     untimed = write(tmp_path, "h.trn", "one two i've four five six (f)")
-    with pytest.raises(OptionError, match="r.stm:2: a stretch to be ignored"):
+    with pytest.raises(OptionError, match="r.stm:2: a segment to be ignored"):
         score_files(Transcripts.read(reference), [Transcripts.read(untimed)])
 
 
@@ -308,7 +308,7 @@ def test_lines_of_our_own_json_are_cut_by_their_times(tmp_path: Path) -> None:
     heard = write(tmp_path, "h.jsonl", json.dumps({"file": "x/f.wav", "text": "", "words": said}))
     reference = write(tmp_path, "r.stm", "f A ann 0 2 so", "f A bob 2 3 so good")
     report = score_files(Transcripts.read(reference), [Transcripts.read(heard)])
-    assert [s.heard for s in report.systems[0].scored] == ["so", "good"]
+    assert [s.hypothesis for s in report.systems[0].scored] == ["so", "good"]
 
 
 def test_alternatives_that_fit_best_count(tmp_path: Path) -> None:
@@ -389,7 +389,7 @@ def test_two_systems_on_the_command_line(
     ]
     assert main(["score", *files]) == 0
     out = capsys.readouterr().out
-    assert "said   she HAD your dark suit IN  greasy wash water ALL year" in out
+    assert "ref  she HAD your dark suit IN  greasy wash water ALL year" in out
     assert "WER 19.44 %: 5 substituted, 1 deleted, 1 inserted of 36 words" in out
     assert "-5.56 points of WER" in out and "matched pairs, 9 segments, z = -0.55" in out
     assert "rules: case (not fillers, punctuation, digits); alignment: levenshtein" in out

@@ -1,4 +1,4 @@
-"""How good a recogniser is: errors counted, with the interval that chance leaves."""
+"""Errors of a recogniser, with confidence intervals."""
 
 from factored_asr.evaluation.evaluate import Evaluation, evaluate
 from factored_asr.evaluation.scoring import Bootstrap, Errors, Scored, bootstrap, score

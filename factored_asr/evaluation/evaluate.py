@@ -73,7 +73,7 @@ class Evaluation:
                 for name, errors in self.by_speaker.items()
             },
             "utterances": [
-                {"id": s.id, "speaker": s.speaker, "said": s.said, "heard": s.heard,
+                {"id": s.id, "speaker": s.speaker, "said": s.reference, "heard": s.hypothesis,
                  "pairs": s.pairs}
                 for s in self.scored
             ],

@@ -1,4 +1,4 @@
-"""Were commands understood: intents and slots, and actions nobody asked for."""
+"""Accuracy of understanding: intents, slots and false actions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from factored_asr.evaluation.transcript_files import Meaning
 
 
 def accepts(asked: Meaning, done: Meaning) -> bool:
-    """Intent and every slot that was asked for are right; other slots may be filled besides.
+    """Return whether the intent and every slot asked for are right; more slots may be filled.
 
     Examples
     --------
@@ -31,41 +31,41 @@ class Understood:
     """Counts over utterances with a known meaning."""
 
     n_commands: int = 0
-    """In which something was asked for."""
+    """Utterances that are commands."""
     accepted: int = 0
     """Commands with the intent and every slot right."""
     intents: int = 0
     """Commands with the intent right."""
     unanswered: int = 0
-    """Commands that nothing was done about."""
+    """Commands without an action."""
     n_slots: int = 0
-    """That were asked for."""
+    """Slots of the references of commands."""
     filled: int = 0
-    """Slots that were heard in commands."""
+    """Slots of the hypotheses of commands."""
     slots: int = 0
-    """That were heard as they were asked for."""
+    """Slots that are right."""
     n_others: int = 0
-    """Utterances in which nothing was asked for."""
+    """Utterances that are no commands."""
     false_actions: int = 0
-    """Of those, how many something was done about."""
+    """Utterances that are no commands but led to an action."""
 
     @property
     def wrong(self) -> int:
-        """Commands about which something else was done."""
+        """Commands with another action than asked for."""
         return self.n_commands - self.accepted - self.unanswered
 
     @property
     def acceptance(self) -> float:
-        """Share of the commands that were accepted; nan without commands."""
+        """Share of commands accepted; nan without commands."""
         return _share(self.accepted, self.n_commands)
 
     @property
     def false_action_rate(self) -> float:
-        """Share of the utterances without a command that led to an action; nan without such."""
+        """Share of the other utterances that led to an action; nan without any."""
         return _share(self.false_actions, self.n_others)
 
     def to_dict(self) -> dict[str, Any]:
-        """Counts, shares and the 95 % intervals of Wilson, for JSON; null where nothing counts."""
+        """Return counts, shares (null without any) and Wilson's 95 % intervals, for JSON."""
         return {
             "commands": self.n_commands, "accepted": self.accepted, "wrong": self.wrong,
             "unanswered": self.unanswered, "acceptance": _known(self.acceptance),
@@ -80,7 +80,7 @@ class Understood:
         }
 
     def describe(self) -> str:
-        """For people."""
+        """Return the figures as text."""
         lines = []
         if self.n_commands:
             low, high = wilson(self.accepted, self.n_commands)
@@ -101,7 +101,7 @@ class Understood:
 
 
 def understood(pairs: Iterable[tuple[Meaning, Meaning]]) -> Understood:
-    """Count what was asked for against what was done.
+    """Count pairs of (meaning asked for, meaning done).
 
     Examples
     --------

@@ -1,14 +1,13 @@
-"""Rules that make two texts comparable, each of them to be switched on, off, and seen.
+"""Rules that make texts comparable. They decide what counts as an error, so results show them.
 
-What counts as an error depends on them, so a figure without its rules says little. They work in
-this order on the reference and on every hypothesis alike:
+They are applied in this order, to references and hypotheses alike:
 
-`case`          letters are folded to lower case
-`fillers`       hesitations and sounds in brackets go
-`punctuation`   marks go; hyphens, dashes and slashes part words; the apostrophe inside a word, and
-                the point and comma inside a number, stay (the comma goes without a gap)
-replacements    sequences of words become others, as a file says
-`digits`        numbers in words become digits: "twenty one" → "21"
+`case`          lower case
+`fillers`       remove hesitations and sounds in brackets
+`punctuation`   remove punctuation; hyphens, dashes and slashes separate words; apostrophes inside
+                words and decimal points stay; commas inside numbers go without a gap
+replacements    replace sequences of words, as a file says
+`digits`        write numbers as digits: "twenty one" → "21"
 """
 
 from __future__ import annotations
@@ -19,12 +18,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.errors import FormatError, OptionError
 from factored_asr.results.numbers import read_number
+from factored_asr.storage.reading import read_text
 
 SWITCHES = ("case", "fillers", "punctuation", "digits")
 FILLERS = frozenset("uh um er erm eh ah hm hmm mm mhm %hesitation".split())
-"""Hesitations; sounds in [], <> or between ++ count as well."""
+"""Hesitations; sounds in [], <> or between ++ are fillers, too."""
 
 _SOUND = re.compile(r"\[[^\]]*\]|<[^>]*>|\+\+[^+]*\+\+")
 _JOINTS = re.compile(r"[-‐‑‒–—/]+")
@@ -34,7 +34,7 @@ _RULE = re.compile(r"\s*(?P<old>.+?)\s*=>\s*(?P<new>.*?)\s*(?:/\s*\[\s*\]\s*_+\s
 
 @dataclass(frozen=True)
 class Rules:
-    """Which rules texts go through.
+    """The rules in use.
 
     Examples
     --------
@@ -49,13 +49,13 @@ class Rules:
     punctuation: bool = False
     digits: bool = False
     replacements: Mapping[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
-    """Words → words; the longest that fits goes first, what comes out is not looked at again."""
+    """Words → words; the longest match is replaced first, results are not replaced further."""
     source: str = ""
-    """The file that the replacements were read from."""
+    """The file of the replacements."""
 
     @staticmethod
     def named(names: str, replacements: str | Path | None = None) -> Rules:
-        """Rules by their names with commas between; ``all`` and ``none`` are names, too.
+        """Return rules by their names, separated by commas; or ``all`` or ``none``.
 
         Raises
         ------
@@ -81,14 +81,14 @@ class Rules:
         return replace(rules, replacements=folded, source=str(replacements))
 
     def apply(self, text: str) -> tuple[str, ...]:
-        """The words of a text, ready to be compared."""
+        """Return the words of a text, ready to be compared."""
         words = self._before(text)
         if self.replacements:
             words = tuple(self._replaced(words))
         return tuple(_digits(words)) if self.digits else words
 
     def _before(self, text: str) -> tuple[str, ...]:
-        """What comes before the replacements, which are written as texts of this kind."""
+        """Apply the rules that come before the replacements."""
         text = unicodedata.normalize("NFC", text)
         if self.case:
             text = text.lower()
@@ -113,7 +113,7 @@ class Rules:
                 at += 1
 
     def to_dict(self) -> dict[str, object]:
-        """As plain values, for JSON."""
+        """Return plain values for JSON."""
         return {
             **{name: getattr(self, name) for name in SWITCHES},
             "replacements": len(self.replacements), "replacements_file": self.source or None,
@@ -130,26 +130,20 @@ class Rules:
 def read_replacements(path: str | Path) -> dict[tuple[str, ...], tuple[str, ...]]:
     """Read replacements of words, ``old words => new words`` a line.
 
-    It is the plain part of NIST's GLM files: square brackets around both sides and an empty context
-    ``/ [ ] __ [ ]`` may be there, lines that begin with ``;;``, ``#`` or ``*`` are comments.
-    Nothing on the right takes the words out.
+    This is the plain part of NIST's GLM files: square brackets around both sides and an empty
+    context ``/ [ ] __ [ ]`` are accepted; lines that begin with ``;;``, ``#`` or ``*`` are
+    comments. An empty right side deletes the words.
 
     Raises
     ------
     MissingError
         There is no such file.
     FormatError
-        With file and line: no rule, the same words twice, or a context or alternatives.
+        With file and line: no rule, the same words twice, a context or alternatives.
     """
     file = Path(path)
-    if not file.is_file():
-        raise MissingError(f"{file}: there is no such file")
     found: dict[tuple[str, ...], tuple[str, ...]] = {}
-    try:
-        lines = file.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise FormatError(f"not UTF-8: {error.reason} at byte {error.start}", file) from error
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_text(file).split("\n"), start=1):
         if not line.strip() or line.lstrip().startswith((";;", "#", "*")):
             continue
         match = _RULE.match(line)
@@ -178,13 +172,11 @@ def _bare(word: str) -> str:
 def _unpunctuated(text: str) -> str:
     text = _JOINTS.sub(" ", text.replace("’", "'"))
     text = _IN_NUMBER.sub("", text)
-    kept = []
-    for at, letter in enumerate(text):
-        if letter in "%&@#" or not unicodedata.category(letter).startswith("P"):
-            kept.append(letter)
-        elif letter == "'" or (letter == "." and text[at - 1 : at + 2 : 2].isdigit()
-                               and len(text[at - 1 : at + 2]) == 3):
-            kept.append(letter)
+    kept = [
+        letter for at, letter in enumerate(text)
+        if letter in "%&@#'" or not unicodedata.category(letter).startswith("P")
+        or (letter == "." and re.fullmatch(r"\d\.\d", text[max(0, at - 1) : at + 2]))
+    ]
     return " ".join(word.strip("'") for word in "".join(kept).split())
 
 

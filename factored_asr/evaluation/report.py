@@ -1,4 +1,4 @@
-"""Systems scored against one reference: what `score` reports, for people and as JSON.
+"""The report of `score`: systems against one reference, as text and as JSON.
 
 The JSON (schema version 1)::
 
@@ -16,7 +16,7 @@ The JSON (schema version 1)::
      "differences": [{"first": ..., "second": ..., "difference": -0.01, "low": ..., "high": ...,
                       "p_bootstrap": ..., "n_segments": 31, "z": -1.9, "p_segments": 0.057}]}
 
-Rates that nothing counts for are null; so is ``understood`` where no meaning is told.
+Rates of nothing are null, and so is ``understood`` if the files hold no meanings.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class ScoreOptions:
     """Of the bootstrap; see `bootstrap`."""
     seed: int = 0
     speaker: str = ""
-    """A regular expression whose first group, of the id, is the speaker; empty: what the reference
-    says."""
+    """A regular expression whose first group, matched in the id, is the speaker; empty: the speaker
+    of the reference."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,10 @@ class System:
 
     name: str
     scored: tuple[Scored, ...]
-    """In the reference's order; those of missing utterances have every word deleted. Empty where
-    the reference has no text."""
+    """In the reference's order; missing utterances have every word deleted. Empty if the reference
+    has no text."""
     interval: Bootstrap | None
-    """None where no word was said."""
+    """None if the reference has no words."""
     characters: Errors
     understood: Understood | None
     missing: tuple[str, ...]
@@ -87,31 +87,30 @@ class System:
     """Utterances of the hypotheses that the reference lacks; not scored."""
 
     def confusions(self) -> dict[str, list[tuple[Any, ...]]]:
-        """What was taken for what, the most frequent first."""
+        """Return the pairs of confused words with their counts, the most frequent first."""
         kinds: dict[str, Counter[tuple[str, ...]]] = {
             "substitutions": Counter(), "deletions": Counter(), "insertions": Counter()
         }
         for each in self.scored:
-            for said, heard in each.confusions:
-                if said == NOTHING:
-                    kinds["insertions"][heard,] += 1
-                elif heard == NOTHING:
-                    kinds["deletions"][said,] += 1
+            for reference, hypothesis in each.confusions:
+                if reference == NOTHING:
+                    kinds["insertions"][hypothesis,] += 1
+                elif hypothesis == NOTHING:
+                    kinds["deletions"][reference,] += 1
                 else:
-                    kinds["substitutions"][said, heard] += 1
+                    kinds["substitutions"][reference, hypothesis] += 1
         return {
             kind: [(*words, n) for words, n in sorted(c.items(), key=lambda kv: (-kv[1], kv[0]))]
             for kind, c in kinds.items()
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, for JSON."""
-        wrong = sum(s.errors.total > 0 for s in self.scored)
+        """Return plain values for JSON."""
         return {
             "name": self.name, **_counts(total(self.scored)),
             "interval": self.interval and asdict(self.interval),
             "cer": _counts(self.characters)["wer"],
-            "sentences": {"n": len(self.scored), "wrong": wrong},
+            "sentences": {"n": len(self.scored), "wrong": self._n_wrong},
             "speakers": {name: _counts(e) for name, e in by_speaker(self.scored).items()},
             "confusions": self.confusions(),
             "understood": self.understood and self.understood.to_dict(),
@@ -123,7 +122,7 @@ class System:
         }
 
     def describe(self, alignments: bool = True) -> str:
-        """For people."""
+        """Return the report as text."""
         parts = [f"== {self.name}"]
         if alignments:
             parts += [
@@ -145,12 +144,15 @@ class System:
                 shown.append(f"{kind}: {listed}{more}")
         return [*shown, ""] if shown else []
 
+    @property
+    def _n_wrong(self) -> int:
+        return sum(s.errors.total > 0 for s in self.scored)
+
     def _sum(self) -> str:
-        wrong = sum(s.errors.total > 0 for s in self.scored)
         return (
             f"WER {total(self.scored).describe('words')}\n{self.interval}\n"
             f"CER {self.characters.describe('letters')}\n"
-            f"{wrong} of {len(self.scored)} utterances with errors"
+            f"{self._n_wrong} of {len(self.scored)} utterances with errors"
         )
 
 
@@ -162,12 +164,12 @@ class Report:
     options: ScoreOptions
     systems: tuple[System, ...]
     differences: tuple[Difference, ...]
-    """Of every two systems."""
+    """Of each pair of systems."""
     ignored: tuple[str, ...] = ()
-    """Stretches of the reference that count for nothing, as it says."""
+    """Segments that the reference excludes from scoring."""
 
     def to_dict(self) -> dict[str, Any]:
-        """As described at the top of this module."""
+        """Return plain values as described at the top of this module."""
         return {
             "schema": SCHEMA_VERSION, "reference": self.reference,
             "rules": self.options.rules.to_dict(), "weights": self.options.weights,
@@ -177,15 +179,15 @@ class Report:
         }
 
     def to_json(self) -> str:
-        """One JSON object."""
+        """Return one JSON object."""
         return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
 
     def describe(self, alignments: bool = True) -> str:
-        """For people."""
+        """Return the report as text."""
         parts = [system.describe(alignments) for system in self.systems]
         about = f"{self.options.rules}; alignment: {self.options.weights}"
         if self.ignored:
-            about += f"; {len(self.ignored)} stretches of the reference are ignored, as it asks"
+            about += f"; {len(self.ignored)} segments of the reference are ignored, as it asks"
         return "\n\n".join([*parts, "\n".join(map(str, [*self.differences, about]))])
 
     @property
@@ -197,17 +199,17 @@ class Report:
 def score_files(
     reference: Transcripts, hypotheses: Sequence[Transcripts], options: ScoreOptions | None = None
 ) -> Report:
-    """Score hypotheses against a reference, and compare every two of them.
+    """Score hypotheses against a reference, and compare each pair of them.
 
-    An utterance that a system lacks counts as if it had heard nothing.
+    A missing utterance counts as an empty hypothesis.
 
     Raises
     ------
     MissingError
         A system shares no utterance with the reference.
     OptionError
-        The speaker's pattern is no regular expression with a group; the reference asks for words
-        with times and a system has none.
+        The speaker's pattern is no regular expression with a group, or the reference needs words
+        with times that a system lacks.
     """
     options = options or ScoreOptions()
     reference, fitted = _fit(reference, hypotheses)
@@ -227,7 +229,7 @@ def score_files(
 def _fit(
     reference: Transcripts, hypotheses: Sequence[Transcripts]
 ) -> tuple[Transcripts, list[Transcripts]]:
-    """All in the same utterances: cut by times where there are times, else whole recordings."""
+    """Return all in the same utterances: cut by the words' times, else whole recordings."""
     if not reference.segmented:
         return reference, list(hypotheses)
     untimed = [h for h in hypotheses if not h.timed]
@@ -255,38 +257,40 @@ def _with_speakers(reference: Transcripts, pattern: str) -> dict[str, Entry]:
 def _score(
     where: str, reference: dict[str, Entry], hypothesis: Transcripts, options: ScoreOptions
 ) -> System:
-    heard = hypothesis.entries
-    if not reference.keys() & heard.keys():
+    found = hypothesis.entries
+    if not reference.keys() & found.keys():
         raise MissingError(
             f"{hypothesis.name} has none of the {len(reference)} utterances of {where}: it names "
-            f"{next(iter(heard))!r}, the reference {next(iter(reference), '')!r}"
+            f"{next(iter(found))!r}, the reference {next(iter(reference), '')!r}"
         )
     scored, meanings = [], []
-    for name, said in reference.items():
-        other = heard.get(name, Entry(name, ""))
-        if said.text is not None:
+    for name, entry in reference.items():
+        other = found.get(name, Entry(name, ""))
+        if entry.text is not None:
             words = options.rules.apply(other.text or "")
             scored.append(score(
-                name, said.speaker, _said(said, words, where, options.rules), words,
+                name, entry.speaker, _nearest(entry, words, where, options.rules), words,
                 fold_case=False, weights=options.weights,
             ))
-        if said.meaning is not None and any(e.meaning for e in heard.values()):
-            meanings.append((said.meaning, other.meaning or Meaning()))
+        if entry.meaning is not None and any(e.meaning for e in found.values()):
+            meanings.append((entry.meaning, other.meaning or Meaning()))
     return System(
         hypothesis.name, tuple(scored),
         bootstrap(scored, options.unit, seed=options.seed) if total(scored).n_words else None,
         character_errors(scored), understood(meanings) if meanings else None,
-        tuple(name for name in reference if name not in heard),
-        tuple(name for name in heard if name not in reference),
+        tuple(name for name in reference if name not in found),
+        tuple(name for name in found if name not in reference),
     )
 
 
-def _said(entry: Entry, heard: Sequence[str], where: str, rules: Rules) -> tuple[str, ...]:
-    """The words of a reference: of alternatives those nearest to what was heard."""
+def _nearest(
+    entry: Entry, hypothesis: Sequence[str], where: str, rules: Rules
+) -> tuple[str, ...]:
+    """Return the words of a reference; of alternatives those nearest to the hypothesis."""
     choices = [[rules.apply(text) for text in texts] for texts in alternatives(entry, where)]
     if all(len(texts) == 1 for texts in choices):
         return tuple(word for texts in choices for word in texts[0])
-    return nearest(choices, heard)
+    return nearest(choices, hypothesis)
 
 
 def _counts(errors: Errors) -> dict[str, Any]:

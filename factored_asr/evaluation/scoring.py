@@ -1,15 +1,16 @@
-"""Word errors: the alignment of what was said with what was heard, counts, and their interval.
+"""Word errors: the alignment of a reference with a hypothesis, counts, and their interval.
 
-The alignment is the one of fewest errors (Levenshtein), made by kaldialign. The interval is that of
+The alignment is kaldialign's, with the fewest errors (Levenshtein). The interval is that of
 M. Bisani and H. Ney, "Bootstrap estimates for confidence intervals in ASR performance evaluation",
-ICASSP 2004: units are drawn with replacement, and the error rate is taken of each draw.
+ICASSP 2004: units are drawn with replacement, and the error rate of each draw is taken.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,18 +18,18 @@ from factored_asr.errors import OptionError
 from factored_asr.lexicon import Lexicon
 
 NOTHING = ""
-"""Stands in an alignment across from an inserted or deleted word."""
+"""The other side of an inserted or deleted word in an alignment."""
 FEW_SPEAKERS = 8
 
 Unit = Literal["speakers", "utterances"]
 Weights = Literal["levenshtein", "sclite"]
-"""What errors cost in the alignment: 1 each; or, as in NIST's sclite, a substitution 4, an
-insertion or deletion 3, which now and then makes an error more, and reads better."""
+"""Costs of the alignment: 1 for each error; or, as in NIST's sclite, 4 for a substitution and 3 for
+an insertion or deletion. The latter rarely adds an error and reads better."""
 
 
 @dataclass(frozen=True)
 class Errors:
-    """Counts that add up.
+    """Counts of errors, which can be added.
 
     Examples
     --------
@@ -38,23 +39,23 @@ class Errors:
     """
 
     n_words: int = 0
-    """Words that were said."""
+    """Words of the reference."""
     substitutions: int = 0
     deletions: int = 0
     insertions: int = 0
 
     @property
     def total(self) -> int:
-        """All errors."""
+        """Number of all errors."""
         return self.substitutions + self.deletions + self.insertions
 
     @property
     def rate(self) -> float:
-        """Errors a word that was said: may exceed 1; nan where nothing was said."""
+        """Errors per word of the reference; may exceed 1; nan if the reference is empty."""
         return self.total / self.n_words if self.n_words else float("nan")
 
     def describe(self, of: str) -> str:
-        """Rate and counts, for people.
+        """Return rate and counts as text.
 
         Examples
         --------
@@ -75,58 +76,65 @@ class Errors:
 
 @dataclass(frozen=True)
 class Scored:
-    """One utterance: what was said and heard, word across from word."""
+    """One utterance: its reference and hypothesis, aligned."""
 
     id: str
     speaker: str
     pairs: tuple[tuple[str, str], ...]
-    """Said and heard; `NOTHING` across from a word that was inserted or deleted."""
+    """Words of reference and hypothesis; `NOTHING` opposite an inserted or deleted word."""
 
     @property
     def errors(self) -> Errors:
         """Counts of this utterance."""
-        kinds = [_kind(said, heard) for said, heard in self.pairs]
+        kinds = [_kind(*pair) for pair in self.pairs]
         n_words = len(kinds) - kinds.count("I")
         return Errors(n_words, kinds.count("S"), kinds.count("D"), kinds.count("I"))
 
     @property
-    def said(self) -> str:
-        """The reference."""
-        return " ".join(said for said, _ in self.pairs if said != NOTHING)
+    def reference(self) -> str:
+        """Text of the reference."""
+        return " ".join(word for word, _ in self.pairs if word != NOTHING)
 
     @property
-    def heard(self) -> str:
-        """What the recogniser made of it."""
-        return " ".join(heard for _, heard in self.pairs if heard != NOTHING)
+    def hypothesis(self) -> str:
+        """Text of the hypothesis."""
+        return " ".join(word for _, word in self.pairs if word != NOTHING)
 
     @property
     def confusions(self) -> Iterator[tuple[str, str]]:
         """The pairs that are errors."""
-        return ((said, heard) for said, heard in self.pairs if said != heard)
+        return ((one, other) for one, other in self.pairs if one != other)
+
+    def __getattr__(self, name: str) -> str:
+        new = {"said": "reference", "heard": "hypothesis"}.get(name)
+        if new is None:
+            raise AttributeError(name)
+        warnings.warn(f"Scored.{name} is deprecated, use Scored.{new}", DeprecationWarning,
+                      stacklevel=2)
+        return str(getattr(self, new))
 
     def describe(self) -> str:
-        """Three lines: said, heard, and the kind of each error below it.
+        """Return three lines: reference, hypothesis, and the kind of each error.
 
         Examples
         --------
         >>> print(score("1", "ann", "turn it on".split(), "turn on now".split()).describe())
-        said   turn IT on  *
-        heard  turn *  on  NOW
-                    D      I
+        ref  turn IT on  *
+        hyp  turn *  on  NOW
+                  D      I
         """
-        lines = ["said  ", "heard ", "      "]
-        for said, heard in self.pairs:
-            kind = _kind(said, heard)
-            shown = (said.upper() or "*", heard.upper() or "*") if kind else (said, heard)
-            width = max(map(len, shown))
-            lines = [f"{line} {cell:{width}}"
-                     for line, cell in zip(lines, (*shown, kind), strict=True)]
+        lines = ["ref ", "hyp ", "    "]
+        for pair in self.pairs:
+            kind = _kind(*pair)
+            cells = (pair[0].upper() or "*", pair[1].upper() or "*", kind) if kind else (*pair, "")
+            width = max(map(len, cells))
+            lines = [f"{line} {cell:{width}}" for line, cell in zip(lines, cells, strict=True)]
         return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """A 95 % interval of an error rate, and how it came about."""
+    """A 95 % interval of an error rate, and how it was computed."""
 
     low: float
     high: float
@@ -144,12 +152,19 @@ class Bootstrap:
 
 
 def score(
-    name: str, speaker: str, said: Sequence[str], heard: Sequence[str], *, fold_case: bool = True,
-    weights: Weights = "levenshtein",
+    name: str, speaker: str, reference: Sequence[str], hypothesis: Sequence[str], *,
+    fold_case: bool = True, weights: Weights = "levenshtein",
 ) -> Scored:
-    """Lay what was heard across from what was said, with as few errors as can be.
+    """Align a hypothesis with its reference.
 
-    Words are the same whatever their case, unless ``fold_case`` is False.
+    Parameters
+    ----------
+    name, speaker
+        Of the utterance.
+    fold_case
+        True: ignore case.
+    weights
+        Costs of the alignment, see `Weights`.
 
     Examples
     --------
@@ -158,14 +173,14 @@ def score(
     """
     import kaldialign
 
-    if fold_case:
-        said, heard = ([word.lower() for word in words] for words in (said, heard))
-    pairs = kaldialign.align(list(said), list(heard), NOTHING, sclite_mode=weights == "sclite")
+    texts = [[word.lower() if fold_case else word for word in text]
+             for text in (reference, hypothesis)]
+    pairs = kaldialign.align(*texts, NOTHING, sclite_mode=weights == "sclite")
     return Scored(name, speaker, tuple(pairs))
 
 
 def character_errors(scored: Iterable[Scored]) -> Errors:
-    """Errors of letters, the blank between two words being one (as jiwer counts).
+    """Return the errors of letters; a space between words counts as one (as jiwer counts).
 
     Examples
     --------
@@ -176,17 +191,15 @@ def character_errors(scored: Iterable[Scored]) -> Errors:
 
     found = Errors()
     for each in scored:
-        counts = kaldialign.edit_distance(list(each.said), list(each.heard))
-        found += Errors(len(each.said), counts["sub"], counts["del"], counts["ins"])
+        counts = kaldialign.edit_distance(list(each.reference), list(each.hypothesis))
+        found += Errors(len(each.reference), counts["sub"], counts["del"], counts["ins"])
     return found
 
 
 def nearest_pronunciation(
-    words: Sequence[str], heard: Sequence[str], lexicon: Lexicon
+    words: Sequence[str], phones: Sequence[str], lexicon: Lexicon
 ) -> tuple[str, ...]:
-    """The phones of a text: of several pronunciations of its words those nearest to what was heard.
-
-    The alignment of fewest errors runs over all pronunciations of a word side by side.
+    """Return the pronunciation of a text that is nearest to a sequence of phones.
 
     Examples
     --------
@@ -195,118 +208,124 @@ def nearest_pronunciation(
     >>> nearest_pronunciation(["the"], ["D", "IY"], lexicon)
     ('DH', 'IY')
     """
-    return nearest([[p.phones for p in lexicon.find(word)] for word in words], heard)
+    return nearest([[p.phones for p in lexicon.find(word)] for word in words], phones)
 
 
 def nearest(
-    choices: Iterable[Iterable[Sequence[str]]], heard: Sequence[str]
+    choices: Iterable[Iterable[Sequence[str]]], hypothesis: Sequence[str]
 ) -> tuple[str, ...]:
-    """Of texts with alternatives the one of fewest errors.
+    """Return, of a text with alternatives, the version with the fewest errors.
 
     Parameters
     ----------
     choices
-        One after the other, what may stand there; an empty sequence where nothing need be said.
+        For each place in the text its alternatives; an empty alternative is optional text.
 
     Examples
     --------
     >>> nearest([[["i've"]], [["um"], ["uh"], []], [["as", "far"]]], "i've uh as fur".split())
     ("i've", 'uh', 'as', 'far')
     """
-    row: list[tuple[int, tuple[str, ...]]] = [(n, ()) for n in range(len(heard) + 1)]
+    row: list[tuple[int, tuple[str, ...]]] = [(n, ()) for n in range(len(hypothesis) + 1)]
     for alternatives in choices:
         ends = []
         for alternative in alternatives:
             end = row
             for word in alternative:
-                end = _next_row(end, word, heard)
+                end = _next_row(end, word, hypothesis)
             ends.append(end)
         row = [min(cells, key=lambda cell: cell[0]) for cells in zip(*ends, strict=True)]
     return row[-1][1]
 
 
 def _next_row(
-    row: list[tuple[int, tuple[str, ...]]], word: str, heard: Sequence[str]
+    row: list[tuple[int, tuple[str, ...]]], word: str, hypothesis: Sequence[str]
 ) -> list[tuple[int, tuple[str, ...]]]:
-    """Errors, and what was said, up to one word more, for every number of words heard."""
+    """Return errors and reference, one word longer, for each length of the hypothesis."""
     new = [(row[0][0] + 1, (*row[0][1], word))]
-    for n, other in enumerate(heard, start=1):
-        cost, said, before = min(
+    for n, other in enumerate(hypothesis, start=1):
+        cost, inserted, before = min(
             (row[n - 1][0] + (word != other), 0, row[n - 1][1]),
             (row[n][0] + 1, 0, row[n][1]), (new[-1][0] + 1, 1, new[-1][1]),
         )
-        new.append((cost, before if said else (*before, word)))
+        new.append((cost, before if inserted else (*before, word)))
     return new
 
 
 def total(scored: Iterable[Scored]) -> Errors:
-    """All errors together."""
+    """Return the sum of all errors."""
     return sum((each.errors for each in scored), Errors())
 
 
 def bootstrap(
     scored: Sequence[Scored], unit: Unit | None = None, n_draws: int = 10_000, seed: int = 0
 ) -> Bootstrap:
-    """The interval in which the error rate of other speakers or utterances like these would lie.
+    """Return the 95 % interval of the error rate on other speakers or utterances like these.
 
     Parameters
     ----------
     unit
-        What is drawn. A speaker's utterances share the speaker's voice, so whole speakers give the
-        honest, wider interval, if there are enough; None: speakers from 8 on, else utterances.
+        What is drawn. A speaker's utterances share a voice, so whole speakers give the honest,
+        wider interval if there are enough. None: speakers if there are 8 or more, else utterances.
     n_draws, seed
-        How often and from which beginning; the same seed gives the same interval.
+        Number of draws, and seed of the random numbers.
 
     Raises
     ------
     OptionError
-        Nothing to draw from, or no word was said.
+        Nothing to draw from, or the reference is empty.
     """
     unit = unit_of(scored, unit)
     if n_draws < 1:
         raise OptionError(f"n_draws is {n_draws}, must be at least 1")
-    counts = units(scored, unit)
-    if not sum(c.n_words for c in counts):
-        raise OptionError("no interval of an error rate where no word was said")
-    table = np.array([(c.total, c.n_words) for c in counts], np.float64)
-    rng = np.random.default_rng(seed)
+    table = error_table(scored, unit)
+    if not table.size or not table[:, 1].sum():
+        raise OptionError("no interval of an error rate without words in the reference")
     rates = np.empty(n_draws)
-    for draw in range(n_draws):  # one at a time: memory stays small whatever the corpus
-        errors, words = table[rng.integers(len(table), size=len(table))].sum(axis=0)
+    for draw, rows in enumerate(draws(len(table), n_draws, seed)):
+        errors, words = table[rows].sum(axis=0)
         rates[draw] = errors / words if words else np.nan
     low, high = np.nanquantile(rates, (0.025, 0.975))
     return Bootstrap(float(low), float(high), unit, len(table), n_draws, seed)
 
 
+def draws(n_units: int, n_draws: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield indices of units drawn with replacement, one draw at a time to keep memory small."""
+    rng = np.random.default_rng(seed)
+    return (rng.integers(n_units, size=n_units) for _ in range(n_draws))
+
+
 def unit_of(scored: Sequence[Scored], unit: Unit | None) -> Unit:
-    """What to draw: what is asked for, else speakers if there are enough."""
+    """Return the unit to draw: the given one, else speakers if there are enough."""
     if unit not in (None, "speakers", "utterances"):
         raise OptionError(f"unit is {unit!r}, must be speakers or utterances")
     many = len({each.speaker for each in scored}) >= FEW_SPEAKERS
     return unit or ("speakers" if many else "utterances")
 
 
-def units(scored: Sequence[Scored], unit: Unit) -> list[Errors]:
-    """Errors of each unit that is drawn, in the order of their first utterance."""
-    counts: dict[Hashable, Errors] = {}
-    for i, each in enumerate(scored):
-        key = each.speaker if unit == "speakers" else i
-        counts[key] = counts.get(key, Errors()) + each.errors
-    return list(counts.values())
+def error_table(scored: Sequence[Scored], unit: Unit) -> np.ndarray:
+    """Return errors and words of each unit, (n_units, 2), in the order of first appearance."""
+    counts = _sums((each.speaker if unit == "speakers" else i, each)
+                   for i, each in enumerate(scored))
+    return np.array([(c.total, c.n_words) for c in counts.values()], np.float64)
 
 
 def by_speaker(scored: Iterable[Scored]) -> dict[str, Errors]:
-    """Errors of each speaker, sorted by name."""
-    counts: dict[str, Errors] = {}
-    for each in scored:
-        counts[each.speaker] = counts.get(each.speaker, Errors()) + each.errors
-    return dict(sorted(counts.items()))
+    """Return the errors of each speaker, sorted by name."""
+    return dict(sorted(_sums((each.speaker, each) for each in scored).items()))
+
+
+def _sums(keyed: Iterable[tuple[Any, Scored]]) -> dict[Any, Errors]:
+    counts: dict[Any, Errors] = {}
+    for key, each in keyed:
+        counts[key] = counts.get(key, Errors()) + each.errors
+    return counts
 
 
 def speaker_table(scored: Iterable[Scored]) -> str:
-    """Errors of each speaker, for people."""
+    """Return the errors of each speaker as a table of text."""
     speakers = by_speaker(scored)
-    width = max(9, *(len(name) + 2 for name in speakers)) if speakers else 9
+    width = max([9, *(len(name) + 2 for name in speakers)])
     lines = [f"{'speaker':{width}}  words  sub  del  ins   WER %"]
     for name, e in speakers.items():
         lines.append(
@@ -316,7 +335,7 @@ def speaker_table(scored: Iterable[Scored]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _kind(said: str, heard: str) -> str:
-    if said == heard:
+def _kind(reference: str, hypothesis: str) -> str:
+    if reference == hypothesis:
         return ""
-    return "I" if said == NOTHING else "D" if heard == NOTHING else "S"
+    return "I" if reference == NOTHING else "D" if hypothesis == NOTHING else "S"

@@ -1,12 +1,13 @@
-"""Whether one system is better than another, or chance made it look so.
+"""Tests of whether the difference of two systems may be chance.
 
 * Paired bootstrap: M. Bisani and H. Ney, "Bootstrap estimates for confidence intervals in ASR
   performance evaluation", ICASSP 2004. The same units are drawn for both systems.
 * Matched-pairs sentence-segment word error test: L. Gillick and S. Cox, "Some statistical issues in
-  the comparison of speech recognition algorithms", ICASSP 1989. Errors do not come one by one, so
-  texts are cut where both systems are right for two words on end, and what is compared are whole
-  segments; their difference in errors is tested against a mean of 0. Cut as NIST's sc_stats does.
-* Wilson's interval of a share: E. B. Wilson, JASA 22 (1927).
+  the comparison of speech recognition algorithms", ICASSP 1989. Errors depend on their neighbours,
+  so texts are cut where both systems have two words right in a row, as NIST's sc_stats does. The
+  difference in errors of whole segments is tested against a mean of 0.
+* Wilson's interval of a share (E. B. Wilson, JASA 22, 1927) and McNemar's exact test
+  (Q. McNemar, Psychometrika 12, 1947): scipy's.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from factored_asr.errors import OptionError
-from factored_asr.evaluation.scoring import NOTHING, Errors, Scored, Unit, unit_of, units
+from factored_asr.evaluation.scoring import NOTHING, Scored, Unit, draws, error_table, unit_of
 
-GOOD_WORDS = 2  # on end, by both systems, part two segments
+GOOD_WORDS = 2  # right in a row, by both systems, separate two segments
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Error rate of the first system less that of the second, below 0 where the first is better."""
+    """Error rate of the first system minus that of the second; below 0, the first is better."""
 
     first: str
     second: str
@@ -38,12 +39,12 @@ class Difference:
     unit: Unit
     """What was drawn."""
     n_segments: int
-    """Sentence segments in which at least one system errs."""
+    """Sentence segments in which at least one system has an error."""
     z: float
-    """Mean difference of a segment's errors over its standard error; 0 where all are alike."""
+    """Mean difference of a segment's errors divided by its standard error; 0 if all are equal."""
     p_segments: float
-    """Two-sided, of the matched-pairs test; as the normal distribution is meant for many segments,
-    hardly to be trusted below 50."""
+    """Two-sided, of the matched-pairs test. It assumes a normal distribution, which needs about 50
+    segments or more."""
 
     def __str__(self) -> str:
         return (
@@ -71,18 +72,16 @@ def compare_errors(
     Raises
     ------
     OptionError
-        Not the same utterances, or no word was said.
+        Not the same utterances, or the reference is empty.
     """
     if [s.id for s in first] != [s.id for s in second]:
         raise OptionError(f"{names[0]} and {names[1]} were not scored on the same utterances")
     unit = unit_of(first, unit)
-    one, two = (_table(scored, unit) for scored in (first, second))
-    if not one[:, 1].sum():
-        raise OptionError("no difference of error rates where no word was said")
-    rng = np.random.default_rng(seed)
+    one, two = (error_table(scored, unit) for scored in (first, second))
+    if not one.size or not one[:, 1].sum():
+        raise OptionError("no difference of error rates without words in the reference")
     drawn = np.empty(n_draws)
-    for draw in range(n_draws):
-        rows = rng.integers(len(one), size=len(one))
+    for draw, rows in enumerate(draws(len(one), n_draws, seed)):
         (errors, words), (others, their_words) = one[rows].sum(axis=0), two[rows].sum(axis=0)
         drawn[draw] = errors / words - others / their_words if words and their_words else 0.0
     sides = min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
@@ -98,17 +97,17 @@ def compare_errors(
 
 
 def segments(first: Scored, second: Scored, n_good: int = GOOD_WORDS) -> list[tuple[int, int]]:
-    """Errors of both systems in each segment of an utterance where either errs.
+    """Return the errors of both systems in each segment of an utterance that has any.
 
-    A segment ends where both systems have `n_good` words of the reference right on end, with
-    nothing inserted between.
+    A segment ends where both systems have `n_good` words of the reference right in a row, with
+    nothing inserted between them.
 
     Examples
     --------
     >>> from factored_asr.evaluation.scoring import score
-    >>> said = "so far this year the industry slide".split()
-    >>> one = score("1", "ann", said, "so four this year the industry lied".split())
-    >>> two = score("1", "ann", said, "so far this year the industry".split())
+    >>> text = "so far this year the industry slide".split()
+    >>> one = score("1", "ann", text, "so four this year the industry lied".split())
+    >>> two = score("1", "ann", text, "so far this year the industry".split())
     >>> segments(one, two)
     [(1, 0), (1, 1)]
     """
@@ -126,7 +125,7 @@ def segments(first: Scored, second: Scored, n_good: int = GOOD_WORDS) -> list[tu
 
 
 def segment_test(pairs: Sequence[tuple[int, int]]) -> tuple[int, float, float]:
-    """Number of segments, z and the two-sided p of their mean difference in errors.
+    """Return the number of segments, z, and the two-sided p of their mean difference in errors.
 
     Examples
     --------
@@ -138,7 +137,7 @@ def segment_test(pairs: Sequence[tuple[int, int]]) -> tuple[int, float, float]:
     n = len(differences)
     if n < 2 or not differences.any():
         return n, 0.0, 1.0
-    # Where all segments differ by the same, their spread around 0 stands in for that around it.
+    # If all segments differ by the same number, use their spread around 0 in place of the mean.
     spread = differences.std(ddof=1) or abs(differences.mean())
     z = float(differences.mean() / (spread / math.sqrt(n)))
     return n, z, math.erfc(abs(z) / math.sqrt(2))
@@ -180,20 +179,14 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return float(binomtest(only_first, n).pvalue) if n else 1.0
 
 
-def _table(scored: Sequence[Scored], unit: Unit) -> np.ndarray:
-    """Errors and words of each unit, (n_units, 2)."""
-    counts: list[Errors] = list(units(scored, unit))
-    return np.array([(c.total, c.n_words) for c in counts], np.float64)
-
-
 def _by_word(scored: Scored) -> Iterator[tuple[int, int]]:
-    """For each word of the reference: what was inserted before it, and whether it is wrong; then
-    what was inserted at the end."""
+    """Yield, for each word of the reference, the words inserted before it and whether it is wrong;
+    then the words inserted at the end."""
     inserted = 0
-    for said, heard in scored.pairs:
-        if said == NOTHING:
+    for reference, hypothesis in scored.pairs:
+        if reference == NOTHING:
             inserted += 1
         else:
-            yield inserted, int(said != heard)
+            yield inserted, int(reference != hypothesis)
             inserted = 0
     yield inserted, 0

@@ -1,20 +1,20 @@
-"""Files of transcripts, references and hypotheses alike, read for scoring.
+"""Read files of transcripts for scoring, references and hypotheses alike.
 
-By the end of the name, or as told:
+The layout is given by name or by the end of the file's name:
 
 `trn`     words, then the utterance's id in brackets (NIST)
-`stm`     file, channel, speaker, start, end, perhaps <labels>, words; stretches marked
-          IGNORE_TIME_SEGMENT_IN_SCORING count for nothing (NIST)
-`ctm`     file, channel, start, length, word, perhaps confidence (NIST)
-`tsv`     a table with a header: ``id`` or ``path``, ``text``, perhaps ``speaker``, ``intent``,
+`stm`     file, channel, speaker, start, end, optional <labels>, words; segments with the words
+          IGNORE_TIME_SEGMENT_IN_SCORING are not scored (NIST)
+`ctm`     file, channel, start, length, word, optional confidence (NIST)
+`tsv`     a table with a header: ``id`` or ``path``; ``text``; optional ``speaker``, ``intent``,
           ``slots`` (a JSON object)
 `kaldi`   id, then words
 `json`    lines of ``transcribe --format json``, or other objects with ``id`` or ``file``; ``text``,
           ``speaker``, ``words`` with times, ``interpretation`` or ``intent`` and ``slots``; or one
           object of names with an intent and slots each
 
-References in `trn` and `stm` may have alternatives, ``{ um / uh / @ }`` (@: nothing), and words
-that need not be said, ``(uh)``: what fits best counts.
+References in `trn` and `stm` may have alternatives, ``{ um / uh / @ }`` (@: nothing), and optional
+words, ``(uh)``: the alternative with the fewest errors counts.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from factored_asr.results.formats import utterance_id
 from factored_asr.storage.reading import parse_json, read_text
 
 IGNORED = "IGNORE_TIME_SEGMENT_IN_SCORING"
-UNKNOWN = "unknown"  # speaker, as the writers of trn and stm have it
+UNKNOWN = "unknown"  # the speaker, as in the trn and stm files we write
 
 _TRN = re.compile(r"(.*?)\s*\(([^()\s]+)\)\s*$")
 _LABELS = re.compile(r"<[^<>\s]*>$")
@@ -41,7 +41,7 @@ Row = tuple[int, str]
 
 @dataclass(frozen=True)
 class Meaning:
-    """What is to be done: no intent, nothing."""
+    """An intent and its slots; an empty intent is no command."""
 
     intent: str = ""
     slots: Mapping[str, str] = field(default_factory=dict)
@@ -57,22 +57,22 @@ class Timed:
 
 @dataclass(frozen=True)
 class Entry:
-    """What was said, or heard, in one utterance."""
+    """One utterance of a reference or a hypothesis."""
 
     id: str
     text: str | None = None
-    """None where only the meaning is told."""
+    """None if the file has only the meaning."""
     speaker: str = UNKNOWN
     meaning: Meaning | None = None
-    """None where the file does not tell meanings."""
+    """None if the file has no meanings."""
     recording: str = ""
-    """Of `stm` and `ctm`: the file; all its utterances have it in common."""
+    """Of `stm` and `ctm`: the file that the utterance is a segment of."""
     channel: str = ""
     start: float = 0.0
     """Seconds."""
     end: float = float("inf")
     timed: tuple[Timed, ...] | None = None
-    """Its words with times, where the file has them."""
+    """Its words with times, if the file has them."""
     line: int = 0
 
     marked: bool = False
@@ -80,12 +80,12 @@ class Entry:
 
     @property
     def ignored(self) -> bool:
-        """True where nothing is to be scored."""
+        """True if the segment is not to be scored."""
         return (self.text or "").strip().upper() == IGNORED
 
 
 def read_entries(file: Path, layout: str = "auto") -> Iterator[Entry]:
-    """The entries of a file, in its order; see `Transcripts.read`."""
+    """Yield the entries of a file in its order; see `Transcripts.read`."""
     if layout == "auto":
         layout = _SUFFIXES.get(file.suffix.lower(), "")
         if not layout:
@@ -191,7 +191,7 @@ def _read_json(file: Path) -> Iterator[Entry]:
 
 
 def _of_document(content: Any, file: Path) -> Iterator[Entry]:
-    """A list of objects, or an object of them by name."""
+    """Yield the entries of a list of objects, or of an object of them by name."""
     if not isinstance(content, list) and not (
         isinstance(content, dict) and all(isinstance(v, dict) for v in content.values())
     ):
@@ -204,7 +204,7 @@ def _of_document(content: Any, file: Path) -> Iterator[Entry]:
 
 
 def _of_fields(row: Mapping[str, Any], file: Path, number: int) -> Entry:
-    """An entry from the fields that `tsv` and `json` have in common."""
+    """Return an entry from the fields that `tsv` and `json` share."""
     if not isinstance(row, dict):
         raise FormatError(f"must be an object, is {row!r}", file, number)
     name = row.get("file") or row.get("path")
@@ -242,7 +242,7 @@ def _timed(words: Any, file: Path, number: int) -> tuple[Timed, ...] | None:
 
 
 def _lines(file: Path, strip: bool = True) -> Iterator[Row]:
-    """Numbered lines that are neither empty nor comments (;;)."""
+    """Yield numbered lines that are neither empty nor comments (;;)."""
     for number, text in enumerate(read_text(file).split("\n"), start=1):
         if text.strip() and not text.startswith(";;"):
             yield number, text.strip() if strip else text

@@ -1,4 +1,4 @@
-"""Transcripts to be scored: joined, or cut up by the times of their words, to match a reference."""
+"""Transcripts to score: joined, or cut by the times of their words, to match a reference."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _OPTIONAL = re.compile(r"\(([^()\s]+)\)$")
 
 @dataclass(frozen=True)
 class Transcripts:
-    """All entries of a file by their ids, in its order."""
+    """The entries of a file by id, in its order."""
 
     name: str
     entries: Mapping[str, Entry]
 
     @property
     def segmented(self) -> bool:
-        """True if utterances are stretches of recordings."""
+        """True if utterances are segments of recordings."""
         return any(each.end < float("inf") for each in self.entries.values())
 
     @property
     def timed(self) -> bool:
-        """True if all words have times, so that any segments can be cut out of them."""
+        """True if all words have times, so that they can be cut into any segments."""
         return all(each.timed is not None for each in self.entries.values())
 
     @staticmethod
@@ -42,9 +42,9 @@ class Transcripts:
         MissingError
             There is no such file.
         FormatError
-            With file and line: what breaks the format, or an id that is there twice.
+            With file and line: a line breaks the format, or an id occurs twice.
         OptionError
-            An unknown layout, or none that the file's name tells.
+            The layout is unknown, or the file's name does not tell it.
         """
         file = Path(path)
         entries: dict[str, Entry] = {}
@@ -60,18 +60,18 @@ class Transcripts:
         return Transcripts(str(path), entries)
 
     def joined(self) -> Transcripts:
-        """The utterances of each recording one after the other, as one.
+        """Return the utterances of each recording joined into one.
 
         Raises
         ------
         OptionError
-            A stretch is to be ignored, which only words with times allow.
+            A segment is to be ignored, which needs words with times.
         """
         recordings: dict[tuple[str, str], list[Entry]] = {}
         for each in self.entries.values():
             if each.ignored:
                 raise OptionError(
-                    f"{self.name}:{each.line}: a stretch to be ignored asks for hypotheses whose "
+                    f"{self.name}:{each.line}: a segment to be ignored needs hypotheses whose "
                     "words have times: ctm, or json"
                 )
             recordings.setdefault((each.recording or each.id, each.channel), []).append(each)
@@ -94,7 +94,7 @@ def _joined(name: str, parts: Sequence[Entry]) -> Entry:
 
 
 def alternatives(entry: Entry, where: str) -> list[list[str]]:
-    """A text as stretches one after the other, each with what may stand there.
+    """Return a text as a sequence of parts, each a list of alternatives.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def alternatives(entry: Entry, where: str) -> list[list[str]]:
     Raises
     ------
     FormatError
-        A brace has no other one; `where` is the file.
+        A brace is not matched; `where` is the file.
     """
     text = entry.text or ""
     if not entry.marked or not set(text) & set("{}("):
@@ -117,7 +117,7 @@ def alternatives(entry: Entry, where: str) -> list[list[str]]:
 
 
 def _choices(tokens: Sequence[str], top: bool = False) -> tuple[list[list[str]], Sequence[str]]:
-    """Stretches up to the end, or to what ends an alternative, and the tokens from there on."""
+    """Return the parts up to the end of the text or alternative, and the remaining tokens."""
     found: list[list[str]] = []
     plain: list[str] = []
     while tokens and (top or tokens[0] not in ("}", "/")) and tokens[0] != "}":
@@ -141,24 +141,24 @@ def _choices(tokens: Sequence[str], top: bool = False) -> tuple[list[list[str]],
 
 
 def cut(hypothesis: Transcripts, reference: Transcripts) -> Transcripts:
-    """What of a hypothesis with times belongs to each of the reference's segments.
+    """Cut a hypothesis with times into the segments of a reference.
 
-    A word belongs where the middle of its time lies; one between two segments goes to the later,
-    one behind the last to that, as in NIST's sclite, so that what is made up there is an error.
+    The middle of a word decides. A word between two segments goes to the later one, a word after
+    the last segment to that one, so that it counts as an insertion, as in NIST's sclite.
     """
     segments: dict[tuple[str, str], list[Entry]] = {}
     for each in reference.entries.values():
         segments.setdefault((each.recording, each.channel), []).append(each)
     texts: dict[str, list[str]] = {}
-    for heard in hypothesis.entries.values():
-        channels = [key for key in segments if key[0] == heard.recording]
-        key = (heard.recording, heard.channel)
-        if key not in segments and len(channels) == 1 and not heard.channel:
+    for entry in hypothesis.entries.values():
+        channels = [key for key in segments if key[0] == entry.recording]
+        key = (entry.recording, entry.channel)
+        if key not in segments and len(channels) == 1 and not entry.channel:
             key = channels[0]
         parts = sorted(segments.get(key, ()), key=lambda part: part.end)
         scored, ignored = ([p for p in parts if p.ignored == yes] for yes in (False, True))
         texts.update((part.id, texts.get(part.id, [])) for part in scored)
-        for word in heard.timed or ():
+        for word in entry.timed or ():
             outside = _at(ignored, word.middle)
             if scored and not (outside and outside.start <= word.middle):
                 part = _at(scored, word.middle) or scored[-1]
@@ -173,6 +173,6 @@ def cut(hypothesis: Transcripts, reference: Transcripts) -> Transcripts:
 
 
 def _at(parts: Sequence[Entry], middle: float) -> Entry | None:
-    """The first of segments, sorted by their ends, that does not end before a time, seconds."""
+    """Return the first of segments, sorted by end, that does not end before a time in seconds."""
     place = bisect_left(parts, middle, key=lambda part: part.end)
     return parts[place] if place < len(parts) else None
