@@ -50,7 +50,7 @@ def test_json_is_an_object_a_line_with_intent_and_slots(audio_dir: Path, capsys:
     assert "kitchen" in said["interpretation"]["slots"].values()
 
 
-@pytest.mark.parametrize("option", ["--prefix", "--lead-in"])
+@pytest.mark.parametrize("option", ["--prefix", "--lead-in"])  # old name
 def test_words_before_a_command_are_accepted_where_asked_for(
     option: str, capsys: Captured
 ) -> None:
@@ -59,13 +59,14 @@ def test_words_before_a_command_are_accepted_where_asked_for(
     captured = capsys.readouterr()
     assert captured.out == "no don't turn on the kitchen light\n"
     assert captured.err.splitlines() == (
-        ["factored-asr: --lead-in is deprecated, use --prefix"] if option == "--lead-in" else []
+        [] if option == "--prefix" else [f"factored-asr: {option} is deprecated, use --prefix"]
     )
 
 
 @pytest.mark.parametrize(
     ("command", "old", "new"),
-    [("transcribe", "--lead-in", "--prefix"), ("explain", "--mute", "--without")],
+    [("transcribe", "--lead-in", "--prefix"),  # old name
+     ("explain", "--mute", "--without")],
 )
 def test_old_names_of_options_are_hidden(
     command: str, old: str, new: str, capsys: Captured

@@ -250,7 +250,7 @@ def source_options(factors: argparse.ArgumentParser) -> argparse.ArgumentParser:
         "--prefix", metavar="WORDS", action="append", default=[],
         help="accept these words before a sentence, such as a wake word; may be repeated",
     )
-    add_old_name(before, "--lead-in", prefix)
+    add_old_name(before, "--lead-in", prefix)  # old name
     return parser
 
 
