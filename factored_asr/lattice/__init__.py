@@ -11,6 +11,7 @@ from factored_asr.lattice.lattice import Lattice
 from factored_asr.lattice.path import Path, PhoneSegment, WordSegment
 from factored_asr.lattice.paths import LatticePath, best_path, nbest, prune
 from factored_asr.lattice.posteriors import arc_posteriors
+from factored_asr.lattice.rejection import Margin, RejectionOptions
 from factored_asr.lattice.rescore import RescoreOptions, rescore, with_lm
 from factored_asr.lattice.second_pass import (
     ConfidenceOptions,
@@ -22,9 +23,9 @@ from factored_asr.lattice.second_pass import (
 from factored_asr.lattice.word_strings import WordString, word_strings
 
 __all__ = [
-    "Calibration", "ConfidenceOptions", "ConfusionNetwork", "Lattice", "LatticePath", "Path",
-    "PhoneSegment", "RescoreOptions", "SecondPass", "SecondPassOptions", "WordSegment",
-    "WordString", "arc_posteriors", "best_path", "confusion_network", "fit_calibration", "nbest",
-    "normalised_cross_entropy", "prune", "reliability", "rescore", "second_pass", "with_lm",
-    "word_features", "word_strings",
+    "Calibration", "ConfidenceOptions", "ConfusionNetwork", "Lattice", "LatticePath", "Margin",
+    "Path", "PhoneSegment", "RejectionOptions", "RescoreOptions", "SecondPass",
+    "SecondPassOptions", "WordSegment", "WordString", "arc_posteriors", "best_path",
+    "confusion_network", "fit_calibration", "nbest", "normalised_cross_entropy", "prune",
+    "reliability", "rescore", "second_pass", "with_lm", "word_features", "word_strings",
 ]  # fmt: skip
