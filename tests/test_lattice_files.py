@@ -22,7 +22,7 @@ from factored_asr.lattice.files import (
     write_slf,
 )
 from factored_asr.lattice.lattice import Lattice
-from factored_asr.lattice.paths import nbest
+from factored_asr.lattice.nbest import nbest
 
 """Two utterances as ``lattice-copy ark:- ark,t:-`` prints them; the first ends in silence."""
 

@@ -10,7 +10,8 @@ import pytest
 
 from factored_asr.errors import OptionError
 from factored_asr.lattice.lattice import Lattice
-from factored_asr.lattice.paths import arc_excess, best_path, nbest, prune
+from factored_asr.lattice.nbest import nbest
+from factored_asr.lattice.paths import arc_excess, best_path, prune
 
 
 @pytest.mark.parametrize("silence", [0.0, 0.3, 0.8])

@@ -23,7 +23,8 @@ from factored_asr.language import (
     write_arpa,
 )
 from factored_asr.lattice.lattice import Lattice
-from factored_asr.lattice.paths import best_path, nbest
+from factored_asr.lattice.nbest import nbest
+from factored_asr.lattice.paths import best_path
 from factored_asr.lattice.rescore import RescoreOptions, rescore, with_lm
 
 Sentence = Callable[[tuple[str, ...]], float]

@@ -17,7 +17,8 @@ import numpy as np
 from factored_asr.explain.factors import FACTORS, Costs, Prices, lattice_costs
 from factored_asr.explain.path_states import PathStates
 from factored_asr.lattice import Lattice, LatticePath, best_path
-from factored_asr.lattice.paths import costs_from_start, costs_to_end, path_of
+from factored_asr.lattice.nbest import path_of
+from factored_asr.lattice.paths import costs_from_start, costs_to_end
 
 INF = float("inf")
 MAX_TRIES = 40

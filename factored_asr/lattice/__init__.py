@@ -8,8 +8,9 @@ from factored_asr.lattice.confidence import (
 )
 from factored_asr.lattice.confusion import ConfusionNetwork, confusion_network
 from factored_asr.lattice.lattice import Lattice
+from factored_asr.lattice.nbest import WordString, nbest, word_strings
 from factored_asr.lattice.path import Path, PhoneSegment, WordSegment
-from factored_asr.lattice.paths import LatticePath, best_path, nbest, prune
+from factored_asr.lattice.paths import LatticePath, best_path, prune
 from factored_asr.lattice.posteriors import arc_posteriors
 from factored_asr.lattice.rejection import Margin, RejectionOptions
 from factored_asr.lattice.rescore import RescoreOptions, rescore, with_lm
@@ -20,7 +21,6 @@ from factored_asr.lattice.second_pass import (
     second_pass,
     word_features,
 )
-from factored_asr.lattice.word_strings import WordString, word_strings
 
 __all__ = [
     "Calibration", "ConfidenceOptions", "ConfusionNetwork", "Lattice", "LatticePath", "Margin",

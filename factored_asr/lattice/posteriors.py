@@ -6,13 +6,13 @@ several segmentations or pronunciations spell has the sum of them all.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from factored_asr.errors import OptionError
 from factored_asr.lattice.lattice import Lattice
+from factored_asr.lattice.paths import costs_from_start, costs_to_end, sum_of_ways
 
 INF = float("inf")
 
@@ -57,17 +57,17 @@ def arc_posteriors(lattice: Lattice, *, scale: float = 1.0) -> Posteriors:
     """
     if not 0 < scale < INF:
         raise OptionError(f"the scale of posteriors must be above 0, got {scale}")
-    log_arc = -scale * lattice.arc_cost
-    log_final = -scale * np.asarray(lattice.final, np.float64)
-    behind = _forward(lattice, log_arc)
-    ahead = _backward(lattice, log_arc, log_final)
-    log_total = ahead[0] if len(ahead) else -INF
-    if log_total == -INF:
-        none = np.zeros(len(ahead))
-        return Posteriors(np.zeros(len(log_arc)), none, none, -INF)
-    arc = np.exp(behind[lattice.arc_source] + log_arc + ahead[lattice.arc_target] - log_total)
-    node, final = (np.exp(behind + after - log_total) for after in (ahead, log_final))
-    return Posteriors(arc, node, final, float(log_total))
+    behind = costs_from_start(lattice, scale, sum_of_ways)
+    ahead = costs_to_end(lattice, scale, sum_of_ways)
+    if not lattice.n_nodes or ahead[0] == INF:
+        none = np.zeros(lattice.n_nodes)
+        return Posteriors(np.zeros(lattice.n_arcs), none, none, -INF)
+    arc_cost, final_cost = scale * lattice.arc_cost, scale * np.asarray(lattice.final, np.float64)
+    arc = np.exp(
+        ahead[0] - (behind[lattice.arc_source] + arc_cost + ahead[lattice.arc_target])
+    )
+    node, final = (np.exp(ahead[0] - (behind + after)) for after in (ahead, final_cost))
+    return Posteriors(arc, node, final, -float(ahead[0]))
 
 
 def frame_sums(lattice: Lattice, posteriors: np.ndarray) -> np.ndarray:
@@ -93,28 +93,3 @@ def word_posterior(
     np.add.at(change, first, posteriors[same])
     np.add.at(change, last, -posteriors[same])
     return float(min(np.cumsum(change)[:-1].max(initial=0.0), 1.0))
-
-
-def _forward(lattice: Lattice, log_arc: np.ndarray) -> np.ndarray:
-    total = [-INF] * len(lattice.node_frame)
-    total[:1] = [0.0]
-    source, target = lattice.arc_source.tolist(), lattice.arc_target.tolist()
-    for a, log_weight in enumerate(log_arc.tolist()):
-        total[target[a]] = _log_add(total[target[a]], total[source[a]] + log_weight)
-    return np.array(total)
-
-
-def _backward(
-    lattice: Lattice, log_arc: np.ndarray, log_final: np.ndarray
-) -> np.ndarray:
-    total = log_final.tolist()
-    weights, source, target = log_arc.tolist(), lattice.arc_source.tolist(), lattice.arc_target
-    for a, to in zip(range(len(weights) - 1, -1, -1), reversed(target.tolist()), strict=True):
-        total[source[a]] = _log_add(total[source[a]], weights[a] + total[to])
-    return np.array(total)
-
-
-def _log_add(a: float, b: float) -> float:
-    if a < b:
-        a, b = b, a
-    return a if b == -INF else a + math.log1p(math.exp(b - a))

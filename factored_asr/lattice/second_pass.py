@@ -17,8 +17,9 @@ from factored_asr.language import WordScorer
 from factored_asr.lattice.confidence import Calibration
 from factored_asr.lattice.confusion import Slot, confusion_network
 from factored_asr.lattice.lattice import Lattice
+from factored_asr.lattice.nbest import path_of
 from factored_asr.lattice.path import WordSegment
-from factored_asr.lattice.paths import best_path, path_of, prune
+from factored_asr.lattice.paths import best_path, prune
 from factored_asr.lattice.rescore import RescoreOptions, rescore
 
 DEFAULT_FRAME_SECONDS = 0.01  # where a lattice does not say
