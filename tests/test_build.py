@@ -161,9 +161,18 @@ def test_a_command_is_weighed_against_its_background(model, lexicon):
     assert "nobody holds one" in heard("A B A", n)[1]
 
 
-def test_lead_ins_are_heard_before_a_sentence_and_cost_something(model, lexicon):
+def test_prefixes_by_their_former_name_still_work():
+    with pytest.warns(DeprecationWarning, match="is now called prefix") as told:
+        old = GraphOptions(lead_ins=["no"], lead_in_cost=3.0)
+    assert len(told) == 2
+    assert old == GraphOptions(prefixes=("no",), prefix_cost=3.0) == replace(old)
+    with pytest.warns(DeprecationWarning, match="lead_in_cost is now called prefix_cost"):
+        assert old.lead_in_cost == 3.0
+
+
+def test_prefixes_are_recognised_before_a_sentence_and_cost_something(model, lexicon):
     text = "language: en\nintents:\n  I:\n    data:\n    - sentences: ['a']\n"
-    options = GraphOptions(lead_ins=["be", "be ab"], lead_in_cost=3.0)
+    options = GraphOptions(prefixes=["be", "be ab"], prefix_cost=3.0)
     graph = build_graph(model, lexicon, Grammar.from_text(text), options)
     sentences: dict[tuple[str, ...], float] = {}
     for (_, words), cost in language(without_loops(graph), 10).items():
@@ -172,7 +181,7 @@ def test_lead_ins_are_heard_before_a_sentence_and_cost_something(model, lexicon)
     assert set(sentences) == {(), ("a",), ("be", "a"), ("be", "ab", "a")}
     assert sentences["be", "a"] == pytest.approx(sentences["a",] + 3.0 - 2 * LEAVE, abs=1e-3)
     with pytest.raises(MissingError, match="'never'"):
-        build_graph(model, lexicon, Grammar.from_text(text), GraphOptions(lead_ins=("never",)))
+        build_graph(model, lexicon, Grammar.from_text(text), GraphOptions(prefixes=("never",)))
 
 
 def test_a_background_must_cost_something():

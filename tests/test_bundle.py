@@ -75,7 +75,7 @@ def test_a_tree_goes_with_the_model(tmp_path: Path) -> None:
 
 
 def test_settings_survive_a_manifest_also_an_older_one() -> None:
-    graph = replace(COMMANDS.graph, lead_ins=("no", "please don't"))
+    graph = replace(COMMANDS.graph, prefixes=("no", "please don't"))
     settings = replace(COMMANDS, graph=graph, background=BackgroundOptions(phone_cost=0.4))
     values = json.loads(json.dumps(settings.to_dict()))
     assert DecodeOptions.from_dict(values) == settings

@@ -126,10 +126,10 @@ def test_an_outcome_is_data_with_a_trace(house: Dialogue) -> None:
 
 
 def test_a_spoken_denial_is_heard_and_turns_the_light_off_again():
-    """A grammar has only commands: without lead-ins a denied one would at best be refused."""
+    """A grammar has only commands: without prefixes a denied one would at best be refused."""
     home = Path(__file__).parent.parent
     sounds = home / "examples/audio/kitchen_light_on.wav", DENIED
-    hearing = replace(COMMANDS, graph=replace(COMMANDS.graph, lead_ins=DENIALS))
+    hearing = replace(COMMANDS, graph=replace(COMMANDS.graph, prefixes=DENIALS))
     recogniser = Recognizer.load("en-us", grammar=HOUSE, options=hearing)
     said = [recogniser.transcribe(sound) for sound in sounds]
     assert said[1].text == "no don't turn on the kitchen light" and not said[1].interpretation

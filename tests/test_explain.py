@@ -527,10 +527,10 @@ def test_a_grammar_without_a_background_has_nothing_to_lose_to(
     assert explanation.to_dict()["background"] is None
 
 
-def test_a_sentence_is_charged_the_same_wherever_its_words_may_also_lead_in() -> None:
+def test_a_sentence_is_charged_the_same_wherever_its_words_may_also_be_a_prefix() -> None:
     """``please`` begins a sentence, and may come before each: then its cost is not yet known."""
     grammar = Grammar.from_text("#JSGF V1.0; grammar g; public <g> = please stop | stop now;")
-    options = GraphOptions(lead_ins=("please",), lead_in_cost=2.0)
+    options = GraphOptions(prefixes=("please",), prefix_cost=2.0)
     scorer = GrammarScorer.of(grammar, {"please": 1, "stop": 2, "now": 3}, options)
     assert cost_of(scorer, ["please", "stop"]) == pytest.approx(0.0)
     assert cost_of(scorer, ["please", "stop", "now"]) == pytest.approx(2.0)

@@ -107,11 +107,11 @@ def _settings(settings: DecodeOptions, options: argparse.Namespace) -> DecodeOpt
     tools = getattr(options, "noise", None)
     if tools:
         settings = settings.against_noise(() if tools == "none" else tools.split(","))
-    lead_ins = (*graph.lead_ins, *getattr(options, "prefix", ()))
+    prefixes = (*graph.prefixes, *getattr(options, "prefix", ()))
     if getattr(options, "denials", False):
-        lead_ins += DENIALS
+        prefixes += DENIALS
     return replace(
-        settings, beam=beam, graph=replace(graph, lead_ins=lead_ins),
+        settings, beam=beam, graph=replace(graph, prefixes=prefixes),
         acoustic_scale=settings.acoustic_scale if scale is None else scale,
         second_pass=_second_pass(settings.second_pass, options),
     )

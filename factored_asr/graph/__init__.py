@@ -9,7 +9,7 @@ from factored_asr.graph.background import (
 from factored_asr.graph.build import GraphOptions, build_alignment_graph, build_graph
 from factored_asr.graph.expand import make_units
 from factored_asr.graph.graph import ARC, Graph
-from factored_asr.graph.lead_ins import DENIALS
+from factored_asr.graph.prefixes import DENIALS
 
 __all__ = [
     "ARC", "BACKGROUND", "BACKGROUND_VERSION", "DENIALS", "BackgroundOptions", "Graph",

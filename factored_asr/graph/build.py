@@ -7,12 +7,14 @@ and determinisation of L ∘ G are pynini's; arcs go to it and come back as the 
 
 from __future__ import annotations
 
+import functools
 import os
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -28,7 +30,7 @@ from factored_asr.graph.expand import (
     with_label_table,
 )
 from factored_asr.graph.graph import ARC, EPSILON, Graph
-from factored_asr.graph.lead_ins import with_lead_ins
+from factored_asr.graph.prefixes import with_prefixes
 from factored_asr.language.ngram import NGramModel
 
 if TYPE_CHECKING:
@@ -37,10 +39,36 @@ if TYPE_CHECKING:
     from factored_asr.language import Grammar
     from factored_asr.lexicon import Lexicon
 
+T = TypeVar("T")
 Progress = Callable[[str], None]
-"""Is told the name of each stage as it begins."""
+"""Called with the name of each stage as it begins."""
 
 
+def _renamed(**names: str) -> Callable[[type[T]], type[T]]:
+    """Let a class of options take, and give, fields by their former names, with a warning."""
+
+    def warn(old: str) -> str:
+        message = f"{old} is now called {names[old]}"
+        warnings.warn(message, DeprecationWarning, stacklevel=3)
+        return names[old]
+
+    def change(options: type[T]) -> type[T]:
+        make: Callable[..., None] = options.__init__
+
+        @functools.wraps(make)
+        def _make(self: T, *args: Any, **given: Any) -> None:
+            make(self, *args, **{warn(k) if k in names else k: v for k, v in given.items()})
+
+        options.__init__ = _make  # type: ignore[assignment, method-assign]
+        for old in names:
+            get = functools.partial(lambda old, self: getattr(self, warn(old)), old)
+            setattr(options, old, property(get))
+        return options
+
+    return change
+
+
+@_renamed(lead_ins="prefixes", lead_in_cost="prefix_cost")
 @dataclass(frozen=True)
 class GraphOptions:
     """What goes into a graph besides its knowledge sources."""
@@ -56,10 +84,10 @@ class GraphOptions:
     """Cost added to every word; higher: fewer, longer words."""
     empty_cost: float = 0.0
     """Cost of hearing no word at all under a grammar; higher: fewer empty results."""
-    lead_ins: tuple[str, ...] = ()
-    """What may be said before a sentence of a grammar and is no part of it; see `DENIALS`."""
-    lead_in_cost: float = 7.0
-    """Cost of a lead-in, >= 0; lower: more are heard, rightly and wrongly."""
+    prefixes: tuple[str, ...] = ()
+    """Words that may stand before a sentence of a grammar and are no part of it; see `DENIALS`."""
+    prefix_cost: float = 7.0
+    """Cost of a prefix, >= 0; lower: more are recognised, rightly and wrongly."""
     memory_limit: float = 6.0
     """Gigabytes that compiling may take by the estimate, > 0; more is refused beforehand."""
 
@@ -72,9 +100,9 @@ class GraphOptions:
             raise OptionError(
                 f"filler_probability must lie in [0, 1], got {self.filler_probability}"
             )
-        if self.transition_scale < 0 or self.memory_limit <= 0 or self.lead_in_cost < 0:
-            raise OptionError("transition_scale, lead_in_cost must be >= 0 and memory_limit > 0")
-        object.__setattr__(self, "lead_ins", tuple(self.lead_ins))  # a manifest has lists
+        if self.transition_scale < 0 or self.memory_limit <= 0 or self.prefix_cost < 0:
+            raise OptionError("transition_scale, prefix_cost must be >= 0 and memory_limit > 0")
+        object.__setattr__(self, "prefixes", tuple(self.prefixes))  # a manifest has lists
 
 
 def to_pynini(graph: Graph) -> pynini.Fst:
@@ -197,7 +225,7 @@ def ngram_graph(language: NGramModel, words: Mapping[str, int]) -> Graph:
 def grammar_graph(grammar: Grammar, words: Mapping[str, int], options: GraphOptions) -> Graph:
     """G of a grammar, which may also hear nothing at all."""
     graph = from_pynini(grammar.acceptor(words))
-    graph = with_lead_ins(graph, options.lead_ins, words, options.lead_in_cost)
+    graph = with_prefixes(graph, options.prefixes, words, options.prefix_cost)
     final = graph.final.copy()
     final[graph.start] = min(final[graph.start], options.empty_cost)
     return replace(graph, final=final)
@@ -253,7 +281,7 @@ def build_graph(
     options = options or GraphOptions()
     tell = progress or (lambda stage: None)
     n_symbols = len(model.phones) * N_POSITIONS
-    table = _word_table(lexicon, language, options.lead_ins)
+    table = _word_table(lexicon, language, options.prefixes)
     lexicon.restrict(table[1:]).check_phones(model.phones)
     words = {word: i for i, word in enumerate(table) if i}
     tell("lexicon and language model (L, G)")
@@ -362,14 +390,14 @@ def expand_graph(
 
 
 def _word_table(
-    lexicon: Lexicon, language: NGramModel | Grammar, lead_ins: Iterable[str] = ()
+    lexicon: Lexicon, language: NGramModel | Grammar, prefixes: Iterable[str] = ()
 ) -> tuple[str, ...]:
     """Words of the graph by id. A grammar's words must all be known; an n-gram model's need not."""
     names: Iterable[str]
     if isinstance(language, NGramModel):
         names = [word for word in language.words[1:] if word in lexicon]
     else:
-        names = sorted({*language.words, *" ".join(lead_ins).split()})
+        names = sorted({*language.words, *" ".join(prefixes).split()})
         unknown = [word for word in names if word not in lexicon]
         if unknown:
             raise MissingError(_no_pronunciation(unknown))

@@ -1,8 +1,8 @@
-"""Lead-ins: words before a command that are no part of it and may turn it round: "no, don't …".
+"""Prefixes: words before a command that are no part of it and may deny it: "no, don't …".
 
-A grammar hears only its sentences, so "don't turn on the light" would be heard as the command it
-denies. With lead-ins in its graph the recogniser hears the words, and what they do to the command
-is read from them by `understanding.Reader`.
+A grammar has only its sentences, so "don't turn on the light" would be recognised as the command
+that it denies. With prefixes in its graph the recogniser finds these words, and `dialogue.Reader`
+reads from them what they do to the command.
 """
 
 from __future__ import annotations
@@ -17,40 +17,40 @@ DENIALS = (
     "no", "don't", "do not", "never", "please", "no don't", "no do not", "no please",
     "please don't", "no please don't",
 )  # fmt: skip
-"""Lead-ins for commands that may be denied, corrected or asked for."""
+"""Prefixes of commands that may be denied, corrected or asked for."""
 
 
-def with_lead_ins(
-    grammar: Graph, lead_ins: Sequence[str], words: Mapping[str, int], cost: float
+def with_prefixes(
+    grammar: Graph, prefixes: Sequence[str], words: Mapping[str, int], cost: float
 ) -> Graph:
-    """G in which each sentence may have one of these before it.
+    """Return G in which each sentence may have one of these before it.
 
     Parameters
     ----------
     grammar
         An acceptor of word ids without epsilon arcs.
-    lead_ins
+    prefixes
         Words joined by blanks.
     words
         Ids of all of their words.
     cost
-        What each lead-in costs, whatever its length.
+        Cost of a prefix, whatever its length.
 
     Examples
     --------
     >>> arcs = np.array([(1, 1, 0.0, 1)], ARC)
     >>> stop = Graph.from_arcs(np.array([0], np.int32), arcs, np.array([np.inf, 0.0]))
-    >>> graph = with_lead_ins(stop, ["do not"], {"stop": 1, "do": 2, "not": 3}, 4.0)
+    >>> graph = with_prefixes(stop, ["do not"], {"stop": 1, "do": 2, "not": 3}, 4.0)
     >>> sorted(zip(graph.sources.tolist(), graph.arcs["word"].tolist()))
     [(0, 1), (2, 1), (2, 2), (3, 3)]
     """
-    if not lead_ins:
+    if not prefixes:
         return grammar
     start, n_states = grammar.n_states, grammar.n_states + 1
     own = grammar.sources == grammar.start
     rows: list[tuple[int, int, float, int]] = []  # source, word, cost, target
-    for lead_in in lead_ins:
-        ids = [words[word] for word in lead_in.split()]
+    for prefix in prefixes:
+        ids = [words[word] for word in prefix.split()]
         inner = range(n_states, n_states + len(ids) - 1)
         for at, (word, target) in enumerate(zip(ids, (*inner, grammar.start), strict=True)):
             rows.append((inner[at - 1] if at else start, word, 0.0 if at else cost, target))
