@@ -28,7 +28,7 @@ from factored_asr.lexicon.g2p_training import (
 )
 from factored_asr.models import cache
 from factored_asr.models.bundle import Bundle, GuessWarning, Recipe
-from factored_asr.models.importers.sphinx import pocketsphinx_model_path
+from factored_asr.models.en_us import pocketsphinx_model_path
 from factored_asr.models.settings import COMMANDS
 
 SMALL = G2POptions(order=3)

@@ -16,11 +16,8 @@ from factored_asr.acoustic import BEGIN, DiagonalMixtures, TiedMixtures
 from factored_asr.audio.reading import read_audio
 from factored_asr.errors import FormatError, MissingError
 from factored_asr.features import FrontEnd
-from factored_asr.models.importers.sphinx import (
-    pocketsphinx_model_path,
-    read_feature_options,
-    read_sphinx_model,
-)
+from factored_asr.models.en_us import pocketsphinx_model_path
+from factored_asr.models.importers.sphinx import read_feature_options, read_sphinx_model
 from factored_asr.models.importers.sphinx_arrays import (
     LOG_UNIT,
     read_mixture_weights,

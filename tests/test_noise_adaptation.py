@@ -19,7 +19,8 @@ from factored_asr.audio.reading import read_audio
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.features import FeatureOptions, FrontEnd
 from factored_asr.features.mel import cepstral_transform
-from factored_asr.models.importers.sphinx import pocketsphinx_model_path, read_sphinx_model
+from factored_asr.models.en_us import pocketsphinx_model_path
+from factored_asr.models.importers.sphinx import read_sphinx_model
 from factored_asr.models.settings import COMMANDS, DecodeOptions
 
 ROOT = Path(__file__).resolve().parents[1]

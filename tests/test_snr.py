@@ -9,7 +9,8 @@ from factored_asr.errors import OptionError
 from factored_asr.features import FrontEnd
 from factored_asr.features.snr import LEAST, MOST, cepstral_levels, estimate_snr
 from factored_asr.features.voice import LevelStream
-from factored_asr.models.importers.sphinx import pocketsphinx_model_path, read_sphinx_model
+from factored_asr.models.en_us import pocketsphinx_model_path
+from factored_asr.models.importers.sphinx import read_sphinx_model
 
 RATE = 16000
 

@@ -39,16 +39,15 @@ from factored_asr.models.cache import (
     cached_language,
     content_key,
 )
-from factored_asr.models.folder import MANIFEST, ModelFolder
-from factored_asr.models.importers.sphinx import pocketsphinx_model_path, read_sphinx_model
-from factored_asr.models.settings import (
-    COMMANDS,
-    DICTATION,
+from factored_asr.models.en_us import (
     EN_US_COMMANDS,
-    EN_US_CONFIDENCE,
+    EN_US_DICTATION,
     EN_US_FRONT_END,
-    DecodeOptions,
+    pocketsphinx_model_path,
 )
+from factored_asr.models.folder import MANIFEST, ModelFolder
+from factored_asr.models.importers.sphinx import read_sphinx_model
+from factored_asr.models.settings import COMMANDS, DICTATION, DecodeOptions
 from factored_asr.models.zipped import is_zip, unpacked
 
 GRAPH_VERSION = 3
@@ -100,8 +99,7 @@ class Bundle:
             home = pocketsphinx_model_path()
             return Bundle(
                 "en-us", home / "en-us", home / "cmudict-en-us.dict", home / "en-us.lm.bin",
-                dictation=replace(DICTATION, confidence=EN_US_CONFIDENCE),
-                commands=EN_US_COMMANDS, front_end=EN_US_FRONT_END,
+                EN_US_DICTATION, EN_US_COMMANDS, EN_US_FRONT_END,
             )
         folder = unpacked(model) if is_zip(model) else Path(model)
         if ModelFolder.is_one(folder):

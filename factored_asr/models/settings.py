@@ -179,17 +179,3 @@ COMMANDS = DecodeOptions(
     ),
     background=BackgroundOptions(),  # fitted by tests/bench/false_actions.py --half 0
 )
-
-EN_US_COMMANDS = replace(COMMANDS, front_end=FRONT_ENDS["mask"], noise=NoiseOptions())
-"""Of en-us, whose mel bands the shipped mask was learnt for and whose Gaussians can be moved."""
-
-# tests/bench/second_pass.py --confidence --lms default --every 2: fitted on the tuning speakers of
-# accented.py, of whose words 39 % were right; too careful on speech that is recognised better.
-EN_US_CONFIDENCE = ConfidenceOptions(
-    calibration=Calibration(0.763, 0.083, (2.384, -1.057, -1.094))
-)
-
-# Mean over speech of 55 speakers of speechocean762 (none of those that are held out).
-EN_US_MEAN = (60.5, 5.7, 6.5, 4.6, -8.7, -3.1, -4.8, -3.4, -4.9, 2.2, 1.0, 2.3, 3.7)
-
-EN_US_FRONT_END = {"initial_mean": EN_US_MEAN}

@@ -33,7 +33,8 @@ from common import REPOSITORY, SAMPLE_RATE, load_note, parser, print_table, read
 from factored_asr import Recognizer, Transcript
 from factored_asr.audio.reading import read_audio
 from factored_asr.graph import BackgroundOptions
-from factored_asr.models.settings import EN_US_COMMANDS, DecodeOptions
+from factored_asr.models.en_us import EN_US_COMMANDS
+from factored_asr.models.settings import DecodeOptions
 from factored_asr.recognizer.recognizer import read_understander
 from factored_asr.understanding import Interpretation, Understander
 

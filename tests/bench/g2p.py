@@ -26,7 +26,7 @@ from common import parser, report
 from factored_asr.lexicon import Lexicon
 from factored_asr.lexicon.g2p import G2P
 from factored_asr.lexicon.g2p_training import G2POptions, train_g2p
-from factored_asr.models.importers.sphinx import pocketsphinx_model_path
+from factored_asr.models.en_us import pocketsphinx_model_path
 
 HELD_OUT = (0, 1)  # of the 20 buckets of words: a tenth
 TUNING = (2,)

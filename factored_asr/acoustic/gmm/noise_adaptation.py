@@ -125,7 +125,8 @@ class NoiseAdapter:
     Examples
     --------
     >>> from factored_asr.features import FrontEnd
-    >>> from factored_asr.models.importers.sphinx import pocketsphinx_model_path, read_sphinx_model
+    >>> from factored_asr.models.en_us import pocketsphinx_model_path
+    >>> from factored_asr.models.importers.sphinx import read_sphinx_model
     >>> model = read_sphinx_model(pocketsphinx_model_path() / "en-us")
     >>> adapter = NoiseAdapter(model, model.hmm_pdfs[:10].ravel())
     >>> hiss = np.random.default_rng(0).normal(0, 0.01, 16000)

@@ -6,7 +6,6 @@ one a phone, or one a senone.
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from pathlib import Path
 
@@ -41,24 +40,6 @@ REQUIRED = {
 YES = {"yes": True, "no": False, "true": True, "false": False, "1": True, "0": False}
 
 
-def pocketsphinx_model_path() -> Path:
-    """Folder ``model/en-us`` of the installed pocketsphinx package, found without importing it.
-
-    It holds the acoustic model ``en-us``, a dictionary and a language model.
-
-    Raises
-    ------
-    MissingError
-        The package is not installed, or carries no model.
-    """
-    spec = importlib.util.find_spec("pocketsphinx")
-    for place in (spec.submodule_search_locations or ()) if spec else ():
-        folder = Path(place) / "model" / "en-us"
-        if folder.is_dir():
-            return folder
-    raise MissingError("the en-us model is not there: pip install pocketsphinx==5.0.4 brings it")
-
-
 def read_sphinx_model(folder: str | Path) -> GmmModel:
     """Read a Sphinx acoustic model.
 
@@ -77,6 +58,7 @@ def read_sphinx_model(folder: str | Path) -> GmmModel:
 
     Examples
     --------
+    >>> from factored_asr.models.en_us import pocketsphinx_model_path
     >>> model = read_sphinx_model(pocketsphinx_model_path() / "en-us")
     >>> len(model.phones), model.n_pdfs, len(model.hmm_pdfs), model.frame_seconds
     (42, 5126, 29324, 0.01)
