@@ -25,7 +25,8 @@ from factored_asr.decoder import BeamOptions, Search
 from factored_asr.features import FrontEnd
 from factored_asr.graph import Graph, build_graph
 from factored_asr.language import EstimateOptions, Grammar, NGramModel, estimate
-from factored_asr.models.bundle import Bundle, Recipe
+from factored_asr.models.bundle import Bundle
+from factored_asr.models.recipe import Recipe
 from factored_asr.models.settings import COMMANDS
 from factored_asr.understanding import Understander
 

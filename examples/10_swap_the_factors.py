@@ -33,7 +33,8 @@ from factored_asr.graph import build_graph
 from factored_asr.language import EstimateOptions, NGramModel, estimate, read_lm
 from factored_asr.lexicon import Lexicon
 from factored_asr.lexicon.g2p_training import train_g2p
-from factored_asr.models.bundle import Bundle, Recipe
+from factored_asr.models.bundle import Bundle
+from factored_asr.models.recipe import Recipe
 from factored_asr.models.settings import DecodeOptions
 from factored_asr.recognizer.speaker import SpeakerOptions
 from factored_asr.training.data import load_data

@@ -20,7 +20,8 @@ from factored_asr.features import FrontEnd
 from factored_asr.graph import GraphOptions, build_alignment_graph, build_graph
 from factored_asr.graph.build import linear_graph
 from factored_asr.language import Grammar
-from factored_asr.models.bundle import Bundle, Recipe
+from factored_asr.models.bundle import Bundle
+from factored_asr.models.recipe import Recipe
 from factored_asr.recognizer.alignment import Aligner, AlignOptions, split_words
 from factored_asr.results.transcript import Alignment
 

@@ -29,7 +29,8 @@ from factored_asr.batch.run import Terminated, run_batch
 from factored_asr.batch.work import Job, Outcome
 from factored_asr.cli import main
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.models.bundle import Bundle, Recipe
+from factored_asr.models.bundle import Bundle
+from factored_asr.models.recipe import Recipe
 
 GRAMMAR = Path("lm/smart_home.yaml")
 Captured = pytest.CaptureFixture[str]

@@ -19,8 +19,9 @@ from factored_asr.cli import main
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.graph import BackgroundOptions
 from factored_asr.lexicon import Lexicon
-from factored_asr.models.bundle import COMMANDS, DICTATION, Bundle, DecodeOptions
+from factored_asr.models.bundle import Bundle
 from factored_asr.models.folder import About, ModelFolder, write_model
+from factored_asr.models.settings import COMMANDS, DICTATION, DecodeOptions
 
 
 def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:

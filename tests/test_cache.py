@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -10,7 +13,8 @@ import pytest
 
 from factored_asr.errors import FormatError
 from factored_asr.graph import ARC, Graph
-from factored_asr.models import cache
+from factored_asr.models.recipe import cached_graph
+from factored_asr.storage import cache
 
 
 @pytest.fixture
@@ -32,27 +36,62 @@ def never() -> Graph:
 
 
 def test_a_graph_is_compiled_once(folder: Path) -> None:
-    cache.cached_graph("k", {"model": "toy"}, one_word)
-    graph = cache.cached_graph("k", {"model": "toy"}, never)
+    cached_graph("k", {"model": "toy"}, one_word)
+    graph = cached_graph("k", {"model": "toy"}, never)
     assert graph.words == ("<eps>", "yes") and graph.n_arcs == 2
     [entry] = cache.entries()
     assert entry.about["model"] == "toy" and entry.about["arcs"] == 2 and entry.n_bytes > 0
 
 
 def test_a_damaged_entry_is_compiled_again(folder: Path) -> None:
-    cache.cached_graph("k", {}, one_word)
+    cached_graph("k", {}, one_word)
     (folder / "k" / "arcs.npy").write_bytes(b"cut short")
-    assert cache.cached_graph("k", {}, one_word).n_arcs == 2
-    assert cache.cached_graph("k", {}, never).n_arcs == 2
+    assert cached_graph("k", {}, one_word).n_arcs == 2
+    assert cached_graph("k", {}, never).n_arcs == 2
 
 
 def test_a_compile_that_fails_leaves_nothing(folder: Path) -> None:
     with pytest.raises(AssertionError):
-        cache.cached_graph("k", {}, never)
+        cached_graph("k", {}, never)
     assert cache.entries() == [] and not list(folder.glob("*.part"))
 
 
-def test_who_comes_second_waits_and_does_not_compile(folder: Path) -> None:
+PROCESS = """
+import sys, time
+from pathlib import Path
+from test_cache import one_word
+from factored_asr.models.recipe import cached_graph
+
+name, other, log = sys.argv[1:]
+
+def compile_slowly():
+    with open(log, "a") as file:
+        print(name, file=file)
+    while not Path(other).exists():  # the other process is about to ask for the same graph
+        time.sleep(0.01)
+    time.sleep(1)
+    return one_word()
+
+Path(name).touch()
+assert cached_graph("k", {}, compile_slowly).n_arcs == 2
+"""
+
+
+def test_two_processes_compile_a_graph_once(folder: Path, tmp_path: Path) -> None:
+    names = str(tmp_path / "a"), str(tmp_path / "b")
+    path = os.pathsep.join(map(str, (Path(__file__).parent.parent, Path(__file__).parent)))
+    environment = {**os.environ, "PYTHONPATH": path, "FACTORED_ASR_CACHE": str(folder)}
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROCESS, *pair, str(tmp_path / "log")], env=environment
+        )
+        for pair in (names, names[::-1])
+    ]
+    assert [process.wait(120) for process in both] == [0, 0]
+    assert len((tmp_path / "log").read_text().splitlines()) == 1
+
+
+def test_a_second_thread_waits_and_does_not_compile(folder: Path) -> None:
     began, may_end = threading.Event(), threading.Event()
     found: list[Graph] = []
 
@@ -61,11 +100,13 @@ def test_who_comes_second_waits_and_does_not_compile(folder: Path) -> None:
         assert may_end.wait(10)
         return one_word()
 
-    first = threading.Thread(target=lambda: found.append(cache.cached_graph("k", {}, slow)))
-    second = threading.Thread(target=lambda: found.append(cache.cached_graph("k", {}, never)))
+    first = threading.Thread(target=lambda: found.append(cached_graph("k", {}, slow)))
+    second = threading.Thread(target=lambda: found.append(cached_graph("k", {}, never)))
     first.start()
     assert began.wait(10)
     second.start()
+    second.join(0.5)  # it would compile, and fail, in this time
+    assert second.is_alive()
     may_end.set()
     first.join()
     second.join()
@@ -77,7 +118,7 @@ def test_a_folder_that_cannot_be_written_costs_only_the_keeping(
 ) -> None:
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("FACTORED_ASR_CACHE", str(tmp_path / "file" / "cache"))
-    assert cache.cached_graph("k", {}, one_word).n_arcs == 2
+    assert cached_graph("k", {}, one_word).n_arcs == 2
     assert cache.entries() == []
 
 
@@ -93,7 +134,19 @@ def test_the_key_follows_content_not_place(tmp_path: Path) -> None:
 
 
 def test_clear_removes_graphs_and_broken_leftovers(folder: Path) -> None:
-    cache.cached_graph("k", {}, one_word)
+    cached_graph("k", {}, one_word)
+    key = cache.content_key("a grammar")
+    cache.cached(f"grammars/{key}.json", lambda: "text", lambda text, file: write(file, text), read)
     (folder / "k2.part").mkdir()
+    (folder / "letter.txt").write_text("dear Ann")
     assert cache.clear() > 0
     assert cache.entries() == [] and not (folder / "k2.part").exists()
+    assert not list((folder / "grammars").iterdir()) and (folder / "letter.txt").exists()
+
+
+def write(file: Path, text: str) -> None:
+    file.write_text(text)
+
+
+def read(file: Path) -> str:
+    return file.read_text()

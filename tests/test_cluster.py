@@ -13,7 +13,8 @@ import pytest
 
 from factored_asr.batch import BatchOptions, Progress, find_inputs, transcribe_files
 from factored_asr.errors import OptionError
-from factored_asr.models.bundle import Bundle, Recipe
+from factored_asr.models.bundle import Bundle
+from factored_asr.models.recipe import Recipe
 
 distributed = pytest.importorskip("distributed")
 GRAMMAR = Path("lm/smart_home.yaml")

@@ -17,7 +17,7 @@ from factored_asr.cli import main
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.language import EstimateOptions, estimate
 from factored_asr.lexicon import Lexicon
-from factored_asr.lexicon.g2p import G2P
+from factored_asr.lexicon.g2p import G2P, GuessWarning
 from factored_asr.lexicon.g2p_training import (
     G2POptions,
     Spelled,
@@ -26,10 +26,11 @@ from factored_asr.lexicon.g2p_training import (
     spelled_words,
     train_g2p,
 )
-from factored_asr.models import cache
-from factored_asr.models.bundle import Bundle, GuessWarning, Recipe
+from factored_asr.models.bundle import Bundle
 from factored_asr.models.en_us import pocketsphinx_model_path
+from factored_asr.models.recipe import Recipe, cached_g2p
 from factored_asr.models.settings import COMMANDS
+from factored_asr.storage.cache import clear
 
 SMALL = G2POptions(order=3)
 
@@ -233,15 +234,15 @@ def test_the_model_of_a_dictionary_is_learnt_once(
     words = {w * n: " ".join([p] * n) for w, p in WORDS.items() for n in (1, 2, 3)}
     lexicon_of(words).write(tmp_path / "my.dict")
     told: list[str] = []
-    first = cache.cached_g2p(tmp_path / "my.dict", told.append)
+    first = cached_g2p(tmp_path / "my.dict", told.append)
     assert told
     told.clear()
-    assert cache.cached_g2p(tmp_path / "my.dict", told.append).guess("set") == first.guess("set")
+    assert cached_g2p(tmp_path / "my.dict", told.append).guess("set") == first.guess("set")
     assert not told
     (kept,) = (tmp_path / "cache").glob("*.g2p")
     kept.write_bytes(b"broken")
-    cache.cached_g2p(tmp_path / "my.dict", told.append)
-    assert told and cache.clear() > 1000 and not kept.exists()
+    cached_g2p(tmp_path / "my.dict", told.append)
+    assert told and clear() > 1000 and not kept.exists()
 
 
 def test_words_that_the_dictionary_lacks_are_guessed_and_told(model: G2P, tmp_path: Path) -> None:

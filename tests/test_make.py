@@ -15,8 +15,9 @@ from factored_asr.cli import main
 from factored_asr.corpus.corpus import Corpus
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.lexicon import Lexicon, Pronunciation
+from factored_asr.lexicon.g2p import GuessWarning
 from factored_asr.lexicon.g2p_training import G2POptions, train_g2p
-from factored_asr.models.bundle import Bundle, GuessWarning
+from factored_asr.models.bundle import Bundle
 from factored_asr.training.make import (
     SPHINX_CEPSTRA,
     TELEPHONE,
@@ -152,7 +153,7 @@ def test_words_are_guessed_as_the_model_was_told(
                       options=QUICK)  # fmt: skip
     monkeypatch.setenv("FACTORED_ASR_CACHE", str(tmp_path))  # a graph in a cache asks nothing
     monkeypatch.setattr(
-        "factored_asr.models.bundle.cached_g2p", lambda *_: pytest.fail("not asked for")
+        "factored_asr.models.recipe.cached_g2p", lambda *_: pytest.fail("not asked for")
     )
     assert main(["lexicon", "g2p", "apply", "--model", str(made.folder), "low", "--quiet"]) == 0
     assert capsys.readouterr().out.split() == ["low", "HI"]

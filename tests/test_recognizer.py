@@ -14,7 +14,8 @@ import soundfile
 from factored_asr import Recognizer, Transcript
 from factored_asr.audio.reading import read_audio
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.models.bundle import Bundle, Recipe
+from factored_asr.models.bundle import Bundle
+from factored_asr.models.recipe import Recipe
 
 COMMANDS = [
     "kitchen_light_on.wav", "bedroom_light_off.wav", "heating_twenty_one.wav", "blinds_open.wav",

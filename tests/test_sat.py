@@ -18,8 +18,8 @@ from factored_asr.errors import OptionError
 from factored_asr.graph import Graph, GraphOptions, build_graph
 from factored_asr.language import NGramModel
 from factored_asr.lexicon import Lexicon
-from factored_asr.models.bundle import DecodeOptions
 from factored_asr.models.folder import ModelFolder, write_model
+from factored_asr.models.settings import DecodeOptions
 from factored_asr.recognizer.speaker import SpeakerOptions, adapt_to_speaker, frame_weights, hear
 from factored_asr.training.adapt import AdaptOptions, adapt, collect
 from factored_asr.training.alignment import align_all

@@ -35,7 +35,7 @@ from factored_asr.lattice import (
 )
 from factored_asr.lattice.files import read_kaldi, read_slf
 from factored_asr.lattice.rescore import RescoreOptions
-from factored_asr.models.cache import entries
+from factored_asr.storage.cache import entries
 
 WORDS = ("turn", "on", "off", "the", "kitchen", "light", "lights", "and", "a")
 SAID = "turn on the kitchen light"

@@ -17,7 +17,8 @@ from support.sentences import random_sentence
 from factored_asr.errors import FormatError
 from factored_asr.language.grammar import Grammar, normalise_text
 from factored_asr.language.grammar.compiled import CompiledGrammar, write_compiled
-from factored_asr.models.cache import cached_grammar, clear
+from factored_asr.models.grammars import cached_grammar
+from factored_asr.storage.cache import clear
 from factored_asr.understanding import Interpretation, Slot, Understander, parse
 
 HOUSE = """
@@ -313,7 +314,7 @@ class TestCompiledGrammars:
         assert isinstance(cached_grammar(file), Grammar)
         kept = cached_grammar(file)
         assert isinstance(kept, CompiledGrammar) and parse(kept, "go") is not None
-        next((tmp_path / "cache" / "grammars").iterdir()).write_text("damaged")
+        next((tmp_path / "cache" / "grammars").glob("*.json")).write_text("damaged")
         assert isinstance(cached_grammar(file), Grammar)
         file.write_text("intents: {Go: {data: [{sentences: [run]}]}}")
         assert isinstance(cached_grammar(file), Grammar)

@@ -21,10 +21,10 @@ from factored_asr.batch.pool import Finished
 from factored_asr.batch.work import BatchOptions, Job, Outcome, loaded, transcribe_input
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.graph import Graph
-from factored_asr.models.bundle import Recipe
-from factored_asr.models.cache import cache_folder, cached_graph
 from factored_asr.models.folder import ModelFolder
+from factored_asr.models.recipe import Recipe, cached_graph
 from factored_asr.recognizer.recognizer import Recognizer
+from factored_asr.storage.cache import cache_folder
 
 try:
     from distributed import Client, KilledWorker, WorkerPlugin, as_completed, get_worker

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,8 +18,10 @@ from typing import Any, BinaryIO
 from factored_asr.batch.inputs import STDIN, Input
 from factored_asr.errors import OptionError
 from factored_asr.results.formats import SUFFIXES
+from factored_asr.storage.lock import locked
+from factored_asr.storage.writing import whole_file
 
-JOURNAL = ".factored-asr.jsonl"
+JOURNAL, LOCK = ".factored-asr.jsonl", ".factored-asr.lock"
 VERSION = 1
 
 
@@ -31,19 +33,13 @@ def write_whole(path: Path, text: str) -> None:
     OptionError
         It cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OptionError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):  # renamed by now, or never made
-            temporary.unlink()
+    with (
+        whole_file(path, unique=False) as part,
+        part.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @dataclass(frozen=True)
@@ -204,17 +200,12 @@ def open_folder(
     with ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(folder / LOCK, wait=False))
             journal = stack.enter_context((folder / JOURNAL).open("ab+"))
+        except TimeoutError as error:
+            raise OptionError(f"{folder}: another run is writing into it") from error
         except OSError as error:
             raise OptionError(f"{folder}: cannot be written: {error.strerror}") from error
-        try:
-            import fcntl
-
-            fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:
-            pass  # no such locks here
-        except OSError as error:
-            raise OptionError(f"{folder}: another run is writing into it") from error
         yield OutputFolder(journal, format_name, key, facts)
 
 

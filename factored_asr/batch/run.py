@@ -17,8 +17,8 @@ from factored_asr.batch.outputs import OutputFolder, Resumed, open_folder
 from factored_asr.batch.pool import Finished, in_processes, in_this_process
 from factored_asr.batch.work import BatchOptions, Job, Outcome
 from factored_asr.errors import OptionError
-from factored_asr.models.bundle import Recipe
-from factored_asr.models.cache import cached_grammar, cached_graph
+from factored_asr.models.grammars import cached_grammar
+from factored_asr.models.recipe import Recipe, cached_graph
 from factored_asr.recognizer.recognizer import Recognizer
 
 Workers = Callable[[Sequence[Input], Sequence[int]], Iterator[Finished]]
@@ -146,7 +146,8 @@ def transcribe_files(
 
     Examples
     --------
-    >>> from factored_asr.models.bundle import Bundle, Recipe
+    >>> from factored_asr.models.bundle import Bundle
+    >>> from factored_asr.models.recipe import Recipe
     >>> recipe = Recipe(Bundle.find("en-us"), grammar=Path("lm/smart_home.yaml"))
     >>> run = transcribe_files(
     ...     ["examples/audio/music_*.wav"], recipe,

@@ -30,12 +30,12 @@ from factored_asr.batch.inputs import Input
 from factored_asr.errors import FactoredASRError, FormatError, OptionError
 from factored_asr.features.files import is_cepstra
 from factored_asr.lattice import Lattice
-from factored_asr.models.bundle import Recipe
-from factored_asr.models.cache import content_key
+from factored_asr.models.recipe import Recipe
 from factored_asr.recognizer.recognizer import Recognizer
 from factored_asr.results.formats import FORMATS, write
 from factored_asr.results.numbers import with_digits
 from factored_asr.results.transcript import Transcript
+from factored_asr.storage.cache import content_key
 
 BLOCK_SECONDS = 1.0  # of sound, read at once
 

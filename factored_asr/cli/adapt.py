@@ -28,7 +28,8 @@ def adapt(options: argparse.Namespace) -> int:
     dictionary, language model and settings of the old one.
     """
     from factored_asr.audio.reading import read_audio
-    from factored_asr.models.bundle import Bundle, Recipe
+    from factored_asr.models.bundle import Bundle
+    from factored_asr.models.recipe import Recipe
     from factored_asr.training.adapt import adapt_bundle
     from factored_asr.training.run import describe
 

@@ -74,7 +74,8 @@ def apply(options: argparse.Namespace) -> int:
 
 
 def _model(options: argparse.Namespace) -> G2P:
-    from factored_asr.models.bundle import Bundle, Recipe
+    from factored_asr.models.bundle import Bundle
+    from factored_asr.models.recipe import Recipe
 
     guess = Path(options.g2p) if options.g2p else True
     dictionary = Path(options.lexicon) if options.lexicon else None

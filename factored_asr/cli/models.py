@@ -12,7 +12,8 @@ from factored_asr.cli.shared import add_command, factor_options, progress, recip
 from factored_asr.errors import OptionError
 
 if TYPE_CHECKING:
-    from factored_asr.models.bundle import Bundle, DecodeOptions
+    from factored_asr.models.bundle import Bundle
+    from factored_asr.models.settings import DecodeOptions
 
 
 def compile_graph(options: argparse.Namespace) -> int:
@@ -24,7 +25,7 @@ def compile_graph(options: argparse.Namespace) -> int:
         if options.output is None:
             recipe.background(model)
     if options.output is None:
-        from factored_asr.models.cache import cache_folder
+        from factored_asr.storage.cache import cache_folder
 
         where = str(cache_folder() / recipe.key())
     else:
@@ -72,7 +73,7 @@ def import_model(options: argparse.Namespace) -> int:
 
 def info(options: argparse.Namespace) -> int:
     """Say what a model is, or what the cache holds."""
-    from factored_asr.models import cache
+    from factored_asr.storage import cache
 
     if options.clear_cache:
         print(f"{cache.cache_folder()}: {cache.clear() / 1e6:.1f} MB removed")

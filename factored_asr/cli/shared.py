@@ -16,7 +16,8 @@ from factored_asr.errors import OptionError
 
 if TYPE_CHECKING:
     from factored_asr.lattice import SecondPassOptions
-    from factored_asr.models.bundle import DecodeOptions, Progress, Recipe
+    from factored_asr.models.recipe import Progress, Recipe
+    from factored_asr.models.settings import DecodeOptions
     from factored_asr.recognizer.recognizer import Recognizer
 
 FORMATS = ("text", "json", "ctm", "stm", "trn", "srt", "vtt", "textgrid")
@@ -77,7 +78,8 @@ def writing(path: str | Path) -> Iterator[str | Path]:
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
     """Return the files a graph is compiled from, and the settings it is searched with."""
-    from factored_asr.models.bundle import Bundle, Recipe
+    from factored_asr.models.bundle import Bundle
+    from factored_asr.models.recipe import Recipe
 
     paths = [getattr(options, name, None) for name in ("grammar", "lm", "lexicon", "words")]
     grammar, lm, lexicon, words = (None if path is None else Path(path) for path in paths)

@@ -62,7 +62,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _meanings(grammar: Any, context: dict[str, str]) -> Iterator[dict[str, Any]]:
     from factored_asr.dialogue import Reader
-    from factored_asr.models.cache import read_understander
+    from factored_asr.models.grammars import read_understander
 
     reader = Reader(read_understander(grammar))
     for line in sys.stdin:
@@ -71,7 +71,7 @@ def _meanings(grammar: Any, context: dict[str, str]) -> Iterator[dict[str, Any]]
 
 def _dialogue(grammar: Any, context: dict[str, str]) -> Dialogue:
     from factored_asr.dialogue import Dialogue, World
-    from factored_asr.models.cache import read_understander
+    from factored_asr.models.grammars import read_understander
 
     return Dialogue(read_understander(grammar).grammar, World.read(grammar), context)
 

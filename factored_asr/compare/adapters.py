@@ -90,7 +90,8 @@ class Ours:
     def __init__(self, spec: SystemSpec, grammar: Path | None):
         from dataclasses import replace
 
-        from factored_asr.models.bundle import Bundle, Recipe
+        from factored_asr.models.bundle import Bundle
+        from factored_asr.models.recipe import Recipe
         from factored_asr.recognizer.recognizer import Recognizer
 
         given = dict(spec.options)

@@ -274,7 +274,7 @@ def _reader(grammar: Path | None) -> Any:
     if grammar is None:
         return None
     from factored_asr.dialogue import Reader
-    from factored_asr.models.cache import read_understander
+    from factored_asr.models.grammars import read_understander
 
     return Reader(read_understander(grammar))
 

@@ -23,9 +23,10 @@ from factored_asr.explain.path_states import Scores
 from factored_asr.graph import Graph, build_graph
 from factored_asr.language import NGramModel, write_arpa
 from factored_asr.lexicon import Lexicon, Pronunciation
-from factored_asr.models.bundle import Progress, Recipe
-from factored_asr.models.cache import cache_folder, cached_graph, content_key
+from factored_asr.models.recipe import Progress, Recipe, cached_graph
 from factored_asr.results.transcript import words_of
+from factored_asr.storage.cache import cache_folder, content_key
+from factored_asr.storage.writing import whole_file
 
 MUTABLE = ("language", "background", "weights", "pronunciation", "variants", "transitions")
 """What can be muted: see `mutings`."""
@@ -109,13 +110,8 @@ def silent_lexicon(lexicon: Lexicon, words: Iterable[str], *, first_only: bool =
 
 def _kept(path: Path, write: Callable[[Path], None]) -> Path:
     if not path.exists():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(".part")
+        with whole_file(path) as part:
             write(part)
-            part.replace(path)
-        except OSError as error:
-            raise OptionError(f"{path}: cannot be written: {error.strerror}") from error
     return path
 
 

@@ -26,7 +26,8 @@ from factored_asr.features import FrontEnd
 from factored_asr.graph import Graph
 from factored_asr.language import Grammar, NGramScorer, WordScorer
 from factored_asr.lattice import Lattice
-from factored_asr.models.bundle import GuessWarning, Progress, Recipe
+from factored_asr.lexicon.g2p import GuessWarning
+from factored_asr.models.recipe import Progress, Recipe
 from factored_asr.models.settings import DecodeOptions
 from factored_asr.recognizer.alignment import states_of
 from factored_asr.results.transcript import Transcript

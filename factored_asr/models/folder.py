@@ -11,37 +11,25 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import shutil
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from factored_asr import __version__
 from factored_asr.acoustic import GmmModel
-from factored_asr.acoustic.gmm.mixtures import DiagonalMixtures, TiedMixtures
-from factored_asr.acoustic.gmm.tree import DecisionTree
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.features import FeatureOptions
 from factored_asr.language import NGramModel
 from factored_asr.lexicon import Lexicon
-from factored_asr.storage.reading import is_file, read_array, read_json
+from factored_asr.models.kinds import MANIFEST, read_acoustic, write_acoustic
+from factored_asr.storage.reading import as_record, is_file, read_json
+from factored_asr.storage.writing import whole_folder
 
-MANIFEST = "manifest.json"
 FORMAT, VERSION = "factored_asr model", 1
-DENSITIES = {"diagonal": DiagonalMixtures, "tied": TiedMixtures}
 ROLES = ("lexicon", "lm", "g2p", "calibration")
 """Files besides the arrays, each of which may be absent."""
 
-_MODEL_ARRAYS = (
-    "hmm_pdfs", "hmm_phone", "hmm_loop_log_probs", "hmm_exit_log_probs", "triphone_contexts",
-    "triphone_hmms", "transform",
-)
 _LM_SUFFIXES = (".arpa", ".lm", ".bin", ".gz")
 _NAMES = {"lexicon": "lexicon.dict", "g2p": "g2p", "calibration": "calibration.json"}
 
@@ -96,7 +84,8 @@ class ModelFolder:
         """
         path = Path(folder)
         manifest = _read_manifest(path / MANIFEST)
-        about = _made(About, {f.name: manifest[f.name] for f in dataclasses.fields(About)}, path)
+        facts = {field.name: manifest[field.name] for field in dataclasses.fields(About)}
+        about = as_record(About, facts, path)
         files = {role: path / name for role, name in manifest["parts"].items()}
         listed: Mapping[str, Any] = manifest["files"]
         unlisted = [file.name for file in files.values() if file.name not in listed]
@@ -106,37 +95,14 @@ class ModelFolder:
         return ModelFolder(path, about, manifest["acoustic"], files, n_bytes)
 
     def acoustic_model(self) -> GmmModel:
-        """The acoustic model.
+        """Read the acoustic model.
 
         Raises
         ------
         FormatError
             Arrays or options that do not make a model.
         """
-        try:
-            kind = DENSITIES[self.acoustic["densities"]]
-            densities = kind(**self._arrays("density"), **_tuples(self.acoustic["more"]))
-            tree, first_pass = self._arrays("tree"), self._arrays("first_pass")
-            phones = tuple(self.acoustic["phones"])
-            model = GmmModel(
-                phones, self.acoustic["silence"], tuple(self.acoustic["fillers"]),
-                _made(FeatureOptions, self.acoustic["features"], self.path / MANIFEST),
-                densities, **self._arrays("model"),
-                first_pass=kind(**first_pass, **_tuples(self.acoustic["more"]))
-                if first_pass else None,
-            )
-            return replace(model, tree=DecisionTree(phones, **tree)) if tree else model
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            if isinstance(error, FormatError):
-                raise
-            raise FormatError(f"its parts do not make a model: {error}", self.path) from error
-
-    def _arrays(self, group: str) -> dict[str, Any]:
-        """Arrays by their names without the group."""
-        found = {}
-        for file in sorted(self.path.glob(f"{group}.*.npy")):
-            found[file.name.split(".")[1]] = read_array(file)
-        return found
+        return read_acoustic(self.path, self.acoustic)
 
 
 def write_model(
@@ -161,8 +127,9 @@ def write_model(
     OptionError
         The folder is there and no model, or cannot be written.
     """
-    with _whole_folder(Path(folder)) as place:
-        acoustic = _write_arrays(place, model)
+    check_target(folder)
+    with whole_folder(folder) as place:
+        acoustic = write_acoustic(place, model)
         parts = {}
         if lexicon is not None:
             parts["lexicon"] = _NAMES["lexicon"]
@@ -185,42 +152,6 @@ def write_model(
     return Path(folder)
 
 
-def _write_arrays(place: Path, model: GmmModel) -> Json:
-    """Write the arrays of a model; returns what of it is no array."""
-    for name in _MODEL_ARRAYS:
-        _save(place, "model", name, getattr(model, name))
-    (kind,) = (name for name, cls in DENSITIES.items() if isinstance(model.densities, cls))
-    if model.first_pass is not None:
-        _save_densities(place, "first_pass", model.first_pass)
-    more = _save_densities(place, "density", model.densities)
-    tree = getattr(model, "tree", None)
-    if tree is not None:
-        for part in dataclasses.fields(tree):
-            if part.name != "phones":
-                _save(place, "tree", part.name, getattr(tree, part.name))
-    return {
-        "phones": model.phones, "silence": model.silence, "fillers": model.fillers,
-        "features": dataclasses.asdict(model.features), "densities": kind, "more": more,
-    }
-
-
-def _save_densities(place: Path, group: str, densities: DiagonalMixtures | TiedMixtures) -> Json:
-    """Write their arrays; returns what of them is no array."""
-    more = {}
-    for part in dataclasses.fields(densities):
-        value = getattr(densities, part.name)
-        if isinstance(value, np.ndarray):
-            _save(place, group, part.name, value)
-        else:
-            more[part.name] = value
-    return more
-
-
-def _save(place: Path, group: str, name: str, array: np.ndarray | None) -> None:
-    if array is not None:
-        np.save(place / f"{group}.{name}.npy", array, allow_pickle=False)
-
-
 def _write_lm(place: Path, lm: str | Path | NGramModel) -> str:
     if isinstance(lm, NGramModel):
         from factored_asr.language import write_arpa
@@ -238,25 +169,6 @@ def check_target(folder: str | Path) -> None:
     if folder.exists() and not ModelFolder.is_one(folder):
         if not folder.is_dir() or any(folder.iterdir()):
             raise OptionError(f"{folder}: is there and no model, will not be replaced")
-
-
-@contextmanager
-def _whole_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write into, which takes the name of `folder` once all is there."""
-    check_target(folder)
-    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
-    old = temporary.with_suffix(".old")
-    try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        if folder.exists():
-            os.replace(folder, old)
-        os.replace(temporary, folder)
-    except OSError as error:
-        raise OptionError(f"{folder}: cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def _read_manifest(file: Path) -> Json:
@@ -303,21 +215,6 @@ def _facts(file: Path) -> Json:
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     return {"sha256": digest, "bytes": file.stat().st_size}
-
-
-def _made(kind: Any, values: Mapping[str, Any], where: Path) -> Any:
-    """Return a dataclass of options from JSON; options it does not know are an error."""
-    try:
-        found = _tuples(values)
-        return kind.from_dict(found) if hasattr(kind, "from_dict") else kind(**found)
-    except (TypeError, ValueError, AttributeError) as error:
-        raise FormatError(f"{kind.__name__}: {error}", where) from error
-
-
-def _tuples(values: Mapping[str, Any]) -> Json:
-    if not isinstance(values, Mapping):
-        raise TypeError(f"{values!r} must be a mapping")
-    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
 
 
 def _json(value: Json) -> str:

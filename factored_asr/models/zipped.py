@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import stat
-import uuid
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from factored_asr.errors import FormatError, MissingError
-from factored_asr.models.cache import cache_folder, content_key
+from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.storage.cache import cache_folder, content_key
+from factored_asr.storage.lock import locked
 from factored_asr.storage.reading import check_ratio, is_file
+from factored_asr.storage.writing import whole_folder
 
 MAX_FILES = 1000
 
@@ -39,30 +38,24 @@ def unpacked(path: str | Path) -> Path:
         raise MissingError(f"{path}: there is no such file")
     folder = cache_folder() / "models" / content_key("zip", Path(path))
     if not folder.is_dir():
-        _unpack(Path(path), folder)
-    inner = [each for each in folder.iterdir()]
+        with locked(folder.with_suffix(".lock")):
+            if not folder.is_dir():  # another process may have unpacked it during the wait
+                _unpack(Path(path), folder)
+    inner = list(folder.iterdir())
     return inner[0] if len(inner) == 1 and inner[0].is_dir() else folder
 
 
 def _unpack(path: Path, folder: Path) -> None:
-    temporary = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        with zipfile.ZipFile(path) as packed:
-            members = [member for member in packed.infolist() if member.filename[-1:] != "/"]
+        with zipfile.ZipFile(path) as packed, whole_folder(folder) as place:
+            members = [member for member in packed.infolist() if not member.filename.endswith("/")]
             _check(members, path)
             for member in members:
-                place = temporary / member.filename
-                place.parent.mkdir(parents=True, exist_ok=True)
-                with packed.open(member) as content, place.open("wb") as file:
-                    shutil.copyfileobj(content, file)
-        os.replace(temporary, folder)
+                packed.extract(member, place)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise FormatError(f"no whole zip of a model: {error}", path) from None
-    except OSError as error:
-        if not folder.is_dir():  # else another process was faster
-            raise FormatError(f"cannot be unpacked: {error.strerror or error}", path) from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    except (OSError, OptionError) as error:
+        raise FormatError(f"cannot be unpacked: {error}", path) from None
 
 
 def _check(members: list[zipfile.ZipInfo], path: Path) -> None:

@@ -25,7 +25,7 @@ from factored_asr.features.frontend import CepstraStream
 from factored_asr.graph import Graph, GraphOptions, build_alignment_graph, make_units
 from factored_asr.lattice import Path, WordSegment
 from factored_asr.lexicon import Lexicon
-from factored_asr.models.bundle import Recipe
+from factored_asr.models.recipe import Recipe
 from factored_asr.results.transcript import AlignedWord, Alignment, Phone, State, Word
 
 BLOCK_SECONDS = 10.0  # read at once
@@ -82,7 +82,8 @@ class Aligner:
 
     Examples
     --------
-    >>> from factored_asr.models.bundle import Bundle, Recipe
+    >>> from factored_asr.models.bundle import Bundle
+    >>> from factored_asr.models.recipe import Recipe
     >>> recipe = Recipe(Bundle.find("en-us"))
     >>> aligner = Aligner(recipe.bundle.acoustic_model(), recipe.read_lexicon())
     >>> aligned = aligner.align("examples/audio/music_stop.wav", "stop the music")

@@ -33,8 +33,10 @@ from factored_asr.features.files import is_cepstra, read_cepstra
 from factored_asr.features.normalisation import min_range
 from factored_asr.graph import Graph
 from factored_asr.lattice import Lattice, SecondPassOptions
-from factored_asr.models.bundle import Bundle, DecodeOptions, Progress, Recipe, Words
-from factored_asr.models.cache import read_understander
+from factored_asr.models.bundle import Bundle
+from factored_asr.models.grammars import read_understander
+from factored_asr.models.recipe import Progress, Recipe, Words
+from factored_asr.models.settings import DecodeOptions
 from factored_asr.recognizer.alignment import Aligner, aligner_of
 from factored_asr.recognizer.speaker import SpeakerOptions, adapt_to_speaker
 from factored_asr.recognizer.stream import Parts, Stream

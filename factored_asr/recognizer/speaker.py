@@ -20,7 +20,7 @@ from factored_asr.errors import OptionError
 from factored_asr.graph import Graph
 from factored_asr.lattice import Lattice
 from factored_asr.lattice.posteriors import arc_posteriors, word_posterior
-from factored_asr.models.bundle import DecodeOptions
+from factored_asr.models.settings import DecodeOptions
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ import math
 import sys
 import zipfile
 import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 
@@ -27,6 +28,7 @@ ALWAYS_ALLOWED = 1 << 26
 MAX_AXES = 32
 _PART = 1 << 22
 _MAX_DIGITS = 18
+T = TypeVar("T")
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -92,6 +94,26 @@ def parse_json(text: str, path: str | Path | None = None, line: int | None = Non
 def read_json(path: str | Path) -> Any:
     """What a JSON file says; errors as of `read_text` and `parse_json`."""
     return parse_json(read_text(path), path)
+
+
+def as_record(kind: Callable[..., T], values: Mapping[str, Any], path: str | Path) -> T:
+    """Make a dataclass of options from its JSON, lists as tuples; FormatError where it refuses.
+
+    Its ``from_dict``, if it has one, accepts what older versions wrote.
+    """
+    try:
+        found = tuples(values)
+        from_dict: Callable[..., T] | None = getattr(kind, "from_dict", None)
+        return from_dict(found) if from_dict else kind(**found)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise FormatError(f"{getattr(kind, '__name__', kind)}: {error}", path) from error
+
+
+def tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a JSON object with its lists as tuples; TypeError where it is no object."""
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{values!r} must be a mapping")
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
 
 
 def read_array(path: str | Path, *, mapped: bool = False) -> np.ndarray:

@@ -19,8 +19,9 @@ from factored_asr.corpus.corpus import Corpus
 from factored_asr.errors import OptionError
 from factored_asr.features import FeatureOptions
 from factored_asr.lexicon import Lexicon
-from factored_asr.models.bundle import Bundle, Recipe
+from factored_asr.models.bundle import Bundle
 from factored_asr.models.folder import About, write_model
+from factored_asr.models.recipe import Recipe
 from factored_asr.training.alignment import AlignmentOptions, align_all
 from factored_asr.training.data import TrainingData, load_data, noisy_data
 from factored_asr.training.em import PassReport, Report, Trained

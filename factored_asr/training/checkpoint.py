@@ -19,6 +19,7 @@ import numpy as np
 
 from factored_asr.errors import FormatError
 from factored_asr.storage.reading import parse_json, read_arrays
+from factored_asr.storage.writing import whole_file
 from factored_asr.training.alignment import StateAlignment
 from factored_asr.training.em import PassReport, Trained
 
@@ -44,7 +45,6 @@ class Checkpoint:
 
     def write(self, path: str | Path) -> None:
         """Write it in one step: the file is replaced only once the new one is safe on disk."""
-        path = Path(path)
         arrays: dict[str, np.ndarray] = {}
         trained = dataclasses.replace(self.trained, alignments=())
         value = dataclasses.replace(self, trained=trained)
@@ -53,13 +53,10 @@ class Checkpoint:
             "alignments": _pack(_joined(self.trained.alignments), arrays),
         })  # fmt: skip
         arrays[TEXT] = np.frombuffer(text.encode(), np.uint8)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        with open(draft, "wb") as file:
+        with whole_file(path, unique=False) as part, part.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(draft, path)
 
     @classmethod
     def read(cls, path: str | Path) -> Checkpoint:

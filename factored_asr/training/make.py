@@ -19,8 +19,8 @@ from factored_asr.features.normalisation import min_range
 from factored_asr.language import read_lm
 from factored_asr.lexicon import Lexicon
 from factored_asr.lexicon.g2p import G2P
-from factored_asr.models.bundle import COMMANDS, DICTATION, DecodeOptions
 from factored_asr.models.folder import About, check_target, write_model
+from factored_asr.models.settings import COMMANDS, DICTATION, DecodeOptions
 from factored_asr.recognizer.speaker import SpeakerOptions
 from factored_asr.training.data import MeanOver, TrainingData, cepstra_of, load_data
 from factored_asr.training.em import PassReport, Report

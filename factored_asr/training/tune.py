@@ -18,7 +18,7 @@ from factored_asr.evaluation.scoring import Errors, total
 from factored_asr.graph import Graph, build_graph
 from factored_asr.language import Grammar, NGramModel
 from factored_asr.lexicon import Lexicon
-from factored_asr.models.bundle import DecodeOptions
+from factored_asr.models.settings import DecodeOptions
 from factored_asr.recognizer.recognizer import Recognizer
 from factored_asr.recognizer.speaker import SpeakerOptions, adapt_to_speaker
 from factored_asr.training.data import TrainingData, dynamic

@@ -39,7 +39,7 @@ from common import (
 )
 
 if TYPE_CHECKING:
-    from factored_asr.models.bundle import DecodeOptions
+    from factored_asr.models.settings import DecodeOptions
 
 # Every 8th of the 63 speakers in sorted order: from the first, and from the fifth.
 HELD_OUT = ("0001", "0482", "1203", "2061", "2450", "3837", "7001", "9615")
@@ -111,7 +111,7 @@ def our_settings() -> DecodeOptions:
     """What --tune found best for us on the tuning speakers."""
     from factored_asr.decoder import BeamOptions
     from factored_asr.graph import GraphOptions
-    from factored_asr.models.bundle import DecodeOptions
+    from factored_asr.models.settings import DecodeOptions
 
     graph = GraphOptions(
         silence_probability=0.05,

@@ -39,7 +39,8 @@ from other_speech import accented_readers, babble, clatter, model_folder, noises
 from factored_asr import Recognizer
 from factored_asr.corpus.augment import NoiseMix
 from factored_asr.corpus.corpus import Corpus, check
-from factored_asr.models.bundle import Bundle, Recipe
+from factored_asr.models.bundle import Bundle
+from factored_asr.models.recipe import Recipe
 from factored_asr.models.settings import FRONT_ENDS, DecodeOptions
 from factored_asr.training.adapt import AdaptOptions, adapt_bundle
 

@@ -22,7 +22,8 @@ def main() -> None:
     options = arguments.parse_args()
     import soundfile
 
-    from factored_asr.models.bundle import Bundle, Recipe
+    from factored_asr.models.bundle import Bundle
+    from factored_asr.models.recipe import Recipe
     from factored_asr.recognizer.alignment import Aligner
 
     utterances = native_dictation(options.data)

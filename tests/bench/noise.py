@@ -39,7 +39,8 @@ from factored_asr.acoustic.gmm.snr_trust import SnrTrust
 from factored_asr.corpus.augment import NoiseMix
 from factored_asr.corpus.corpus import Corpus
 from factored_asr.lattice import SecondPassOptions
-from factored_asr.models.bundle import Bundle, Recipe
+from factored_asr.models.bundle import Bundle
+from factored_asr.models.recipe import Recipe
 from factored_asr.models.settings import COMMANDS, FRONT_ENDS, DecodeOptions
 from factored_asr.training.adapt import AdaptOptions, adapt
 from factored_asr.training.data import noisy_data

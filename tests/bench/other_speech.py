@@ -30,7 +30,8 @@ from factored_asr.corpus.corpus import Corpus, check
 from factored_asr.corpus.utterance import Utterance
 from factored_asr.language.grammar import Grammar
 from factored_asr.language.grammar.sampling import random_sentences
-from factored_asr.models.bundle import Bundle, Recipe
+from factored_asr.models.bundle import Bundle
+from factored_asr.models.recipe import Recipe
 from factored_asr.training.adapt import AdaptOptions, adapt_bundle
 
 VOICES = ("slt", "rms", "awb", "kal16")

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from factored_asr import Recognizer, Transcript
     from factored_asr.lattice import ConfidenceOptions
     from factored_asr.lattice.second_pass import Outcome
-    from factored_asr.models.bundle import DecodeOptions
+    from factored_asr.models.settings import DecodeOptions
 
 N_FEATURES = 3
 Scored = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -62,7 +62,8 @@ def recognise(recognizer: Recognizer, utterances: Sequence[Utterance]) -> list[T
 def adapt_model(data: Path, folder: Path) -> Path:
     """The folder with en-us moved by MAP towards all but the tuning and held-out speakers."""
     from factored_asr.corpus.corpus import Corpus, check
-    from factored_asr.models.bundle import Bundle, Recipe
+    from factored_asr.models.bundle import Bundle
+    from factored_asr.models.recipe import Recipe
     from factored_asr.training.adapt import AdaptOptions, adapt_bundle
 
     bundle = Bundle.find("en-us")

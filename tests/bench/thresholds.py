@@ -27,8 +27,8 @@ from other_speech import at_loudness, babble, clatter
 from factored_asr import Recognizer
 from factored_asr.audio.reading import read_audio
 from factored_asr.decoder.background import margin, misfit
-from factored_asr.models.cache import read_understander
 from factored_asr.models.en_us import EN_US_COMMANDS
+from factored_asr.models.grammars import read_understander
 from factored_asr.plots.axes import new_axes, save
 from factored_asr.understanding import Understander
 from factored_asr.understanding.over_lattice import interpret

@@ -120,7 +120,8 @@ def en_us(task: Task, options: argparse.Namespace) -> Iterator[list[object]]:
     """Rows for en-us as it is and adapted, tuned alike."""
     from factored_asr.graph import build_graph
     from factored_asr.language import read_lm
-    from factored_asr.models.bundle import DICTATION, Bundle
+    from factored_asr.models.bundle import Bundle
+    from factored_asr.models.settings import DICTATION
     from factored_asr.recognizer.recognizer import Recognizer
     from factored_asr.training.adapt import adapt
     from factored_asr.training.data import load_data

@@ -80,7 +80,7 @@ def speed(reader: Reader, texts: list[str], grammar: Path) -> Iterator[Line]:
         rounds.append(len(texts) / (time.process_time() - begun))
     yield line("  exact sentences (CPU, best of 5)", max(rounds), ">= 2,500/s", scale="a second")
     code = (
-        "import sys, time; from factored_asr.models.cache import cached_grammar as c; "
+        "import sys, time; from factored_asr.models.grammars import cached_grammar as c; "
         "t = time.process_time(); c(sys.argv[1]); print(time.process_time() - t)"
     )
     with tempfile.TemporaryDirectory() as cache:

@@ -29,7 +29,8 @@ def forced_alignment(samples: np.ndarray, words: Sequence[str], like: Recognizer
     from factored_asr import Recognizer
     from factored_asr.decoder import BeamOptions
     from factored_asr.graph import build_alignment_graph
-    from factored_asr.models.bundle import Bundle, Recipe
+    from factored_asr.models.bundle import Bundle
+    from factored_asr.models.recipe import Recipe
 
     options = replace(like.options, beam=BeamOptions(beam=1e4, max_active=0))
     lexicon = Recipe(Bundle.find("en-us")).read_lexicon()

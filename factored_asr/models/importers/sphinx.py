@@ -7,7 +7,9 @@ one a phone, or one a senone.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +42,9 @@ REQUIRED = {
 YES = {"yes": True, "no": False, "true": True, "false": False, "1": True, "0": False}
 
 
-def read_sphinx_model(folder: str | Path) -> GmmModel:
+def read_sphinx_model(
+    folder: str | Path, front_end: Mapping[str, Any] | None = None
+) -> GmmModel:
     """Read a Sphinx acoustic model.
 
     Parameters
@@ -48,6 +52,8 @@ def read_sphinx_model(folder: str | Path) -> GmmModel:
     folder
         Holds ``mdef``, ``means``, ``variances``, ``transition_matrices``, ``sendump`` or
         ``mixture_weights``, and ``feat.params`` where Sphinx's defaults do not hold.
+    front_end
+        Options of `FeatureOptions` that differ from these files; None for none.
 
     Raises
     ------
@@ -80,7 +86,7 @@ def read_sphinx_model(folder: str | Path) -> GmmModel:
             phones=names,
             silence=SILENCE,
             fillers=tuple(names[phone] for phone in np.flatnonzero(definition.fillers)),
-            features=options,
+            features=options.changed(front_end or {}),
             densities=densities,
             hmm_pdfs=definition.sequences[definition.sequence[first]],
             hmm_phone=definition.centre[first],

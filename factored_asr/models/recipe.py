@@ -1,0 +1,314 @@
+"""The recipe of a graph: what it is compiled from, and how."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from factored_asr import __version__
+from factored_asr.acoustic import GmmModel
+from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.graph import BACKGROUND_VERSION, Graph, build_background, build_graph
+from factored_asr.language import (
+    Grammar,
+    KenLMScorer,
+    MixedScorer,
+    NGramModel,
+    NGramScorer,
+    WordScorer,
+    is_kenlm_binary,
+    prune_to,
+    read_columns,
+    read_lm,
+    with_words,
+    write_columns,
+)
+from factored_asr.lattice import SecondPass
+from factored_asr.lexicon import Lexicon, Pronunciation
+from factored_asr.lexicon.g2p import G2P, GuessWarning
+from factored_asr.models.bundle import Bundle, packaged
+from factored_asr.models.settings import DecodeOptions
+from factored_asr.storage.cache import cached, content_key
+
+GRAPH_VERSION = 3
+"""Raise it when the same sources compile to another graph than before."""
+G2P_VERSION = 1
+"""Raise it when the same dictionary makes another model of letters and phones than before."""
+
+Words = str | Path | Mapping[str, str | tuple[str, ...]]
+"""A dictionary file, or words with their phones (``{"bosch": "B AA SH"}``)."""
+Progress = Callable[[str], None]
+MAX_TOLD = 30
+"""Guessed words that are warned of one by one."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that one graph is compiled from."""
+
+    bundle: Bundle
+    grammar: Path | None = None
+    """Commands: a grammar file or folder. Without it the graph is dictation's."""
+    lm: Path | None = None
+    """Replaces the bundle's language model."""
+    lexicon: Path | None = None
+    """Replaces the bundle's dictionary."""
+    words: Words | None = None
+    """Extends the dictionary."""
+    options: DecodeOptions | None = None
+    """Replaces the bundle's settings."""
+    guess: bool | Path = False
+    """Whether words without a pronunciation are given a guessed one; a file: by this model of
+    letters and phones in place of that of the dictionary."""
+    rescore_lms: tuple[Path, ...] = ()
+    """Language models of the second pass: ARPA, Sphinx tries, or KenLM's binaries."""
+    lm_weights: tuple[float, ...] = ()
+    """One for each of them, of sum 1: they are interpolated. Equal where none are given."""
+
+    def __post_init__(self) -> None:
+        if self.grammar and self.lm:
+            raise OptionError("give a grammar or a language model, not both")
+        if self.grammar and (self.rescore_lms or self.settings.second_pass.reweighs):
+            raise OptionError("a grammar has no language model that a second pass could weigh")
+        for path in self.rescore_lms:
+            if not path.is_file():
+                raise MissingError(f"{path}: no such language model")
+        for name in ("grammar", "lm", "lexicon"):
+            path = getattr(self, name)
+            if path is None:
+                continue
+            object.__setattr__(self, name, packaged(path))
+            if not getattr(self, name).exists():
+                raise MissingError(f"{path}: no such {name} file")
+
+    @property
+    def settings(self) -> DecodeOptions:
+        """The options given, or what the bundle finds best for this kind of graph."""
+        return self.options or (self.bundle.commands if self.grammar else self.bundle.dictation)
+
+    @property
+    def language_path(self) -> Path:
+        """The file (or folder) that G comes from."""
+        path = self.grammar or self.lm or self.bundle.lm
+        if path is None:
+            raise MissingError(
+                f"model {self.bundle.name} brings no language model: give one, or a grammar"
+            )
+        return Path(path)
+
+    @property
+    def lexicon_path(self) -> Path:
+        """The dictionary file."""
+        path = self.lexicon or self.bundle.lexicon
+        if path is None:
+            raise MissingError(f"model {self.bundle.name} brings no dictionary: give one")
+        return Path(path)
+
+    def key(self) -> str:
+        """Hash of every file and option that the graph depends on."""
+        words = Path(self.words) if isinstance(self.words, str | Path) else self.words
+        return content_key(
+            GRAPH_VERSION, __version__, self.bundle.acoustic, self.lexicon_path,
+            self.language_path, words, self.settings.graph, self.settings.max_ngrams,
+            *((self.guess, G2P_VERSION) if self.guess else ()),
+        )
+
+    def about(self) -> dict[str, Any]:
+        """What the cache says of the graph."""
+        return {
+            "model": self.bundle.name, "lexicon": self.lexicon_path.name,
+            "language": self.language_path.name,
+            "kind": "grammar" if self.grammar else "dictation",
+        }
+
+    def graph(self, model: GmmModel, progress: Progress | None = None) -> Graph:
+        """The compiled graph, from the cache where it is there."""
+        return cached_graph(self.key(), self.about(), lambda: self.compile(model, progress))
+
+    def background(self, model: GmmModel | None = None) -> Graph | None:
+        """What a grammar is searched beside; None where the settings have no background."""
+        if self.grammar is None or (costs := self.settings.background) is None:
+            return None
+
+        def compiled() -> Graph:
+            lexicon, words = self.read_lexicon(), Grammar.read(self.language_path).words
+            guesses = self.g2p().lexicon(lexicon.missing(words)) if self.guess else Lexicon({})
+            known, heard_by = lexicon.extend(guesses), model or self.bundle.acoustic_model()
+            return build_background(heard_by, known, words, self.settings.graph, costs)
+
+        about = {**self.about(), "kind": "background"}
+        return cached_graph(content_key(BACKGROUND_VERSION, self.key(), costs), about, compiled)
+
+    def compile(self, model: GmmModel, progress: Progress | None = None) -> Graph:
+        """Compile the graph anew.
+
+        Raises
+        ------
+        FormatError
+            A dictionary, language model or grammar breaks its format.
+        MissingError
+            A word of the grammar has no pronunciation, or a phone is not the model's.
+        """
+        tell = progress or (lambda stage: None)
+        tell(f"reading {self.lexicon_path.name} and {self.language_path.name}")
+        lexicon = self.read_lexicon()
+        language: Grammar | NGramModel = (
+            Grammar.read(self.grammar) if self.grammar else self.first_language(tell)
+        )
+        if self.guess:
+            tell("guessing how words are said")
+            lexicon = self.with_guesses(lexicon, self._to_guess(language, self.g2p(tell)))
+        try:
+            return build_graph(model, lexicon, language, self.settings.graph, progress)
+        except MissingError as error:
+            raise MissingError(f"{self.language_path}: {error}") from error
+
+    def _to_guess(self, language: NGramModel | Grammar, g2p: G2P) -> list[str]:
+        """Every word of a grammar must be said; one of an n-gram model that cannot be spelt is
+        left out, as it is where nothing is guessed."""
+        if isinstance(language, Grammar):
+            return sorted(language.words)
+        return [word for word in language.vocabulary if not g2p.unspeakable(word)]
+
+    def read_lexicon(self) -> Lexicon:
+        """The dictionary, with the words that extend it."""
+        return Lexicon.read(self.lexicon_path).extend(self.read_words())
+
+    def with_guesses(self, lexicon: Lexicon, words: Iterable[str]) -> Lexicon:
+        """The lexicon with a guessed pronunciation for each of these words that it lacks.
+
+        Guesses are told by a `GuessWarning` each; many are only counted.
+
+        Raises
+        ------
+        MissingError
+            A word cannot be spelt: it has digits or signs.
+        """
+        missing = lexicon.missing(words)
+        if not missing:
+            return lexicon
+        guesses = {word: each[0] for word, each in self.g2p().lexicon(missing).items()}
+        for word, best in list(guesses.items())[:MAX_TOLD]:
+            warnings.warn(
+                f"word '{word}' is guessed to be said {' '.join(best.phones)} "
+                f"(probability {best.probability:.2f})", GuessWarning, stacklevel=2,
+            )
+        if len(guesses) > MAX_TOLD:
+            more = f"and {len(guesses) - MAX_TOLD} more words are guessed"
+            warnings.warn(more, GuessWarning, stacklevel=2)
+        return lexicon.extend(
+            Lexicon({word: (Pronunciation(best.phones),) for word, best in guesses.items()})
+        )
+
+    def g2p(self, progress: Progress | None = None) -> G2P:
+        """The model of letters and phones: the file's, the model's own, or the dictionary's."""
+        folder = None if self.lexicon else self.bundle.folder  # another dictionary: other phones
+        kept = self.guess if isinstance(self.guess, Path) else folder and folder.files.get("g2p")
+        if kept:
+            return G2P.read(kept)
+        return cached_g2p(self.lexicon_path, progress)
+
+    def read_words(self) -> Lexicon:
+        """The words that extend the dictionary."""
+        if isinstance(self.words, str | Path):
+            return Lexicon.read(self.words)
+        return Lexicon({
+            word: (Pronunciation(_phones(word, phones)),)
+            for word, phones in (self.words or {}).items()
+        })
+
+    def first_language(self, progress: Progress | None = None) -> NGramModel:
+        """The n-gram model of the first pass, cut down to its size."""
+        return self._language(self.language_path, self.settings.max_ngrams, progress)
+
+    def first_scorer(self) -> WordScorer | None:
+        """The language model of the first pass, word by word; None with a grammar."""
+        return None if self.grammar else NGramScorer(self.first_language())
+
+    def second_scorer(self, progress: Progress | None = None) -> WordScorer | None:
+        """The language model of the second pass, if there is one."""
+        if not self.rescore_lms:
+            return None
+        scorers = [self._scorer(path, progress) for path in self.rescore_lms]
+        weights = self.lm_weights or (1 / len(scorers),) * len(scorers)
+        if len(scorers) == 1 and weights == (1.0,):
+            return scorers[0]
+        return MixedScorer(scorers, weights)
+
+    def second_pass(self, options: DecodeOptions) -> SecondPass | None:
+        """What follows the search by these options, its language models read; None for nothing."""
+        asked = options.second_pass
+        if not (self.rescore_lms or asked.needs_lattice):
+            return None
+        first, second = self.first_scorer(), self.second_scorer()
+        if second is None and (asked.keep or asked.reweighs):
+            second = first
+        return SecondPass(asked, options.confidence, second, first)
+
+    def _scorer(self, path: Path, progress: Progress | None) -> WordScorer:
+        if is_kenlm_binary(path):
+            return KenLMScorer(path)
+        model = self._language(path, 0, progress)
+        return NGramScorer(model, unknown_log_prob=float(model.orders[0].log_prob.min()))
+
+    def _language(self, path: Path, limit: int, progress: Progress | None) -> NGramModel:
+        """An n-gram model with the words that are new to it, from the cache where it is there."""
+        tell = progress or (lambda stage: None)
+
+        def make() -> NGramModel:
+            tell(f"reading {path.name}")
+            model = read_lm(path)
+            model = prune_to(model, limit) if limit else model
+            new = tuple(word for word in self.read_words() if word not in model.ids)
+            if not new:
+                return model
+            tell(f"{len(new)} words are new to the language model: each is given the "
+                 "probability of its median word")
+            return with_words(model, new)
+
+        words = Path(self.words) if isinstance(self.words, str | Path) else self.words
+        key = content_key("language", GRAPH_VERSION, __version__, path, limit, words)
+        about = {"model": self.bundle.name, "language": path.name, "kind": "language model"}
+        return cached_language(key, about, make)
+
+
+def cached_graph(key: str, about: Mapping[str, Any], compile_graph: Callable[[], Graph]) -> Graph:
+    """Return the graph under `key` in the cache, mapped into memory; compile it first if needed."""
+    def write(graph: Graph, folder: Path) -> dict[str, Any]:
+        graph.write(folder)
+        return {"states": graph.n_states, "arcs": graph.n_arcs}
+
+    return cached(key, compile_graph, write, Graph.read, about)
+
+
+def cached_language(
+    key: str, about: Mapping[str, Any], make: Callable[[], NGramModel]
+) -> NGramModel:
+    """Return the language model under `key` in the cache; make it first if needed."""
+    def write(model: NGramModel, folder: Path) -> dict[str, Any]:
+        write_columns(model, folder)
+        return {"ngrams": sum(model.counts)}
+
+    return cached(key, make, write, read_columns, about)
+
+
+def cached_g2p(dictionary: Path, progress: Progress | None = None) -> G2P:
+    """Return the G2P model of a dictionary from the cache; train it first if needed.
+
+    Raises MissingError or FormatError where the dictionary cannot be read.
+    """
+    def train() -> G2P:
+        from factored_asr.lexicon.g2p_training import train_g2p
+
+        return train_g2p(Lexicon.read(dictionary), progress=progress)
+
+    return cached(f"{content_key(G2P_VERSION, dictionary)}.g2p", train, G2P.write, G2P.read)
+
+
+def _phones(word: str, phones: str | tuple[str, ...]) -> tuple[str, ...]:
+    if split := tuple(phones.split()) if isinstance(phones, str) else tuple(phones):
+        return split
+    raise FormatError(f"word '{word}' has no phones")

@@ -1,0 +1,92 @@
+"""Files and folders that appear whole or not at all.
+
+Each is written under a temporary name beside its final one, then renamed: a reader, or a run after
+an interruption, finds the old content, the new content or nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from factored_asr.errors import OptionError
+
+PART = ".part"
+"""Ending of temporary names."""
+
+
+@contextmanager
+def whole_file(path: str | Path, *, unique: bool = True) -> Iterator[Path]:
+    """Give a name to write a file under; it takes the place of `path` when the block ends.
+
+    Parameters
+    ----------
+    path
+        The file; its folder is made. An old file is replaced.
+    unique
+        True (default): several processes may write the same file at once, the last one wins.
+        False: only one may; what an interrupted one left is overwritten.
+
+    Raises
+    ------
+    OptionError
+        The file cannot be written. The old one is as it was.
+    """
+    path = Path(path)
+    part = _part(path, unique)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        os.replace(part, path)
+    except OSError as error:
+        raise _refused(path, error) from error
+    finally:
+        _remove(part)
+
+
+@contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """Give an empty folder to write into; it takes the place of `path` when the block ends.
+
+    Raises
+    ------
+    OptionError
+        The folder cannot be written. The old one is as it was.
+    """
+    path = Path(path)
+    part, old = _part(path), _part(path)
+    try:
+        part.mkdir(parents=True)
+        yield part
+        if path.exists():
+            os.replace(path, old)
+        os.replace(part, path)
+    except OSError as error:
+        if old.exists() and not path.exists():
+            os.replace(old, path)
+        raise _refused(path, error) from error
+    finally:
+        _remove(part)
+        _remove(old)
+
+
+def _part(path: Path, unique: bool = True) -> Path:
+    return path.with_name(f".{path.name}{f'.{uuid.uuid4().hex[:8]}' if unique else ''}{PART}")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    try:
+        path.unlink()
+    except OSError:
+        pass  # renamed by now, or never made
+
+
+def _refused(path: Path, error: OSError) -> OptionError:
+    return OptionError(f"{path}: cannot be written: {error.strerror or error}")
