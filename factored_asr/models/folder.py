@@ -115,7 +115,7 @@ def write_model(
     Parameters
     ----------
     folder
-        Made anew; a model that is there already is replaced, anything else is not.
+        A model that is there already is replaced, anything else is not.
     lexicon, lm, g2p, calibration
         What goes with it: pronunciations, a language model, a model of spelling (a file), and
         what turns scores into confidences.

@@ -11,7 +11,7 @@ from factored_asr.acoustic import GmmModel
 from factored_asr.errors import FormatError, OptionError
 
 MANIFEST = "manifest.json"
-KINDS = {"gmm": "factored_asr.models.gmm"}
+KINDS = {"gmm": "factored_asr.models.importers.gmm"}
 """By the kind that a manifest names: the module that reads and writes its arrays."""
 IMPORTERS = {"mdef": "factored_asr.models.importers.sphinx:read_sphinx_model"}
 """By a file that such a folder holds: the function that reads the folder of another toolkit."""

@@ -129,7 +129,7 @@ class Recipe:
         return cached_graph(self.key(), self.about(), lambda: self.compile(model, progress))
 
     def background(self, model: GmmModel | None = None) -> Graph | None:
-        """What a grammar is searched beside; None where the settings have no background."""
+        """Return the background graph of a grammar; None where the settings have no background."""
         if self.grammar is None or (costs := self.settings.background) is None:
             return None
 
@@ -143,7 +143,7 @@ class Recipe:
         return cached_graph(content_key(BACKGROUND_VERSION, self.key(), costs), about, compiled)
 
     def compile(self, model: GmmModel, progress: Progress | None = None) -> Graph:
-        """Compile the graph anew.
+        """Compile the graph.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Whole files at once: text, JSON and arrays; what is wrong with one is told by its name.
+"""Whole files at once: text, JSON and arrays; errors name the file and what is wrong with it.
 
 Nothing that a file claims of its size is believed: it is held against the bytes that are there
 before memory is set aside, and what is packed may not unpack to far more than it was.

@@ -1,6 +1,6 @@
 """Files and folders that appear whole or not at all.
 
-Each is written under a temporary name beside its final one, then renamed: a reader, or a run after
+Each is written under a temporary name in the same folder, then renamed: a reader, or a run after
 an interruption, finds the old content, the new content or nothing.
 """
 

@@ -67,9 +67,9 @@ def read_transitions(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if not (np.isfinite(weights) & (weights >= 0)).all():
         raise FormatError("a transition weight is negative or not finite", path)
     state = np.arange(n_from)
-    beside = np.ones((n_from, n_to), bool)
-    beside[state, state] = beside[state, state + 1] = False
-    stray = np.argwhere((weights > 0) & beside)
+    outside = np.ones((n_from, n_to), bool)
+    outside[state, state] = outside[state, state + 1] = False
+    stray = np.argwhere((weights > 0) & outside)
     if len(stray):
         matrix, source, goal = stray[0]
         what = "skips a state" if goal > source else "goes back"
