@@ -15,7 +15,7 @@ from factored_asr.language.grammar.expression import (
     Sequence,
     Text,
 )
-from factored_asr.language.grammar.grammar import Scope
+from factored_asr.language.grammar.templates import Scope
 
 BEGIN, END = "\x01", "\x02"  # of a list value
 

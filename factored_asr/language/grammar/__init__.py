@@ -1,4 +1,4 @@
-"""Grammars of spoken commands."""
+"""Grammars of voice commands."""
 
 from factored_asr.language.grammar.grammar import Grammar, GrammarWarning
 from factored_asr.language.grammar.network import DfaState, ListSymbol, Mark, Network

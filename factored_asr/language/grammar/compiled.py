@@ -1,7 +1,7 @@
-"""A compiled grammar as data: what a parser needs, written as JSON and read back quickly.
+"""A compiled grammar as JSON: all that a parser needs, read back quickly.
 
-Templates are laid out as one network only once; later runs read its arcs. The expressions are
-left behind, so G can not be built from it: that takes the :class:`Grammar` itself.
+The network is compiled once; later runs read its arcs. The file holds no expressions, so G cannot
+be built from it: that takes the :class:`Grammar` itself.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Any, TypeVar
 
 from factored_asr.errors import FormatError
 from factored_asr.language.grammar.expression import EMPTY
-from factored_asr.language.grammar.grammar import Block, Grammar, Scope, Template
+from factored_asr.language.grammar.grammar import Grammar
 from factored_asr.language.grammar.lists import Value, ValueList
-from factored_asr.language.grammar.network import ListSymbol, Mark, Network, Symbol
+from factored_asr.language.grammar.network import ListSymbol, Mark, Network, Symbol, words_of
+from factored_asr.language.grammar.templates import Block, Scope, Template
 from factored_asr.storage.reading import read_json
 
 VERSION = 1
@@ -29,7 +30,7 @@ class CompiledGrammar:
     """A grammar as parsers see it."""
 
     templates: tuple[Template, ...]
-    """Their text and block; without expressions."""
+    """Text and block of each, without its expression."""
     network: Network
     skip_words: tuple[tuple[str, ...], ...] = ()
     digest: str = ""
@@ -37,22 +38,17 @@ class CompiledGrammar:
     @cached_property
     def words(self) -> frozenset[str]:
         """All words of its sentences."""
-        symbols = {symbol for arcs in self.network.arcs for symbol, _, _ in arcs}
-        words = {symbol for symbol in symbols if isinstance(symbol, str)}
-        phrases = {*self.skip_words}
-        for symbol in symbols:
-            if isinstance(symbol, ListSymbol):
-                phrases.update(symbol.word_forms())
-        return frozenset(words.union(*phrases))
+        symbols = (symbol for arcs in self.network.arcs for symbol, _, _ in arcs)
+        return words_of(symbols, self.skip_words)
 
     @staticmethod
     def read(path: str | Path) -> CompiledGrammar:
-        """Read what :func:`write_compiled` wrote.
+        """Read a file of :func:`write_compiled`.
 
         Raises
         ------
         FormatError
-            If it is not that, or of another version.
+            If it is no such file, or of another version.
         """
         try:
             plain = read_json(path)
@@ -64,12 +60,12 @@ class CompiledGrammar:
 
 
 def write_compiled(grammar: Grammar, path: str | Path) -> None:
-    """Write what a parser needs of a grammar.
+    """Write the part of a grammar that a parser needs.
 
     Raises
     ------
     TypeError
-        If a slot's value is nothing that JSON holds, such as a date.
+        If JSON cannot hold a slot's value, such as a date.
     """
     Path(path).write_text(json.dumps(_plain(grammar), separators=(",", ":")), encoding="utf-8")
 
@@ -101,11 +97,8 @@ def _numbered(things: Iterable[Thing]) -> dict[Thing, int]:
 
 
 def _plain_block(block: Block) -> list[Any]:
-    keywords = sorted(block.required_keywords)
-    return [
-        block.intent, dict(block.slots), dict(block.requires_context),
-        dict(block.excludes_context), keywords,
-    ]
+    mappings = (block.slots, block.requires_context, block.excludes_context)
+    return [block.intent, *map(dict, mappings), sorted(block.required_keywords)]
 
 
 def _plain_list(values: ValueList) -> list[Any]:
@@ -127,7 +120,8 @@ def _plain_symbol(symbol: Symbol, lists: Mapping[ValueList, int]) -> Any:
 
 def _restored(plain: Mapping[str, Any]) -> CompiledGrammar:
     blocks = [
-        Block(str(intent), _names(slots), _names(requires), _names(excludes), _texts(keywords))
+        Block(str(intent), _names(slots), _names(requires), _names(excludes),
+              frozenset(map(str, keywords)))
         for intent, slots, requires, excludes, keywords in plain["blocks"]
     ]
     scope = Scope()
@@ -156,7 +150,7 @@ def _restored(plain: Mapping[str, Any]) -> CompiledGrammar:
 def _check_states(
     arcs: list[list[tuple[Symbol, int, float]]], finals: Mapping[int, int], n_templates: int
 ) -> None:
-    """ValueError where an arc leads nowhere, or a state ends no template."""
+    """Raise ValueError for an arc without a target, or a final state without a template."""
     states, templates = range(len(arcs)), range(n_templates)
     for symbol, target, cost in (arc for row in arcs for arc in row):
         if not isinstance(symbol, str | ListSymbol | Mark | None):
@@ -174,10 +168,6 @@ def _names(mapping: Any) -> dict[str, Any]:
     if not isinstance(mapping, dict):
         raise TypeError(f"{mapping!r} must be a mapping")
     return mapping
-
-
-def _texts(values: Any) -> frozenset[str]:
-    return frozenset(map(str, values))
 
 
 def _restored_symbol(plain: Any, lists: list[ValueList]) -> Symbol:

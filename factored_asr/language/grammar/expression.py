@@ -20,7 +20,7 @@ MAX_DEPTH = 60  # nested brackets, counted through rules; real grammars stay bel
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Literal text; its blanks separate words, its ends join what stands beside them."""
+    """Literal text; its blanks separate words, its ends join the neighbouring parts."""
 
     text: str
 
@@ -38,7 +38,7 @@ class Alternative:
 
     items: tuple[Expression, ...]
     weights: tuple[float, ...] | None = None
-    """Use counts or JSGF weights, one an item; None: no weights, every choice costs nothing."""
+    """Use counts or JSGF weights, one an item; None: no weights, every item costs 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Tagged:
     item: Expression
     slot: str
     value: str | None = None
-    """The slot's value; None: the words spoken."""
+    """The slot's value; None: the recognised words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ _NAME = re.compile(r"[^()\[\]{}<>|;]+")
 
 
 def children(expression: Expression) -> tuple[Expression, ...]:
-    """The parts of an expression, references not followed."""
+    """Return the parts of an expression; references are not followed."""
     if isinstance(expression, Sequence | Alternative | Permutation):
         return expression.items
     if isinstance(expression, Repeat | Tagged):
@@ -99,14 +99,14 @@ def children(expression: Expression) -> tuple[Expression, ...]:
 
 
 def walk(expression: Expression) -> Iterator[Expression]:
-    """The expression and all its parts, references not followed."""
+    """Iterate over an expression and all its parts; references are not followed."""
     yield expression
     for child in children(expression):
         yield from walk(child)
 
 
 def sequence(items: list[Expression]) -> Expression:
-    """The items as one expression, without a needless bracket."""
+    """Return the items as one expression, without a needless bracket."""
     return items[0] if len(items) == 1 else Sequence(tuple(items)) if items else EMPTY
 
 

@@ -1,4 +1,4 @@
-"""Grammars of spoken commands: one file is the language model and the parser.
+"""Grammars of commands: one file is the language model and the parser.
 
 A :class:`Grammar` is read from Home Assistant's sentence templates (YAML, a file or a folder) or
 from JSGF. :meth:`Grammar.acceptor` gives its word side, G; :attr:`Grammar.network` the whole of
@@ -7,13 +7,16 @@ it, which the parser walks.
 
 from __future__ import annotations
 
+import hashlib
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from factored_asr.errors import FormatError, OptionError
+from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.language.grammar.acceptor import build_acceptor
 from factored_asr.language.grammar.expression import (
     MAX_DEPTH,
     Expression,
@@ -24,123 +27,29 @@ from factored_asr.language.grammar.expression import (
     children,
     walk,
 )
-from factored_asr.language.grammar.lists import ValueList
-from factored_asr.language.grammar.network import ListSymbol, Network, Symbol
+from factored_asr.language.grammar.home_assistant import read_home_assistant
+from factored_asr.language.grammar.jsgf import read_jsgf
+from factored_asr.language.grammar.network import Network, Symbol, words_of
+from factored_asr.language.grammar.normalisation import normalise_text
 from factored_asr.language.grammar.size import GrammarSize, Ruler, estimate
+from factored_asr.language.grammar.templates import Rule, Scope, Template
+from factored_asr.storage.reading import read_text
 
 if TYPE_CHECKING:
     import pynini
 
 MAX_PERMUTED = 8  # items of a permutation: 2^n nodes
 MAX_ARCS = 5_000_000
-MAX_OPTIONAL = 150  # parts in a row; the time that G takes grows with the cube of it
+MAX_OPTIONAL = 150  # parts in a row; the time to build G grows with the cube of it
 MAX_WORDS = 500  # of a sentence; with repeats the time grows with the square of it
+_SUFFIXES = (".yaml", ".yml", ".jsgf", ".gram")
+
+WildcardWords: TypeAlias = Iterable[str] | Mapping[str, float]
+"""Words or phrases that a wildcard may stand for; a mapping gives each its cost."""
 
 
 class GrammarWarning(UserWarning):
     """A part of a grammar is left out of what is compiled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A named phrase."""
-
-    text: str
-    expression: Expression
-    path: str | None = None
-    line: int | None = None
-
-    def error(self, message: str) -> FormatError:
-        """An error that names file, line and template."""
-        return FormatError(f"{message} in template {self.text!r}", self.path, self.line)
-
-
-@dataclass(frozen=True, eq=False)
-class Scope:
-    """The rules and lists that a template may refer to."""
-
-    rules: Mapping[str, Rule] = field(default_factory=dict)
-    lists: Mapping[str, ValueList] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """What templates of one intent have in common."""
-
-    intent: str
-    slots: Mapping[str, object] = field(default_factory=dict)
-    """Slots filled when a template matches, unless its words fill them."""
-    requires_context: Mapping[str, object] = field(default_factory=dict)
-    """Key → value, list of values, None (anything), or ``{value:, slot:}``."""
-    excludes_context: Mapping[str, object] = field(default_factory=dict)
-    required_keywords: frozenset[str] = frozenset()
-
-    def allowed(self, values: ValueList) -> frozenset[int] | None:
-        """Indices of the list's values whose own context fits the block; None: all fit."""
-        fit = frozenset(
-            i
-            for i, value in enumerate(values.values)
-            if not value.context or self._fits(value.context)
-        )
-        return None if len(fit) == len(values.values) else fit
-
-    def _fits(self, context: Mapping[str, object]) -> bool:
-        required = (wanted(v) for k, v in self.requires_context.items() if k in context)
-        actual = (wanted(context[k]) for k in self.requires_context if k in context)
-        return not self.excludes(context) and all(
-            law is None or holds(law, value) for law, value in zip(required, actual, strict=True)
-        )
-
-    def excludes(self, context: Mapping[str, object]) -> bool:
-        """True if the context holds a value that the block excludes."""
-        return any(
-            key in context and holds(wanted(law), wanted(context[key]))
-            for key, law in self.excludes_context.items()
-        )
-
-    def context_slots(self, context: Mapping[str, object]) -> dict[str, object] | None:
-        """The slots that the context fills (``slot: true``); None if it does not fit."""
-        if self.excludes(context):
-            return None
-        slots: dict[str, object] = {}
-        for key, law in self.requires_context.items():
-            value, required = wanted(context.get(key)), wanted(law)
-            if value is None or required is not None and not holds(required, value):
-                return None
-            copy = law.get("slot") if isinstance(law, Mapping) else None
-            if copy:
-                slots[copy if isinstance(copy, str) else key] = value
-        return slots
-
-
-def wanted(law: object) -> object:
-    """The value of a context entry, which may be written ``{value: ..., slot: ...}``."""
-    return law.get("value") if isinstance(law, Mapping) else law
-
-
-def holds(law: object, value: object) -> bool:
-    """True if the value is the one wanted, or one of those wanted."""
-    if isinstance(law, list | tuple | set | frozenset):
-        return value in law
-    return value == law
-
-
-@dataclass(frozen=True, eq=False)
-class Template:
-    """One sentence template."""
-
-    text: str
-    expression: Expression
-    block: Block
-    scope: Scope
-    path: str | None = None
-    line: int | None = None
-    count: float | None = None
-    """How often it is used; None: not told."""
-
-    def error(self, message: str) -> FormatError:
-        """An error that names file, line and template."""
-        return FormatError(f"{message} in template {self.text!r}", self.path, self.line)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,16 +71,14 @@ class Grammar:
 
     templates: tuple[Template, ...]
     skip_words: tuple[tuple[str, ...], ...] = ()
-    """Phrases that may be said anywhere and mean nothing ("please")."""
+    """Phrases without meaning that may stand anywhere ("please")."""
     wildcard_words: Mapping[tuple[str, ...], float] = field(default_factory=dict)
     """Phrases a wildcard stands for in G, each with its cost."""
     digest: str = ""
-    """Hash of all that was read: equal digests, equal grammars."""
+    """Hash of the files read: equal digests, equal grammars."""
 
     @staticmethod
-    def read(
-        path: str | Path, *, wildcard_words: Iterable[str] | Mapping[str, float] = ()
-    ) -> Grammar:
+    def read(path: str | Path, *, wildcard_words: WildcardWords = ()) -> Grammar:
         """Read a grammar: a YAML or JSGF file, or a folder whose files are merged.
 
         Parameters
@@ -189,21 +96,20 @@ class Grammar:
             For a broken file or template, an unknown rule or list, a rule that contains
             itself; names file, line and template.
         """
-        from factored_asr.language.grammar.reading import read_sources
-
-        return read_sources(path, wildcard_words)
+        path = Path(path)
+        files = [path]
+        if path.is_dir():
+            files = sorted(f for f in path.iterdir() if f.suffix.lower() in _SUFFIXES)
+            if not files:
+                raise MissingError(f"no grammar (*.yaml, *.jsgf) in the folder {path}")
+        return _merged([(str(file), read_text(file)) for file in files], wildcard_words)
 
     @staticmethod
     def from_text(
-        text: str,
-        *,
-        name: str = "<text>",
-        wildcard_words: Iterable[str] | Mapping[str, float] = (),
+        text: str, *, name: str = "<text>", wildcard_words: WildcardWords = ()
     ) -> Grammar:
         """Read a grammar from a string; ``name`` stands for the file in errors."""
-        from factored_asr.language.grammar.reading import read_texts
-
-        return read_texts([(name, text)], wildcard_words)
+        return _merged([(name, text)], wildcard_words)
 
     def __post_init__(self) -> None:
         checked: set[tuple[Scope, str]] = set()
@@ -212,7 +118,7 @@ class Grammar:
 
     @cached_property
     def network(self) -> Network:
-        """The grammar compiled, words and slots: what the parser walks.
+        """The compiled grammar, words and slots, which the parser walks.
 
         Raises
         ------
@@ -225,40 +131,35 @@ class Grammar:
 
     @cached_property
     def left_out(self) -> tuple[Template, ...]:
-        """Templates left out of G: they hold a wildcard and no words were given for it."""
+        """Templates left out of G because they hold a wildcard without words for it."""
         if self.wildcard_words:
             return ()
         return tuple(t for t in self.templates if _has_wildcard(t, t.expression, {}))
 
     @cached_property
     def words(self) -> frozenset[str]:
-        """All words of G; the words of templates left out are not among them."""
-        symbols = {symbol for _, symbol, _, _ in self.spoken_arcs()}
-        found = {symbol for symbol in symbols if isinstance(symbol, str)}
-        phrases = {*self.wildcard_words, *self.skip_words}
-        for symbol in symbols:
-            if isinstance(symbol, ListSymbol):
-                phrases.update(symbol.word_forms())
-        return frozenset(found.union(*phrases))
+        """All words of G, without those of the templates left out."""
+        phrases = (*self.wildcard_words, *self.skip_words)
+        return words_of((symbol for _, symbol, _, _ in self.word_arcs()), phrases)
 
-    def spoken_arcs(self) -> Iterator[tuple[int, Symbol, int, float]]:
-        """The arcs (source, symbol, target, cost) of the network that belong to G."""
+    def word_arcs(self) -> Iterator[tuple[int, Symbol, int, float]]:
+        """Iterate over the arcs (source, symbol, target, cost) of the network that belong to G."""
         left_out = set(self.left_out)
-        silent = [template in left_out for template in self.templates]
+        excluded = [template in left_out for template in self.templates]
         owners = self.network.owners
         for source, arcs in enumerate(self.network.arcs):
             for symbol, target, cost in arcs:
-                if not silent[owners[target]]:
+                if not excluded[owners[target]]:
                     yield source, symbol, target, cost
 
     def estimate(self) -> GrammarSize:
-        """Sentences of G, and a bound on its arcs before determinisation; builds nothing."""
-        return estimate(
-            (t for t in self.templates if t not in set(self.left_out)), len(self.wildcard_words)
-        )
+        """Return the number of sentences of G and a bound on its arcs, without building it."""
+        left_out = set(self.left_out)
+        kept = (template for template in self.templates if template not in left_out)
+        return estimate(kept, len(self.wildcard_words))
 
     def acceptor(self, word_ids: Mapping[str, int], *, max_arcs: int = MAX_ARCS) -> pynini.Fst:
-        """G: the word side, an epsilon-free deterministic minimal acceptor over word ids.
+        """Return G: the word side, an epsilon-free deterministic minimal acceptor over word ids.
 
         Costs are −log of the weights on alternatives, 0 where none are given. Skip words may
         stand before and after a sentence. The empty sentence is never accepted.
@@ -268,22 +169,85 @@ class Grammar:
         MissingError
             If ``word_ids`` lacks words of the grammar; names them.
         OptionError
-            If the grammar may grow over ``max_arcs``, or nothing of it can be said.
+            If the grammar may grow over ``max_arcs``, or accepts no sentence.
         """
-        from factored_asr.language.grammar.acceptor import build_acceptor
-
         size = self.estimate()
         if size.arcs > max_arcs:
             raise OptionError(
                 f"the grammar may need {size.arcs:,.0f} arcs, more than max_arcs={max_arcs:,}"
             )
+        ruler = Ruler()
         for template in self.templates:
-            lengths = Ruler(template.scope).measure(template.expression)
-            if lengths.gaps > MAX_OPTIONAL:
+            size = ruler.measure(template.expression, template.scope)
+            if size.optional_parts > MAX_OPTIONAL:
                 raise template.error(f"more than {MAX_OPTIONAL} optional parts in a row")
-            if lengths.words > MAX_WORDS:
-                raise template.error(f"a sentence may have {MAX_WORDS} words, got {lengths.words}")
-        return build_acceptor(self, word_ids)
+            if size.words > MAX_WORDS:
+                raise template.error(f"a sentence may have {MAX_WORDS} words, got {size.words}")
+        self._warn_left_out()
+        ids = _checked_ids(self.words, word_ids)
+        return build_acceptor(
+            self.word_arcs(), self.network, ids, self.wildcard_words, self.skip_words
+        )
+
+    def _warn_left_out(self) -> None:
+        if not self.left_out:
+            return
+        first, more = self.left_out[0], len(self.left_out) - 1
+        warnings.warn(
+            f"{first.path}:{first.line}: template {first.text!r}"
+            + (f" and {more} more are" if more else " is")
+            + " left out of G: no words are given for a wildcard (wildcard_words)",
+            GrammarWarning,
+            stacklevel=3,
+        )
+
+
+def _checked_ids(words: Iterable[str], word_ids: Mapping[str, int]) -> dict[str, int]:
+    words = sorted(words)
+    if missing := [word for word in words if word not in word_ids]:
+        shown = ", ".join(missing[:10]) + (", …" if len(missing) > 10 else "")
+        raise MissingError(f"{len(missing)} words of the grammar have no id: {shown}")
+    ids = {word: int(word_ids[word]) for word in words}
+    if wrong := [word for word, i in ids.items() if i <= 0]:
+        raise OptionError(f"word ids start at 1 (0 is epsilon), {wrong[0]!r} has {ids[wrong[0]]}")
+    return ids
+
+
+def _merged(texts: Iterable[tuple[str, str]], wildcard_words: WildcardWords) -> Grammar:
+    """Make one grammar of (name, text) pairs, each YAML or JSGF."""
+    phrases = _wildcard_phrases(wildcard_words)
+    digest = hashlib.sha256(repr(sorted(phrases.items())).encode())
+    yaml_texts, templates = [], list[Template]()
+    for name, text in texts:
+        digest.update(hashlib.sha256(text.encode()).digest())
+        if text.lstrip().startswith("#JSGF"):
+            templates += read_jsgf(name, text)
+        else:
+            yaml_texts.append((name, text))
+    skip_words: tuple[tuple[str, ...], ...] = ()
+    if yaml_texts:
+        more, skip_words = read_home_assistant(yaml_texts)
+        templates += more
+    if not templates:
+        raise FormatError("a grammar needs a sentence", yaml_texts[0][0] if yaml_texts else None)
+    try:
+        grammar = Grammar(tuple(templates), skip_words, phrases, digest.hexdigest())
+        _ = grammar.network  # built now, so that errors in templates are raised here
+    except RecursionError:
+        law = "brackets and rules within rules nest too deep"
+        raise FormatError(law, templates[0].path) from None
+    return grammar
+
+
+def _wildcard_phrases(words: WildcardWords) -> dict[tuple[str, ...], float]:
+    """Return the phrases for wildcards as words, each with its cost (0 where none is given)."""
+    if isinstance(words, str):
+        raise OptionError(f"wildcard_words are a list of words, got the string {words!r}")
+    costs = dict(words) if isinstance(words, Mapping) else dict.fromkeys(words, 0.0)
+    phrases = {normalise_text(phrase): float(cost) for phrase, cost in costs.items()}
+    if () in phrases or any(not 0 <= cost < float("inf") for cost in phrases.values()):
+        raise OptionError("wildcard_words need a word each, and finite costs >= 0")
+    return phrases
 
 
 def _has_wildcard(template: Template, expression: Expression, known: dict[str, bool]) -> bool:
@@ -300,13 +264,10 @@ def _has_wildcard(template: Template, expression: Expression, known: dict[str, b
 
 
 def _check(
-    where: Template | Rule,
-    scope: Scope,
-    expression: Expression,
-    rules: tuple[str, ...],
+    where: Template | Rule, scope: Scope, expression: Expression, rules: tuple[str, ...],
     checked: set[tuple[Scope, str]],
 ) -> None:
-    """Raise FormatError unless every reference of the expression leads somewhere."""
+    """Raise FormatError unless every reference of the expression is defined."""
     for child in children(expression):
         _check(where, scope, child, rules, checked)
     match expression:
@@ -327,5 +288,5 @@ def _check(
             raise where.error(
                 f"a permutation may hold {MAX_PERMUTED} items, this one has {len(items)}"
             )
-        case Repeat(item) if Ruler(scope).measure(item).empty:
+        case Repeat(item) if Ruler().measure(item, scope).may_be_empty:
             raise where.error("a phrase that may be empty is repeated")

@@ -26,9 +26,9 @@ from factored_asr.language.grammar.expression import (
     parse_template,
     walk,
 )
-from factored_asr.language.grammar.grammar import Block, Rule, Scope, Template
 from factored_asr.language.grammar.lists import Value, ValueList, number_range
 from factored_asr.language.grammar.normalisation import normalise_text
+from factored_asr.language.grammar.templates import Block, Rule, Scope, Template
 from factored_asr.language.grammar.yaml_nodes import Node, read_yaml
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from factored_asr.language.grammar.expression import (
     Text,
     sequence,
 )
-from factored_asr.language.grammar.grammar import Block, Rule, Scope, Template
+from factored_asr.language.grammar.templates import Block, Rule, Scope, Template
 
 _HEADER = re.compile(r"\s*#JSGF\s+V[\d.]+[^;\n]*;?")
 _TOKEN = re.compile(

@@ -17,15 +17,15 @@ class Value:
     """One value of a list."""
 
     forms: tuple[tuple[str, ...], ...]
-    """All the ways it is said, each a tuple of words."""
+    """All its spoken forms, each a tuple of words."""
     out: object
-    """What goes into the slot; None: the words as they were said."""
+    """What goes into the slot; None: the recognised words."""
     context: Mapping[str, object] = field(default_factory=dict)
-    """What is known once the value is heard, such as its domain."""
+    """What the value implies, such as its domain."""
     metadata: Mapping[str, object] = field(default_factory=dict)
-    """What else is told about it; handed on with the slot."""
+    """Further facts about it, passed on with the slot."""
     count: float | None = None
-    """How often it is said; None: not told."""
+    """How often it is used; None: unknown."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -42,14 +42,10 @@ class ValueList:
 
 @lru_cache(maxsize=256)
 def number_range(
-    name: str,
-    first: int,
-    last: int,
-    step: int = 1,
-    multiplier: float | None = None,
+    name: str, first: int, last: int, step: int = 1, multiplier: float | None = None,
     fractions: tuple[float, ...] = (),
 ) -> ValueList:
-    """The numbers ``first``, ``first + step``, … ≤ ``last`` (and fractions between) as a list.
+    """Return ``first``, ``first + step``, … ≤ ``last`` (and fractions between) as a list.
 
     Raises
     ------

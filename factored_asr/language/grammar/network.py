@@ -1,21 +1,21 @@
-"""A grammar compiled: one network over words, lists and slots, from which G and the parse are read.
+"""A compiled grammar: one network over words, lists and slots, which gives G and the parser.
 
-Templates become arcs between states, rules expanded where they stand. A list is one arc, whatever
-its size, and stands for all its values: so the network stays small, a wildcard costs nothing, and
-the subset construction, done state by state as sentences ask for it, has little to do.
+Templates become arcs between states, with rules expanded in place. A list is one arc, whatever its
+size, and stands for all its values: the network stays small, a wildcard costs nothing, and the
+subset construction, done lazily while sentences are parsed, has little to do.
 
-The one difficulty is the blank: ``fan[s] {area}'s`` joins text to text and text to lists. While
-arcs are laid the last word is therefore kept open (``_Open``) until a blank closes it.
+The one difficulty is the blank: ``fan[s] {area}'s`` joins text to text and text to lists. The last
+word is therefore kept open (``_Open``) until a blank closes it.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from factored_asr.language.grammar.expression import (
     Alternative,
@@ -28,11 +28,9 @@ from factored_asr.language.grammar.expression import (
     Tagged,
     Text,
 )
+from factored_asr.language.grammar.lists import ValueList
 from factored_asr.language.grammar.normalisation import normalise_text
-
-if TYPE_CHECKING:
-    from factored_asr.language.grammar.grammar import Block, Template
-    from factored_asr.language.grammar.lists import ValueList
+from factored_asr.language.grammar.templates import Block, Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +48,13 @@ class ListSymbol:
 
     @property
     def key(self) -> tuple[ValueList, str, str]:
-        """What decides the words: list, prefix and suffix."""
+        """List, prefix and suffix, which together give the words."""
         return self.list, self.prefix, self.suffix
 
     def word_forms(self) -> dict[tuple[str, ...], float]:
-        """All the ways its values are said, each with its cost; 0 where no use is counted."""
+        """Return all forms of its values, each with its cost; 0 where no use is counted."""
         fit = [
-            value
-            for index, value in enumerate(self.list.values)
+            value for index, value in enumerate(self.list.values)
             if self.allowed is None or index in self.allowed
         ]
         costs = counted_costs(value.count for value in fit)
@@ -90,19 +87,18 @@ _WORD_END = re.compile(r"[^\W\d_](?:[^\W\d_]|')*$")  # of the text before a list
 _WORD_START = re.compile(r"^(?:[^\W\d_]+(?:'[^\W\d_]+)*|(?:'[^\W\d_]+)+)")
 
 
+@dataclass(eq=False, slots=True)
 class DfaState:
-    """A set of network states that the same words reach; made when first asked for."""
+    """A set of network states that the same words reach; its arcs are filled in on first use."""
 
-    __slots__ = ("members", "words", "lists", "wildcards", "marks", "templates", "expanded")
-
-    def __init__(self, members: frozenset[int], templates: tuple[int, ...]):
-        self.members = members
-        self.templates = templates
-        self.expanded = False
-        self.words: dict[str, DfaState] = {}
-        self.lists: list[tuple[ListSymbol, int, DfaState]] = []
-        self.wildcards: list[tuple[ListSymbol, DfaState]] = []
-        self.marks: list[tuple[Mark, DfaState]] = []
+    members: frozenset[int]
+    templates: tuple[int, ...]
+    """Templates that end here."""
+    expanded: bool = False
+    words: dict[str, DfaState] = field(default_factory=dict)
+    lists: list[tuple[ListSymbol, int, DfaState]] = field(default_factory=list)
+    wildcards: list[tuple[ListSymbol, DfaState]] = field(default_factory=list)
+    marks: list[tuple[Mark, DfaState]] = field(default_factory=list)
 
 
 class Network:
@@ -115,7 +111,7 @@ class Network:
         self.arcs: list[list[Arc]] = [[]]
         self.finals: dict[int, int] = {}
         self.owners: list[int] = [-1]
-        """The template each state was laid for; the start serves all."""
+        """The template that each state belongs to; -1 for the start."""
         self.list_keys: dict[tuple[ValueList, str, str], int] = {}
         self.allowed: dict[tuple[Block, ValueList], frozenset[int] | None] = {}
         """Which values of a list the context of a block allows, see ``Block.allowed``."""
@@ -123,13 +119,13 @@ class Network:
         templates = list(templates)
         costs = counted_costs(template.count for template in templates)
         for index, (template, cost) in enumerate(zip(templates, costs, strict=True)):
-            self.finals[_Layer(self, template).lay(cost)] = index
+            self.finals[_Compiler(self, template).lay(cost)] = index
             self.owners += [index] * (len(self.arcs) - len(self.owners))
         self.start = self._state([0])
 
     @classmethod
     def restored(cls, arcs: list[list[Arc]], finals: dict[int, int]) -> Network:
-        """The network of arcs that were laid before; who owns them is forgotten."""
+        """Return the network of arcs read from a file; its states have no owners."""
         network = cls(())
         network.arcs, network.finals, network._states = arcs, finals, {}
         for symbol in dict.fromkeys(symbol for row in arcs for symbol, _, _ in row):
@@ -141,10 +137,18 @@ class Network:
     @cached_property
     def trie(self) -> dict:
         """All values of all lists: word -> node; None -> [(list key, value index)]."""
-        return _list_trie(self.list_keys)
+        root: dict = {}
+        for (values, prefix, suffix), key in self.list_keys.items():
+            for index, value in enumerate(values.values):
+                for form in value.forms:
+                    node = root
+                    for word in joined(form, prefix, suffix):
+                        node = node.setdefault(word, {})
+                    node.setdefault(None, []).append((key, index))
+        return root
 
     def expand(self, state: DfaState) -> DfaState:
-        """Fill in the arcs that leave ``state``; harmless if two threads do it at once."""
+        """Fill in the arcs that leave ``state``; two threads may do so at the same time."""
         targets: dict[Symbol, list[int]] = {}
         for member in state.members:
             for symbol, target, _ in self.arcs[member]:
@@ -168,7 +172,7 @@ class Network:
         return state
 
     def _state(self, members: list[int]) -> DfaState:
-        """The state of a set of network states and all that epsilon arcs reach from them."""
+        """Return the state of a set of network states and all that epsilon arcs reach from them."""
         reached = set(members)
         waiting = list(reached)
         while waiting:
@@ -183,14 +187,14 @@ class Network:
         return state
 
 
-class _Layer:
+class _Compiler:
     """Lays the arcs of one template."""
 
     def __init__(self, network: Network, template: Template):
         self.network, self.template = network, template
 
     def lay(self, cost: float) -> int:
-        """Lay all arcs, ``cost`` on the first; returns the template's own end state."""
+        """Lay all arcs, ``cost`` on the first; return the template's own end state."""
         return self.hub(self.add(self.template.expression, {(0, ""): cost}))
 
     def new_state(self) -> int:
@@ -201,7 +205,7 @@ class _Layer:
         self.network.arcs[source].append((symbol, target, cost))
 
     def add(self, expression: Expression, ends: _Ends) -> _Ends:
-        """Lay an expression after the ends of what stands before it."""
+        """Lay an expression after these ends; return the new ends."""
         match expression:
             case Text(text):
                 return self.add_text(text, ends)
@@ -241,21 +245,21 @@ class _Layer:
         return ends
 
     def add_permutation(self, items: tuple[Expression, ...], ends: _Ends) -> _Ends:
-        """Lay the items by the subset already said: 2^n nodes instead of n! orders."""
-        said: dict[int, list[_Ends]] = {0: [self.close(ends)]}
+        """Lay the items by the subset already laid: 2^n nodes instead of n! orders."""
+        reached: dict[int, list[_Ends]] = {0: [self.close(ends)]}
         for subset in range(2 ** len(items) - 1):
-            here = self.join(said.pop(subset))
+            here = self.join(reached.pop(subset))
             for i, item in enumerate(items):
                 if not subset >> i & 1:
                     after = self.close(self.add(item, here))
-                    said.setdefault(subset | 1 << i, []).append(after)
-        return self.join(said[2 ** len(items) - 1])
+                    reached.setdefault(subset | 1 << i, []).append(after)
+        return self.join(reached[2 ** len(items) - 1])
 
     def add_tagged(self, item: Expression, slot: str, value: str | None, ends: _Ends) -> _Ends:
         before, inside = self.hub(ends), self.new_state()
         self.arc(before, Mark(slot, value, begins=True), inside)
-        said, after = self.hub(self.add(item, {(inside, ""): 0.0})), self.new_state()
-        self.arc(said, Mark(slot, value, begins=False), after)
+        end, after = self.hub(self.add(item, {(inside, ""): 0.0})), self.new_state()
+        self.arc(end, Mark(slot, value, begins=False), after)
         return {(after, ""): 0.0}
 
     def add_list(self, reference: ListReference, ends: _Ends) -> _Ends:
@@ -274,7 +278,7 @@ class _Layer:
         return state
 
     def join(self, parts: list[_Ends]) -> _Ends:
-        """The ends of all parts; those between words meet in one state."""
+        """Return the ends of all parts; those between words meet in one state."""
         merged: _Ends = {}
         for part in parts:
             for end, cost in part.items():
@@ -289,16 +293,16 @@ class _Layer:
 
     def close(self, ends: _Ends) -> _Ends:
         """End the open words: what follows begins a new word, in one state."""
-        opened = {end: cost for end, cost in ends.items() if end[1] != ""}
         between = {end: cost for end, cost in ends.items() if end[1] == ""}
-        if not opened:
+        if len(between) == len(ends):
             return self.join([between])
         target = self.new_state()
-        laid = [self.close_word(end, cost, target) for end, cost in opened.items()]
-        return self.join([between, {(target, ""): 0.0}]) if any(laid) else self.join([between])
+        opened = [(end, cost) for end, cost in ends.items() if end[1] != ""]
+        laid = [self.close_word(end, cost, target) for end, cost in opened]
+        return self.join([between, {(target, ""): 0.0}] if any(laid) else [between])
 
     def close_word(self, end: tuple[int, _Open], cost: float, target: int) -> bool:
-        """Lay the arcs of one open word up to ``target``; False if nobody can say it."""
+        """Lay the arcs of one open word up to ``target``; return False if no value is allowed."""
         state, word = end
         symbols: list[Symbol]
         if isinstance(word, str):
@@ -321,7 +325,7 @@ class _Layer:
         return True
 
     def list_symbol(self, reference: ListReference, prefix: str, suffix: str) -> ListSymbol | None:
-        """The symbol of a list; None where the template's context allows none of its values."""
+        """Return the symbol of a list; None if the template's context allows none of its values."""
         values = self.template.scope.lists[reference.name]
         if values.wildcard:
             if prefix or suffix:
@@ -346,7 +350,7 @@ def _glue(word: _Open, piece: str) -> _Open:
 
 @lru_cache(maxsize=1024)
 def costs_of(weights: tuple[float, ...] | None, n_items: int) -> list[float]:
-    """Costs -log(weight / sum of weights); no weights: 0."""
+    """Return costs -log(weight / sum of weights); 0 without weights."""
     if weights is None:
         return [0.0] * n_items
     total = math.fsum(weights)
@@ -355,35 +359,33 @@ def costs_of(weights: tuple[float, ...] | None, n_items: int) -> list[float]:
 
 
 def counted_costs(counts: Iterable[float | None]) -> list[float]:
-    """Costs of choices by how often each is used; once where it is not told, 0 if none is.
+    """Return the costs of alternatives from their counts; a count of None is 1, all None: 0.
 
     Examples
     --------
     >>> [round(cost, 2) for cost in counted_costs([3, None])], counted_costs([None, None])
     ([0.29, 1.39], [0.0, 0.0])
     """
-    told = list(counts)
-    if all(count is None for count in told):
-        return [0.0] * len(told)
-    weights = tuple(1.0 if count is None else count for count in told)
-    return costs_of(weights, len(told))
+    given = list(counts)
+    weights = tuple(1.0 if count is None else count for count in given)
+    return costs_of(None if given.count(None) == len(given) else weights, len(given))
 
 
-def _list_trie(keys: Mapping[tuple[ValueList, str, str], int]) -> dict:
-    """All values of all lists in one trie: word -> node; None -> [(list key, value index)]."""
-    root: dict = {}
-    for (values, prefix, suffix), key in keys.items():
-        for index, value in enumerate(values.values):
-            for form in value.forms:
-                node = root
-                for word in joined(form, prefix, suffix):
-                    node = node.setdefault(word, {})
-                node.setdefault(None, []).append((key, index))
-    return root
+def words_of(
+    symbols: Iterable[Symbol], phrases: Iterable[tuple[str, ...]]
+) -> frozenset[str]:
+    """Return all words of symbols, the forms of their lists, and phrases."""
+    found = {word for phrase in phrases for word in phrase}
+    for symbol in set(symbols):
+        if isinstance(symbol, str):
+            found.add(symbol)
+        elif isinstance(symbol, ListSymbol):
+            found.update(*symbol.word_forms())
+    return frozenset(found)
 
 
 def joined(form: tuple[str, ...], prefix: str, suffix: str) -> tuple[str, ...]:
-    """The words of a list value with a prefix and a suffix joined to its ends.
+    """Return the words of a list value with a prefix and a suffix joined to its ends.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Sentences of a grammar drawn at random: to be read aloud, synthesised, or looked through."""
+"""Random sentences of a grammar, to read aloud, synthesise or inspect."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ MAX_WORDS = 1000  # of a sentence: a grammar that repeats itself may never come 
 
 
 def random_sentences(grammar: Grammar, n: int, seed: int = 0) -> tuple[tuple[str, ...], ...]:
-    """Walks through the words that a grammar allows, at each place one of all that may follow.
+    """Draw sentences by a random walk through G.
 
-    Each next word, and the end, is as likely as the grammar weighs it there; where it weighs
-    nothing, all are alike. Long lists are thus not drawn more often than short ones.
+    Each next word, and the end, has the probability of its weight in the grammar; without weights
+    all are equally likely. Long lists are thus not drawn more often than short ones.
 
     Parameters
     ----------
     n
-        Sentences wanted; one may come twice.
+        Number of sentences; one may come twice.
     seed
         The same seed gives the same sentences.
 
     Raises
     ------
     OptionError
-        n is negative, or a sentence does not come to an end.
+        n is negative, or a sentence exceeds `MAX_WORDS`.
 
     Examples
     --------
@@ -35,20 +35,20 @@ def random_sentences(grammar: Grammar, n: int, seed: int = 0) -> tuple[tuple[str
     ['go', 'please go', 'please stop', 'stop']
     """
     if n < 0:
-        raise OptionError(f"{n} sentences cannot be drawn")
+        raise OptionError(f"{n} sentences cannot be drawn: n must be 0 or more")
     names = ["", *sorted(grammar.words)]
     acceptor = grammar.acceptor({name: i for i, name in enumerate(names) if i})
-    ways: dict[int, list[tuple[int, int, float]]] = {}
+    arcs_of: dict[int, list[tuple[int, int, float]]] = {}
     for state in acceptor.states():
         arcs = [(arc.ilabel, arc.nextstate, float(arc.weight)) for arc in acceptor.arcs(state)]
-        ways[state] = [*arcs, (0, -1, float(acceptor.final(state)))]
-    shares = {state: _shares([cost for *_, cost in arcs]) for state, arcs in ways.items()}
+        arcs_of[state] = [*arcs, (0, -1, float(acceptor.final(state)))]
+    shares = {state: _shares([cost for *_, cost in arcs]) for state, arcs in arcs_of.items()}
     rng = np.random.default_rng(seed)
     drawn = []
     for _ in range(n):
         words, state = [], acceptor.start()
         while state >= 0:
-            label, state, _ = ways[state][rng.choice(len(shares[state]), p=shares[state])]
+            label, state, _ = arcs_of[state][rng.choice(len(shares[state]), p=shares[state])]
             words += [names[label]] * (label > 0)
             if len(words) > MAX_WORDS:
                 raise OptionError(f"a sentence has more than {MAX_WORDS} words and no end")

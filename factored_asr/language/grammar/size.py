@@ -1,11 +1,10 @@
-"""How large a grammar is, told before anything is composed."""
+"""The size of a grammar, computed before anything is composed."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
 
 from factored_asr.language.grammar.expression import (
     Alternative,
@@ -20,14 +19,12 @@ from factored_asr.language.grammar.expression import (
     children,
 )
 from factored_asr.language.grammar.normalisation import normalise_text
-
-if TYPE_CHECKING:
-    from factored_asr.language.grammar.grammar import Scope, Template
+from factored_asr.language.grammar.templates import Scope, Template
 
 
 @dataclass(frozen=True, slots=True)
 class GrammarSize:
-    """The size of a grammar."""
+    """The size of a grammar or of a phrase in it."""
 
     sentences: float
     """Sentences that the templates generate (those of two templates count twice); may be inf."""
@@ -35,112 +32,94 @@ class GrammarSize:
     """Upper bound on the arcs of G before determinisation."""
     network_arcs: float = 0.0
     """The same for the parser's network, in which a list is one arc."""
+    may_be_empty: bool = False
+    """Whether a sentence may have no words."""
+    optional_parts: int = 0
+    """Most optional parts that follow one another."""
+    words: int = 0
+    """Words of the longest sentence; a repeated phrase counts once."""
 
 
 def estimate(templates: Iterable[Template], n_wildcard_words: int) -> GrammarSize:
     """Add up the sizes of templates; a wildcard counts as one word of ``n_wildcard_words``."""
-    total = GrammarSize(0.0, 0.0, 0.0)
-    known: dict[tuple[Scope, str], GrammarSize] = {}
+    total = GrammarSize(0.0, 0.0)
+    ruler = Ruler(n_wildcard_words)
     for template in templates:
-        size = _Measure(template.scope, n_wildcard_words, known).size(template.expression)
-        total = _sum((total, size), total.sentences + size.sentences)
+        size = ruler.measure(template.expression, template.scope)
+        total = _side_by_side([total, size], total.sentences + size.sentences)
     return total
 
 
-def _sum(
-    sizes: Iterable[GrammarSize], sentences: float, extra: int = 0, copies: int = 1
+class Ruler:
+    """Measures expressions; each rule of a scope is measured once."""
+
+    def __init__(self, n_wildcard_words: int = 0) -> None:
+        self.n_wildcard_words = n_wildcard_words
+        self._rules: dict[tuple[Scope, str], GrammarSize] = {}
+
+    def measure(self, expression: Expression, scope: Scope) -> GrammarSize:
+        """Return the size of an expression."""
+        parts = [self.measure(child, scope) for child in children(expression)]
+        sentences = [part.sentences for part in parts]
+        match expression:
+            case Text(text):
+                n = len(normalise_text(text))
+                return GrammarSize(1.0, n + 1.0, n + 1.0, not n, 0, n)
+            case Sequence():
+                return _in_a_row(parts, math.prod(sentences))
+            case Alternative():
+                return _side_by_side(parts, sum(sentences), 1)
+            case Permutation(items):
+                orders = math.factorial(len(items))
+                return _in_a_row(parts, orders * math.prod(sentences), 2, 2 ** (len(items) - 1))
+            case Repeat():
+                return _side_by_side(parts, math.inf, 3)
+            case Tagged():
+                return _side_by_side(parts, sentences[0], 4)
+            case ListReference(name):
+                return self._measure_list(name, scope)
+            case RuleReference(name):
+                key = (scope, name)
+                if key not in self._rules:
+                    self._rules[key] = self.measure(scope.rules[name].expression, scope)
+                return self._rules[key]
+
+    def _measure_list(self, name: str, scope: Scope) -> GrammarSize:
+        values = scope.lists[name]
+        n_forms, n_words = self.n_wildcard_words, self.n_wildcard_words
+        if not values.wildcard:
+            forms = [form for value in values.values for form in value.forms]
+            n_forms, n_words = len(forms), sum(map(len, forms))
+        return GrammarSize(float(n_forms), n_words + 2.0, 2.0, words=1)
+
+
+def _side_by_side(
+    parts: list[GrammarSize], sentences: float, extra: int = 0, copies: int = 1
 ) -> GrammarSize:
-    """Sizes laid side by side, ``extra`` arcs with each, all of it ``copies`` times."""
-    sizes = list(sizes)
-    extra *= len(sizes)
+    """Return the size of one of the parts, ``extra`` arcs with each, all laid ``copies`` times."""
+    extra *= len(parts)
     return GrammarSize(
         sentences,
-        copies * (sum(size.arcs for size in sizes) + extra),
-        copies * (sum(size.network_arcs for size in sizes) + extra),
+        copies * (sum(part.arcs for part in parts) + extra),
+        copies * (sum(part.network_arcs for part in parts) + extra),
+        any(part.may_be_empty for part in parts),
+        max((part.optional_parts for part in parts), default=0),
+        max((part.words for part in parts), default=0),
     )
 
 
-class _Measure:
-    """Sizes of expressions in one scope, each rule measured once."""
-
-    def __init__(
-        self, scope: Scope, n_wildcard_words: int, known: dict[tuple[Scope, str], GrammarSize]
-    ):
-        self.scope, self.n_wildcard_words, self.known = scope, n_wildcard_words, known
-
-    def size(self, expression: Expression) -> GrammarSize:
-        """The size of an expression."""
-        sizes = [self.size(child) for child in children(expression)]
-        sentences = [size.sentences for size in sizes]
-        match expression:
-            case Text(text):
-                arcs = len(normalise_text(text)) + 1.0
-                return GrammarSize(1.0, arcs, arcs)
-            case Sequence():
-                return _sum(sizes, math.prod(sentences))
-            case Alternative():
-                return _sum(sizes, sum(sentences), 1)
-            case Permutation(items):
-                orders = math.factorial(len(items))
-                return _sum(sizes, orders * math.prod(sentences), 2, 2 ** (len(items) - 1))
-            case Repeat():
-                return _sum(sizes, math.inf, 3)
-            case Tagged():
-                return _sum(sizes, sentences[0], 4)
-            case ListReference(name):
-                return self.list_size(name)
-            case RuleReference(name):
-                key = (self.scope, name)
-                if key not in self.known:
-                    self.known[key] = self.size(self.scope.rules[name].expression)
-                return self.known[key]
-
-    def list_size(self, name: str) -> GrammarSize:
-        values = self.scope.lists[name]
-        if values.wildcard:
-            return GrammarSize(float(self.n_wildcard_words), self.n_wildcard_words + 2.0, 2.0)
-        forms = [form for value in values.values for form in value.forms]
-        return GrammarSize(float(len(forms)), sum(map(len, forms)) + 2.0, 2.0)
-
-
-class Lengths(NamedTuple):
-    """How long the phrases of an expression are."""
-
-    empty: bool
-    """It may be said without a word."""
-    gaps: int = 0
-    """Parts that may be left out and follow one another, at most."""
-    words: int = 0
-    """Of its longest phrase; what is repeated counts once."""
-
-
-class Ruler:
-    """Measures the expressions of one scope; each rule is measured once."""
-
-    def __init__(self, scope: Scope) -> None:
-        self.scope = scope
-        self._rules: dict[str, Lengths] = {}
-
-    def measure(self, expression: Expression) -> Lengths:
-        """How long the phrases of an expression are."""
-        parts = [self.measure(child) for child in children(expression)]
-        gaps, words = (max((part[i] for part in parts), default=0) for i in (1, 2))
-        match expression:
-            case Text(text):
-                return Lengths(not normalise_text(text), 0, len(normalise_text(text)))
-            case Sequence() | Permutation():
-                run = 0
-                for part in parts:
-                    run = run + max(part.gaps, 1) if part.empty else 0
-                    gaps = max(gaps, run)
-                return Lengths(all(p.empty for p in parts), gaps, sum(p.words for p in parts))
-            case Alternative():
-                return Lengths(any(part.empty for part in parts), gaps, words)
-            case Repeat() | Tagged():
-                return parts[0]
-            case RuleReference(name) if name in self.scope.rules:
-                if name not in self._rules:
-                    self._rules[name] = self.measure(self.scope.rules[name].expression)
-                return self._rules[name]
-            case _:
-                return Lengths(False, 0, 1)
+def _in_a_row(
+    parts: list[GrammarSize], sentences: float, extra: int = 0, copies: int = 1
+) -> GrammarSize:
+    """Return the size of all parts one after another; ``extra`` and ``copies`` as above."""
+    size = _side_by_side(parts, sentences, extra, copies)
+    longest, run = size.optional_parts, 0
+    for part in parts:
+        run = run + max(part.optional_parts, 1) if part.may_be_empty else 0
+        longest = max(longest, run)
+    return replace(
+        size,
+        may_be_empty=all(part.may_be_empty for part in parts),
+        optional_parts=longest,
+        words=sum(part.words for part in parts),
+    )
