@@ -86,7 +86,7 @@ def _acceptor(n_states: int, arcs: Iterable[_Arc], finals: Iterable[int]) -> pyn
     fst.add_states(n_states)
     fst.set_start(0)
     for source, label, target, cost in arcs:
-        fst.add_arc(source, pywrapfst.Arc(label, label, cost or None, target))
+        fst.add_arc(source, pywrapfst.Arc(label, label, cost, target))
     for state in finals:
         fst.set_final(state)
     return _minimised(fst)
