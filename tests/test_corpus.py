@@ -12,7 +12,7 @@ import soundfile
 from factored_asr.corpus.corpus import Corpus, check
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.features import FrontEnd
-from factored_asr.features.files import read_cepstra
+from factored_asr.features.files import read_feature_file
 from factored_asr.lexicon import Lexicon, Pronunciation
 from factored_asr.training.data import cepstra_of, seconds_of
 
@@ -215,27 +215,27 @@ def test_a_text_without_sound_and_a_stretch_beyond_its_file(tmp_path: Path) -> N
 def test_mfc_files_of_either_byte_order(tmp_path: Path, order: str) -> None:
     cepstra = np.arange(39, dtype=np.float32).reshape(3, 13)
     path = write_mfc(tmp_path / "a.mfc", cepstra, order)
-    np.testing.assert_array_equal(read_cepstra(path, 13), cepstra)
+    np.testing.assert_array_equal(read_feature_file(path, 13), cepstra)
     with pytest.raises(FormatError, match="39 values are no frames of 20"):
-        read_cepstra(path, 20)
+        read_feature_file(path, 20)
 
 
 def test_arrays_of_cepstra_are_checked(tmp_path: Path) -> None:
     path = tmp_path / "a.npy"
     np.save(path, np.ones((5, 13)))
-    assert read_cepstra(path, 13).dtype == np.float32
+    assert read_feature_file(path, 13).dtype == np.float32
     np.save(path, np.ones((5, 12)))
     with pytest.raises(FormatError, match=r"shape \(5, 12\), must be \(n_frames, 13\)"):
-        read_cepstra(path, 13)
+        read_feature_file(path, 13)
     np.save(path, np.full((5, 13), np.nan))
     with pytest.raises(FormatError, match="frame 0 holds a value that is not finite"):
-        read_cepstra(path, 13)
+        read_feature_file(path, 13)
     np.save(path, np.array([{"a": 1}]), allow_pickle=True)
     with pytest.raises(FormatError, match="an array of Python objects"):
-        read_cepstra(path, 13)
+        read_feature_file(path, 13)
     path.write_bytes(b"")
     with pytest.raises(FormatError, match="not an array of numbers"):
-        read_cepstra(path, 13)
+        read_feature_file(path, 13)
 
 
 # --- public corpora ---------------------------------------------------------

@@ -17,7 +17,7 @@ import soundfile
 from factored_asr.audio.reading import RAW_RATE, RAW_SUFFIXES, Part
 from factored_asr.corpus.layouts import read_manifest
 from factored_asr.errors import FactoredASRError, FormatError, MissingError, OptionError
-from factored_asr.features.files import is_cepstra
+from factored_asr.features.files import is_feature_file
 from factored_asr.results.formats import utterance_id
 
 SOUNDS = (
@@ -140,7 +140,7 @@ def _expand(source: str, root: Path) -> Iterator[Input]:
 
 
 def _file(path: Path) -> Input:
-    return Input(str(path), path.name if is_cepstra(path) else path.stem)
+    return Input(str(path), path.name if is_feature_file(path) else path.stem)
 
 
 def _listed(name: str, root: Path) -> list[str]:
@@ -196,7 +196,7 @@ def _measured(sound: Input) -> tuple[Input, int]:
     try:
         if Path(sound.name).suffix.lower() in RAW_SUFFIXES:
             seconds = Path(sound.name).stat().st_size / (2 * RAW_RATE)
-        elif Path(sound.name).is_file() and not is_cepstra(sound.name):
+        elif Path(sound.name).is_file() and not is_feature_file(sound.name):
             about = soundfile.info(sound.name)
             n_channels, seconds = about.channels, about.duration
     except (OSError, soundfile.LibsndfileError, FactoredASRError):

@@ -221,6 +221,6 @@ def _state(sound: Input) -> list[int | str]:
 
 
 def _file_of(sound: Input) -> Path:
-    from factored_asr.features.files import cepstra_file
+    from factored_asr.features.files import feature_file_path
 
-    return cepstra_file(sound.name)
+    return feature_file_path(sound.name)

@@ -28,7 +28,7 @@ from factored_asr.batch.cutting import (
 )
 from factored_asr.batch.inputs import Input
 from factored_asr.errors import FactoredASRError, FormatError, OptionError
-from factored_asr.features.files import is_cepstra
+from factored_asr.features.files import is_feature_file
 from factored_asr.lattice import Lattice
 from factored_asr.models.recipe import Recipe
 from factored_asr.recognizer.recognizer import Recognizer
@@ -179,7 +179,7 @@ def _heard(
     refine: Callable[[Transcript], Transcript],
 ) -> Transcript:
     """A sound in one piece if it is short, else in pieces that are joined."""
-    if is_cepstra(sound.name):
+    if is_feature_file(sound.name):
         return refine(recognizer.transcribe(sound.name))
     rate = recognizer.model.features.sample_rate
     hear = partial(recognizer.transcribe, sample_rate=rate)

@@ -15,7 +15,7 @@ from typing import Literal
 from factored_asr.corpus.layouts import read_layout
 from factored_asr.corpus.utterance import NO_PATH, Utterance, seconds_of
 from factored_asr.errors import FactoredASRError, FormatError, MissingError, OptionError
-from factored_asr.features.files import cepstra_file
+from factored_asr.features.files import feature_file_path
 from factored_asr.lexicon import Lexicon
 from factored_asr.storage.reading import is_file
 
@@ -86,7 +86,8 @@ class Corpus:
         _check_ids(utterances)
         if speaker_by:
             utterances = [
-                replace(u, speaker=_speaker(cepstra_file(u.path), speaker_by)) for u in utterances
+                replace(u, speaker=_speaker(feature_file_path(u.path), speaker_by))
+                for u in utterances
             ]
         return Corpus(tuple(utterances), str(path))
 
@@ -158,7 +159,7 @@ def _problem(
     if unknown:
         named = ", ".join(map(repr, unknown))
         return _found(utterance, "unknown word", f"{named}: not in the lexicon")
-    if utterance.path == NO_PATH or not is_file(cepstra_file(utterance.path)):
+    if utterance.path == NO_PATH or not is_file(feature_file_path(utterance.path)):
         name = "" if utterance.path == NO_PATH else f" {utterance.path}"
         return _found(utterance, "missing file", f"its sound{name} is not there")
     try:

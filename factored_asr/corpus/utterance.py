@@ -10,7 +10,7 @@ import soundfile
 
 from factored_asr.audio.reading import Samples, read_audio
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.features.files import is_cepstra
+from factored_asr.features.files import is_feature_file
 from factored_asr.storage.reading import is_file
 
 NO_PATH = Path()
@@ -40,7 +40,7 @@ class Utterance:
     @property
     def kind(self) -> Literal["audio", "features"]:
         """What the file holds."""
-        return "features" if is_cepstra(self.path) else "audio"
+        return "features" if is_feature_file(self.path) else "audio"
 
     @property
     def text(self) -> str:

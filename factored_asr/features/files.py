@@ -1,4 +1,4 @@
-"""Cepstra that come as files: a corpus may bring its features instead of its sound."""
+"""Feature files: a corpus may bring static cepstra instead of its sound."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ Array = NDArray[np.float32]
 _PLACE_IN_ARCHIVE = re.compile(r"(.+):(\d+)$")
 
 
-def is_cepstra(path: str | Path) -> bool:
-    """Whether a file's name says that it holds cepstra: ``.mfc``, ``.npy``, ``.ark:OFFSET``.
+def is_feature_file(path: str | Path) -> bool:
+    """Return whether a name is that of a feature file: ``.mfc``, ``.npy``, ``.ark:OFFSET``.
 
     Examples
     --------
-    >>> is_cepstra("a/b.mfc"), is_cepstra("raw_mfcc.1.ark:5243"), is_cepstra("a/b.wav")
-    (True, True, False)
+    >>> [is_feature_file(name) for name in ("a/b.mfc", "raw_mfcc.1.ark:5243", "a/b.wav")]
+    [True, True, False]
     """
     return _PLACE_IN_ARCHIVE.match(str(path)) is not None or Path(path).suffix in (".mfc", ".npy")
 
 
-def cepstra_file(path: str | Path) -> Path:
-    """The file itself, without a place within it."""
+def feature_file_path(path: str | Path) -> Path:
+    """Return the path of the file, without the place in a Kaldi archive."""
     match = _PLACE_IN_ARCHIVE.match(str(path))
     return Path(match[1]) if match else Path(path)
 
 
-def read_cepstra(path: str | Path, n_cepstra: int) -> Array:
-    """Read static cepstra before normalisation.
+def read_feature_file(path: str | Path, n_cepstra: int) -> Array:
+    """Read the static cepstra, not normalised, of a feature file.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def read_cepstra(path: str | Path, n_cepstra: int) -> Array:
     FormatError
         The file breaks its format, holds another number of values a frame, or one not finite.
     """
-    file = cepstra_file(path)
+    file = feature_file_path(path)
     if not is_file(file):
         raise MissingError(f"{file}: there is no such file")
     read = {".mfc": _read_mfc, ".npy": _read_npy}.get(Path(path).suffix, _read_archive)
@@ -72,7 +72,10 @@ def read_cepstra(path: str | Path, n_cepstra: int) -> Array:
 
 
 def _read_mfc(path: str | Path, n_cepstra: int) -> NDArray[Any]:
-    data = _bytes(path)
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise FormatError(f"cannot be read: {error.strerror}", path) from error
     for order in (">", "<"):
         if len(data) >= 4 and int(np.frombuffer(data, f"{order}i4", 1)[0]) == len(data) / 4 - 1:
             values = np.frombuffer(data, f"{order}f4", offset=4)
@@ -105,10 +108,3 @@ def _read_archive(path: str | Path, n_cepstra: int) -> NDArray[Any]:
         return np.asarray(kaldiio.load_mat(str(path)))
     except Exception as error:  # it answers a damaged archive with whatever it stumbles over
         raise FormatError(f"no matrix of a Kaldi archive: {error!r}", path) from error
-
-
-def _bytes(path: str | Path) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise FormatError(f"cannot be read: {error.strerror}", path) from error

@@ -29,7 +29,7 @@ from factored_asr.decoder.background import (
 )
 from factored_asr.errors import MissingError
 from factored_asr.features import FrontEnd, speech_frames
-from factored_asr.features.files import is_cepstra, read_cepstra
+from factored_asr.features.files import is_feature_file, read_feature_file
 from factored_asr.features.normalisation import min_range
 from factored_asr.graph import Graph
 from factored_asr.lattice import Lattice, SecondPassOptions
@@ -171,8 +171,8 @@ class Recognizer:
         MissingError
             There is no such file.
         """
-        if isinstance(source, str | Path) and is_cepstra(source):
-            return self.transcribe_cepstra(read_cepstra(source, self.model.features.n_cepstra))
+        if isinstance(source, str | Path) and is_feature_file(source):
+            return self.transcribe_cepstra(read_feature_file(source, self.model.features.n_cepstra))
         return self._transcribe(self._read(source, sample_rate))
 
     def transcribe_cepstra(self, cepstra: np.ndarray) -> Transcript:

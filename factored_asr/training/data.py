@@ -20,7 +20,7 @@ from factored_asr.corpus.utterance import NO_PATH, Utterance, frames_of, read_sa
 from factored_asr.corpus.utterance import seconds_of as seconds_of_sound
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.features import FeatureOptions, FrontEnd
-from factored_asr.features.files import read_cepstra
+from factored_asr.features.files import read_feature_file
 from factored_asr.features.normalisation import normalise
 from factored_asr.training.parallel import over
 
@@ -171,7 +171,7 @@ def cepstra_of(utterance: Utterance, front_end: FrontEnd) -> np.ndarray:
     if utterance.kind == "audio":
         cepstra = front_end.cepstra(read_samples(utterance, front_end.options.sample_rate))
     else:
-        cepstra = read_cepstra(utterance.path, front_end.options.n_cepstra)
+        cepstra = read_feature_file(utterance.path, front_end.options.n_cepstra)
         cepstra = cepstra[frames_of(utterance, front_end.frame_seconds, len(cepstra))]
     if not len(cepstra):
         raise FormatError("holds not a single frame", utterance.path)

@@ -29,7 +29,7 @@ from factored_asr.decoder import decode
 from factored_asr.dialogue import Dialogue, Reader, World
 from factored_asr.dialogue.script import play, read_scripts
 from factored_asr.errors import FormatError
-from factored_asr.features.files import read_cepstra
+from factored_asr.features.files import read_feature_file
 from factored_asr.graph import Graph
 from factored_asr.language import (
     KenLMScorer,
@@ -145,7 +145,7 @@ def _stdin(folder: Path) -> None:
 
 
 def _cepstra(folder: Path, name: str) -> None:
-    assert read_cepstra(folder / name, 13).shape[1] == 13
+    assert read_feature_file(folder / name, 13).shape[1] == 13
 
 
 def _lexicon(folder: Path) -> None:
