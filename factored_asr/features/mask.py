@@ -160,7 +160,7 @@ class MaskStream:
 
 
 class RunningLogs:
-    """What the network is told of each frame: logarithms of powers, and their mean so far.
+    """Inputs of the network for each frame: logarithms of powers, and their mean so far.
 
     The mean takes off channel and level. It averages MEMORY frames and then forgets.
     """

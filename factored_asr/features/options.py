@@ -72,8 +72,8 @@ class FeatureOptions:
     delta_window: int = 2
     """Frames looked at to each side for a delta. More is smoother."""
     splice: int = 0
-    """Frames to each side that are laid beside a frame, in place of streams and their deltas; a
-    projection such as LDA then chooses what of them matters. 0 turns it off."""
+    """Neighbours on each side that are appended to a frame, in place of streams and their deltas; a
+    projection such as LDA then selects what matters. 0 turns it off."""
     normalisation: Normalisation = "speech"
     """Where the mean that is taken off comes from: speech (and a little silence), all frames,
     what was heard so far, or nowhere."""
