@@ -19,7 +19,7 @@ from factored_asr.training.monophone import MonoOptions, train_mono
 from factored_asr.training.run import train
 from factored_asr.training.sat import SatOptions, train_sat
 from factored_asr.training.schedule import Schedule
-from factored_asr.training.statistics import UpdateOptions
+from factored_asr.training.update import UpdateOptions
 
 OPTIONS = FoldInOptions()
 NO_FLOOR = UpdateOptions(min_occupancy=0.0, variance_floor=0.0)

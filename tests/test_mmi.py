@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from factored_asr.acoustic import DiagonalMixtures, GmmModel, TiedMixtures
+from factored_asr.acoustic.gmm.statistics import GaussianStatistics
 from factored_asr.acoustic.gmm.transforms import identity
 from factored_asr.decoder import BeamOptions, decode
 from factored_asr.errors import OptionError
@@ -39,7 +40,6 @@ from factored_asr.training.phone_lattice import (
     phone_lattice,
     span_frames,
 )
-from factored_asr.training.statistics import MixtureStatistics
 from factored_asr.training.tying import TreeOptions, context_statistics, grow_tree
 
 PHONES = ("SIL", "A", "B", "C")
@@ -287,8 +287,8 @@ def test_it_goes_on_where_it_was_stopped_and_two_processes_are_as_good_as_one() 
 
 def test_extended_baum_welch_is_the_textbook_formula() -> None:
     one = DiagonalMixtures([[1.0]], [[2.0]], [1.0], [0, 1])
-    for_ = MixtureStatistics(np.array([10.0]), np.array([[20.0]]), np.array([[60.0]]))
-    against = MixtureStatistics(np.array([4.0]), np.array([[-2.0]]), np.array([[5.0]]))
+    for_ = GaussianStatistics(np.array([10.0]), np.array([[20.0]]), np.array([[60.0]]))
+    against = GaussianStatistics(np.array([4.0]), np.array([[-2.0]]), np.array([[5.0]]))
     new = update_ebw(one, for_, against, EbwOptions(e=2.0, tau=12.0))
     d = 12 + 2 * 4
     mean = (20 + 2 + d * 1) / (10 - 4 + d)
@@ -302,14 +302,14 @@ def test_gaussians_stay_sound_whatever_the_statistics() -> None:
         rng.normal(size=(9, 3)), rng.uniform(0.1, 2, (9, 3)), np.full(9, 1 / 3), [0, 3, 6, 9]
     )
     for_, against = (
-        MixtureStatistics(rng.uniform(0, 50, 9), rng.normal(size=(9, 3)) * 200,
+        GaussianStatistics(rng.uniform(0, 50, 9), rng.normal(size=(9, 3)) * 200,
                           rng.uniform(0, 900, (9, 3)))
         for _ in range(2)
     )
     new = update_ebw(densities, for_, against)
     assert (new.variances > 0).all() and np.isfinite(new.means).all()
     np.testing.assert_allclose(np.add.reduceat(new.weights, [0, 3, 6]), 1, rtol=1e-5)
-    nothing = MixtureStatistics.zeros(densities)
+    nothing = GaussianStatistics.zeros(densities)
     same = update_ebw(densities, nothing, nothing)
     assert np.array_equal(same.means, densities.means)
     np.testing.assert_allclose(same.weights, densities.weights, rtol=1e-6)
@@ -318,8 +318,8 @@ def test_gaussians_stay_sound_whatever_the_statistics() -> None:
 def test_weights_go_up_where_the_numerator_is() -> None:
     densities = DiagonalMixtures(np.zeros((2, 1)), np.ones((2, 1)), [0.5, 0.5], [0, 2])
     zero = np.zeros((2, 1))
-    for_ = MixtureStatistics(np.array([30.0, 10.0]), zero, zero + 20)
-    against = MixtureStatistics(np.array([10.0, 30.0]), zero, zero + 20)
+    for_ = GaussianStatistics(np.array([30.0, 10.0]), zero, zero + 20)
+    against = GaussianStatistics(np.array([10.0, 30.0]), zero, zero + 20)
     weights = update_ebw(densities, for_, against).weights
 
     def objective(w: float) -> float:

@@ -35,7 +35,7 @@ from factored_asr.training.monophone import MonoOptions, train_mono
 from factored_asr.training.sat import SatOptions, estimate_transforms, train_sat
 from factored_asr.training.schedule import Schedule
 from factored_asr.training.speech import by_speaker, speech_blocks
-from factored_asr.training.statistics import UpdateOptions
+from factored_asr.training.update import UpdateOptions
 
 
 @pytest.fixture(scope="module")

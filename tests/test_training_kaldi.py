@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from support import kaldi_training as kaldi
 
+from factored_asr.acoustic.gmm.statistics import accumulate
 from factored_asr.training import _kernels
 from factored_asr.training.alignment import AlignmentOptions, score_trellis
-from factored_asr.training.statistics import UpdateOptions, accumulate, split_targets, update
+from factored_asr.training.update import UpdateOptions, split_targets, update
 
 
 @pytest.fixture(params=["frozen", "alive"])

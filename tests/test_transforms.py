@@ -11,7 +11,7 @@ from support.gaussians import frames, random_diagonal, tiny_model
 
 from factored_asr import Recognizer
 from factored_asr.acoustic import DiagonalMixtures
-from factored_asr.acoustic.gmm.posteriors import mllt_statistics, parts
+from factored_asr.acoustic.gmm.statistics import mllt_statistics
 from factored_asr.acoustic.gmm.transforms import (
     ClassStatistics,
     apply_affine,
@@ -200,11 +200,14 @@ def test_mllt_statistics_are_scatter_around_the_means() -> None:
     weights = np.linspace(0, 1, 40)
     found = mllt_statistics(densities, x, pdfs, weights)
     expected = np.zeros((3, 3, 3))
-    for part in parts(densities, x, pdfs, weights):
-        for g, gamma in zip(range(*part.gaussians.indices(5)), part.posteriors.T, strict=True):
-            away = x[part.rows] - densities.means[g].astype(float)
-            scatter = (away * gamma[:, None]).T @ away
-            expected += scatter / densities.variances[g][:, None, None]
+    means, variances = densities.means.astype(float), densities.variances.astype(float)
+    for frame, pdf, weight in zip(x.astype(float), pdfs, weights, strict=True):
+        own = slice(*densities.first_gaussian[pdf : pdf + 2])
+        away = frame - means[own]
+        logs = -0.5 * (away**2 / variances[own] + np.log(variances[own])).sum(axis=1)
+        joint = densities.weights[own] * np.exp(logs)
+        gamma = weight * joint / joint.sum()
+        expected += np.einsum("g,gi,gj,gk->ijk", gamma, 1 / variances[own], away, away)
     np.testing.assert_allclose(found.scatter, expected, rtol=1e-4, atol=1e-3)
     half = mllt_statistics(densities, x[:9], pdfs[:9], weights[:9])
     rest = mllt_statistics(densities, x[9:], pdfs[9:], weights[9:])

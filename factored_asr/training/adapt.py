@@ -13,7 +13,7 @@ import numpy as np
 
 from factored_asr.acoustic import DiagonalMixtures, GmmModel, TiedMixtures
 from factored_asr.acoustic.gmm.adaptation import MapOptions, MllrOptions, map_adapt, mllr_adapt
-from factored_asr.acoustic.gmm.posteriors import GaussianStatistics, gaussian_statistics
+from factored_asr.acoustic.gmm.statistics import GaussianStatistics, accumulate
 from factored_asr.corpus.augment import NoiseMix
 from factored_asr.corpus.corpus import Corpus
 from factored_asr.errors import OptionError
@@ -190,7 +190,7 @@ def _of_block(
     block: Block, densities: Densities, features: FeatureOptions, transform: np.ndarray | None
 ) -> GaussianStatistics:
     frames = block.features(features, transform)
-    return gaussian_statistics(densities, frames, block.pdfs, block.weights)
+    return accumulate(densities, frames, block.pdfs, block.weights)
 
 
 def _report(

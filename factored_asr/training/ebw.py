@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from factored_asr.acoustic import DiagonalMixtures
+from factored_asr.acoustic.gmm.statistics import GaussianStatistics
 from factored_asr.errors import OptionError
-from factored_asr.training.statistics import MixtureStatistics
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class EbwOptions:
 
 def update_ebw(
     densities: DiagonalMixtures,
-    numerator: MixtureStatistics,
-    denominator: MixtureStatistics,
+    numerator: GaussianStatistics,
+    denominator: GaussianStatistics,
     options: EbwOptions | None = None,
 ) -> DiagonalMixtures:
     """The densities after one pass.
@@ -55,8 +55,8 @@ def update_ebw(
     Four frames around 1 that are right and one at -1 that is taken for it by mistake:
 
     >>> one = DiagonalMixtures([[0.0]], [[1.0]], [1.0], [0, 1])
-    >>> right = MixtureStatistics(np.array([4.0]), np.array([[4.0]]), np.array([[8.0]]))
-    >>> wrong = MixtureStatistics(np.array([1.0]), np.array([[-1.0]]), np.array([[1.0]]))
+    >>> right = GaussianStatistics(np.array([4.0]), np.array([[4.0]]), np.array([[8.0]]))
+    >>> wrong = GaussianStatistics(np.array([1.0]), np.array([[-1.0]]), np.array([[1.0]]))
     >>> update_ebw(one, right, wrong, EbwOptions(tau=0)).means
     array([[1.]], dtype=float32)
     """

@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from factored_asr.acoustic import DiagonalMixtures, GmmModel
+from factored_asr.acoustic.gmm.statistics import GaussianStatistics, accumulate
 from factored_asr.errors import OptionError
 from factored_asr.lexicon import Lexicon
 from factored_asr.training import _kernels
@@ -29,18 +30,12 @@ from factored_asr.training.data import TrainingData
 from factored_asr.training.parallel import over
 from factored_asr.training.schedule import Schedule
 from factored_asr.training.sentence import Sentence, make_trellis
-from factored_asr.training.statistics import (
-    MixtureStatistics,
-    UpdateOptions,
-    accumulate,
-    split,
-    update,
-)
 from factored_asr.training.transitions import (
     TransitionStatistics,
     count_transitions,
     update_transitions,
 )
+from factored_asr.training.update import UpdateOptions, split, update
 
 MIN_POSTERIOR = 1e-8  # less is left out of Baum–Welch statistics
 
@@ -170,7 +165,7 @@ def train_em(
 class Seen:
     """What one pass over the data has collected; parts add up."""
 
-    mixtures: MixtureStatistics
+    mixtures: GaussianStatistics
     transitions: TransitionStatistics
     failed: int
     """Utterances without a path."""
@@ -264,7 +259,7 @@ def _collect_block(
 ) -> Seen:
     aligned = {i: pdf for i, pdf in enumerate(pdfs) if pdf is not None}
     densities = mixtures_of(model)
-    mixtures = MixtureStatistics.zeros(densities)
+    mixtures = GaussianStatistics.zeros(densities)
     if aligned:
         frames = [observations(data, i, model, transforms) for i in aligned]
         path = np.concatenate(list(aligned.values()))
@@ -297,7 +292,7 @@ def _collect_paths_block(
         np.add.at(frames, at, spent)
         np.add.at(left, at, spent - loops)
     densities = mixtures_of(model)
-    mixtures = MixtureStatistics.zeros(densities)
+    mixtures = GaussianStatistics.zeros(densities)
     if parts:
         mixtures = accumulate(densities, *map(np.concatenate, zip(*parts, strict=True)))
         mixtures = replace(mixtures, log_likelihood=log_likelihood)
@@ -334,7 +329,7 @@ def _names(model: GmmModel, pdfs: np.ndarray) -> str:
 def _report(
     stage: str, number: int, of: int, seen: Seen, model: GmmModel, notes: tuple[str, ...]
 ) -> PassReport:
-    frames = seen.mixtures.n_frames
+    frames = seen.mixtures.frames
     return PassReport(
         stage, number, of, round(frames), seen.mixtures.log_likelihood / max(frames, 1.0),
         model.n_pdfs, len(model.densities.weights), seen.failed, notes,

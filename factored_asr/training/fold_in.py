@@ -16,7 +16,7 @@ from factored_asr.training.data import TrainingData
 from factored_asr.training.em import Run, Trained, realign, train_em
 from factored_asr.training.sat import estimate_transforms, with_first_pass
 from factored_asr.training.schedule import Schedule
-from factored_asr.training.statistics import UpdateOptions
+from factored_asr.training.update import UpdateOptions
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from operator import add
 import numpy as np
 
 from factored_asr.acoustic import DiagonalMixtures
-from factored_asr.acoustic.gmm.posteriors import mllt_statistics
+from factored_asr.acoustic.gmm.statistics import mllt_statistics
 from factored_asr.acoustic.gmm.transforms import (
     ClassStatistics,
     MlltStatistics,
@@ -31,9 +31,9 @@ from factored_asr.training.em import Run, Trained, train_em
 from factored_asr.training.parallel import over
 from factored_asr.training.schedule import TIED_SCHEDULE, Schedule
 from factored_asr.training.speech import Block, speech_blocks
-from factored_asr.training.statistics import UpdateOptions
 from factored_asr.training.triphone import tie_states
 from factored_asr.training.tying import TreeOptions
+from factored_asr.training.update import UpdateOptions
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from factored_asr.acoustic import DiagonalMixtures, GmmModel
+from factored_asr.acoustic.gmm.statistics import GaussianStatistics, accumulate
 from factored_asr.decoder import BeamOptions, decode
 from factored_asr.errors import OptionError
 from factored_asr.graph import (
@@ -41,7 +42,6 @@ from factored_asr.training.phone_lattice import (
     span_frames,
     span_states,
 )
-from factored_asr.training.statistics import MixtureStatistics, accumulate
 
 
 @dataclass(frozen=True)
@@ -155,8 +155,8 @@ def plain(model: GmmModel) -> DiagonalMixtures:
 class MmiStatistics:
     """What a pass collects; statistics of parts of the data add up."""
 
-    numerator: MixtureStatistics
-    denominator: MixtureStatistics
+    numerator: GaussianStatistics
+    denominator: GaussianStatistics
     objective: float = 0.0
     """Sum over utterances of log numerator - log boosted denominator."""
     n_frames: int = 0
@@ -252,7 +252,7 @@ def _gather_block(
         frame, pdf = np.divmod(np.flatnonzero(difference), model.n_pdfs)
         columns.append((x[frame], pdf, difference[frame * model.n_pdfs + pdf]))
         objective, n_frames = objective + log_odds, n_frames + len(x)
-    none = MixtureStatistics.zeros(densities)
+    none = GaussianStatistics.zeros(densities)
     if not columns:
         return MmiStatistics(none, none)
     frames, pdf, weight = (np.concatenate(column) for column in zip(*columns, strict=True))

@@ -18,7 +18,7 @@ from factored_asr.training.alignment import AlignmentOptions, align_equally, sen
 from factored_asr.training.data import TrainingData
 from factored_asr.training.em import Run, Trained, train_em
 from factored_asr.training.schedule import Schedule
-from factored_asr.training.statistics import UpdateOptions
+from factored_asr.training.update import UpdateOptions
 
 FIRST_LOOP = 0.75  # probability of staying in a state, until it is counted
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from factored_asr.acoustic import DiagonalMixtures, GmmModel
 from factored_asr.acoustic.gmm.fmllr import FmllrOptions, fmllr, fmllr_statistics
-from factored_asr.acoustic.gmm.posteriors import GaussianStatistics, gaussian_statistics
+from factored_asr.acoustic.gmm.statistics import GaussianStatistics, accumulate
 from factored_asr.acoustic.gmm.transforms import apply_affine
 from factored_asr.errors import OptionError
 from factored_asr.features import FeatureOptions
@@ -28,9 +28,9 @@ from factored_asr.training.em import Run, Trained, train_em
 from factored_asr.training.parallel import over
 from factored_asr.training.schedule import TIED_SCHEDULE, Schedule
 from factored_asr.training.speech import Block, by_speaker, speech_blocks
-from factored_asr.training.statistics import MixtureStatistics, UpdateOptions, update
 from factored_asr.training.triphone import tie_states
 from factored_asr.training.tying import TreeOptions
+from factored_asr.training.update import UpdateOptions, update
 
 
 @dataclass(frozen=True)
@@ -152,10 +152,7 @@ def with_first_pass(
         for block in speech_blocks(data, trained, silence_weight=1.0)
     ]
     total = reduce(add, over(_two_feature_statistics, tasks, jobs))
-    statistics = MixtureStatistics(
-        total.occupancy[0], total.first, total.second, total.log_likelihood, total.frames
-    )
-    return replace(model, first_pass=update(model.densities, statistics, options).densities)
+    return replace(model, first_pass=update(model.densities, total, options).densities)
 
 
 def _two_feature_statistics(
@@ -164,4 +161,4 @@ def _two_feature_statistics(
 ) -> GaussianStatistics:
     frames = block.features(features, transform)
     heard = block.features(features, transform, transforms)
-    return gaussian_statistics(densities, frames, block.pdfs, block.weights, heard)
+    return accumulate(densities, frames, block.pdfs, block.weights, heard)

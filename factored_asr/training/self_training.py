@@ -52,7 +52,7 @@ def self_transcribed(
 
     Examples
     --------
-    >>> from factored_asr.decoder import SecondPassOptions
+    >>> from factored_asr.lattice import SecondPassOptions
     >>> sure = SecondPassOptions(confidences=True)
     >>> recognizer = Recognizer.load("en-us", grammar="lm/smart_home.yaml", second_pass=sure)
     >>> heard = self_transcribed(recognizer, ["examples/audio/kitchen_light_on.wav"])

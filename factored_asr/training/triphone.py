@@ -23,7 +23,6 @@ from factored_asr.training.data import TrainingData
 from factored_asr.training.em import Run, Trained, train_em
 from factored_asr.training.parallel import over
 from factored_asr.training.schedule import TIED_SCHEDULE, Schedule
-from factored_asr.training.statistics import UpdateOptions
 from factored_asr.training.tying import (
     ContextStatistics,
     TreeOptions,
@@ -31,6 +30,7 @@ from factored_asr.training.tying import (
     grow_tree,
     variances,
 )
+from factored_asr.training.update import UpdateOptions
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""A given model moved towards the speech of a small corpus: MAP and MLLR of its Gaussians.
+"""Adaptation of a model to the speech of a small corpus: MAP and MLLR of its Gaussians.
 
-MLLR moves all means of a class by one affine map, so a minute of speech suffices; MAP moves each
-Gaussian by what was heard of it, so it needs more, and goes further. One after the other is best.
+MLLR moves all means of a class by one affine map, so a minute of speech suffices. MAP moves each
+Gaussian by its own frames, so it needs more speech and gains more. MLLR, then MAP is best.
 """
 
 from __future__ import annotations
@@ -10,26 +10,29 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from factored_asr.acoustic.gmm.mixtures import DiagonalMixtures, TiedMixtures
-from factored_asr.acoustic.gmm.posteriors import GaussianStatistics, weighted_outer
+from factored_asr.acoustic.gmm.mixtures import TiedMixtures
+from factored_asr.acoustic.gmm.statistics import (
+    Densities,
+    GaussianStatistics,
+    streams_of,
+    weighted_outer,
+)
 from factored_asr.errors import OptionError
-
-Densities = DiagonalMixtures | TiedMixtures
 
 
 @dataclass(frozen=True)
 class MapOptions:
-    """How firmly a model is believed against what is heard, in frames.
+    """Weights of the model as the prior, in frames.
 
-    Larger stays closer to the model; infinity leaves that part as it is.
+    Higher: closer to the model; infinity leaves that part unchanged.
     """
 
     means: float = 10.0
-    """Frames that a mean counts for."""
+    """Weight of a mean."""
     variances: float = 50.0
-    """Frames that a variance counts for."""
+    """Weight of a variance."""
     weights: float = 10.0
-    """Frames that the weights of a mixture count for together."""
+    """Weight of all weights of a mixture together."""
     min_variance: float = 0.1
     """Smallest new variance as a share of the model's own, in (0, 1]."""
 
@@ -44,7 +47,7 @@ class MapOptions:
 def map_adapt(
     densities: Densities, statistics: GaussianStatistics, options: MapOptions | None = None
 ) -> Densities:
-    """Maximum a posteriori means, variances and weights, the model itself being the prior.
+    """Return maximum a posteriori means, variances and weights, the model being the prior.
 
     Gauvain and Lee, "Maximum a posteriori estimation for multivariate Gaussian mixture
     observations of Markov chains" (1994), section III, with one number for the prior's counts of
@@ -53,9 +56,9 @@ def map_adapt(
     Parameters
     ----------
     densities
-        The model's; plain or tied mixtures.
+        Plain or tied mixtures.
     statistics
-        Of the frames heard, taken under these densities or under others of the same shape.
+        Of the adaptation data, under these densities or others of the same shape.
 
     Raises
     ------
@@ -64,26 +67,27 @@ def map_adapt(
 
     Examples
     --------
-    >>> from factored_asr.acoustic.gmm.posteriors import gaussian_statistics
+    >>> from factored_asr.acoustic import DiagonalMixtures
+    >>> from factored_asr.acoustic.gmm.statistics import accumulate
     >>> model = DiagonalMixtures([[0.0]], [[1.0]], [1.0], [0, 1])
-    >>> heard = gaussian_statistics(model, [[4.0]] * 10, [0] * 10)
-    >>> map_adapt(model, heard, MapOptions(means=10)).means.tolist()  # half way
+    >>> statistics = accumulate(model, [[4.0]] * 10, [0] * 10)
+    >>> map_adapt(model, statistics, MapOptions(means=10)).means.tolist()  # half way
     [[2.0]]
     """
     options = options or MapOptions()
     old_means, old_variances = _flat(densities, statistics)
-    n = _by_feature(densities, statistics.occupancy)
+    n = _by_feature(densities, statistics)
     tau = min(options.means, 1e30)
     mean = (tau * old_means + statistics.first) / np.maximum(tau + n, 1e-30)
     mean = np.where(tau + n > 0, mean, old_means)
     tau = min(options.variances, 1e30)
-    # What was heard is taken around the new mean, as in Kaldi's gmm/mle-diag-gmm.cc.
-    heard = statistics.second - 2 * mean * statistics.first + n * mean * mean
-    variance = (tau * old_variances + heard) / np.maximum(tau + n, 1e-30)
+    # The scatter is that around the new mean, as in Kaldi's gmm/mle-diag-gmm.cc.
+    scatter = statistics.second - 2 * mean * statistics.first + n * mean * mean
+    variance = (tau * old_variances + scatter) / np.maximum(tau + n, 1e-30)
     variance = np.maximum(variance, options.min_variance * old_variances)
     variance = np.where(tau + n > 0, variance, old_variances)
     shape = densities.means.shape
-    weights = _map_weights(densities, statistics.weights, options.weights)
+    weights = _map_weights(densities, statistics.occupancy, options.weights)
     return replace(
         densities, means=mean.reshape(shape), variances=variance.reshape(shape), weights=weights
     )
@@ -107,14 +111,14 @@ def _map_weights(densities: Densities, occupancy: np.ndarray, tau: float) -> np.
 
 @dataclass(frozen=True)
 class MllrOptions:
-    """How many maps of means there may be."""
+    """How freely means may move."""
 
     classes: int = 8
-    """Regression classes at most: Gaussians that lie close move together. More go further."""
+    """Regression classes at most; close Gaussians share one. Higher: further from the model."""
     min_frames: float = 1000.0
-    """Frames that a map needs; classes that heard less join. Higher is safer."""
+    """Frames that a class needs for a map of its own. Higher: safer."""
     prior_frames: float = 100.0
-    """Frames that the identity counts for in each map (MAPLR). Higher is more timid."""
+    """Weight of the identity in each map, frames (MAPLR). Higher: closer to the model."""
 
     def __post_init__(self) -> None:
         if self.classes < 1 or self.min_frames < 0 or not 0 <= self.prior_frames < np.inf:
@@ -127,11 +131,11 @@ class MllrOptions:
 def mllr_adapt(
     densities: Densities, statistics: GaussianStatistics, options: MllrOptions | None = None
 ) -> Densities:
-    """Move the means of each regression class, stream by stream, by the likeliest affine map.
+    """Move the means of each regression class and stream by the affine map of highest likelihood.
 
     Leggetter and Woodland, "Maximum likelihood linear regression for speaker adaptation of
     continuous density hidden Markov models" (1995), for diagonal variances; the classes are a
-    tree of Gaussians that lie close, cut where enough was heard.
+    tree of close Gaussians, cut where there are enough frames.
 
     Raises
     ------
@@ -141,10 +145,10 @@ def mllr_adapt(
     options = options or MllrOptions()
     means, variances = _flat(densities, statistics)
     moved = means.copy()
-    streams = _streams(densities)
-    for stream, columns in enumerate(streams):
+    by_stream = statistics.by_stream(densities)
+    for stream, columns in enumerate(streams_of(densities)):
         own = means[:, columns], variances[:, columns], statistics.first[:, columns]
-        occupancy = statistics.occupancy[stream]
+        occupancy = by_stream[stream]
         for members in regression_classes(own[0], occupancy, options):
             affine = mllr_map(
                 own[0][members], own[1][members], occupancy[members], own[2][members],
@@ -161,7 +165,7 @@ def mllr_map(
     first: np.ndarray,
     prior_frames: float = 0.0,
 ) -> np.ndarray:
-    """The affine map of means (n_gaussians, n) under which the frames are most likely.
+    """Return the affine map of means (n_gaussians, n) under which the frames are most likely.
 
     Parameters
     ----------
@@ -170,20 +174,20 @@ def mllr_map(
     occupancy, first
         (n_gaussians,) and (n_gaussians, n): sums of posteriors, and of frames by them.
     prior_frames
-        Imagined frames that fit the means as they are, spread as the frames heard.
+        Weight of the means as they are, in frames that are spread like the real ones.
 
     Returns
     -------
-    (n, n + 1) float64; the identity where nothing was heard.
+    (n, n + 1) float64; the identity without frames.
     """
     n = means.shape[1]
-    heard = np.sum(occupancy)
-    if not heard > 0:
+    n_frames = np.sum(occupancy)
+    if not n_frames > 0:
         return np.eye(n, n + 1)
     extended = np.hstack([means, np.ones((len(means), 1))])
-    imagined = prior_frames * occupancy / heard
-    linear = ((first + imagined[:, None] * means) / variances).T @ extended
-    quadratic = weighted_outer(extended, (occupancy + imagined)[:, None] / variances)
+    prior = prior_frames * occupancy / n_frames
+    linear = ((first + prior[:, None] * means) / variances).T @ extended
+    quadratic = weighted_outer(extended, (occupancy + prior)[:, None] / variances)
     # Directions in which the means of the class do not differ stay as they are.
     ridge = 1e-6 * np.trace(quadratic, axis1=1, axis2=2)[:, None, None] * np.eye(n + 1) / (n + 1)
     start = np.eye(n, n + 1)
@@ -194,10 +198,10 @@ def mllr_map(
 def regression_classes(
     means: np.ndarray, occupancy: np.ndarray, options: MllrOptions
 ) -> list[np.ndarray]:
-    """Gaussians in classes that each heard enough, those in a class close to each other.
+    """Cluster Gaussians into classes of close Gaussians with enough frames each.
 
-    From one class of all, the one that heard most is cut in two, until there are as many as may
-    be or no cut leaves both halves enough frames.
+    The class with most frames is cut in two, first that of all Gaussians, until there are as many
+    classes as allowed or no cut leaves both halves enough frames.
 
     Returns
     -------
@@ -234,16 +238,10 @@ def _cut(means: np.ndarray, occupancy: np.ndarray, members: np.ndarray) -> list[
     return [members[upper], members[~upper]]
 
 
-def _streams(densities: Densities) -> list[slice]:
-    sizes = densities.streams if isinstance(densities, TiedMixtures) else (densities.n_features,)
-    ends = np.cumsum(sizes)
-    return [slice(int(end - size), int(end)) for size, end in zip(sizes, ends, strict=True)]
-
-
-def _by_feature(densities: Densities, occupancy: np.ndarray) -> np.ndarray:
-    """(n_streams, n_gaussians) → (n_gaussians, n_features)."""
-    sizes = [columns.stop - columns.start for columns in _streams(densities)]
-    return np.repeat(occupancy, sizes, axis=0).T
+def _by_feature(densities: Densities, statistics: GaussianStatistics) -> np.ndarray:
+    """Return the occupancy of each Gaussian by feature, (n_gaussians, n_features)."""
+    sizes = [columns.stop - columns.start for columns in streams_of(densities)]
+    return np.repeat(statistics.by_stream(densities), sizes, axis=0).T
 
 
 def _flat(
@@ -251,7 +249,7 @@ def _flat(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Means and variances (n_gaussians, n_features) float64, once the statistics fit."""
     shape = (densities.means.size // densities.n_features, densities.n_features)
-    if statistics.first.shape != shape or statistics.weights.shape != densities.weights.shape:
+    if statistics.first.shape != shape or statistics.occupancy.shape != densities.weights.shape:
         raise OptionError(
             f"statistics of {statistics.first.shape} Gaussians and features do not fit "
             f"densities of {shape}"

@@ -11,8 +11,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from factored_asr.acoustic.gmm.mixtures import DiagonalMixtures, TiedMixtures
-from factored_asr.acoustic.gmm.posteriors import expected_precisions, weighted_outer
+from factored_asr.acoustic.gmm.mixtures import DiagonalMixtures
+from factored_asr.acoustic.gmm.statistics import Densities, expected_precisions, weighted_outer
 from factored_asr.acoustic.gmm.transforms import identity
 from factored_asr.errors import OptionError
 
@@ -98,41 +98,31 @@ class FmllrStatistics:
 
 
 def fmllr_statistics(
-    densities: DiagonalMixtures | TiedMixtures,
+    densities: Densities,
     features: np.ndarray,
     pdfs: np.ndarray,
     weights: np.ndarray | None = None,
-    heard: np.ndarray | None = None,
+    posterior_features: np.ndarray | None = None,
 ) -> FmllrStatistics:
-    """Accumulate a speaker's statistics from aligned frames.
+    """Sum up a speaker's statistics from aligned frames.
 
     Parameters
     ----------
     densities
-        The speakers that the model knows; in several streams, too.
+        Those of the speakers that the model knows.
     features, pdfs, weights
-        See posteriors.py; silence is best left out, or given the weight 0.
-    heard
-        Features as the Gaussians' posteriors should see them: behind the map found so far, or
-        in the space of a first pass. The features themselves where None.
+        See statistics.py; leave silence out, or give it the weight 0.
+    posterior_features
+        Frames that the Gaussians' posteriors are computed from: behind the map found so far, or
+        in the space of a first pass. `features` where None.
 
     Raises
     ------
     OptionError
-        See `gaussian_statistics`.
+        See `accumulate`.
     """
-    seen = features if heard is None else heard
+    seen = features if posterior_features is None else posterior_features
     precisions, targets = expected_precisions(densities, seen, pdfs, weights)
-    return targets_statistics(features, precisions, targets, weights)
-
-
-def targets_statistics(
-    features: np.ndarray,
-    precisions: np.ndarray,
-    targets: np.ndarray,
-    weights: np.ndarray | None = None,
-) -> FmllrStatistics:
-    """The same from what `expected_precisions` gives."""
     extended = np.ones((len(features), np.shape(features)[1] + 1))
     extended[:, :-1] = features
     frames = float(len(extended) if weights is None else np.sum(weights))

@@ -1,10 +1,7 @@
-"""Statistics of Gaussian mixtures: what EM collects, and the model that follows from it.
+"""The M step: the model that follows from statistics, and the growth of its mixtures.
 
-Statistics of parts of the data add up to those of the whole, so they map over processes. All sums
-are float64.
-
-Source: Dempster, Laird, Rubin (1977); the rules for weak Gaussians and the growth of mixtures are
-those of Kaldi (gmm/mle-diag-gmm.cc, gmm/am-diag-gmm.cc).
+Source: Dempster, Laird, Rubin (1977); the rules for weak Gaussians and for growth are those of
+Kaldi (gmm/mle-diag-gmm.cc, gmm/am-diag-gmm.cc).
 """
 
 from __future__ import annotations
@@ -15,114 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from factored_asr.acoustic import DiagonalMixtures
-from factored_asr.acoustic.gmm.mixtures import check_features, gaussian_matrix
+from factored_asr.acoustic.gmm.statistics import GaussianStatistics
 from factored_asr.errors import OptionError
-
-
-@dataclass(frozen=True, eq=False)
-class MixtureStatistics:
-    """Expected counts and moments of every Gaussian; a sum over frames."""
-
-    occupancy: np.ndarray
-    """(n_gaussians,) float64: expected number of frames."""
-    first: np.ndarray
-    """(n_gaussians, n_features) float64: sum of posterior * x."""
-    second: np.ndarray
-    """(n_gaussians, n_features) float64: sum of posterior * x²."""
-    log_likelihood: float = 0.0
-    """Sum over frames of the (weighted) log density of their pdf."""
-    n_frames: float = 0.0
-    """Sum of the frames' weights."""
-
-    @classmethod
-    def zeros(cls, densities: DiagonalMixtures) -> MixtureStatistics:
-        """Nothing seen yet."""
-        shape = densities.means.shape
-        return cls(np.zeros(shape[0]), np.zeros(shape), np.zeros(shape))
-
-    def __add__(self, other: MixtureStatistics) -> MixtureStatistics:
-        return MixtureStatistics(
-            self.occupancy + other.occupancy, self.first + other.first,
-            self.second + other.second, self.log_likelihood + other.log_likelihood,
-            self.n_frames + other.n_frames,
-        )  # fmt: skip
-
-    def of_pdfs(self, densities: DiagonalMixtures) -> np.ndarray:
-        """(n_pdfs,) float64: expected number of frames of each pdf."""
-        return np.add.reduceat(self.occupancy, densities.first_gaussian[:-1])
-
-
-def accumulate(
-    densities: DiagonalMixtures,
-    features: np.ndarray,
-    pdf: np.ndarray,
-    weight: np.ndarray | None = None,
-) -> MixtureStatistics:
-    """The E step over some frames whose pdfs are known, or known with a probability.
-
-    The frames of one pdf are worked on together: with E their rows ``[x, x², 1]`` and W the factor
-    that makes log densities of them, the posteriors are ``softmax(E W)``, and all statistics of
-    the pdf are ``posteriorsᵀ E``: its last column is the occupancy.
-
-    Parameters
-    ----------
-    densities
-        The model that says which Gaussian of its pdf a frame belongs to.
-    features
-        (n, n_features), in the densities' own space.
-    pdf
-        (n,) int: the pdf of each row of features.
-    weight
-        (n,) how much each row counts: posteriors of the state from `forward_backward`. 1 where
-        None.
-
-    Examples
-    --------
-    >>> one = DiagonalMixtures([[0.0]], [[1.0]], [1.0], [0, 1])
-    >>> statistics = accumulate(one, [[1.0], [3.0]], np.array([0, 0]))
-    >>> statistics.occupancy.tolist(), statistics.first.tolist(), statistics.second.tolist()
-    ([2.0], [[4.0]], [[10.0]])
-    """
-    features = check_features(features, densities.n_features)
-    pdf = np.asarray(pdf)
-    if pdf.shape != (len(features),):
-        raise OptionError(f"{len(features)} frames need as many pdfs, got shape {pdf.shape}")
-    if pdf.size and (pdf.min() < 0 or pdf.max() >= densities.n_pdfs):
-        raise OptionError(f"pdfs must lie in 0..{densities.n_pdfs - 1}")
-    order = np.argsort(pdf, kind="stable")
-    rows = _expanded(features[order])
-    weights = np.ones(len(features)) if weight is None else np.asarray(weight, np.float64)[order]
-    matrix = gaussian_matrix(densities.means, densities.variances, np.float64)
-    matrix[-1] += np.log(densities.weights.astype(np.float64))
-    present, first, size = np.unique(pdf[order], return_index=True, return_counts=True)
-    sums = np.zeros((len(densities.means), rows.shape[1]))
-    log_likelihood = 0.0
-    bounds = densities.first_gaussian.tolist()
-    for p, start, n in zip(present.tolist(), first.tolist(), size.tolist(), strict=True):
-        own = slice(bounds[p], bounds[p + 1])
-        part, share = rows[start : start + n], weights[start : start + n]
-        logs = part @ matrix[:, own]
-        largest = logs.max(axis=1)
-        logs -= largest[:, None]
-        np.exp(logs, out=logs)
-        total = logs.sum(axis=1)
-        log_likelihood += float(share @ (largest + np.log(total)))
-        logs *= (share / total)[:, None]
-        sums[own] = logs.T @ part
-    n = densities.n_features
-    return MixtureStatistics(
-        sums[:, -1].copy(), sums[:, :n].copy(), sums[:, n:-1].copy(), log_likelihood,
-        float(weights.sum()),
-    )  # fmt: skip
-
-
-def _expanded(features: np.ndarray) -> np.ndarray:
-    """Rows [x, x², 1], float64."""
-    n = features.shape[1]
-    rows = np.ones((len(features), 2 * n + 1))
-    rows[:, :n] = features
-    np.square(rows[:, :n], out=rows[:, n:-1])
-    return rows
 
 
 @dataclass(frozen=True)
@@ -160,19 +51,20 @@ class Update:
 
 def update(
     densities: DiagonalMixtures,
-    statistics: MixtureStatistics,
+    statistics: GaussianStatistics,
     options: UpdateOptions | None = None,
 ) -> Update:
-    """The M step: the densities under which what was seen is likeliest.
+    """Return the densities of maximum likelihood.
 
-    A Gaussian that saw too little is dropped, its weight shared among the others of its pdf; if
-    all of a pdf saw too little, the one that saw most stays as it was.
+    A Gaussian with too few frames is dropped, its weight shared among the others of its pdf. If
+    all of a pdf have too few, the one with most frames is kept unchanged.
 
     Examples
     --------
     >>> one = DiagonalMixtures([[0.0]], [[1.0]], [1.0], [0, 1])
-    >>> seen = accumulate(one, [[1.0], [1.0], [3.0], [3.0]], np.array([0, 0, 0, 0]))
-    >>> better = update(one, seen).densities
+    >>> from factored_asr.acoustic.gmm.statistics import accumulate
+    >>> statistics = accumulate(one, [[1.0], [1.0], [3.0], [3.0]], [0, 0, 0, 0])
+    >>> better = update(one, statistics).densities
     >>> better.means.tolist(), better.variances.tolist()
     ([[2.0]], [[1.0]])
     """
@@ -204,7 +96,7 @@ def update(
     return Update(new, kept, n_floored, empty)
 
 
-def overall_variance(statistics: MixtureStatistics) -> np.ndarray:
+def overall_variance(statistics: GaussianStatistics) -> np.ndarray:
     """(n_features,) variance of all frames together; zeros where there are none."""
     total = statistics.occupancy.sum()
     if not total > 0:
@@ -256,7 +148,7 @@ def split(
     Parameters
     ----------
     occupancy
-        (n_pdfs,) frames of each pdf: `MixtureStatistics.of_pdfs`.
+        (n_pdfs,) frames of each pdf: `GaussianStatistics.of_pdfs`.
     target, power
         Gaussians altogether, and how much the frequent pdfs are favoured; see `split_targets`.
     seed
