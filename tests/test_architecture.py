@@ -235,8 +235,6 @@ KNOWS_THE_KIND = ("acoustic/", "features/", "models/importers/", "models/en_us.p
 """Acoustic models, their training and import, and the command lines of training."""
 
 KNOWS_STILL: set[str] = {
-    "compare/adapters.py",
-    "compare/material.py",
     "corpus/layouts.py",
     "decoder/_kernels.py",
     "decoder/search.py",
@@ -288,7 +286,6 @@ WORDS_LEFT = {
     "factored_asr/acoustic": 2,
     "factored_asr/batch": 12,
     "factored_asr/cli": 17,
-    "factored_asr/compare": 2,
     "factored_asr/corpus": 1,
     "factored_asr/decoder": 40,
     "factored_asr/dialogue": 7,

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -17,12 +18,12 @@ import soundfile
 
 from factored_asr.audio.mixing import BLOCK, mix
 from factored_asr.cli import main
-from factored_asr.compare.adapters import Heard, open_system
+from factored_asr.compare.adapters import Result, open_system
 from factored_asr.compare.jsgf import as_jsgf
 from factored_asr.compare.material import conditions, read_labelled, read_spoken
 from factored_asr.compare.page import as_html
 from factored_asr.compare.result import Answer, SystemFacts
-from factored_asr.compare.run import CompareOptions, Runner, compare, running
+from factored_asr.compare.run import CompareOptions, Runner, compare
 from factored_asr.compare.systems import SystemSpec
 from factored_asr.compare.worker import latency, size_of
 from factored_asr.errors import FormatError, MissingError, OptionError
@@ -96,10 +97,10 @@ def test_a_grammar_in_jsgf_has_the_same_sentences(tmp_path: Path) -> None:
     assert ours.parse("turn off all the kitchen lights") is not None
     assert as_jsgf(tmp_path / "g.jsgf") == (tmp_path / "g.jsgf").read_text()
     (tmp_path / "g.yaml").write_text(GRAMMAR + "  degrees: {range: {from: 5, to: 30}}\n")
-    with pytest.raises(FormatError, match="list 'degrees' has no values that JSGF could have"):
+    with pytest.raises(FormatError, match="list 'degrees' has no values that JSGF can express"):
         as_jsgf(tmp_path / "g.yaml")
     (tmp_path / "g.yaml").write_text(GRAMMAR.replace("turn (on|off)", "(turn;on)"))
-    with pytest.raises(FormatError, match="rule 'sentence' has what JSGF has not"):
+    with pytest.raises(FormatError, match="rule 'sentence' has something that JSGF lacks"):
         as_jsgf(tmp_path / "g.yaml")
 
 
@@ -138,8 +139,8 @@ def test_whisper_is_asked_as_its_makers_say(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "whisper", fake)
     monkeypatch.setitem(sys.modules, "torch", torch)
     voice = open_system(SystemSpec.parse("whisper"), None)
-    assert voice.hear(SAMPLES).text == "Turn it on."
-    assert voice.listen([SAMPLES]) is None
+    assert voice.transcribe(SAMPLES).text == "Turn it on."
+    assert voice.stream([SAMPLES]) is None
     assert asked == {"threads": 1, "language": "en", "fp16": False}
 
 
@@ -167,8 +168,8 @@ def test_vosk_is_asked_as_its_makers_say(monkeypatch: pytest.MonkeyPatch, tmp_pa
     fake.SetLogLevel = lambda level: None  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "vosk", fake)
     voice = open_system(SystemSpec.parse(f"vosk:model={tmp_path}"), None)
-    assert voice.hear(SAMPLES).text == "it on"
-    shown = list(voice.listen(np.split(SAMPLES, 4)) or ())
+    assert voice.transcribe(SAMPLES).text == "it on"
+    shown = list(voice.stream(np.split(SAMPLES, 4)) or ())
     assert shown == ["it", "turn", "turn it", "turn it", "turn it on"]
     with pytest.raises(MissingError, match="name a folder: vosk:model=DIR"):
         open_system(SystemSpec.parse("vosk"), None)
@@ -191,17 +192,17 @@ class Slow:
 
     files = ()
 
-    def hear(self, samples: np.ndarray) -> Heard:
-        return Heard("word")
+    def transcribe(self, samples: np.ndarray) -> Result:
+        return Result("word")
 
-    def listen(self, blocks: Iterable[np.ndarray]) -> Iterator[str]:
+    def stream(self, blocks: Iterable[np.ndarray]) -> Iterator[str]:
         for n, _ in enumerate(blocks):
             yield "word" if n >= 2 else ""
         yield "words"
 
 
 class Deaf(Slow):
-    def listen(self, blocks: Iterable[np.ndarray]) -> None:  # type: ignore[override]
+    def stream(self, blocks: Iterable[np.ndarray]) -> None:  # type: ignore[override]
         return None
 
 
@@ -246,12 +247,12 @@ def by_length(corpus: Path) -> dict[int, str]:
 
 def test_a_system_that_dies_is_started_again(tmp_path: Path, by_length: dict[int, str]) -> None:
     length, text = next(iter(by_length.items()))
-    with running(Runner(SystemSpec.parse(speaker(tmp_path, by_length)), None)) as runner:
+    with closing(Runner(SystemSpec.parse(speaker(tmp_path, by_length)), None)) as runner:
         sound = np.zeros(length, np.float32)
-        assert runner.hear("a", 6.0, sound).text == text
+        assert runner.transcribe("a", 6.0, sound).text == text
         runner._process.kill()
-        assert runner.ask("hear", sound) == {"error": "the process ended with -9"}
-        answer = runner.hear("a", 6.0, sound)
+        assert runner.ask("transcribe", sound) == {"error": "the process ended with -9"}
+        answer = runner.transcribe("a", 6.0, sound)
         assert (answer.text, answer.error, answer.cpu > 0) == (text, "", True)
 
 
@@ -275,7 +276,7 @@ def test_errors_failures_and_a_journal_that_goes_on(
     assert ticks[-1] == (6, 6)
     assert (good.value, good.failed, good.p) == (0.0, 0, None)
     assert (bad.errors.total, bad.errors.n_words, bad.failed) == (2 + 5, 15, 1)
-    assert bad.heard[2].error == f"OptionError: {sys.executable} ended with 1: cannot hear this"
+    assert bad.answers[2].error == f"OptionError: {sys.executable} ended with 1: cannot hear this"
     assert "bad" in result.describe() and "7/15 = 46.7 %" in result.describe()
     found = json.loads(result.to_json())
     assert found["systems"][0]["answer"] > 0 and found["systems"][0]["peak_bytes"] > 1e6
@@ -286,7 +287,7 @@ def test_errors_failures_and_a_journal_that_goes_on(
     options.journal.write_text(content[: content.rfind('"item": "all_lights_off"')])  # type: ignore[union-attr]
     (tmp_path / "speaker_1.py").write_text("print('changed')")
     again = compare(items, systems, options)
-    assert [h.text for h in again.rows[0].heard][:2] == [h.text for h in good.heard][:2]
+    assert [h.text for h in again.rows[0].answers][:2] == [h.text for h in good.answers][:2]
     assert len(options.journal.read_text().splitlines()) >= 1 + 6 + 2  # type: ignore[union-attr]
     (tmp_path / "g.yaml").write_text(GRAMMAR)
     with pytest.raises(OptionError, match="the journal of another comparison"):
@@ -372,7 +373,7 @@ def test_complaints_of_the_command(
         ([str(tmp_path), *commands[1:], str(labels), "--grammar", str(grammar)], 1, "such sound"),
         ([str(corpus), "theirs"], 2, "system 'theirs': known are ours"),
         ([str(corpus), "command:gone {file}"], 1, "there is no such program"),
-        ([str(corpus), "ours", "--snr", "6"], 2, "asks for a file of noise"),
+        ([str(corpus), "ours", "--snr", "6"], 2, "needs a file of noise"),
         ([str(corpus), "ours", "--every", "0"], 2, "--every must be at least 1"),
     ):
         assert main(["compare", *arguments, "--quiet"]) == code

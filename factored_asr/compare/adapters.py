@@ -1,9 +1,9 @@
-"""Every system behind one face: it hears a whole sound, or listens to it bit by bit.
+"""One interface for all systems: transcribe a whole sound, or stream it block by block.
 
-Each is set up as its makers advise for whole files: our `Recognizer.transcribe`; pocketsphinx with
-the cepstral mean of the whole utterance and all its passes; moonshine's `Transcriber`, which finds
-the speech itself; whisper's `transcribe`; vosk's `KaldiRecognizer`. A grammar goes to those that
-take one, ours and pocketsphinx; what the others write is read by the grammar's rules afterwards.
+Each system is set up for whole files as its makers advise: our `Recognizer.transcribe`;
+pocketsphinx with the feature means of the whole utterance and all its passes; moonshine's
+`Transcriber`, which finds the speech itself; whisper's `transcribe`; vosk's `KaldiRecognizer`. Ours
+and pocketsphinx take a grammar; the texts of the others are read by the grammar's rules afterwards.
 Foreign packages are imported when a system is opened, in its own process.
 """
 
@@ -25,59 +25,59 @@ from factored_asr.compare.systems import SystemSpec
 from factored_asr.errors import FactoredASRError, MissingError, OptionError
 
 SAMPLE_RATE = 16_000
-"""At which every system hears, Hz."""
-COMMAND_SECONDS = 600.0  # that a command may take for one file
+"""Sample rate that every system gets, Hz."""
+COMMAND_SECONDS = 600.0  # time limit of a command for one file
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What a system made of a sound."""
+class Result:
+    """The answer of a system to one sound."""
 
     text: str
     understood: bool = False
-    """True if the system told the meaning itself."""
+    """True if the system returns the meaning itself."""
     intent: str = ""
     slots: Mapping[str, str] | None = None
 
 
-class Voice(Protocol):
-    """A system that is ready to hear."""
+class System(Protocol):
+    """A loaded system."""
 
     files: tuple[Path, ...]
-    """What it must be shipped with to know its language: files and folders."""
+    """Files and folders that it must be shipped with."""
 
-    def hear(self, samples: np.ndarray) -> Heard:
-        """A whole sound, (n_samples,) of float32."""
+    def transcribe(self, samples: np.ndarray) -> Result:
+        """Transcribe a whole sound, (n_samples,) float32."""
 
-    def listen(self, blocks: Iterable[np.ndarray]) -> Iterator[str] | None:
-        """What it shows after each block, and at last after the end; None: it cannot listen."""
+    def stream(self, blocks: Iterable[np.ndarray]) -> Iterator[str] | None:
+        """Yield the text after each block, and the final text; return None if it cannot stream."""
 
 
-def open_system(spec: SystemSpec, grammar: Path | None) -> Voice:
+def open_system(spec: SystemSpec, grammar: Path | None) -> System:
     """Load a system.
 
     Raises
     ------
     MissingError
-        Its package, program or model is not there.
+        Its package, program or model is missing.
     OptionError
-        It does not take these options.
+        It rejects these options.
     """
     kinds: dict[str, Any] = {
         "ours": Ours, "pocketsphinx": Pocketsphinx, "moonshine": Moonshine, "whisper": Whisper,
         "vosk": Vosk, "command": Command,
     }
     try:
-        voice: Voice = kinds[spec.kind](spec, grammar)
+        system: System = kinds[spec.kind](spec, grammar)
     except (FactoredASRError, MemoryError):
         raise
     except Exception as error:  # whatever a foreign package raises about its options or models
         raise OptionError(f"{spec.name}: {type(error).__name__}: {error}") from error
-    return voice
+    return system
 
 
 def package(name: str, spec: SystemSpec, install: str) -> Any:
-    """A foreign package; MissingError, with what to install, where it is not there."""
+    """Import a foreign package; raise MissingError with what to install if it is missing."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -85,7 +85,7 @@ def package(name: str, spec: SystemSpec, install: str) -> Any:
 
 
 class Ours:
-    """This library: a grammar where there is one, else a language model."""
+    """This library, with a grammar if there is one, else with a language model."""
 
     def __init__(self, spec: SystemSpec, grammar: Path | None):
         from dataclasses import replace
@@ -110,14 +110,15 @@ class Ours:
         self._recognizer = Recognizer.from_recipe(recipe)
         self.files = (bundle.acoustic, recipe.lexicon_path, recipe.language_path)
 
-    def hear(self, samples: np.ndarray) -> Heard:
-        said = self._recognizer.transcribe(samples, sample_rate=SAMPLE_RATE)
-        meaning = said.interpretation
+    def transcribe(self, samples: np.ndarray) -> Result:
+        result = self._recognizer.transcribe(samples, sample_rate=SAMPLE_RATE)
+        meaning = result.interpretation
         if meaning is None:
-            return Heard(said.text, understood=True)
-        return Heard(said.text, True, meaning.intent, {k: str(v) for k, v in meaning.slots.items()})
+            return Result(result.text, understood=True)
+        slots = {name: str(value) for name, value in meaning.slots.items()}
+        return Result(result.text, True, meaning.intent, slots)
 
-    def listen(self, blocks: Iterable[np.ndarray]) -> Iterator[str]:
+    def stream(self, blocks: Iterable[np.ndarray]) -> Iterator[str]:
         stream = self._recognizer.stream()
         for block in blocks:
             stream.accept(block)
@@ -126,7 +127,7 @@ class Ours:
 
 
 class Pocketsphinx:
-    """pocketsphinx with the models of its wheel; options are those of its configuration."""
+    """pocketsphinx with the models of its wheel; it takes its own options."""
 
     def __init__(self, spec: SystemSpec, grammar: Path | None):
         from factored_asr.compare.jsgf import as_jsgf
@@ -147,13 +148,13 @@ class Pocketsphinx:
             language = grammar
         self.files = (Path(options["hmm"]), Path(options["dict"]), Path(language))
 
-    def hear(self, samples: np.ndarray) -> Heard:
+    def transcribe(self, samples: np.ndarray) -> Result:
         self._decoder.start_utt()
         self._decoder.process_raw(_pcm(samples), full_utt=True)
         self._decoder.end_utt()
-        return Heard(self._text())
+        return Result(self._text())
 
-    def listen(self, blocks: Iterable[np.ndarray]) -> Iterator[str]:
+    def stream(self, blocks: Iterable[np.ndarray]) -> Iterator[str]:
         self._decoder.start_utt()
         for block in blocks:
             self._decoder.process_raw(_pcm(block))
@@ -167,7 +168,7 @@ class Pocketsphinx:
 
 
 class Moonshine:
-    """moonshine-voice: the end-to-end model tiny-en of its wheel, or another one by its folder."""
+    """moonshine-voice with the end-to-end model tiny-en of its wheel, or another model's folder."""
 
     def __init__(self, spec: SystemSpec, grammar: Path | None):
         voice = package("moonshine_voice", spec, "'factored-asr[compare]'")
@@ -178,11 +179,11 @@ class Moonshine:
         self._transcriber = voice.Transcriber(folder, voice.ModelArch[arch])
         self.files = (Path(folder),)
 
-    def hear(self, samples: np.ndarray) -> Heard:
+    def transcribe(self, samples: np.ndarray) -> Result:
         found = self._transcriber.transcribe_without_streaming(samples.tolist(), SAMPLE_RATE)
-        return Heard(_lines(found))
+        return Result(_lines(found))
 
-    def listen(self, blocks: Iterable[np.ndarray]) -> Iterator[str]:
+    def stream(self, blocks: Iterable[np.ndarray]) -> Iterator[str]:
         shown = ""
 
         def show(event: Any) -> None:
@@ -199,7 +200,7 @@ class Moonshine:
 
 
 class Whisper:
-    """openai-whisper, where the user has it."""
+    """openai-whisper, if it is installed."""
 
     def __init__(self, spec: SystemSpec, grammar: Path | None):
         whisper = package("whisper", spec, "openai-whisper")
@@ -212,16 +213,16 @@ class Whisper:
         )
         self.files = (place,) if place.is_file() else ()
 
-    def hear(self, samples: np.ndarray) -> Heard:
+    def transcribe(self, samples: np.ndarray) -> Result:
         found = self._model.transcribe(samples, language=self._language, fp16=False)
-        return Heard(found["text"].strip())
+        return Result(found["text"].strip())
 
-    def listen(self, blocks: Iterable[np.ndarray]) -> None:
+    def stream(self, blocks: Iterable[np.ndarray]) -> None:
         return None
 
 
 class Vosk:
-    """vosk with a model that the user has."""
+    """vosk with a model folder of the user."""
 
     def __init__(self, spec: SystemSpec, grammar: Path | None):
         vosk = package("vosk", spec, "vosk")
@@ -232,11 +233,11 @@ class Vosk:
         self._vosk, self._model = vosk, vosk.Model(folder)
         self.files = (Path(folder),)
 
-    def hear(self, samples: np.ndarray) -> Heard:
-        *_, last = self.listen([samples])
-        return Heard(last)
+    def transcribe(self, samples: np.ndarray) -> Result:
+        *_, last = self.stream([samples])
+        return Result(last)
 
-    def listen(self, blocks: Iterable[np.ndarray]) -> Iterator[str]:
+    def stream(self, blocks: Iterable[np.ndarray]) -> Iterator[str]:
         recognizer = self._vosk.KaldiRecognizer(self._model, SAMPLE_RATE)
         ended: list[str] = []
         for block in blocks:
@@ -251,7 +252,7 @@ class Vosk:
 
 
 class Command:
-    """Any program that prints a transcript; each file is a run of it, start-up included."""
+    """Any program that prints a transcript; it is started for each file."""
 
     files: tuple[Path, ...] = ()
 
@@ -262,7 +263,7 @@ class Command:
         if not self._words or shutil.which(self._words[0]) is None:
             raise MissingError(f"{spec.name}: there is no such program")
 
-    def hear(self, samples: np.ndarray) -> Heard:
+    def transcribe(self, samples: np.ndarray) -> Result:
         import soundfile
 
         with tempfile.TemporaryDirectory() as folder:
@@ -275,9 +276,9 @@ class Command:
         if done.returncode:
             last = (done.stderr.strip().splitlines() or [""])[-1]
             raise OptionError(f"{self._words[0]} ended with {done.returncode}: {last}")
-        return Heard(" ".join(done.stdout.split()))
+        return Result(" ".join(done.stdout.split()))
 
-    def listen(self, blocks: Iterable[np.ndarray]) -> None:
+    def stream(self, blocks: Iterable[np.ndarray]) -> None:
         return None
 
 

@@ -1,4 +1,4 @@
-"""A grammar of sentence templates written as JSGF, for recognisers that know only that."""
+"""Convert a grammar of sentence templates to JSGF, for recognisers that read only that."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ _UNKNOWN = re.compile(r"[;{}]")
 
 
 def as_jsgf(path: str | Path) -> str:
-    """Read a grammar file; JSGF comes as it is.
+    """Return a grammar file as JSGF; a file of JSGF is returned unchanged.
 
-    Brackets, bars and rules mean the same in both; lists become rules, as far as their values are
-    plain texts.
+    Brackets, bars and rules mean the same in both formats; lists of plain texts become rules.
 
     Raises
     ------
     FormatError
-        The grammar has what JSGF has not: ranges, wildcards, permutations.
+        The grammar has something that JSGF lacks: ranges, wildcards, permutations.
     """
     import yaml
 
@@ -48,12 +47,12 @@ def as_jsgf(path: str | Path) -> str:
 def _values(name: str, values: Any, file: Path) -> list[str]:
     found = values.get("values") if isinstance(values, dict) else None
     if not isinstance(found, list):
-        raise FormatError(f"list {name!r} has no values that JSGF could have", file)
+        raise FormatError(f"list {name!r} has no values that JSGF can express", file)
     return [str(each["in"] if isinstance(each, dict) else each) for each in found]
 
 
 def _rule(name: str, bodies: Iterable[str], file: Path, public: bool = False) -> str:
     written = " | ".join(_SLOT.sub(r"<\1>", body).lower() for body in bodies)
     if _UNKNOWN.search(written):
-        raise FormatError(f"rule {name!r} has what JSGF has not: {written!r}", file)
+        raise FormatError(f"rule {name!r} has something that JSGF lacks: {written!r}", file)
     return f"{'public ' if public else ''}<{name.lower()}> = {written};"

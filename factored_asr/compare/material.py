@@ -1,4 +1,4 @@
-"""What systems are compared on: sounds with what is said in them, or what it is to do."""
+"""The sounds of a comparison, with their texts or meanings."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from factored_asr.storage.reading import read_json
 
 @dataclass(frozen=True)
 class Item:
-    """One sound, and the truth about it."""
+    """One sound with its reference."""
 
     name: str
-    """Unique; it seeds the place in the noise."""
+    """Unique; it is the seed for the place in the noise."""
     utterance: Utterance
     meaning: Meaning | None = None
-    """What it asks for; None where its words are what counts."""
+    """Meaning of a command; None: words are scored."""
 
     @property
     def text(self) -> str:
-        """What is said."""
+        """The reference text."""
         return self.utterance.text
 
     def samples(self) -> np.ndarray:
-        """(n_samples,) of float32 at `SAMPLE_RATE`.
+        """Return the samples, (n_samples,) float32 at `SAMPLE_RATE`.
 
         Raises
         ------
@@ -41,12 +41,12 @@ class Item:
             There is no such sound, or it cannot be read.
         """
         if self.utterance.kind != "audio":
-            raise FormatError("systems hear sound, not cepstra", self.utterance.path)
+            raise FormatError("systems need sound, not features", self.utterance.path)
         return read_samples(self.utterance, SAMPLE_RATE)
 
 
 def read_spoken(corpus: str | Path, layout: str = "auto") -> tuple[Item, ...]:
-    """The utterances of a corpus that has texts; see `Corpus.read`.
+    """Return the utterances of a corpus that have a text; see `Corpus.read`.
 
     Raises
     ------
@@ -55,25 +55,25 @@ def read_spoken(corpus: str | Path, layout: str = "auto") -> tuple[Item, ...]:
     """
     items = tuple(Item(u.id, u) for u in Corpus.read(corpus, layout) if u.words)
     if not items:
-        raise MissingError(f"{corpus}: no utterance has a text; for commands, name their labels")
+        raise MissingError(f"{corpus}: no utterance has a text; for commands, give their labels")
     return items
 
 
 def read_labelled(folder: str | Path, labels: str | Path) -> tuple[Item, ...]:
-    """Spoken commands, by name.
+    """Return labelled commands, sorted by name.
 
     Parameters
     ----------
     folder
-        Where the sounds lie.
+        Folder of the sounds.
     labels
         A JSON object: file name → ``{"intent": ..., "slots": {name: value}}``; an intent of null
-        where nothing is asked for.
+        for a sound without a command.
 
     Raises
     ------
     MissingError
-        There is no such file, or a sound is not in the folder.
+        The file, or a sound that it names, is missing.
     FormatError
         The labels are not of this form.
     """
@@ -96,12 +96,12 @@ def _labelled(folder: Path, name: str, label: Any, file: Path) -> Item:
 
 
 def read_noise(path: str | Path) -> np.ndarray:
-    """Noise to mix speech into, (n_samples,) of float32 at `SAMPLE_RATE`."""
+    """Return the samples of noise, (n_samples,) float32 at `SAMPLE_RATE`."""
     return read_audio(path, sample_rate=SAMPLE_RATE)[0]
 
 
 def conditions(snrs: str, with_noise: bool) -> tuple[float, ...]:
-    """Signal-to-noise ratios in decibels, infinity for clean sound.
+    """Parse signal-to-noise ratios in decibels; infinity for clean sound.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def conditions(snrs: str, with_noise: bool) -> tuple[float, ...]:
     Raises
     ------
     OptionError
-        One is neither ``clean`` nor a number, is there twice, or asks for noise there is none of.
+        One is neither ``clean`` nor a number, occurs twice, or needs noise that is not given.
     """
     found: list[float] = []
     for name in filter(None, (part.strip() for part in snrs.split(","))):
@@ -123,12 +123,12 @@ def conditions(snrs: str, with_noise: bool) -> tuple[float, ...]:
             raise OptionError(f"SNRs are clean or decibels, each once, with commas; got {snrs!r}")
         found.append(value)
     if not with_noise and any(value != float("inf") for value in found):
-        raise OptionError("an SNR asks for a file of noise")
+        raise OptionError("an SNR needs a file of noise")
     return tuple(found) or (float("inf"),)
 
 
 def condition_name(snr: float) -> str:
-    """``clean``, or decibels.
+    """Return ``clean``, or decibels.
 
     Examples
     --------

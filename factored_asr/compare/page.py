@@ -1,4 +1,4 @@
-"""A comparison as one page of HTML that needs nothing else: tables, plots, a browser of errors."""
+"""Write a comparison as one self-contained HTML page: tables, plots, a browser of errors."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 from factored_asr.compare.result import Comparison
 
-TITLE, DATA = "@TITLE@", "@DATA@"  # what the page's template has in their place
+TITLE, DATA = "@TITLE@", "@DATA@"  # placeholders of the template
 
 
 def as_html(comparison: Comparison, title: str) -> str:
-    """The whole page; scripts draw it from the JSON of the comparison that it holds."""
+    """Return the page, which holds the comparison as JSON and scripts that draw it."""
     content: dict[str, Any] = {**comparison.to_dict(), "title": title}
     page = resources.files("factored_asr.compare").joinpath("page.html").read_text("utf-8")
-    # A "<" could end the element that holds the data; in JSON it may be written otherwise.
+    # A "<" could end the element that holds the data.
     data = json.dumps(content, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
     safe = title.replace("&", "&amp;").replace("<", "&lt;")
     return page.replace(TITLE, safe).replace(DATA, data)

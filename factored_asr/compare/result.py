@@ -1,4 +1,4 @@
-"""What came of a comparison: figures with their intervals, as a table and as JSON.
+"""Results of a comparison: figures with their intervals, as a table and as JSON.
 
 The JSON (schema version 1)::
 
@@ -41,14 +41,14 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Answer:
-    """What a system made of one sound, and what it cost."""
+    """The answer of a system to one sound, and its cost."""
 
     system: str
     item: str
     snr: float
     text: str = ""
     understood: bool = False
-    """True if the system told the meaning itself."""
+    """True if the system returns the meaning itself."""
     intent: str = ""
     slots: Mapping[str, str] | None = None
     cpu: float = 0.0
@@ -58,10 +58,10 @@ class Answer:
     duration: float = 0.0
     """Of the sound, seconds."""
     error: str = ""
-    """Why nothing was heard, if the system failed."""
+    """Why the system failed; empty if it did not."""
 
     def to_dict(self) -> dict[str, Any]:
-        """For the journal; an SNR of infinity is null."""
+        """Return plain values for the journal; an SNR of infinity is null."""
         return {**asdict(self), "snr": None if math.isinf(self.snr) else self.snr}
 
     @staticmethod
@@ -72,21 +72,21 @@ class Answer:
 
 @dataclass(frozen=True)
 class SystemFacts:
-    """What a system needs, and how soon it answers."""
+    """Memory, size and latency of a system."""
 
     system: str
     load_seconds: float
     model_bytes: int | None
-    """Of what it must be shipped with; None: not known."""
+    """Size of the files it must be shipped with; None: unknown."""
     peak_bytes: int
-    """Held at once by its process while it heard whole sounds."""
+    """Peak memory of its process while it transcribed whole sounds."""
     first_words: tuple[float, ...] = ()
-    """Seconds from the beginning of each sound to the first word shown; nan: none was."""
+    """Seconds from the start of each sound to the first word shown; nan: none."""
     answers: tuple[float, ...] = ()
     """Seconds from the end of each sound to the final words."""
 
     def to_dict(self) -> dict[str, Any]:
-        """For the journal."""
+        """Return plain values for the journal."""
         firsts = [None if math.isnan(each) else each for each in self.first_words]
         return {**asdict(self), "first_words": firsts}
 
@@ -97,7 +97,7 @@ class SystemFacts:
         return SystemFacts(**{**row, "first_words": firsts, "answers": tuple(row["answers"])})
 
     def summary(self) -> dict[str, Any]:
-        """Figures, for the result's JSON."""
+        """Return the figures for the result's JSON."""
         firsts = [each for each in self.first_words if not math.isnan(each)]
         return {
             "name": self.system, "load_seconds": self.load_seconds,
@@ -113,15 +113,15 @@ class Row:
 
     system: str
     snr: float
-    heard: tuple[Answer, ...]
+    answers: tuple[Answer, ...]
     scored: tuple[Scored, ...] = ()
-    """Against what was said; empty where meanings count."""
+    """Scores of words; empty if meanings are scored."""
     meanings: tuple[tuple[Meaning, Meaning], ...] = ()
-    """Asked for and done; empty where words count."""
+    """Meanings asked for and done; empty if words are scored."""
     low: float = 0.0
     high: float = 1.0
     p: float | None = None
-    """Against the first system; None of that itself."""
+    """p against the first system; None for the first system."""
 
     @property
     def value(self) -> float:
@@ -130,17 +130,17 @@ class Row:
 
     @property
     def errors(self) -> Errors:
-        """Of words."""
+        """Word errors."""
         return total(self.scored)
 
     @property
     def understood(self) -> Understood | None:
-        """Of commands."""
+        """Counts of commands."""
         return understood(self.meanings) if self.meanings else None
 
     @property
     def right(self) -> list[bool]:
-        """Of each sound whether it was accepted, or heard without an error."""
+        """For each sound, whether it was accepted, or transcribed without an error."""
         if self.meanings:
             return [accepts(asked, done) for asked, done in self.meanings]
         return [not each.errors.total for each in self.scored]
@@ -148,19 +148,19 @@ class Row:
     @property
     def failed(self) -> int:
         """Sounds on which the system failed."""
-        return sum(bool(each.error) for each in self.heard)
+        return sum(bool(each.error) for each in self.answers)
 
     def factor(self, of: str) -> float:
-        """Seconds of ``cpu`` or ``wall`` for each second of sound, failures left out."""
-        good = [each for each in self.heard if not each.error]
+        """Return seconds of ``cpu`` or ``wall`` per second of sound, without failures."""
+        good = [each for each in self.answers if not each.error]
         seconds = sum(each.duration for each in good)
         return sum(getattr(each, of) for each in good) / seconds if seconds else float("nan")
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, for JSON."""
+        """Return plain values for JSON."""
         return {
             "system": self.system, "condition": condition_name(self.snr), "snr": _finite(self.snr),
-            "files": len(self.heard), "failed": self.failed, "value": _finite(self.value),
+            "files": len(self.answers), "failed": self.failed, "value": _finite(self.value),
             "low": self.low, "high": self.high, "cpu": _finite(self.factor("cpu")),
             "wall": _finite(self.factor("wall")), "p": self.p,
             "errors": asdict(self.errors) if self.scored else None,
@@ -189,19 +189,19 @@ class Comparison:
         Raises
         ------
         OptionError
-            Commands without a grammar, and a system that does not tell meanings itself.
+            Commands without a grammar, and a system that returns no meanings.
         """
         read = _reader(grammar)
         rows = []
         for snr in snrs:
             first: Row | None = None
             for spec in systems:
-                heard = tuple(answers[spec.name, snr, item.name] for item in items)
-                row = _row(items, heard, rules, read, seed)
+                given = tuple(answers[spec.name, snr, item.name] for item in items)
+                row = _row(items, given, rules, read, seed)
                 rows.append(row if first is None else replace(row, p=_p(first, row, seed)))
                 first = first or row
-        told = tuple(facts[spec.name] for spec in systems)
-        return Comparison(tuple(items), tuple(rows), told, rules, grammar)
+        return Comparison(tuple(items), tuple(rows), tuple(facts[spec.name] for spec in systems),
+                          rules, grammar)
 
     @property
     def measure(self) -> str:
@@ -209,7 +209,7 @@ class Comparison:
         return "accepted" if self.rows[0].meanings else "wer"
 
     def to_dict(self) -> dict[str, Any]:
-        """As described at the top of this module."""
+        """Return plain values as described at the top of this module."""
         return {
             "schema": SCHEMA_VERSION, "measure": self.measure, "rules": self.rules.to_dict(),
             "grammar": self.grammar and self.grammar.name,
@@ -219,7 +219,7 @@ class Comparison:
         }
 
     def to_json(self) -> str:
-        """One JSON object."""
+        """Return one JSON object."""
         return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
 
     def _utterance(self, i: int, item: Item) -> dict[str, Any]:
@@ -227,8 +227,8 @@ class Comparison:
             "id": item.name, "said": item.text,
             "asked": item.meaning and asdict(item.meaning),
             "heard": [
-                {"system": row.system, "snr": _finite(row.snr), "text": row.heard[i].text,
-                 "right": row.right[i], "error": row.heard[i].error,
+                {"system": row.system, "snr": _finite(row.snr), "text": row.answers[i].text,
+                 "right": row.right[i], "error": row.answers[i].error,
                  "pairs": row.scored[i].pairs if row.scored else [],
                  "meaning": asdict(row.meanings[i][1]) if row.meanings else None}
                 for row in self.rows
@@ -236,7 +236,7 @@ class Comparison:
         }
 
     def describe(self) -> str:
-        """Two tables, for people."""
+        """Return two tables as text."""
         return "\n".join([
             *_columns([self._line(row) for row in self.rows], [
                 "condition", "system", "accepted" if self.measure == "accepted" else "WER",
@@ -265,12 +265,12 @@ class Comparison:
 
     @property
     def _n_others(self) -> int:
-        """Sounds in which nothing is asked for."""
+        """Number of sounds without a command."""
         return self.rows[0].understood.n_others if self.rows[0].understood else 0
 
 
 def _reader(grammar: Path | None) -> Any:
-    """Reads what texts mean by the grammar and its rules of speech."""
+    """Return a reader of texts by the grammar and its rules of speech."""
     if grammar is None:
         return None
     from factored_asr.dialogue import Reader
@@ -280,33 +280,33 @@ def _reader(grammar: Path | None) -> Any:
 
 
 def _row(
-    items: Sequence[Item], heard: tuple[Answer, ...], rules: Rules, read: Any, seed: int
+    items: Sequence[Item], answers: tuple[Answer, ...], rules: Rules, read: Any, seed: int
 ) -> Row:
-    row = Row(heard[0].system, heard[0].snr, heard)
+    row = Row(answers[0].system, answers[0].snr, answers)
     if items[0].meaning is None:
         scored = tuple(
             score(item.name, item.utterance.speaker, rules.apply(item.text),
                   rules.apply(each.text), fold_case=False)
-            for item, each in zip(items, heard, strict=True)
+            for item, each in zip(items, answers, strict=True)
         )
         interval = bootstrap(scored, seed=seed)
         return replace(row, scored=scored, low=interval.low, high=interval.high)
     meanings = tuple(
         (item.meaning or Meaning(), _meaning(each, rules, read))
-        for item, each in zip(items, heard, strict=True)
+        for item, each in zip(items, answers, strict=True)
     )
     counts = understood(meanings)
     low, high = wilson(counts.accepted, counts.n_commands)
     return replace(row, meanings=meanings, low=low, high=high)
 
 
-def _meaning(heard: Answer, rules: Rules, read: Any) -> Meaning:
-    """What is done: as the system tells, else as the rules read its text."""
-    if heard.understood:
-        return Meaning(heard.intent, heard.slots or {})
+def _meaning(answer: Answer, rules: Rules, read: Any) -> Meaning:
+    """Return the meaning that a system returns, or else that of its text."""
+    if answer.understood:
+        return Meaning(answer.intent, answer.slots or {})
     if read is None:
-        raise OptionError(f"{heard.system} writes text: commands need a grammar to read it by")
-    words = replace(rules, digits=False).apply(heard.text)  # grammars spell numbers
+        raise OptionError(f"{answer.system} writes text: commands need a grammar to read it by")
+    words = replace(rules, digits=False).apply(answer.text)  # grammars spell numbers
     found = read.read(" ".join(words)).interpretation
     if found is None:
         return Meaning()

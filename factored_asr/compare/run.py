@@ -1,4 +1,4 @@
-"""One run of a comparison: every system on every sound, in turn, each answer kept at once."""
+"""Run a comparison: every system on every sound, in turn; each answer is kept at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -16,22 +16,22 @@ from typing import Any
 import numpy as np
 
 from factored_asr.audio.mixing import mix
+from factored_asr.batch.pool import ONE_THREAD
 from factored_asr.compare.adapters import SAMPLE_RATE
 from factored_asr.compare.material import Item, read_noise
 from factored_asr.compare.result import Answer, Comparison, SystemFacts
 from factored_asr.compare.systems import SystemSpec
-from factored_asr.compare.worker import ONE_THREAD, Ready, serve
+from factored_asr.compare.worker import Ready, serve
 from factored_asr.errors import FactoredASRError, FormatError, MissingError, OptionError
 from factored_asr.evaluation.normalise import Rules
 
 CLEAN = float("inf")
 JOURNAL_VERSION = 1
 COMPARED = Rules(case=True, fillers=True, punctuation=True, digits=True)
-"""What texts go through unless told otherwise: end-to-end systems write what is said in their own
-way."""
+"""Default rules: end-to-end systems write punctuation, numbers and case in their own way."""
 
 Tick = Callable[[int, int], None]
-"""Is told how many answers there are, and of how many."""
+"""Progress callback: the number of answers so far, and of all."""
 
 
 @dataclass(frozen=True)
@@ -39,17 +39,17 @@ class CompareOptions:
     """How systems are compared."""
 
     grammar: Path | None = None
-    """Of commands: for systems that take one, and to read what the others write."""
+    """Grammar of commands: for systems that take one, and to read the texts of the others."""
     noise: Path | None = None
-    """A sound that speech is mixed into."""
+    """A sound to mix the speech with."""
     snrs: tuple[float, ...] = (CLEAN,)
     """Conditions: signal-to-noise ratios in decibels, infinity for clean sound."""
     rules: Rules = field(default_factory=lambda: COMPARED)
-    """Texts go through before they are compared, or read by the grammar's rules."""
+    """Rules for texts before they are compared, or read by the grammar."""
     latency_files: int = 10
-    """Clean sounds that every system is given as from a microphone, the first of all."""
+    """Number of clean sounds, the first ones, that are streamed to measure latency."""
     journal: Path | None = None
-    """Keeps every answer as it comes, and what it has is not asked again."""
+    """File that keeps every answer; the answers it holds are not computed a second time."""
     seed: int = 0
     """Of the bootstrap."""
 
@@ -58,19 +58,19 @@ def compare(
     items: Sequence[Item], systems: Sequence[SystemSpec], options: CompareOptions | None = None,
     tick: Tick | None = None,
 ) -> Comparison:
-    """Give all sounds to all systems.
+    """Transcribe all sounds with all systems.
 
-    Each system has a process of its own, kept to one thread and one core, and all take turns, sound
-    by sound, so that they meet the same machine. Before the first sound counts, a system hears it
-    once unmeasured. A system that fails on a sound, or dies, has heard nothing there; failures are
-    counted.
+    Each system runs in a process of its own with one thread and one core. Systems take turns, sound
+    by sound, so that they share the state of the machine. The first sound is transcribed once
+    before it is measured. If a system fails on a sound, or dies, its text is empty and the failure
+    is counted.
 
     Raises
     ------
     OptionError
         Two systems of one name, no sounds, or a journal of another comparison.
     MissingError
-        A system, or what it needs, is not there.
+        A system, or something it needs, is missing.
     """
     options = options or CompareOptions()
     names = [spec.name for spec in systems]
@@ -79,8 +79,8 @@ def compare(
     if not items or not systems or len(set(names)) < len(names):
         raise OptionError(f"there must be sounds, and systems of different names; got {names}")
     with Journal.open(options) as journal, ExitStack() as stack:
-        runners = [stack.enter_context(running(Runner(spec, options.grammar))) for spec in systems]
-        _hear_all(items, runners, options, journal, tick)
+        runners = [stack.enter_context(closing(Runner(spec, options.grammar))) for spec in systems]
+        _transcribe_all(items, runners, options, journal, tick)
         for runner in runners:
             _ask_facts(runner, items[: options.latency_files], journal)
         return Comparison.of(
@@ -89,7 +89,7 @@ def compare(
         )
 
 
-def _hear_all(
+def _transcribe_all(
     items: Sequence[Item], runners: Sequence[Runner], options: CompareOptions, journal: Journal,
     tick: Tick | None,
 ) -> None:
@@ -101,14 +101,14 @@ def _hear_all(
             lacking = [r for r in order if (r.spec.name, snr, item.name) not in journal.answers]
             sound = _sound(item, snr, noise) if lacking else None
             for runner in lacking:
-                journal.add(runner.hear(item.name, snr, sound))
+                journal.add(runner.transcribe(item.name, snr, sound))
             done += len(runners)
             if tick:
                 tick(done, of)
 
 
 def _sound(item: Item, snr: float, noise: np.ndarray | None) -> np.ndarray | str:
-    """Samples, or why there are none."""
+    """Return the samples, or the reason why there are none."""
     try:
         speech = item.samples()
         return speech if snr == CLEAN or noise is None else mix(speech, noise, snr, item.name)
@@ -117,13 +117,13 @@ def _sound(item: Item, snr: float, noise: np.ndarray | None) -> np.ndarray | str
 
 
 def _ask_facts(runner: Runner, items: Sequence[Item], journal: Journal) -> None:
-    """Latency and memory, of a system that was at work or has not told them."""
+    """Measure latency and memory of a system, unless the journal has them and it did not run."""
     if runner.spec.name in journal.facts and not runner.is_open:
         return
     sounds = [sound for item in items if not isinstance(sound := _sound(item, CLEAN, None), str)]
     if not runner.is_open and sounds:
-        runner.ask("hear", sounds[0])
-    peak = runner.ask("memory", np.empty(0, np.float32))  # before streams add theirs
+        runner.ask("transcribe", sounds[0])
+    peak = runner.ask("memory", np.empty(0, np.float32))  # before streams use more
     latencies = [
         each for sound in sounds if "error" not in (each := runner.ask("latency", sound))
     ]
@@ -136,7 +136,7 @@ def _ask_facts(runner: Runner, items: Sequence[Item], journal: Journal) -> None:
 
 
 class Runner:
-    """A system in its own process, started when first asked and again if it dies."""
+    """A system in its own process, which is started by the first request and after it has died."""
 
     def __init__(self, spec: SystemSpec, grammar: Path | None):
         self.spec, self._grammar = spec, grammar
@@ -145,19 +145,24 @@ class Runner:
 
     @property
     def is_open(self) -> bool:
-        """True once it was asked something."""
+        """True after the first request."""
         return self._process is not None
 
     @cached_property
     def ready(self) -> Ready:
-        """What the system told when it was loaded; this loads it."""
+        """Load the system; its first message."""
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(
             target=serve, args=(theirs, self.spec, self._grammar), daemon=True
         )
-        with _environment(ONE_THREAD):
+        before = dict(os.environ)
+        os.environ.update(ONE_THREAD)
+        try:
             self._process.start()
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
         theirs.close()
         try:
             ready = self._connection.recv()
@@ -168,7 +173,7 @@ class Runner:
         return ready
 
     def ask(self, kind: str, samples: np.ndarray) -> Any:
-        """Send a request and wait; ``{"error": ...}`` if the process dies over it."""
+        """Send a request and return the answer; ``{"error": ...}`` if the process dies."""
         _ = self.ready
         try:
             self._connection.send((kind, samples))
@@ -179,13 +184,13 @@ class Runner:
             self.close()
             return {"error": f"the process ended with {code}"}
 
-    def hear(self, name: str, snr: float, sound: np.ndarray | str | None) -> Answer:
-        """The answer to a sound; the first one is heard unmeasured before."""
+    def transcribe(self, name: str, snr: float, sound: np.ndarray | str | None) -> Answer:
+        """Return the answer to a sound; the first sound is transcribed once unmeasured before."""
         if not isinstance(sound, np.ndarray):
             return Answer(self.spec.name, name, snr, error=sound or "no sound")
         if not self.is_open:
-            self.ask("hear", sound)
-        found = self.ask("hear", sound)
+            self.ask("transcribe", sound)
+        found = self.ask("transcribe", sound)
         return Answer(self.spec.name, name, snr, duration=len(sound) / SAMPLE_RATE, **found)
 
     def close(self) -> None:
@@ -199,17 +204,8 @@ class Runner:
         self.__dict__.pop("ready", None)
 
 
-@contextmanager
-def running(runner: Runner) -> Iterator[Runner]:
-    """A runner that is ended in any case."""
-    try:
-        yield runner
-    finally:
-        runner.close()
-
-
 class Journal:
-    """Answers and facts, a JSON line each, appended and flushed as they come."""
+    """Answers and facts of systems, a JSON line each, flushed as they come."""
 
     def __init__(self, path: Path | None) -> None:
         self.answers: dict[tuple[str, float, str], Answer] = {}
@@ -220,7 +216,7 @@ class Journal:
     @staticmethod
     @contextmanager
     def open(options: CompareOptions) -> Iterator[Journal]:
-        """Read what a journal has, and go on with it."""
+        """Read a journal and append to it."""
         journal = Journal(options.journal)
         about = {
             "journal": JOURNAL_VERSION, "grammar": _digest(options.grammar),
@@ -235,7 +231,7 @@ class Journal:
                 journal._file.close()
 
     def add(self, entry: Answer | SystemFacts) -> None:
-        """Keep an answer, or a system's facts."""
+        """Add an answer, or the facts of a system."""
         self._keep(entry)
         if self._file:
             self._file.write(json.dumps(entry.to_dict(), ensure_ascii=False) + "\n")
@@ -249,7 +245,7 @@ class Journal:
 
     def _resume(self, path: Path, about: dict[str, Any]) -> None:
         content = path.read_bytes() if path.is_file() else b""
-        whole = content[: content.rfind(b"\n") + 1]  # a line that was broken off is asked again
+        whole = content[: content.rfind(b"\n") + 1]  # a truncated line is dropped
         lines = whole.decode("utf-8", "replace").splitlines()
         try:
             for number, line in enumerate(lines, start=1):
@@ -283,17 +279,3 @@ class Journal:
 
 def _digest(path: Path | None) -> str | None:
     return None if path is None or not path.is_file() else sha256(path.read_bytes()).hexdigest()
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

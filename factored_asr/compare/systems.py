@@ -1,4 +1,4 @@
-"""Which systems are compared, as they are named on the command line."""
+"""The systems to compare, as named on the command line."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ OPTIONS: dict[str, frozenset[str] | None] = {
     "vosk": frozenset(("model",)),
     "command": frozenset(),
 }
-"""Kind → options it takes, besides ``name``; None: those of its own configuration."""
+"""Kind → its options, in addition to ``name``; None: those of its own configuration."""
 
 
 @dataclass(frozen=True)
 class SystemSpec:
-    """A recogniser and how it is set up."""
+    """A recogniser and its options."""
 
     name: str
     """In tables."""
@@ -28,7 +28,7 @@ class SystemSpec:
     """One of `OPTIONS`."""
     options: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
-    """Of kind ``command``: what is run, ``{file}`` being a wav file."""
+    """Of kind ``command``: the command to run; ``{file}`` stands for a wav file."""
 
     @staticmethod
     def parse(text: str) -> SystemSpec:

@@ -1,4 +1,4 @@
-"""A system's own process: it answers one request after the other, and tells what each cost."""
+"""The process of one system: it answers requests and measures their cost."""
 
 from __future__ import annotations
 
@@ -13,79 +13,73 @@ from typing import Any
 
 import numpy as np
 
-from factored_asr.compare.adapters import SAMPLE_RATE, Voice, open_system
+from factored_asr.compare.adapters import SAMPLE_RATE, System, open_system
 from factored_asr.compare.systems import SystemSpec
 from factored_asr.errors import FactoredASRError
 
-ONE_THREAD = {
-    name: "1" for name in (
-        "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
-    )
-}
-"""What keeps number crunchers to one thread; read when they are loaded."""
-BLOCK_SECONDS = 0.1  # in which a microphone delivers
+BLOCK_SECONDS = 0.1  # of a microphone
 
 
 @dataclass(frozen=True)
 class Ready:
-    """What a system says of itself when it is loaded."""
+    """The first message of a loaded system."""
 
     load_seconds: float
     model_bytes: int | None
-    """Of the files it must be shipped with; None where they are not known."""
+    """Size of the files it must be shipped with; None: unknown."""
 
 
 def serve(connection: Connection, spec: SystemSpec, grammar: Path | None) -> None:
     """Load the system and answer requests until the other end is closed.
 
-    ``("hear", samples)`` gives a dictionary: ``text``, ``understood``, ``intent``, ``slots``,
-    ``cpu`` and ``wall`` (seconds), or ``error``; ``("latency", samples)`` gives ``first`` and
-    ``answer`` (see `latency`); ``("memory", None)`` the most bytes that were held at once.
+    ``("transcribe", samples)`` returns a dictionary: ``text``, ``understood``, ``intent``,
+    ``slots``, ``cpu`` and ``wall`` (seconds), or ``error``; ``("latency", samples)`` returns
+    ``first`` and ``answer`` (see `latency`); ``("memory", None)`` the peak memory in bytes.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who asks decides when to stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     _one_core()
     begun = time.perf_counter()
     try:
-        voice = open_system(spec, grammar)
+        system = open_system(spec, grammar)
     except FactoredASRError as error:
         connection.send(error)
         return
-    connection.send(Ready(time.perf_counter() - begun, size_of(voice.files)))
+    connection.send(Ready(time.perf_counter() - begun, size_of(system.files)))
     while True:
         try:
             kind, samples = connection.recv()
-        except EOFError:  # all is asked
+        except EOFError:
             return
         try:
-            connection.send(_answer(voice, kind, samples))
-        except Exception as error:  # a system's failure on one sound is a result, not our end
+            connection.send(_answer(system, kind, samples))
+        except Exception as error:  # a failure on one sound is a result
             connection.send({"error": f"{type(error).__name__}: {error}"})
 
 
-def latency(voice: Voice, samples: np.ndarray) -> dict[str, float]:
-    """When words are there, had the sound come from a microphone.
+def latency(system: System, samples: np.ndarray) -> dict[str, float]:
+    """Measure when words appear if the sound comes from a microphone.
 
-    Each block arrives when it has been said; work on it begins then, or when that on the block
-    before is done.
+    Each block arrives when it has been spoken. The system works on it then, or after it has
+    finished the block before.
 
     Returns
     -------
-    ``first``: seconds from the beginning of the sound to the first word that is shown (nan: none
-    was); ``answer``: seconds from the end of the sound to the final words.
+    ``first``: seconds from the start of the sound to the first word shown (nan: none);
+    ``answer``: seconds from the end of the sound to the final words.
     """
     n = round(BLOCK_SECONDS * SAMPLE_RATE)
     blocks = [samples[at : at + n] for at in range(0, len(samples), n)]
-    shown = voice.listen(iter(blocks))
+    shown = system.stream(iter(blocks))
     duration = len(samples) / SAMPLE_RATE
     if shown is None:
         begun = time.perf_counter()
-        text = voice.hear(samples).text
+        text = system.transcribe(samples).text
         took = time.perf_counter() - begun
         return {"first": duration + took if text else float("nan"), "answer": took}
-    return _listened(shown, len(blocks), duration)
+    return _streamed(shown, len(blocks), duration)
 
 
-def _listened(shown: Iterator[str], n_blocks: int, duration: float) -> dict[str, float]:
+def _streamed(shown: Iterator[str], n_blocks: int, duration: float) -> dict[str, float]:
     clock, first = 0.0, float("nan")
     arrivals = [min((i + 1) * BLOCK_SECONDS, duration) for i in range(n_blocks)]
     for arrival in [*arrivals, duration]:  # the last: after the end
@@ -100,7 +94,7 @@ def _listened(shown: Iterator[str], n_blocks: int, duration: float) -> dict[str,
 
 
 def size_of(files: tuple[Path, ...]) -> int | None:
-    """Bytes of files and of all that lies in folders; None where there are none."""
+    """Return the bytes of files and of all files in folders; None without any."""
     if not files:
         return None
     return sum(
@@ -111,36 +105,36 @@ def size_of(files: tuple[Path, ...]) -> int | None:
 
 
 def peak_memory() -> int:
-    """The most bytes that this process, or the largest program it ran, held at once."""
+    """Return the peak memory in bytes of this process, or of the largest program it ran."""
     import resource
 
     status = Path("/proc/self/status")
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    if status.is_file():  # the other figure may be that of the process before exec
+    if status.is_file():  # ru_maxrss may include the process before exec
         fields = dict(line.partition(":")[::2] for line in status.read_text().splitlines())
         own = int(fields["VmHWM"].split()[0])
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     return 1024 * max(own, children)
 
 
-def _answer(voice: Voice, kind: str, samples: np.ndarray) -> Any:
+def _answer(system: System, kind: str, samples: np.ndarray) -> Any:
     if kind == "memory":
         return peak_memory()
     if kind == "latency":
-        return latency(voice, samples)
+        return latency(system, samples)
     wall, cpu = time.perf_counter(), _cpu_seconds()
-    heard = voice.hear(samples)
+    result = system.transcribe(samples)
     cpu, wall = _cpu_seconds() - cpu, time.perf_counter() - wall
-    return {**asdict(heard), "cpu": cpu, "wall": wall}
+    return {**asdict(result), "cpu": cpu, "wall": wall}
 
 
 def _cpu_seconds() -> float:
-    """Of all threads, and of programs that were run."""
+    """Return the CPU time of all threads, and of programs that were run."""
     times = os.times()
     return time.process_time() + times.children_user + times.children_system
 
 
 def _one_core() -> None:
-    """Keep to one core: some systems have threads of their own that no variable limits."""
+    """Use one core: some systems start threads that no variable limits."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
