@@ -11,12 +11,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from factored_asr._deprecated import install
+
 if TYPE_CHECKING:
     from factored_asr.recognizer.recognizer import Recognizer
     from factored_asr.recognizer.stream import Stream
     from factored_asr.results.transcript import Alignment, Transcript, Word
     from factored_asr.understanding import Interpretation
 
+install()
 __version__ = "0.1.0"
 __all__ = [
     "Alignment", "Interpretation", "Recognizer", "Stream", "Transcript", "Word", "__version__",

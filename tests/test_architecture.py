@@ -18,9 +18,9 @@ PACKAGE = ROOT / "factored_asr"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = [
-    "errors", "storage", "audio", "features", "language", "lexicon", "acoustic", "graph", "lattice",
-    "decoder", "understanding", "dialogue", "results", "models", "recognizer", "corpus", "explain",
-    "batch", "evaluation", "training", "compare", "plots", "cli", "__main__",
+    "_deprecated", "errors", "storage", "audio", "features", "language", "lexicon", "acoustic",
+    "graph", "lattice", "decoder", "understanding", "dialogue", "results", "models", "recognizer",
+    "corpus", "explain", "batch", "evaluation", "training", "compare", "plots", "cli", "__main__",
 ]
 """Each part imports only from parts before it."""
 

@@ -1,5 +1,6 @@
 """What an acoustic model is: phones in context, their HMMs, and the densities of their states."""
 
+from factored_asr._deprecated import old_names
 from factored_asr.acoustic.gmm.mixtures import DiagonalMixtures, TiedMixtures
 from factored_asr.acoustic.gmm.model import GmmModel
 from factored_asr.acoustic.gmm.tree import DecisionTree
@@ -19,3 +20,5 @@ __all__ = [
     "Topology",
     "Triphones",
 ]
+
+__getattr__ = old_names(__name__)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from factored_asr._deprecated import old_names
 from factored_asr.acoustic import GmmModel
 from factored_asr.errors import FormatError, MissingError
 from factored_asr.models.en_us import (
@@ -119,3 +120,6 @@ def packaged(path: str | Path) -> Path:
             if (home / path).is_file():
                 return home / path
     return path
+
+
+__getattr__ = old_names(__name__)

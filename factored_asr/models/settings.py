@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from factored_asr._deprecated import old_names
 from factored_asr.acoustic.gmm.noise_adaptation import NoiseOptions
 from factored_asr.acoustic.gmm.snr_trust import SnrTrust
 from factored_asr.decoder import BeamOptions
@@ -179,3 +180,6 @@ COMMANDS = DecodeOptions(
     ),
     background=BackgroundOptions(),  # fitted by tests/bench/false_actions.py --half 0
 )
+
+
+__getattr__ = old_names(__name__)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from factored_asr._deprecated import old_names
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.storage.lock import locked
 from factored_asr.storage.writing import PART, whole_file, whole_folder
@@ -175,3 +176,6 @@ def clear() -> int:
 def _size(path: Path) -> int:
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
+
+
+__getattr__ = old_names(__name__)

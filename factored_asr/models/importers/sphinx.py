@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from factored_asr._deprecated import old_names
 from factored_asr.acoustic import GmmModel
 from factored_asr.acoustic.gmm.mixtures import DiagonalMixtures, TiedMixtures
 from factored_asr.errors import FormatError, MissingError, OptionError
@@ -242,3 +243,6 @@ def _pairs(path: Path) -> dict[str, str]:
             raise FormatError(f"{line!r} must be pairs of -name and value", path, number)
         pairs.update(zip(names, values, strict=True))
     return pairs
+
+
+__getattr__ = old_names(__name__)

@@ -1,0 +1,149 @@
+"""Old public names, kept for one release: each warns and gives the new object.
+
+To rename a module, add a line to `MODULES`. To rename or move a name, add it to `NAMES`; the module
+that had it needs ``__getattr__ = old_names(__name__)``.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+PACKAGE = "factored_asr."
+
+_MODULES = """
+acoustic.adaptation acoustic.gmm.adaptation
+acoustic.fmllr acoustic.gmm.fmllr
+acoustic.noise_adaptation acoustic.gmm.noise_adaptation
+acoustic.posteriors acoustic.gmm.posteriors
+acoustic.snr_trust acoustic.gmm.snr_trust
+acoustic.transforms acoustic.gmm.transforms
+acoustic.tree acoustic.gmm.tree
+alignment recognizer.alignment
+audio_headers audio.headers
+bundle models.bundle
+cache storage.cache
+decoder.confidence lattice.confidence
+decoder.lattice lattice.lattice
+decoder.lattice_files lattice.files
+decoder.paths lattice.paths
+decoder.posteriors lattice.posteriors
+decoder.rescore lattice.rescore
+decoder.rival decoder.background
+decoder.sausage lattice.confusion
+decoder.second_pass lattice.second_pass
+decoder.strings lattice.nbest
+decoder.viterbi_path lattice.path
+evaluation.make training.make
+evaluation.tune training.tune
+explain.beside explain.background
+explain.muted explain.ablation
+files storage.reading
+formats results.formats
+importers models.importers
+importers.kaldi models.importers.kaldi
+importers.sphinx models.importers.sphinx
+mixing audio.mixing
+model_folder models.folder
+model_zip models.zipped
+numbers results.numbers
+settings models.settings
+speaker recognizer.speaker
+stream recognizer.stream
+training.augment corpus.augment
+training.corpus corpus.corpus
+training.layouts corpus.layouts
+training.utterance corpus.utterance
+understanding.acts dialogue.acts
+understanding.dialogue dialogue.dialogue
+understanding.memory dialogue.memory
+understanding.reader dialogue.reader
+understanding.rules dialogue.rules
+understanding.scene dialogue.scene
+understanding.turn dialogue.turn
+understanding.world dialogue.world
+"""
+MODULES = dict(line.split() for line in _MODULES.strip().splitlines())
+"""Old module: new module, both without the package's name."""
+
+NAMES: dict[str, dict[str, str]] = {
+    "acoustic": {"acoustic.gmm.model": "AcousticModel=GmmModel"},
+    "acoustic.gmm": {"acoustic.gmm.mixtures": "DiagonalMixtures TiedMixtures"},
+    "decoder": {
+        "lattice": "Calibration ConfidenceOptions ConfusionNetwork Lattice LatticePath Path "
+        "PhoneSegment RescoreOptions SecondPass SecondPassOptions WordSegment WordString "
+        "arc_posteriors best_path confusion_network fit_calibration nbest "
+        "normalised_cross_entropy prune reliability rescore second_pass with_lm word_features "
+        "word_strings",
+    },
+    "models.bundle": {
+        "models.recipe": "GRAPH_VERSION MAX_TOLD Progress Recipe Words",
+        "lexicon.g2p": "GuessWarning",
+    },
+    "models.importers.sphinx": {"models.en_us": "pocketsphinx_model_path"},
+    "models.settings": {"models.en_us": "EN_US_COMMANDS EN_US_FRONT_END EN_US_MEAN"},
+    "results": {"results.transcript": "SCHEMA_VERSION words_of"},
+    "storage.cache": {
+        "models.recipe": "G2P_VERSION cached_g2p cached_graph cached_language",
+        "models.grammars": "cached_grammar read_understander",
+    },
+    "understanding": {
+        "dialogue": "Act Deed Dialogue Kind Memory Outcome Reader Scene Utterance World step",
+    },
+}
+"""Module that had a name: module that has it now: the names, ``old=new`` if renamed."""
+
+
+def old_names(module: str) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` of a module for the names that left it."""
+    short = module.removeprefix(PACKAGE)
+    homes = {
+        pair.partition("=")[0]: (home, pair.rpartition("=")[2])
+        for home, pairs in NAMES[short].items() for pair in pairs.split()
+    }
+
+    def find(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        home, new = homes[name]
+        _warn(f"{short}.{name}", f"{home}.{new}", 3)
+        return getattr(import_module(PACKAGE + home), new)
+
+    return find
+
+
+class _Finder(MetaPathFinder, Loader):
+    """Gives new modules under their old names; asked before the files are looked through."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        known = fullname.startswith(PACKAGE) and fullname.removeprefix(PACKAGE) in MODULES
+        return ModuleSpec(fullname, self) if known else None
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        return None  # an empty one, which exec_module replaces
+
+    def exec_module(self, module: ModuleType) -> None:
+        old = module.__name__.removeprefix(PACKAGE)
+        _warn(old, MODULES[old], 3)
+        sys.modules[module.__name__] = import_module(PACKAGE + MODULES[old])
+
+
+def install() -> None:
+    """Let old modules be imported from now on."""
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
+
+
+def _warn(old: str, new: str, stacklevel: int) -> None:
+    warnings.warn(
+        f"{PACKAGE}{old} is now {PACKAGE}{new}; the old name goes away in the next release",
+        DeprecationWarning, stacklevel=stacklevel,
+    )
