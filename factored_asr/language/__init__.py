@@ -1,4 +1,4 @@
-"""What may be said, and how likely it is: n-gram models and grammars."""
+"""Language models: n-gram models and grammars."""
 
 from factored_asr.language.arpa import common_log, read_arpa, write_arpa
 from factored_asr.language.backoff import NGramArcs
@@ -16,50 +16,16 @@ from factored_asr.language.prune import (
     restrict,
     truncate,
 )
-from factored_asr.language.read import read_lm
-from factored_asr.language.scorer import (
-    KenLMScorer,
-    MixedScorer,
-    NGramScorer,
-    WordScorer,
-    is_kenlm_binary,
-)
+from factored_asr.language.read import is_kenlm_binary, read_lm
+from factored_asr.language.scorer import KenLMScorer, MixedScorer, NGramScorer, WordScorer
 from factored_asr.language.sphinx_trie import read_sphinx_lm
 from factored_asr.language.text import read_sentences, read_vocabulary
 
 __all__ = [
-    "EstimateOptions",
-    "Grammar",
-    "GrammarWarning",
-    "KenLMScorer",
-    "MixedScorer",
-    "NGramArcs",
-    "NGramModel",
-    "NGramOrder",
-    "NGramScorer",
-    "TextScore",
-    "WordScore",
-    "WordScorer",
-    "common_log",
-    "estimate",
-    "interpolate",
-    "is_kenlm_binary",
-    "mixture_weights",
-    "normalise",
-    "prune",
-    "prune_improbable",
-    "prune_to",
-    "read_arpa",
-    "read_columns",
-    "read_lm",
-    "read_sentences",
-    "read_sphinx_lm",
-    "read_vocabulary",
-    "restrict",
-    "score_text",
-    "score_words",
-    "truncate",
-    "with_words",
-    "write_arpa",
-    "write_columns",
+    "EstimateOptions", "Grammar", "GrammarWarning", "KenLMScorer", "MixedScorer", "NGramArcs",
+    "NGramModel", "NGramOrder", "NGramScorer", "TextScore", "WordScore", "WordScorer", "common_log",
+    "estimate", "interpolate", "is_kenlm_binary", "mixture_weights", "normalise", "prune",
+    "prune_improbable", "prune_to", "read_arpa", "read_columns", "read_lm", "read_sentences",
+    "read_sphinx_lm", "read_vocabulary", "restrict", "score_text", "score_words", "truncate",
+    "with_words", "write_arpa", "write_columns",
 ]

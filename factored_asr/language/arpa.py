@@ -1,7 +1,7 @@
 """ARPA files: the text form of back-off n-gram models, plain or gzip, of any order.
 
-The border between common logarithms (in files, and in KenLM) and natural ones (everywhere else)
-is crossed by `natural_log` and `common_log`, and nowhere else.
+Only `natural_log` and `common_log` convert between common logarithms (in files and in KenLM) and
+natural ones (everywhere else).
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from typing import BinaryIO, NamedTuple, NoReturn, TypeVar, cast
 
 import numpy as np
 
-from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.errors import FormatError, OptionError
 from factored_asr.language.ngram import EPSILON, NGramModel, NGramTable
-from factored_asr.storage.reading import gunzipped
+from factored_asr.storage.reading import gunzipped, read_bytes
 
 GZIP_MAGIC = b"\x1f\x8b"
 LN_10 = float(np.log(10.0))
 LOG10_ZERO = -99.0
-"""What ARPA files write for the logarithm of nothing; -inf is read as this."""
+"""Logarithm of 0 in ARPA files; -inf is read as this."""
 MAX_ORDER = 20
 CHUNK = 1 << 22
-"""Bytes of a file that are taken apart at once."""
+"""Bytes of a file that are parsed at once."""
 _LINE = re.compile(rb"^.*$", re.MULTILINE)
 _COUNT = re.compile(rb"ngram\s+(\d{1,3})\s*=\s*(\d{1,15})")
 _IS_SPACE = np.isin(np.arange(256), list(b" \t\n\r\v\f"))
@@ -34,7 +34,7 @@ _Logs = TypeVar("_Logs", float, np.ndarray)
 
 
 def natural_log(log10: _Logs) -> _Logs:
-    """Common logarithms as natural ones.
+    """Convert common logarithms to natural ones.
 
     >>> round(natural_log(-1.0), 4)
     -2.3026
@@ -43,14 +43,14 @@ def natural_log(log10: _Logs) -> _Logs:
 
 
 def common_log(log: _Logs) -> _Logs:
-    """Natural logarithms as common ones."""
+    """Convert natural logarithms to common ones."""
     return log / LN_10
 
 
 def read_arpa(path: str | Path) -> NGramModel:
-    """Read an ARPA file, plain or gzip (told by its first bytes), of any order.
+    """Read an ARPA file, plain or gzip (recognised by its first bytes), of any order.
 
-    Accepted as real files have it: text before ``\\data\\``, any white space between fields,
+    Accepted, because real files have it: text before ``\\data\\``, any white space between fields,
     missing back-off weights (0), back-off weights in the highest order (not used), ``-inf`` (as
     -99), no ``<unk>``, n-grams in any order. An n-gram whose history is not listed is kept, and
     the history added with the probability it has by backing off (see `NGramModel.from_ngrams`).
@@ -65,11 +65,11 @@ def read_arpa(path: str | Path) -> NGramModel:
         out of order, a count that does not hold, a line of too few or too many fields, a value that
         is no number, a probability above 1, a word that is no unigram, an n-gram that comes twice.
     """
-    return _Arpa(_read_bytes(path), path).model()
+    return _Arpa(unzipped(read_bytes(path), path), path).model()
 
 
 def write_arpa(model: NGramModel, path: str | Path) -> None:
-    """Write a model as an ARPA file, gzip where the name ends in ``.gz``; ``"-"``: standard output.
+    """Write a model as an ARPA file, gzip if the name ends in ``.gz``; ``"-"``: standard output.
 
     Logarithms are rounded to 6 decimals; a back-off weight of 0 is left out.
     """
@@ -98,11 +98,8 @@ def _lines(ngrams: Sequence[str], log_prob: np.ndarray, backoff: np.ndarray) -> 
         yield f"{p:.6f}\t{ngram}\t{b:.6f}\n" if b else f"{p:.6f}\t{ngram}\n"
 
 
-def _read_bytes(path: str | Path) -> bytes:
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise MissingError(f"{path}: no language model can be read there: {error}") from error
+def unzipped(data: bytes, path: str | Path) -> bytes:
+    """Unpack gzip data; return other data as it is."""
     return gunzipped(data, path) if data.startswith(GZIP_MAGIC) else data
 
 
@@ -115,7 +112,7 @@ class _Mark(NamedTuple):
 
 
 class _Arpa:
-    """One reading of a file: its bytes, the marks in them, and the word ids once known."""
+    """The bytes of a file while it is parsed, and the word ids once known."""
 
     def __init__(self, data: bytes, path: str | Path) -> None:
         self.data, self.path = data, path
@@ -141,14 +138,14 @@ class _Arpa:
             return NGramModel.from_ngrams((EPSILON, *words), tables)
         except OptionError:
             for table, place in zip(tables, places, strict=True):
-                self._blame_twins(table[0], place)
+                self._report_twins(table[0], place)
             raise
 
     def _fail(self, message: str, at: int) -> NoReturn:
         raise FormatError(message, self.path, self.data.count(b"\n", 0, at) + 1)
 
     def _marks(self) -> list[_Mark]:
-        r"""Lines that begin with a backslash, from \data\ to \end\."""
+        r"""Return the lines that begin with a backslash, from \data\ to \end\."""
         start = 0 if self.data.startswith(b"\\") else self.data.find(b"\n\\") + 1
         marks: list[_Mark] = []
         while start or not marks:
@@ -188,7 +185,7 @@ class _Arpa:
         for line in _LINE.finditer(self.data, start, stop):
             fields = line[0].split()
             if len(fields) < 2:
-                continue  # a blank line; or too short, as the table's own check will say
+                continue  # a blank line; _chunk refuses a line that is too short
             word = fields[1]
             if word in self.ids or word == EPSILON.encode():
                 self._fail(f"word {_shown(word)} comes twice, or is reserved", line.start())
@@ -200,22 +197,20 @@ class _Arpa:
         return words
 
     def _table(self, n: int, start: int, stop: int, highest: bool) -> tuple[NGramTable, np.ndarray]:
-        """The n-grams of one section, and the place of each one's line in the file."""
+        """Return the n-grams of one section, and the place of each one's line in the file."""
         parts = []
         while start < stop:
             line_end = self.data.find(b"\n", min(start + CHUNK, stop), stop)
             end = stop if line_end < 0 else line_end + 1
             parts.append(self._chunk(n, start, end, highest))
             start = end
-        ids, log_prob, backoff, place = (
-            np.concatenate(column) for column in zip(*parts, strict=True)
-        )
+        ids, log_prob, backoff, place = map(np.concatenate, zip(*parts, strict=True))
         return (ids, natural_log(log_prob), natural_log(backoff)), place
 
     def _chunk(
         self, n: int, start: int, stop: int, highest: bool
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Whole lines at once: ids (m, n), log10 probabilities, log10 back-offs, places (m,)."""
+        """Parse whole lines: ids (m, n), log10 probabilities, log10 back-offs, places (m,)."""
         fields = self.data[start:stop].split()
         text = np.frombuffer(self.data, np.uint8, stop - start, start)
         solid = ~_IS_SPACE[text]
@@ -258,7 +253,7 @@ class _Arpa:
             self._fail(f"{what} {_shown(texts[k])} is no number", place[k])
         return np.where(values == -np.inf, LOG10_ZERO, values)
 
-    def _blame_twins(self, ids: np.ndarray, place: np.ndarray) -> None:
+    def _report_twins(self, ids: np.ndarray, place: np.ndarray) -> None:
         seen: dict[tuple[int, ...], int] = {}
         for ngram, at in zip(map(tuple, ids.tolist()), place.tolist(), strict=True):
             before = seen.setdefault(ngram, at)

@@ -1,19 +1,19 @@
-"""Where an n-gram model goes when it backs off, and the whole model as an acceptor in arrays.
+"""Back-off links of an n-gram model, and the model as a back-off acceptor in arrays.
 
-Here all n-grams share one numbering, their *nodes*: 0 is the empty history, then come the rows
-of order 1, of order 2 and so on. The longest proper suffix of a node that is itself a node plays
-the part of the failure link in Aho and Corasick's automaton (CACM 1975).
+All n-grams share one numbering, their *nodes*: 0 is the empty history, then come the rows of order
+1, of order 2 and so on. A link leads to the longest proper suffix that is a node, as the failure
+link in Aho and Corasick's automaton does (CACM 1975).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from factored_asr.language.ngram import NGramModel
+from factored_asr.language.trie import BEGIN, END, NGramTrie
+
+_ARC_TYPES = (np.int32, np.int32, np.float32, np.int32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +30,10 @@ class Links:
 class NGramArcs:
     """An n-gram model as a back-off acceptor: a state for every history that something follows.
 
-    In a state, take the arc of the next word; where it has none, take the back-off arc and try
-    again. The log probabilities along the way, and the final one, add up to
-    ``NGramModel.score_sentence`` exactly. A history that nothing follows can only back off, so it
-    is no state: its back-off weight is paid on the arc that would lead into it.
+    In a state, take the arc of the next word, or else the back-off arc, and repeat. The log
+    probabilities along the path, and the final one, add up to ``NGramModel.score_sentence``
+    exactly. A history that nothing follows can only back off, so it is no state: the arc that
+    would lead into it carries its back-off weight.
 
     No arc carries ``<s>`` or ``</s>``: the one is the start state, the other the final log
     probabilities. ``<unk>`` is a word like any other. Word arcs are sorted by (source, word),
@@ -63,21 +63,21 @@ class NGramArcs:
     everywhere in a model without ``</s>``"""
 
 
-def first_nodes(model: NGramModel) -> np.ndarray:
-    """(order + 1,) int64: the node of row 0 of each order; entry 0 is the empty history's."""
+def first_nodes(model: NGramTrie) -> np.ndarray:
+    """Return (order + 1,) int64: the node of row 0 of each order; entry 0: the empty history."""
     return np.concatenate([[0, 1], 1 + np.cumsum(model.counts)])
 
 
-def back_off_links(model: NGramModel) -> list[Links]:
-    """Links of every order; entry n of the list belongs to order n (entry 0: the empty history)."""
+def back_off_links(model: NGramTrie) -> list[Links]:
+    """Return the links of every order; entry n belongs to order n (0: the empty history)."""
     links: list[Links] = []
     while len(links) <= model.order:
         links.append(next_links(model, links))
     return links
 
 
-def next_links(model: NGramModel, links: list[Links]) -> Links:
-    """Links of order ``len(links)``, from those of all lower orders and their back-off weights."""
+def next_links(model: NGramTrie, links: list[Links]) -> Links:
+    """Return the links of order ``len(links)``, given those of all lower orders."""
     n = len(links)
     if n < 2:
         size = len(model.orders[0]) if n else 1
@@ -100,8 +100,8 @@ def next_links(model: NGramModel, links: list[Links]) -> Links:
     return Links(node, paid + log_prob[node - 1])
 
 
-def _child(model: NGramModel, first: np.ndarray, node: np.ndarray, word: np.ndarray) -> np.ndarray:
-    """Node of each node's n-gram followed by a word, -1 where there is none."""
+def _child(model: NGramTrie, first: np.ndarray, node: np.ndarray, word: np.ndarray) -> np.ndarray:
+    """Return the node of each node's n-gram followed by a word; -1: none."""
     child = np.full(len(node), -1)
     order = np.searchsorted(first, node, side="right") - 1
     for n in np.unique(order):
@@ -120,16 +120,14 @@ def _follow(links: list[Links], first: np.ndarray, node: np.ndarray) -> np.ndarr
     return target
 
 
-def back_off_arcs(model: NGramModel) -> NGramArcs:
-    """The model as a back-off acceptor."""
+def back_off_arcs(model: NGramTrie) -> NGramArcs:
+    """Return the model as a back-off acceptor."""
     first = first_nodes(model)
     links = back_off_links(model)
-    parent = np.concatenate(
-        [[0]] + [first[n] + at.parent for n, at in enumerate(model.orders[:-1])]
-    ).astype(np.int64)
+    parents = (first[n] + at.parent for n, at in enumerate(model.orders[:-1]))
+    parent = np.concatenate([[0], *parents]).astype(np.int64)
     suffix = np.concatenate([links[n].node for n in range(model.order)])
-    ids = model.ids
-    begin, end = ids.get("<s>", 0), ids.get("</s>", 0)
+    begin, end = model.ids.get(BEGIN, 0), model.ids.get(END, 0)
     is_state = _followed(model, first)
     start = begin if model.order > 1 else 0  # the node of a unigram is its word's id
     is_state[[0, start]] = True
@@ -156,8 +154,8 @@ def back_off_arcs(model: NGramModel) -> NGramArcs:
     )
 
 
-def _followed(model: NGramModel, first: np.ndarray) -> np.ndarray:
-    """Whether any n-gram continues a history, for every history's node."""
+def _followed(model: NGramTrie, first: np.ndarray) -> np.ndarray:
+    """Return for every node whether an n-gram continues it."""
     followed = np.zeros(int(first[model.order]), bool)
     for n, at in enumerate(model.orders):
         followed[first[n] + at.parent] = True
@@ -165,9 +163,9 @@ def _followed(model: NGramModel, first: np.ndarray) -> np.ndarray:
 
 
 def _impossible(
-    model: NGramModel, first: np.ndarray, parent: np.ndarray, begin: int, end: int
+    model: NGramTrie, first: np.ndarray, parent: np.ndarray, begin: int, end: int
 ) -> np.ndarray:
-    """Histories that no sentence has: something after </s>, or <s> after something."""
+    """Return the histories that no sentence has: a word after </s>, or <s> after a word."""
     impossible = np.zeros(len(parent), bool)
     for n, at in enumerate(model.orders[:-1], start=1):
         here = slice(first[n], first[n + 1])
@@ -178,9 +176,9 @@ def _impossible(
 
 
 def _collapse(
-    model: NGramModel, first: np.ndarray, is_state: np.ndarray, suffix: np.ndarray
+    model: NGramTrie, first: np.ndarray, is_state: np.ndarray, suffix: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each node the state that stands for it, and the back-off weight paid to get there."""
+    """Return the state that represents each node, and the back-off weight paid to get there."""
     state = np.where(is_state, np.cumsum(is_state) - 1, 0)
     log_paid = np.zeros(len(is_state))
     for n, at in enumerate(model.orders[:-1], start=1):
@@ -192,29 +190,20 @@ def _collapse(
 
 
 def _word_arcs(
-    model: NGramModel,
-    first: np.ndarray,
-    links: list[Links],
-    is_state: np.ndarray,
-    state: np.ndarray,
-    log_paid: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Source, word, log probability and target of each n-gram's arc, </s> and <s> included."""
+    model: NGramTrie, first: np.ndarray, links: list[Links], is_state: np.ndarray,
+    state: np.ndarray, log_paid: np.ndarray,
+) -> list[np.ndarray]:
+    """Return source, word, log probability and target of each n-gram's arc, marks included."""
     columns = []
-    end = model.ids.get("</s>", 0)
+    end = model.ids.get(END, 0)
     for n, at in enumerate(model.orders, start=1):
-        # The longest n-grams are no histories: what follows remembers one word less.
+        # The longest n-grams are no histories: the target has one word less.
         node = links[n].node if n == model.order else first[n] + np.arange(len(at))
         log_prob = at.log_prob + np.where(at.word == end, 0.0, log_paid[node])
         history = first[n - 1] + at.parent
         arc = state[history], at.word, log_prob, state[node]
         columns.append([column[is_state[history]] for column in arc])
-    source, word, log_prob, target = (
-        np.concatenate(column) for column in zip(*columns, strict=True)
-    )
-    return (
-        source.astype(np.int32),
-        word.astype(np.int32),
-        log_prob.astype(np.float32),
-        target.astype(np.int32),
-    )
+    return [
+        np.concatenate(column).astype(dtype)
+        for column, dtype in zip(zip(*columns, strict=True), _ARC_TYPES, strict=True)
+    ]

@@ -1,4 +1,4 @@
-"""An n-gram model as a folder of arrays, mapped into memory: millions of n-grams at once."""
+"""N-gram models as folders of memory-mapped arrays: millions of n-grams load at once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write_columns(model: NGramModel, folder: str | Path) -> None:
 
 
 def read_columns(folder: str | Path) -> NGramModel:
-    """Map what `write_columns` wrote; nothing is copied until it is looked at.
+    """Map a folder of `write_columns` into memory; nothing is read before its use.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def read_columns(folder: str | Path) -> NGramModel:
 
 
 def _check(model: NGramModel, folder: Path) -> None:
-    """Look-ups trust the order of the rows, and that they point at what is there."""
+    """Raise FormatError unless rows are sorted and refer to existing rows and words."""
     if len(set(model.words)) < len(model.words):
         raise FormatError("a word comes twice", folder / "words.txt")
     if (model.orders[0].word != np.arange(1, len(model.words))).any():

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,12 +29,12 @@ from factored_asr.language.ngram import BEGIN, END, EPSILON, UNKNOWN, NGramModel
 MARKS = (EPSILON, BEGIN, END)
 UNK = UNKNOWN[0]
 FALLBACK = (0.5, 1.0, 1.5)
-"""Discounts of n-grams seen once, twice and more often, where the text is too small to tell."""
+"""Discounts of n-grams seen once, twice and more often, if the text is too small for estimates."""
 
 
 @dataclass(frozen=True)
 class EstimateOptions:
-    """Which n-grams are counted, over which words."""
+    """Options of estimation: which n-grams are counted, over which words."""
 
     order: int = 3
     """Words in the longest n-grams, from 1; higher: larger models, better on much text."""
@@ -92,16 +92,13 @@ def estimate(
 
 
 def _numbered(sentences: Iterable[Sequence[str]]) -> tuple[np.ndarray, list[str]]:
-    """The text as one array of word ids, marks included, and the words by id."""
-    ids: dict[str, int] = {word: i for i, word in enumerate(MARKS)}
+    """Return the text as one array of word ids, marks included, and the words by id."""
+    ids = {word: i for i, word in enumerate(MARKS)}
     parts: list[np.ndarray] = []
     begin, end = ids[BEGIN], ids[END]
     buffer: list[int] = []
     for sentence in sentences:
-        buffer.append(begin)
-        for word in sentence:
-            buffer.append(ids.setdefault(word, len(ids)))
-        buffer.append(end)
+        buffer += [begin, *(ids.setdefault(word, len(ids)) for word in sentence), end]
         if len(buffer) > 1 << 20:
             parts.append(np.array(buffer, np.int32))
             buffer = []
@@ -117,9 +114,9 @@ def _numbered(sentences: Iterable[Sequence[str]]) -> tuple[np.ndarray, list[str]
 def _vocabulary(
     found: list[str], counts: np.ndarray, options: EstimateOptions
 ) -> tuple[tuple[str, ...], np.ndarray]:
-    """The words of the model, the commonest first, and for each word found its id there.
+    """Return the words of the model, the commonest first, and the id there of each word found.
 
-    A word outside gets the id of <unk>, or 0 where there is none.
+    A word outside the vocabulary gets the id of <unk>, or 0 without it.
     """
     given = options.vocabulary
     allowed = None if given is None else set(given)
@@ -140,7 +137,7 @@ def _vocabulary(
 
 
 def _least(options: EstimateOptions) -> int:
-    """A given vocabulary is there whether its words occur or not, unless a count is asked for."""
+    """Return the least count of a word; a given vocabulary is kept whole unless one is set."""
     return options.min_count if options.vocabulary is None or options.min_count > 1 else 0
 
 
@@ -159,9 +156,9 @@ class _Counts:
 
 
 def _counted(text: np.ndarray, n_words: int, order: int, begin: int) -> list[_Counts]:
-    """All n-grams of a text with their counts; id 0 in the text breaks it.
+    """Count all n-grams of a text; id 0 in the text breaks it.
 
-    Unigrams stand in the order of the words, all of them, whether they occur or not.
+    All unigrams are listed, in the order of the words, whether they occur or not.
     """
     place = np.flatnonzero(text > 0)  # where an n-gram ends
     row = np.full(len(text), -1)  # of the n-gram that ends there
@@ -181,8 +178,7 @@ def _counted(text: np.ndarray, n_words: int, order: int, begin: int) -> list[_Co
         upper = _Counts(unique // n_words, unique % n_words, count, row[place[first]])
         before = np.bincount(upper.suffix, minlength=len(orders[-1].word))
         lower = orders[-1]
-        orders[-1] = _Counts(lower.parent, lower.word, np.where(before, before, lower.count),
-                             lower.suffix)
+        orders[-1] = replace(lower, count=np.where(before, before, lower.count))
         orders.append(upper)
         row = np.full(len(text), -1)
         row[place] = inverse
@@ -190,7 +186,7 @@ def _counted(text: np.ndarray, n_words: int, order: int, begin: int) -> list[_Co
 
 
 def _smoothed(orders: list[_Counts], words: tuple[str, ...]) -> list[NGramOrder]:
-    """Probabilities and back-off weights of all orders, the shortest first."""
+    """Return probabilities and back-off weights of all orders, the shortest first."""
     begin = words.index(BEGIN) - 1
     orders[0].count[begin] = 0  # a sentence begins with certainty: <s> is never predicted
     uniform = np.full(len(words) - 1, 1.0 / (len(words) - 2))
@@ -216,18 +212,18 @@ def _smoothed(orders: list[_Counts], words: tuple[str, ...]) -> list[NGramOrder]
 
 
 def _log(values: np.ndarray) -> np.ndarray:
-    """Natural logarithm; that of 0 is what ARPA files write for it."""
+    """Return natural logarithms; that of 0 as ARPA files have it."""
     floor = natural_log(LOG10_ZERO)
     return np.where(values > 0, np.log(np.where(values > 0, values, 1.0)), floor)
 
 
 def discounts_of(counts: np.ndarray) -> tuple[float, float, float]:
-    """What n-grams seen once, twice, and three times or more are discounted by.
+    """Return the discounts of n-grams seen once, twice, and three times or more.
 
     Chen and Goodman's equation 26, from the numbers of n-grams seen 1, 2, 3 and 4 times. Where a
-    small text makes that senseless (a discount of nothing, or of the whole count), every
-    n-gram is discounted alike by n1 / (n1 + 2 n2), as in Ney, Essen and Kneser (1994); where even
-    that cannot be told, by `FALLBACK`.
+    small text gives no sensible value (a discount of 0, or of the whole count), every n-gram is
+    discounted by n1 / (n1 + 2 n2), as in Ney, Essen and Kneser (1994); if n1 or n2 is 0, by
+    `FALLBACK`.
 
     Examples
     --------

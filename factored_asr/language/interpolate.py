@@ -1,9 +1,8 @@
-"""Linear mixtures of n-gram models, made into one model; and the weights that suit a text.
+"""Linear interpolation of n-gram models into one model, and estimation of its weights.
 
 The mixture p(w | h) = Σ λ_i p_i(w | h) is exact for every n-gram that any of the models lists; the
-rest backs off, with weights set so that every history's probabilities sum to one. A word that a
-model does not know has no probability in it; in a history it stands as ``<unk>`` or, where the
-model has none, breaks the history off.
+rest backs off, with weights set so that every history's probabilities sum to one. A word unknown
+to a model has no probability in it; in a history it is ``<unk>``, or the history begins after it.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ SETTLED = 1e-6  # EM ends when no weight changes by more
 
 
 def interpolate(models: Sequence[NGramModel], weights: Sequence[float]) -> NGramModel:
-    """Mix models into one, over the words and n-grams of all.
+    """Interpolate models into one, over the words and n-grams of all.
 
     Parameters
     ----------
@@ -60,9 +59,9 @@ def interpolate(models: Sequence[NGramModel], weights: Sequence[float]) -> NGram
 def mixture_weights(
     models: Sequence[NGramModel], sentences: Iterable[Sequence[str]]
 ) -> tuple[float, ...]:
-    """The weights under which a held-out text is most probable, by EM.
+    """Estimate by EM the weights under which a held-out text is most probable.
 
-    Words that no model knows are passed over.
+    Words that no model knows are skipped.
 
     Raises
     ------
@@ -106,7 +105,7 @@ def _union_of_words(models: Sequence[NGramModel]) -> tuple[str, ...]:
 def _union_of_ngrams(
     models: Sequence[NGramModel], words: tuple[str, ...], order: int
 ) -> np.ndarray:
-    """(n, order) ids in `words` of the n-grams of all models, each once; unigrams in order."""
+    """Return (n, order) ids in `words` of the n-grams of all models; unigrams in order."""
     if order == 1:
         return np.arange(1, len(words))[:, None]
     ids = {word: i for i, word in enumerate(words)}
@@ -121,11 +120,12 @@ def _union_of_ngrams(
 def _log_probs(
     models: Sequence[NGramModel], words: tuple[str, ...], ngrams: np.ndarray
 ) -> np.ndarray:
-    """(n, n_models) float64: each model's log P of the last word, -inf where it is unknown."""
+    """Return (n, n_models) float64: each model's log P of the last word; -inf: unknown."""
     columns = np.full((len(ngrams), len(models)), -np.inf)
     for k, model in enumerate(models):
         theirs = _translated(model, words, ngrams)
-        known = np.flatnonzero(np.isin(ngrams[:, -1], _known(model, words)))
+        in_model = np.array([word in model.ids for word in words])
+        known = np.flatnonzero(in_model[ngrams[:, -1]])
         columns[known, k] = model.log_probs(theirs[known])
     return columns
 
@@ -138,12 +138,8 @@ def _backoffs(model: NGramModel, words: tuple[str, ...], ngrams: np.ndarray) -> 
 
 
 def _translated(model: NGramModel, words: tuple[str, ...], ngrams: np.ndarray) -> np.ndarray:
-    """N-grams in the ids of a model; what it does not know is its <unk>, or 0."""
+    """Return n-grams in the ids of a model; unknown words are its <unk>, or 0."""
     return np.array([0, *(model.ids.get(w, model.unknown_id) for w in words[1:])])[ngrams]
-
-
-def _known(model: NGramModel, words: tuple[str, ...]) -> np.ndarray:
-    return np.flatnonzero([word in model.ids for word in words])
 
 
 def _log_mixture(columns: np.ndarray, shares: np.ndarray) -> np.ndarray:

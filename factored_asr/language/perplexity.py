@@ -1,9 +1,8 @@
-"""How well a language model foretells a text.
+"""How well a language model predicts a text.
 
-Perplexity is exp(-(log probability) / (number of words)), the end of each sentence counted as a
-word. Words outside the vocabulary are either left out of both, with the words after them scored by
-the history that ``<unk>`` gives or, in a model without it, by the words since; or, in a model with
-``<unk>``, counted as that word.
+Perplexity is exp(-(log probability) / (number of words)); the end of each sentence counts as a
+word. Words outside the vocabulary are either left out of both or, in a model with ``<unk>``,
+counted as that word. In a history they are ``<unk>``; without it the history begins after them.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ BATCH = 20_000  # sentences scored at once
 
 @dataclass(frozen=True)
 class TextScore:
-    """What a model says of a text; natural logarithms."""
+    """The score of a text; natural logarithms."""
 
     n_sentences: int
     n_words: int
@@ -54,7 +53,7 @@ class TextScore:
 
 @dataclass(frozen=True)
 class WordScore:
-    """One word of a sentence as a model foretells it."""
+    """The score of one word of a sentence."""
 
     word: str
     """The word, or ``</s>``."""
@@ -123,10 +122,10 @@ def score_words(model: NGramModel, sentence: Sequence[str]) -> tuple[WordScore, 
 def windows(
     sentences: Iterable[Sequence[str]], ids: Mapping[str, int], order: int, unknown: int = 0
 ) -> np.ndarray:
-    """(n, order) ids of every word of a text and the words before it in its sentence.
+    """Return (n, order) ids of every word of a text and the words before it in its sentence.
 
-    Each sentence has ``<s>`` before and ``</s>`` after it, as far as they are among `ids`. 0 stands
-    for nothing, `unknown` for a word that is not among them.
+    Each sentence has ``<s>`` before and ``</s>`` after it, if they are among `ids`. 0 is padding,
+    `unknown` the id of a word that is not among them.
     """
     begin, end = ids.get(BEGIN, 0), ids.get(END, 0)
     text: list[int] = []
@@ -144,7 +143,7 @@ def windows(
 def _scored(
     model: NGramModel, sentences: Sequence[Sequence[str]]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Log probability of each word and end, and whether it is unknown."""
+    """Return the log probability of each word and end, and whether it is unknown."""
     ngrams = windows(sentences, model.ids, model.order, model.unknown_id)
     outside = {*UNKNOWN} | {word for sentence in sentences for word in sentence} - model.ids.keys()
     ends = [END] * (END in model.ids)

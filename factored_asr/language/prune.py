@@ -1,8 +1,8 @@
 """Make n-gram models smaller: entropy pruning, other thresholds, a smaller vocabulary.
 
 Entropy pruning is that of Stolcke (Entropy-based pruning of backoff language models, 1998): an
-n-gram goes if the model's perplexity rises by less than a threshold without it, each n-gram taken
-by itself. Unigrams always stay, and so does every history of an n-gram that stays.
+n-gram is removed if the perplexity rises by less than a threshold without it, each n-gram taken by
+itself. Unigrams always stay, and so does every history of an n-gram that stays.
 
 Back-off weights are set so that every history keeps the total probability it had: 1 for a proper
 model; a model whose probabilities were rounded, or whose words were restricted, keeps its excess
@@ -20,11 +20,11 @@ from factored_asr.errors import OptionError
 from factored_asr.language.backoff import Links, next_links
 from factored_asr.language.ngram import BEGIN, END, NGramModel, NGramOrder
 
-TINY = 1e-6  # a smaller probability mass cannot be told from the rounding of float32 logarithms
+TINY = 1e-6  # a smaller probability mass is within the rounding of float32 logarithms
 
 
 def prune(model: NGramModel, threshold: float) -> NGramModel:
-    """Entropy pruning by threshold.
+    """Prune by entropy with a threshold.
 
     Parameters
     ----------
@@ -46,14 +46,13 @@ def prune(model: NGramModel, threshold: float) -> NGramModel:
 
 
 def prune_to(model: NGramModel, n_ngrams: int) -> NGramModel:
-    """Entropy pruning to at most `n_ngrams` n-grams of all orders, unigrams included.
+    """Prune by entropy to at most `n_ngrams` n-grams of all orders, unigrams included.
 
-    n-grams worth as much as the best one that must go go with it.
+    N-grams worth as much as the best one removed are removed with it.
     """
     if n_ngrams < len(model.orders[0]):
-        raise OptionError(
-            f"{n_ngrams} n-grams are fewer than the {len(model.orders[0])} unigrams, which stay"
-        )
+        law = f"fewer than the {len(model.orders[0])} unigrams, which stay"
+        raise OptionError(f"{n_ngrams} n-grams are {law}")
     n_kept = n_ngrams - len(model.orders[0])
     worth = entropy_worth(model)
     above = np.concatenate([np.zeros(0), *worth[1:]])
@@ -74,7 +73,7 @@ def prune_improbable(model: NGramModel, least_probability: float) -> NGramModel:
 
 
 def truncate(model: NGramModel, order: int) -> NGramModel:
-    """The model without its n-grams longer than `order`."""
+    """Return the model without its n-grams longer than `order`."""
     if not 1 <= order <= model.order:
         raise OptionError(f"the order must be 1 to {model.order}, got {order}")
     top = replace(model.orders[order - 1], backoff=np.zeros_like(model.orders[order - 1].backoff))
@@ -82,11 +81,11 @@ def truncate(model: NGramModel, order: int) -> NGramModel:
 
 
 def restrict(model: NGramModel, vocabulary: Collection[str]) -> NGramModel:
-    """The model without the words outside `vocabulary`; the marks ``<s>`` and ``</s>`` stay.
+    """Return the model without words outside `vocabulary`; the marks ``<s>`` and ``</s>`` stay.
 
-    Nothing is renormalised: whatever can still be said keeps exactly the probability it had, and
-    the words dropped leave a deficit. ``<unk>`` is a word like any other here. The words that
-    remain keep their order, and get new ids.
+    Nothing is renormalised: every remaining sentence keeps its probability, and the dropped words
+    leave a deficit. ``<unk>`` is a word like any other here. The remaining words keep their order
+    and get new ids.
     """
     wanted = set(vocabulary) | {BEGIN, END}
     kept_word = np.array([True] + [word in wanted for word in model.vocabulary])
@@ -104,10 +103,10 @@ def restrict(model: NGramModel, vocabulary: Collection[str]) -> NGramModel:
 
 
 def normalise(model: NGramModel) -> NGramModel:
-    """The model with back-off weights set so that every history's probabilities sum to one.
+    """Return the model with back-off weights so that every history's probabilities sum to one.
 
-    A weight stays as it was where the mass to give out, or that of the words to receive it, is
-    too small to tell from the rounding of logarithms.
+    A weight stays unchanged if the mass to distribute, or that of the words to receive it, is
+    within the rounding of logarithms.
     """
     orders = [replace(at, backoff=at.backoff.copy()) for at in model.orders]
     orders[-1].backoff[:] = 0
@@ -117,7 +116,7 @@ def normalise(model: NGramModel) -> NGramModel:
 
 
 def entropy_worth(model: NGramModel) -> list[np.ndarray]:
-    """What each n-gram is worth: by how much perplexity would rise, relatively, without it.
+    """Return the relative rise of perplexity without each n-gram, its *worth*.
 
     One (n,) float64 array for each order; infinite for unigrams. A history is worth at least as
     much as the most valuable n-gram that needs it, so that what reaches a threshold is a model.
@@ -138,7 +137,7 @@ def entropy_worth(model: NGramModel) -> list[np.ndarray]:
 
 
 def _worth_of_descendants(model: NGramModel, worth: list[np.ndarray]) -> list[np.ndarray]:
-    """Raise a history's worth to that of the best n-gram that needs it; unigrams' to infinity."""
+    """Raise a history's worth to that of the best n-gram that needs it; unigrams: infinity."""
     worth = [w.copy() for w in worth]
     for n in range(model.order, 1, -1):
         parent = model.orders[n - 1].parent
@@ -152,7 +151,7 @@ def _worth_of_descendants(model: NGramModel, worth: list[np.ndarray]) -> list[np
 
 
 def _log_marginals(model: NGramModel) -> list[np.ndarray]:
-    """Natural-log probability of each n-gram's words in a row, by the chain rule.
+    """Return the natural-log probability of each n-gram's word sequence, by the chain rule.
 
     As <s> has no probability of its own, it counts as often as </s>.
     """
@@ -168,9 +167,9 @@ def _log_marginals(model: NGramModel) -> list[np.ndarray]:
 def _masses(
     model: NGramModel, wanted: list[np.ndarray] | None = None
 ) -> tuple[list[Links], list[np.ndarray], list[np.ndarray]]:
-    """Links, the total probability of each history, and its free mass; entry n belongs to order n.
+    """Return links, total probability and free mass of each history; entry n belongs to order n.
 
-    The free mass is what the shorter history gives to the words that do not follow the history.
+    The free mass is the shorter history's probability of the words that do not follow the history.
     With `wanted` totals the model's back-off weights are first set, in place, to reach them.
     """
     links = [next_links(model, [])]
@@ -193,29 +192,24 @@ def _masses(
 
 
 def _log_weight(mass: np.ndarray, left: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
-    """Natural log of mass / left; `otherwise` where either is too small to tell."""
-    told = (mass > TINY) & (left > TINY)
-    return np.where(told, np.log(np.where(told, mass, 1.0) / np.where(told, left, 1.0)), otherwise)
+    """Return the natural log of mass / left; `otherwise` where either is below `TINY`."""
+    known = (mass > TINY) & (left > TINY)
+    ratio = np.divide(mass, left, out=np.ones_like(mass), where=known)
+    return np.where(known, np.log(ratio), otherwise)
 
 
 def _rows(model: NGramModel, keep: list[np.ndarray]) -> list[NGramOrder]:
-    """The rows to keep, their parents renumbered."""
+    """Return the rows to keep, their parents renumbered."""
     orders, new_row = [], np.zeros(1, np.int64)
     for at, kept in zip(model.orders, keep, strict=True):
-        orders.append(
-            NGramOrder(
-                new_row[at.parent[kept]].astype(np.int32),
-                at.word[kept],
-                at.log_prob[kept],
-                at.backoff[kept],
-            )
-        )
+        parent = new_row[at.parent[kept]].astype(np.int32)
+        orders.append(NGramOrder(parent, at.word[kept], at.log_prob[kept], at.backoff[kept]))
         new_row = np.cumsum(kept) - 1
     return orders
 
 
 def _select(model: NGramModel, keep: list[np.ndarray]) -> NGramModel:
-    """The n-grams to keep (closed under histories), back-off weights set anew."""
+    """Keep n-grams (closed under histories) and recompute the back-off weights."""
     _, totals, _ = _masses(model)
     orders = _rows(model, keep)
     while len(orders) > 1 and not len(orders[-1]):

@@ -1,4 +1,4 @@
-"""Read a language model of whatever format, told by the file's content."""
+"""Language models of any known format, recognised by the first bytes of a file."""
 
 from __future__ import annotations
 
@@ -9,20 +9,30 @@ from factored_asr.language.arpa import read_arpa
 from factored_asr.language.ngram import NGramModel
 from factored_asr.language.sphinx_trie import MAGIC, read_sphinx_lm
 
+KENLM_MAGIC = b"mmap lm http://kheafield.com/code"
+
 
 def read_lm(path: str | Path) -> NGramModel:
-    """Read an n-gram model: a Sphinx trie by its first bytes, else ARPA, plain or gzip.
+    """Read an n-gram model: a Sphinx trie, or ARPA, plain or gzip.
 
     Raises
     ------
     MissingError
         There is no such file.
     FormatError
-        The file is neither, or breaks the law of its format.
+        The file is neither, or broken.
     """
+    return read_sphinx_lm(path) if _begins_with(MAGIC, path) else read_arpa(path)
+
+
+def is_kenlm_binary(path: str | Path) -> bool:
+    """Return whether a file is a language model in KenLM's own format."""
+    return _begins_with(KENLM_MAGIC, path)
+
+
+def _begins_with(magic: bytes, path: str | Path) -> bool:
     try:
         with open(path, "rb") as file:
-            head = file.read(len(MAGIC))
+            return file.read(len(magic)) == magic
     except OSError as error:
         raise MissingError(f"{path}: no language model can be read there: {error}") from error
-    return read_sphinx_lm(path) if head == MAGIC else read_arpa(path)

@@ -1,7 +1,7 @@
-"""Language models asked word by word from a state: what a second pass walks with.
+"""Language models that score word by word from a state, for rescoring in a second pass.
 
-The histories of an n-gram model are exact: a word's cost is that of the longest n-gram there is,
-or what backing off to a shorter one gives; never the cheaper of the two.
+The histories of an n-gram model are exact: a word's probability is that of the longest n-gram, or
+what backing off gives if there is none; never the higher of the two.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from factored_asr.language.arpa import natural_log
 from factored_asr.language.ngram import BEGIN, END, NGramModel
 
 INF = float("inf")
-KENLM_MAGIC = b"mmap lm http://kheafield.com/code"
 N_REMEMBERED = 200_000  # look-ups kept, some 300 bytes each
 
 
@@ -24,20 +23,20 @@ class WordScorer(Protocol):
     """A language model as states and words; `language.KenLMScorer` is one."""
 
     def start(self) -> Hashable:
-        """State before the first word."""
+        """Return the state before the first word."""
         ...
 
     def score_word(self, state: Hashable, word: str) -> tuple[Hashable, float]:
-        """The state after a word, and the natural log of P(word | state)."""
+        """Return the state after a word, and the natural log of P(word | state)."""
         ...
 
     def finish(self, state: Hashable) -> float:
-        """Natural log of P(end | state)."""
+        """Return the natural log of P(end | state)."""
         ...
 
 
 class NGramScorer:
-    """An `NGramModel`, asked word by word.
+    """Scores words with an `NGramModel`.
 
     A state holds, for each length, the row of the n-gram that the last words make (-1 where there
     is none): all that the next word needs.
@@ -47,8 +46,8 @@ class NGramScorer:
     model
         The n-gram model.
     unknown_log_prob
-        Natural log of the probability of a word that the model lacks, where it has no ``<unk>``
-        either; None raises MissingError at such a word. The words before it are forgotten.
+        Natural log of the probability of a word that a model without ``<unk>`` lacks; None raises
+        MissingError for such a word. The next word has no history.
 
     Examples
     --------
@@ -71,14 +70,12 @@ class NGramScorer:
         begin = self.model.ids.get(BEGIN, 0)
         return self._score((), begin)[0] if begin else ()
 
-    def score_word(self, state: Hashable, word: str) -> tuple[tuple[int, ...], float]:
-        assert isinstance(state, tuple)
+    def score_word(self, state: Any, word: str) -> tuple[tuple[int, ...], float]:
         if self._unknown is not None and not (word in self.model.ids or self.model.unknown_id):
             return (), self._unknown
         return self._score(state, self.model.word_id(word))
 
-    def finish(self, state: Hashable) -> float:
-        assert isinstance(state, tuple)
+    def finish(self, state: Any) -> float:
         end = self.model.ids.get(END, 0)
         return self._score(state, end)[1] if end else 0.0
 
@@ -107,7 +104,7 @@ class NGramScorer:
 
 
 class MixedScorer:
-    """Linear interpolation: P(word | history) is the weighted mean of several models'.
+    """Interpolates models linearly: P(word | history) is the weighted mean of theirs.
 
     Parameters
     ----------
@@ -130,8 +127,7 @@ class MixedScorer:
     def start(self) -> tuple[Hashable, ...]:
         return tuple(scorer.start() for scorer, _ in self._parts)
 
-    def score_word(self, state: Hashable, word: str) -> tuple[tuple[Hashable, ...], float]:
-        assert isinstance(state, tuple)
+    def score_word(self, state: Any, word: str) -> tuple[tuple[Hashable, ...], float]:
         after, log_probs = [], []
         for (scorer, log_weight), part in zip(self._parts, state, strict=True):
             next_part, log_prob = scorer.score_word(part, word)
@@ -139,8 +135,7 @@ class MixedScorer:
             log_probs.append(log_weight + log_prob)
         return tuple(after), log_sum(log_probs)
 
-    def finish(self, state: Hashable) -> float:
-        assert isinstance(state, tuple)
+    def finish(self, state: Any) -> float:
         return log_sum([
             log_weight + scorer.finish(part)
             for (scorer, log_weight), part in zip(self._parts, state, strict=True)
@@ -148,26 +143,16 @@ class MixedScorer:
 
 
 def log_sum(logs: Sequence[float]) -> float:
-    """Natural log of the sum of exponentials."""
+    """Return the natural log of the sum of exponentials."""
     top = max(logs)
     return top if top == -INF else top + math.log(sum(math.exp(x - top) for x in logs))
 
 
-def is_kenlm_binary(path: str | Path) -> bool:
-    """Whether a file is a language model in KenLM's own format, by its first bytes."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(len(KENLM_MAGIC)) == KENLM_MAGIC
-    except OSError as error:
-        law = f"{path}: no language model can be read there: {error.strerror}"
-        raise MissingError(law) from error
-
-
 class KenLMScorer:
-    """An ARPA file, or KenLM's own binary, queried word by word.
+    """Scores words with an ARPA file or a binary model of KenLM.
 
-    Scores are natural logarithms. A word that the model lacks is scored as ``<unk>``; ask with
-    ``word in scorer``. States are small values that compare equal where the future is the same.
+    Scores are natural logarithms. A word that the model lacks is scored as ``<unk>``; ``word in
+    scorer`` says whether it is known. Equal states give equal scores for all continuations.
 
     Examples
     --------
@@ -183,7 +168,7 @@ class KenLMScorer:
         try:
             import kenlm
         except ImportError as error:
-            raise MissingError("scoring with KenLM needs it: pip install ufal.kenlm") from error
+            raise MissingError("KenLM is not installed: pip install ufal.kenlm") from error
         if not Path(path).is_file():
             raise MissingError(f"{path}: there is no such language model")
         self.path = path
@@ -198,14 +183,14 @@ class KenLMScorer:
 
     @property
     def order(self) -> int:
-        """The longest n-gram's number of words."""
+        """Number of words in the longest n-gram."""
         return int(self._model.order)
 
     def __contains__(self, word: str) -> bool:
         return word in self._model
 
     def start(self, *, marks: bool = True) -> Any:
-        """The state after ``<s>``, or without `marks` that of the empty history."""
+        """Return the state after ``<s>``, or without `marks` that of the empty history."""
         state = self._new_state()
         if marks:
             self._model.BeginSentenceWrite(state)
@@ -214,14 +199,14 @@ class KenLMScorer:
         return state
 
     def score_word(self, state: Any, word: str) -> tuple[Any, float]:
-        """The state after a word, and log P(word | state). The state given is left as it is."""
+        """Return the state after a word, and log P(word | state); the state given is unchanged."""
         after = self._new_state()
         return after, natural_log(float(self._model.BaseScore(state, word, after)))
 
     def finish(self, state: Any) -> float:
-        """log P(``</s>`` | state)."""
+        """Return log P(``</s>`` | state)."""
         return self.score_word(state, "</s>")[1]
 
     def score_sentence(self, words: Sequence[str], *, marks: bool = True) -> float:
-        """Log probability of a sentence, from ``<s>`` to ``</s>``; without `marks` of the words."""
+        """Return the log probability of a sentence, from ``<s>`` to ``</s>`` or of words alone."""
         return natural_log(float(self._model.score(" ".join(words), bos=marks, eos=marks)))

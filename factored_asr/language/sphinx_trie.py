@@ -22,8 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
-from factored_asr.errors import FormatError, MissingError
+from factored_asr.errors import FormatError
 from factored_asr.language.ngram import EPSILON, NGramModel, NGramTable
+from factored_asr.storage.reading import read_bytes
 
 MAGIC = b"Trie Language Model"
 LOG_BASE = np.log(1.0001)  # the base of Sphinx's log tables: values × this are natural logs
@@ -35,13 +36,10 @@ _UNIGRAM = np.dtype([("log_prob", "<f4"), ("backoff", "<f4"), ("next", "<u4")])
 def read_sphinx_lm(path: str | Path) -> NGramModel:
     """Read a Sphinx trie language model of any order.
 
-    The order of the words is kept. FormatError for a file that is none, is cut off, has bytes too
-    many, or points outside itself; MissingError where there is no file.
+    The order of the words is kept. Raises FormatError for another format, a truncated file, extra
+    bytes or pointers outside the file, MissingError if there is no file.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise MissingError(f"{path}: no language model can be read there: {error}") from error
+    data = read_bytes(path)
     if not data.startswith(MAGIC):
         raise FormatError(f"not a Sphinx trie: it begins with {data[:19]!r}, not {MAGIC!r}", path)
     return _Trie(data, path).model()
@@ -52,7 +50,7 @@ def _bits(largest: int) -> int:
 
 
 def _field(array: np.ndarray, n: int, record: int, offset: int, width: int) -> np.ndarray:
-    """A bit field of n records, `record` bits apart, at bit `offset` in each; (n,) int32.
+    """Return a bit field of n records, `record` bits apart, at bit `offset` in each; (n,) int32.
 
     Eight records fill a whole number of bytes, so every eighth field begins at the same bit of a
     byte: eight strided views read them all. The field must end within 64 bits of its byte.
@@ -67,7 +65,7 @@ def _field(array: np.ndarray, n: int, record: int, offset: int, width: int) -> n
 
 
 class _Trie:
-    """The parts of a file whose sizes add up; the bytes are looked at only after that check."""
+    """The parts of a file; its size is checked before any of them is parsed."""
 
     def __init__(self, data: bytes, path: str | Path) -> None:
         self.path = path
@@ -81,31 +79,27 @@ class _Trie:
         at += 4 * self.order
         sizes = list(self._sizes())
         if len(data) < at + sum(sizes) + 4:
-            raise FormatError(
-                f"{len(data)} bytes, but counts {self.counts} need {at + sum(sizes) + 4} and the "
-                "words",
-                path,
-            )
+            law = f"counts {self.counts} need {at + sum(sizes) + 4} and the words"
+            raise FormatError(f"{len(data)} bytes, but {law}", path)
         buffer, self.parts = np.frombuffer(data, np.uint8), []
         for size in sizes:
             self.parts.append(buffer[at : at + size])
             at += size
         n_bytes = int(np.frombuffer(data, "<i4", 1, at)[0])
         if n_bytes != len(data) - at - 4:
-            raise FormatError(
-                f"says that its words take {n_bytes} bytes, {len(data) - at - 4} are left", path
-            )
+            law = f"says that its words take {n_bytes} bytes, {len(data) - at - 4} are left"
+            raise FormatError(law, path)
         self.word_bytes = data[at + 4 :]
 
     def _sizes(self) -> Iterator[int]:
-        """Bytes of the tables, of the unigrams, and of each order's bit array from 2."""
+        """Iterate over the bytes of the tables, the unigrams, and each order's bit array from 2."""
         yield 4 + 4 * N_BINS * (2 * self.order - 3) if self.order > 1 else 0
         yield _UNIGRAM.itemsize * (self.counts[0] + 1)
         for n in range(2, self.order + 1):
             yield ((self.counts[n - 1] + 1) * self._record(n) + 7) // 8 + 8
 
     def _record(self, n: int) -> int:
-        """Bits of a record of order n."""
+        """Return the bits of a record of order n."""
         word = _bits(self.counts[0])
         return word + 16 if n == self.order else word + 32 + _bits(self.counts[n])
 
@@ -113,14 +107,9 @@ class _Trie:
         words = self._words()
         unigrams = self.parts[1].view(_UNIGRAM)
         n_words = len(words)
-        tables: list[NGramTable] = [
-            (
-                np.arange(1, n_words + 1).reshape(-1, 1),
-                _natural(unigrams["log_prob"][:-1]),
-                _natural(unigrams["backoff"][:-1]),
-            )
-        ]
         ids = np.arange(n_words, dtype=np.int32).reshape(-1, 1)
+        log_prob, backoff = (_natural(unigrams[name][:-1]) for name in ("log_prob", "backoff"))
+        tables: list[NGramTable] = [(ids + 1, log_prob, backoff)]
         next_ = unigrams["next"].astype(np.int64)
         for n in range(2, self.order + 1):
             ids, log_prob, backoff, next_ = self._level(n, ids, next_)
@@ -133,9 +122,8 @@ class _Trie:
         except UnicodeDecodeError as error:
             raise FormatError(f"a word is not UTF-8: {error}", self.path) from error
         if words.pop() or len(words) != self.counts[0]:
-            raise FormatError(
-                f"{len(words)} words ended by a zero byte, {self.counts[0]} unigrams", self.path
-            )
+            law = f"{len(words)} words ended by a zero byte, {self.counts[0]} unigrams"
+            raise FormatError(law, self.path)
         if len(set(words)) != len(words) or not all(words):
             raise FormatError("a word is empty or comes twice", self.path)
         return words
@@ -143,9 +131,9 @@ class _Trie:
     def _level(
         self, n: int, below: np.ndarray, next_: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Word numbers (newest first), log probabilities, back-offs and pointers of order n.
+        """Return word numbers (newest first), log probabilities, back-offs, pointers of order n.
 
-        The pointers say how many records are in use: a writer may leave a few more at the end.
+        The pointers give the number of records in use: a writer may leave a few more at the end.
         """
         used = int(next_[-1])
         n_children = np.diff(next_)
@@ -169,5 +157,5 @@ class _Trie:
 
 
 def _natural(sphinx_log: np.ndarray) -> np.ndarray:
-    """Sphinx's logs, to base 1.0001, as natural logs."""
+    """Convert Sphinx's logarithms, to base 1.0001, to natural ones."""
     return (sphinx_log * LOG_BASE).astype(np.float32)

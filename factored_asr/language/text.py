@@ -1,13 +1,13 @@
-"""Texts to count words in: one sentence a line, words with white space between."""
+"""Texts to estimate models from: one sentence a line, words separated by white space."""
 
 from __future__ import annotations
 
 import gzip
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
-from typing import BinaryIO
 
 from factored_asr.errors import FormatError, MissingError
 from factored_asr.language.arpa import GZIP_MAGIC
@@ -31,15 +31,13 @@ def read_sentences(*sources: str | Path) -> Iterator[list[str]]:
 
 
 def read_vocabulary(path: str | Path) -> tuple[str, ...]:
-    """The first field of every line, each word once: a word list, or a pronunciation dictionary.
+    """Read the first field of every line, each word once: a word list, or a dictionary.
 
     The marks ``<s>`` and ``</s>``, blank lines, and lines that begin with ``;;`` or ``##`` are
-    passed over.
+    skipped.
     """
-    found: dict[str, None] = {}
-    for line in _sentences(path, checked=False):
-        if line and not line[0].startswith((";;", "##")):
-            found[line[0]] = None
+    lines = (line for line in _sentences(path, checked=False) if line)
+    found = dict.fromkeys(line[0] for line in lines if not line[0].startswith((";;", "##")))
     words = tuple(word for word in found if word not in (BEGIN, END, EPSILON))
     if not words:
         raise FormatError("a vocabulary without a single word", path)
@@ -63,19 +61,11 @@ def _sentences(source: str | Path, checked: bool = True) -> Iterator[list[str]]:
         raise MissingError(f"{name}: no text can be read there: {error.strerror}") from error
 
 
-def _lines(source: str | Path) -> Iterable[bytes]:
-    if str(source) == "-":
-        yield from _unzipped(sys.stdin.buffer)
-        return
-    with open(source, "rb") as file:
-        yield from _unzipped(file)
-
-
-def _unzipped(file: BinaryIO) -> Iterable[bytes]:
-    peek = getattr(file, "peek", None)
-    if peek is not None and peek(2)[:2] == GZIP_MAGIC:
-        return gzip.open(file)
-    return file
+def _lines(source: str | Path) -> Iterator[bytes]:
+    with nullcontext(sys.stdin.buffer) if str(source) == "-" else open(source, "rb") as file:
+        peek = getattr(file, "peek", None)
+        is_gzip = peek is not None and peek(2)[:2] == GZIP_MAGIC
+        yield from gzip.open(file) if is_gzip else file
 
 
 def _without_marks(words: list[str], name: str, line: int) -> list[str]:

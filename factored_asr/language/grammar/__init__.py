@@ -6,14 +6,6 @@ from factored_asr.language.grammar.normalisation import Token, normalise_text, t
 from factored_asr.language.grammar.size import GrammarSize
 
 __all__ = [
-    "DfaState",
-    "Grammar",
-    "GrammarSize",
-    "GrammarWarning",
-    "ListSymbol",
-    "Mark",
-    "Network",
-    "Token",
-    "normalise_text",
-    "tokens",
+    "DfaState", "Grammar", "GrammarSize", "GrammarWarning", "ListSymbol", "Mark", "Network",
+    "Token", "normalise_text", "tokens",
 ]
