@@ -2,8 +2,8 @@
 
     sound → frames → power spectrum → mel bands → logarithm → cosine transform → mean off → deltas
 
-Each step is a line or two of numpy here; at the end they are held against the library's own front
-end, which does the same with the noise of each band tracked and taken off.
+Each step is a line or two of numpy and librosa here; at the end they are compared with the front
+end of the library, which can also track the noise of each band and take it off.
 (Davis and Mermelstein 1980; the sizes are those of CMU Sphinx.)
 
     python examples/02_from_sound_to_features.py
@@ -11,6 +11,7 @@ end, which does the same with the noise of each band tracked and taken off.
 draws 02_from_sound_to_features.png: six views of one sentence.
 """
 
+import librosa
 import numpy as np
 from drawing import HERE, figure, save
 
@@ -32,11 +33,13 @@ def main() -> None:
     # stands still, long enough for several periods of the voice.
     shift, window = options.shift_samples, options.window_samples
     sharpened = np.append(samples[0], samples[1:] - options.preemphasis * samples[:-1]) * 32768
-    starts = range(0, len(sharpened) - window + 1, shift)
-    frames = np.array([sharpened[first : first + window] for first in starts])
+    edge = (options.n_fft - window) // 2  # librosa puts the window in the middle of its points
+    power = np.abs(librosa.stft(
+        np.pad(sharpened, edge), n_fft=options.n_fft, hop_length=shift, win_length=window,
+        window=np.hamming, center=False,
+    ).T) ** 2  # fmt: skip
 
     # The ear hears power in bands, narrow where frequencies are low, and hears loudness in ratios.
-    power = np.abs(np.fft.rfft(frames * np.hamming(window), options.n_fft)) ** 2
     bands = power @ mel_filters(options)
     loudness = np.log(np.maximum(bands, 1e-5))
 
@@ -58,27 +61,31 @@ def main() -> None:
     print(f"{len(samples) / rate:.2f} s of sound, {len(features)} frames of {features.shape[1]}")
     print(f"by hand and by the library: {np.abs(ours[3:n - 3] - theirs[3:n - 3]).max():.4f} apart "
           "at most")  # fmt: skip
-    draw(samples, rate, power, loudness, static, features)
+    draw(samples, rate, shift, power, loudness, static, features)
 
 
-def draw(samples, rate, power, loudness, static, features) -> None:  # type: ignore[no-untyped-def]
-    """The same sentence, five times."""
-    seconds = len(static) * 0.01
+def draw(  # type: ignore[no-untyped-def]
+    samples, rate, shift, power, loudness, static, features
+) -> None:
+    """Draw the same sentence, five times."""
     drawing, rows = figure(5, 1, width=9, height=11)
-    rows[0].plot(np.arange(len(samples)) / rate, samples, linewidth=0.4)
-    rows[0].set(title="sound", xlim=(0, seconds), ylabel="pressure")
+    librosa.display.waveshow(samples, sr=rate, ax=rows[0], linewidth=0.4)
+    rows[0].set(title="sound", xlim=(0, len(static) * shift / rate), xlabel="", ylabel="pressure")
+    hertz = librosa.fft_frequencies(sr=rate, n_fft=2 * power.shape[1] - 2)
     pictures = (
-        ("power spectrum (dB)", 10 * np.log10(power + 1), (0, rate / 2000), "kHz"),
-        ("mel bands, logarithm", loudness, (0, loudness.shape[1]), "band"),
-        ("cepstra, mean taken off", static[:, 1:], (1, static.shape[1]), "cepstrum"),
+        ("power spectrum (dB)", librosa.power_to_db(power, amin=1.0), hertz, "frequency (Hz)"),
+        ("mel bands, logarithm", loudness, np.arange(loudness.shape[1]), "band"),
+        ("cepstra, mean taken off", static[:, 1:], np.arange(1, static.shape[1]), "cepstrum"),
         ("features: cepstra, deltas, deltas of deltas", features / features.std(axis=0),
-         (0, features.shape[1]), "dimension"),
+         np.arange(features.shape[1]), "dimension"),
     )  # fmt: skip
-    for row, (title, picture, (low, high), label) in zip(rows[1:], pictures, strict=True):
+    for row, (title, picture, rungs, label) in zip(rows[1:], pictures, strict=True):
         floor, ceiling = np.percentile(picture, (5, 99.5))
-        row.imshow(picture.T, origin="lower", aspect="auto", extent=(0, seconds, low, high),
-                   cmap="magma", vmin=floor, vmax=ceiling)  # fmt: skip
-        row.set(title=title, ylabel=label)
+        librosa.display.specshow(
+            picture.T, sr=rate, hop_length=shift, x_axis="time", y_coords=rungs, ax=row,
+            cmap="magma", vmin=floor, vmax=ceiling,
+        )  # fmt: skip
+        row.set(title=title, xlabel="", ylabel=label, yticks=rungs[:: len(rungs) // 4])
     rows[-1].set_xlabel("time (s)")
     save(drawing, __file__)
 

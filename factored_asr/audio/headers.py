@@ -1,4 +1,4 @@
-"""What the first bytes of a sound say, where libsndfile does not look or does not tell."""
+"""Headers of sounds: what libsndfile does not check, and wav that is read while it is recorded."""
 
 from __future__ import annotations
 
@@ -12,25 +12,30 @@ UNKNOWN_LENGTH = 0x7FFFF000  # a recorder that writes to a pipe claims this much
 
 
 def plain_wav(head: bytes) -> tuple[int, int, int | None] | None:
-    """Rate, channels and promised samples, if 44 bytes are the usual header of 16-bit samples.
+    """Return rate, channels and promised samples of the usual 44-byte header of 16-bit samples.
 
-    Such a wav can be read while it is still being recorded; any other is read to its end first.
+    None for any other header. Such a wav can be read while it is still being recorded; any other
+    file is read to its end first. The promise is None where the header leaves the length open.
     """
-    if len(head) < 44 or head[8:16] != b"WAVEfmt " or head[36:40] != b"data":
+    if len(head) < 44 or head[8:16] != b"WAVEfmt ":
         return None
-    size, kind, n_channels, rate, _, n_bytes, bits = struct.unpack("<IHHIIHH", head[16:36])
-    if (size, kind, bits) != (16, 1, 16) or n_channels == 0 or n_bytes != 2 * n_channels:
+    size, kind, n_channels, rate, _, n_bytes, bits, data, n_data = struct.unpack(
+        "<IHHIIHH4sI", head[16:44]
+    )
+    if (size, kind, bits, data) != (16, 1, 16, b"data"):
         return None
-    if rate == 0:
+    if 0 in (rate, n_channels) or n_bytes != 2 * n_channels:
         return None
-    (n_data,) = struct.unpack("<I", head[40:44])
     return rate, n_channels, n_data // n_bytes if 0 < n_data < UNKNOWN_LENGTH else None
 
 
 def check_head(stream: BinaryIO, n_bytes: int, name: str) -> bytes:
-    """First bytes of a file; an error where a wav promises more data than the file has.
+    """Return the first bytes of a file of `n_bytes`; libsndfile does not report truncation.
 
-    libsndfile reads what is there and does not tell.
+    Raises
+    ------
+    FormatError
+        The file is empty, or a wav whose header promises more data than there is.
     """
     head = stream.read(12)
     if not head:
@@ -43,8 +48,7 @@ def check_head(stream: BinaryIO, n_bytes: int, name: str) -> bytes:
             there = n_bytes - stream.tell()
             if there < size < UNKNOWN_LENGTH:
                 raise FormatError(
-                    f"truncated: the header promises {size} bytes of samples, "
-                    f"the file has {there}",
+                    f"truncated: the header promises {size} bytes of samples, the file has {there}",
                     name,
                 )
             return head

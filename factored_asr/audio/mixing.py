@@ -1,9 +1,9 @@
 """Speech in noise, by the rule of Picovoice's speech-to-intent benchmark.
 
-Noise of the same length is cut out at a place drawn for the name of the speech, so that every
-system, and every run, hears the same. It is scaled by sqrt(Emax(speech) / (Emax(noise) ·
-10^(SNR/10))), Emax being the largest sum of squares over blocks of 2,048 samples, and added; the
-sum is divided by twice its peak.
+Noise of the same length is cut out at a random place, whose seed is the name of the speech: every
+system, and every run, gets the same mixture. The noise is scaled by
+sqrt(Emax(speech) / (Emax(noise) · 10^(SNR/10))), Emax being the largest sum of squares over blocks
+of 2,048 samples, and added; the sum is divided by twice its peak.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ BLOCK = 2048  # samples
 
 
 def mix(speech: np.ndarray, noise: np.ndarray, snr: float, name: str) -> np.ndarray:
-    """Put speech into noise.
+    """Mix speech with a piece of noise.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def mix(speech: np.ndarray, noise: np.ndarray, snr: float, name: str) -> np.ndar
     snr
         Signal-to-noise ratio by the loudest blocks, decibels. Lower: more noise.
     name
-        Of the speech; with the SNR it is the seed of the place that is drawn.
+        Name of the speech; with the SNR it is the seed of the place in the noise.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def add_noise(speech: np.ndarray, noise: np.ndarray, snr: float) -> np.ndarray:
 
 
 def peak_energy(samples: np.ndarray) -> float:
-    """Largest sum of squares over non-overlapping blocks."""
+    """Return the largest sum of squares over non-overlapping blocks."""
     n_blocks = max(len(samples) // BLOCK, 1)
     blocks = samples[: n_blocks * BLOCK].astype(np.float64).reshape(n_blocks, -1)
     return float((blocks**2).sum(axis=1).max())

@@ -36,10 +36,10 @@ LOUDEST = 16.0  # a float sample beyond is not on the scale of [-1, 1]
 
 @dataclass(frozen=True)
 class Part:
-    """Which part of a sound is meant: the whole, its channels averaged, where nothing is given."""
+    """A part of a sound. The default is the whole sound, its channels averaged."""
 
     channel: int | None = None
-    """One channel alone, counted from 1."""
+    """One channel alone, counted from 1; None averages all channels."""
     start: float = 0.0
     """Where it begins, seconds."""
     end: float | None = None
@@ -58,7 +58,7 @@ WHOLE = Part()
 def read_audio(
     source: Source, *, sample_rate: int | None = None, array_rate: int | None = None
 ) -> tuple[Samples, int]:
-    """Reads a sound whole.
+    """Read a whole sound.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def read_blocks(
     array_rate: int | None = None,
     part: Part = WHOLE,
 ) -> Iterator[Samples]:
-    """Reads a sound bit by bit, as from a microphone piped into standard input.
+    """Read a sound in blocks, such as from a microphone piped into standard input.
 
     The blocks together are the samples that :func:`read_audio` returns, but for the rounding of
     the resampler. Parameters and errors are those of :func:`read_audio`; a fault late in the
@@ -119,9 +119,9 @@ def read_blocks(
     Parameters
     ----------
     block_seconds
-        Length of a block, about. Shorter answers sooner and costs more calls.
+        Approximate length of a block. Shorter blocks come sooner and cost more calls.
     part
-        One channel, or one stretch; a file is not read before it.
+        One channel, or one stretch of the sound; what lies before it is skipped.
 
     Yields
     ------
@@ -139,14 +139,14 @@ def read_blocks(
 
 
 def as_samples(array: ArrayLike, name: str = "<array>") -> Samples:
-    """Checks an array of samples and brings it to mono float32.
+    """Check an array of samples and convert it to mono float32.
 
     Parameters
     ----------
     array
         (n_samples,) or (n_samples, n_channels), float in [-1, 1] or int16; may be empty.
     name
-        What errors call it.
+        Name of the array in errors.
 
     Raises
     ------
@@ -172,14 +172,14 @@ def as_samples(array: ArrayLike, name: str = "<array>") -> Samples:
 
 @dataclass(frozen=True)
 class _Sound:
-    """An opened sound: where its samples come from, under one interface."""
+    """An opened sound, whatever its source."""
 
     name: str
     rate: int
-    read: Callable[[int], np.ndarray]  # the next so many samples, fewer at the end
-    n_promised: int | None = None  # samples of each channel that a header speaks of
+    read: Callable[[int], np.ndarray]  # the next n samples, fewer at the end
+    n_promised: int | None = None  # samples of each channel by the header
     close: Callable[[], None] = lambda: None
-    seek: Callable[[int], object] | None = None  # go to a sample, where that can be done
+    seek: Callable[[int], object] | None = None  # go to a sample; None: read up to it
 
     def __enter__(self) -> _Sound:
         return self
@@ -188,7 +188,7 @@ class _Sound:
         self.close()
 
     def blocks(self, n_samples: int, part: Part = WHOLE) -> Iterator[Samples]:
-        """Mono blocks of n_samples each, the last one shorter; at least one sample in all."""
+        """Yield mono blocks of n_samples, the last one shorter; at least one sample in all."""
         n_read = first = self._skip(round(part.start * self.rate))
         last = sys.maxsize if part.end is None else max(first + 1, round(part.end * self.rate))
         while n_read < last and len(block := self.read(min(n_samples, last - n_read))):
@@ -204,18 +204,15 @@ class _Sound:
             raise FormatError(f"{law}, must hold at least one sample", self.name)
 
     def _skip(self, n_samples: int) -> int:
-        """Pass over the first samples of each channel; returns how many."""
-        if self.seek is None:
-            left = n_samples
-            while left and (n_read := len(self.read(min(left, BLOCK_SAMPLES)))):
-                left -= n_read
-        elif n_samples:
-            try:
+        """Pass over the first samples of each channel; return their number."""
+        left = 0 if self.seek else n_samples
+        while left and (n_read := len(self.read(min(left, BLOCK_SAMPLES)))):
+            left -= n_read
+        try:
+            if self.seek and n_samples:
                 self.seek(n_samples)
-            except soundfile.LibsndfileError:
-                raise FormatError(
-                    f"has nothing at {n_samples / self.rate:.2f} s", self.name
-                ) from None
+        except soundfile.LibsndfileError:
+            raise FormatError(f"has nothing at {n_samples / self.rate:.2f} s", self.name) from None
         return n_samples
 
 
@@ -237,14 +234,10 @@ def _blocks(
 
 
 def _open(source: Source, array_rate: int | None) -> _Sound:
-    if isinstance(source, np.ndarray):
-        # all of it is checked before the first block goes out
-        read = _array_reader(as_samples(source))
-        return _Sound("<array>", cast(int, array_rate), read)
-    if isinstance(source, str) and source == "-":
-        return _open_stdin(sys.stdin.buffer)
+    if isinstance(source, np.ndarray):  # all of it is checked before the first block goes out
+        return _Sound("<array>", cast(int, array_rate), _array_reader(as_samples(source)))
     if isinstance(source, str | os.PathLike):
-        return _open_path(Path(source))
+        return _open_stdin(sys.stdin.buffer) if source == "-" else _open_path(Path(source))
     name = str(getattr(source, "name", "<file object>"))
     try:
         data = source.read()
@@ -283,16 +276,15 @@ def _open_file(file: str | io.BytesIO, name: str, head: bytes) -> _Sound:
             f"begins with {head!r}, must be a format that libsndfile reads (wav, flac, ogg, mp3…)",
             name,
         ) from None
-    known = opened.format == "FLAC" and opened.frames < UNKNOWN_LENGTH
-    promised = opened.frames if known else None
-    seek = opened.seek if opened.seekable() else None
+    promised = opened.format == "FLAC" and opened.frames < UNKNOWN_LENGTH
     return _Sound(
-        name, opened.samplerate, _file_reader(opened, name), promised, opened.close, seek
+        name, opened.samplerate, _file_reader(opened, name), opened.frames if promised else None,
+        opened.close, opened.seek if opened.seekable() else None,
     )
 
 
 class _Memory(io.BytesIO):
-    """A file in memory. Trying formats out, libsndfile seeks to before the start of a short one."""
+    """A file in memory; libsndfile, when it tries formats, seeks to before the start of one."""
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         origin = (0, self.tell(), len(self.getbuffer()))[whence]
@@ -313,12 +305,12 @@ def _open_stdin(stdin: BinaryIO) -> _Sound:
 
 
 def _array_reader(array: Samples) -> Callable[[int], np.ndarray]:
-    position = 0
+    left = array
 
     def read(n_samples: int) -> np.ndarray:
-        nonlocal position
-        position += n_samples
-        return array[position - n_samples : position]
+        nonlocal left
+        block, left = left[:n_samples], left[n_samples:]
+        return block
 
     return read
 
@@ -336,10 +328,11 @@ def _file_reader(file: soundfile.SoundFile, name: str) -> Callable[[int], np.nda
 def _pipe_reader(
     pipe: BinaryIO, name: str, n_channels: int = 1, limit: int | None = None, head: bytes = b""
 ) -> Callable[[int], np.ndarray]:
-    """Reads bare 16-bit samples, up to a limit (what follows in a wav is no sound)."""
-    width = 2 * n_channels
-    left = limit
-    waiting = head  # read already to find out what comes
+    """Return a reader of 16-bit samples, up to a limit (what follows in a wav is no sound).
+
+    `head` holds the bytes that were already read from the pipe to recognise its format.
+    """
+    width, left, waiting = 2 * n_channels, limit, head
 
     def read(n_samples: int) -> np.ndarray:
         nonlocal left, waiting
