@@ -119,7 +119,7 @@ def test_what_names_no_sound_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "nested.txt").write_text("@other\n")
     for source, law in (
         (f"{tmp_path}/empty", "holds no sound"), (f"{tmp_path}/*.flac", "no file is named like"),
-        (f"@{tmp_path}/empty.txt", "the list is empty"), (f"@{tmp_path}/no.txt", "cannot be read"),
+        (f"@{tmp_path}/empty.txt", "the list is empty"), (f"@{tmp_path}/no.txt", "there is no"),
     ):
         with pytest.raises(MissingError, match=law):
             find_inputs([source])
@@ -375,7 +375,7 @@ def test_a_torn_or_foreign_journal_does_no_harm(
     ("wrong", "law"),
     [
         ({"jobs": 0}, "at least 1, got 0"), ({"resume": True}, "needs the output folder"),
-        ({"jobs": 2, "cluster": "tcp://x"}, "not by both"),
+        ({"jobs": 2, "cluster": "tcp://x"}, "exclude each other"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(

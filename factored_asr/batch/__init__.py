@@ -1,4 +1,4 @@
-"""Many sounds at once: processes, a cluster, runs that can be broken off and taken up again."""
+"""Transcribe many sounds: in processes or on a cluster; an interrupted run can be resumed."""
 
 from factored_asr.batch.cutting import CutOptions, Cutter, Piece, join, shifted
 from factored_asr.batch.inputs import Input, find_inputs

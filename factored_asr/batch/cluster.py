@@ -1,10 +1,9 @@
-"""The same work on the machines of a Dask cluster.
+"""Transcribe on the machines of a Dask cluster.
 
-Model, grammar and compiled graph travel to a worker once, as files in a plugin; a worker that
-joins later, or in place of one that died, is given them by the scheduler. The graph goes into the
-cache of the worker's machine, whose processes share it. What a worker finds comes back here and is
-written by this process alone. Sounds are read by the workers, under the same names: they must see
-the same file system. See https://distributed.dask.org.
+Model, grammar and compiled graph travel to each worker once, as files in a plugin; the scheduler
+gives them to workers that join later. The graph goes into the cache of the worker's machine, whose
+processes share it. This process alone writes the results. Workers read the sounds under the same
+names, so they must see the same file system. See https://distributed.dask.org.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ except ImportError as error:
     ) from error
 
 CONNECT_SECONDS = 30.0
-AHEAD = 4  # sounds a thread of a worker has waiting: none is idle, and little is lost with one
+AHEAD = 4  # sounds that wait for each thread of a worker, so that none is idle
 LUGGAGE = "factored-asr"
 Files = dict[str, bytes]
 
@@ -42,15 +41,15 @@ Files = dict[str, bytes]
 def in_cluster(
     job: Job, sounds: Sequence[Input], places: Sequence[int], address: str
 ) -> Iterator[Finished]:
-    """Shared among the workers of a cluster; each outcome as soon as it is there.
+    """Share sounds among the workers of a cluster; yield each outcome as soon as it is there.
 
-    Closing the iterator calls off what has not begun. A sound whose workers die, three times as
-    Dask has it by default, comes with an error.
+    Closing the iterator cancels the sounds that have not begun. A sound whose workers die (three
+    times by default) gives an error.
 
     Raises
     ------
     OptionError
-        There is no scheduler at the address.
+        No scheduler answers at the address.
     """
     luggage = Luggage(job)
     try:
@@ -62,7 +61,7 @@ def in_cluster(
         threads = sum(client.nthreads().values())
 
         def submit(place: int) -> Any:
-            """One sound; not `pure`, for the sound may have changed since the last run."""
+            """Submit one sound; not `pure`, as the file may have changed since the last run."""
             future = client.submit(perform_there, job.key, sounds[place], pure=False)
             placed[future.key] = place
             return future
@@ -82,19 +81,13 @@ def _outcome(future: Any, sound: Input) -> Outcome:
         outcome: Outcome = future.result()
         return outcome
     except KilledWorker as error:
-        return Outcome(error=f"{sound.label}: its workers have died of it: {error}")
-    except Exception as error:  # a fault of ours on one sound is no reason to lose the others
+        return Outcome(error=f"{sound.label}: the workers that had it died: {error}")
+    except Exception as error:  # a bug on one sound must not lose the others
         return Outcome(error=f"{sound.label}: {type(error).__name__}: {error}")
 
 
 class Luggage(WorkerPlugin):
-    """What a worker needs besides the sounds, as the bytes of files.
-
-    Parameters
-    ----------
-    job
-        Whose graph is in the cache.
-    """
+    """The files that a worker needs in addition to the sounds; the job's graph is in the cache."""
 
     def __init__(self, job: Job):
         self.name = f"{LUGGAGE}-{job.key}"
@@ -102,15 +95,15 @@ class Luggage(WorkerPlugin):
         self._graph_key = job.recipe.key()
         self._files = {name: _packed(path) for name, path in _paths(job.recipe).items()}
         self._files["graph"] = _packed(cache_folder() / self._graph_key)
-        beside = job.recipe.background()
-        if beside is not None:
+        background = job.recipe.background()
+        if background is not None:
             with TemporaryDirectory() as folder:
-                beside.write(folder)
+                background.write(folder)
                 self._files["background"] = _packed(Path(folder))
         self._folder = Path()
 
     def setup(self, worker: Any) -> None:
-        """On a worker: lay the files out in its own folder, which is removed with it."""
+        """On a worker: write the files to its own folder, which is removed with it."""
         self._folder = Path(worker.local_directory) / self.name
         for name, files in self._files.items():
             _unpack(files, self._folder / name)
@@ -118,17 +111,17 @@ class Luggage(WorkerPlugin):
 
     @property
     def options(self) -> BatchOptions:
-        """What is written of each sound."""
+        """Options of the job."""
         return self._options
 
     def recognizer(self) -> Recognizer:
-        """On a worker: the recogniser, its graph mapped from the machine's cache."""
+        """On a worker: load the recogniser; its graph is mapped from the machine's cache."""
         recipe = _moved(self._recipe, self._folder)
         graph = cached_graph(
             self._graph_key, self._recipe.about(), lambda: Graph.read(self._folder / "graph")
         )
-        model, beside = recipe.bundle.acoustic_model(), self._folder / "background"
-        background = Graph.read(beside) if beside.is_dir() else None
+        model, folder = recipe.bundle.acoustic_model(), self._folder / "background"
+        background = Graph.read(folder) if folder.is_dir() else None
         return Recognizer(model, graph, recipe.settings, recipe.grammar, recipe, background)
 
 
@@ -140,7 +133,7 @@ def perform_there(key: str, sound: Input) -> Outcome:
 
 
 def _paths(recipe: Recipe) -> dict[str, Path]:
-    """What is read of a recipe once its graph is compiled, by the names it has in the luggage."""
+    """Return the files of a recipe that are read after compiling, by their names in the luggage."""
     paths = {"acoustic": recipe.bundle.acoustic}
     if recipe.grammar:
         paths["grammar"] = recipe.grammar
@@ -154,7 +147,7 @@ def _paths(recipe: Recipe) -> dict[str, Path]:
 
 
 def _moved(recipe: Recipe, folder: Path) -> Recipe:
-    """The recipe with the files of the luggage in place of its own."""
+    """Return the recipe with the files of the luggage in place of its own."""
     places = {name: _place(folder / name, path) for name, path in _paths(recipe).items()}
     acoustic = places["acoustic"]
     own = ModelFolder.open(acoustic) if recipe.bundle.folder else None
@@ -166,13 +159,13 @@ def _moved(recipe: Recipe, folder: Path) -> Recipe:
 
 
 def _place(folder: Path, path: Path) -> Path:
-    """Where something lies that was unpacked into a folder: a file keeps its name, for its end."""
+    """Return where a path was unpacked: a single file keeps its name, as its end matters."""
     lone = folder / path.name
     return lone if lone.is_file() and len(list(folder.iterdir())) == 1 else folder
 
 
 def _packed(path: Path) -> Files:
-    """A file, or all those below a folder, by relative names."""
+    """Return the content of a file, or of all files below a folder, by relative names."""
     if path.is_file():
         return {path.name: path.read_bytes()}
     files = sorted(file for file in path.rglob("*") if file.is_file())

@@ -1,6 +1,6 @@
-"""Long recordings: cut at silences as they are read, and put together again with their times.
+"""Cut long recordings at silences while they are read, and join the transcripts of the pieces.
 
-Never more of the sound than one piece and some seconds is held, however long it is.
+Memory holds one piece and some seconds of the sound, however long it is.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from factored_asr.features.voice import FRAME_SECONDS, LevelStream, VoiceOptions
 from factored_asr.recognizer.recognizer import NO_SPEECH
 from factored_asr.results.transcript import Transcript, Word
 
-JOINED_SECONDS = 12.0  # dictation: the mean and the words before tell more in a longer piece
-MAX_GAP = 2.0  # seconds of silence that a joined piece holds at most
+JOINED_SECONDS = 12.0  # dictation: longer pieces give more context
+MAX_GAP = 2.0  # seconds: the longest silence inside a joined piece
 
 
 @dataclass(frozen=True)
 class CutOptions:
-    """When a recording is cut, and where."""
+    """When and where a recording is cut."""
 
     longer_than: float = 60.0
-    """Seconds; shorter sounds are heard in one piece. 0: all are cut; inf: none."""
+    """Seconds: shorter sounds are not cut. 0: cut all; inf: none."""
     max_seconds: float = 30.0
-    """No piece is longer; without a silence it is cut at its quietest place. Higher: fewer words
-    are cut, more memory."""
+    """Seconds: the longest piece; without a silence it is cut at its quietest place. Higher: fewer
+    words are cut, more memory."""
     join_seconds: float = 0.0
-    """Stretches of speech are joined until a piece is this long. 0, for commands: each stretch is
-    a piece of its own."""
+    """Seconds: segments of speech are joined until a piece is this long. 0, for commands: each
+    segment is a piece."""
     voice: VoiceOptions = field(default_factory=VoiceOptions)
-    """What a silence is."""
+    """How silence is detected."""
 
     def __post_init__(self) -> None:
         if not self.longer_than >= 0 or not 2 <= self.max_seconds < float("inf"):
@@ -48,7 +48,7 @@ class CutOptions:
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """A stretch of a recording in which someone speaks."""
+    """A segment of speech in a recording."""
 
     start: float
     """Seconds from the start of the recording."""
@@ -57,7 +57,7 @@ class Piece:
 
 
 class Cutter:
-    """Cuts one recording that comes bit by bit.
+    """Cuts one recording, block by block.
 
     Parameters
     ----------
@@ -82,15 +82,15 @@ class Cutter:
         self._samples = np.zeros(0, np.float32)  # of the frames from _first on
         self._loudness = np.zeros(0, np.float32)  # of the same frames
         self._first = 0
-        self._at = 0  # the next frame to be looked at
+        self._at = 0  # the next frame
         self._begin: int | None = None  # of the piece that is open
         self._end = 0  # of the speech in it
         self._max_frames = round(self._options.max_seconds / FRAME_SECONDS)
         self.n_samples = 0
-        """Samples taken so far."""
+        """Samples accepted so far."""
 
     def accept(self, samples: Samples) -> list[Piece]:
-        """Take the next samples, (k,) float32; returns the pieces that are whole by now."""
+        """Accept the next samples, (k,) float32; return the pieces that are complete."""
         self.n_samples += len(samples)
         self._samples = np.concatenate([self._samples, samples])
         levels = self._levels.accept(samples)
@@ -100,7 +100,7 @@ class Cutter:
         return pieces
 
     def finish(self) -> list[Piece]:
-        """The pieces that are left at the end of the recording."""
+        """Return the remaining pieces at the end of the recording."""
         pieces = list(self._walk(self._voice.finish()))
         if self._begin is not None:
             pieces.append(self._piece(self._begin, self._end))
@@ -123,14 +123,14 @@ class Cutter:
                 self._begin = None
 
     def _is_over(self) -> bool:
-        """Whether the open piece ends at the silence before this frame, if there is one."""
+        """Return whether the open piece ends at the silence before this frame."""
         if self._end == self._at or self._begin is None:
             return False
         joined = (self._at - self._begin) * FRAME_SECONDS
         return joined > self._options.join_seconds
 
     def _cut_off(self, begin: int) -> Piece:
-        """The open piece up to the quietest frame of its second half; the rest stays open."""
+        """Return the open piece up to the quietest frame of its second half; keep the rest open."""
         first = begin + self._max_frames // 2
         quiet = self._loudness[first - self._first : begin + self._max_frames - self._first]
         smooth = np.convolve(quiet, np.ones(5) / 5, mode="same")
@@ -143,7 +143,7 @@ class Cutter:
         return Piece(begin * self._hop / self._rate, self._samples[first:last].copy())
 
     def _forget(self) -> None:
-        """Drop what no piece can need any more, in steps, so that little is copied."""
+        """Drop samples that no piece needs, in steps of a second, so that little is copied."""
         keep = self._at if self._begin is None else self._begin
         if (keep - self._first) * FRAME_SECONDS > 1.0:
             self._samples = self._samples[(keep - self._first) * self._hop :].copy()
@@ -151,53 +151,55 @@ class Cutter:
             self._first = keep
 
 
-def shifted(said: Transcript, seconds: float) -> Transcript:
-    """The transcript of a stretch, its times counted from the start of its file.
+def shifted(transcript: Transcript, seconds: float) -> Transcript:
+    """Return the transcript of a segment with times counted from the start of its file.
 
     Examples
     --------
-    >>> said = shifted(Transcript((Word("yes", 0.25, 0.5, phone_ends=(0.5,)),), duration=1.0), 10)
-    >>> said.start, said.words[0].start, said.words[0].phone_ends
+    >>> piece = Transcript((Word("yes", 0.25, 0.5, phone_ends=(0.5,)),), duration=1.0)
+    >>> moved = shifted(piece, 10)
+    >>> moved.start, moved.words[0].start, moved.words[0].phone_ends
     (10.0, 10.25, (10.5,))
     """
     if not seconds:
-        return said
-    words = tuple(_later(word, seconds) for word in said.words)
-    alternatives = tuple(
-        replace(each, words=tuple(_later(word, seconds) for word in each.words))
-        for each in said.alternatives
+        return transcript
+    return replace(
+        transcript, words=_later(transcript.words, seconds), start=transcript.start + seconds,
+        alternatives=tuple(replace(each, words=_later(each.words, seconds))
+                           for each in transcript.alternatives),
+        parts=tuple(shifted(part, seconds) for part in transcript.parts),
     )
-    parts = tuple(shifted(part, seconds) for part in said.parts)
-    return replace(said, words=words, alternatives=alternatives, start=said.start + seconds,
-                   parts=parts)
 
 
 def join(parts: Iterable[Transcript], duration: float) -> Transcript:
-    """One transcript of a recording, of those of its pieces in order.
+    """Join the transcripts of a recording's pieces.
 
     Parameters
     ----------
     parts
-        With times from the start of the recording; those without words are left out.
+        In order, with times from the start of the recording; those without words are dropped.
     duration
-        Seconds of the whole recording.
+        Of the whole recording, seconds.
 
     Examples
     --------
     >>> yes, no = Transcript((Word("yes", 1.0, 1.4),)), Transcript((Word("no", 61.0, 61.5),))
-    >>> said = join([yes, Transcript(reason="no speech"), no], duration=100.0)
-    >>> said.text, len(said.parts)
+    >>> joined = join([yes, Transcript(reason="no speech"), no], duration=100.0)
+    >>> joined.text, len(joined.parts)
     ('yes no', 2)
     """
     all_parts = tuple(parts)
-    heard = tuple(part for part in all_parts if part.words or part.interpretation)
-    words = tuple(word for part in heard for word in part.words)
-    sure = [part.confidence for part in heard if part.confidence is not None]
-    confidence = math.prod(sure) if sure and len(sure) == len(heard) else None
+    kept = tuple(part for part in all_parts if part.words or part.interpretation)
+    words = tuple(word for part in kept for word in part.words)
+    known = [part.confidence for part in kept if part.confidence is not None]
+    confidence = math.prod(known) if known and len(known) == len(kept) else None
     reason = "" if words else next((p.reason for p in all_parts if p.reason), NO_SPEECH)
-    return Transcript(words, duration, confidence, reason=reason, parts=heard)
+    return Transcript(words, duration, confidence, reason=reason, parts=kept)
 
 
-def _later(word: Word, seconds: float) -> Word:
-    ends = tuple(end + seconds for end in word.phone_ends)
-    return replace(word, start=word.start + seconds, end=word.end + seconds, phone_ends=ends)
+def _later(words: tuple[Word, ...], seconds: float) -> tuple[Word, ...]:
+    return tuple(
+        replace(word, start=word.start + seconds, end=word.end + seconds,
+                phone_ends=tuple(end + seconds for end in word.phone_ends))
+        for word in words
+    )

@@ -1,7 +1,7 @@
-"""What is to be transcribed: files, folders, patterns, tables and lists become one list of sounds.
+"""Find the sounds to transcribe: files, folders, patterns, tables and lists.
 
-Each sound knows the name that its output has. What is found twice is done once; two sounds that
-would have one output are an error before any work begins.
+Each sound has the name of its output. A sound that is given twice is transcribed once; two sounds
+with the same output are an error before any work begins.
 """
 
 from __future__ import annotations
@@ -19,33 +19,34 @@ from factored_asr.corpus.layouts import read_manifest
 from factored_asr.errors import FactoredASRError, FormatError, MissingError, OptionError
 from factored_asr.features.files import is_feature_file
 from factored_asr.results.formats import utterance_id
+from factored_asr.storage.reading import read_text
 
 SOUNDS = (
     ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".sph", ".aiff", ".aif", ".au", ".w64",
     ".rf64", ".caf", *RAW_SUFFIXES,
 )
-"""Files that are looked for in folders, by their ends."""
+"""Endings of sound files that folders are searched for."""
 STDIN = "-"
 
 
 @dataclass(frozen=True)
 class Input:
-    """One sound, or one channel or stretch of one."""
+    """One sound, or one channel or segment of one."""
 
     name: str
-    """What messages and outputs call its file: as it was given."""
+    """Name of its file in messages and outputs, as given."""
     output: str
     """Name of its output, without the ending; may hold folders."""
     part: Part = Part()
-    """Which channel and stretch of the file."""
+    """Channel and segment of the file."""
     id: str = ""
-    """What a table calls it; empty where it comes from none."""
+    """Its id in a table; empty if it does not come from a table."""
     seconds: float = 0.0
-    """Its length by the file's header, where there is one that says so."""
+    """Length according to the file's header; 0 if unknown."""
 
     @property
     def label(self) -> str:
-        """What it is called where channels and stretches are to be told apart."""
+        """Name that distinguishes channels and segments."""
         channel = "" if self.part.channel is None else f"#{self.part.channel}"
         return self.id + channel if self.id else self.name + channel
 
@@ -53,29 +54,29 @@ class Input:
 def find_inputs(
     sources: Sequence[str | Path], *, channels: str = "mix", working_folder: str | Path = "."
 ) -> tuple[Input, ...]:
-    """The sounds that some names stand for, in the order of the names.
+    """Return the sounds that names stand for, in the order of the names.
 
     Parameters
     ----------
     sources
-        Each one a sound file; a folder, searched to its depths for `SOUNDS`; a pattern with ``*``,
-        ``?``, ``[…]`` or ``**``; a table ``*.tsv`` with a column ``path`` and, where there are
-        such, ``id``, ``start`` and ``end`` (seconds); ``@FILE``, a list of such names, one a line
+        Each one a sound file; a folder, searched recursively for `SOUNDS`; a pattern with ``*``,
+        ``?``, ``[…]`` or ``**``; a table ``*.tsv`` with a column ``path`` and optional columns
+        ``id``, ``start`` and ``end`` (seconds); ``@FILE``, a list of such names, one a line
         (``@-``: on standard input); or ``-``, the sound on standard input.
     channels
-        ``mix``: the mean of a file's channels. ``separate``: each for itself.
+        ``mix``: the mean of a file's channels. ``separate``: each on its own.
     working_folder
-        Where relative names begin.
+        Base of relative names.
 
     Raises
     ------
     MissingError
-        A folder or pattern without a sound, a table or list that is not there. A single file is
-        not looked at: one that is missing fails for itself.
+        A folder or pattern without a sound, or a missing table or list. A missing single file is
+        reported later, when it is read.
     FormatError
         A table breaks its format.
     OptionError
-        No source at all, or channels is neither of the two.
+        No source, or channels is neither of the two.
     """
     if channels not in ("mix", "separate"):
         raise OptionError(f"channels must be mix or separate, got {channels!r}")
@@ -90,12 +91,12 @@ def find_inputs(
 
 
 def distinct(inputs: Iterable[Input]) -> tuple[tuple[Input, ...], int]:
-    """Each sound once, and how many were there again.
+    """Return each sound once, and the number of repetitions.
 
     Raises
     ------
     OptionError
-        Two sounds would have one output: both are named.
+        Two sounds have the same output.
     """
     by_output: dict[str, Input] = {}
     n_again = 0
@@ -144,15 +145,7 @@ def _file(path: Path) -> Input:
 
 
 def _listed(name: str, root: Path) -> list[str]:
-    if name == STDIN:
-        lines = sys.stdin.read().splitlines()
-    else:
-        try:
-            lines = (root / name).read_text(encoding="utf-8-sig").splitlines()
-        except UnicodeDecodeError as error:
-            raise FormatError(f"not UTF-8: {error.reason} at byte {error.start}", name) from error
-        except OSError as error:
-            raise MissingError(f"{name}: the list cannot be read: {error.strerror}") from error
+    lines = sys.stdin.read().splitlines() if name == STDIN else read_text(root / name).splitlines()
     names = [line.strip() for line in lines if line.strip()]
     if not names:
         raise MissingError(f"@{name}: the list is empty")
@@ -163,7 +156,7 @@ def _listed(name: str, root: Path) -> list[str]:
 
 
 def _in_folder(folder: Path) -> Iterator[Input]:
-    """The sounds below a folder, sorted; outputs keep its folders."""
+    """Yield the sounds below a folder, sorted; outputs keep its folders."""
     files = sorted(
         file for file in folder.rglob("*")
         if file.suffix.lower() in SOUNDS and file.is_file() and not file.name.startswith(".")
@@ -175,7 +168,7 @@ def _in_folder(folder: Path) -> Iterator[Input]:
 
 
 def _in_table(path: Path) -> Iterator[Input]:
-    """The rows of a table; an id may hold folders, but lead to no place outside of the output's."""
+    """Yield the rows of a table; an id may hold folders but must stay inside the output folder."""
     for each in read_manifest(path, ("path",)):
         place = Path(each.id)
         plain = each.id.isprintable() and ".." not in place.parts
@@ -191,7 +184,7 @@ def _in_table(path: Path) -> Iterator[Input]:
 
 
 def _measured(sound: Input) -> tuple[Input, int]:
-    """With its length, and the number of channels; what cannot be read has length 0."""
+    """Return a sound with its length (0: unreadable), and its number of channels."""
     n_channels, seconds = 1, 0.0
     try:
         if Path(sound.name).suffix.lower() in RAW_SUFFIXES:
@@ -200,13 +193,13 @@ def _measured(sound: Input) -> tuple[Input, int]:
             about = soundfile.info(sound.name)
             n_channels, seconds = about.channels, about.duration
     except (OSError, soundfile.LibsndfileError, FactoredASRError):
-        pass  # it will fail when it is read, and be named with the reason
+        pass  # reported when it is read
     end = seconds if sound.part.end is None else min(seconds, sound.part.end)
     return replace(sound, seconds=max(0.0, end - sound.part.start)), n_channels
 
 
 def _channels(sound: Input, n_channels: int) -> Iterator[Input]:
-    """An input for each channel; a file of one is as it would be otherwise."""
+    """Yield an input for each channel; a file with one channel is unchanged."""
     if n_channels == 1:
         yield sound
         return

@@ -1,8 +1,7 @@
-"""Outputs on disk: each is written whole or not at all, and a journal says which are there.
+"""Outputs on disk: each is written whole or not at all, and a journal lists the finished ones.
 
-A file is written under a temporary name, brought to the disk and renamed; only then the journal
-has a line for it. What a run that was killed had in hand is done again; what its journal names is
-there and whole.
+A file is written under a temporary name, synced and renamed; then the journal gets a line for it.
+After a run was killed, every output in its journal is complete; the next run makes the others.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from typing import Any, BinaryIO
 
 from factored_asr.batch.inputs import STDIN, Input
 from factored_asr.errors import OptionError
+from factored_asr.features.files import feature_file_path
 from factored_asr.results.formats import SUFFIXES
 from factored_asr.storage.lock import locked
 from factored_asr.storage.writing import whole_file
@@ -26,7 +26,7 @@ VERSION = 1
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file that a reader finds whole, as it was before, or not at all.
+    """Write a text file: a reader finds the new content, the old content, or no file.
 
     Raises
     ------
@@ -44,20 +44,20 @@ def write_whole(path: Path, text: str) -> None:
 
 @dataclass(frozen=True)
 class Resumed:
-    """What a run finds done already."""
+    """Outputs of earlier runs."""
 
     done: frozenset[str] = frozenset()
-    """Outputs that need not be made again, by `Input.output`."""
+    """Outputs that are up to date, by `Input.output`."""
     changed: tuple[str, ...] = ()
-    """Names of sounds that have changed since they were done."""
+    """Names of sounds that have changed since then."""
     options: tuple[str, ...] = ()
-    """Names of options that are other than those some output was made with."""
+    """Names of options that differ from those of some output."""
     n_outdated: int = 0
     """Outputs that were made with other options."""
 
 
 class OutputFolder:
-    """A folder with an output for each sound, and the journal of what is done.
+    """A folder with an output for each sound, and the journal of finished outputs.
 
     Use it by `open_folder`.
     """
@@ -70,16 +70,16 @@ class OutputFolder:
         self.folder = Path(journal.name).parent
 
     def path(self, sound: Input) -> Path:
-        """Where the output of a sound lies."""
+        """Return the path of a sound's output."""
         return self.folder / f"{sound.output}{self._suffix}"
 
     def begin(self) -> None:
-        """Forget what the journal says: all is made anew."""
+        """Empty the journal, so that all outputs are made."""
         self._journal.truncate(0)
         self._append(self._head())
 
     def resume(self, sounds: tuple[Input, ...]) -> Resumed:
-        """Find what is done, and go on with the journal.
+        """Find the finished outputs, and append to the journal.
 
         Raises
         ------
@@ -113,7 +113,7 @@ class OutputFolder:
         return Resumed(frozenset(finished), tuple(changed), tuple(sorted(names)), len(outdated))
 
     def put(self, sound: Input, text: str) -> None:
-        """Write the output of a sound; once this returns, a resumed run will find it done.
+        """Write the output of a sound; after this returns, a resumed run finds it.
 
         Raises
         ------
@@ -143,7 +143,7 @@ class OutputFolder:
         return json.dumps(entry, ensure_ascii=False) + "\n"
 
     def _append(self, line: str) -> None:
-        """One write for a line; a line that a killed run began is ended first."""
+        """Write a line at once; an incomplete line of a killed run is ended first."""
         file = self._journal
         try:
             if file.seek(0, os.SEEK_END):
@@ -151,12 +151,12 @@ class OutputFolder:
                 if file.read(1) != b"\n":
                     line = "\n" + line
             file.write(line.encode())
-            file.flush()  # outlives this process; lost with the machine's power, it costs work only
+            file.flush()  # survives this process; a power cut costs only work
         except OSError as error:
             raise OptionError(f"{file.name}: cannot be written: {error.strerror}") from error
 
     def _entries(self) -> Iterator[dict[str, Any]]:
-        """The journal's lines; one that was cut short by a kill, or edited, counts as not there."""
+        """Yield the entries of the journal; incomplete or edited lines are skipped."""
         known: set[str] = set()
         self._journal.seek(0)
         for line in self._journal.read().split(b"\n"):
@@ -182,14 +182,14 @@ class OutputFolder:
 def open_folder(
     folder: str | Path, format_name: str, key: str, facts: Mapping[str, Any]
 ) -> Iterator[OutputFolder]:
-    """A folder of outputs that one run has for itself.
+    """Open a folder of outputs for one run alone.
 
     Parameters
     ----------
     format_name
-        One of `factored_asr.results.formats.FORMATS`: it has the files' ending.
+        One of `factored_asr.results.formats.FORMATS`; it gives the ending of the files.
     key, facts
-        What outputs depend on besides their sounds, as a hash and by name.
+        Everything but the sounds that outputs depend on, as a hash and by name.
 
     Raises
     ------
@@ -210,17 +210,11 @@ def open_folder(
 
 
 def _state(sound: Input) -> list[int | str]:
-    """By what a sound is known again: which file, its size, its last change, and the part."""
+    """Return what identifies a sound: file, size, time of its last change, and part."""
     if sound.name == STDIN:
         return [STDIN]
     try:
-        about = os.stat(_file_of(sound))
+        about = os.stat(feature_file_path(sound.name))
     except OSError:
         return [sound.name]
     return [str(Path(sound.name).resolve()), about.st_size, about.st_mtime_ns, str(sound.part)]
-
-
-def _file_of(sound: Input) -> Path:
-    from factored_asr.features.files import feature_file_path
-
-    return feature_file_path(sound.name)

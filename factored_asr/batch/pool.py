@@ -1,8 +1,8 @@
-"""Worker processes, each with a recogniser of its own over the same graph in memory.
+"""Worker processes, each with a recogniser of its own; they share the graph in memory.
 
-A worker is an executor of one process: when it dies, it is known which sound it had, and the
-others go on. loky starts it clean (no fork, no import of the calling program) and notices its
-death; see https://loky.readthedocs.io.
+A worker is an executor of one process, so that after its death the sound it had is known, and the
+other workers go on. loky starts it clean (no fork, no import of the calling program) and notices
+its death; see https://loky.readthedocs.io.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from factored_asr.batch.work import BatchOptions, Job, Outcome, perform, transcr
 from factored_asr.recognizer.recognizer import Recognizer
 
 MAX_DEATHS = 3  # of workers that had the same sound
-AHEAD = 2  # sounds a worker holds: it need not wait while an output is brought to the disk
-SHORT_SECONDS = 60.0  # a longer sound waits for whoever is free first
+AHEAD = 2  # sounds a worker holds, so that it need not wait while an output is written
+SHORT_SECONDS = 60.0  # a longer sound waits for the first free worker
 ONE_THREAD = {
     name: "1" for name in (
         "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS",
@@ -32,13 +32,13 @@ ONE_THREAD = {
 ORPHAN_SECONDS = 1.0
 
 Finished = tuple[int, Outcome]
-"""Place of a sound in the list, and what came of it."""
+"""Place of a sound in the list, and its outcome."""
 
 
 def in_this_process(
     recognizer: Recognizer, options: BatchOptions, sounds: Sequence[Input], places: Sequence[int]
 ) -> Iterator[Finished]:
-    """One sound after the other, in order."""
+    """Transcribe one sound after the other, in order."""
     for place in places:
         yield place, transcribe_input(recognizer, sounds[place], options)
 
@@ -46,17 +46,17 @@ def in_this_process(
 def in_processes(
     job: Job, sounds: Sequence[Input], places: Sequence[int], n_workers: int
 ) -> Iterator[Finished]:
-    """Shared among worker processes; each outcome as soon as it is there.
+    """Share sounds among worker processes; yield each outcome as soon as it is there.
 
-    Closing the iterator ends the workers, whatever they are at.
+    Closing the iterator kills the workers.
     """
-    _ = job.key  # computed here and sent along, not by every worker
+    _ = job.key  # computed once here, not by every worker
     crew = _Crew(job, sounds, deque(places))
     workers = [_Worker() for _ in range(min(n_workers, len(places)))]
     finished: list[Finished] = []
     try:
         while True:
-            for depth in (1, AHEAD):  # nobody has a second sound before all have a first
+            for depth in (1, AHEAD):  # all get a first sound before any gets a second
                 for worker in workers:
                     crew.fill(worker, depth)
             yield from finished  # while the workers are busy
@@ -71,20 +71,20 @@ def in_processes(
 
 
 class _Worker:
-    """A process, and the sounds that it was given: the first of them is at work."""
+    """A process and the sounds it was given; it works on the first of them."""
 
     def __init__(self) -> None:
         self.held: deque[tuple[Future[Outcome], int]] = deque()
         self._executor = self._start()
 
     def _start(self) -> Any:
-        """An executor of one process, which starts with its first work."""
+        """Return an executor of one process, which starts with its first task."""
         from loky import ProcessPoolExecutor
 
         return ProcessPoolExecutor(1, env=ONE_THREAD, initializer=_settle, initargs=(os.getpid(),))
 
     def give(self, job: Job, sound: Input, place: int) -> None:
-        """Give work; a process that is started for it never hears of Ctrl-C: that is ours."""
+        """Submit a sound; a process that starts for it ignores Ctrl-C, which the parent handles."""
         masks = hasattr(signal, "pthread_sigmask")
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else set()
         try:
@@ -94,19 +94,19 @@ class _Worker:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def replace(self) -> None:
-        """Another process in place of one that has died; it holds nothing."""
+        """Start a new process in place of one that has died."""
         self.end()
         self.held.clear()
         self._executor = self._start()
 
     def end(self) -> None:
-        """End the process, whatever it is at."""
+        """Kill the process."""
         self._executor.shutdown(wait=True, kill_workers=True)
 
 
 @dataclass
 class _Crew:
-    """The work that is left, and who has died of it."""
+    """The sounds that are left, and the deaths of workers."""
 
     job: Job
     sounds: Sequence[Input]
@@ -114,8 +114,8 @@ class _Crew:
     deaths: Counter[int] = field(default_factory=Counter)
 
     def fill(self, worker: _Worker, depth: int) -> None:
-        """Give a worker sounds until it holds so many; beyond the first only a short one, which
-        another worker would hardly have sooner."""
+        """Submit sounds until a worker holds `depth`; after the first only short ones, as another
+        worker would hardly begin them sooner."""
         while self.waiting and len(worker.held) < depth:
             sound = self.sounds[self.waiting[0]]
             if worker.held and sound.seconds > SHORT_SECONDS:
@@ -123,7 +123,7 @@ class _Crew:
             worker.give(self.job, sound, self.waiting.popleft())
 
     def collect(self, worker: _Worker) -> Iterator[Finished]:
-        """What a worker has finished; where it has died, its first sound is to blame."""
+        """Yield what a worker has finished; if it has died, blame its first sound."""
         while worker.held and worker.held[0][0].done():
             future, place = worker.held.popleft()
             outcome = _outcome(future, self.sounds[place])
@@ -144,19 +144,19 @@ class _Crew:
 
 
 def _outcome(future: Future[Outcome], sound: Input) -> Outcome | None:
-    """What a worker found; None where it has died."""
+    """Return the outcome of a worker; None if it has died."""
     from concurrent.futures.process import BrokenProcessPool
 
     try:
         return future.result()
     except BrokenProcessPool:
         return None
-    except Exception as error:  # a fault of ours on one sound is no reason to lose the others
+    except Exception as error:  # a bug on one sound must not lose the others
         return Outcome(error=f"{sound.label}: {type(error).__name__}: {error}")
 
 
 def _settle(parent: int) -> None:
-    """In a worker: leave Ctrl-C to the parent, and end when that is gone."""
+    """In a worker: ignore Ctrl-C, and end when the parent has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:

@@ -1,4 +1,4 @@
-"""A run over many sounds: who does the work, where outputs go, what is told, how it ends."""
+"""Run over many sounds: share the work, write the outputs, report progress, handle signals."""
 
 from __future__ import annotations
 
@@ -22,31 +22,32 @@ from factored_asr.models.recipe import Recipe, cached_graph
 from factored_asr.recognizer.recognizer import Recognizer
 
 Workers = Callable[[Sequence[Input], Sequence[int]], Iterator[Finished]]
-"""Does the sounds at these places of a list; gives each outcome with its place, in any order."""
+"""Transcribes the sounds at these places of a list; yields each outcome with its place, in any
+order."""
 Each = Callable[[Input, Outcome], None]
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is."""
+    """Progress of a run."""
 
     n: int
-    """Sounds in all, those done before included."""
+    """Number of all sounds, finished ones of earlier runs included."""
     done: int = 0
-    """Sounds finished, those that failed and those done before included."""
+    """Sounds finished, failed ones and those of earlier runs included."""
     failed: int = 0
     seconds: float = 0.0
-    """Of sound, finished in this run."""
+    """Seconds of sound finished in this run."""
     seconds_left: float = 0.0
-    """Of sound that is still to be done, as far as headers tell."""
+    """Seconds of sound that are left, as far as headers tell."""
     elapsed: float = 0.0
     """Seconds since the work began."""
     resumed: Resumed = Resumed()
-    """What was done before."""
+    """Outputs of earlier runs."""
 
     @property
     def speed(self) -> float:
-        """Seconds of sound a second; 0 before the first is finished."""
+        """Seconds of sound per second; 0 before the first is finished."""
         return self.seconds / self.elapsed if self.elapsed else 0.0
 
 
@@ -56,24 +57,24 @@ class Failure:
 
     sound: Input
     error: str
-    """Names the sound and what is wrong."""
+    """Message with the sound and the reason."""
 
 
 @dataclass(frozen=True)
 class BatchReport:
-    """What a run did."""
+    """The result of a run."""
 
     progress: Progress
-    """As it was at the end."""
+    """Progress at the end."""
     failures: tuple[Failure, ...] = ()
     """In the order of the sounds."""
     n_again: int = 0
-    """Sounds that were given more than once, and done once."""
+    """Repetitions of sounds that were given more than once."""
 
 
 @dataclass
 class _Tally:
-    """Counts outcomes as they come, and tells of them."""
+    """Counts outcomes and reports progress."""
 
     progress: Progress
     report: Callable[[Progress], None]
@@ -81,7 +82,7 @@ class _Tally:
     failures: dict[int, Failure] = field(default_factory=dict)
 
     def count(self, place: int, sound: Input, outcome: Outcome) -> None:
-        """Outcomes are told of once they are on disk."""
+        """Count an outcome that is on disk."""
         if outcome.error:
             self.failures[place] = Failure(sound, outcome.error)
         now = self.progress
@@ -108,10 +109,10 @@ def transcribe_files(
     report: Callable[[Progress], None] | None = None,
     compiling: Callable[[str], None] | None = None,
 ) -> BatchReport:
-    """Transcribe many sounds; a broken one is named and the others still come.
+    """Transcribe many sounds; a failed one is reported and the others are transcribed.
 
-    Ctrl-C, and SIGTERM where it was not handled before, raise KeyboardInterrupt: workers are
-    ended, nothing is left half-written, and what `report` was told of is on disk.
+    Ctrl-C, and SIGTERM if it was not handled before, raise KeyboardInterrupt: workers are ended, no
+    output is incomplete, and all that `report` counted is on disk.
 
     Parameters
     ----------
@@ -122,27 +123,27 @@ def transcribe_files(
     options
         What is written of each sound.
     output_dir
-        A folder with an output for each sound; None: `each` alone hears of them.
+        A folder with an output for each sound; None: only `each` gets the outcomes.
     jobs
-        Worker processes; 1: none, the work is done in this one.
+        Worker processes; 1: none, this process does the work.
     resume
-        Leave out what an earlier run into `output_dir` has done with the same options and sounds.
+        Leave out what an earlier run into `output_dir` did with the same options and sounds.
     cluster
         Address of the scheduler of a Dask cluster that does the work in place of `jobs`.
     each
-        Is given every sound with its outcome: as they come, or in the order of the sounds where
-        there is no `output_dir`.
+        Called with every sound and its outcome: in the order they finish, or without `output_dir`
+        in the order of the sounds.
     report
-        Is told how far the run is, at its beginning and after every sound.
+        Progress callback, called at the start and after every sound.
     compiling
-        Is told the stages of compiling the graph.
+        Called with each stage of compiling the graph.
 
     Raises
     ------
     OptionError
-        Two sounds would have one output, or the options do not go together.
+        Two sounds have the same output, or the options contradict each other.
     MissingError, FormatError
-        A source names no sound, or the graph cannot be compiled.
+        A source has no sound, or the graph cannot be compiled.
 
     Examples
     --------
@@ -176,7 +177,7 @@ def transcribe_inputs(
     report: Callable[[Progress], None] | None = None,
     compiling: Callable[[str], None] | None = None,
 ) -> BatchReport:
-    """`transcribe_files` for sounds that are found already."""
+    """`transcribe_files` for the result of `find_inputs`."""
     _check(sounds, output_dir, jobs, resume, cluster)
     job = Job.of(recipe, options)
     workers: Workers
@@ -206,7 +207,7 @@ def run_batch(
     each: Each | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> BatchReport:
-    """`transcribe_inputs` with workers of one's own."""
+    """`transcribe_inputs` with other workers."""
     each, report = each or (lambda sound, outcome: None), report or (lambda progress: None)
     n_again = 0
     if output_dir is not None:
@@ -222,7 +223,7 @@ def run_batch(
         )
         tally = _Tally(start, report)
         report(start)
-        if folder:  # the longest first, so that no worker is left with one at the end
+        if folder:  # the longest first, so that none is left for the end
             places.sort(key=lambda place: -sounds[place].seconds)
         with closing(_closable(workers(sounds, places))) as finished:
             for place, outcome in finished if folder else _in_order(finished, places):
@@ -235,7 +236,7 @@ def run_batch(
 
 
 def compile_once(recipe: Recipe, compiling: Callable[[str], None] | None = None) -> None:
-    """Bring into the cache what workers would otherwise compile and wait for, each of them."""
+    """Compile into the cache what every worker would otherwise compile."""
     cached_graph(
         recipe.key(), recipe.about(),
         lambda: recipe.compile(recipe.bundle.acoustic_model(), compiling),
@@ -251,15 +252,15 @@ def _check(
     if jobs < 1:
         raise OptionError(f"jobs must be at least 1, got {jobs}")
     if cluster is not None and jobs != 1:
-        raise OptionError("the work is done by jobs or by a cluster, not by both")
+        raise OptionError("jobs and cluster exclude each other")
     if resume and output_dir is None:
-        raise OptionError("resuming needs the output folder of the run that is gone on with")
+        raise OptionError("resume needs the output folder of the earlier run")
     if (jobs > 1 or cluster is not None) and any(sound.name == STDIN for sound in sounds):
-        raise OptionError("the sound on standard input is heard by this process: jobs must be 1")
+        raise OptionError("the sound on standard input needs this process: jobs must be 1")
 
 
 def _in_order(finished: Iterator[Finished], places: Sequence[int]) -> Iterator[Finished]:
-    """Outcomes in the order of the sounds; those that are early wait."""
+    """Yield outcomes in the order of the sounds."""
     early: dict[int, Outcome] = {}
     following = iter(places)
     place = next(following, None)
@@ -280,17 +281,17 @@ def _folder(
 
 
 def _closable(finished: Iterator[Finished]) -> Any:
-    """A generator, which ends its workers when it is closed; anything else has none."""
+    """Return a generator, which ends its workers when it is closed."""
     return finished if hasattr(finished, "close") else (each for each in finished)
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: ends a run in the same way as Ctrl-C does."""
+    """SIGTERM: ends a run as Ctrl-C does."""
 
 
 @contextmanager
 def _sigterm_is_ctrl_c() -> Iterator[None]:
-    """Within, SIGTERM raises, unless the program has made other arrangements."""
+    """Raise `Terminated` on SIGTERM inside the block, unless the program handles that signal."""
     in_main = threading.current_thread() is threading.main_thread()
     if not in_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
