@@ -21,7 +21,6 @@ _MODULES = """
 acoustic.adaptation acoustic.gmm.adaptation
 acoustic.fmllr acoustic.gmm.fmllr
 acoustic.noise_adaptation acoustic.gmm.noise_adaptation
-acoustic.posteriors acoustic.gmm.posteriors
 acoustic.snr_trust acoustic.gmm.snr_trust
 acoustic.transforms acoustic.gmm.transforms
 acoustic.tree acoustic.gmm.tree

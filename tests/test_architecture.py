@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from factored_asr._deprecated import MODULES as OLD_MODULES
+from factored_asr._deprecated import NAMES
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "factored_asr"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -264,6 +267,14 @@ def test_only_acoustic_models_know_their_kind() -> None:
     }
     assert sorted(found - KNOWS_STILL) == [], "these files mention cepstra, Gaussians or 10 ms"
     assert sorted(KNOWS_STILL - found) == [], "these are mended: delete them from KNOWS_STILL"
+
+
+def test_old_names_lead_to_modules_that_there_are() -> None:
+    """A module that is renamed is renamed in the table of old names, too."""
+    homes = {home for each in NAMES.values() for home in each}
+    there = {".".join(module.relative_to(PACKAGE).with_suffix("").parts) for module in MODULES}
+    there |= {name.removesuffix(".__init__") for name in there}
+    assert sorted({*OLD_MODULES.values(), *homes, *NAMES} - there) == []
 
 
 # --- plain words ------------------------------------------------------------
