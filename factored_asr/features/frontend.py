@@ -1,4 +1,4 @@
-"""From samples to features, of a whole utterance or of a stream."""
+"""The front end: from samples to spectra, cepstra and features, of a whole sound or in chunks."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ BLOCK_FRAMES = 1000  # worked on at once: memory stays small on an hour of audio
 
 
 class FrontEnd:
-    """Computes features; holds its tables and nothing of what it has heard.
+    """A front end with its tables, which any number of sounds and threads may share.
 
     Frame t begins t frame shifts after the first sample. The samples left over at the end give
-    one more frame, filled up with zeros, as in Sphinx.
+    one more frame, padded with zeros, as in Sphinx.
 
     Parameters
     ----------
     options
-        Sizes and choices; the front end of the en-us model where not given.
+        Sizes and choices; default: the front end of the en-us model.
 
     Examples
     --------
@@ -42,7 +42,8 @@ class FrontEnd:
 
     def __init__(self, options: FeatureOptions | None = None):
         self.options = options or FeatureOptions()
-        self._filters = mel_filters(self.options)
+        self.filters = mel_filters(self.options)
+        """(n_bins, n_mels): from power spectra to mel powers."""
         self._transform = cepstral_transform(self.options)
         self._window = np.hamming(self.options.window_samples)
         self._blank_spectra = self._rounding_noise()
@@ -60,8 +61,21 @@ class FrontEnd:
         """Seconds from one frame to the next."""
         return self.options.shift_samples / self.options.sample_rate
 
+    def powers(self, samples: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return power spectra and mel powers of a whole sound, with nothing taken off.
+
+        Parameters and errors as for :meth:`cepstra`.
+
+        Returns
+        -------
+        (n_frames, n_bins) and (n_frames, n_mels), of samples on a 16-bit scale; without the
+        frame that is padded.
+        """
+        spectra = SpectrumStream(self).accept(as_samples(samples))
+        return spectra, spectra @ self.filters
+
     def cepstra(self, samples: ArrayLike) -> Array:
-        """Static cepstra before normalisation.
+        """Return static cepstra before normalisation.
 
         Parameters
         ----------
@@ -82,31 +96,15 @@ class FrontEnd:
         stream = CepstraStream(self)
         return np.concatenate([stream.accept(samples), stream.finish()])
 
-    def powers(self, samples: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Power spectra and mel powers of a whole sound, before anything is taken off them.
-
-        Parameters and errors as for :meth:`cepstra`.
-
-        Returns
-        -------
-        (n_frames, n_bins) and (n_frames, n_mels), of samples on a 16-bit scale; without the
-        frame that is filled up.
-        """
-        scaled = as_samples(samples).astype(np.float64) * INT16_SCALE
-        emphasised = scaled - self.options.preemphasis * np.concatenate([[0.0], scaled[:-1]])
-        window, shift = self.options.window_samples, self.options.shift_samples
-        spectra = self._spectra(emphasised, max(0, (len(scaled) - window) // shift + 1))
-        return spectra, spectra @ self._filters
-
     def features(self, samples: ArrayLike) -> Array:
-        """Normalised cepstra with deltas, (n_frames, n_features) of float32, of an utterance.
+        """Return normalised cepstra with deltas of a whole sound, (n_frames, n_features) float32.
 
         Parameters and errors as for :meth:`cepstra`.
         """
         return self.features_from_cepstra(self.cepstra(samples))
 
     def features_from_cepstra(self, cepstra: ArrayLike) -> Array:
-        """The same from static cepstra (n_frames, n_cepstra), such as a corpus may come as.
+        """Return the same from static cepstra (n_frames, n_cepstra), such as a corpus may hold.
 
         Raises
         ------
@@ -115,6 +113,10 @@ class FrontEnd:
         OptionError
             The cepstra have another shape.
         """
+        return self.dynamic(normalise(self.checked_cepstra(cepstra), self.options))
+
+    def checked_cepstra(self, cepstra: ArrayLike) -> Array:
+        """Return static cepstra as (n_frames, n_cepstra) float32; errors as above."""
         static = np.asarray(cepstra, dtype=np.float32)
         if static.ndim != 2 or static.shape[1] != self.options.n_cepstra:
             raise OptionError(
@@ -126,31 +128,34 @@ class FrontEnd:
                 f"cepstrum {cepstrum} of frame {frame} is {static[frame, cepstrum]}, "
                 "must be finite"
             )
-        return self._with_deltas(normalise(static, self.options))
+        return static
 
-    def stream(self, mean: NDArray[np.floating] | None = None) -> FeatureStream:
-        """Begins an utterance whose samples come bit by bit.
-
-        A stream cannot know the mean of what is still to be said, so it takes off a running one,
-        unless normalisation is "none".
-
-        Parameters
-        ----------
-        mean
-            (n_cepstra,) where the running mean starts; the model's stored one where None.
-        """
-        return FeatureStream(self, mean)
-
-    def _with_deltas(self, cepstra: Array) -> Array:
+    def dynamic(self, cepstra: Array) -> Array:
+        """Return deltas or splices of normalised cepstra, (n_frames, n_features) of float32."""
         if len(cepstra) == 0:
             return np.zeros((0, self.n_features), dtype=np.float32)
         around = self.options.lookahead
         padded = np.pad(cepstra, ((around, around), (0, 0)), mode="edge")
         return apply_kernels(padded, self._kernels)
 
-    def _spectra(self, emphasised: NDArray[np.float64], n_frames: int) -> NDArray[np.float64]:
-        """Power spectra of the first frames in pre-emphasised samples, (n_frames, n_bins)."""
+    def stream(self, mean: NDArray[np.floating] | None = None) -> FeatureStream:
+        """Begin an utterance whose samples, or cepstra, come in chunks.
+
+        A stream cannot know the mean of what is still to come, so it takes off a running mean,
+        unless normalisation is "none".
+
+        Parameters
+        ----------
+        mean
+            (n_cepstra,) where the running mean starts; default: the stored mean of the model.
+        """
+        return FeatureStream(self, mean)
+
+    def spectra(self, emphasised: NDArray[np.float64], n_frames: int) -> NDArray[np.float64]:
+        """Return power spectra of the first frames of emphasised samples, (n_frames, n_bins)."""
         options = self.options
+        if n_frames == 0:
+            return np.zeros((0, options.n_fft // 2 + 1))
         frames = np.lib.stride_tricks.sliding_window_view(emphasised, options.window_samples)
         frames = frames[:: options.shift_samples][:n_frames]
         if options.remove_dc:
@@ -159,78 +164,83 @@ class FrontEnd:
         return spectra.real**2 + spectra.imag**2
 
     def _rounding_noise(self) -> NDArray[np.float64]:
-        """Spectra of what rounding to 16 bits adds to a sound, (BLANK_FRAMES, n_bins)."""
+        """Return spectra of the noise of rounding to 16 bits, (BLANK_FRAMES, n_bins)."""
         n_samples = self.options.window_samples + (BLANK_FRAMES - 1) * self.options.shift_samples
         noise = np.random.default_rng(0).uniform(-0.5, 0.5, n_samples + 1)
-        return self._spectra(noise[1:] - self.options.preemphasis * noise[:-1], BLANK_FRAMES)
+        return self.spectra(noise[1:] - self.options.preemphasis * noise[:-1], BLANK_FRAMES)
 
 
-class CepstraStream:
-    """Static cepstra of one utterance, in chunks of any size."""
+class SpectrumStream:
+    """Power spectra of one sound, in chunks of any size."""
 
     def __init__(self, front_end: FrontEnd):
-        self._front_end = front_end
-        self._options = front_end.options
-        self._noise = NoiseRemover(self._options.n_mels) if self._options.remove_noise else None
-        masked = self._options.enhancement == "mask"
-        self._mask = MaskStream(mask_of(self._options.mask)) if masked else None
+        self._front_end, self._options = front_end, front_end.options
         # Sphinx holds it in single precision
         self._emphasis = float(np.float32(self._options.preemphasis))
         self._last = 0.0  # the sample before the next one
         self._waiting = np.zeros(0)  # emphasised samples from the start of the next frame on
+
+    def accept(self, samples: Array) -> NDArray[np.float64]:
+        """Return the spectra that these samples complete, (n_frames, n_bins)."""
+        joined = np.append(self._last, samples.astype(np.float64) * INT16_SCALE)
+        self._last = joined[-1]
+        self._waiting = np.append(self._waiting, joined[1:] - self._emphasis * joined[:-1])
+        shift, window = self._options.shift_samples, self._options.window_samples
+        n_frames = max(0, (len(self._waiting) - window) // shift + 1)
+        spectra = self._front_end.spectra(self._waiting, n_frames)
+        self._waiting = self._waiting[n_frames * shift :].copy()
+        return spectra
+
+    def finish(self) -> NDArray[np.float64]:
+        """Return the spectrum of the samples left over, padded with zeros; none without samples."""
+        left, self._waiting = self._waiting, np.zeros(0)
+        padded = np.pad(left, (0, self._options.window_samples - len(left)))
+        return self._front_end.spectra(padded, min(len(left), 1))
+
+
+class CepstraStream:
+    """Static cepstra of one sound, in chunks of any size.
+
+    Several listeners may share them: each `FeatureStream` takes off a mean of its own.
+    """
+
+    def __init__(self, front_end: FrontEnd):
+        self._front_end, options = front_end, front_end.options
+        self._block = BLOCK_FRAMES * options.shift_samples
+        self._spectra = SpectrumStream(front_end)
+        self._mask = MaskStream(mask_of(options.mask)) if options.enhancement == "mask" else None
+        self._noise = NoiseRemover(options.n_mels) if options.remove_noise else None
         self._n_frames = 0
 
     def accept(self, samples: ArrayLike) -> Array:
-        """The frames that these samples complete."""
-        checked = as_samples(samples)
-        block = BLOCK_FRAMES * self._options.shift_samples
-        pieces = [self._advance(checked[at : at + block]) for at in range(0, len(checked), block)]
-        return np.concatenate([self._empty(), *pieces])
+        """Return the frames that these samples complete, (k, n_cepstra)."""
+        checked, block = as_samples(samples), self._block
+        return np.concatenate([
+            self._cepstra(self._spectra.accept(checked[at : at + block]))
+            for at in range(0, max(len(checked), 1), block)
+        ])  # fmt: skip
 
     def finish(self) -> Array:
-        """The frames still waiting, and one filled up with zeros; none where nothing was
-        accepted."""
-        if len(self._waiting) == 0:
-            return self._empty()
-        filled = np.zeros(self._options.window_samples)
-        filled[: len(self._waiting)] = self._waiting
-        self._waiting = np.zeros(0)
-        last = self._cepstra(filled, 1)
+        """Return the frames still waiting, and one padded with zeros; none without samples."""
+        last = self._cepstra(self._spectra.finish())
         if self._mask is None:
             return last
         return np.concatenate([last, self._end(self._mask.finish())])
 
-    def _advance(self, samples: Array) -> Array:
-        scaled = samples.astype(np.float64) * INT16_SCALE
-        before = np.concatenate([[self._last], scaled[:-1]])
-        self._last = scaled[-1]
-        self._waiting = np.concatenate([self._waiting, scaled - self._emphasis * before])
-        shift, window = self._options.shift_samples, self._options.window_samples
-        n_frames = max(0, (len(self._waiting) - window) // shift + 1)
-        if n_frames == 0:
-            return self._empty()
-        cepstra = self._cepstra(self._waiting, n_frames)
-        self._waiting = self._waiting[n_frames * shift :].copy()
-        return cepstra
-
-    def _cepstra(self, emphasised: NDArray[np.float64], n_frames: int) -> Array:
-        spectra = self._front_end._spectra(emphasised, n_frames)
-        # Gates and networks put zeros in place of sound. The spectrum of nothing is like nothing
-        # that a model was trained on, and would fit some phone better than silence.
+    def _cepstra(self, spectra: NDArray[np.float64]) -> Array:
+        # Gates and networks put zeros in place of sound. The spectrum of nothing is unlike
+        # everything that a model was trained on, and would fit some phone better than silence.
         blank = np.flatnonzero(~spectra.any(axis=1))
         noise = self._front_end._blank_spectra
         spectra[blank] = noise[(self._n_frames + blank) % len(noise)]
-        self._n_frames += n_frames
-        powers = spectra @ self._front_end._filters
+        self._n_frames += len(spectra)
+        powers = spectra @ self._front_end.filters
         return self._end(powers if self._mask is None else self._mask.accept(spectra, powers))
 
     def _end(self, powers: NDArray[np.float64]) -> Array:
         if self._noise is not None:
             powers = self._noise(powers)
         return (np.log(powers + LOG_FLOOR) @ self._front_end._transform).astype(np.float32)
-
-    def _empty(self) -> Array:
-        return np.zeros((0, self._options.n_cepstra), dtype=np.float32)
 
 
 class FeatureStream:
@@ -258,11 +268,11 @@ class FeatureStream:
 
     @property
     def mean(self) -> NDArray[np.float64] | None:
-        """(n_cepstra,): the running mean as it stands; None where nothing is taken off."""
+        """(n_cepstra,): the running mean so far; None where no mean is taken off."""
         return None if self._running is None else self._running.mean
 
     def accept(self, samples: ArrayLike) -> Array:
-        """Takes samples (any number, may be none); gives the features that are ready.
+        """Take samples (any number, may be none); return the features that are ready.
 
         Raises
         ------
@@ -271,12 +281,16 @@ class FeatureStream:
         OptionError
             The stream is finished already.
         """
+        return self.accept_cepstra(self._cepstra.accept(samples))
+
+    def accept_cepstra(self, cepstra: Array) -> Array:
+        """Take static cepstra, (k, n_cepstra), of a stream of cepstra that others share."""
         if self._finished:
             raise OptionError("the stream is finished: an utterance more needs a stream more")
-        return self._advance(self._cepstra.accept(samples))
+        return self._advance(cepstra)
 
     def finish(self) -> Array:
-        """Ends the utterance; gives the features still waiting, (k, n_features)."""
+        """End the utterance; return the features still waiting, (k, n_features)."""
         if self._finished:
             raise OptionError("the stream is finished already")
         self._finished = True

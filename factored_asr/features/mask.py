@@ -50,7 +50,7 @@ class SpeechMask:
     """(n_mels + n_harmonics,): standard deviations of the logarithms about their running mean."""
 
     def shares(self, inputs: NDArray[np.floating]) -> Weights:
-        """Shares of speech in (0, 1), (n_frames, n_mels), of `windows`, (n_frames, n_inputs)."""
+        """Return shares of speech, (n_frames, n_mels) in (0, 1), of what `windows` returns."""
         values = np.asarray(inputs, np.float32)
         for number, (matrix, added) in enumerate(self.layers):
             values = (np.maximum(values, 0) if number else values) @ matrix + added
@@ -111,7 +111,7 @@ def check_bands(options: FeatureOptions) -> None:
 
 
 class MaskStream:
-    """Mel powers without the noise, AROUND frames late; remembers what it has heard.
+    """Mel powers without the noise, AROUND frames late.
 
     Chunks of any size give the same powers but for rounding.
     """
@@ -122,7 +122,7 @@ class MaskStream:
         self._waiting: Array | None = None  # rows: AROUND before the next frame, and all after
 
     def accept(self, spectra: Array, powers: Array) -> Array:
-        """The masked mel powers of the frames that are ready.
+        """Return the masked mel powers of the frames that are ready.
 
         Parameters
         ----------
@@ -139,9 +139,9 @@ class MaskStream:
         return self._ready(rows)
 
     def finish(self) -> Array:
-        """The masked powers that are still waiting; accept nothing afterwards."""
+        """Return the masked powers that are still waiting; accept nothing afterwards."""
         if self._waiting is None:
-            raise OptionError("no frame was accepted: there is nothing to finish")
+            return np.zeros((0, len(self._mask.layers[-1][1])))
         return self._ready(self._waiting[-1:].repeat(AROUND, axis=0))
 
     def _ready(self, rows: Array) -> Array:
@@ -162,21 +162,21 @@ class MaskStream:
 class RunningLogs:
     """Inputs of the network for each frame: logarithms of powers, and their mean so far.
 
-    The mean takes off channel and level. It averages MEMORY frames and then forgets.
+    The mean stands for channel and level. It averages MEMORY frames and then forgets.
     """
 
     def __init__(self) -> None:
         self._mean: Array | None = None
-        self._n_heard = 0
+        self._n_frames = 0
 
     def __call__(self, spectra: Array, powers: Array) -> Array:
-        """(n_frames, 2 * (n_mels + n_harmonics)): of each the logarithm, then of each the mean."""
+        """Return (n_frames, 2 * (n_mels + n_harmonics)): all logarithms, then all means."""
         logs = np.log(np.hstack([powers, spectra[:, HARMONICS]]) + LOG_FLOOR)
         mean = logs[0] if self._mean is None else self._mean
         means = np.empty_like(logs)
         for number, row in enumerate(logs):
-            self._n_heard = min(self._n_heard + 1, MEMORY)
-            mean = means[number] = mean + (row - mean) / self._n_heard
+            self._n_frames = min(self._n_frames + 1, MEMORY)
+            mean = means[number] = mean + (row - mean) / self._n_frames
         self._mean = mean
         return np.hstack([logs, means])
 
@@ -184,7 +184,7 @@ class RunningLogs:
 def windows(
     rows: NDArray[np.floating], frames: NDArray[np.integer], n_mels: int, deviation: Weights
 ) -> Weights:
-    """What the network sees of some frames.
+    """Return the inputs of the network for some frames.
 
     Parameters
     ----------

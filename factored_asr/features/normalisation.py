@@ -23,7 +23,7 @@ SILENCE_SHARE = 0.1  # of the mean: models were trained on the mean of clips wit
 
 
 def speech_frames(energies: NDArray[np.floating], min_range: float = 15.0) -> NDArray[np.bool_]:
-    """Marks the frames whose energy says that someone speaks.
+    """Mark the frames of a whole sound that are speech by their energy.
 
     These lie above 40 % of the way from the 5th to the 98th percentile of the energies. Frames of
     digital silence (below 0) do not count.
@@ -50,65 +50,69 @@ def speech_frames(energies: NDArray[np.floating], min_range: float = 15.0) -> ND
         energies = energies[:, 0]
     if energies.ndim != 1:
         raise OptionError(f"energies have {energies.ndim} dimensions, must have one or two")
-    heard = energies[energies >= 0]
-    if heard.size == 0:
+    with_energy = energies[energies >= 0]
+    if with_energy.size == 0:
         return np.zeros(len(energies), dtype=np.bool_)
-    low, high = np.percentile(heard, (SILENCE_PERCENTILE, SPEECH_PERCENTILE))
+    low, high = np.percentile(with_energy, (SILENCE_PERCENTILE, SPEECH_PERCENTILE))
     if high - low < min_range:
         return np.zeros(len(energies), dtype=np.bool_)
     return energies > low + THRESHOLD * (high - low)
 
 
 def normalise(cepstra: Array, options: FeatureOptions) -> Array:
-    """Takes the mean that the options ask for off the cepstra of a whole utterance."""
+    """Take the mean that the options ask for off the cepstra of a whole utterance."""
     if options.normalisation == "none" or len(cepstra) == 0:
         return cepstra
     if options.normalisation == "running":
         return RunningMean(options)(cepstra)
-    heard = cepstra[:, 0] >= 0  # Sphinx leaves out frames without energy
+    return (cepstra - mean_of(cepstra, options)).astype(np.float32)
+
+
+def mean_of(cepstra: Array, options: FeatureOptions) -> NDArray[np.float64]:
+    """Return the mean that is taken off a whole utterance, (n_cepstra,), of all or of speech."""
+    with_energy = cepstra[:, 0] >= 0  # Sphinx leaves out frames without energy
     if options.normalisation == "batch":
-        mean = _mean(cepstra[heard], stored_mean(options))
-    else:
-        speech = speech_frames(cepstra, min_range(options))
-        silence = heard & ~speech
-        mean = _mean(cepstra[speech], stored_mean(options))
-        if speech.any():
-            share = min(SILENCE_SHARE, silence.mean())
-            mean += share * (_mean(cepstra[silence], mean) - mean)
-    return (cepstra - mean).astype(np.float32)
+        return _mean(cepstra[with_energy], stored_mean(options))
+    speech = speech_frames(cepstra, min_range(options))
+    silence = with_energy & ~speech
+    mean = _mean(cepstra[speech], stored_mean(options))
+    if speech.any():
+        share = min(SILENCE_SHARE, silence.mean())
+        mean += share * (_mean(cepstra[silence], mean) - mean)
+    return mean
 
 
 def _mean(cepstra: Array, otherwise: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean frame, (n_cepstra,), or `otherwise` where there is no frame."""
+    """Return the mean frame, (n_cepstra,), or `otherwise` where there is no frame."""
     return cepstra.mean(axis=0, dtype=np.float64) if len(cepstra) else otherwise
 
 
 def min_range(options: FeatureOptions) -> float:
-    """MIN_RANGE of the mean log power of the bands, on the scale that c0 has."""
+    """Return MIN_RANGE, of the mean log power of the bands, on the scale of c0."""
     if options.dct == "legacy":
         return MIN_RANGE
     return MIN_RANGE * float(np.sqrt(options.n_mels * (2 if options.dct == "htk" else 1)))
 
 
 def stored_mean(options: FeatureOptions) -> NDArray[np.float64]:
-    """The model's own mean, (n_cepstra,)."""
+    """Return the stored mean of the model, (n_cepstra,)."""
     return np.array(options.initial_mean or (0.0,) * options.n_cepstra)
 
 
 class RunningMean:
-    """The mean of the speech heard so far, which each new frame of speech moves a little.
+    """The mean of the speech so far, which each new frame of speech moves a little.
 
-    It starts from the stored mean, as if that had been heard for ``mean_weight`` frames, averages
-    until ``mean_frames`` have been heard, and from then on forgets exponentially. The recursion
-    runs over single frames, so the values do not depend on how the frames come in.
+    It starts from the stored mean, which counts for ``mean_weight`` frames, averages
+    ``mean_frames`` frames, and from then on forgets exponentially. The recursion runs over single
+    frames, so the values do not depend on the size of the chunks.
 
     Parameters
     ----------
     options
         The front end's options.
     mean
-        Where to start, (n_cepstra,); the stored mean where None. Say, the mean of the same
-        speaker's last utterance.
+        Where to start, (n_cepstra,), such as the mean of the same speaker's last utterance;
+        default: the stored mean.
     """
 
     def __init__(self, options: FeatureOptions, mean: NDArray[np.floating] | None = None):
@@ -118,23 +122,23 @@ class RunningMean:
                 f"mean has shape {start.shape}, must have n_cepstra = {options.n_cepstra} values"
             )
         self.mean = start
-        self._heard = options.mean_weight  # frames that the mean stands on
+        self._n_frames = options.mean_weight  # that the mean is taken over
         self._memory = options.mean_frames
         self._min_range = min_range(options)
         self._levels: tuple[float, float] | None = None  # floor and peak of c0
 
     def __call__(self, cepstra: Array) -> Array:
-        """Takes the mean off the next cepstra, (n_frames, n_cepstra)."""
+        """Take the mean off the next cepstra, (n_frames, n_cepstra)."""
         speech = self._speech(cepstra[:, 0])
         means = [self.mean]
         for frame in cepstra[speech].astype(np.float64):
-            self._heard = min(self._heard + 1, self._memory)
-            means.append(means[-1] + (frame - means[-1]) / self._heard)
+            self._n_frames = min(self._n_frames + 1, self._memory)
+            means.append(means[-1] + (frame - means[-1]) / self._n_frames)
         self.mean = means[-1]
         return (cepstra - np.array(means)[np.cumsum(speech)]).astype(np.float32)
 
     def _speech(self, energies: Array) -> NDArray[np.bool_]:
-        """The rule of speech_frames for one who cannot look ahead.
+        """Mark frames of speech by the rule of speech_frames, without look-ahead.
 
         The floor falls to a quieter frame at once and rises slowly, the peak the other way round.
         """
