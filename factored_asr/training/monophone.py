@@ -108,10 +108,12 @@ def flat_model(data: TrainingData, lexicon: Lexicon, options: MonoOptions) -> Gm
 
 def _moments(data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of all features, (n_features,) float64 each."""
-    n, total, squares = 0, 0.0, 0.0
+    n = 0
+    total: np.ndarray = np.zeros(1)
+    squares = total
     for i in range(len(data)):
         features = data.features(i).astype(np.float64)
         n += len(features)
         total, squares = total + features.sum(axis=0), squares + np.square(features).sum(axis=0)
-    mean = np.asarray(total) / max(n, 1)
-    return mean, np.maximum(np.asarray(squares) / max(n, 1) - mean**2, 1e-8)
+    mean = total / max(n, 1)
+    return mean, np.maximum(squares / max(n, 1) - mean**2, 1e-8)

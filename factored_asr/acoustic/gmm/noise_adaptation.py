@@ -200,8 +200,8 @@ class NoiseAdapter:
         is_silence = np.isin(self._books, silent)
         speech = ~np.isin(self._books, fillers)
         share = self.options.silence_share
-        of_book = np.where(speech, (1 - share) / max(speech.sum(), 1), 0.0)
-        of_book[is_silence] = share / max(is_silence.sum(), 1)
+        of_book = np.where(speech, (1 - share) / max(int(speech.sum()), 1), 0.0)
+        of_book[is_silence] = share / max(int(is_silence.sum()), 1)
         joined: list[tuple[np.ndarray, ...]] = []
         for part in parts:
             weight = np.take_along_axis(self._weights, part, 1)[:, :, None]
@@ -273,7 +273,7 @@ class NoiseAdapter:
         if self._rest is None or self._rest_scorer is None:
             return None
         quiet = ~speech_frames(cepstra, min_range=0.0)
-        noise = np.ones(densities.n_features - size)
+        noise: np.ndarray = np.ones(densities.n_features - size)
         if quiet.sum() >= MIN_FRAMES:
             around = len(self._kernels[0]) // 2
             padded = np.pad(cepstra, ((around, around), (0, 0)), mode="edge")

@@ -62,7 +62,7 @@ class GaussianStatistics:
             return self.occupancy[None]
         n_streams, n_gaussians, _ = densities.weights.shape
         found = np.zeros((n_streams, len(densities.means), n_gaussians))
-        np.add.at(found, (slice(None), densities.codebook), self.occupancy.swapaxes(1, 2))
+        np.add.at(found.swapaxes(0, 1), densities.codebook, self.occupancy.transpose(2, 0, 1))
         return found.reshape(n_streams, -1)
 
     def of_pdfs(self, densities: DiagonalMixtures) -> np.ndarray:

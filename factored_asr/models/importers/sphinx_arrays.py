@@ -140,7 +140,7 @@ def read_sendump(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     if len(data) - at < expected:
         raise FormatError(f"{len(data) - at} bytes of weights must be at least {expected}", path)
     table = np.frombuffer(data, np.uint8, table_size, at)
-    packed = np.frombuffer(data, np.uint8, expected - table_size, at + table_size)
+    packed: np.ndarray = np.frombuffer(data, np.uint8, expected - table_size, at + table_size)
     packed = packed.reshape(n_streams, n_gaussians, step)
     if bits == 4:
         packed = np.stack([packed & 15, packed >> 4], axis=3).reshape(n_streams, n_gaussians, -1)
