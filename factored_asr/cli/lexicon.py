@@ -53,7 +53,7 @@ def train(options: argparse.Namespace) -> int:
 def apply(options: argparse.Namespace) -> int:
     """Guess how words are said; write them as a dictionary.
 
-    A word with digits or signs cannot be spelt: it is named on standard error, and the others
+    A word with digits or signs cannot be pronounced: it is named on standard error, and the others
     still come."""
     words = options.words or [word for line in sys.stdin for word in line.split()]
     model = _model(options)

@@ -1,4 +1,4 @@
-"""Words and how they are said."""
+"""Words and their pronunciations."""
 
 from factored_asr.lexicon.dictionary import Pronunciation, strip_stress
 from factored_asr.lexicon.lexicon import Lexicon

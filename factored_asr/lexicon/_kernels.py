@@ -1,4 +1,4 @@
-"""The compiled loops of letters and phones. Each has a slow twin in the tests.
+"""Compiled loops of grapheme-to-phoneme conversion. Each has a slow twin in the tests.
 
 Letters and phones are numbered from 0 here. A *pair* is one letter with the 0 to `width` phones it
 stands for; its code is the number whose digits to the base 1 + (number of phones) are the letter,
@@ -13,7 +13,7 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def pair_code(letter, phones, first, end, base, width):
-    """The code of the pair of a letter and ``phones[first:end]``."""
+    """Return the code of the pair of a letter and ``phones[first:end]``."""
     code = letter
     for j in range(first, first + width):
         code = code * base + (phones[j] + 1 if j < end else 0)
@@ -22,7 +22,7 @@ def pair_code(letter, phones, first, end, base, width):
 
 @njit(cache=True, nogil=True)
 def expected_pairs(letters, letter_first, phones, phone_first, probs, base, width):
-    """One pass of EM over all words: expected counts of the pairs, log likelihood, words covered.
+    """Return the expected counts of the pairs over all words, log likelihood, words covered.
 
     Word w has letters ``letters[letter_first[w]:letter_first[w + 1]]`` and phones likewise. A word
     that no sequence of pairs covers counts for nothing.
@@ -32,27 +32,27 @@ def expected_pairs(letters, letter_first, phones, phone_first, probs, base, widt
     for w in range(len(letter_first) - 1):
         i0, j0 = letter_first[w], phone_first[w]
         n, m = letter_first[w + 1] - i0, phone_first[w + 1] - j0
-        ahead = np.zeros((n + 1, m + 1))
-        ahead[0, 0] = 1.0
+        forward = np.zeros((n + 1, m + 1))
+        forward[0, 0] = 1.0
         for i in range(n):
             for j in range(m + 1):
-                if ahead[i, j] > 0:
+                if forward[i, j] > 0:
                     for k in range(j, min(m, j + width) + 1):
                         code = pair_code(letters[i0 + i], phones, j0 + j, j0 + k, base, width)
-                        ahead[i + 1, k] += ahead[i, j] * probs[code]
-        total = ahead[n, m]
+                        forward[i + 1, k] += forward[i, j] * probs[code]
+        total = forward[n, m]
         if total <= 0.0:
             continue
-        behind = np.zeros((n + 1, m + 1))
-        behind[n, m] = 1.0
+        backward = np.zeros((n + 1, m + 1))
+        backward[n, m] = 1.0
         for i in range(n - 1, -1, -1):
             for j in range(m + 1):
-                if ahead[i, j] > 0:
+                if forward[i, j] > 0:
                     for k in range(j, min(m, j + width) + 1):
                         code = pair_code(letters[i0 + i], phones, j0 + j, j0 + k, base, width)
-                        through = probs[code] * behind[i + 1, k]
-                        behind[i, j] += through
-                        counts[code] += ahead[i, j] * through / total
+                        through = probs[code] * backward[i + 1, k]
+                        backward[i, j] += through
+                        counts[code] += forward[i, j] * through / total
         log_likelihood += math.log(total)
         n_covered += 1
     return counts, log_likelihood, n_covered
@@ -60,9 +60,9 @@ def expected_pairs(letters, letter_first, phones, phone_first, probs, base, widt
 
 @njit(cache=True, nogil=True)
 def best_pairs(letters, letter_first, phones, phone_first, log_probs, base, width):
-    """The most probable pairs of each word: a code for each letter.
+    """Return the most probable pairs of each word: a code for each letter.
 
-    `log_probs` is -inf for what may not be; the letters of a word that cannot be covered have -1.
+    `log_probs` is -inf for impossible pairs; the letters of a word that cannot be covered have -1.
     """
     codes = np.full(len(letters), -1)
     for w in range(len(letter_first) - 1):
@@ -92,7 +92,7 @@ def best_pairs(letters, letter_first, phones, phone_first, log_probs, base, widt
 
 @njit(cache=True, nogil=True)
 def first_at_least(values, low, high, value):
-    """The first place in the sorted values[low:high] that is not below `value`."""
+    """Return the first place in the sorted values[low:high] that is not below `value`."""
     while low < high:
         middle = (low + high) // 2
         if values[middle] < value:
@@ -104,18 +104,18 @@ def first_at_least(values, low, high, value):
 
 @njit(cache=True, nogil=True)
 def log_add(a, b):
-    """log(exp(a) + exp(b))."""
+    """Return log(exp(a) + exp(b))."""
     if a < b:
         a, b = b, a
     return a if b == -np.inf else a + math.log1p(math.exp(b - a))
 
 
 @njit(cache=True, nogil=True)
-def followers(state, log_prob, low, high, network, seen, mark, arcs, scores):
-    """The arcs of the pairs low <= pair < high after a state, and the log probability with each.
+def successors(state, log_prob, low, high, network, seen, mark, arcs, scores):
+    """Find the arcs of the pairs low <= pair < high after a state, with their log probabilities.
 
-    A pair that follows a longer history is not looked at again after a shorter one: `seen` holds
-    `mark` for those found. Fills `arcs` and `scores`, returns how many.
+    A pair found after a longer history is skipped after a shorter one: `seen` holds `mark` for
+    those found. Fills `arcs` and `scores`, returns how many.
     """
     n = 0
     while True:
@@ -136,21 +136,21 @@ def followers(state, log_prob, low, high, network, seen, mark, arcs, scores):
 
 
 @njit(cache=True, nogil=True)
-def merged(first, end, states, names, scores, beam, max_tokens):
-    """Of the rows first <= row < end those to go on with: one for each (state, name), the best.
+def recombined(first, end, states, hashes, scores, beam, max_tokens):
+    """Return the rows first <= row < end that survive: one for each (state, hash), the best.
 
-    Equal rows have their probabilities added up in one of them. Returns row numbers.
+    Equal rows have their probabilities added up in one of them.
     """
     if first == end:
         return np.empty(0, np.int64)
     keys = np.empty(end - first, np.uint64)
     for k in range(end - first):
         state = np.uint64(states[first + k] + 1)
-        keys[k] = names[first + k] ^ (state * np.uint64(0x9E3779B97F4A7C15))
+        keys[k] = hashes[first + k] ^ (state * np.uint64(0x9E3779B97F4A7C15))
     kept = np.empty(end - first, np.int64)
     n = 0
     for row in first + np.argsort(keys, kind="mergesort"):
-        if n and names[kept[n - 1]] == names[row] and states[kept[n - 1]] == states[row]:
+        if n and hashes[kept[n - 1]] == hashes[row] and states[kept[n - 1]] == states[row]:
             scores[kept[n - 1]] = log_add(scores[kept[n - 1]], scores[row])
         else:
             kept[n] = row
@@ -163,8 +163,8 @@ def merged(first, end, states, names, scores, beam, max_tokens):
 
 
 @njit(cache=True, nogil=True)
-def spell(low, high, pair_phones, network, start, beam, max_tokens):
-    """All that a word may sound like: rows of a search from letter to letter.
+def pronounce(low, high, pair_phones, network, start, beam, max_tokens):
+    """Search the pronunciations of a word, letter by letter.
 
     Parameters
     ----------
@@ -177,15 +177,15 @@ def spell(low, high, pair_phones, network, start, beam, max_tokens):
     -------
     before, pair
         (n_rows,) the row each came from and the pair it took; row 0 is the beginning.
-    names
+    hashes
         (n_rows,) a hash of the phones so far.
     ends, scores
-        The rows that stand at the word's end, and the log of each one's joint probability, all
-        pairs that lead to the same phones and state added up.
+        The rows at the word's end, and the log of their joint probability, summed over all pairs
+        that lead to the same phones and state.
     """
     size = 1024
     states, before = np.zeros(size, np.int64), np.zeros(size, np.int64)
-    pair, names = np.zeros(size, np.int64), np.zeros(size, np.uint64)
+    pair, hashes = np.zeros(size, np.int64), np.zeros(size, np.uint64)
     scores = np.zeros(size)
     seen = np.zeros(len(pair_phones), np.int64)
     arcs, found = np.empty(len(pair_phones), np.int64), np.empty(len(pair_phones))
@@ -195,7 +195,7 @@ def spell(low, high, pair_phones, network, start, beam, max_tokens):
         first, best = n_rows, -np.inf
         for row in kept:
             mark += 1
-            n = followers(states[row], scores[row], low[i], high[i], network, seen, mark, arcs,
+            n = successors(states[row], scores[row], low[i], high[i], network, seen, mark, arcs,
                           found)
             for k in range(n):
                 if found[k] < best - beam:
@@ -204,28 +204,28 @@ def spell(low, high, pair_phones, network, start, beam, max_tokens):
                 if n_rows == size:
                     size *= 2
                     states, before = np.append(states, states), np.append(before, before)
-                    pair, names = np.append(pair, pair), np.append(names, names)
+                    pair, hashes = np.append(pair, pair), np.append(hashes, hashes)
                     scores = np.append(scores, scores)
                 pair[n_rows], scores[n_rows] = network.arc_pair[arcs[k]], found[k]
                 states[n_rows], before[n_rows] = network.arc_target[arcs[k]], row
-                names[n_rows] = named(names[row], pair_phones[pair[n_rows]])
+                hashes[n_rows] = phone_hash(hashes[row], pair_phones[pair[n_rows]])
                 n_rows += 1
-        kept = merged(first, n_rows, states, names, scores, beam, max_tokens)
-    return before, pair, names, kept, ended(kept, states, scores, network)
+        kept = recombined(first, n_rows, states, hashes, scores, beam, max_tokens)
+    return before, pair, hashes, kept, ended(kept, states, scores, network)
 
 
 @njit(cache=True, nogil=True)
-def named(name, phones):
-    """The hash of a sequence of phones with up to two more behind it."""
+def phone_hash(value, phones):
+    """Return the hash of a sequence of phones extended by up to two more."""
     for phone in phones:
         if phone >= 0:
-            name = name * np.uint64(6364136223846793005) + np.uint64(phone + 1)
-    return name
+            value = value * np.uint64(6364136223846793005) + np.uint64(phone + 1)
+    return value
 
 
 @njit(cache=True, nogil=True)
 def ended(rows, states, scores, network):
-    """Log probability of rows with that of a word's end."""
+    """Return the log probability of rows with that of a word's end."""
     out = np.empty(len(rows))
     for k in range(len(rows)):
         state, score = states[rows[k]], scores[rows[k]]

@@ -6,8 +6,8 @@
 * Kaldi's ``lexiconp.txt``: ``WORD PROBABILITY PH PH …``, the probability in (0, 1].
 
 A file is a ``lexiconp.txt`` if the second field of its first entry is a number; then that of every
-line must be. The other two are read alike: what stands in brackets at the end of a word is always
-the number of a variant.
+line must be. The other two are read alike: a number in brackets at the end of a word is always the
+number of a variant.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from factored_asr.errors import FormatError, MissingError
-from factored_asr.storage.reading import whole_number
+from factored_asr.errors import FormatError
+from factored_asr.storage.reading import read_text, whole_number
 
 _COMMENT = re.compile(r"^(;;|##|# |#$).*|\s#.*")
 _VARIANT = re.compile(r"(.+)\(([^()]*)\)")
 
 
 class Pronunciation(NamedTuple):
-    """The phones of one way to say a word, and its probability, in (0, 1].
+    """One pronunciation of a word: its phones and its probability, in (0, 1].
 
-    As in Kaldi the pronunciations of a word need not sum to one: the commonest often has 1. Files
+    As in Kaldi the probabilities of a word need not sum to one: the commonest often has 1. Files
     without probabilities give 1 to each.
     """
 
@@ -39,10 +39,9 @@ Entries = Mapping[str, tuple[Pronunciation, ...]]
 
 
 class Dictionary(Mapping[str, tuple[Pronunciation, ...]]):
-    """The entries of a file, kept as text and taken apart when a word is asked for.
+    """The entries of a file, kept as text and parsed on access.
 
-    A dictionary is read for a few of its words: like this it loads three times as fast, in a third
-    of the memory.
+    Most users need few of the words: this loads three times as fast, in a third of the memory.
     """
 
     def __init__(self, texts: dict[str, str], weighted: bool) -> None:
@@ -67,12 +66,12 @@ class Dictionary(Mapping[str, tuple[Pronunciation, ...]]):
 def read_dictionary(path: str | Path, probabilities: bool | None = None) -> Dictionary:
     """Read a dictionary file.
 
-    `probabilities` says whether the second field is one; None: tell by the first entry. A
-    pronunciation that comes twice for a word counts once, with the higher probability.
+    `probabilities` says whether the second field is one; None: decide by the first entry.
+    A repeated pronunciation of a word counts once, with the higher probability.
     Raises MissingError where there is no file, FormatError with the line where one is malformed.
     """
     texts: dict[str, str] = {}
-    for line, text in enumerate(_text(path).split("\n"), start=1):
+    for line, text in enumerate(read_text(path).split("\n"), start=1):
         fields = text.split(None, 1)
         if "#" in text or text.startswith(";;"):
             fields = _COMMENT.sub("", text).split(None, 1)
@@ -93,8 +92,8 @@ def read_dictionary(path: str | Path, probabilities: bool | None = None) -> Dict
 
 
 def find_line(path: str | Path, word: str, phones: tuple[str, ...]) -> int | None:
-    """The line of a dictionary that gives a word these phones, with or without stress digits."""
-    for line, text in enumerate(_text(path).split("\n"), start=1):
+    """Return the line that gives a word these phones, with or without stress digits; None: none."""
+    for line, text in enumerate(read_text(path).split("\n"), start=1):
         fields = _COMMENT.sub("", text).split()
         if not fields or _without_variant(fields[0], path, line) not in (word, word.lower()):
             continue
@@ -105,7 +104,7 @@ def find_line(path: str | Path, word: str, phones: tuple[str, ...]) -> int | Non
 
 
 def distinct(pronunciations: Iterable[Pronunciation]) -> tuple[Pronunciation, ...]:
-    """Each sequence of phones once, with its highest probability, in the order they come."""
+    """Return each sequence of phones once, with its highest probability, in the given order."""
     best: dict[tuple[str, ...], float] = {}
     for phones, probability in pronunciations:
         best[phones] = max(probability, best.get(phones, 0.0))
@@ -113,24 +112,12 @@ def distinct(pronunciations: Iterable[Pronunciation]) -> tuple[Pronunciation, ..
 
 
 def strip_stress(phone: str) -> str:
-    """A phone without CMUdict's stress digit.
+    """Return a phone without CMUdict's stress digit.
 
     >>> strip_stress("AH0"), strip_stress("T")
     ('AH', 'T')
     """
     return phone[:-1] if phone[-1] in "012" and len(phone) > 1 else phone
-
-
-def _text(path: str | Path) -> str:
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise MissingError(f"{path}: no dictionary can be read there: {error}") from error
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise FormatError(f"not UTF-8: byte {data[error.start]:#04x}", path, line) from error
 
 
 def _without_variant(word: str, path: str | Path, line: int) -> str:

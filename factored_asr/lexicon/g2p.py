@@ -1,10 +1,10 @@
-"""From letters to phones: how a word that no dictionary has may be said.
+"""Grapheme-to-phoneme conversion: pronunciations of words that no dictionary has.
 
 A joint-sequence model (Bisani and Ney, Joint-sequence models for grapheme-to-phoneme conversion,
 2008): a word and its pronunciation are one sequence of *pairs*, each of a letter and the none, one
-or two phones that it stands for, and an n-gram model over pairs says how probable a sequence is. A
-word is spelt by a beam search over all sequences that have its letters. Those with the same phones
-are added up; divided by the sum of all they are the probabilities of its pronunciations.
+or two phones that it stands for; an n-gram model over pairs gives the probability of a sequence.
+A beam search runs over all sequences that have the letters of a word. Those with the same phones
+add up; divided by the sum of all they are the probabilities of the pronunciations.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from factored_asr.lexicon.dictionary import Pronunciation
 from factored_asr.lexicon.lexicon import Lexicon
 from factored_asr.storage.reading import read_arrays
 
-BEAM = 12.0  # natural log of how far a beginning of a word may lie behind the best
-MAX_TOKENS = 300  # beginnings kept at each letter
+BEAM = 12.0  # natural log; greatest distance of a partial word to the best one
+MAX_TOKENS = 300  # partial words kept at each letter
 
 
 class PairNetwork(NamedTuple):
-    """The pair n-gram model as the search reads it: arcs by state, and where a state backs off.
+    """The pair n-gram model of the search: arcs by state, and the back-off of each state.
 
     See `factored_asr.language.NGramArcs`; pairs are numbered from 0, in the order of their letters.
     """
@@ -45,25 +45,21 @@ class PairNetwork(NamedTuple):
     log_backoff: np.ndarray
     """(n_states,) float32"""
     final: np.ndarray
-    """(n_states,) float32: log probability of the word's end, -inf where to ask after backing off
-    """
+    """(n_states,) float32: log probability of the word's end; -inf: back off first."""
 
 
 class GuessWarning(UserWarning):
-    """A word that the dictionary lacks was given a guessed pronunciation, which is named."""
+    """A word that the dictionary lacks has a guessed pronunciation, which is named."""
 
 
 @dataclass(frozen=True, eq=False)
 class G2P:
-    """A model that spells words. Make one by `train_g2p`, or read one.
-
-    Words are looked at in lower case.
-    """
+    """A grapheme-to-phoneme model, made by `train_g2p` or read. Words are lower-cased."""
 
     letters: tuple[str, ...]
-    """The letters it knows."""
+    """Letters of its words."""
     phones: tuple[str, ...]
-    """The phones it speaks in."""
+    """Phones of its pronunciations."""
     pair_letter: np.ndarray
     """(n_pairs,) int32 of each pair, rising."""
     pair_phones: np.ndarray
@@ -74,14 +70,14 @@ class G2P:
 
     @classmethod
     def read(cls, path: str | Path) -> G2P:
-        """Read a model from a file.
+        """Read a model.
 
         Raises
         ------
         MissingError
             There is no such file.
         FormatError
-            The file is no such model, or its arrays do not fit each other.
+            The file is no such model, or its arrays are inconsistent.
         """
         try:
             arrays = read_arrays(path)
@@ -91,9 +87,9 @@ class G2P:
                 PairNetwork(*(arrays[name] for name in PairNetwork._fields)),
             )
         except FormatError as error:
-            raise FormatError(f"no model of letters and phones: {error}") from error
+            raise FormatError(f"not a G2P model: {error}") from error
         except (ValueError, KeyError, TypeError, OverflowError) as error:
-            raise FormatError(f"no model of letters and phones: {error}", path) from error
+            raise FormatError(f"not a G2P model: {error}", path) from error
         model._check(path)
         return model
 
@@ -107,24 +103,24 @@ class G2P:
         with open(path, "wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
 
-    def unspeakable(self, word: str) -> tuple[str, ...]:
-        """The characters of a word that the model has never seen, each once."""
+    def unknown_letters(self, word: str) -> tuple[str, ...]:
+        """Return the characters of a word that the model does not know, each once."""
         return tuple(dict.fromkeys(c for c in word.lower() if c not in self._letter_ids))
 
     def guess(
         self, word: str, n: int = 1, *, beam: float = BEAM, max_tokens: int = MAX_TOKENS
     ) -> tuple[Pronunciation, ...]:
-        """The most probable pronunciations of a word, the best first.
+        """Return the most probable pronunciations of a word, the best first.
 
         Parameters
         ----------
         n
-            How many at most, from 1.
+            Most pronunciations, from 1.
         beam
-            Natural log of how far a beginning of the word may lie behind the best; higher: slower,
-            more pronunciations.
+            Natural log; greatest distance of a partial word to the best one. Higher: slower, more
+            pronunciations.
         max_tokens
-            Beginnings of the word kept at each letter.
+            Partial words kept at each letter. Higher: slower, more pronunciations.
 
         Returns
         -------
@@ -134,39 +130,35 @@ class G2P:
         Raises
         ------
         MissingError
-            The word has characters that the model has not learnt, such as digits; all are named.
+            The word has characters that the model does not know, such as digits; all are named.
         """
-        if n < 1:
-            raise OptionError(f"n must be 1 or more, got {n}")
+        for name, value in (("n", n), ("max_tokens", max_tokens)):
+            if value < 1:
+                raise OptionError(f"{name} must be 1 or more, got {value}")
         if not beam > 0:
             raise OptionError(f"beam must be above 0, got {beam}")
-        if max_tokens < 1:
-            raise OptionError(f"max_tokens must be 1 or more, got {max_tokens}")
-        if unknown := self.unspeakable(word):
+        if unknown := self.unknown_letters(word):
             raise MissingError(
-                f"word {word!r} cannot be spelt: {' '.join(map(repr, unknown))} is no letter that "
-                "the model of letters and phones has learnt; write the word out, or give its phones"
+                f"word {word!r} cannot be pronounced: {' '.join(map(repr, unknown))} is no letter "
+                "that the G2P model knows; write the word in letters, or give its phones"
             )
         found = self._search(word.lower(), beam, max_tokens) if word else {}
         if not found:
-            raise MissingError(f"word {word!r} cannot be spelt: no pronunciation was found")
+            raise MissingError(f"word {word!r} cannot be pronounced: no pronunciation was found")
         ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:n]
         return tuple(Pronunciation(*item) for item in ranked)
 
     def lexicon(self, words: Iterable[str], n: int = 1) -> Lexicon:
-        """Guessed pronunciations of words as a lexicon.
-
-        Raises MissingError where a word cannot be spelt.
-        """
+        """Return a lexicon of `n` guessed pronunciations each; MissingError as in `guess`."""
         return Lexicon({word: self.guess(word, n) for word in words})
 
     def _search(self, word: str, beam: float, max_tokens: int) -> dict[tuple[str, ...], float]:
-        """Every pronunciation found, with its share of all that was found."""
-        from factored_asr.lexicon._kernels import spell
+        """Return every pronunciation found, with its share of the total probability."""
+        from factored_asr.lexicon._kernels import pronounce
 
         ids = np.array([self._letter_ids[letter] for letter in word])
         low, high = (np.searchsorted(self.pair_letter, ids, side) for side in ("left", "right"))
-        before, pair, names, ends, scores = spell(
+        before, pair, hashes, ends, scores = pronounce(
             low, high, self.pair_phones, self.network, self.start, beam, max_tokens
         )
         if not len(ends) or scores.max() == -np.inf:
@@ -175,13 +167,13 @@ class G2P:
         total: dict[int, float] = {}
         row_of: dict[int, int] = {}
         for row, share in zip(ends.tolist(), shares.tolist(), strict=True):
-            name = int(names[row])
-            total[name] = total.get(name, 0.0) + share
-            row_of[name] = row
-        spoken = {self._traced(row_of[name], before, pair): value for name, value in total.items()}
-        spoken.pop((), None)
-        everything = sum(spoken.values())
-        return {phones: value / everything for phones, value in spoken.items()}
+            key = int(hashes[row])
+            total[key] = total.get(key, 0.0) + share
+            row_of[key] = row
+        found = {self._traced(row_of[key], before, pair): value for key, value in total.items()}
+        found.pop((), None)
+        everything = sum(found.values())
+        return {phones: value / everything for phones, value in found.items()}
 
     def _traced(self, row: int, before: np.ndarray, pair: np.ndarray) -> tuple[str, ...]:
         phones: list[int] = []
@@ -195,14 +187,12 @@ class G2P:
         return {letter: i for i, letter in enumerate(self.letters)}
 
     def _check(self, path: str | Path) -> None:
-        """FormatError where the arrays do not fit each other: the search trusts them."""
+        """Raise FormatError if the arrays are inconsistent: the search does not check them."""
         at = self.network
-        if any(array.ndim != 1 for array in (self.pair_letter, *at)):
-            raise FormatError("a model of letters and phones whose arrays do not fit", path)
-        n_pairs = len(self.pair_letter)
-        n_states, n_arcs = len(at.final), len(at.arc_pair)
+        n_pairs, n_states, n_arcs = self.pair_letter.size, at.final.size, at.arc_pair.size
         fits = (
-            all(array.dtype == kind for array, kind in zip(at, _KINDS, strict=True))
+            all(array.ndim == 1 for array in (self.pair_letter, *at))
+            and all(array.dtype == kind for array, kind in zip(at, _KINDS, strict=True))
             and self.pair_letter.dtype == self.pair_phones.dtype == np.int32
             and all(isinstance(name, str) for name in (*self.letters, *self.phones))
             and not any(np.isnan(x).any() for x in (at.arc_log_prob, at.log_backoff, at.final))
@@ -220,11 +210,11 @@ class G2P:
             and _within(at.backoff_state, n_states) and _ends_at_0(at.backoff_state)
         )
         if not fits:
-            raise FormatError("a model of letters and phones whose arrays do not fit", path)
+            raise FormatError("a G2P model whose arrays are inconsistent", path)
 
 
 _KINDS = (np.int64, np.int32, np.float32, np.int32, np.int32, np.float32, np.float32)
-"""Types of the arrays of a `PairNetwork`: what the search is compiled for."""
+"""Types of the arrays of a `PairNetwork`, for which the search is compiled."""
 
 
 def _within(values: np.ndarray, size: int) -> bool:
@@ -234,7 +224,7 @@ def _within(values: np.ndarray, size: int) -> bool:
 
 
 def _ends_at_0(backoff_state: np.ndarray) -> bool:
-    """Whether backing off leads to state 0 from everywhere, within 100 steps."""
+    """Return whether backing off leads to state 0 from every state, within 100 steps."""
     state = backoff_state
     for _ in range(100):
         if not state.any():

@@ -1,9 +1,9 @@
-"""Training of letters-to-phones models from a dictionary.
+"""Training of grapheme-to-phoneme models from a dictionary.
 
-First the phones of every word are shared out among its letters: expectation maximisation of the
-pairs' probabilities over all ways to do so, then the best way (Jiampojamarn, Kondrak and Sherif,
-Applying many-to-many alignments to letter-to-phoneme conversion, 2007; pairs of two letters made
-no better model). Then an n-gram model is estimated over the sequences of pairs as over sentences.
+First the phones of every word are aligned with its letters: expectation maximisation of the pairs'
+probabilities over all alignments, then the best one (Jiampojamarn, Kondrak and Sherif, Applying
+many-to-many alignments to letter-to-phoneme conversion, 2007; pairs of two letters made no better
+model). Then an n-gram model is estimated over the sequences of pairs as over sentences.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class G2POptions:
-    """How a letters-to-phones model is trained."""
+    """Options of the training of a grapheme-to-phoneme model."""
 
     order: int = 8
     """Pairs in the longest n-grams, from 1."""
@@ -33,9 +33,9 @@ class G2POptions:
     passes: int = 15
     """Passes of expectation maximisation over the dictionary."""
     max_ngrams: int = 0
-    """N-grams kept, by entropy pruning; 0 keeps all. Fewer: smaller, a little less accurate."""
+    """N-grams kept by entropy pruning; 0: all. Fewer: smaller, a little less accurate."""
     min_sign_count: int = 10
-    """Words with a digit or a sign, anything but a letter, that fewer words have are left out."""
+    """Words with a character other than a letter that fewer words have are left out."""
 
     def __post_init__(self) -> None:
         for name, least in (("order", 1), ("passes", 1), ("max_ngrams", 0),
@@ -47,8 +47,8 @@ class G2POptions:
 
 
 @dataclass(frozen=True, eq=False)
-class Spelled:
-    """Words and their phones as numbers, one after the other."""
+class NumberedWords:
+    """Words and their phones as numbers, one after another."""
 
     letters: tuple[str, ...]
     phones: tuple[str, ...]
@@ -79,23 +79,23 @@ def train_g2p(
     ('S', 'IY', 'T')
     """
     options = options or G2POptions()
-    tell = progress or (lambda stage: None)
-    spelled = spelled_words(lexicon, options.min_sign_count)
-    codes = aligned_pairs(spelled, options.width, options.passes, tell)
-    texts, first = [str(code) for code in codes.tolist()], spelled.letter_first
+    report = progress or (lambda stage: None)
+    words = numbered_words(lexicon, options.min_sign_count)
+    codes = aligned_pairs(words, options.width, options.passes, report)
+    texts, first = [str(code) for code in codes.tolist()], words.letter_first
     sentences = (
         texts[a:b] for a, b in zip(first[:-1], first[1:], strict=True) if b > a and codes[a] >= 0
     )
-    tell(f"estimating {options.order}-grams over {len(codes):,} pairs")
+    report(f"estimating {options.order}-grams over {len(codes):,} pairs")
     model = estimate(sentences, EstimateOptions(options.order, unknown=False))
     if options.max_ngrams and sum(model.counts) > options.max_ngrams:
-        tell(f"pruning {sum(model.counts):,} n-grams to {options.max_ngrams:,}")
+        report(f"pruning {sum(model.counts):,} n-grams to {options.max_ngrams:,}")
         model = prune_to(model, max(options.max_ngrams, model.counts[0]))
-    return packed(model, spelled, options.width)
+    return packed(model, words, options.width)
 
 
-def spelled_words(lexicon: Lexicon, min_sign_count: int) -> Spelled:
-    """The words to learn from, as numbers."""
+def numbered_words(lexicon: Lexicon, min_sign_count: int) -> NumberedWords:
+    """Return the words to train from, as numbers."""
     counts = Counter(letter for word in lexicon for letter in set(word.lower()))
     letters = tuple(sorted(c for c, n in counts.items() if c.isalpha() or n >= min_sign_count))
     known = set(letters)
@@ -108,40 +108,42 @@ def spelled_words(lexicon: Lexicon, min_sign_count: int) -> Spelled:
         raise FormatError(
             f"no word to learn from: each has a sign that fewer than {min_sign_count} words have"
         )
-    phones = tuple(sorted({phone for _, spoken in entries for phone in spoken}))
+    phones = tuple(sorted({phone for _, sequence in entries for phone in sequence}))
     letter_id = {letter: i for i, letter in enumerate(letters)}
     phone_id = {phone: i for i, phone in enumerate(phones)}
-    return Spelled(
+    return NumberedWords(
         letters, phones,
         np.array([letter_id[letter] for word, _ in entries for letter in word]),
         np.cumsum([0, *(len(word) for word, _ in entries)]),
-        np.array([phone_id[phone] for _, spoken in entries for phone in spoken]),
-        np.cumsum([0, *(len(spoken) for _, spoken in entries)]),
+        np.array([phone_id[phone] for _, sequence in entries for phone in sequence]),
+        np.cumsum([0, *(len(sequence) for _, sequence in entries)]),
     )
 
 
-def aligned_pairs(spelled: Spelled, width: int, passes: int, tell: Progress) -> np.ndarray:
-    """A pair's code for each letter, after EM; -1 in words that no pairs cover."""
+def aligned_pairs(
+    words: NumberedWords, width: int, passes: int, progress: Progress
+) -> np.ndarray:
+    """Return a pair's code for each letter, after EM; -1 in words that no pairs cover."""
     from factored_asr.lexicon._kernels import best_pairs, expected_pairs
 
-    text = (spelled.letter_ids, spelled.letter_first, spelled.phone_ids, spelled.phone_first)
-    base = 1 + len(spelled.phones)
-    n_codes = len(spelled.letters) * base**width
+    text = (words.letter_ids, words.letter_first, words.phone_ids, words.phone_first)
+    base = 1 + len(words.phones)
+    n_codes = len(words.letters) * base**width
     probs = np.full(n_codes, 1.0 / n_codes)
     for n in range(1, passes + 1):
         counts, log_likelihood, n_covered = expected_pairs(*text, probs, base, width)
         if not n_covered:
             raise FormatError("no word of the dictionary can be cut into letters and phones")
-        tell(f"pass {n}: {n_covered:,} pronunciations, log likelihood of each "
-             f"{log_likelihood / n_covered:.4f}")
+        progress(f"pass {n}: {n_covered:,} pronunciations, log likelihood of each "
+                 f"{log_likelihood / n_covered:.4f}")
         probs = counts / counts.sum()
     with np.errstate(divide="ignore"):
         log_probs = np.log(probs)
     return best_pairs(*text, log_probs, base, width)
 
 
-def packed(model: NGramModel, spelled: Spelled, width: int) -> G2P:
-    """The n-gram model over codes as a network over pairs, numbered in the order of the codes."""
+def packed(model: NGramModel, words: NumberedWords, width: int) -> G2P:
+    """Turn an n-gram model over codes into a network over pairs, in the order of the codes."""
     arcs = model.arcs()
     codes = np.unique([int(word) for word in model.words if word[0] != "<"])
     rank = {str(code): i for i, code in enumerate(codes.tolist())}
@@ -155,9 +157,9 @@ def packed(model: NGramModel, spelled: Spelled, width: int) -> G2P:
         pair[order].astype(np.int32), arcs.log_prob[order], arcs.target[order], backoff_state,
         log_backoff.astype(np.float32), arcs.final,
     )
-    base = 1 + len(spelled.phones)
+    base = 1 + len(words.phones)
     digits = np.column_stack([codes // base**k % base for k in range(width - 1, -1, -1)])
     return G2P(
-        spelled.letters, spelled.phones, (codes // base**width).astype(np.int32),
+        words.letters, words.phones, (codes // base**width).astype(np.int32),
         (digits - 1).astype(np.int32), arcs.start, network,
     )

@@ -22,8 +22,8 @@ from factored_asr.lexicon.dictionary import (
 class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
     """Words and their pronunciations, in the order of the file.
 
-    As a mapping its look-ups are exact; `find` also tries the word in lower case, and names the
-    word it does not find.
+    Look-ups of the mapping are exact; `find` also tries the word in lower case, and its error names
+    the word.
 
     Examples
     --------
@@ -36,9 +36,9 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
 
     entries: Entries
     fillers: Entries = field(default_factory=dict)
-    """Words for sounds that are no speech, such as silence and noise: from a noisedict."""
+    """Words for silence and noise, from a noisedict."""
     sources: tuple[str | Path, ...] = ()
-    """The files it came from; they are read again only to name a line in an error."""
+    """The files it came from, used to name a line in errors."""
 
     @classmethod
     def read(
@@ -53,12 +53,11 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
         Parameters
         ----------
         path
-            The dictionary. A pronunciation that comes twice for a word counts once, with the
-            higher probability.
+            The dictionary. A repeated pronunciation counts once, with the higher probability.
         fillers
             A noisedict, in the same format: ``<s> SIL``, ``[NOISE] +NSN+``.
         probabilities
-            Whether the second field is a probability; None: tell by the first entry.
+            Whether the second field is a probability; None: decide by the first entry.
 
         Raises
         ------
@@ -85,7 +84,7 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
         return len(self.entries)
 
     def find(self, word: str) -> tuple[Pronunciation, ...]:
-        """Pronunciations of a word as it is written, else in lower case; else MissingError."""
+        """Return the pronunciations of a word as written, else in lower case; else MissingError."""
         found = self.entries.get(word) or self.entries.get(word.lower())
         if not found:
             names = ", ".join(map(str, self.sources)) or "the lexicon"
@@ -93,7 +92,7 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
         return found
 
     def missing(self, words: Iterable[str]) -> tuple[str, ...]:
-        """The words that `find` does not find, each once, in their order."""
+        """Return the words that `find` does not find, each once, in their order."""
         has = self.entries
         return tuple(w for w in dict.fromkeys(words) if w not in has and w.lower() not in has)
 
@@ -104,39 +103,32 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
         return tuple(sorted({phone for prons in both for p in prons for phone in p.phones}))
 
     def extend(self, other: Lexicon) -> Lexicon:
-        """Both lexicons: a word of both has the pronunciations of both, its own first."""
-        return Lexicon(
-            _union(self.entries, other.entries),
-            _union(self.fillers, other.fillers),
-            (*self.sources, *other.sources),
-        )
+        """Merge two lexicons: a word of both has the pronunciations of both, its own first."""
+        entries = _union(self.entries, other.entries)
+        fillers = _union(self.fillers, other.fillers)
+        return Lexicon(entries, fillers, (*self.sources, *other.sources))
 
     def replace(self, other: Lexicon) -> Lexicon:
-        """Both lexicons: a word of both has the pronunciations of `other` alone."""
-        return Lexicon(
-            _over(self.entries, other.entries),
-            {**self.fillers, **other.fillers},
-            (*self.sources, *other.sources),
-        )
+        """Merge two lexicons: a word of both has the pronunciations of `other` alone."""
+        entries = _over(self.entries, other.entries)
+        fillers = {**self.fillers, **other.fillers}
+        return Lexicon(entries, fillers, (*self.sources, *other.sources))
 
     def restrict(self, words: Iterable[str]) -> Lexicon:
-        """Only these words, found as `find` does and kept as written here; fillers stay.
+        """Return a lexicon of these words, looked up like `find` and kept as written; fillers stay.
 
-        Words without a pronunciation are left out: ask `missing` for them first.
+        Words without a pronunciation are left out: `missing` names them.
         """
-        entries = {}
-        for word in words:
-            found = self.entries.get(word) or self.entries.get(word.lower())
-            if found:
-                entries[word] = found
-        return replace(self, entries=entries)
+        get = self.entries.get
+        found = {word: get(word) or get(word.lower()) for word in words}
+        return replace(self, entries={word: prons for word, prons in found.items() if prons})
 
     def strip_stress(self) -> Lexicon:
-        """Phones without stress digits (AH0 → AH); pronunciations that become equal count once."""
+        """Remove stress digits (AH0 → AH); pronunciations that become equal count once."""
         return replace(self, entries=_unstressed(self.entries), fillers=_unstressed(self.fillers))
 
     def check_phones(self, phones: Collection[str]) -> None:
-        """MissingError naming word, file, line and phone if a phone is not among `phones`."""
+        """Raise MissingError, with word, file and line, if a phone is not among `phones`."""
         known = set(phones)
         for word, prons in (*self.entries.items(), *self.fillers.items()):
             for p in prons:
@@ -159,16 +151,15 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
                     file.write(f"{name} {weight}{' '.join(p.phones)}\n")
 
     def _where(self, word: str, sought: Pronunciation) -> str:
-        """The line of a pronunciation, for an error: found by reading the files again."""
+        """Return file and line of a pronunciation, for an error, or an empty text."""
         for path in self.sources:
-            line = find_line(path, word, sought.phones)
-            if line is not None:
+            if (line := find_line(path, word, sought.phones)) is not None:
                 return f"{path}:{line}: "
         return ""
 
 
 def _over(below: Entries, above: Entries) -> Entries:
-    """Both, in this order; `above` wins. No entry is taken apart for it."""
+    """Merge mappings without parsing their entries; `above` wins."""
     return ChainMap(above, below)  # type: ignore[arg-type]
 
 

@@ -167,11 +167,11 @@ class Recipe:
             raise MissingError(f"{self.language_path}: {error}") from error
 
     def _to_guess(self, language: NGramModel | Grammar, g2p: G2P) -> list[str]:
-        """Every word of a grammar must be said; one of an n-gram model that cannot be spelt is
+        """Every word of a grammar must be said; one of an n-gram model that cannot be pronounced is
         left out, as it is where nothing is guessed."""
         if isinstance(language, Grammar):
             return sorted(language.words)
-        return [word for word in language.vocabulary if not g2p.unspeakable(word)]
+        return [word for word in language.vocabulary if not g2p.unknown_letters(word)]
 
     def read_lexicon(self) -> Lexicon:
         """The dictionary, with the words that extend it."""
@@ -185,7 +185,7 @@ class Recipe:
         Raises
         ------
         MissingError
-            A word cannot be spelt: it has digits or signs.
+            A word cannot be pronounced: it has digits or signs.
         """
         missing = lexicon.missing(words)
         if not missing:

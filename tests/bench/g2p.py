@@ -9,7 +9,7 @@ so that the split is the same everywhere.
 
 A word is right if the best guess is one of the dictionary's pronunciations of it. Phone errors are
 the substitutions, deletions and insertions to the nearest of them, over its length. A word that
-cannot be spelt is wrong in all its phones.
+cannot be pronounced is wrong in all its phones.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def distance(one: tuple[str, ...], other: tuple[str, ...]) -> int:
 def judge(model: G2P, word: str, references: Iterable[tuple[str, ...]]) -> Judged:
     """Compare the guesses for a word with its pronunciations."""
     known = list(references)
-    spelt = not model.unspeakable(word)
+    spelt = not model.unknown_letters(word)
     guesses = [each.phones for each in model.guess(word, N_BEST)] if spelt else [()]
     n_errors, n_phones = min((distance(guesses[0], each), len(each)) for each in known)
     return Judged(
