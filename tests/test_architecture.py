@@ -52,11 +52,14 @@ CONFINED = {
     "moonshine_voice": ("compare/",),
     "whisper": ("compare/",),
     "vosk": ("compare/",),
+    "filelock": ("storage/",),
+    "PIL": ("explain/media",),
     "pickle": (),
 }
 """Foreign packages, and the only files that may import them (a part of the path)."""
 
-LAZY = ("pynini", "pywrapfst", "kenlm", "librosa", "matplotlib", "rich", "loky", "distributed")
+LAZY = ("pynini", "pywrapfst", "kenlm", "librosa", "matplotlib", "rich", "loky", "distributed",
+        "filelock", "PIL")  # fmt: skip
 """Not loaded with the recogniser: decoding with a compiled graph must not wait for them."""
 
 
