@@ -11,11 +11,10 @@ Array = NDArray[np.float32]
 
 
 def delta_kernels(options: FeatureOptions) -> tuple[NDArray[np.float64], ...]:
-    """Weights over the frames around one, for each order from the static cepstra on.
+    """Return weights over the frames around one, for each order from the static cepstra on.
 
-    A splice has one order a neighbour, from the earliest to the latest, each a weight of 1.
-
-    Each has 2 * lookahead + 1 weights. A plain difference is c[t + w] - c[t - w], and the second
+    Each order has 2 * lookahead + 1 weights. A splice has one order a neighbour, from the earliest
+    to the latest, each a weight of 1. A plain difference is c[t + w] - c[t - w], and the second
     order is the difference of two deltas one frame to each side (Sphinx's 1s_c_d_dd). The
     regression is equation 5.16 of the HTK book, the second order the same over the first.
     """
@@ -36,7 +35,7 @@ def delta_kernels(options: FeatureOptions) -> tuple[NDArray[np.float64], ...]:
 
 
 def apply_kernels(cepstra: Array, kernels: tuple[NDArray[np.float64], ...]) -> Array:
-    """Features (n_frames - 2 * lookahead, n_orders * n_cepstra) from padded cepstra."""
+    """Return features (n_frames - 2 * lookahead, n_orders * n_cepstra) from padded cepstra."""
     n_taps = len(kernels[0])
     n_frames = max(0, len(cepstra) - n_taps + 1)
     orders = np.zeros((n_frames, len(kernels), cepstra.shape[1]), dtype=np.float32)

@@ -12,7 +12,7 @@ Matrix = NDArray[np.float64]
 
 
 def mel_filters(options: FeatureOptions) -> Matrix:
-    """The filters as a matrix.
+    """Return the mel filters as a matrix.
 
     Returns
     -------
@@ -33,15 +33,12 @@ def mel_filters(options: FeatureOptions) -> Matrix:
     else:
         import librosa  # heavy, and not needed for the models of Sphinx
 
+        htk = options.mel == "htk"
         filters = librosa.filters.mel(
-            sr=options.sample_rate,
-            n_fft=options.n_fft,
-            n_mels=options.n_mels,
-            fmin=options.low_hz,
-            fmax=min(options.high_hz, options.sample_rate / 2),
-            htk=options.mel == "htk",
-            norm=None if options.mel == "htk" else "slaney",
-        ).T.astype(np.float64)
+            sr=options.sample_rate, n_fft=options.n_fft, n_mels=options.n_mels,
+            fmin=options.low_hz, fmax=min(options.high_hz, options.sample_rate / 2), htk=htk,
+            norm=None if htk else "slaney",
+        ).T.astype(np.float64)  # fmt: skip
     empty = np.flatnonzero(~(filters > 0).any(axis=0))
     if empty.size:
         raise OptionError(
@@ -52,7 +49,7 @@ def mel_filters(options: FeatureOptions) -> Matrix:
 
 
 def _sphinx_filters(options: FeatureOptions) -> Matrix:
-    """Triangles of unit area whose corners are rounded to bins.
+    """Return triangles of unit area whose corners are rounded to bins.
 
     Sphinx computes them in single precision, and rounding to bins makes that visible: a corner
     that lies between two bins must fall on the same side here.
@@ -82,7 +79,7 @@ def _sphinx_filters(options: FeatureOptions) -> Matrix:
 
 
 def cepstral_transform(options: FeatureOptions) -> Matrix:
-    """Cosine transform and lifter in one matrix, (n_mels, n_cepstra)."""
+    """Return cosine transform and lifter in one matrix, (n_mels, n_cepstra)."""
     from scipy.fft import dct
 
     n_mels, n_cepstra = options.n_mels, options.n_cepstra
@@ -99,7 +96,7 @@ def cepstral_transform(options: FeatureOptions) -> Matrix:
 
 
 def _lifter(options: FeatureOptions) -> Matrix:
-    """Weights 1 + L/2 sin(pi i / L) of the cepstra; L/2 is a whole number, as in Sphinx and HTK."""
+    """Return weights 1 + L/2 sin(pi i / L); L/2 is a whole number, as in Sphinx and HTK."""
     if options.lifter == 0:
         return np.ones(options.n_cepstra)
     quefrency = np.arange(options.n_cepstra)

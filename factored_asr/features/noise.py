@@ -2,7 +2,7 @@
 
 Each band's power is smoothed over time; its lower envelope is the noise (G. Doblinger,
 "Computationally efficient speech enhancement by spectral minima tracking", Eurospeech 1995).
-What stays after subtraction is held above a floor and above the echo of the last peak (temporal
+What is left after subtraction is held above a floor and above the echo of the last peak (temporal
 masking: C. Kim and R. Stern, "Power-normalized cepstral coefficients", 2012), and the resulting
 gains are smoothed over neighbouring bands. The constants are those of Sphinx, whose models are
 trained on the result.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import lfilter
 
 Array = NDArray[np.float64]
 
@@ -25,7 +26,7 @@ NEIGHBOURS = 4  # bands to each side that a gain is averaged over
 
 
 class NoiseRemover:
-    """Takes the noise off mel powers; remembers where it stands between calls.
+    """Takes the noise off mel powers; keeps its state between calls, so chunks are possible.
 
     Parameters
     ----------
@@ -43,14 +44,15 @@ class NoiseRemover:
         self._peak = np.zeros(n_mels)
 
     def __call__(self, powers: Array) -> Array:
-        """Mel powers (n_frames, n_mels) with the noise taken off."""
+        """Return mel powers (n_frames, n_mels) with the noise taken off."""
         if len(powers) == 0:
             return powers
         if self._power is None:
             self._power = powers[0]
             self._noise = powers[0] / MAX_GAIN
             self._floor = powers[0] / MAX_GAIN
-        power = _smoothed(powers, self._power)
+        before = SMOOTHING * self._power[None]
+        power, _ = lfilter([1 - SMOOTHING], [1, -SMOOTHING], powers, axis=0, zi=before)
         noise = _lower_envelope(power, self._noise)
         signal = np.maximum(power - noise, 1.0)
         floor = _lower_envelope(signal, self._floor)
@@ -63,21 +65,11 @@ class NoiseRemover:
         return powers * (gain @ self._smoother)
 
 
-def _smoothed(values: Array, start: Array) -> Array:
-    """The recursive mean over time, from that of the frame before the first."""
-    smoothed = (1 - SMOOTHING) * values
-    last = start
-    for step in smoothed:
-        step += SMOOTHING * last
-        last = step
-    return smoothed
-
-
 def _lower_envelope(values: Array, start: Array) -> Array:
-    """Follows values upwards slowly and downwards fast, from the envelope before the first frame.
+    """Follow values upwards slowly and downwards fast, from the envelope before the first frame.
 
-    Where the value lies above, the slow mean is the smaller of the two, else the fast one: no
-    comparison needed.
+    The slow mean is the smaller of the two where the value lies above the envelope, else the fast
+    one is: no comparison is needed.
     """
     slow, fast = (1 - RISE) * values, (1 - FALL) * values
     rise, fall = np.empty_like(start), np.empty_like(start)
@@ -92,7 +84,7 @@ def _lower_envelope(values: Array, start: Array) -> Array:
 
 
 def _fading_peaks(values: Array, start: Array) -> tuple[Array, Array]:
-    """The fading peak as each frame finds it, and the peak after the last frame."""
+    """Return the fading peak before each frame, and the peak after the last one."""
     echoes = np.empty_like(values)
     peak = start.copy()
     multiply, maximum = np.multiply, np.maximum

@@ -1,4 +1,4 @@
-"""What a front end is: every size and choice, frozen."""
+"""Options of the front end."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ Streams = Literal["1s_c", "1s_c_d", "1s_c_d_dd"]
 Delta = Literal["difference", "regression"]
 Normalisation = Literal["speech", "batch", "running", "none"]
 Enhancement = Literal["none", "mask"]
+CHOICES = {
+    "mel": get_args(Mel), "dct": get_args(Transform), "streams": get_args(Streams),
+    "delta": get_args(Delta), "normalisation": get_args(Normalisation),
+    "enhancement": get_args(Enhancement),
+}  # fmt: skip
 REMOVED = ("subtraction", "wiener", "log_mmse", "variance", "quantiles")
 """Choices of enhancement and normalisation in older files."""
 
@@ -33,7 +38,7 @@ class FeatureOptions:
     """
 
     sample_rate: int = 16000
-    """Samples a second that the front end takes; nothing is resampled here."""
+    """Samples a second that the front end takes; it does not resample."""
     frame_shift: float = 0.01
     """Seconds from one frame to the next; rounded to whole samples."""
     frame_length: float = 0.025625
@@ -70,19 +75,19 @@ class FeatureOptions:
     delta: Delta = "difference"
     """Deltas as Sphinx's plain differences, or HTK's regression over the window."""
     delta_window: int = 2
-    """Frames looked at to each side for a delta. More is smoother."""
+    """Frames on each side that a delta uses. More is smoother."""
     splice: int = 0
     """Neighbours on each side that are appended to a frame, in place of streams and their deltas; a
     projection such as LDA then selects what matters. 0 turns it off."""
     normalisation: Normalisation = "speech"
-    """Where the mean that is taken off comes from: speech (and a little silence), all frames,
-    what was heard so far, or nowhere."""
+    """The mean that is taken off: of speech (and a little silence), of all frames ("batch"), of the
+    speech so far ("running"), or none."""
     initial_mean: tuple[float, ...] = ()
-    """The model's stored cepstral mean: where there is no speech, and where a running mean
-    starts. Empty stands for zeros."""
+    """The stored cepstral mean of the model: used where there is no speech, and where a running
+    mean starts. Empty stands for zeros."""
     mean_weight: float = 30.0
-    """How many frames of speech initial_mean counts for in a running mean. More trusts it longer
-    against a new voice or microphone."""
+    """Frames of speech that initial_mean counts for in a running mean. More adapts more slowly to a
+    new voice or microphone."""
     mean_frames: float = 400.0
     """Memory of a running mean in frames of speech. More is steadier and slower to follow."""
 
@@ -112,16 +117,8 @@ class FeatureOptions:
         return FeatureOptions(**without_removed(values))
 
     def _check_choices(self) -> None:
-        for name, kind in (
-            ("mel", Mel),
-            ("dct", Transform),
-            ("streams", Streams),
-            ("delta", Delta),
-            ("normalisation", Normalisation),
-            ("enhancement", Enhancement),
-        ):
-            value, choices = getattr(self, name), get_args(kind)
-            if value not in choices:
+        for name, choices in CHOICES.items():
+            if (value := getattr(self, name)) not in choices:
                 raise OptionError(f"{name} is {value!r}, must be one of {', '.join(choices)}")
 
     def _check_sizes(self) -> None:
@@ -154,7 +151,7 @@ class FeatureOptions:
             )
 
     def changed(self, choices: Mapping[str, Any]) -> FeatureOptions:
-        """The options with other choices, by name, as a file of settings may hold them.
+        """Return the options with other choices, by name, as a file of settings may hold them.
 
         Raises
         ------
@@ -184,7 +181,7 @@ class FeatureOptions:
 
     @property
     def n_features(self) -> int:
-        """Values a frame has once its deltas, or its neighbours, are there."""
+        """Values a frame, with its deltas or its neighbours."""
         if self.splice:
             return self.n_cepstra * (2 * self.splice + 1)
         return self.n_cepstra * self.streams.count("_")

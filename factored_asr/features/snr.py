@@ -1,9 +1,9 @@
-"""How far the speech of a sound stands above its noise, from nothing but the sound.
+"""The signal-to-noise ratio of a sound, estimated from the sound alone.
 
-The levels of a sound's frames are taken for two Gaussians, as in voice.py: those of the noise and
-those of speech in it. The distance of their means, the noise taken off the speech as power, is the
-ratio. It is the ratio of typical frames; a rule of mixing that goes by the loudest block of
-either says a few decibels more or less (compare NIST's STNR, a histogram read in the same way).
+Two Gaussians are fitted to the levels of the frames, as in voice.py: one of noise and one of speech
+in noise. The ratio is that of their mean powers, the noise taken off the speech. It belongs to
+typical frames; a rule of mixing that takes the loudest blocks gives a few decibels more or less
+(compare NIST's STNR, which reads a histogram in the same way).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from factored_asr.features.options import FeatureOptions
 from factored_asr.features.voice import histogram_of, two_levels
 
 LEAST, MOST = -10.0, 60.0  # dB: below, speech cannot be told from noise; above, there is none
-FULL_SCALE = 20 * np.log10(32768.0)  # the front end hears samples of 16 bits
+FULL_SCALE = 20 * np.log10(32768.0)  # the front end takes samples of 16 bits
 MIN_LEVELS = 10  # frames that are not digital silence: fewer have no two Gaussians
 
 
 def estimate_snr(levels: NDArray[np.floating]) -> float:
-    """Signal-to-noise ratio, dB, within LEAST and MOST; MOST where all is digital silence.
+    """Return the signal-to-noise ratio, dB, within LEAST and MOST; MOST for digital silence.
 
     Parameters
     ----------
@@ -52,13 +52,13 @@ def estimate_snr(levels: NDArray[np.floating]) -> float:
 
 
 def cepstral_levels(cepstra: NDArray[np.floating], options: FeatureOptions) -> np.ndarray:
-    """(n_frames,): the frames' levels in dB, about of full scale, as c0 has them.
+    """Return the levels of frames by their c0, (n_frames,), in dB of full scale or near it.
 
     Parameters
     ----------
     cepstra
         (n_frames, n_cepstra) of the front end with these options, before any mean is taken off.
-        Where it removes noise, so is the ratio that of what is left.
+        Where the front end removes noise, the levels are those of what is left.
     """
     log_power = np.asarray(cepstra, np.float64)[:, 0] / (min_range(options) / MIN_RANGE)
     return 10 / np.log(10) * log_power - FULL_SCALE

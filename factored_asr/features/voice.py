@@ -1,11 +1,11 @@
-"""Voice activity: which frames of a long recording hold speech, decided as the sound comes.
+"""Voice activity: which frames of a long recording hold speech, decided in a stream.
 
-The levels of silence and of speech are two Gaussians, fitted to a histogram of the last quarter
-minute's levels that forgets: rooms, voices and distances change within an hour. A frame is speech
-where the louder Gaussian explains it better; hang-over before and after keeps soft beginnings and
-ends, and joins words. (Rabiner and Sambur, 1975, find speech by its energy in this way, with
-thresholds from a stretch known to be silent.) It is made to cut recordings: what is doubtful counts
-as speech, and the recogniser says whether there are words in it.
+The levels of silence and of speech are two Gaussians, fitted to a histogram of the levels of the
+last seconds: rooms, voices and distances change within an hour. A frame is speech where the louder
+Gaussian explains it better; hang-over before and after keeps soft beginnings and ends, and joins
+words. (Rabiner and Sambur, 1975, find speech by its energy in this way, with thresholds from a
+stretch known to be silent.) It serves to cut recordings: what is doubtful counts as speech, and the
+recogniser decides whether there are words in it.
 """
 
 from __future__ import annotations
@@ -25,22 +25,23 @@ SILENT = -100.0  # dB of full scale: digital silence, and rounding of it
 LEVELS = np.arange(SILENT, 21.0)  # dB, the histogram's bins
 MEDIAN_FRAMES = 7  # a click of up to three frames is no speech
 STEP = 100  # frames: how often the Gaussians are fitted
-LOOKAHEAD = 200  # frames that are heard before one is judged
-ROUNDS = 6  # of EM in each fit; further ones move the threshold by less than a bin
+LOOKAHEAD = 200  # frames after a frame that its decision uses
+PASSES = 6  # of EM in each fit; further ones move the threshold by less than a bin
 MIN_DEVIATION = 2.0  # dB
 
 
 @dataclass(frozen=True)
 class VoiceOptions:
-    """What counts as speech."""
+    """Options of the detection of speech."""
 
     before: float = 0.25
-    """Seconds before a loud frame that belong to it; higher: safer beginnings."""
+    """Seconds before a loud frame that count as speech; higher: safer beginnings."""
     after: float = 0.35
-    """Seconds after it; `before` and `after` add up to the shortest pause that is seen."""
+    """Seconds after it; pauses shorter than `before` and `after` together are not detected."""
     min_range: float = 5.0
-    """Decibels between the levels of silence and of speech; closer, as in steady noise, there is
-    no speech. Lower: noise is taken for speech; higher: speech in noise is lost."""
+    """Least distance of the levels of silence and of speech, dB; where they are closer, as in
+    steady noise, there is no speech. Lower: noise is taken for speech; higher: speech in noise is
+    lost."""
     memory: float = 8.0
     """Seconds after which a level counts half. Lower: adapts faster to another room or voice."""
 
@@ -52,12 +53,12 @@ class VoiceOptions:
 def voice_frames(
     levels: NDArray[np.floating], options: VoiceOptions | None = None
 ) -> NDArray[np.bool_]:
-    """Marks the frames that hold speech; `VoiceStream` in one piece.
+    """Mark the frames of a whole sound that hold speech; `VoiceStream` in one piece.
 
     Parameters
     ----------
     levels
-        (n_frames,) in decibels of full scale, a frame each 10 ms, as `LevelStream` gives them.
+        (n_frames,) in decibels of full scale, one each 10 ms, as `LevelStream` returns them.
 
     Returns
     -------
@@ -76,7 +77,7 @@ def voice_frames(
 
 
 class LevelStream:
-    """Levels of the frames of a sound that comes bit by bit.
+    """Levels of the frames of a sound, in chunks of any size.
 
     A frame's level is its power between 150 and 3500 Hz, in dB of full scale.
 
@@ -100,10 +101,10 @@ class LevelStream:
         self._rest = np.zeros(0, np.float32)
 
     def accept(self, samples: Samples) -> NDArray[np.float32]:
-        """Levels of the frames that are whole by now, (n_frames,)."""
+        """Return the levels of the frames that are complete, (n_frames,)."""
         if not len(samples):
             return np.zeros(0, np.float32)
-        if self._state is None:  # as if the first sample had always been there: no step, no click
+        if self._state is None:  # as after a long time at the first sample's value: no click
             self._state = signal.sosfilt_zi(self._filter) * samples[0]
         voiced, self._state = signal.sosfilt(self._filter, samples, zi=self._state)
         voiced = np.concatenate([self._rest, voiced])
@@ -116,9 +117,9 @@ class LevelStream:
 
 
 class VoiceStream:
-    """Which frames hold speech, some 3 s behind the sound; memory does not grow with it.
+    """Marks frames of speech, some 3 s behind the sound; memory does not grow with the sound.
 
-    The decisions do not depend on how the levels come in.
+    The decisions do not depend on the size of the chunks.
     """
 
     def __init__(self, options: VoiceOptions | None = None):
@@ -133,7 +134,7 @@ class VoiceStream:
         self._loud = np.zeros(self._after, np.bool_)  # judged, hang-over still to come
 
     def accept(self, levels: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Take the next levels, (k,); returns the mask of the frames decided by now."""
+        """Take the next levels, (k,); return the mask of the frames that are decided."""
         levels = np.asarray(levels, np.float32)
         if levels.ndim != 1 or not np.isfinite(levels).all():
             raise OptionError(f"levels must be finite and of one dimension, have {levels.shape}")
@@ -144,19 +145,18 @@ class VoiceStream:
         return self._hang_over(np.concatenate([np.zeros(0, np.bool_), *judged]))
 
     def finish(self) -> NDArray[np.bool_]:
-        """The mask of the frames that are left."""
+        """Return the mask of the frames that are left."""
         judged = []
         while len(self._waiting):
             judged.append(self._judge(min(STEP, len(self._waiting))))
         return self._hang_over(np.concatenate([*judged, np.zeros(self._before, np.bool_)]))
 
     def _judge(self, n_frames: int) -> NDArray[np.bool_]:
-        """Whether each of the next frames is loud, the histogram being some seconds ahead."""
-        heard = self._waiting[: STEP + LOOKAHEAD]
+        """Return which of the next frames are loud; the histogram is some seconds ahead."""
+        known = self._waiting[: STEP + LOOKAHEAD]
         self._histogram *= self._forget
-        new = heard[self._n_counted :]
-        self._histogram += histogram_of(new)
-        self._n_counted = len(heard) - n_frames
+        self._histogram += histogram_of(known[self._n_counted :])
+        self._n_counted = len(known) - n_frames
         threshold = speech_threshold(self._histogram, self._options.min_range)
         loud = self._smooth(n_frames) > threshold
         self._edge = self._waiting[max(0, n_frames - MEDIAN_FRAMES // 2) : n_frames]
@@ -164,7 +164,7 @@ class VoiceStream:
         return loud
 
     def _smooth(self, n_frames: int) -> NDArray[np.float32]:
-        """Running median; the first and the last level stand for what lies beyond the sound."""
+        """Return the running median; the first and the last level are repeated at the ends."""
         half = MEDIAN_FRAMES // 2
         before = self._waiting[:0] if self._edge is None else self._edge
         around = np.concatenate([before, self._waiting[: n_frames + half]])
@@ -174,7 +174,7 @@ class VoiceStream:
         return np.asarray(np.median(windows, axis=1), np.float32)
 
     def _hang_over(self, judged: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Each loud frame spreads over the frames around it; what may still change waits."""
+        """Return the next decisions: a loud frame makes the frames around it speech, too."""
         loud = np.concatenate([self._loud, judged])
         n_decided = len(loud) - self._after - self._before
         if n_decided <= 0:
@@ -187,12 +187,12 @@ class VoiceStream:
 
 
 def speech_threshold(histogram: NDArray[np.floating], min_range: float) -> float:
-    """The level above which speech is more probable than silence, dB; inf where there is no speech.
+    """Return the level above which speech is more probable than silence, dB; inf for no speech.
 
     Parameters
     ----------
     histogram
-        (len(LEVELS),) how often each level was there.
+        (len(LEVELS),) counts of the levels.
     min_range
         Least distance of the two levels, dB.
     """
@@ -209,7 +209,7 @@ def speech_threshold(histogram: NDArray[np.floating], min_range: float) -> float
 def two_levels(
     histogram: NDArray[np.floating],
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Means and deviations in dB, (2,) each, of the levels of silence and of speech.
+    """Return means and deviations, dB, (2,) each, of the levels of silence and of speech.
 
     Parameters
     ----------
@@ -220,7 +220,7 @@ def two_levels(
     means = LEVELS[np.searchsorted(shares, (0.05, 0.995))]
     deviations = np.full(2, max(MIN_DEVIATION, (means[1] - means[0]) / 4))
     weights = np.full(2, 0.5)
-    for _ in range(ROUNDS):
+    for _ in range(PASSES):
         likelihoods = weights[:, None] * _gaussians(means, deviations)
         posteriors = likelihoods / (likelihoods.sum(axis=0) + 1e-300) * histogram
         counts = posteriors.sum(axis=1) + 1e-9
@@ -231,12 +231,12 @@ def two_levels(
 
 
 def histogram_of(levels: NDArray[np.floating]) -> NDArray[np.floating]:
-    """(len(LEVELS),): how often each level was there, in whole dB; silence does not count."""
+    """Return counts of the levels in whole dB, (len(LEVELS),), without digital silence."""
     bins = np.round(levels[levels > SILENT] - SILENT).astype(np.intp)
     return np.bincount(np.clip(bins, 0, len(LEVELS) - 1), minlength=len(LEVELS)).astype(float)
 
 
 def _gaussians(means: NDArray[np.floating], deviations: NDArray[np.floating]) -> np.ndarray:
-    """(2, len(LEVELS)): both densities at every level."""
+    """Return both densities at every level, (2, len(LEVELS))."""
     distances = (LEVELS - means[:, None]) / deviations[:, None]
     return np.asarray(np.exp(-0.5 * distances**2) / deviations[:, None])
