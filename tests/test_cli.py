@@ -241,21 +241,6 @@ def test_understand_holds_a_conversation(
     assert second["actions"] == ["off hall light", "on porch light"] and not second["ask"]
 
 
-def test_understand_plays_written_conversations(tmp_path: Path, capsys: Captured) -> None:
-    file = tmp_path / "dialogues.yaml"
-    file.write_text(
-        "- name: one\n  turns:\n  - {say: turn on the hall light, do: [on hall light]}\n"
-        "  - {wait: 5}\n  - {say: stop, do: [on hall light]}\n"
-    )
-    assert main(["understand", "--grammar", "lm/house.yaml", "--dialogue", str(file)]) == 0
-    told = capsys.readouterr()
-    turns = [json.loads(line) for line in told.out.splitlines()]
-    assert [turn["actions"] for turn in turns] == [["on hall light"], [], ["off hall light"]]
-    assert [turn["passed"] for turn in turns] == [True, True, False]
-    assert "one, turn 3: 'stop': expected on hall light, got off hall light" in told.err
-    assert told.err.splitlines()[-1].endswith("1 of 2 turns as expected")
-
-
 def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "factored_asr", *arguments]
     return subprocess.run(command, input=stdin, capture_output=True, cwd=ROOT)

@@ -9,12 +9,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from support.dialogues import Script, play, read_scripts
 from support.swap_dialogues import DIALOGUES, copies
 
 from factored_asr import Recognizer
 from factored_asr.decoder import NO_COMMAND
 from factored_asr.dialogue import Dialogue, World
-from factored_asr.dialogue.script import Script, play, read_scripts
 from factored_asr.errors import FormatError, MissingError
 from factored_asr.graph import DENIALS
 from factored_asr.language.grammar import Grammar
@@ -172,20 +172,6 @@ class TestWorlds:
         file.write_text(f"world: {world}")
         with pytest.raises(FormatError, match=re.escape(law)):
             World.read(file)
-
-
-@pytest.mark.parametrize(("text", "law"), [
-    ("- {name: a}", "dialogues.yaml:1: a dialogue needs 'turns'"),
-    ("- name: a\n  turns:\n    - {do: []}", "dialogues.yaml:3: a turn needs"),
-    ("- turns: [{wait: long}]", "seconds to wait must be a number"),
-    ("- turns: [{nbest: [[a]]}]", r"a guess is \[text, posterior\]"),
-    ("a: [", "broken YAML"),
-])
-def test_broken_dialogue_files_are_refused(tmp_path: Path, text: str, law: str) -> None:
-    file = tmp_path / "dialogues.yaml"
-    file.write_text(text)
-    with pytest.raises(FormatError, match=law):
-        read_scripts(file)
 
 
 def test_a_transcript_is_heard_with_what_its_lattice_holds_besides(house: Dialogue) -> None:

@@ -28,7 +28,6 @@ from support.models import small_model
 from factored_asr.cli import main
 from factored_asr.corpus.layouts import read_layout
 from factored_asr.dialogue import World
-from factored_asr.dialogue.script import read_scripts
 from factored_asr.errors import FactoredASRError, FormatError, MissingError, OptionError
 from factored_asr.graph import Graph
 from factored_asr.language import read_arpa, read_columns, read_sentences
@@ -263,9 +262,9 @@ def test_values_that_yaml_itself_cannot_make() -> None:
     refused(data, "no plain value: month must be in 1..12")
 
 
-def test_worlds_and_dialogues_that_are_no_text(tmp_path: Path) -> None:
+def test_worlds_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "w.yaml").write_bytes(b"world: \xff")
-    for read in (World.read, read_scripts, Grammar.read):
+    for read in (World.read, Grammar.read):
         with pytest.raises(FormatError, match="w.yaml:1: not UTF-8"):
             read(tmp_path / "w.yaml")
 
@@ -446,7 +445,7 @@ COMMANDS = {
     "lm perplexity": "lm perplexity FILE TEXT", "lm prune": "lm prune FILE --order 1",
     "lm interpolate": "lm interpolate FILE ARPA", "g2p train": "lexicon g2p train FILE -o OUT",
     "g2p apply": "lexicon g2p apply --g2p FILE word", "grammar": "understand --grammar FILE",
-    "dialogue": "understand --grammar lm/house.yaml --dialogue FILE",
+    "dialogue": "understand --grammar FILE --dialogue",
     "sound": "transcribe --quiet --grammar GRAMMAR FILE",
     "lexicon": f"transcribe --quiet --grammar GRAMMAR --lexicon FILE {SOUND}",
     "lm": f"transcribe --quiet --lm FILE {SOUND}", "model": f"transcribe --model FILE {SOUND}",

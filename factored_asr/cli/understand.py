@@ -12,8 +12,7 @@ from factored_asr.cli.shared import add_command
 from factored_asr.errors import OptionError
 
 if TYPE_CHECKING:
-    from factored_asr.dialogue import Dialogue, Outcome
-    from factored_asr.dialogue.script import Line
+    from factored_asr.dialogue import Dialogue
 
 DESCRIPTION = """\
 Read sentences from standard input, one a line; write what each means as a JSON line:
@@ -31,10 +30,7 @@ Fillers, repetitions, restarts, courtesies and wake words are left out where nee
 
 With --dialogue the sentences are one conversation: "it", "no" and "undo" refer to what was said
 and done before, and each line tells the actions to take and whether something must be asked first.
-The grammar must describe the devices under "world:", as lm/house.yaml does. --dialogue FILE.yaml
-plays written conversations instead: a list of {name, turns}, a turn {say: text}, {nbest: [[text,
-posterior], ...]} or {wait: seconds}, with {do: [actions], ask: true} where that is to be checked;
-a line a turn is written, and a summary on standard error.
+The grammar must describe the devices under "world:", as lm/house.yaml does.
 """
 
 
@@ -44,12 +40,10 @@ def understand(options: argparse.Namespace) -> int:
 
     grammar = packaged(options.grammar)
     context = dict(_pair(text) for text in options.context)
-    if options.dialogue is None:
-        _write(_meanings(grammar, context))
-    elif options.dialogue == "-":
+    if options.dialogue:
         _write(_conversation(_dialogue(grammar, context)))
     else:
-        return _play(options.dialogue, _dialogue(grammar, context))
+        _write(_meanings(grammar, context))
     return 0
 
 
@@ -85,34 +79,6 @@ def _conversation(dialogue: Dialogue) -> Iterator[dict[str, Any]]:
         yield dialogue.hear(line.strip(), at=time.monotonic() - begun).to_dict()
 
 
-def _play(path: str, dialogue: Dialogue) -> int:
-    """Play written conversations; tell which turns came out otherwise than written."""
-    from factored_asr.dialogue.script import play, read_scripts
-
-    right = checked = 0
-    for script in read_scripts(path):
-        for number, (line, outcome) in enumerate(play(script, dialogue), 1):
-            passed = line.expects(outcome)
-            if line.do is not None:
-                checked, right = checked + 1, right + passed
-            turn = {"name": script.name, "turn": number, **outcome.to_dict(), "passed": passed}
-            _write([turn])
-            if not passed:
-                where = f"{path}: {script.name}, turn {number}"
-                print(f"{where}: {_difference(line, outcome)}", file=sys.stderr)
-    print(f"{path}: {right} of {checked} turns as expected", file=sys.stderr)
-    return 0
-
-
-def _difference(line: Line, outcome: Outcome) -> str:
-    said = " | ".join(text for text, _ in line.said)
-    wanted, got = (
-        ", ".join(actions or ()) + (" (asks)" if ask else "") or "nothing"
-        for actions, ask in ((line.do, line.ask), (outcome.actions, outcome.ask))
-    )
-    return f"{said!r}: expected {wanted}, got {got}"
-
-
 def _write(lines: Any) -> None:
     for line in lines:
         print(json.dumps(line, ensure_ascii=False), flush=True)
@@ -130,7 +96,7 @@ def add(commands: Any) -> None:
         help="what is known besides the words, such as area=kitchen; may be given again",
     )
     parser.add_argument(
-        "--dialogue", nargs="?", const="-", metavar="FILE",
-        help="one conversation on stdin, or the written ones of a YAML file",
+        "--dialogue", nargs="?", const="-", choices=("-",), metavar="-",
+        help="the sentences are one conversation",
     )
     parser.add_argument("--format", default="json", choices=("json",), help="JSON lines")

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TypeAlias
 
 from factored_asr.language.grammar import Grammar
 from factored_asr.language.grammar.normalisation import normalise_text
 from factored_asr.language.grammar.yaml_nodes import read_yaml
-from factored_asr.understanding.channel import RULES
 from factored_asr.understanding.parse import Understander
 
+RULES = Path(__file__).with_name("acts.yaml")
 Words: TypeAlias = tuple[str, ...]
 
 

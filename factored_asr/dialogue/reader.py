@@ -293,7 +293,7 @@ def _astride(wild: Sequence[range], copies: Iterable[Deletion], n: int) -> bool:
     Within one wildcard a phrase may stand twice ("play new york new york").
     """
     for copy in copies:
-        if copy.why == "said again":
+        if copy.why == "repetition":
             continue  # the other copy's deletion tells of both
         both = range(copy.start, min(2 * copy.end - copy.start, n))
         touched = any(i in span for span in wild for i in both)

@@ -1,23 +1,34 @@
-"""What the rules of acts.yaml do with the parts they found.
+"""The actions of the rules in acts.yaml.
 
-Each is a function (reading, frame, scene) → acts, or None where the parts cannot be read so; the
-next rule is tried then.
+Each is a function (reading, frame, scene) → acts, or None if the parts cannot be read like that:
+the next rule is tried then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from factored_asr.dialogue.acts import Act, act, denied
 from factored_asr.dialogue.frames import Frame, Words, as_command, frames
 from factored_asr.dialogue.scene import Found, Scene
+from factored_asr.understanding.parse import Understander
 
-if TYPE_CHECKING:
-    from factored_asr.dialogue.reader import Reading
 
-Rule = Callable[["Reading", Frame, Scene], "Found | None"]
+class Reading(Protocol):
+    """What a rule needs to read its parts: `reader.Reading`."""
+
+    understander: Understander
+
+    def read(self, words: Words, scene: Scene, lists: bool = True) -> Found | None: ...
+
+    def exactly(self, words: Words) -> Found | None: ...
+
+    def fragment(self, words: Words, scene: Scene) -> Found | None: ...
+
+
+Rule = Callable[[Reading, Frame, Scene], Found | None]
 _BEFORE_NAMES = frozenset("the my our a in on off to at for up down it that them".split())
 _TIMES = frozenset("yesterday today tomorrow already before earlier last night week ago".split())
 _PASSIVE = ("to", "be", "is", "are", "being", "turned", "switched", "put", "set", "that")
@@ -26,7 +37,7 @@ _PASSIVE = ("to", "be", "is", "are", "being", "turned", "switched", "put", "set"
 def _found(
     acts: Iterable[Act], *parts: Found | None, elliptical: bool | None = None
 ) -> Found:
-    """Acts with the traces of the parts; elliptical if it is said so or one of them is."""
+    """Return acts with the traces of the parts; elliptical by default if one of the parts is."""
     trace = tuple(line for part in parts if part for line in part.trace)
     if elliptical is None:
         elliptical = any(part.elliptical for part in parts if part)
@@ -38,19 +49,19 @@ def _commands(found: Found | None) -> list[Act]:
 
 
 def _whole(kind: str, note: str = "") -> Rule:
-    """A sentence that is an act of its own."""
+    """Return the rule of a sentence that is one act."""
     return lambda reading, frame, scene: _found([act(kind, note=note)])
 
 
 def _about(kind: str) -> Rule:
-    """A sentence about something: nothing is done, whatever it is."""
+    """Return the rule of a sentence about a command, which is not executed."""
 
     def rule(reading: Reading, frame: Frame, scene: Scene) -> Found:
         words = frame.parts.get("x", ())
         while words and words[-1] in _TIMES:
             words = words[:-1]
-        for said in (words, *as_command(words)):  # "she opened …" is of "open …"
-            inner = reading.read(said, scene)
+        for variant in (words, *as_command(words)):  # "she opened …" is of "open …"
+            inner = reading.read(variant, scene)
             about = next((a for a in inner.acts if a.reading is not None), None) if inner else None
             if about is not None:
                 return _found([act(kind, about.reading, about.words)])
@@ -74,9 +85,9 @@ def because(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
 
 def doing(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "Would you mind turning …" is "turn …"."""
-    said = frame.parts["x"]
-    for words in as_command(said):
-        if words != said and (found := reading.read(words, scene, lists=False)):
+    part = frame.parts["x"]
+    for words in as_command(part):
+        if words != part and (found := reading.read(words, scene, lists=False)):
             return found
     return None
 
@@ -85,8 +96,8 @@ def want(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "I want the light (to be) (turned) on", "make sure the light is on"."""
     words = frame.parts["x"]
     active = tuple(word for word in words if word not in _PASSIVE)
-    for said in (active, ("turn", *active), words):
-        found = reading.read(said, scene)
+    for variant in (active, ("turn", *active), words):
+        found = reading.read(variant, scene)
         if _commands(found):
             return found
     return None
@@ -127,7 +138,7 @@ def change(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
 
 
 def _nothing_of_it(found: Found, words: Words) -> bool:
-    """True for "no | light in the hall": a fragment has an article or begins with a value."""
+    """Return True for "no | light in the hall": a fragment needs an article or a value first."""
     completed = found.trace and found.trace[0].startswith(f"completed: {' '.join(words)!r}")
     if not completed or words[0] in _BEFORE_NAMES:
         return False
@@ -136,7 +147,7 @@ def _nothing_of_it(found: Found, words: Words) -> bool:
 
 
 def clauses(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
-    """ "x and y", each a whole thought."""
+    """ "x and y", each a complete sentence."""
     first = reading.read(frame.parts["x"], scene)
     if first is None or not first.acts:
         return None
@@ -147,7 +158,7 @@ def clauses(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
 
 
 def whole(found: Found) -> bool:
-    """True if it was a sentence of their own, though it may point ("turn it off")."""
+    """Return True for a complete sentence, which may hold pronouns ("turn it off")."""
     return not found.elliptical or any(line.startswith("pointing") for line in found.trace)
 
 
@@ -178,7 +189,7 @@ def untouched(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
 def deny(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "Don't x"."""
     if frame.parts["x"][0] in ("and", "but"):
-        return None  # the rule has room for it, and x would be more of what was denied
+        return None  # the rule allows for it, and x would be denied as well
     inner = reading.read(frame.parts["x"], scene, lists=False)
     return _found(denied(inner.acts), inner) if inner and inner.moves else None
 
@@ -190,7 +201,7 @@ def deny_doing(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
 
 
 def deny_done(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
-    """ "You shouldn't have turned …", "nobody told you to turn …"."""
+    """ "You shouldn't have turned …", "no one told you to turn …"."""
     for words in as_command(frame.parts["x"]):
         inner = reading.read(words, scene, lists=False)
         if inner and inner.moves:
@@ -229,24 +240,24 @@ def cancel(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
 
 def repair(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "y no x": x takes the place of y or of its end."""
-    said, mended = frame.parts["y"], frame.parts["x"]
-    old = reading.read(said, scene)
+    first, mended = frame.parts["y"], frame.parts["x"]
+    old = reading.read(first, scene)
     new = reading.read(mended, scene.after(old.acts) if old else scene)
-    if new and whole(new) and _familiar(reading, said):
+    if new and whole(new) and _familiar(reading, first):
         return new
     if old and new and len(_commands(new)) >= max(2, len(_commands(old))):
         return new
     if old and _commands(old) and (found := reading.fragment(mended, scene.after(old.acts))):
         return _found([*old.acts[:-1], *found.acts], old, found)
-    for kept in range(len(said) - 1, 0, -1):
-        found = reading.read(said[:kept] + mended, scene)
+    for kept in range(len(first) - 1, 0, -1):
+        found = reading.read(first[:kept] + mended, scene)
         if found and _commands(found) and not found.elliptical:
             return found
     return None
 
 
 def _familiar(reading: Reading, words: Words) -> bool:
-    """True if these may be words of a command that was begun."""
+    """Return True if these may be words of an unfinished command."""
     known = reading.understander.grammar.words
     return all(word in known or (word,) in frames().pronouns for word in words)
 
@@ -254,7 +265,7 @@ def _familiar(reading: Reading, words: Words) -> bool:
 def _bodies(reading: Reading, words: Words, rest: Words, scene: Scene) -> Iterator[
     tuple[Found, Words]
 ]:
-    """The command that ``words`` begin and the end of ``rest`` completes; with what is left.
+    """Yield commands of ``words`` and the end of ``rest``, with what is left of ``rest``.
 
     "turn all the lights | the hall on" is "turn all the lights on" and "the hall".
     """
@@ -265,7 +276,7 @@ def _bodies(reading: Reading, words: Words, rest: Words, scene: Scene) -> Iterat
 
 
 def _joined(reading: Reading, first: Words, second: Words, scene: Scene) -> Found | None:
-    """Two phrases that share what only one of them says: "the hall and the porch light"."""
+    """Read two phrases that share words of one of them: "the hall and the porch light"."""
     for body, rest in _bodies(reading, first, second, scene):
         other = reading.read(rest, scene.after(body.acts))
         if other and _commands(other):
@@ -309,7 +320,7 @@ def instead(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
 
 
 def only(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
-    """A word that adds nothing to what is commanded."""
+    """A word that adds nothing to the command."""
     return reading.read(frame.parts["x"] + frame.parts.get("y", ()), scene)
 
 

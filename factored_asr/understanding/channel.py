@@ -1,9 +1,9 @@
-"""What people say besides what they mean: a channel that only leaves words out.
+"""Disfluencies: words of a sentence that may be deleted before the grammar reads it.
 
-It works on the input, never on the grammar: every :class:`Deletion` is an arc beside the words it
-spans, with a cost, and the walk through the grammar may take it. What carries polarity or meaning
-(``protected`` in acts.yaml, numbers) goes only as one of two equal neighbours, or within a restart
-whose words all come again; one copy always stays.
+Every :class:`Deletion` is an arc parallel to the words it spans, with a cost, and the walk through
+the grammar may take it. Words of polarity and meaning (``protected`` in channel.yaml, numbers) are
+deleted only as one of two equal neighbours, or in a restart that repeats all of its words; one copy
+always remains.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from pathlib import Path
 from factored_asr.language.grammar.normalisation import normalise_text, spell_number
 from factored_asr.language.grammar.yaml_nodes import Node, read_yaml
 
-RULES = Path(__file__).with_name("acts.yaml")
+WORDS = Path(__file__).with_name("channel.yaml")
 FILLER, COURTESY, REPEAT, RESTART = 0.1, 0.2, 0.3, 0.5  # costs; of a restart, for each word
-LIGHT = frozenset("in of at to for with my our".split())  # no sentence begins anew with these
-MAX_REPEAT = 8  # words in a phrase said again
+LIGHT = frozenset("in of at to for with my our".split())  # no restart consists of these
+MAX_REPEAT = 8  # words in a repeated phrase
 
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """Words ``start`` … ``end - 1`` may be left out."""
+    """Words ``start`` … ``end - 1`` may be deleted."""
 
     start: int
     end: int
@@ -34,20 +34,19 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """Phrases that mean nothing, by their first word, and words that mean too much."""
+    """Phrases that may be deleted, by their first word, and words that may not."""
 
     noise: dict[str, tuple[tuple[tuple[str, ...], str], ...]]
     """Fillers, courtesies, wake words: never part of a command."""
     soft: dict[str, tuple[tuple[tuple[str, ...], str], ...]]
-    """Left out where the grammar has no place for them ("now", "back", "just")."""
+    """Deleted where the grammar has no place for them ("now", "back", "just")."""
     protected: frozenset[str]
 
 
 @lru_cache(maxsize=1)
 def lexicon() -> Lexicon:
-    """The channel's words, from acts.yaml."""
-    parts = read_yaml(RULES.read_text(encoding="utf-8"), RULES.name).mapping("the rules")
-    channel = parts["channel"].mapping("channel")
+    """Return the words of channel.yaml, read once."""
+    channel = read_yaml(WORDS.read_text(encoding="utf-8"), WORDS.name).mapping("the words")
     noise = {why: channel[why] for why in ("filler", "courtesy", "wake word")}
     numbers = {word for n in (*range(21), *range(30, 101, 10)) for word in spell_number(n).split()}
     protected = {word for (word,) in _phrases(channel["protected"])}
@@ -75,7 +74,7 @@ def _by_first_word(
 
 
 def noise(words: Sequence[str]) -> list[Deletion]:
-    """Where the fillers, courtesies and wake words stand; the longest phrase at each place.
+    """Find fillers, courtesies and wake words; the longest phrase at each place.
 
     Examples
     --------
@@ -96,13 +95,13 @@ def noise(words: Sequence[str]) -> list[Deletion]:
 
 
 def deletions(words: Sequence[str]) -> list[Deletion]:
-    """All that may be left out of ``words``, from which noise is gone already.
+    """Find all that may be deleted from ``words``, from which noise is deleted already.
 
     Examples
     --------
     >>> [(d.start, d.end, d.why) for d in deletions("turn it now now on".split())]
-    [(2, 3, 'soft'), (3, 4, 'soft'), (2, 3, 'repeated'), (3, 4, 'said again'),
-     (2, 3, 'begun anew')]
+    [(2, 3, 'soft'), (3, 4, 'soft'), (2, 3, 'repeated'), (3, 4, 'repetition'),
+     (2, 3, 'restart')]
     """
     return [*_soft(words), *_repeats(words), *_restarts(words)]
 
@@ -122,26 +121,26 @@ def _repeats(words: Sequence[str]) -> Iterator[Deletion]:
             middle = start + length
             if words[start:middle] == words[middle : middle + length]:
                 yield Deletion(start, middle, REPEAT * length, "repeated")
-                yield Deletion(middle, middle + length, REPEAT * length, "said again")
+                yield Deletion(middle, middle + length, REPEAT * length, "repetition")
 
 
 def _restarts(words: Sequence[str]) -> Iterator[Deletion]:
-    """A phrase begun anew with its first word: "set the time | set a timer"."""
+    """A phrase that starts over with its first word: "set the time | set a timer"."""
     protected = lexicon().protected
     for start, word in enumerate(words):
         for middle in range(start + 1, min(start + MAX_REPEAT, len(words) - 1) + 1):
             if words[middle] != word:
                 continue
             dropped, rest = words[start:middle], words[middle:]
-            # Its last word may be given up for another, if more than articles stand before it.
+            # Another word may replace its last one, if more than articles precede it.
             kept = dropped[:-1] if protected.isdisjoint(dropped) else ()
             weighty = any(word not in lexicon().soft and word not in LIGHT for word in kept)
-            if _come_again(dropped, rest) or weighty and rest[: len(kept)] == kept:
-                yield Deletion(start, middle, RESTART * len(dropped), "begun anew")
+            if _are_repeated(dropped, rest) or weighty and rest[: len(kept)] == kept:
+                yield Deletion(start, middle, RESTART * len(dropped), "restart")
 
 
-def _come_again(dropped: Sequence[str], rest: Sequence[str]) -> bool:
-    """True if all words come again in order; the last may have been cut off ("kit|kitchen")."""
+def _are_repeated(dropped: Sequence[str], rest: Sequence[str]) -> bool:
+    """Return True if all words are repeated in order; the last may be cut off ("kit|kitchen")."""
     position = 0
     for i, word in enumerate(dropped):
         last = i == len(dropped) - 1

@@ -21,11 +21,11 @@ from common import REPOSITORY, parser, report
 
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests")]
 
+from support.dialogues import play, read_scripts  # noqa: E402
 from support.sentences import expected, no, repeat, restart, uh  # noqa: E402
 from support.swap_dialogues import DIALOGUES, copies  # noqa: E402
 
 from factored_asr.dialogue import Dialogue, Reader, World  # noqa: E402
-from factored_asr.dialogue.script import play, read_scripts  # noqa: E402
 from factored_asr.language.grammar import Grammar  # noqa: E402
 from factored_asr.understanding import Understander  # noqa: E402
 

@@ -27,7 +27,6 @@ from factored_asr.audio.reading import read_audio, read_blocks
 from factored_asr.corpus.corpus import Corpus, check
 from factored_asr.decoder import decode
 from factored_asr.dialogue import Dialogue, Reader, World
-from factored_asr.dialogue.script import play, read_scripts
 from factored_asr.errors import FormatError
 from factored_asr.features.files import read_feature_file
 from factored_asr.graph import Graph
@@ -208,14 +207,6 @@ def _world(folder: Path) -> None:
     Reader(Understander(grammar)).read("turn on the light")
 
 
-def _scripts(folder: Path) -> None:
-    grammar = Grammar.from_text(seeds.HOME)
-    world = World.from_data({"light": {"places": ["kitchen"], "acts": {"Light": "on"}}})
-    for script in read_scripts(folder / "s.yaml"):
-        for _ in play(script, Dialogue(grammar, world)):
-            pass
-
-
 def _graph(folder: Path, name: str = "g.fst") -> None:
     graph = Graph.read(folder / name)
     columns = int(graph.label_pdf.max(initial=0)) + 1
@@ -379,7 +370,6 @@ KINDS = (
          spoil=one_of(seeds.JSGF_BOMBS, spoil), share=2),
     Kind("compiled grammar", (seeds.compiled,), _compiled),
     Kind("world", _seed(seeds.grammar, (seeds.WORLD,)), _world, spoil=one_of(seeds.BOMBS, spoil)),
-    Kind("dialogues", (seeds.scripts,), _scripts, spoil=one_of(seeds.BOMBS, spoil), share=0.5),
     Kind("OpenFst", _seed(seeds.openfst, ("const",), ("vector",)), _graph, share=2),
     Kind("graph folder", (seeds.graph_folder,), partial(_graph, name="graph")),
     Kind("Sphinx model", (seeds.sphinx, partial(seeds.sphinx, n_books=3, sizes=(6, 7)),

@@ -126,16 +126,6 @@ world:
   heating: {acts: {SetHeating: set}, value: degrees, start: 18}
   door: {places: [front], acts: {Lock: lock, Unlock: unlock}, careful: [unlock]}
 """
-SCRIPTS = """\
-- name: two turns
-  turns:
-    - {say: turn on the kitchen light, do: [on kitchen light], ask: false}
-    - {nbest: [[turn it off, 0.7], [turn it up, 0.3]], do: []}
-    - {wait: 20}
-- turns: [{say: stop}]
-"""
-
-
 def sound(folder: Path, form: str, coding: str, channels: int) -> None:
     samples = np.repeat(TONE[:, None], channels, axis=1)
     rate = 48000 if coding == "OPUS" else 16000
@@ -204,10 +194,6 @@ def grammar(folder: Path, content: str = HOME, name: str = "g.yaml") -> None:
 
 def compiled(folder: Path) -> None:
     write_compiled(Grammar.from_text(HOME), folder / "g.json")
-
-
-def scripts(folder: Path) -> None:
-    (folder / "s.yaml").write_text(SCRIPTS)
 
 
 def openfst(folder: Path, kind: str = "const") -> None:
