@@ -16,9 +16,9 @@ import numpy as np
 from drawing import figure, read_lexicon, save
 
 from factored_asr.acoustic import N_POSITIONS
-from factored_asr.graph import GraphOptions
+from factored_asr.graph import GraphOptions, make_units
 from factored_asr.graph.build import compose_lexicon, expand_graph, grammar_graph, lexicon_graph
-from factored_asr.graph.expand import expand_context, make_units, minimise
+from factored_asr.graph.expand import expand_context, minimise
 from factored_asr.graph.graph import EPSILON
 from factored_asr.language import Grammar
 from factored_asr.models.bundle import Bundle
@@ -61,7 +61,7 @@ def main() -> None:
 
     def triphone(unit: int) -> str:
         """The phone of a unit, and which of its HMMs that is."""
-        pdf = units.label_pdf[units.labels[unit - 1, 0]]
+        pdf = units.labels.pdf[units.sequences[unit - 1, 0]]
         hmm = int(np.flatnonzero(model.hmm_pdfs[:, 0] == pdf)[0])
         return f"{model.phones[model.hmm_phone[hmm]]}.{hmm}"
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 
 import numpy as np
 
+from factored_asr.acoustic import Topology
 from factored_asr.graph import Graph
 from factored_asr.language import NGramModel
 
@@ -31,14 +32,41 @@ def language(graph: Graph, max_labels: int) -> dict[tuple[tuple[int, ...], tuple
     return dict(best)
 
 
-def in_context(symbols: tuple[int, ...], units) -> tuple[int, ...]:
-    """The labels of a phone sequence, each phone's unit chosen by both neighbours."""
-    labels: list[int] = []
-    phones = [units.silence, *[(symbol - 1) // 4 for symbol in symbols], units.silence]
-    for i, symbol in enumerate(symbols):
-        unit = units.unit_of[symbol - 1, phones[i], phones[i + 2]]
-        labels += [int(label) for label in units.labels[unit] if label]
-    return tuple(labels)
+def spoken(
+    symbols: tuple[int, ...], topology: Topology, max_frames: int
+) -> dict[tuple[int, ...], float]:
+    """Least cost of every way (a pdf for each frame) to say phones, `symbol + 1` each."""
+    units = topology.units_of(np.array(symbols, np.int64) - 1).tolist()
+    best: dict = defaultdict(lambda: np.inf)
+
+    def walk(k: int, state: int, pdfs: tuple[int, ...], cost: float) -> None:
+        """In state `state` of unit k; -1: before it, where blanks may stand."""
+        if len(pdfs) > max_frames:
+            return
+        if state < 0:
+            if k == len(units):
+                best[pdfs] = min(best[pdfs], cost)
+            if topology.has_blank:
+                walk(k, -1, (*pdfs, topology.blank_pdf), cost)
+            if k < len(units):
+                walk(k, 0, (*pdfs, int(topology.entry_pdf[units[k], 0])), cost)
+            return
+        unit = units[k]
+        loop, leave, skip = (
+            -float(table[unit, state])
+            for table in (topology.loop_log_prob, topology.exit_log_prob, topology.skip_log_prob)
+        )
+        walk(k, state, (*pdfs, int(topology.loop_pdf[unit, state])), cost + loop)
+        for step, price in ((1, leave), (2, skip)):
+            after = state + step
+            if price < np.inf and after < topology.n_states[unit]:
+                pdf = int(topology.entry_pdf[unit, after])
+                walk(k, after, (*pdfs, pdf), cost + price)
+            elif price < np.inf:
+                walk(k + 1, -1, pdfs, cost + price)
+
+    walk(0, -1, (), 0.0)
+    return dict(best)
 
 
 def cheapest(bigrams: NGramModel, words: tuple[str, ...]) -> float:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive_graph import in_context, language
+from naive_graph import language, spoken
 
+from factored_asr.acoustic import Topology
 from factored_asr.errors import FormatError, OptionError
-from factored_asr.graph import ARC, Graph
-from factored_asr.graph.expand import (
-    Units,
-    add_self_loops,
-    expand_context,
-    expand_hmms,
-    minimise,
-)
+from factored_asr.graph import ARC, Graph, make_units
+from factored_asr.graph.build import expand_graph
+from factored_asr.graph.expand import add_self_loops, expand_context, expand_hmms, minimise
 
 N_PHONES = 3
 
@@ -39,38 +36,76 @@ def random_graph(rng: np.random.Generator, n_states: int, n_arcs: int, n_labels:
     return Graph.from_arcs(source[up], arcs[up], final)
 
 
-def random_units(rng: np.random.Generator) -> Units:
-    """Units of one to three states that depend on context at random."""
-    n_symbols, n_units, n_labels = 4 * N_PHONES, 20, 9
-    unit_of = rng.integers(0, n_units, (n_symbols, N_PHONES, N_PHONES)).astype(np.int32)
-    unit_of[:, 1] = unit_of[:, 0]  # two left contexts that need not be told apart
-    left_class = np.tile(np.array([0, 0, 2], np.int32), (n_symbols, 1))
+def random_topology(
+    rng: np.random.Generator, *, right: bool = True, pdfs: int = 1, skips: bool = False,
+    blank: bool = False,
+) -> Topology:
+    """Units of one to three states that depend on context at random; costs are quarters.
+
+    `pdfs`: 1, or 2 where entering and staying in a state differ.
+    """
+    n_units, n_symbols = 12, 4 * N_PHONES
     length = rng.integers(1, 4, (n_units, 1))
-    labels = np.where(np.arange(3) < length, rng.integers(1, n_labels + 1, (n_units, 3)), 0)
-    zeros = np.zeros(n_labels + 1)
-    return Units(
-        unit_of, left_class, 0, labels.astype(np.int32),
-        label_pdf=np.arange(-1, n_labels), label_phone=zeros, label_state=zeros,
-        label_word_end=zeros > 0, enter_cost=zeros.astype(np.float32),
-        loop_cost=zeros.astype(np.float32),
+    real = np.arange(3) < length
+    entry = np.where(real, rng.integers(0, 9, (n_units, 3)), -1)
+    loop = entry if pdfs == 1 else np.where(real, rng.integers(9, 14, (n_units, 3)), -1)
+    phone = np.arange(n_units) % N_PHONES
+    # Units k, k + 3, k + 6, k + 9 are of phone k; left classes 0 and 1 need not be told apart.
+    unit_of = phone[np.arange(n_symbols) // 4][:, None, None] + 3 * rng.integers(
+        0, 4, (n_symbols, N_PHONES, N_PHONES if right else 1)
+    )
+    unit_of[:, 1] = unit_of[:, 0]
+    skip = np.where(rng.random((n_units, 3)) < 0.5, -rng.integers(0, 8, (n_units, 3)) / 4, -np.inf)
+    classes = rng.permutation(np.arange(n_symbols) % N_PHONES)
+    return Topology(
+        ("A", "B", "C"), "C", ("C",), phone, entry, loop, -rng.integers(0, 8, (n_units, 3)) / 4,
+        -rng.integers(0, 8, (n_units, 3)) / 4, [0, 1, 2], unit_of, classes,
+        classes if right else np.zeros(n_symbols),
+        np.where((np.arange(3) < length - 1) & skips, skip, -np.inf), 20 if blank else -1,
     )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@dataclass(frozen=True)
+class Model:
+    """What a graph needs of an acoustic model."""
+
+    topology: Topology
+    frame_seconds: float = 0.01
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [{}, {"right": False}, {"pdfs": 2}, {"skips": True}, {"blank": True, "right": False},
+     {"blank": True, "skips": True, "pdfs": 2}],
+    ids=["triphones", "left", "two pdfs", "skips", "blank", "all"],
+)  # fmt: skip
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**31))
-def test_context_and_states_keep_every_path_and_its_cost(seed):
+def test_graphs_keep_every_way_of_saying_a_phone_sequence_and_its_cost(kind, seed):
     rng = np.random.default_rng(seed)
-    lg, units = random_graph(rng, 5, 9, 4 * N_PHONES), random_units(rng)
+    model = Model(random_topology(rng, **kind))
+    lg, n_frames = random_graph(rng, 4, 7, 4 * N_PHONES), 4
     expected: dict = {}
-    for (symbols, words), cost in language(lg, 4).items():
-        key = in_context(symbols, units), words
-        expected[key] = min(expected.get(key, np.inf), cost)
-    clg = expand_context(lg, units)
-    graph, _ = expand_hmms(clg, units)
-    found = language(graph, 4)
-    assert {key for key in expected if len(key[0]) <= 4} == set(found)
+    for (symbols, words), cost in language(lg, n_frames).items():
+        for pdfs, acoustic in spoken(symbols, model.topology, n_frames).items():
+            key = pdfs, words
+            expected[key] = min(expected.get(key, np.inf), cost + acoustic)
+    graph = expand_graph(lg, model, make_units(model), ("<eps>", "a", "b"))
+    found: dict = {}
+    for (labels, words), cost in language(graph, n_frames).items():
+        key = tuple(graph.label_pdf[list(labels)].tolist()), words
+        found[key] = min(found.get(key, np.inf), cost)
+    assert set(found) == set(expected)
     for key, cost in found.items():
-        assert cost == pytest.approx(expected[key], abs=1e-4)
+        assert cost == pytest.approx(expected[key], abs=1e-3)
+
+
+def test_ways_that_skip_cost_what_the_topology_says():
+    topology = random_topology(np.random.default_rng(4), skips=True)
+    units = make_units(Model(topology), transition_scale=0.5)
+    n_ways = np.diff(units.first_sequence)
+    assert n_ways.max() > 1 and len(units.sequences) == n_ways.sum()
+    assert not units.skip_cost[units.first_sequence[:-1][n_ways == 1]].any()
 
 
 @settings(max_examples=60, deadline=None)
@@ -92,7 +127,7 @@ def test_minimisation_merges_equal_suffixes():
 
 def test_self_loops_repeat_the_entering_label():
     rng = np.random.default_rng(1)
-    units = random_units(rng)
+    units = make_units(Model(random_topology(rng)))
     clg = expand_context(random_graph(rng, 5, 12, 4 * N_PHONES), units)
     graph, loop_label = expand_hmms(clg, units)
     looped = add_self_loops(graph, loop_label, units)
@@ -195,7 +230,7 @@ def test_arcs_are_checked_again_once_a_file_has_changed(
 ) -> None:
     looked: list[int] = []
     monkeypatch.setattr(
-        "factored_asr.graph.check.first_broken_state", lambda *args: looked.append(1) or -1
+        "factored_asr.graph.graph.first_broken_state", lambda *args: looked.append(1) or -1
     )
     arcs = np.array([(1, 1, 0.5, 1)], ARC)
     graph = Graph.from_arcs(np.zeros(1, int), arcs, np.array([np.inf, 0], np.float32))

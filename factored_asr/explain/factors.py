@@ -124,8 +124,8 @@ class Prices:
         """(pdf, phone, state, ends a word) → costs of leaving and of staying."""
         units = make_units(self.model, self.options.transition_scale)
         rows = zip(
-            units.label_pdf.tolist(), units.label_phone.tolist(), units.label_state.tolist(),
-            map(int, units.label_word_end.tolist()), strict=True,
+            *(column.tolist() for column in units.labels[:3]),
+            map(int, units.labels.word_end.tolist()), strict=True,
         )
         pairs = zip(units.enter_cost.tolist(), units.loop_cost.tolist(), strict=True)
         return dict(zip(rows, pairs, strict=True))

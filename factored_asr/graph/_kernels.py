@@ -88,47 +88,58 @@ def _rehashed(keys, n_known, size):
 
 
 @njit(cache=True, nogil=True)
-def expand_context(start, first_arc, arcs, final, unit_of, left_class, phone_of, silence):
-    """Walk LG and write, for each phone, the unit of (left, phone, right), one phone late.
+def expand_context(
+    start, first_arc, arcs, final, unit_of, left_class, right_class, same_left, left_edge,
+    right_edge, silent_end,
+):
+    """Walk LG and write, for each phone, its unit between its neighbours.
 
-    A state is (LG state, left phone, pending phone symbol); the pending phone is written when the
-    next one, its right context, is known. `unit_of[symbol, left, right]` names the unit,
-    `left_class[symbol, left]` a representative of the left contexts that need not be told apart.
-    Returns per arc: source, label (unit + 1; 0 = epsilon), word, cost, target; and the number of
-    states. State 0 is the start, state 1 the one final state.
+    A state is (LG state, left class, pending phone symbol). Where units depend on the right
+    neighbour, a phone is written one phone late, when that is known; otherwise at once, and none
+    is ever pending. `same_left[symbol, left]` stands for all left classes that need not be told
+    apart before a symbol. `silent_end`: an utterance without phones ends by an epsilon arc.
+    Returns per arc: source, label (unit + 1; 0 = epsilon), word, cost, target; and the final cost
+    of each state. State 0 is the start; phones that were late end in state 1.
     """
-    n_symbols, n_phones = left_class.shape
+    n_symbols, n_left = same_left.shape
+    is_late = unit_of.shape[2] > 1
     width = n_symbols + 1  # the last symbol: nothing pending
     keys = np.empty(1 << 16, np.int64)
     table_keys, table_states = _rehashed(keys, 0, 1 << 18)
     out_source, out_arcs = np.empty(1 << 18, np.int32), np.empty(1 << 18, arcs.dtype)
+    ends = np.full(len(keys), np.inf, np.float32)
     n_out, n_known, at = 0, 2, 0
-    keys[0], keys[1] = (np.int64(start) * n_phones + silence) * width + n_symbols, -2
+    keys[0], keys[1], ends[1] = (np.int64(start) * n_left + left_edge) * width + n_symbols, -2, 0.0
     _find_or_add(table_keys, table_states, keys[0], 0)
     while at < n_known:
         if at == 1:
             at += 1
             continue
         pending = keys[at] % width
-        left = keys[at] // width % n_phones
-        state = keys[at] // (width * n_phones)
+        left = keys[at] // width % n_left
+        state = keys[at] // (width * n_left)
         n_new = first_arc[state + 1] - first_arc[state] + 1
         while n_out + n_new > len(out_arcs):
             out_arcs = np.concatenate((out_arcs, np.empty_like(out_arcs)))
             out_source = np.concatenate((out_source, np.empty_like(out_source)))
         while n_known + n_new > len(keys):
             keys = np.concatenate((keys, np.empty_like(keys)))
+            ends = np.concatenate((ends, np.full(len(ends), np.inf, np.float32)))
         while 2 * (n_known + n_new) > len(table_keys):
             table_keys, table_states = _rehashed(keys, n_known, 2 * len(table_keys))
         for a in range(first_arc[state], first_arc[state + 1]):
             label, next_left, next_pending = 0, left, pending
             if arcs[a].label != 0:
-                next_pending = np.int64(arcs[a].label - 1)
-                if pending < n_symbols:
-                    label = unit_of[pending, left, phone_of[next_pending]] + 1
-                    next_left = phone_of[pending]
-                next_left = left_class[next_pending, next_left]
-            key = (np.int64(arcs[a].target) * n_phones + next_left) * width + next_pending
+                symbol = np.int64(arcs[a].label - 1)
+                if not is_late:
+                    label, next_left = unit_of[symbol, left, 0] + 1, np.int64(left_class[symbol])
+                else:
+                    next_pending = symbol
+                    if pending < n_symbols:
+                        label = unit_of[pending, left, right_class[symbol]] + 1
+                        next_left = np.int64(left_class[pending])
+                    next_left = np.int64(same_left[symbol, next_left])
+            key = (np.int64(arcs[a].target) * n_left + next_left) * width + next_pending
             target = _find_or_add(table_keys, table_states, key, n_known)
             if target == n_known:
                 keys[n_known] = key
@@ -137,14 +148,16 @@ def expand_context(start, first_arc, arcs, final, unit_of, left_class, phone_of,
             out_arcs[n_out].label, out_arcs[n_out].word = label, arcs[a].word
             out_arcs[n_out].cost, out_arcs[n_out].target = arcs[a].cost, target
             n_out += 1
-        if final[state] < np.inf:
-            label = unit_of[pending, left, silence] + 1 if pending < n_symbols else 0
+        if final[state] < np.inf and pending == n_symbols and not silent_end:
+            ends[at] = final[state]
+        elif final[state] < np.inf:
+            label = unit_of[pending, left, right_edge] + 1 if pending < n_symbols else 0
             out_source[n_out] = at
             out_arcs[n_out].label, out_arcs[n_out].word = label, 0
             out_arcs[n_out].cost, out_arcs[n_out].target = final[state], 1
             n_out += 1
         at += 1
-    return out_source[:n_out], out_arcs[:n_out], n_known
+    return out_source[:n_out], out_arcs[:n_out], ends[:n_known]
 
 
 @njit(cache=True, nogil=True)

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from factored_asr.acoustic import GmmModel
+from factored_asr.acoustic.topology import Topology
 from factored_asr.errors import OptionError
 from factored_asr.graph.build import GraphOptions, build_graph
-from factored_asr.graph.graph import ARC, Graph
+from factored_asr.graph.graph import ARC, Graph, Labels
+from factored_asr.graph.units import HasTopology
 from factored_asr.language.ngram import BEGIN, END, EPSILON, NGramModel
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class BackgroundOptions:
 
 
 def build_background(
-    model: GmmModel,
+    model: HasTopology,
     lexicon: Lexicon,
     words: Iterable[str],
     options: GraphOptions | None = None,
@@ -88,44 +89,77 @@ def build_background(
     graph = build_graph(
         model, lexicon, any_order, replace(options, word_penalty=background.word_cost)
     )
-    return _with_phones(graph, model, background, options.transition_scale)
+    return _with_phones(graph, model.topology, background, options.transition_scale)
 
 
 def _with_phones(
-    words: Graph, model: GmmModel, options: BackgroundOptions, transition_scale: float
+    words: Graph, topology: Topology, options: BackgroundOptions, transition_scale: float
 ) -> Graph:
     """The loop of words, with a loop of phones that may be entered before and after each."""
-    speech = [i for i, name in enumerate(words.phones[1:]) if name not in words.silence_phones]
-    states = [(phone, state) for phone in speech
-              for state in range(int((model.hmm_pdfs[phone] >= 0).sum()))]
-    phone, state = np.array(states, np.int32).T
-    leave, stay = (
-        options.phone_cost - transition_scale * table[phone, state]
-        for table in (model.hmm_exit_log_probs, model.hmm_loop_log_probs)
-    )
     hub = words.n_states
-    label = len(words.label_pdf) + np.arange(len(phone))
-    own = hub + 1 + np.arange(len(phone))  # the graph's state of each state of a phone
-    last = own[np.append(state[1:] == 0, True)]
-    before = np.where(state == 0, hub, own - 1)
     enter = np.unique([words.start, *np.flatnonzero(words.final < np.inf)])
-    source = np.concatenate([words.sources, enter, before, own, last, last])
-    arcs = np.concatenate([
-        _with_frame_cost(words, options.frame_cost), _arcs(0, options.word_cost, hub, len(enter)),
-        _arcs(label, leave, own, word=np.where(state > 0, 0, len(words.words))),
-        _arcs(label, stay, own), _arcs(0, 0.0, hub, len(last)),
-        _arcs(0, 0.0, words.start, len(last)),
-    ])
-    final = np.concatenate([words.final, [0.0], np.full(len(own), np.inf)]).astype(np.float32)
-    joined = Graph.from_arcs(source.astype(np.int32), arcs, final, words.start)
+    rows, labels = _phone_loop(words, topology, options.phone_cost, transition_scale)
+    if topology.has_blank:
+        (blank,) = np.flatnonzero(words.labels.phone == len(words.phones) - 1)
+        rows.append((hub, int(blank), 0, 0.0, hub))
+    rows = [*((int(state), 0, 0, options.word_cost, hub) for state in enter), *rows]
+    table = np.array(rows, np.dtype([("source", "<i4"), *ARC.descr]))
+    loop = np.empty(len(rows), ARC)
+    for name in ARC.names or ():
+        loop[name] = table[name]
+    n_states = int(table["target"].max()) + 1
+    final = np.full(n_states, np.inf, np.float32)
+    final[:hub], final[hub] = words.final, 0.0
+    joined = Graph.from_arcs(
+        np.concatenate([words.sources, table["source"]]),
+        np.concatenate([_with_frame_cost(words, options.frame_cost), loop]), final, words.start,
+    )
     return replace(
         joined, words=(*words.words, BACKGROUND), phones=words.phones,
-        label_pdf=np.append(words.label_pdf, model.hmm_pdfs[phone, state]),
-        label_phone=np.append(words.label_phone, phone + 1),
-        label_state=np.append(words.label_state, state),
-        label_word_end=np.append(words.label_word_end, np.ones(len(label), bool)),
         silence_phones=words.silence_phones, frame_seconds=words.frame_seconds,
-    )  # fmt: skip
+    ).with_labels(words.labels.join(labels))
+
+
+def _phone_loop(
+    words: Graph, topology: Topology, phone_cost: float, transition_scale: float
+) -> tuple[list[tuple[int, int, int, float, int]], Labels]:
+    """Arcs (source, label, word, cost, target) from the hub through each phone and back.
+
+    They lead from its end to the start of the words, too. Also returns what their labels are.
+    """
+    hub, word, first_label = words.n_states, len(words.words), len(words.labels.pdf)
+    units = topology.alone[(topology.alone >= 0) & ~topology.is_silence]
+    n_all, at = int(topology.n_states[units].sum()), hub + 1
+    rows: list[tuple[int, int, int, float, int]] = []
+    entered, looped = list[tuple[int, ...]](), list[tuple[int, ...]]()
+    for unit in units.tolist():
+        n, phone = int(topology.n_states[unit]), int(topology.unit_phone[unit]) + 1
+        leave, stay, skip = (
+            (phone_cost - transition_scale * table[unit]).tolist()
+            for table in (topology.exit_log_prob, topology.loop_log_prob, topology.skip_log_prob)
+        )
+        for state in range(n):
+            label = first_label + at - hub - 1
+            rows.append(
+                (at - 1 if state else hub, label, 0 if state else word, leave[state], at)
+            )
+            if state + 2 < n and skip[state] < np.inf:
+                extra = skip[state] - leave[state]
+                rows.append((at, label + 2, 0, leave[state + 2] + extra, at + 2))
+            elif state + 2 == n and skip[state] < np.inf:
+                rows.append((at, 0, 0, skip[state] - leave[state], hub))
+            pdf, of_loop = topology.entry_pdf[unit, state], topology.loop_pdf[unit, state]
+            entered.append((pdf, phone, state, 1))
+            if of_loop != pdf:
+                looped.append((of_loop, phone, state, 1))
+                label = first_label + n_all + len(looped) - 1
+            rows.append((at, label, 0, stay[state], at))
+            at += 1
+        rows += [(at - 1, 0, 0, 0.0, hub), (at - 1, 0, 0, 0.0, words.start)]
+    columns = np.array([*entered, *looped], np.int32).reshape(-1, 4).T
+    # Within a state, arcs to the next one stand before its loop.
+    rows.sort(key=lambda row: row[0] == row[4])
+    return rows, Labels._make(columns).typed()
 
 
 def _with_frame_cost(graph: Graph, cost: float) -> np.ndarray:
@@ -133,13 +167,4 @@ def _with_frame_cost(graph: Graph, cost: float) -> np.ndarray:
     silent = np.isin(graph.phones, [EPSILON, *graph.silence_phones])[graph.label_phone]
     arcs = graph.arcs.copy()
     arcs["cost"] += np.where(silent, np.float32(0), np.float32(cost))[arcs["label"]]
-    return arcs
-
-
-def _arcs(
-    label: np.ndarray | int, cost: np.ndarray | float, target: np.ndarray | int, n: int = 0,
-    word: np.ndarray | int = 0,
-) -> np.ndarray:
-    arcs = np.zeros(n or np.size(label), ARC)
-    arcs["label"], arcs["word"], arcs["cost"], arcs["target"] = label, word, cost, target
     return arcs

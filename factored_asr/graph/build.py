@@ -14,23 +14,22 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from factored_asr.acoustic import BEGIN, END, INTERNAL, N_POSITIONS, SINGLE, GmmModel
+from factored_asr.acoustic.topology import N_POSITIONS, Topology, word_symbols
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.graph.expand import (
-    Units,
     add_self_loops,
     expand_context,
     expand_hmms,
-    make_units,
     minimise,
     with_label_table,
 )
 from factored_asr.graph.graph import ARC, EPSILON, Graph
 from factored_asr.graph.prefixes import with_prefixes
+from factored_asr.graph.units import BLANK, HasTopology, Units, make_units
 from factored_asr.language.ngram import NGramModel
 
 if TYPE_CHECKING:
@@ -129,15 +128,15 @@ def from_pynini(fst: pynini.Fst) -> Graph:
 
 
 def lexicon_graph(
-    lexicon: Lexicon, words: Mapping[str, int], model: GmmModel, options: GraphOptions
+    lexicon: Lexicon, words: Mapping[str, int], model: HasTopology, options: GraphOptions
 ) -> tuple[Graph, int]:
-    """L: any sequence of pronunciations, with silence and fillers in between, as words.
+    """Return L: any sequence of pronunciations, with silence and fillers in between, as words.
 
     Input labels are ``1 + phone * 4 + position``; the last phone of the k-th of several words that
     sound alike is raised by k times the number of symbols, which keeps L ∘ G determinisable.
     Returns L and the label above all others, #0, by which back-off arcs pass through L.
     """
-    index = {phone: i for i, phone in enumerate(model.phones)}
+    index = {phone: i for i, phone in enumerate(model.topology.phones)}
     n_symbols = len(index) * N_POSITIONS
     seen: dict[tuple[str, ...], int] = {}
     label: list[int] = []
@@ -145,7 +144,7 @@ def lexicon_graph(
     for name, word_id in words.items():
         for spoken in lexicon.find(name):
             rank = seen[spoken.phones] = seen.get(spoken.phones, -1) + 1
-            label += _symbols([index[phone] for phone in spoken.phones], rank * n_symbols)
+            label += _labels([index[phone] for phone in spoken.phones], rank * n_symbols)
             length.append(len(spoken.phones))
             word.append(word_id)
             cost.append(-np.log(spoken.probability) + options.word_penalty)
@@ -164,39 +163,47 @@ def lexicon_graph(
     back_off_word = max(words.values(), default=0) + 1
     loops = [(back_off, back_off_word, 0.0, 0)]
     # Silence passes by G unseen; fillers are words above #0, so that G says where they may stand.
-    for k, (symbol, loop_cost) in enumerate(_silence_loops(model, options)):
-        loops.append((symbol, k and back_off_word + k, loop_cost, 0))
+    pauses = _pauses(model.topology, options)
+    loops += [(symbol, 0, loop_cost, 0) for symbol, loop_cost in pauses.silence]
+    for k, (symbol, loop_cost) in enumerate(pauses.fillers, 1):
+        loops.append((symbol, back_off_word + k, loop_cost, 0))
     source = np.concatenate([source, np.zeros(len(loops), np.int32)])
     final = np.full(inner.sum() + 1, np.inf, np.float32)
     final[0] = 0.0
     return Graph.from_arcs(source, np.concatenate([arcs, np.array(loops, ARC)]), final), back_off
 
 
-def _silence_loops(model: GmmModel, options: GraphOptions) -> list[tuple[int, float]]:
-    """Label and cost of silence, and then of each filler, that may come between words."""
-    loops = []
-    for phone in dict.fromkeys((model.silence, *model.fillers)):
-        probability = (
-            options.silence_probability if phone == model.silence else options.filler_probability
-        )
-        if probability > 0:
-            (symbol,) = _symbols([model.phones.index(phone)], 0)
-            loops.append((symbol, -float(np.log(probability))))
-    return loops
+class _Pauses(NamedTuple):
+    """Label and cost of what may come between words."""
+
+    silence: list[tuple[int, float]]
+    """One entry; none for a model without silence."""
+    fillers: list[tuple[int, float]]
 
 
-def _symbols(phones: list[int], shift: int) -> list[int]:
+def _pauses(topology: Topology, options: GraphOptions) -> _Pauses:
+    """The silence and the fillers of a model."""
+
+    def loops(phones: Iterable[str], probability: float) -> list[tuple[int, float]]:
+        labels = [_labels([topology.phones.index(phone)], 0)[0] for phone in phones]
+        return [(label, -float(np.log(probability))) for label in labels if probability > 0]
+
+    fillers = [phone for phone in dict.fromkeys(topology.fillers) if phone != topology.silence]
+    silence = [topology.silence] if topology.silence else []
+    return _Pauses(
+        loops(silence, options.silence_probability), loops(fillers, options.filler_probability)
+    )
+
+
+def _labels(phones: list[int], shift: int) -> list[int]:
     """Input labels of a pronunciation; `shift` tells its last phone from those sounding alike."""
-    if len(phones) == 1:
-        return [1 + phones[0] * N_POSITIONS + SINGLE + shift]
-    inner = [1 + phone * N_POSITIONS + INTERNAL for phone in phones[1:-1]]
-    return [
-        1 + phones[0] * N_POSITIONS + BEGIN, *inner, 1 + phones[-1] * N_POSITIONS + END + shift
-    ]  # fmt: skip
+    labels = [1 + symbol for symbol in word_symbols(phones)]
+    labels[-1] += shift
+    return labels
 
 
 def with_fillers(grammar: Graph, fillers: Iterable[int], states: np.ndarray) -> Graph:
-    """Let G hear fillers in some of its states, and stay there."""
+    """Let G read fillers in some of its states, and stay there."""
     loops = np.array([(word, word, 0.0, state) for state in states for word in fillers], ARC)
     source = np.concatenate([grammar.sources, loops["target"]])
     arcs = np.concatenate([grammar.arcs, loops])
@@ -249,7 +256,7 @@ def compose_lexicon(lexicon: Graph, grammar: Graph, back_off: int, n_symbols: in
 
 
 def build_graph(
-    model: GmmModel,
+    model: HasTopology,
     lexicon: Lexicon,
     language: NGramModel | Grammar,
     options: GraphOptions | None = None,
@@ -280,13 +287,13 @@ def build_graph(
     """
     options = options or GraphOptions()
     tell = progress or (lambda stage: None)
-    n_symbols = len(model.phones) * N_POSITIONS
+    phones = model.topology.phones
     table = _word_table(lexicon, language, options.prefixes)
-    lexicon.restrict(table[1:]).check_phones(model.phones)
+    lexicon.restrict(table[1:]).check_phones(phones)
     words = {word: i for i, word in enumerate(table) if i}
     tell("lexicon and language model (L, G)")
     spoken, back_off = lexicon_graph(lexicon, words, model, options)
-    fillers = range(len(table) + 1, len(table) + len(_silence_loops(model, options)))
+    fillers = range(len(table) + 1, len(table) + 1 + len(_pauses(model.topology, options).fillers))
     if isinstance(language, NGramModel):  # fillers everywhere would double the graph
         grammar = with_fillers(ngram_graph(language, words), fillers, np.zeros(1, np.int32))
     else:
@@ -294,28 +301,29 @@ def build_graph(
         grammar = with_fillers(grammar, fillers, np.arange(grammar.n_states))
     gigabytes = _estimate(spoken, grammar, len(words), options)
     tell(f"composing L ∘ G ({spoken.n_arcs:,} and {grammar.n_arcs:,} arcs; {gigabytes:.1f} GB)")
-    lg = compose_lexicon(spoken, grammar, back_off, n_symbols)
+    lg = compose_lexicon(spoken, grammar, back_off, len(phones) * N_POSITIONS)
     return expand_graph(lg, model, make_units(model, options.transition_scale), table, tell)
 
 
 def linear_graph(
-    lexicon: Lexicon, words: Sequence[str], model: GmmModel, options: GraphOptions
+    lexicon: Lexicon, words: Sequence[str], model: HasTopology, options: GraphOptions
 ) -> tuple[Graph, tuple[str, ...]]:
-    """L ∘ G of one word sequence: node i stands before word i, silence and fillers loop there.
+    """Return L ∘ G of one word sequence; silence and fillers loop at node i, before word i.
 
     Written out directly, its symbols as `lexicon_graph`'s. Returns it with its table of words.
     """
-    index = {phone: i for i, phone in enumerate(model.phones)}
+    index = {phone: i for i, phone in enumerate(model.topology.phones)}
     table = (EPSILON, *dict.fromkeys(words))
     word_id = {word: i for i, word in enumerate(table)}
     spoken = {
         word: [
-            (_symbols([index[phone] for phone in each.phones], 0), -np.log(each.probability))
+            (_labels([index[phone] for phone in each.phones], 0), -np.log(each.probability))
             for each in lexicon.find(word)
         ]
         for word in table[1:]
     }
-    loops = _silence_loops(model, options)
+    pauses = _pauses(model.topology, options)
+    loops = [*pauses.silence, *pauses.fillers]
     rows: list[tuple[int, int, int, float, int]] = []  # source, label, word, cost, target
     n_states = len(words) + 1
     for node in range(len(words) + 1):
@@ -337,7 +345,7 @@ def linear_graph(
 
 
 def build_alignment_graph(
-    model: GmmModel,
+    model: HasTopology,
     lexicon: Lexicon,
     words: Sequence[str],
     options: GraphOptions | None = None,
@@ -361,7 +369,7 @@ def build_alignment_graph(
         raise OptionError("an alignment needs at least one word, got none")
     if unknown := lexicon.missing(words):
         raise MissingError(_no_pronunciation(unknown))
-    lexicon.restrict(words).check_phones(model.phones)
+    lexicon.restrict(words).check_phones(model.topology.phones)
     lg, table = linear_graph(lexicon, words, model, options)
     units = units or make_units(model, options.transition_scale)
     return expand_graph(lg, model, units, table)
@@ -369,12 +377,12 @@ def build_alignment_graph(
 
 def expand_graph(
     lg: Graph,
-    model: GmmModel,
+    model: HasTopology,
     units: Units,
     words: tuple[str, ...],
     progress: Progress | None = None,
 ) -> Graph:
-    """H ∘ C ∘ LG, minimised, with self-loops and all that a label means."""
+    """Return H ∘ C ∘ LG, minimised, with self-loops and all that a label means."""
     tell = progress or (lambda stage: None)
     tell(f"context (C ∘ LG, {lg.n_arcs:,} arcs)")
     clg, _ = minimise(expand_context(lg, units))
@@ -382,10 +390,12 @@ def expand_graph(
     graph, loop_label = expand_hmms(clg, units)
     tell(f"minimising ({graph.n_arcs:,} arcs)")
     graph, kept = minimise(graph, loop_label)
+    topology = model.topology
+    blank = (BLANK,) if topology.has_blank else ()
     return replace(
         with_label_table(add_self_loops(graph, loop_label[kept], units), units), words=words,
-        phones=(EPSILON, *model.phones), frame_seconds=model.frame_seconds,
-        silence_phones=frozenset((model.silence, *model.fillers)),
+        phones=(EPSILON, *topology.phones, *blank), frame_seconds=model.frame_seconds,
+        silence_phones=frozenset(filter(None, (topology.silence, *topology.fillers, *blank))),
     )  # fmt: skip
 
 

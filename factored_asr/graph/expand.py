@@ -9,96 +9,25 @@ hashing; states that close a cycle are kept apart).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from factored_asr.acoustic import END, N_POSITIONS, SINGLE, GmmModel
 from factored_asr.graph import _kernels
 from factored_asr.graph.graph import ARC, Graph
+from factored_asr.graph.units import Units
 
 Branches = tuple[np.ndarray, ...]
 """Branches of trees as columns: node above, label, word, cost, and the node or state below."""
 
 
-@dataclass(frozen=True, eq=False)
-class Units:
-    """What the acoustic model knows of phones in context, as look-up tables.
-
-    A *symbol* is a phone with its place in the word, ``phone * 4 + position``; a *unit* is an HMM
-    that may or may not end a word; a *label* is one state of a unit (1-based, 0 = epsilon).
-    """
-
-    unit_of: np.ndarray
-    """(n_symbols, n_phones, n_phones) int32: unit of (symbol, left phone, right phone)."""
-    left_class: np.ndarray
-    """(n_symbols, n_phones) int32: the first left phone that gives the same units."""
-    silence: int
-    """Index of the silence phone: the context of an utterance's first and last phone."""
-    labels: np.ndarray
-    """(n_units, max_states) int32: the unit's labels in order, padded with 0."""
-    label_pdf: np.ndarray
-    label_phone: np.ndarray
-    label_state: np.ndarray
-    label_word_end: np.ndarray
-    """(n_labels + 1,) each: as the fields of `Graph` of the same names."""
-    enter_cost: np.ndarray
-    """(n_labels + 1,) float32: cost of leaving the label's state, paid on entering it."""
-    loop_cost: np.ndarray
-    """(n_labels + 1,) float32: cost of staying in the label's state for a frame."""
-
-
-def make_units(model: GmmModel, transition_scale: float = 1.0) -> Units:
-    """Tabulate the model's HMMs for every phone in every context."""
-    n_phones = len(model.phones)
-    phone, position = np.arange(n_phones), np.arange(N_POSITIONS)
-    axes = np.meshgrid(phone, position, phone, phone, indexing="ij")
-    hmm = model.hmm_index(axes[0], axes[2], axes[3], axes[1])
-    speech = ~np.isin(model.phones, (model.silence, *model.fillers))
-    ends_word = np.isin(position, (END, SINGLE)) & speech[:, None]
-    pairs, unit = np.unique(hmm * 2 + ends_word[:, :, None, None], return_inverse=True)
-    unit_of = unit.reshape(-1, n_phones, n_phones).astype(np.int32)
-    left_class = np.empty(unit_of.shape[:2], np.int32)
-    for symbol, rows in enumerate(unit_of):
-        _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-        left_class[symbol] = first[inverse.ravel()]
-    silence = model.phones.index(model.silence)
-    labels = _labels(model, pairs // 2, pairs % 2, transition_scale)
-    return Units(unit_of, left_class, silence, *labels)
-
-
-def _labels(
-    model: GmmModel, hmm: np.ndarray, ends_word: np.ndarray, transition_scale: float
-) -> tuple[np.ndarray, ...]:
-    """Labels of the units that realise `hmm`, and what each is: the last fields of `Units`."""
-    pdfs = model.hmm_pdfs[hmm]
-    state, phone = np.arange(pdfs.shape[1]), model.hmm_phone[hmm][:, None] + 1
-    columns = [pdfs, phone, state, ends_word[:, None]]
-    fields = np.stack([np.broadcast_to(column, pdfs.shape) for column in columns], axis=-1)
-    real = pdfs >= 0
-    distinct, first, inverse = np.unique(
-        fields[real], axis=0, return_index=True, return_inverse=True
-    )
-    labels = np.zeros(pdfs.shape, np.int32)
-    labels[real] = inverse.ravel() + 1
-    meaning = np.concatenate([[[-1, 0, 0, 0]], distinct]).astype(np.int32).T
-    costs = [
-        np.append(0.0, -transition_scale * table[hmm][real][first]).astype(np.float32)
-        for table in (model.hmm_exit_log_probs, model.hmm_loop_log_probs)
-    ]
-    return labels, *meaning[:3], meaning[3].astype(bool), *costs
-
-
 def expand_context(lg: Graph, units: Units) -> Graph:
-    """C ∘ LG: phones (``symbol + 1``) become units (``unit + 1``) that know both neighbours."""
-    n_symbols = len(units.left_class)
-    phone_of = np.arange(n_symbols, dtype=np.int32) // N_POSITIONS
-    source, arcs, n_states = _kernels.expand_context(
-        lg.start, lg.first_arc, lg.arcs, lg.final, units.unit_of, units.left_class, phone_of,
-        units.silence,
+    """C ∘ LG: phones (``symbol + 1``) become units (``unit + 1``) that know their neighbours."""
+    is_late = units.unit_of.shape[2] > 1
+    source, arcs, final = _kernels.expand_context(
+        lg.start, lg.first_arc, lg.arcs, lg.final, units.unit_of, units.left_class,
+        units.right_class, units.same_left, *units.edge, is_late and not units.blank,
     )  # fmt: skip
-    final = np.full(n_states, np.inf, np.float32)
-    final[1] = 0.0
     return Graph.from_arcs(source, arcs, final)
 
 
@@ -107,13 +36,14 @@ def expand_hmms(clg: Graph, units: Units) -> tuple[Graph, np.ndarray]:
 
     Below each state the units form a tree, so that equal beginnings are one path; a tree node
     carries the least cost of what lies below it, and a word as soon as only that word is left.
+    A unit whose states may be skipped hangs there once for each way through it.
     Returns the graph and, for each state, the label of the self-loop it is to get (0: none).
     """
+    clg, waiting = _with_blanks(clg, units.blank)
     emitting = clg.arcs["label"] > 0
-    source, arcs = clg.sources[emitting], clg.arcs[emitting]
-    labels = units.labels[arcs["label"] - 1]
+    source, arcs, labels = _ways(clg.sources[emitting], clg.arcs[emitting], units)
     length = np.count_nonzero(labels, axis=1)
-    n_labels = len(units.label_pdf)
+    n_labels = len(units.loop_label)
     above = source.astype(np.int64)  # tree node an arc hangs from; roots are the states of CLG
     best_above = np.zeros(len(arcs), np.float32)
     said_above = np.zeros(len(arcs), bool)
@@ -143,7 +73,43 @@ def expand_hmms(clg: Graph, units: Units) -> tuple[Graph, np.ndarray]:
             n_nodes + node, best[node], said[node]
         )  # fmt: skip
         n_nodes += len(key)
-    return _assemble(clg, units, np.concatenate(node_label), inner, leaves)
+    return _assemble(clg, units, waiting, np.concatenate(node_label), inner, leaves)
+
+
+def _with_blanks(clg: Graph, blank: int) -> tuple[Graph, np.ndarray]:
+    """Make room for CTC's blanks: CLG, and the label by which one may wait in each of its states.
+
+    A unit leads to a state of its own, from which an epsilon arc goes where blanks may follow.
+    Other epsilon arcs lead to copies without blanks, so that these stand in one place only.
+    """
+    n = clg.n_states
+    if not blank:
+        return clg, np.zeros(n, np.int64)
+    leave = np.zeros(n, ARC)
+    leave["target"] = np.arange(n, 2 * n)
+    arcs = clg.arcs.copy()
+    arcs["target"] += np.where(arcs["label"] > 0, 2 * n, 0).astype(np.int32)
+    source = np.concatenate([clg.sources, clg.sources + n, np.arange(2 * n, 3 * n)])
+    final = np.concatenate([clg.final, clg.final, np.full(n, np.inf, np.float32)])
+    waiting = np.repeat([0, blank, 0], n)
+    arcs = np.concatenate([arcs, arcs, leave])
+    return Graph.from_arcs(source.astype(np.int32), arcs, final, clg.start + n), waiting
+
+
+def _ways(
+    source: np.ndarray, arcs: np.ndarray, units: Units
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Arcs of units as arcs of sequences of labels, with these sequences."""
+    unit = arcs["label"] - 1
+    if len(units.sequences) == len(units.first_sequence) - 1:
+        return source, arcs, units.sequences[unit]
+    first = units.first_sequence
+    counts = np.diff(first)[unit]
+    ends = np.cumsum(counts)
+    sequence = np.arange(counts.sum()) + np.repeat(first[unit] - ends + counts, counts)
+    arcs = np.repeat(arcs, counts)
+    arcs["cost"] += units.skip_cost[sequence]
+    return np.repeat(source, counts), arcs, units.sequences[sequence]
 
 
 def _below(
@@ -158,18 +124,18 @@ def _below(
 
 
 def _assemble(
-    clg: Graph, units: Units, node_label: np.ndarray, inner: list[Branches], leaves: list[Branches]
+    clg: Graph, units: Units, waiting: np.ndarray, node_label: np.ndarray, inner: list[Branches],
+    leaves: list[Branches],
 ) -> tuple[Graph, np.ndarray]:
-    """Give every state of CLG one copy per label it is entered by, and join the trees to them."""
-    n_labels = len(units.label_pdf)
+    """Give every state of CLG one copy per label to stay in it by, and join the trees to them."""
+    n_labels = len(units.loop_label)
     silent = clg.arcs["label"] == 0
     eps_source, eps = clg.sources[silent], clg.arcs[silent]
     leaf = [np.concatenate(part) for part in zip(*leaves, strict=True)]
-    leaf_key = leaf[4].astype(np.int64) * n_labels + leaf[1]
-    eps_key = eps["target"].astype(np.int64) * n_labels
-    copies, copy = np.unique(
-        np.concatenate([leaf_key, eps_key, [clg.start * n_labels]]), return_inverse=True
-    )
+    leaf_key = leaf[4].astype(np.int64) * n_labels + units.loop_label[leaf[1]]
+    eps_target = np.append(eps["target"], clg.start).astype(np.int64)
+    eps_key = eps_target * n_labels + waiting[eps_target]
+    copies, copy = np.unique(np.concatenate([leaf_key, eps_key]), return_inverse=True)
     # Output states: the copies first, then the inner tree nodes.
     shift = len(copies) - clg.n_states
     n_leaf = len(leaf_key)
@@ -189,13 +155,13 @@ def _assemble(
     offset = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
     copied = order[np.repeat(first[:-1][state], count) + offset]
     source = np.concatenate([np.repeat(np.arange(len(copies)), count), above[from_node] + shift])
-    loop_label = np.concatenate([copies % n_labels, node_label[clg.n_states :]]).astype(np.int32)
+    loop_label = np.concatenate([copies % n_labels, units.loop_label[node_label[clg.n_states :]]])
     final = np.full(len(loop_label), np.inf, np.float32)
     final[: len(copies)] = clg.final[state]
     graph = Graph.from_arcs(
         source, np.concatenate([root_arcs[copied], arcs[from_node]]), final, int(copy[-1])
     )
-    return graph, loop_label
+    return graph, loop_label.astype(np.int32)
 
 
 def minimise(graph: Graph, own: np.ndarray | None = None) -> tuple[Graph, np.ndarray]:
@@ -236,7 +202,7 @@ def _renumbered(
 
 
 def add_self_loops(graph: Graph, loop_label: np.ndarray, units: Units) -> Graph:
-    """Let every state that was entered by a label repeat that label."""
+    """Let every state that has a loop label repeat it."""
     looping = np.flatnonzero(loop_label)
     loops = np.zeros(len(looping), ARC)
     loops["label"], loops["target"] = loop_label[looping], looping
@@ -246,12 +212,9 @@ def add_self_loops(graph: Graph, loop_label: np.ndarray, units: Units) -> Graph:
 
 
 def with_label_table(graph: Graph, units: Units) -> Graph:
-    """Number the labels that occur anew, and say what each of them is."""
-    occurs = np.bincount(graph.arcs["label"], minlength=len(units.label_pdf)) > 0
+    """Number the labels that occur from 1 on, and say what each of them is."""
+    occurs = np.bincount(graph.arcs["label"], minlength=len(units.loop_label)) > 0
     occurs[0] = True
     arcs = graph.arcs.copy()
     arcs["label"] = (np.cumsum(occurs) - 1)[arcs["label"]]
-    return replace(
-        graph, arcs=arcs, label_pdf=units.label_pdf[occurs], label_phone=units.label_phone[occurs],
-        label_state=units.label_state[occurs], label_word_end=units.label_word_end[occurs],
-    )  # fmt: skip
+    return replace(graph, arcs=arcs).with_labels(units.labels.take(occurs))

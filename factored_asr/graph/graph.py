@@ -1,42 +1,62 @@
 """The decoding graph: one weighted transducer as arrays by source state.
 
 The arc record is exactly that of OpenFst's ``ConstFst`` (label, word, cost, target: 16 bytes), so
-such a file is memory-mapped, not parsed. Two formats are read and written without pynini: OpenFst
-binary files (vector and const, tropical), and our own folder of ``.npy`` arrays with a
-``manifest.json``, which keeps beside the arcs what each input label means.
+such a file is memory-mapped, not parsed. A folder of ``.npy`` arrays with a ``manifest.json`` keeps
+what each input label means, too. Neither format needs pynini.
 """
 
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.graph.check import MAX_LABEL, check_graph
+from factored_asr.graph._kernels import first_broken_state
+from factored_asr.graph.openfst import ARC, Arcs, count_by_state, read_openfst, write_openfst
 from factored_asr.storage.reading import read_array, read_json, read_text
-
-ARC = np.dtype([("label", "<i4"), ("word", "<i4"), ("cost", "<f4"), ("target", "<i4")])
-"""One arc: input label (0 = epsilon), output word (0 = none), cost, target state."""
 
 EPSILON = "<eps>"
 FORMAT_VERSION = 1
-_FST_MAGIC = 2125659606
-_CONST_STATE = np.dtype(
-    [("final", "<f4"), ("pos", "<u4"), ("n_arcs", "<u4"), ("n_in_eps", "<u4"), ("n_out_eps", "<u4")]
-)
-_N_HEADER_NUMBERS = struct.Struct("<iiQqqq")  # version, flags, properties, start, n_states, n_arcs
-_HAS_SYMBOLS, _ALIGNED = 0x3, 0x4
-_LABEL_ARRAYS = ("label_pdf", "label_phone", "label_state", "label_word_end")
+MAX_LABEL = 1 << 21
+"""Tables by label and word stay small, whatever a foreign file claims."""
 _STORED: dict[str, Any] = {
     "first_arc": np.int64, "first_emitting": np.int64, "arcs": ARC, "final": np.float32,
 }
+
+
+class Labels(NamedTuple):
+    """What each input label is: columns of (n_labels + 1,), row 0 of epsilon."""
+
+    pdf: np.ndarray
+    """int32: -1 for epsilon."""
+    phone: np.ndarray
+    """int32: id of the phone."""
+    state: np.ndarray
+    """int32: index of the HMM state within its phone."""
+    word_end: np.ndarray
+    """bool: the label belongs to the last phone of a word."""
+
+    def take(self, chosen: np.ndarray) -> Labels:
+        """Return some rows, by index or mask."""
+        return Labels._make(column[chosen] for column in self)
+
+    def join(self, other: Labels) -> Labels:
+        """Return the rows of both."""
+        return Labels._make(np.append(*pair) for pair in zip(self, other, strict=True))
+
+    def typed(self) -> Labels:
+        """Return the columns in the types that a graph keeps them in."""
+        kinds = (np.int32, np.int32, np.int32, np.bool_)
+        return Labels._make(c.astype(kind) for c, kind in zip(self, kinds, strict=True))
+
+
+_LABEL_ARRAYS = tuple(f"label_{name}" for name in Labels._fields)
 
 
 def _frozen(array: np.ndarray, dtype: Any) -> np.ndarray:
@@ -84,6 +104,18 @@ class Graph:
     frame_seconds: float | None = None
     """Seconds between frames, where the graph knows it."""
 
+    @property
+    def labels(self) -> Labels:
+        """The columns by input label."""
+        return Labels._make(np.asarray(getattr(self, name)) for name in _LABEL_ARRAYS)
+
+    def with_labels(self, labels: Labels) -> Graph:
+        """The same graph with other columns by input label."""
+        return replace(
+            self, label_pdf=labels.pdf, label_phone=labels.phone, label_state=labels.state,
+            label_word_end=labels.word_end,
+        )
+
     def __post_init__(self) -> None:
         put = object.__setattr__
         put(self, "first_arc", _frozen(self.first_arc, np.int64))
@@ -92,9 +124,8 @@ class Graph:
         if not len(self.label_pdf):
             n_labels = int(self.arcs["label"].max(initial=0))
             put(self, "label_pdf", np.arange(-1, n_labels, dtype=np.int32))
-        for name in _LABEL_ARRAYS:
-            dtype = np.bool_ if name == "label_word_end" else np.int32
-            put(self, name, _frozen(getattr(self, name), dtype))
+        for name, column in zip(_LABEL_ARRAYS, self.labels.typed(), strict=True):
+            put(self, name, _frozen(column, column.dtype))
         self._check()
 
     def _check(self) -> None:
@@ -129,9 +160,8 @@ class Graph:
     @cached_property
     def first_emitting(self) -> np.ndarray:
         """(n_states,) int64: first arc of each state that has an input label."""
-        silent = np.concatenate([[0], np.cumsum(self.arcs["label"] == 0)])
-        n_silent = silent[self.first_arc[1:]] - silent[self.first_arc[:-1]]
-        return _frozen(self.first_arc[:-1] + n_silent, np.int64)
+        n_epsilons = count_by_state(self.first_arc, self.arcs["label"] == 0)
+        return _frozen(self.first_arc[:-1] + n_epsilons, np.int64)
 
     @cached_property
     def pdfs(self) -> np.ndarray:
@@ -142,7 +172,7 @@ class Graph:
     def from_arcs(
         source: np.ndarray, arcs: np.ndarray, final: np.ndarray, start: int = 0
     ) -> Graph:
-        """Build a graph from arcs in any order, the source state of each given beside it."""
+        """Build a graph from arcs in any order and the source state of each."""
         key = source.astype(np.int64) * 2 + (arcs["label"] != 0)
         if np.any(key[1:] < key[:-1]):
             order = np.argsort(key, kind="stable")
@@ -152,7 +182,7 @@ class Graph:
 
     @property
     def sources(self) -> np.ndarray:
-        """(n_arcs,) the source state of every arc (made anew at each call)."""
+        """(n_arcs,) int32: the source state of every arc, computed at each call."""
         return np.repeat(np.arange(self.n_states, dtype=np.int32), np.diff(self.first_arc))
 
     @staticmethod
@@ -165,7 +195,7 @@ class Graph:
             The file is neither, is cut short, or an arc leads outside the graph.
         """
         path = Path(path)
-        return _read_folder(path) if path.is_dir() else _read_openfst(path)
+        return _read_folder(path) if path.is_dir() else _checked_foreign(path, read_openfst(path))
 
     def write(self, path: str | Path) -> None:
         """Write the graph as a folder of arrays and a manifest (`Graph.read` maps it back)."""
@@ -184,17 +214,7 @@ class Graph:
 
     def write_openfst(self, path: str | Path) -> None:
         """Write the arcs alone as an OpenFst const file (labels and words as bare numbers)."""
-        states = np.zeros(self.n_states, _CONST_STATE)
-        states["final"] = self.final
-        states["pos"] = self.first_arc[:-1]
-        states["n_arcs"] = np.diff(self.first_arc)
-        states["n_in_eps"] = self.first_emitting - self.first_arc[:-1]
-        no_word = np.concatenate([[0], np.cumsum(self.arcs["word"] == 0)])
-        states["n_out_eps"] = no_word[self.first_arc[1:]] - no_word[self.first_arc[:-1]]
-        numbers = _N_HEADER_NUMBERS.pack(2, 0, 3, self.start, self.n_states, self.n_arcs)
-        with open(path, "wb") as file:
-            file.write(struct.pack("<i", _FST_MAGIC) + _text(b"const") + _text(b"standard"))
-            file.write(numbers + states.tobytes() + self.arcs.tobytes())
+        write_openfst(path, Arcs(self.start, self.first_arc, self.arcs, self.final))
 
     def with_words(self, words: Iterable[str]) -> Graph:
         """The same graph with a word table (OpenFst files seldom carry one)."""
@@ -206,10 +226,6 @@ def _seal(folder: Path) -> dict[str, list[int]]:
     names = ("words.txt", *sorted(path.name for path in folder.glob("*.npy")))
     found = {name: (folder / name).stat() for name in names if (folder / name).is_file()}
     return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in found.items()}
-
-
-def _text(value: bytes) -> bytes:
-    return struct.pack("<i", len(value)) + value
 
 
 def _read_folder(folder: Path) -> Graph:
@@ -252,93 +268,9 @@ def _checked_folder(folder: Path) -> Graph:
     return graph
 
 
-class _Cursor:
-    """Reads little-endian fields off a buffer and refuses to run past its end."""
-
-    def __init__(self, data: np.ndarray, path: Path):
-        self.data, self.path, self.at = data, path, 0
-
-    def take(self, n_bytes: int, what: str) -> np.ndarray:
-        if n_bytes < 0 or self.at + n_bytes > len(self.data):
-            raise FormatError(
-                f"{what} needs {n_bytes} bytes at offset {self.at}, file has {len(self.data)}",
-                self.path,
-            )
-        self.at += n_bytes
-        return self.data[self.at - n_bytes : self.at]
-
-    def numbers(self, layout: struct.Struct, what: str) -> tuple[int, ...]:
-        return layout.unpack(self.take(layout.size, what).tobytes())
-
-    def text(self, what: str) -> str:
-        (length,) = self.numbers(struct.Struct("<i"), what)
-        return self.take(length, what).tobytes().decode("latin-1")
-
-    def skip_symbols(self) -> None:
-        """Pass over an embedded symbol table (magic, name, next key, size, then pairs)."""
-        self.take(4, "symbol table")
-        self.text("symbol table name")
-        _, size = self.numbers(struct.Struct("<qq"), "symbol table size")
-        for _ in range(size):
-            self.text("symbol")
-            self.take(8, "symbol key")
-
-    def align(self) -> None:
-        self.at += -self.at % 16
-
-
-def _read_openfst(path: Path) -> Graph:
-    try:
-        data = np.memmap(path, np.uint8, mode="r")
-    except (OSError, ValueError) as error:
-        raise FormatError(f"cannot read graph: {error}", path) from error
-    cursor = _Cursor(data, path)
-    if cursor.numbers(struct.Struct("<i"), "magic number")[0] != _FST_MAGIC:
-        raise FormatError("not an OpenFst binary file: wrong magic number", path)
-    kind, arc_type = cursor.text("FST type"), cursor.text("arc type")
-    if kind not in ("vector", "const") or arc_type != "standard":
-        raise FormatError(
-            f"the FST must be vector or const of standard arcs, got {kind!r} of {arc_type!r}", path
-        )
-    _, flags, _, start, n_states, n_arcs = cursor.numbers(_N_HEADER_NUMBERS, "FST header")
-    for _ in range((flags & _HAS_SYMBOLS).bit_count()):
-        cursor.skip_symbols()
-    if kind == "const":
-        if flags & _ALIGNED:
-            cursor.align()
-        states = cursor.take(n_states * _CONST_STATE.itemsize, "state table").view(_CONST_STATE)
-        if flags & _ALIGNED:
-            cursor.align()
-        arcs = cursor.take(n_arcs * ARC.itemsize, "arc table").view(ARC)
-        first_arc = np.append(states["pos"].astype(np.int64), n_arcs)
-        if np.any(np.diff(first_arc) != states["n_arcs"]):
-            raise FormatError("states' arcs are not stored one after the other", path)
-        final = states["final"]
-    else:
-        first_arc, final, arcs = _read_vector_states(cursor, n_states)
-    return _checked_foreign(path, start, first_arc, final, arcs)
-
-
-def _read_vector_states(
-    cursor: _Cursor, n_states: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Vector files interleave: per state its final cost, arc count, arcs."""
-    layout = struct.Struct("<fq")
-    if not 0 <= n_states * layout.size <= len(cursor.data) - cursor.at:
-        raise FormatError(f"{n_states} states do not fit into the file", cursor.path)
-    final, counts, parts = np.empty(n_states, np.float32), np.zeros(n_states + 1, np.int64), []
-    for state in range(n_states):
-        cost, n_arcs = cursor.numbers(layout, f"state {state}")
-        final[state], counts[state + 1] = cost, n_arcs
-        parts.append(cursor.take(n_arcs * ARC.itemsize, f"arcs of state {state}"))
-    arcs = np.concatenate(parts).view(ARC) if parts else np.zeros(0, ARC)
-    return np.cumsum(counts), final, arcs
-
-
-def _checked_foreign(
-    path: Path, start: int, first_arc: np.ndarray, final: np.ndarray, arcs: np.ndarray
-) -> Graph:
+def _checked_foreign(path: Path, found: Arcs) -> Graph:
     """Sort epsilon arcs first within each state and refuse arcs that lead outside the graph."""
+    start, first_arc, arcs, final = found
     n_states = len(final)
     if not n_states or not 0 <= start < n_states:
         raise FormatError(f"start state {start} is not one of {n_states} states", path)
@@ -349,3 +281,63 @@ def _checked_foreign(
         raise FormatError("a cost is -inf or not a number", path)
     source = np.repeat(np.arange(n_states), np.diff(first_arc))
     return Graph.from_arcs(source, arcs, final, start)
+
+
+def check_graph(graph: Graph, path: str | Path, *, arcs: bool = True) -> None:
+    """Check that a graph from a file keeps the laws that the search relies on.
+
+    Parameters
+    ----------
+    arcs
+        Whether each arc is looked at: half a second for 20 million, most of it to read them in.
+
+    Raises
+    ------
+    FormatError
+        An arc leads outside the graph, has a label or word that is none, or a cost of -inf or NaN;
+        the arcs of a state do not begin with those without a label; tables of labels do not fit.
+    """
+    _check_shapes(graph, path)
+    n_words = len(graph.words) if len(graph.words) > 1 else MAX_LABEL
+    state = first_broken_state(
+        graph.first_arc, graph.first_emitting, graph.arcs, graph.final, graph.n_labels, n_words
+    ) if arcs else -1
+    if state >= 0:
+        raise FormatError(
+            f"an arc or the final cost of state {state} is broken: targets must lie below "
+            f"{graph.n_states}, labels up to {graph.n_labels}, words below {n_words}, costs must "
+            "be above -inf, arcs without a label come first", path,
+        )  # fmt: skip
+    _check_labels(graph, path)
+
+
+def _check_shapes(graph: Graph, path: str | Path) -> None:
+    flat = all(
+        array.ndim == 1
+        for array in (graph.first_arc, graph.first_emitting, graph.arcs, graph.final)
+    )
+    if not flat or len(graph.first_emitting) != graph.n_states:
+        raise FormatError("arrays of arcs and states do not fit each other", path)
+    if not isinstance(graph.frame_seconds, float | int | None) or (
+        graph.frame_seconds is not None and not 0 < graph.frame_seconds < np.inf
+    ):
+        raise FormatError(f"frames of {graph.frame_seconds!r} seconds, must be above 0", path)
+
+
+def _check_labels(graph: Graph, path: str | Path) -> None:
+    """The tables by label are of one length and point at what is there."""
+    n = len(graph.label_pdf)
+    known = (graph.label_phone, graph.label_state, graph.label_word_end)
+    sizes = {len(table) for table in known}
+    if any(table.ndim != 1 for table in (graph.label_pdf, *known)) or sizes not in ({n}, {0}):
+        raise FormatError(f"tables by label must have {n} entries each", path)
+    for name, table, least, limit in (
+        ("pdf", graph.label_pdf, -1, MAX_LABEL), ("phone", graph.label_phone, 0, len(graph.phones)),
+        ("state", graph.label_state, 0, MAX_LABEL),
+    ):
+        if len(table) and not least <= table.min() <= table.max() < limit:
+            raise FormatError(f"the {name} of a label lies outside [{least}, {limit})", path)
+    if n and graph.label_pdf[1:].min(initial=0) < 0:
+        raise FormatError("a label without a pdf", path)
+    if not all(isinstance(phone, str) for phone in (*graph.phones, *graph.silence_phones)):
+        raise FormatError("names of phones must be texts", path)
