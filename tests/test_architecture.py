@@ -247,8 +247,6 @@ KNOWS_STILL: set[str] = {
     "explain/explanation.py",
     "explain/path_costs.py",
     "explain/path_states.py",
-    "graph/background.py",
-    "graph/expand.py",
     "lattice/files.py",
     "lattice/second_pass.py",
     "models/settings.py",
