@@ -67,7 +67,7 @@ def test_transcribe_adapts_to_the_speaker_of_a_folder(
     assert told.err.count("broken.wav") == 1
     for wrong in (["-"], ["--live", files[0]]):
         assert main(["transcribe", *grammar, "--adapt", "speaker", *wrong]) == 2
-        assert "hears everything twice" in capsys.readouterr().err
+        assert "decodes twice" in capsys.readouterr().err
 
 
 def test_a_recogniser_adapts_to_a_voice(graph_cache: Path, audio_dir: Path) -> None:

@@ -294,7 +294,7 @@ WORDS_LEFT = {
     "docs": 16,
     "examples": 10,
     "factored_asr/acoustic": 2,
-    "factored_asr/cli": 12,
+    "factored_asr/cli": 1,
     "factored_asr/corpus": 1,
     "factored_asr/decoder": 40,
     "factored_asr/dialogue": 7,

@@ -347,7 +347,7 @@ def test_resuming_does_what_is_missing_or_changed(
     assert resumed(calls, wide, plain, tmp_path / "out") == [*everything, "2 by decoding"]
 
 
-def test_without_resuming_all_is_done_anew(calls: Path, tmp_path: Path, recipe: Recipe) -> None:
+def test_without_resuming_all_is_remade(calls: Path, tmp_path: Path, recipe: Recipe) -> None:
     for _ in range(2):
         report = transcribe_files([calls], recipe, output_dir=tmp_path / "out")
         assert report.progress.done == 2 and not report.progress.resumed.done
@@ -426,7 +426,7 @@ def test_the_command_says_what_it_resumes(calls: Path, tmp_path: Path, capsys: C
     assert command(calls, "--output-dir", output, "--resume") == 0
     assert "2 of 2 sounds are done already" in capsys.readouterr().err
     assert command(calls, "--output-dir", output, "--resume", "--digits", "--quiet") == 0
-    assert "options have changed (digits): 2 outputs are made anew" in capsys.readouterr().err
+    assert "options have changed (digits): 2 outputs are remade" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -366,7 +366,7 @@ def test_complaints_of_the_command(
     labels, grammar = labelled(tmp_path, audio_dir)
     commands = [str(audio_dir), "ours", "--labels"]
     for arguments, code, message in (
-        ([*commands, str(labels)], 2, "--labels asks for --grammar"),
+        ([*commands, str(labels)], 2, "--labels needs --grammar"),
         ([*commands, str(labels), "--grammar", "gone.yaml"], 1, "gone.yaml"),
         ([*commands, "gone.json", "--grammar", str(grammar)], 1, "gone.json: there is no such"),
         ([*commands, str(grammar), "--grammar", str(grammar)], 1, "no JSON"),

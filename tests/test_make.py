@@ -121,7 +121,7 @@ def test_speakers_tuned_on_may_be_kept_apart(
         "--exclude-speakers", "s9", "--no-fold-in", "--quiet",
     ]
     assert main(arguments) == 0
-    assert "learnt from them" not in capsys.readouterr().out
+    assert "trained on them" not in capsys.readouterr().out
     apart, both = Bundle.find(tmp_path / "apart"), Bundle.find(model)
     assert apart.folder is not None and both.folder is not None
     about = apart.folder.about

@@ -413,7 +413,7 @@ def test_missing_and_extra_utterances_are_named(
     assert main(["score", str(reference), str(hypothesis), "--brief"]) == 1
     out, err = capsys.readouterr()
     assert "50.00 %: 0 substituted, 2 deleted, 0 inserted of 4 words" in out
-    assert "1 utterances not in the hypotheses, counted as not heard: 2" in err
+    assert "1 utterances not in the hypotheses, counted as empty: 2" in err
     assert "1 utterances not in the reference, left out: 3" in err
     strange = write(tmp_path, "s.trn", "so far (4)")
     assert main(["score", str(reference), str(strange)]) == 1

@@ -1,15 +1,14 @@
-"""The command adapt: a given model, moved towards the speech of a small corpus."""
+"""The command adapt."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from factored_asr.cli.corpora import corpus_of, corpus_options
-from factored_asr.cli.shared import add_command, factor_options, recognizer_of
+from factored_asr.cli.shared import add_command, factor_options, recognizer_of, say
 from factored_asr.errors import OptionError
 
 if TYPE_CHECKING:
@@ -18,14 +17,13 @@ if TYPE_CHECKING:
 
 
 def adapt(options: argparse.Namespace) -> int:
-    """Move a model towards a corpus, and write it as a new one.
+    """Adapt a model to a small corpus, and write it as a new model.
 
-    MLLR moves classes of Gaussians together and needs a minute of speech; MAP moves each by what
-    was heard of it and goes on learning with more. The corpus may be of one speaker, one accent,
-    one room; with --noise each utterance also counts in noise. With --untranscribed nobody need
-    have written down what is said: the corpus is sounds, and those are learnt from in which the
-    old model is sure of what it hears, best of a grammar's sentences. The new model keeps
-    dictionary, language model and settings of the old one.
+    MLLR moves classes of Gaussians together and needs a minute of speech. MAP moves each Gaussian
+    by its own data and improves with more. The corpus may be of one speaker, one accent, one room;
+    with --noise each utterance is also used in noise. With --untranscribed the corpus is sounds
+    without texts: the old model recognises them, best with a grammar, and those with a high
+    confidence are used. The new model keeps dictionary, language model and settings of the old one.
     """
     from factored_asr.audio.reading import read_audio
     from factored_asr.models.bundle import Bundle
@@ -37,11 +35,11 @@ def adapt(options: argparse.Namespace) -> int:
     paths = (None if path is None else Path(path) for path in (options.lexicon, options.words))
     given, words = paths
     lexicon = Recipe(bundle, lexicon=given, words=words).read_lexicon()
-    corpus, n_left_out = (_heard if options.untranscribed else corpus_of)(options, lexicon)
+    corpus, n_left_out = (_recognised if options.untranscribed else corpus_of)(options, lexicon)
 
     def tell(done: Any) -> None:
         if not options.quiet:
-            print(f"factored-asr: {describe(done)}", file=sys.stderr, flush=True)
+            say(describe(done))
 
     rate = bundle.acoustic_model().features.sample_rate if options.noise else 0
     noises = [read_audio(path, sample_rate=rate)[0] for path in options.noise]
@@ -53,8 +51,8 @@ def adapt(options: argparse.Namespace) -> int:
     return 1 if n_left_out else 0
 
 
-def _heard(options: argparse.Namespace, lexicon: Lexicon) -> tuple[Corpus, int]:
-    """What is heard with confidence in the sounds of a folder, and how many are left out."""
+def _recognised(options: argparse.Namespace, lexicon: Lexicon) -> tuple[Corpus, int]:
+    """Return the sounds recognised with confidence as a corpus, and the number of the others."""
     from factored_asr.audio.reading import Part
     from factored_asr.batch.inputs import find_inputs
     from factored_asr.training.self_training import self_transcribed
@@ -64,7 +62,7 @@ def _heard(options: argparse.Namespace, lexicon: Lexicon) -> tuple[Corpus, int]:
     def tell(path: Path, why: str) -> None:
         left_out.append(path)
         if not options.quiet:
-            print(f"factored-asr: {path} is left out: {why}", file=sys.stderr)
+            say(f"{path} is left out: {why}")
 
     options.confidence = True
     sounds = find_inputs([options.corpus])
@@ -89,23 +87,23 @@ def _settings(options: argparse.Namespace) -> Any:
 def add(commands: Any) -> None:
     """Add the command to the program."""
     parser = add_command(
-        commands, "adapt", adapt, "a model moved towards a small corpus",
+        commands, "adapt", adapt, "adapt a model to a small corpus",
         factor_options(), corpus_options(),
     )  # fmt: skip
     parser.add_argument("--output", required=True, metavar="MODEL", help="the new model's folder")
     parser.add_argument("--untranscribed", action="store_true",
                         help="the corpus is a folder, pattern or list of sounds without words")
     parser.add_argument("--grammar", metavar="PATH",
-                        help="what may be said in them: a grammar file or folder")
+                        help="grammar of the sounds: a file or folder")
     parser.add_argument("--least-confidence", type=float, default=0.9, metavar="P",
-                        help="probability that the least sure word is right, below which a sound "
-                             "is left out (default: 0.9)")
+                        help="leave out sounds with a word that is less probable than this "
+                             "(default: 0.9)")
     parser.add_argument("--noise", action="append", default=[], metavar="FILE",
                         help="a sound that the corpus is mixed into besides, at 4 to 25 dB; "
                              "given several times, each copy has one of them or two")
     parser.add_argument("--method", default="mllr+map", choices=("map", "mllr", "mllr+map"),
                         help="default: mllr+map")
     parser.add_argument("--tau", type=float, metavar="FRAMES",
-                        help="frames that an old mean counts for under MAP; higher: more timid")
+                        help="MAP: frames that an old mean counts for; higher: smaller changes")
     parser.add_argument("--classes", type=int, metavar="N",
-                        help="classes of Gaussians at most that MLLR moves apart")
+                        help="MLLR: most classes of Gaussians")

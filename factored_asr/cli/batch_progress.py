@@ -1,4 +1,4 @@
-"""How far a run over many sounds is, on standard error: a bar on a terminal, lines elsewhere."""
+"""Progress of a run over many sounds on standard error: a bar on a terminal, else lines."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from factored_asr.cli.shared import say
+
 if TYPE_CHECKING:
     from factored_asr.batch import BatchReport, Progress
 
 LINE_SECONDS = 10.0  # between lines where there is no terminal
-TERMINATED = 143  # as a shell has it: 128 and the signal's number
+TERMINATED = 143  # as in shells: 128 + the signal's number
 INTERRUPTED = 130
 MAX_NAMED = 30  # failures in the summary
 
 
 class Shown:
-    """Is told of progress, and shows it; the last that it was told is what it says at the end."""
+    """Progress callback that prints lines; it keeps the last progress for the end."""
 
     def __init__(self, quiet: bool):
         self._quiet = quiet
         self._last: Progress | None = None
-        self._told = 0.0  # when the last line was, by the run's clock
+        self._printed = 0.0  # elapsed seconds at the last line
 
     def __call__(self, progress: Progress) -> None:
         if self._last is None:
@@ -31,33 +33,33 @@ class Shown:
             self.show(progress)
 
     def show(self, progress: Progress) -> None:
-        """A line now and then."""
-        if progress.elapsed - self._told >= LINE_SECONDS:
-            self._told = progress.elapsed
-            _say(describe(progress))
+        """Print a line every ten seconds."""
+        if progress.elapsed - self._printed >= LINE_SECONDS:
+            self._printed = progress.elapsed
+            say(describe(progress))
 
     def say_stopped(self, stopped: KeyboardInterrupt, kept: bool) -> int:
-        """Say how far a run came that was broken off; returns the exit code."""
+        """Print how far an interrupted run came; return the exit code."""
         terminated = type(stopped).__name__ == "Terminated"
         done, n = (self._last.done, self._last.n) if self._last else (0, 0)
         if n > 1 or kept:
             more = "; the same command with --resume does the rest" if kept else ""
-            _say(f"stopped: {done} of {n} sounds are done{more}")
+            say(f"stopped: {done} of {n} sounds are done{more}")
         return TERMINATED if terminated else INTERRUPTED
 
     def _say_resumed(self, progress: Progress) -> None:
         resumed = progress.resumed
         if resumed.done and not self._quiet:
-            _say(f"{len(resumed.done)} of {progress.n} sounds are done already")
+            say(f"{len(resumed.done)} of {progress.n} sounds are done already")
         if resumed.n_outdated:
             names = ", ".join(resumed.options) or "some"
-            _say(f"options have changed ({names}): {resumed.n_outdated} outputs are made anew")
+            say(f"options have changed ({names}): {resumed.n_outdated} outputs are remade")
         for name in resumed.changed:
-            _say(f"{name}: has changed since it was done, is done anew")
+            say(f"{name}: has changed since it was done, is done again")
 
 
 class _Bar(Shown):
-    """The same as a bar of `rich`."""
+    """Shows progress as a bar of `rich`."""
 
     def __init__(self, stack: ExitStack):
         super().__init__(quiet=False)
@@ -66,7 +68,7 @@ class _Bar(Shown):
         self._task: Any = None
 
     def show(self, progress: Progress) -> None:
-        """Move the bar; it runs by seconds of sound where headers tell them, else by sounds."""
+        """Move the bar, by seconds of sound if headers tell them, else by sounds."""
         if self._bar is None:
             self._open()
         left, done = progress.seconds_left, progress.seconds
@@ -84,23 +86,23 @@ class _Bar(Shown):
         told = TextColumn("{task.percentage:>3.0f} %, {task.fields[told]}")
         self._bar = self._stack.enter_context(
             RichProgress(BarColumn(), told, console=Console(stderr=True), transient=True,
-                         redirect_stdout=False)  # texts go where they are sent
+                         redirect_stdout=False)
         )
         self._task = self._bar.add_task("transcribing", total=None, told="")
 
 
 def show_progress(stack: ExitStack, quiet: bool, into_files: bool) -> Shown:
-    """What is told of a run's progress: a bar, which ends with the stack, where no texts come to
-    the same terminal; else lines."""
+    """Return the progress callback: a bar, which ends with the stack, unless texts go to the same
+    terminal; else lines."""
     if quiet or not sys.stderr.isatty():
         return Shown(quiet)
     if into_files or not sys.stdout.isatty():
         return _Bar(stack)
-    return Shown(quiet=True)  # the texts themselves tell
+    return Shown(quiet=True)  # the texts show it
 
 
 def describe(progress: Progress) -> str:
-    """Sounds, hours, speed, time left and failures in a line."""
+    """Return sounds, hours, speed, time left and failures as a line."""
     parts = [f"{progress.done} of {progress.n} sounds", f"{_hours(progress.seconds)} of audio"]
     if progress.speed:
         parts.append(f"{progress.speed:.1f} × real time")
@@ -112,25 +114,21 @@ def describe(progress: Progress) -> str:
 
 
 def say_end(report: BatchReport, quiet: bool, into_files: bool) -> int:
-    """The summary of a run that came to its end; returns the exit code.
+    """Print the summary of a run; return the exit code.
 
-    Of a run into files the failures are named again: what was said of them is far up by now.
+    For a run into files it repeats the names of the failures, as their messages are far up.
     """
     progress, failures = report.progress, report.failures
     if report.n_again and not quiet:
-        _say(f"{report.n_again} sounds were given more than once, and done once")
+        say(f"{report.n_again} sounds were given more than once, and done once")
     if progress.n > 1 and not quiet:
-        _say(f"{describe(progress)}, in {_clock(progress.elapsed)}")
+        say(f"{describe(progress)}, in {_clock(progress.elapsed)}")
     if failures and progress.n > 1:
         names = [failure.sound.label for failure in failures[:MAX_NAMED]]
         more = [f"and {len(failures) - MAX_NAMED} more"] if len(failures) > MAX_NAMED else []
         named = ": " + ", ".join([*names, *more]) if into_files else ""
-        _say(f"{len(failures)} of {progress.n} inputs failed{named}")
+        say(f"{len(failures)} of {progress.n} inputs failed{named}")
     return 1 if failures else 0
-
-
-def _say(text: str) -> None:
-    print(f"factored-asr: {text}", file=sys.stderr, flush=True)
 
 
 def _hours(seconds: float) -> str:

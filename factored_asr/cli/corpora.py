@@ -1,9 +1,8 @@
-"""Commands on corpora: evaluate."""
+"""The command evaluate, and the options of a corpus."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,8 @@ from factored_asr.cli.shared import (
     progress_bar,
     recipe_of,
     recognizer_of,
+    report_options,
+    say,
     search_options,
     source_options,
 )
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Decode a transcribed corpus and count the errors: in all, by speaker, word for word."""
+    """Decode a transcribed corpus and count the errors: in total, by speaker, with alignments."""
     from factored_asr.evaluation import evaluate as decode_and_score
     from factored_asr.recognizer.speaker import SpeakerOptions
 
@@ -49,7 +50,7 @@ def evaluate(options: argparse.Namespace) -> int:
 def corpus_of(
     options: argparse.Namespace, lexicon: Lexicon | None = None
 ) -> tuple[Corpus, int]:
-    """The corpus that the options name, without what cannot be used, which is told."""
+    """Return the corpus without unusable utterances, which are reported, and their number."""
     from factored_asr.corpus.corpus import Corpus, check
     from factored_asr.training.data import seconds_of
 
@@ -60,15 +61,14 @@ def corpus_of(
         corpus = corpus.without(names(options.exclude_speakers))
     good, problems = check(corpus, lexicon, seconds=seconds_of())
     for problem in problems:
-        print(f"factored-asr: {problem.message}", file=sys.stderr)
+        say(problem.message)
     if problems:
-        print(f"factored-asr: {len(problems)} of {len(corpus)} utterances are left out",
-              file=sys.stderr)
+        say(f"{len(problems)} of {len(corpus)} utterances are left out")
     return good, len(problems)
 
 
 def mean_of(model: str) -> MeanOver:
-    """Whose cepstral mean a model was trained without."""
+    """Return whose cepstral mean was subtracted in training."""
     from factored_asr.models.bundle import Bundle
 
     folder = Bundle.find(model).folder
@@ -76,30 +76,30 @@ def mean_of(model: str) -> MeanOver:
 
 
 def names(text: str) -> list[str]:
-    """Names with commas between, or a file with one a line."""
+    """Return names separated by commas, or the lines of a file."""
     if "," not in text and Path(text).is_file():
         return Path(text).read_text(encoding="utf-8").split()
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def corpus_options() -> argparse.ArgumentParser:
-    """Options that say which speech."""
+    """Return the options of a corpus."""
     parser = argparse.ArgumentParser(add_help=False)
     group = parser.add_argument_group("corpus")
     group.add_argument(
         "--corpus", required=True, metavar="DIR",
-        help="a folder of Kaldi, Sphinx or LibriSpeech, or with a table *.tsv (path, text, "
-        "speaker, start, end); or the table itself",
+        help="a folder of Kaldi, Sphinx or LibriSpeech; or a table *.tsv (path, text, speaker, "
+        "start, end), or its folder",
     )
     group.add_argument("--layout", default="auto", metavar="NAME",
                        help="tsv, kaldi, sphinx, librispeech, names (default: by what is there)")
     group.add_argument("--speaker-by", choices=("folder", "file"),
-                       help="whom to take for the speaker where the corpus does not say")
+                       help="the speaker, if the corpus does not name one")
     group.add_argument("--speakers", metavar="LIST",
                        help="only these: names with commas, or a file with one a line")
     group.add_argument("--exclude-speakers", metavar="LIST", help="all but these")
     group.add_argument("--jobs", type=int, default=1, metavar="N",
-                       help="utterances worked on at once (default: 1)")
+                       help="utterances decoded at once (default: 1)")
     return parser
 
 
@@ -108,17 +108,11 @@ def add(commands: Any) -> None:
     sources = source_options(factor_options())
     parser = add_command(
         commands, "evaluate", evaluate, "word error rate on a corpus",
-        sources, corpus_options(), search_options(),
+        sources, corpus_options(), search_options(), report_options(),
     )
-    parser.add_argument("--format", default="text", choices=("text", "json"),
-                        help="text: for people; json: one object with every alignment")
     parser.add_argument("--adapt", choices=("speaker",),
-                        help="learn each speaker's voice first, from what is heard of it")
+                        help="decode twice: adapt to each speaker after the first time")
     parser.add_argument("--mean-over", choices=("utterance", "speaker"),
-                        help="whose cepstral mean is taken off (default: as in training)")
+                        help="whose cepstral mean is subtracted (default: as in training)")
     parser.add_argument("--phones", action="store_true",
                         help="count errors of phones, too; every word needs a pronunciation")
-    parser.add_argument("--brief", action="store_true", help="no alignments")
-    parser.add_argument("--interval-over", choices=("speakers", "utterances"),
-                        help="what the bootstrap draws (default: speakers if there are 8 or more)")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")

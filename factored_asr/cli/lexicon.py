@@ -8,32 +8,32 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from factored_asr.cli.shared import add_command, add_group, complain, progress
-from factored_asr.errors import MissingError, OptionError
+from factored_asr.cli.shared import add_command, add_group, complain, progress, writing
+from factored_asr.errors import MissingError
 
 if TYPE_CHECKING:
     from factored_asr.lexicon.g2p import G2P
 
-ABOUT = "pronunciations of words that no dictionary has, guessed from their letters."
+ABOUT = "Guess the pronunciations of words from their letters (grapheme to phoneme)."
 
 EXAMPLES = """\
 examples:
   factored-asr lexicon g2p apply bosch grohe
-      how an English speaker would say them, by a model learnt from the dictionary of --model
-      (the first time that takes some seconds)
+      English pronunciations, by a model trained on the dictionary of --model (the first time
+      this takes some seconds)
   factored-asr lexicon g2p apply --n 3 --probabilities < words.txt > guessed.dict
       three pronunciations of each word with their probabilities, as a lexicon for --words
   factored-asr lexicon g2p train my.dict -o my.g2p
-      learn from another dictionary, of any language written in letters
+      train on another dictionary, of any language written in letters
   factored-asr transcribe --guess --grammar my.yaml command.wav
-      use guesses where the dictionary lacks a word of the grammar
+      guess words of the grammar that the dictionary lacks
 """
 
 
 def train(options: argparse.Namespace) -> int:
-    """Learn how words are said from a dictionary, and write the model.
+    """Train a model on a dictionary, and write it.
 
-    Words with a digit or a sign that few others have are passed over."""
+    Words with digits or rare signs are skipped."""
     from factored_asr.lexicon import Lexicon
     from factored_asr.lexicon.g2p_training import G2POptions, train_g2p
 
@@ -41,20 +41,17 @@ def train(options: argparse.Namespace) -> int:
     lexicon = Lexicon.read(options.dictionary)
     with ExitStack() as stack:
         model = train_g2p(lexicon, settings, progress(stack, options.quiet, "learning"))
-    try:
+    with writing(options.output):
         model.write(options.output)
-    except OSError as error:
-        raise OptionError(f"{options.output}: cannot be written: {error.strerror}") from error
     print(f"{options.output}\t{len(model.letters)} letters, {len(model.phones)} phones, "
           f"{len(model.pair_letter)} pairs, {len(model.network.arc_pair)} n-grams")
     return 0
 
 
 def apply(options: argparse.Namespace) -> int:
-    """Guess how words are said; write them as a dictionary.
+    """Guess pronunciations of words, and write them as a dictionary.
 
-    A word with digits or signs cannot be pronounced: it is named on standard error, and the others
-    still come."""
+    A word with unknown letters is reported on standard error, and the others are written."""
     words = options.words or [word for line in sys.stdin for word in line.split()]
     model = _model(options)
     n_failed = 0
@@ -86,13 +83,13 @@ def _model(options: argparse.Namespace) -> G2P:
 
 def add(commands: Any) -> None:
     """Add this group's commands to the program."""
-    group = add_group(commands, "lexicon", "guess how words are said", ABOUT, EXAMPLES)
-    g2p = add_group(group, "g2p", "from letters to phones", ABOUT, EXAMPLES)
+    group = add_group(commands, "lexicon", "guess pronunciations", ABOUT, EXAMPLES)
+    g2p = add_group(group, "g2p", "letters to phones", ABOUT, EXAMPLES)
 
-    parser = add_command(g2p, "train", train, "learn from a dictionary", examples=EXAMPLES)
+    parser = add_command(g2p, "train", train, "train on a dictionary", examples=EXAMPLES)
     parser.add_argument("dictionary", metavar="DICT", help="CMUdict or Kaldi's lexicon format")
     parser.add_argument("-o", "--output", required=True, metavar="MODEL", help="write here")
-    parser.add_argument("--order", type=int, default=8, help="letters looked at together "
+    parser.add_argument("--order", type=int, default=8, help="length of the n-grams "
                         "(default: 8); 4 or 5 for dictionaries of a few thousand words")
     parser.add_argument("--ngrams", type=int, default=0, metavar="N",
                         help="keep at most N n-grams: smaller, less accurate (default: all)")
@@ -101,12 +98,12 @@ def add(commands: Any) -> None:
     parser = add_command(g2p, "apply", apply, "guess pronunciations", examples=EXAMPLES)
     parser.add_argument("words", nargs="*", metavar="WORD",
                         help="words (default: those on standard input)")
-    parser.add_argument("--g2p", metavar="MODEL", help="a model that `train` has written "
-                        "(default: the model's own, else learnt from the dictionary, once)")
+    parser.add_argument("--g2p", metavar="MODEL", help="a model written by `train` "
+                        "(default: the model's own, else trained on the dictionary, once)")
     parser.add_argument("--model", default="en-us", help="en-us, or a model folder, for its "
                         "dictionary")
     parser.add_argument("--lexicon", metavar="DICT", help="dictionary in place of the model's own")
-    parser.add_argument("--n", type=int, default=1, help="pronunciations of each word at most")
+    parser.add_argument("--n", type=int, default=1, help="most pronunciations of each word")
     parser.add_argument("--probabilities", action="store_true",
                         help="write WORD PROBABILITY PHONES, as in Kaldi's lexiconp.txt")
     parser.add_argument("--quiet", action="store_true", help="no progress")

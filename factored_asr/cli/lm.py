@@ -3,42 +3,41 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Any
 
-from factored_asr.cli.shared import add_command, add_group
+from factored_asr.cli.shared import add_command, add_group, say, writing
 from factored_asr.errors import OptionError
 
 if TYPE_CHECKING:
     from factored_asr.language import NGramModel
 
 ABOUT = """\
-n-gram language models: how probable a word is after the words before it.
+Estimate, prune, interpolate and test n-gram language models.
 
-Texts hold one sentence a line, words with white space between, plain or gzip; without a file they
-are read from standard input. Models are ARPA files, plain or gzip (or Sphinx's .lm.bin, read only);
-they go to standard output without -o."""
+Texts hold one sentence per line, plain or gzip; without a file they are read from standard input.
+Models are ARPA files, plain or gzip (or Sphinx's .lm.bin, read only); without -o they are written
+to standard output."""
 
 EXAMPLES = """\
 examples:
   factored-asr lm estimate --order 3 letters.txt -o letters.arpa.gz
       a trigram model by interpolated modified Kneser-Ney smoothing
   factored-asr lm estimate --vocabulary my.dict < letters.txt > letters.arpa
-      over the words of a dictionary: all others count as <unk>
+      over the words of a dictionary; all others are <unk>
   factored-asr lm perplexity letters.arpa test.txt
-      how well it foretells another text, and how many of its words it does not know
+      perplexity of a text, and its unknown words
   factored-asr lm interpolate letters.arpa news.arpa --tune heldout.txt -o mixed.arpa
-      both in one, with the weights that suit a held-out text best
+      both in one, with the best weights for a held-out text
   factored-asr lm prune mixed.arpa --ngrams 500000 -o small.arpa
-      the half million n-grams that are worth most
+      the half million most useful n-grams
 """
 
 
 def estimate(options: argparse.Namespace) -> int:
     """Estimate a model from text, by interpolated modified Kneser-Ney smoothing.
 
-    A word outside the vocabulary counts as <unk>, which so learns how often such words come; with
-    --closed there is no <unk>, and n-grams that hold such a word are passed over."""
+    A word outside the vocabulary counts as <unk>; with --closed there is no <unk>, and n-grams with
+    such a word are skipped."""
     from factored_asr.language import EstimateOptions, read_sentences, read_vocabulary
     from factored_asr.language import estimate as run
 
@@ -50,9 +49,9 @@ def estimate(options: argparse.Namespace) -> int:
 
 
 def prune(options: argparse.Namespace) -> int:
-    """Make a model smaller: drop the n-grams that it misses least, or those of some words.
+    """Make a model smaller: drop the least useful n-grams, or those of some words.
 
-    Back-off weights are set anew, so that every history keeps its total probability."""
+    Back-off weights are recomputed, so that every history keeps its total probability."""
     from factored_asr import language
 
     given = (options.vocabulary, options.order, options.ngrams, options.threshold)
@@ -71,10 +70,10 @@ def prune(options: argparse.Namespace) -> int:
 
 
 def interpolate(options: argparse.Namespace) -> int:
-    """Mix models into one: every probability is the weighted mean of the models' own.
+    """Interpolate models: every probability is the weighted mean of the models' probabilities.
 
-    --tune finds the weights under which a text is most probable; take one that none of the models
-    was estimated from."""
+    --tune finds the weights that maximise the probability of a text, which should not be training
+    text of any model."""
     from factored_asr import language
 
     models = [language.read_lm(path) for path in options.models]
@@ -85,16 +84,14 @@ def interpolate(options: argparse.Namespace) -> int:
     mixed = language.interpolate(models, weights)
     if not options.quiet:
         for path, weight in zip(options.models, weights, strict=True):
-            print(f"factored-asr: {weight / sum(weights):.4f}  {path}", file=sys.stderr)
+            say(f"{weight / sum(weights):.4f}  {path}")
     return _write(mixed, options)
 
 
 def perplexity(options: argparse.Namespace) -> int:
-    """Say how well a model foretells a text.
+    """Compute the perplexity of a text: exp(-log probability / words), ends of sentences included.
 
-    Perplexity is how many words it hesitates between, on average: exp(-log probability / words),
-    ends of sentences counted. It is given without the words that the model does not know, and,
-    where it has <unk>, with them."""
+    It is printed without the words that the model does not know and, if it has <unk>, with them."""
     from factored_asr import language
 
     model = language.read_lm(options.model)
@@ -126,15 +123,11 @@ def _print_words(model: NGramModel, sentences: Any) -> int:
 def _write(model: NGramModel, options: argparse.Namespace) -> int:
     from factored_asr.language import write_arpa
 
-    try:
+    with writing(options.output):
         write_arpa(model, options.output)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OptionError(f"{options.output}: cannot be written: {error.strerror}") from error
     if not options.quiet:
         counts = ", ".join(f"{n:,} {k}-grams" for k, n in enumerate(model.counts, start=1))
-        print(f"factored-asr: {counts}", file=sys.stderr)
+        say(counts)
     return 0
 
 
@@ -164,10 +157,10 @@ def add(commands: Any) -> None:
     parser.add_argument("models", nargs="+", metavar="LM")
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument("--weights", type=_weights, metavar="W,W,...",
-                         help="one for each model (default: all alike)")
-    weights.add_argument("--tune", metavar="TEXT", help="find the weights that suit this text")
+                         help="one for each model (default: equal)")
+    weights.add_argument("--tune", metavar="TEXT", help="find the best weights for this text")
 
-    parser = add_command(group, "perplexity", perplexity, "how well a text is foretold",
+    parser = add_command(group, "perplexity", perplexity, "perplexity of a text",
                          examples=EXAMPLES)
     parser.add_argument("model", metavar="LM")
     _add_texts(parser)
@@ -178,26 +171,26 @@ def add(commands: Any) -> None:
 def _add_estimate(parser: argparse.ArgumentParser) -> None:
     _add_texts(parser)
     parser.add_argument("--order", type=int, default=3, help="words in the longest n-grams "
-                        "(default: 3); 4 or 5 pay with many millions of words")
+                        "(default: 3); 4 or 5 need many millions of words")
     parser.add_argument("--vocabulary", metavar="FILE",
                         help="the model's words: the first field of each line, as in a dictionary")
     parser.add_argument("--max-words", type=int, default=0, metavar="N",
-                        help="keep the N commonest words (default: all)")
+                        help="keep the N most frequent words (default: all)")
     parser.add_argument("--min-count", type=int, default=1, metavar="N",
-                        help="keep words that come N times or more (default: 1)")
+                        help="keep words that occur N times or more (default: 1)")
     parser.add_argument("--closed", action="store_true", help="no <unk>")
 
 
 def _add_prune(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="LM")
     parser.add_argument("--threshold", type=float, metavar="X", help="entropy pruning: drop "
-                        "n-grams without which perplexity rises by less than this share; 1e-8 is "
+                        "n-grams whose loss raises perplexity by less than this share; 1e-8 is "
                         "usual")
     parser.add_argument("--ngrams", type=int, metavar="N", help="entropy pruning: keep the N "
-                        "n-grams worth most, unigrams counted")
+                        "most useful n-grams, unigrams included")
     parser.add_argument("--order", type=int, metavar="N", help="drop n-grams of more words")
-    parser.add_argument("--vocabulary", metavar="FILE", help="drop all other words; what they had "
-                        "is not given to the rest")
+    parser.add_argument("--vocabulary", metavar="FILE", help="drop all other words, without "
+                        "renormalising")
 
 
 def _add_texts(parser: argparse.ArgumentParser) -> None:

@@ -8,8 +8,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from factored_asr.cli.shared import add_command, factor_options, progress, recipe_of, source_options
-from factored_asr.errors import OptionError
+from factored_asr.cli.shared import (
+    add_command,
+    factor_options,
+    progress,
+    recipe_of,
+    source_options,
+    writing,
+)
 
 if TYPE_CHECKING:
     from factored_asr.models.bundle import Bundle
@@ -30,10 +36,8 @@ def compile_graph(options: argparse.Namespace) -> int:
         where = str(cache_folder() / recipe.key())
     else:
         where = options.output
-        try:
+        with writing(where):
             (graph.write_openfst if where.endswith(".fst") else graph.write)(where)
-        except OSError as error:
-            raise OptionError(f"{where}: cannot be written: {error.strerror}") from error
     megabytes = graph.arcs.nbytes / 1e6
     print(f"{where}\t{graph.n_states} states, {graph.n_arcs} arcs ({megabytes:.1f} MB), "
           f"{len(graph.words) - 1} words, {len(graph.pdfs)} pdfs")
@@ -41,10 +45,9 @@ def compile_graph(options: argparse.Namespace) -> int:
 
 
 def import_model(options: argparse.Namespace) -> int:
-    """Turn a model of Sphinx or a GMM model of Kaldi into a folder of our own.
+    """Convert a Sphinx model or a Kaldi GMM model to a model folder.
 
-    A folder of Kaldi holds final.mdl, tree and phones.txt, and final.mat where features are
-    transformed.
+    A Kaldi folder holds final.mdl, tree and phones.txt, and final.mat if features are transformed.
     """
     from factored_asr.language import is_kenlm_binary, read_lm
     from factored_asr.lexicon import Lexicon
@@ -62,7 +65,7 @@ def import_model(options: argparse.Namespace) -> int:
         model = bundle.acoustic_model()
         lexicon, lm = lexicon or bundle.lexicon, lm or bundle.lm
     if lm and not is_kenlm_binary(lm):
-        read_lm(lm)  # what goes with a model is no broken file
+        read_lm(lm)  # raises if the file is broken
     about = About(origin=options.origin or source.name,
                   licences={"model": options.licence} if options.licence else {})
     write_model(options.output, model, lexicon=Lexicon.read(lexicon) if lexicon else None, lm=lm,
@@ -72,7 +75,7 @@ def import_model(options: argparse.Namespace) -> int:
 
 
 def info(options: argparse.Namespace) -> int:
-    """Say what a model is, or what the cache holds."""
+    """Describe a model, or list the cache."""
     from factored_asr.storage import cache
 
     if options.clear_cache:
@@ -120,15 +123,15 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--output", metavar="PATH", help="write here: a folder, or a file .fst")
 
-    parser = add_command(commands, "import", import_model, "a model of Kaldi or Sphinx to our own")
+    parser = add_command(commands, "import", import_model, "convert a model of Kaldi or Sphinx")
     parser.add_argument("source", metavar="FOLDER", help="of Kaldi (final.mdl, tree) or Sphinx")
     parser.add_argument("--output", required=True, metavar="MODEL", help="the new model's folder")
-    parser.add_argument("--lexicon", metavar="DICT", help="dictionary that goes with it")
-    parser.add_argument("--lm", metavar="ARPA", help="language model that goes with it")
+    parser.add_argument("--lexicon", metavar="DICT", help="dictionary of the model")
+    parser.add_argument("--lm", metavar="ARPA", help="language model of the model")
     parser.add_argument("--origin", metavar="TEXT", help="where it comes from, for `info`")
     parser.add_argument("--licence", metavar="TEXT", help="of the model, for `info`")
 
-    parser = add_command(commands, "info", info, "what a model is; what the cache holds")
+    parser = add_command(commands, "info", info, "describe a model, list the cache")
     parser.add_argument("model", nargs="?", default="en-us", help="en-us, or a model folder")
     parser.add_argument("--cache", action="store_true", help="list the compiled graphs")
     parser.add_argument("--clear-cache", action="store_true", help="remove the compiled graphs")

@@ -1,9 +1,8 @@
-"""Commands that look at one sound: align, plot."""
+"""Commands on one sound: align, plot."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Any
 
 from factored_asr.cli.shared import (
@@ -12,6 +11,7 @@ from factored_asr.cli.shared import (
     factor_options,
     recipe_of,
     recognizer_of,
+    say,
     search_options,
     source_options,
 )
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 def align(options: argparse.Namespace) -> int:
-    """Find where each word, phone and state of a known text lies in a sound."""
+    """Find the times of each word, phone and state of a known text in a sound."""
     from factored_asr.results.formats import write_alignment
 
     aligned = _aligned(options)
     if aligned or options.format == "json":
         print(write_alignment(aligned, options.format, options.file))
     if aligned.reason and not options.quiet:
-        print(f"factored-asr: {options.file}: {aligned.reason}", file=sys.stderr)
+        say(f"{options.file}: {aligned.reason}")
     return 0 if aligned else 1
 
 
@@ -38,29 +38,29 @@ def _aligned(options: argparse.Namespace) -> Alignment:
     from factored_asr.storage.reading import read_text
 
     if (options.text is None) == (options.text_file is None):
-        raise OptionError("give the text that is said, or its file by --text-file")
+        raise OptionError("give the spoken text, or its file by --text-file")
     text = options.text if options.text_file is None else read_text(options.text_file)
     recipe = recipe_of(options)
     return aligner_of(recipe).align(options.file, text)
 
 
 def plot(options: argparse.Namespace) -> int:
-    """Draw a sound: waveform, spectrogram, words and phones; or the lattice of its words."""
+    """Draw a sound: waveform, spectrogram, words and phones; or its word lattice."""
     from factored_asr.plots import plot_lattice, plot_utterance, save
 
     given = options.text is not None or options.text_file is not None
     if options.lattice:
         if given:
-            raise OptionError("--lattice draws what was heard: give no text")
+            raise OptionError("--lattice draws the recognised words: give no text")
         lattice = recognizer_of(options).transcribe(options.file).lattice
         if lattice is None or not lattice.n_nodes:
             raise FactoredASRError(f"{options.file}: no speech, no lattice")
         save(plot_lattice(lattice), options.output)
         return 0
-    said = _aligned(options) if given else recognizer_of(options).transcribe(options.file)
-    if said.reason and not options.quiet:
-        print(f"factored-asr: {options.file}: {said.reason}", file=sys.stderr)
-    save(plot_utterance(options.file, said), options.output)
+    found = _aligned(options) if given else recognizer_of(options).transcribe(options.file)
+    if found.reason and not options.quiet:
+        say(f"{options.file}: {found.reason}")
+    save(plot_utterance(options.file, found), options.output)
     return 0
 
 
@@ -69,14 +69,14 @@ def add(commands: Any) -> None:
     factors, search = factor_options(), search_options()
     sources = source_options(factors)
 
-    parser = add_command(commands, "align", align, "where the words of a known text lie", factors)
+    parser = add_command(commands, "align", align, "times of the words of a known text", factors)
     _add_text(parser)
     add_format(parser, "ctm")
 
     parser = add_command(commands, "plot", plot, "a picture of a sound, its words and phones",
                        sources, search)
     _add_text(parser)
-    parser.add_argument("--lattice", action="store_true", help="draw the words that competed")
+    parser.add_argument("--lattice", action="store_true", help="draw the word lattice")
     parser.add_argument(
         "-o", "--output", required=True, metavar="IMAGE", help="write here: .png, .svg, .pdf"
     )
@@ -84,5 +84,5 @@ def add(commands: Any) -> None:
 
 def _add_text(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="sound file; - is standard input")
-    parser.add_argument("text", nargs="?", metavar="TEXT", help="the words that are said")
+    parser.add_argument("text", nargs="?", metavar="TEXT", help="the spoken words")
     parser.add_argument("--text-file", metavar="PATH", help="read the words from here")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from factored_asr.cli.shared import add_command, progress_bar
+from factored_asr.cli.shared import add_command, progress_bar, report_options, say, writing
 from factored_asr.errors import OptionError
 
 EXAMPLES = """\
@@ -20,9 +19,9 @@ examples:
   factored-asr score corpus.tsv heard.jsonl --normalise case,punctuation,digits
       what transcribe --format json wrote; "Twenty-one!" is 21
   factored-asr score labels.json heard.jsonl --format json
-      commands: intents, slots, actions that nobody asked for
+      commands: intents, slots, false actions
   factored-asr score ref.trn hyp.trn --weights sclite --speaker '^([^-_]+)'
-      aligned as NIST's sclite does; speakers are the ids' beginnings
+      aligned as by NIST's sclite; the speaker is the beginning of an id
 """
 
 COMPARE_EXAMPLES = """\
@@ -37,25 +36,25 @@ systems:
 
 examples:
   factored-asr compare speech/ ours pocketsphinx
-      word errors of a corpus with texts, beside pocketsphinx with the same models
+      word errors on a corpus, compared with pocketsphinx with the same models
   factored-asr compare speech/ ours ours:lm=big.arpa,name=big --html report.html
       two set-ups, with plots and a browser of errors
   factored-asr compare coffee/clean ours pocketsphinx moonshine --labels coffee/labels.json \\
       --grammar coffee.yaml --noise kitchen.flac --snr clean,24,15,6 --journal coffee.jsonl
-      commands understood, clean and in noise; broken off, it goes on where it was
+      accuracy on commands, clean and in noise; an interrupted run is continued
 """
 
 
 def score(options: argparse.Namespace) -> int:
-    """Count what hypotheses have wrong against a reference, and compare systems.
+    """Count the errors of hypotheses against a reference, and compare systems.
 
-    Files are trn, stm, ctm, tsv, text of Kaldi, or json lines. An utterance that a system lacks
-    counts as if nothing had been heard; it is named, and so is one that the reference lacks: the
-    exit code is 1 then. Two or more systems are compared by a paired bootstrap and by the
-    matched-pairs sentence-segment word error test.
+    Files are trn, stm, ctm, tsv, Kaldi's text, or json lines. A missing utterance counts as an
+    empty hypothesis; missing and additional utterances are reported, and the exit code is 1. Two or
+    more systems are compared by a paired bootstrap and by the matched-pairs sentence-segment word
+    error test.
 
     Rules make texts comparable (--normalise, in this order: case, fillers, punctuation, digits),
-    for references and hypotheses alike; those that were used stand below the result.
+    references and hypotheses alike; the result shows which were used.
     """
     from factored_asr.evaluation.normalise import Rules
     from factored_asr.evaluation.report import ScoreOptions, score_files
@@ -69,27 +68,26 @@ def score(options: argparse.Namespace) -> int:
     ))
     print(report.to_json() if options.format == "json" else report.describe(not options.brief))
     for system in report.systems:
-        for ids, why in ((system.missing, "not in the hypotheses, counted as not heard"),
+        for ids, why in ((system.missing, "not in the hypotheses, counted as empty"),
                          (system.extra, "not in the reference, left out")):
             if ids:
                 named = ", ".join(ids[:20]) + (" …" if len(ids) > 20 else "")
-                print(f"factored-asr: {system.name}: {len(ids)} utterances {why}: {named}",
-                      file=sys.stderr)
+                say(f"{system.name}: {len(ids)} utterances {why}: {named}")
     return 0 if report.complete else 1
 
 
 def compare(options: argparse.Namespace) -> int:
-    """Give the same sounds to several recognisers: accuracy, speed, latency, memory, size.
+    """Compare recognisers on the same sounds: accuracy, speed, latency, memory, size.
 
     CORPUS is a corpus with texts in any layout of evaluate, and word errors are counted; or, with
-    --labels and --grammar, a folder of spoken commands, and counted is how many are accepted:
-    intent and every labelled slot right. Ours and pocketsphinx (as JSGF) take the grammar; what the
-    others write is read by the grammar and our rules of speech.
+    --labels and --grammar, a folder of spoken commands, and accepted commands are counted: intent
+    and every labelled slot right. Ours and pocketsphinx (as JSGF) take the grammar; the texts of
+    the others are read by the grammar and our rules of speech.
 
-    Each system runs in a process of its own, on one core, and all take turns, sound by sound. The
-    real-time factor is seconds of work for each second of sound; the first word's time counts from
-    the beginning of a sound given as from a microphone; memory is the most that whole sounds took;
-    the model's size is that of the files it cannot do without. Failed files are counted as wrong.
+    Each system runs in its own process on one core, and all take turns, sound by sound. The
+    real-time factor is seconds of work per second of sound; the time of the first word counts from
+    the start of a streamed sound; memory is the peak over whole sounds; the model's size is that of
+    the files it needs. Failed files count as wrong.
     """
     from factored_asr.compare.material import conditions, read_labelled, read_spoken
     from factored_asr.compare.page import as_html
@@ -102,7 +100,7 @@ def compare(options: argparse.Namespace) -> int:
     if options.every < 1 or options.latency_files < 0:
         raise OptionError("--every must be at least 1, --latency-files at least 0")
     if options.labels and not options.grammar:
-        raise OptionError("--labels asks for --grammar, by which texts are read")
+        raise OptionError("--labels needs --grammar, which reads the texts")
     items = (
         read_labelled(options.corpus, options.labels) if options.labels
         else read_spoken(options.corpus, options.layout)
@@ -117,20 +115,14 @@ def compare(options: argparse.Namespace) -> int:
     for file, content in ((options.json, result.to_json), (options.html, lambda: as_html(
             result, f"Recognisers on {options.corpus}"))):
         if file:
-            _write(Path(file), content())
+            with writing(file):
+                Path(file).write_text(content(), encoding="utf-8")
     print(result.describe())
     return 1 if any(row.failed for row in result.rows) else 0
 
 
 def _path(text: str | None) -> Path | None:
     return None if text is None else Path(text)
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OptionError(f"{file}: cannot be written: {error.strerror}") from error
 
 
 def add(commands: Any) -> None:
@@ -141,17 +133,17 @@ def add(commands: Any) -> None:
 
 def _add_compare(commands: Any) -> None:
     parser = add_command(
-        commands, "compare", compare, "recognisers side by side on the same sounds",
+        commands, "compare", compare, "compare recognisers on the same sounds",
         examples=COMPARE_EXAMPLES,
     )
-    parser.add_argument("corpus", metavar="CORPUS", help="a corpus, or a folder of spoken commands")
+    parser.add_argument("corpus", metavar="CORPUS", help="a corpus, or a folder of commands")
     parser.add_argument("system", metavar="SYSTEM", nargs="+", help="see below")
     parser.add_argument("--layout", default="auto", metavar="NAME",
                         help="tsv, kaldi, sphinx, librispeech, names (default: by what is there)")
-    parser.add_argument("--labels", metavar="JSON", help="of commands: an object of file names, "
-                        "each with intent and slots")
-    parser.add_argument("--grammar", metavar="FILE", help="of commands")
-    parser.add_argument("--noise", metavar="FILE", help="sound that speech is mixed into")
+    parser.add_argument("--labels", metavar="JSON", help="labels of commands: an object of file "
+                        "names, each with intent and slots")
+    parser.add_argument("--grammar", metavar="FILE", help="grammar of commands")
+    parser.add_argument("--noise", metavar="FILE", help="sound to mix the speech with")
     parser.add_argument("--snr", default="clean", metavar="LIST", help="conditions: clean and "
                         "signal-to-noise ratios in decibels, with commas (default: clean)")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="every Nth sound only")
@@ -159,24 +151,22 @@ def _add_compare(commands: Any) -> None:
                         "(default: all)")
     parser.add_argument("--replace", metavar="FILE", help="as for score")
     parser.add_argument("--latency-files", type=int, default=10, metavar="N",
-                        help="sounds given as from a microphone (default: 10)")
-    parser.add_argument("--journal", metavar="FILE", help="keeps every answer as it comes; named "
-                        "again, what it has is not asked again")
+                        help="sounds to stream as from a microphone (default: 10)")
+    parser.add_argument("--journal", metavar="FILE", help="file that keeps every answer; an "
+                        "interrupted run continues from it")
     parser.add_argument("--json", metavar="FILE", help="write all figures and answers")
-    parser.add_argument("--html", metavar="FILE", help="write a report that needs nothing else")
+    parser.add_argument("--html", metavar="FILE", help="write a self-contained report")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
 
 def _add_score(commands: Any) -> None:
     parser = add_command(
-        commands, "score", score, "word errors of transcripts, systems compared", examples=EXAMPLES
+        commands, "score", score, "word errors of transcripts; compare systems", report_options(),
+        examples=EXAMPLES,
     )
-    parser.add_argument("reference", metavar="REF", help="what was said, or asked for")
-    parser.add_argument("hypothesis", metavar="HYP", nargs="+", help="what a system heard")
-    parser.add_argument("--format", default="text", choices=("text", "json"),
-                        help="text: for people; json: one object with every alignment")
-    parser.add_argument("--brief", action="store_true", help="no alignments")
+    parser.add_argument("reference", metavar="REF", help="reference texts or meanings")
+    parser.add_argument("hypothesis", metavar="HYP", nargs="+", help="hypotheses of a system")
     parser.add_argument("--normalise", default="case", metavar="RULES",
                         help="of case, fillers, punctuation, digits, with commas between; all; "
                         "none (default: case)")
@@ -185,10 +175,7 @@ def _add_score(commands: Any) -> None:
     parser.add_argument("--weights", default="levenshtein", choices=("levenshtein", "sclite"),
                         help="fewest errors, or sclite's 4 for a substitution, 3 for the others")
     parser.add_argument("--speaker", default="", metavar="REGEX",
-                        help="its first group, of an utterance's id, is the speaker")
-    parser.add_argument("--interval-over", choices=("speakers", "utterances"),
-                        help="what the bootstrap draws (default: speakers if there are 8 or more)")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+                        help="its first group, matched in the id, is the speaker")
     for side in ("reference", "hypothesis"):
         parser.add_argument(f"--{side}-format", default="auto", metavar="NAME",
                             help="trn, stm, ctm, tsv, kaldi, json (default: by the file's name)")

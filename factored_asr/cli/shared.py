@@ -97,15 +97,15 @@ def _settings(settings: DecodeOptions, options: argparse.Namespace) -> DecodeOpt
     """Return the model's settings with the values that the command line gives."""
     from factored_asr.graph import DENIALS
 
-    given = {name: getattr(options, name, None) for name in ("beam", "max_active", "min_active")}
-    beam = replace(settings.beam, **{k: v for k, v in given.items() if v is not None})
+    beam = replace(settings.beam, **_given(
+        options, beam="beam", max_active="max_active", min_active="min_active"
+    ))
+    graph = replace(settings.graph, **_given(options, word_penalty="word_penalty"))
     scale, lm_scale = (getattr(options, f"{of}_scale", None) for of in ("acoustic", "lm"))
     if lm_scale is not None:
         if not lm_scale > 0:
             raise OptionError(f"--lm-scale must be above 0, got {lm_scale}")
         scale = 1 / lm_scale
-    penalty = getattr(options, "word_penalty", None)
-    graph = settings.graph if penalty is None else replace(settings.graph, word_penalty=penalty)
     tools = getattr(options, "noise", None)
     if tools:
         settings = settings.against_noise(() if tools == "none" else tools.split(","))
@@ -120,17 +120,21 @@ def _settings(settings: DecodeOptions, options: argparse.Namespace) -> DecodeOpt
 
 
 def _second_pass(settings: SecondPassOptions, options: argparse.Namespace) -> SecondPassOptions:
-    given = {
-        "lm_scale": getattr(options, "rescore_scale", None),
-        "word_insertion_penalty": getattr(options, "rescore_penalty", None),
-    }
-    weights = replace(settings.rescore, **{k: v for k, v in given.items() if v is not None})
+    weights = replace(settings.rescore, **_given(
+        options, lm_scale="rescore_scale", word_insertion_penalty="rescore_penalty"
+    ))
     kept = [getattr(options, name, None) for name in ("nbest", "lattice_output", "lattice")]
     return replace(
         settings, rescore=weights, keep=settings.keep or any(kept),
         confidences=settings.confidences or getattr(options, "confidence", False),
         minimise_risk=settings.minimise_risk or getattr(options, "mbr", False),
     )
+
+
+def _given(options: argparse.Namespace, **names: str) -> dict[str, Any]:
+    """Return the options that are set, under the names of the fields they replace."""
+    values = {field: getattr(options, name, None) for field, name in names.items()}
+    return {field: value for field, value in values.items() if value is not None}
 
 
 def recognizer_of(options: argparse.Namespace) -> Recognizer:
@@ -275,11 +279,11 @@ def search_options() -> argparse.ArgumentParser:
     )
     group.add_argument(
         "--noise", metavar="TOOLS",
-        help="none, or tools against noise with commas between, in place of the model's own "
-             "(commands of en-us: mask,vts): mask takes off what a network says is no speech; vts "
-             "moves the model to the noise of each file, scale lowers the weight of the sound with "
-             "its signal-to-noise ratio (streams: both at their second look); no-removal leaves "
-             "out the removal that the model was trained with",
+        help="noise compensation in place of the model's own (commands of en-us: mask,vts): none, "
+        "or with commas: mask attenuates what a network takes for noise; vts adapts the model to "
+        "the noise of each file; scale lowers the acoustic scale with the signal-to-noise ratio "
+        "(streams use vts and scale when they re-decode at the end); no-removal leaves out the "
+        "removal that the model was trained with",
     )
     return parser
 
@@ -312,6 +316,18 @@ def second_pass_options() -> argparse.ArgumentParser:
         "--confidence", action="store_true", help="the probability that each word is right, "
         "written by json and ctm",
     )
+    return parser
+
+
+def report_options() -> argparse.ArgumentParser:
+    """Return the options of a report on errors."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--format", default="text", choices=("text", "json"),
+                        help="text, or json: one object with every alignment (default: text)")
+    parser.add_argument("--brief", action="store_true", help="no alignments")
+    parser.add_argument("--interval-over", choices=("speakers", "utterances"),
+                        help="what the bootstrap draws (default: speakers if there are 8 or more)")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Commands that make models of data: train."""
+"""The command train."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from factored_asr.cli.corpora import corpus_of, corpus_options, names
-from factored_asr.cli.shared import add_command
+from factored_asr.cli.shared import add_command, say
 
 if TYPE_CHECKING:
     from factored_asr.training.make import Listener
 
 
 def train(options: argparse.Namespace) -> int:
-    """Turn transcribed speech into a model that every other command takes by --model.
+    """Train a model on transcribed speech; other commands take it by --model.
 
-    Stages build on one another: mono (phones out of context), tri (triphones with tied states),
-    lda_mllt (features learnt from data), sat (speaker-adaptive, decoded with --adapt speaker), mmi
-    (discriminative). A training that was killed goes on where it was when the same command is
-    given again.
+    Each stage builds on the one before: mono (phones without context), tri (triphones with tied
+    states), lda_mllt (learnt features), sat (speaker-adaptive, decoded with --adapt speaker), mmi
+    (discriminative). The same command continues an interrupted training.
     """
     from factored_asr.lexicon import Lexicon
     from factored_asr.training.make import MakeOptions, hold_out, make_model
@@ -44,56 +43,52 @@ def train(options: argparse.Namespace) -> int:
             options=made, checkpoints=options.checkpoints, listener=_listener(stack, options.quiet),
         )
     if done.tuning:
-        print(f"tuned on {len(held_out.speakers) if held_out else 0} speakers that were not "
-              f"trained on: {done.tuning.best}"
-              + ("; then learnt from them, too" if options.fold_in else ""))
+        print(f"tuned on {len(held_out.speakers) if held_out else 0} held-out speakers: "
+              f"{done.tuning.best}" + ("; then trained on them, too" if options.fold_in else ""))
     print(f"{done.folder}\t{done.result.log[-1].n_pdfs} pdfs, "
           f"{done.result.log[-1].n_gaussians} Gaussians")
     return 1 if n_left_out else 0
 
 
 def _listener(stack: ExitStack, quiet: bool) -> Listener:
-    """Tells each pass and each setting on standard error: with bars on a terminal."""
+    """Print each pass and each setting to standard error; with bars on a terminal."""
     from factored_asr.training.make import Listener
     from factored_asr.training.run import describe, progress
 
     if quiet:
         return Listener()
 
-    def tell(line: object) -> None:
-        print(f"factored-asr: {line}", file=sys.stderr, flush=True)
-
     passes = stack.enter_context(progress()) if sys.stderr.isatty() else (
-        lambda done: tell(describe(done)))
-    return Listener(passes, tell)
+        lambda done: say(describe(done)))
+    return Listener(passes, lambda line: say(str(line)))
 
 
 def add(commands: Any) -> None:
     """Add this group's commands to the program."""
     parser = add_command(
-        commands, "train", train, "transcribed speech to a model", corpus_options()
+        commands, "train", train, "train a model on transcribed speech", corpus_options()
     )
     parser.add_argument("--lexicon", required=True, metavar="DICT",
                         help="a pronunciation for every word of the corpus")
     parser.add_argument("--fillers", metavar="DICT", help="words for noises: a noisedict of Sphinx")
     parser.add_argument("--strip-stress", action="store_true",
-                        help="take the digits off phones of CMUdict (AH0 to AH)")
+                        help="remove the digits of CMUdict's phones (AH0 to AH)")
     parser.add_argument("--output", required=True, metavar="MODEL", help="the model's folder")
     parser.add_argument("--stages", default="mono", metavar="LIST",
                         help="mono,tri,lda_mllt,sat,mmi or a beginning of it (default: mono)")
     parser.add_argument("--lm", metavar="ARPA",
-                        help="goes with the model, and its weight is tuned on held-out speakers")
-    parser.add_argument("--g2p", metavar="MODEL", help="goes with the model: --guess then guesses "
-                        "words by it; see lexicon g2p train")
+                        help="language model; its weight is tuned on held-out speakers")
+    parser.add_argument("--g2p", metavar="MODEL", help="model of pronunciations for --guess; see "
+                        "lexicon g2p train")
     parser.add_argument("--tune-speakers", metavar="LIST",
-                        help="whom to tune on: trained on only afterwards (default with --lm: "
-                        "every 8th)")
+                        help="held-out speakers to tune on; trained on afterwards (default with "
+                        "--lm: every 8th)")
     parser.add_argument("--no-fold-in", dest="fold_in", action="store_false",
-                        help="do not learn from the speakers tuned on once that is done")
+                        help="do not train on the held-out speakers after tuning")
     parser.add_argument("--mean-over", default="utterance", choices=("utterance", "speaker"),
-                        help="whose cepstral mean is taken off (default: utterance)")
+                        help="whose cepstral mean is subtracted (default: utterance)")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same model (default: 0)")
-    parser.add_argument("--checkpoints", metavar="FOLDER", help="keep the states of training here")
+    parser.add_argument("--checkpoints", metavar="FOLDER", help="keep checkpoints of training here")
     parser.add_argument("--origin", metavar="TEXT", help="where the corpus is from, for `info`")
     parser.add_argument("--licence", metavar="TEXT", help="of the corpus, for `info`")
     parser.add_argument("--quiet", action="store_true", help="no progress")

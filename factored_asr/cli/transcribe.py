@@ -1,9 +1,8 @@
-"""The command transcribe: one sound or ten thousand, files or a microphone."""
+"""The command transcribe: files, or a microphone."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from factored_asr.cli.shared import (
     progress,
     recipe_of,
     recognizer_of,
+    say,
     search_options,
     second_pass_options,
     source_options,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def transcribe(options: argparse.Namespace) -> int:
-    """Recognise each sound; a broken one is named and the others still come."""
+    """Recognise each sound; a failed one is reported and the others are transcribed."""
     if options.live:
         return _live(options)
     from factored_asr.batch import find_inputs, transcribe_inputs
@@ -45,17 +45,17 @@ def transcribe(options: argparse.Namespace) -> int:
     sounds = find_inputs(options.files, channels=options.channels)
     _check(options, sounds)
     with ExitStack() as stack:
-        heard = _Heard(options, labels=not _is_one_file(options.files, sounds))
+        printer = _Printer(options, labels=not _is_one_file(options.files, sounds))
         shown = show_progress(
             stack, options.quiet or len(sounds) == 1, bool(options.output_dir)
         )
         try:
             if options.adapt:
-                report = _adapted(options, sounds, batch, heard, shown)
+                report = _adapted(options, sounds, batch, printer, shown)
             else:
                 report = transcribe_inputs(
                     sounds, recipe_of(options), batch, output_dir=options.output_dir,
-                    jobs=options.jobs, resume=options.resume, cluster=options.cluster, each=heard,
+                    jobs=options.jobs, resume=options.resume, cluster=options.cluster, each=printer,
                     report=shown, compiling=progress(stack, options.quiet),
                 )
         except KeyboardInterrupt as stopped:
@@ -64,12 +64,12 @@ def transcribe(options: argparse.Namespace) -> int:
     if options.lattice_output:
         from factored_asr.lattice.files import write_lattices
 
-        write_lattices(heard.lattices, options.lattice_output)
+        write_lattices(printer.lattices, options.lattice_output)
     return say_end(report, options.quiet, bool(options.output_dir))
 
 
-class _Heard:
-    """Says each outcome: text on standard output, what is wrong on standard error."""
+class _Printer:
+    """Prints each outcome: text to standard output, errors to standard error."""
 
     def __init__(self, options: argparse.Namespace, labels: bool):
         self._options = options
@@ -85,12 +85,12 @@ class _Heard:
             label = f"{sound.label}\t" if self._labels else ""
             print(label + outcome.text, flush=True)
         if outcome.reason and not options.quiet:
-            print(f"factored-asr: {sound.label}: {outcome.reason}", file=sys.stderr)
+            say(f"{sound.label}: {outcome.reason}")
         for lattice in outcome.lattices:
             self._collect(lattice, sound)
 
     def _collect(self, lattice: Lattice, sound: Input) -> None:
-        """Keep the lattice under the sound's name; further ones of that name are numbered."""
+        """Keep the lattice under the sound's name; number further ones of that name."""
         from factored_asr.results.formats import utterance_id
 
         first = name = sound.id or utterance_id(sound.output)
@@ -102,7 +102,7 @@ class _Heard:
 
 
 def _is_one_file(names: Sequence[str], sounds: Sequence[Input]) -> bool:
-    """Whether a single file was given; what a folder or a list holds is named in any case."""
+    """Return whether a single file was given, whose name need not be printed."""
     return len(names) == len(sounds) == 1 and str(Path(names[0])) == sounds[0].name
 
 
@@ -119,7 +119,7 @@ def _batch_options(options: argparse.Namespace) -> BatchOptions:
 
 
 def _check(options: argparse.Namespace, sounds: Sequence[Input]) -> None:
-    """What would not be a file of the format any more is refused before any work."""
+    """Reject options that contradict each other before any work."""
     from factored_asr.results.formats import DOCUMENTS
 
     if len(sounds) > 1 and not options.output_dir and options.format in DOCUMENTS:
@@ -127,14 +127,14 @@ def _check(options: argparse.Namespace, sounds: Sequence[Input]) -> None:
     if options.resume and (not options.output_dir or options.lattice_output):
         raise OptionError("--resume needs --output-dir, and does not go with --lattice-output")
     if options.adapt and (options.jobs > 1 or options.cluster):
-        raise OptionError("--adapt hears everything twice in one process: no --jobs, no --cluster")
+        raise OptionError("--adapt decodes twice in one process: no --jobs, no --cluster")
 
 
 def _adapted(
-    options: argparse.Namespace, sounds: Sequence[Input], batch: BatchOptions, heard: _Heard,
+    options: argparse.Namespace, sounds: Sequence[Input], batch: BatchOptions, printer: _Printer,
     shown: Any,
 ) -> BatchReport:
-    """The run with a recogniser for each speaker, in this process."""
+    """Run with a recogniser for each speaker, in this process."""
     from factored_asr.batch.run import run_batch
     from factored_asr.batch.work import Job, transcribe_input
 
@@ -149,7 +149,7 @@ def _adapted(
             yield place, transcribe_input(voice, sounds[place], job.options)
 
     return run_batch(
-        sounds, workers, job, output_dir=options.output_dir, resume=options.resume, each=heard,
+        sounds, workers, job, output_dir=options.output_dir, resume=options.resume, each=printer,
         report=shown,
     )
 
@@ -157,10 +157,10 @@ def _adapted(
 def _voices(
     recognizer: Recognizer, options: argparse.Namespace, sounds: Sequence[Input]
 ) -> dict[str, Recognizer]:
-    """For each file the recogniser of its speaker; what cannot be read is told of later on."""
+    """Return the recogniser of each file's speaker; unreadable files are reported later."""
     names = list(dict.fromkeys(sound.name for sound in sounds))
     if "-" in names:
-        raise OptionError("--adapt hears everything twice: it needs files, and no --live")
+        raise OptionError("--adapt decodes twice: it needs files, and no --live")
     speakers: dict[str, list[str]] = {}
     for name in names:
         speaker = name if options.speaker_by == "file" else str(Path(name).parent)
@@ -176,7 +176,7 @@ def _voices(
 
 
 def _live(options: argparse.Namespace) -> int:
-    """Decode as the sound comes; each utterance is said as soon as it has ended."""
+    """Decode as the sound arrives; print each utterance when it has ended."""
     from factored_asr.results.formats import write
     from factored_asr.results.numbers import with_digits
 
@@ -185,12 +185,12 @@ def _live(options: argparse.Namespace) -> int:
     several, n_failed = len(options.files) > 1, 0
     for name in options.files:
         try:
-            for said in _utterances(recognizer, name):
+            for found in _utterances(recognizer, name):
                 if options.nbest:
-                    said = replace(said, alternatives=said.nbest(options.nbest))
-                said = with_digits(said) if options.digits else said
+                    found = replace(found, alternatives=found.nbest(options.nbest))
+                found = with_digits(found) if options.digits else found
                 label = f"{name}\t" if several and options.format == "text" else ""
-                print(label + write(said, options.format, name), flush=True)
+                print(label + write(found, options.format, name), flush=True)
         except FactoredASRError as error:
             n_failed += 1
             text = str(error)
@@ -206,21 +206,21 @@ def _check_live(options: argparse.Namespace) -> None:
             "--live goes with --format text or json, and with none of the options of many sounds"
         )
     if options.adapt:
-        raise OptionError("--adapt hears everything twice: it needs files, and no --live")
+        raise OptionError("--adapt decodes twice: it needs files, and no --live")
     if options.nbest < 0 or (options.nbest and options.digits):
         raise OptionError("--nbest takes a number above 0, and does not go with --digits")
 
 
 def _utterances(recognizer: Recognizer, name: str) -> Iterator[Transcript]:
-    """One transcript for each utterance that holds words."""
+    """Yield a transcript for each utterance with words."""
     from factored_asr.audio.reading import read_blocks
 
     stream = recognizer.stream(second_look=True)
     for block in read_blocks(name, sample_rate=recognizer.model.features.sample_rate):
-        if stream.accept(block) and (said := stream.finish()):
-            yield said
-    if said := stream.finish():
-        yield said
+        if stream.accept(block) and (found := stream.finish()):
+            yield found
+    if found := stream.finish():
+        yield found
 
 
 def add(commands: Any) -> None:
@@ -231,8 +231,8 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "files", nargs="+", metavar="SOUND",
-        help="sound file; folder (searched to its depths); pattern in quotes; table .tsv with a "
-        "column path and, if need be, id, start, end; @FILE, a list of such names (@-: on standard "
+        help="sound file; folder (searched recursively); pattern in quotes; table .tsv with a "
+        "column path and optional id, start, end; @FILE, a list of such names (@-: on standard "
         "input); - is the sound on standard input",
     )
     add_format(parser, "text")
@@ -245,22 +245,22 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--digits", action="store_true", help='"twenty one" as 21')
     parser.add_argument(
-        "--live", action="store_true", help="decode as the sound comes, a line for each utterance"
+        "--live", action="store_true", help="decode as the sound arrives, a line per utterance"
     )
     parser.add_argument("--adapt", choices=("speaker",),
-                        help="decode twice: what the first pass hears adapts the second to the "
-                        "speaker's voice; best with a model of the stage sat")
+                        help="decode twice: adapt to each speaker after the first pass; best with "
+                        "a model of the stage sat")
     parser.add_argument("--speaker-by", default="folder", choices=("folder", "file"),
-                        help="with --adapt, whose voice a file holds: that of its folder, or one "
-                        "of its own (default: folder)")
+                        help="with --adapt: files of one folder have the same speaker, or each "
+                        "file has its own (default: folder)")
     _add_bulk(parser)
 
 
 def _add_bulk(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("many sounds")
     group.add_argument(
-        "--output-dir", metavar="FOLDER", help="write a file for each sound in here, whole or not "
-        "at all; below a folder that is given, its folders are kept",
+        "--output-dir", metavar="FOLDER", help="write a file for each sound here; subfolders of a "
+        "given folder are kept",
     )
     group.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="worker processes (default: 1); they "
@@ -268,15 +268,15 @@ def _add_bulk(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--resume", action="store_true", help="leave out what an earlier run into the same "
-        "--output-dir has done; sounds and options that have changed since are noticed",
+        "--output-dir did with the same options and unchanged sounds",
     )
     group.add_argument(
         "--channels", default="mix", choices=("mix", "separate"), help="mix: the mean of a file's "
-        "channels (default); separate: each for itself, its output named NAME-1, NAME-2, …",
+        "channels (default); separate: each on its own, with outputs NAME-1, NAME-2, …",
     )
     group.add_argument(
-        "--cut", type=float, metavar="SECONDS", help="longer recordings are cut at silences, and "
-        "the pieces' words put together with their times (default: 60; 0: all; inf: none)",
+        "--cut", type=float, metavar="SECONDS", help="cut longer recordings at silences, and "
+        "join the transcripts of the pieces (default: 60; 0: all; inf: none)",
     )
     group.add_argument(
         "--cluster", metavar="ADDRESS", help="do the work on the Dask cluster of this scheduler; "

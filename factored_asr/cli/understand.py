@@ -15,27 +15,27 @@ if TYPE_CHECKING:
     from factored_asr.dialogue import Dialogue
 
 DESCRIPTION = """\
-Read sentences from standard input, one a line; write what each means as a JSON line:
+Read sentences from standard input, one per line; write the meaning of each as a JSON line:
 
   text        the sentence
-  intent      what is to be done now, null where nothing is: a sentence that is negated,
-              reported, questioned or conditional does nothing
-  slots       what it is to be done with
-  confidence  1 where the grammar or a rule fits, else 0
-  acts        what is done by saying it: command, correction, confirm, deny, undo, query, report,
-              each with the intent and slots it speaks of
+  intent      the action to take; null if there is none: a sentence that is negated, reported,
+              questioned or conditional causes no action
+  slots       the arguments of the action
+  confidence  1 if the grammar or a rule fits, else 0
+  acts        speech acts: command, correction, confirm, deny, undo, query, report, each with the
+              intent and slots it refers to
   trace       the rules that led there
 
-Fillers, repetitions, restarts, courtesies and wake words are left out where need be.
+Fillers, repetitions, restarts, courtesies and wake words are ignored where needed.
 
-With --dialogue the sentences are one conversation: "it", "no" and "undo" refer to what was said
-and done before, and each line tells the actions to take and whether something must be asked first.
-The grammar must describe the devices under "world:", as lm/house.yaml does.
+With --dialogue the sentences are one conversation: "it", "no" and "undo" refer to earlier turns,
+and each line holds the actions to take and whether to ask first. The grammar must describe the
+devices under "world:", as lm/house.yaml does.
 """
 
 
 def understand(options: argparse.Namespace) -> int:
-    """Write what sentences mean, or what comes of a conversation, as JSON lines."""
+    """Write the meanings of sentences, or the turns of a conversation, as JSON lines."""
     from factored_asr.models.bundle import packaged
 
     grammar = packaged(options.grammar)
@@ -71,7 +71,7 @@ def _dialogue(grammar: Any, context: dict[str, str]) -> Dialogue:
 
 
 def _conversation(dialogue: Dialogue) -> Iterator[dict[str, Any]]:
-    """Sentences as they come; the time between them is the time that passes."""
+    """Yield the turns of a conversation on standard input, in real time."""
     import time
 
     begun = time.monotonic()
@@ -93,7 +93,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--grammar", required=True, metavar="PATH", help="grammar file or folder")
     parser.add_argument(
         "--context", action="append", default=[], metavar="KEY=VALUE",
-        help="what is known besides the words, such as area=kitchen; may be given again",
+        help="known facts, such as area=kitchen; may be repeated",
     )
     parser.add_argument(
         "--dialogue", nargs="?", const="-", choices=("-",), metavar="-",
