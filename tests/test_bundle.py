@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,15 +15,18 @@ import pytest
 from support.models import LEXICON, small_model, unigrams
 
 from factored_asr import Recognizer
-from factored_asr.acoustic import TiedMixtures
+from factored_asr.acoustic import GmmModel, TiedMixtures
 from factored_asr.acoustic.gmm.tree import LEAF, LEFT, DecisionTree
 from factored_asr.cli import main
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.graph import BackgroundOptions
+from factored_asr.graph import BackgroundOptions, GraphOptions
 from factored_asr.lexicon import Lexicon
 from factored_asr.models.bundle import Bundle
 from factored_asr.models.folder import About, ModelFolder, write_model
+from factored_asr.models.kinds import KINDS
+from factored_asr.models.recipe import _AsBefore
 from factored_asr.models.settings import COMMANDS, DICTATION, DecodeOptions
+from factored_asr.storage.reading import read_array
 
 
 def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -50,6 +55,47 @@ def test_a_model_comes_back_to_the_bit(tmp_path: Path, kind: str) -> None:
     frames = np.random.default_rng(1).normal(size=(20, 4)).astype(np.float32)
     np.testing.assert_array_equal(read.log_likelihoods(frames), model.log_likelihoods(frames))
     np.testing.assert_array_equal(read.hmm_loop_log_probs, model.hmm_loop_log_probs)
+
+
+def test_a_new_kind_of_model_is_one_module_and_one_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Oracle:
+        answer = 42
+
+    def read(folder: Path, facts: dict[str, Any]) -> Oracle:
+        assert facts["answer"] == read_array(folder / "answer.npy").item()
+        return Oracle()
+
+    def write(folder: Path, model: Oracle) -> dict[str, Any]:
+        np.save(folder / "answer.npy", np.array([model.answer]))
+        return {"answer": model.answer}
+
+    module = ModuleType("oracles")
+    vars(module).update(MODEL=Oracle, read=read, write=write)
+    monkeypatch.setitem(sys.modules, "oracles", module)
+    monkeypatch.setitem(KINDS, "oracle", "oracles")
+    folder = write_model(tmp_path / "m", Oracle())  # type: ignore[arg-type]
+    assert isinstance(Bundle.find(folder).acoustic_model(), Oracle)
+    edit(folder, lambda manifest: manifest["acoustic"].update(kind="ouija"))
+    with pytest.raises(FormatError, match="of kind 'ouija', known are gmm, oracle"):
+        Bundle.find(folder).acoustic_model()
+    with pytest.raises(OptionError, match="a str cannot be written: known are gmm, oracle"):
+        write_model(tmp_path / "n", "no model")  # type: ignore[arg-type]
+    assert not (tmp_path / "n").exists()
+
+
+def test_a_manifest_without_a_kind_is_of_mixtures(folder: Path) -> None:
+    edit(folder, lambda manifest: manifest["acoustic"].pop("kind"))
+    assert isinstance(Bundle.find(folder).acoustic_model(), GmmModel)
+
+
+def test_renamed_options_leave_the_key_of_a_graph_as_it_was() -> None:
+    assert repr(_AsBefore(GraphOptions(prefixes=("no",)))) == (
+        "GraphOptions(silence_probability=0.005, filler_probability=1e-08, transition_scale=1.0, "
+        "word_penalty=0.0, empty_cost=0.0, lead_ins=('no',), lead_in_cost=7.0, "  # old name
+        "memory_limit=6.0)"
+    )
 
 
 def test_a_transform_goes_with_the_model(tmp_path: Path) -> None:

@@ -4,32 +4,22 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from factored_asr.acoustic import GmmModel
 from factored_asr.errors import FormatError, OptionError
 
 MANIFEST = "manifest.json"
 KINDS = {"gmm": "factored_asr.models.importers.gmm"}
-"""By the kind that a manifest names: the module that reads and writes its arrays."""
+"""By the kind that a manifest names: a module with ``MODEL``, the class, ``read(folder, facts)``,
+and ``write(folder, model)``, which returns facts for the manifest: what of it is no array."""
 IMPORTERS = {"mdef": "factored_asr.models.importers.sphinx:read_sphinx_model"}
 """By a file that such a folder holds: the function that reads the folder of another toolkit."""
 
 Importer = Callable[[Path, Mapping[str, Any]], GmmModel]
 """Takes the folder, and options of the front end that its files do not name."""
-
-
-class Kind(Protocol):
-    """What the module of a kind offers."""
-
-    MODEL: type
-
-    def read(self, folder: Path, facts: Mapping[str, Any]) -> GmmModel:
-        """Read a model: its arrays from the folder, the facts from the manifest."""
-
-    def write(self, folder: Path, model: Any) -> dict[str, Any]:
-        """Write the arrays of a model into a folder; return the facts for the manifest."""
 
 
 def read_acoustic(folder: Path, facts: Mapping[str, Any]) -> GmmModel:
@@ -51,7 +41,8 @@ def read_acoustic(folder: Path, facts: Mapping[str, Any]) -> GmmModel:
     if name not in KINDS:
         raise FormatError(f"acoustic model of kind {name!r}, known are {', '.join(KINDS)}", folder)
     try:
-        return _kind(name).read(folder, facts)
+        model: GmmModel = import_module(KINDS[name]).read(folder, facts)
+        return model
     except FormatError:
         raise
     except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -63,9 +54,10 @@ def write_acoustic(folder: Path, model: GmmModel) -> dict[str, Any]:
 
     Raises OptionError where no kind writes such models.
     """
-    for name in KINDS:
-        if isinstance(model, _kind(name).MODEL):
-            return {"kind": name, **_kind(name).write(folder, model)}
+    for name, place in KINDS.items():
+        kind = import_module(place)
+        if isinstance(model, kind.MODEL):
+            return {"kind": name, **kind.write(folder, model)}
     raise OptionError(f"a {type(model).__name__} cannot be written: known are {', '.join(KINDS)}")
 
 
@@ -76,8 +68,3 @@ def importer_of(folder: Path) -> Importer | None:
             importer: Importer = pkgutil.resolve_name(place)
             return importer
     return None
-
-
-def _kind(name: str) -> Kind:
-    kind: Kind = pkgutil.resolve_name(KINDS[name])
-    return kind

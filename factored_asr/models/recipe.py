@@ -11,7 +11,13 @@ from typing import Any
 from factored_asr import __version__
 from factored_asr.acoustic import GmmModel
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.graph import BACKGROUND_VERSION, Graph, build_background, build_graph
+from factored_asr.graph import (
+    BACKGROUND_VERSION,
+    Graph,
+    GraphOptions,
+    build_background,
+    build_graph,
+)
 from factored_asr.language import (
     Grammar,
     KenLMScorer,
@@ -112,7 +118,7 @@ class Recipe:
         words = Path(self.words) if isinstance(self.words, str | Path) else self.words
         return content_key(
             GRAPH_VERSION, __version__, self.bundle.acoustic, self.lexicon_path,
-            self.language_path, words, self.settings.graph, self.settings.max_ngrams,
+            self.language_path, words, _AsBefore(self.settings.graph), self.settings.max_ngrams,
             *((self.guess, G2P_VERSION) if self.guess else ()),
         )
 
@@ -191,14 +197,12 @@ class Recipe:
         if not missing:
             return lexicon
         guesses = {word: each[0] for word, each in self.g2p().lexicon(missing).items()}
-        for word, best in list(guesses.items())[:MAX_TOLD]:
-            warnings.warn(
-                f"word '{word}' is guessed to be said {' '.join(best.phones)} "
-                f"(probability {best.probability:.2f})", GuessWarning, stacklevel=2,
-            )
-        if len(guesses) > MAX_TOLD:
-            more = f"and {len(guesses) - MAX_TOLD} more words are guessed"
-            warnings.warn(more, GuessWarning, stacklevel=2)
+        told = [f"word '{word}' is guessed to be said {' '.join(best.phones)} "
+                f"(probability {best.probability:.2f})" for word, best in guesses.items()]
+        if len(told) > MAX_TOLD:
+            told[MAX_TOLD:] = [f"and {len(told) - MAX_TOLD} more words are guessed"]
+        for text in told:
+            warnings.warn(text, GuessWarning, stacklevel=2)
         return lexicon.extend(
             Lexicon({word: (Pronunciation(best.phones),) for word, best in guesses.items()})
         )
@@ -306,6 +310,19 @@ def cached_g2p(dictionary: Path, progress: Progress | None = None) -> G2P:
         return train_g2p(Lexicon.read(dictionary), progress=progress)
 
     return cached(f"{content_key(G2P_VERSION, dictionary)}.g2p", train, G2P.write, G2P.read)
+
+
+@dataclass(frozen=True)
+class _AsBefore:
+    """Graph options that hash as when they had other names: graphs in a cache stay valid."""
+
+    options: GraphOptions
+
+    def __repr__(self) -> str:
+        text = repr(self.options)
+        for new, old in (("prefixes=", "lead_ins="), ("prefix_cost=", "lead_in_cost=")):  # old name
+            text = text.replace(new, old)
+        return text
 
 
 def _phones(word: str, phones: str | tuple[str, ...]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from factored_asr.errors import OptionError
@@ -37,7 +37,7 @@ def whole_file(path: str | Path, *, unique: bool = True) -> Iterator[Path]:
         The file cannot be written. The old one is as it was.
     """
     path = Path(path)
-    part = _part(path, unique)
+    part = _part(path) if unique else path.with_name(f".{path.name}{PART}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
@@ -45,7 +45,8 @@ def whole_file(path: str | Path, *, unique: bool = True) -> Iterator[Path]:
     except OSError as error:
         raise _refused(path, error) from error
     finally:
-        _remove(part)
+        with suppress(OSError):  # renamed by now, or never made
+            part.unlink()
 
 
 @contextmanager
@@ -66,26 +67,16 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
             os.replace(path, old)
         os.replace(part, path)
     except OSError as error:
-        if old.exists() and not path.exists():
+        if old.exists():
             os.replace(old, path)
         raise _refused(path, error) from error
     finally:
-        _remove(part)
-        _remove(old)
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
-def _part(path: Path, unique: bool = True) -> Path:
-    return path.with_name(f".{path.name}{f'.{uuid.uuid4().hex[:8]}' if unique else ''}{PART}")
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-        return
-    try:
-        path.unlink()
-    except OSError:
-        pass  # renamed by now, or never made
+def _part(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{PART}")
 
 
 def _refused(path: Path, error: OSError) -> OptionError:
