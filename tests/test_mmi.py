@@ -20,7 +20,6 @@ from factored_asr.graph import build_graph
 from factored_asr.lattice import Lattice
 from factored_asr.lexicon import Lexicon, Pronunciation
 from factored_asr.training import _kernels
-from factored_asr.training.alignment import observations
 from factored_asr.training.data import TrainingData
 from factored_asr.training.ebw import EbwOptions, update_ebw
 from factored_asr.training.em import PassReport, Run, Trained
@@ -267,7 +266,7 @@ def errors(data: TrainingData, trained: Trained) -> int:
     graph = build_graph(trained.model, LEXICON, unigram(data, LEXICON), OPTIONS.graph)
     wrong = 0
     for i, said in enumerate(data.utterances):
-        x = observations(data, i, trained.model, trained.transforms)
+        x = trained.observed(data, i)
         scores = trained.model.densities.scorer()(x)
         wrong += decode(graph, 0.5 * scores).best().words != said.words
     return wrong

@@ -21,10 +21,11 @@ from factored_asr.lexicon import Lexicon
 from factored_asr.models.folder import ModelFolder, write_model
 from factored_asr.models.settings import DecodeOptions
 from factored_asr.recognizer.speaker import SpeakerOptions, adapt_to_speaker, frame_weights, hear
-from factored_asr.training.adapt import AdaptOptions, adapt, collect
+from factored_asr.training.adapt import AdaptOptions, adapt
 from factored_asr.training.alignment import align_all
+from factored_asr.training.blocks import by_speaker, speech_blocks
 from factored_asr.training.data import TrainingData
-from factored_asr.training.em import PassReport, Run, Trained
+from factored_asr.training.em import PassReport, Run, Trained, collect
 from factored_asr.training.lda_mllt import (
     LdaMlltOptions,
     apply_mllt,
@@ -34,7 +35,6 @@ from factored_asr.training.lda_mllt import (
 from factored_asr.training.monophone import MonoOptions, train_mono
 from factored_asr.training.sat import SatOptions, estimate_transforms, train_sat
 from factored_asr.training.schedule import Schedule
-from factored_asr.training.speech import by_speaker, speech_blocks
 from factored_asr.training.update import UpdateOptions
 
 
@@ -82,7 +82,7 @@ def test_features_are_learnt_from_alignments(
     # Within a pdf the dimensions hardly lean on each other.
     total = np.zeros((3, 3))
     for block in speech_blocks(data, found):
-        x = block.features(model.features, model.transform).astype(float)
+        x = block.frames(mapped=False).astype(float)
         for pdf in np.unique(block.pdfs[block.weights > 0]):
             own = x[(block.pdfs == pdf) & (block.weights > 0)]
             total += (own - own.mean(axis=0)).T @ (own - own.mean(axis=0))
@@ -103,12 +103,12 @@ def test_mllt_raises_the_likelihood(data: TrainingData, lexicon: Lexicon, mono: 
     """Of the frames as they were: the Jacobian of the turn counts."""
     matrix = estimate_mllt(data, mono)
     turned = apply_mllt(mono, matrix)
-    before, after = (collect(data, each).log_likelihood for each in (mono, turned))
+    before, after = (collect(data, each).mixtures.log_likelihood for each in (mono, turned))
     speech = sum(float(block.weights.sum()) for block in speech_blocks(data, mono))
     everything = sum(len(block.weights) for block in speech_blocks(data, mono))
     assert speech < everything
     weighed = estimate_mllt(data, mono, silence_weight=1.0)
-    after = collect(data, apply_mllt(mono, weighed)).log_likelihood
+    after = collect(data, apply_mllt(mono, weighed)).mixtures.log_likelihood
     assert after + everything * np.linalg.slogdet(weighed)[1] >= before
 
 
@@ -237,9 +237,9 @@ def test_a_stage_goes_on_where_it_was_killed(
 
 
 def test_stages_need_what_comes_before(data: TrainingData, lexicon: Lexicon, mono: Trained) -> None:
-    with pytest.raises(OptionError, match="lda_mllt needs alignments"):
+    with pytest.raises(OptionError, match="the stage lda_mllt needs a trained model"):
         train_lda_mllt(data, lexicon, None)
-    with pytest.raises(OptionError, match="sat needs alignments"):
+    with pytest.raises(OptionError, match="the stage sat needs a trained model"):
         train_sat(data, lexicon, None)
     nothing = replace(mono, alignments=(None,) * len(data))
     with pytest.raises(OptionError, match="no utterance is aligned"):
@@ -332,7 +332,8 @@ def test_a_model_moves_towards_a_new_voice(
     reached = []
     for model in (mono.model, adapted):
         aligned = align_all(there, lexicon, model, options.alignment)
-        reached.append(collect(there, Trained(model, aligned)).log_likelihood / there.n_frames)
+        seen = collect(there, Trained(model, aligned)).mixtures
+        reached.append(seen.log_likelihood / there.n_frames)
     assert reached[1] > reached[0] + 0.1
     assert {done.stage for done in told} == set(method.split("+"))
     ll = [done.log_likelihood for done in told]

@@ -32,7 +32,7 @@ from factored_asr.training.alignment import (
 )
 from factored_asr.training.checkpoint import Checkpoint
 from factored_asr.training.data import TrainingData, load_data, normalise_all
-from factored_asr.training.em import PassReport, Run, Trained, collect, improve, train_em
+from factored_asr.training.em import EmOptions, PassReport, Run, Trained, collect, improve, train_em
 from factored_asr.training.monophone import MonoOptions, train_mono
 from factored_asr.training.run import train
 from factored_asr.training.schedule import Schedule
@@ -302,7 +302,7 @@ class TestAlignment:
         assert shortest[0] > 0.9 > 0.5 > shortest[1]
 
     def test_a_state_never_seen_keeps_its_transitions(self, mono: Trained) -> None:
-        nothing = count_transitions([None], mono.model)
+        nothing = count_transitions([], mono.model)
         same = update_transitions(mono.model, nothing)
         np.testing.assert_array_equal(same.hmm_loop_log_probs, mono.model.hmm_loop_log_probs)
 
@@ -376,11 +376,12 @@ class TestMonophones:
                 variances=mono.model.densities.variances * 9,
             ),
         )  # fmt: skip
-        schedule = Schedule(passes=8, realign=(), n_gaussians=1)
+        options = EmOptions(
+            Schedule(passes=8, realign=(), n_gaussians=1), AlignmentOptions(boost_silence=1.0)
+        )
         train_em(
-            corpus.data, lexicon, replace(mono, model=blurred), "again", schedule,
-            alignment=AlignmentOptions(boost_silence=1.0), run=Run(report=told.append),
-            soft_passes=soft_passes,
+            corpus.data, lexicon, replace(mono, model=blurred), "again", options,
+            Run(report=told.append), soft_passes=soft_passes,
         )  # fmt: skip
         values = [each.log_likelihood for each in told]
         assert never_falls(values) and values[-1] > values[0] + 0.5
@@ -592,11 +593,13 @@ class TestRealSpeech:
         begun = train_mono(data, lexicon, None, start)
         for soft_passes in (0, 4):
             told: list[PassReport] = []
-            options = AlignmentOptions(boost_silence=1.0)
+            options = EmOptions(
+                Schedule(passes=4, realign=(), n_gaussians=1), AlignmentOptions(boost_silence=1.0),
+                UpdateOptions(min_occupancy=0, min_weight=0),
+            )
             train_em(
-                data, lexicon, begun, "again", Schedule(passes=4, realign=(), n_gaussians=1),
-                alignment=options, update=UpdateOptions(min_occupancy=0, min_weight=0),
-                run=Run(report=told.append), soft_passes=soft_passes,
+                data, lexicon, begun, "again", options, Run(report=told.append),
+                soft_passes=soft_passes,
             )  # fmt: skip
             assert never_falls([each.log_likelihood for each in told])
             assert not any(each.failed for each in told)

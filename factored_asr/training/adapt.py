@@ -1,56 +1,49 @@
-"""A given model, adapted to a small corpus: align, collect, move the Gaussians, pass after pass."""
+"""Adaptation of a given model to a small corpus: align, collect, move the Gaussians, repeat."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import reduce
-from operator import add
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 
-from factored_asr.acoustic import DiagonalMixtures, GmmModel, TiedMixtures
+from factored_asr.acoustic import GmmModel
 from factored_asr.acoustic.gmm.adaptation import MapOptions, MllrOptions, map_adapt, mllr_adapt
-from factored_asr.acoustic.gmm.statistics import GaussianStatistics, accumulate
 from factored_asr.corpus.augment import NoiseMix
 from factored_asr.corpus.corpus import Corpus
 from factored_asr.errors import OptionError
-from factored_asr.features import FeatureOptions
 from factored_asr.lexicon import Lexicon
 from factored_asr.models.bundle import Bundle
 from factored_asr.models.folder import About, write_model
 from factored_asr.models.recipe import Recipe
-from factored_asr.training.alignment import AlignmentOptions, align_all
+from factored_asr.training.alignment import AlignmentOptions, Trained, align_all
 from factored_asr.training.data import TrainingData, load_data, noisy_data
-from factored_asr.training.em import PassReport, Report, Trained
-from factored_asr.training.parallel import over
-from factored_asr.training.speech import Block, speech_blocks
+from factored_asr.training.em import PassReport, Report, collect, report_of
 
 Method = Literal["map", "mllr", "mllr+map"]
-Densities = DiagonalMixtures | TiedMixtures
 
 
 @dataclass(frozen=True)
 class AdaptOptions:
-    """How a model is moved towards a corpus."""
+    """How a model is adapted to a corpus."""
 
     method: Method = "mllr+map"
-    """MLLR moves classes of means together and needs a minute of speech; MAP moves each Gaussian
-    by what was heard of it and needs many; one after the other suits anything in between."""
+    """MLLR moves classes of means together and needs a minute of speech. MAP moves each Gaussian
+    by its own frames and needs many minutes. Both in turn suit anything in between."""
     mllr_passes: int = 2
-    """Times that MLLR aligns and moves; each begins where the last one ended."""
+    """Passes of MLLR; each starts from the last one's result."""
     map_passes: int = 3
-    """Times that MAP does. Every one is held by the same prior, what MLLR left."""
+    """Passes of MAP; the prior of all is the result of MLLR."""
     mllr: MllrOptions = field(default_factory=MllrOptions)
-    """How many maps of means there may be."""
+    """How freely means may move."""
     map: MapOptions = field(default_factory=lambda: MapOptions(5.0, 20.0, 10.0))
-    """How firmly the model is believed. An hour of another accent bears half of Kaldi's counts."""
+    """Weight of the prior. For an hour of another accent half of Kaldi's counts are best."""
     alignment: AlignmentOptions = field(
         default_factory=lambda: AlignmentOptions(boost_silence=1.0)
     )
-    """How transcripts are laid over speech."""
+    """How texts are aligned with speech."""
 
     def __post_init__(self) -> None:
         if self.method not in get_args(Method):
@@ -72,7 +65,7 @@ def adapt(
     jobs: int = 1,
     report: Report | None = None,
 ) -> GmmModel:
-    """Move a model's means, variances and weights towards a corpus.
+    """Adapt a model's means, variances and weights to a corpus.
 
     Parameters
     ----------
@@ -81,12 +74,12 @@ def adapt(
     lexicon
         The words of the corpus in the model's phones.
     model
-        Any, the imported en-us too; with first-pass densities, it is these that are adapted, and
-        they then serve alone.
+        Any, imported ones such as en-us, too. Of a model with first-pass densities, these are
+        adapted and kept alone.
     jobs
         Processes that share the work; the result does not depend on it.
     report
-        Is told of every pass.
+        Progress callback; None disables it.
 
     Raises
     ------
@@ -101,15 +94,14 @@ def adapt(
     prior = model.densities
     for number, step in enumerate(steps, start=1):
         aligned = align_all(data, lexicon, model, options.alignment, jobs=jobs)
-        trained = Trained(model, aligned)
-        seen = collect(data, trained, jobs)
+        seen = collect(data, Trained(model, aligned), jobs)
         if step == "mllr":
-            prior = moved = mllr_adapt(model.densities, seen, options.mllr)
+            prior = moved = mllr_adapt(model.densities, seen.mixtures, options.mllr)
         else:
-            moved = map_adapt(prior, seen, options.map)
+            moved = map_adapt(prior, seen.mixtures, options.map)
         model = replace(model, densities=moved)
         if report:
-            report(_report(step, number, len(steps), seen, trained))
+            report(report_of(step, number, len(steps), seen, model))
     return model
 
 
@@ -130,23 +122,23 @@ def adapt_bundle(
     Parameters
     ----------
     bundle
-        The model to begin with; it stays as it is.
+        The model to start from; it is not changed.
     corpus
-        Readable, its words in the lexicon (see `check`).
+        Checked utterances (see `check`).
     output
         Folder of the new model.
     lexicon
-        The words of the corpus; the bundle's own where None. It goes with the new model.
+        The words of the corpus; the bundle's own where None. It is written with the new model.
     noises
-        Sounds, (n_samples,) each at the model's rate, in which the corpus is heard besides: see
-        `noisy_data`.
+        Sounds, (n_samples,) each at the model's rate, that are mixed into copies of the corpus:
+        see `noisy_data`.
     mix
-        How much of these, and how often.
+        How much noise is added, and how often.
 
     Raises
     ------
     MissingError
-        The bundle brings no lexicon and none is given; else as `adapt`.
+        The bundle has no lexicon and none is given; else as `adapt`.
     """
     options = options or AdaptOptions()
     if lexicon is None:
@@ -174,31 +166,3 @@ def adapt_bundle(
     )  # fmt: skip
     g2p = None if bundle.folder is None else bundle.folder.files.get("g2p")
     return write_model(output, model, lexicon=lexicon, lm=bundle.lm, g2p=g2p, about=about)
-
-
-def collect(data: TrainingData, trained: Trained, jobs: int = 1) -> GaussianStatistics:
-    """Statistics along the alignments, of plain and of tied mixtures."""
-    model = trained.model
-    tasks = [
-        (block, model.densities, model.features, model.transform)
-        for block in speech_blocks(data, trained, silence_weight=1.0)
-    ]
-    return reduce(add, over(_of_block, tasks, jobs))
-
-
-def _of_block(
-    block: Block, densities: Densities, features: FeatureOptions, transform: np.ndarray | None
-) -> GaussianStatistics:
-    frames = block.features(features, transform)
-    return accumulate(densities, frames, block.pdfs, block.weights)
-
-
-def _report(
-    name: str, number: int, of: int, seen: GaussianStatistics, trained: Trained
-) -> PassReport:
-    densities = trained.model.densities
-    return PassReport(
-        name, number, of, round(seen.frames), seen.log_likelihood / max(seen.frames, 1.0),
-        densities.n_pdfs, densities.means.size // densities.n_features,
-        sum(alignment is None for alignment in trained.alignments),
-    )  # fmt: skip

@@ -1,18 +1,17 @@
-"""Which state of which phone each frame of training speech belongs to.
+"""Alignment of training speech: which state of which phone each frame belongs to.
 
-An alignment names phones in context and states, never pdfs: so it outlives the model that made
-it, and the next one, with other pdfs, starts from it.
+An alignment names phones in context and states, never pdfs, so that a model with other pdfs can
+start from it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from factored_asr.acoustic import GmmModel
-from factored_asr.acoustic.gmm.transforms import apply_affine, compose
 from factored_asr.errors import OptionError
 from factored_asr.lexicon import Lexicon
 from factored_asr.training import _kernels
@@ -40,15 +39,32 @@ class StateAlignment:
         return model.hmm_pdfs[hmm[self.segment], self.state]
 
 
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """The result of a stage, which the next one starts from."""
+
+    model: GmmModel
+    alignments: tuple[StateAlignment | None, ...]
+    """The last alignment of each utterance; None where the words did not fit."""
+    transforms: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Speaker → (n_features, n_features + 1) float32: the speaker's fMLLR, composed after the
+    model's own transform. Empty where the model is not speaker-adaptive."""
+
+    def observed(self, data: TrainingData, index: int) -> np.ndarray:
+        """Return the frames of an utterance as the densities take them, (n_frames, n) float32."""
+        model = self.model
+        return data.observed(index, model.features, model.transform, self.transforms)
+
+
 @dataclass(frozen=True)
 class AlignmentOptions:
-    """How transcripts are laid over training speech."""
+    """How texts are aligned with training speech."""
 
     silence_probability: float = 0.5
-    """Of a silence before, between and after words, (0, 1); lower: fewer pauses."""
+    """Probability of a silence before, between and after words, (0, 1); lower: fewer pauses."""
     boost_silence: float = 1.25
-    """Factor on the likelihood of silence: above 1 gives it more frames. Kaldi has 1.25 while
-    models are young."""
+    """Factor on the likelihood of silence: above 1 gives it more frames. Kaldi has 1.25 for the
+    first models."""
 
     def __post_init__(self) -> None:
         if not 0 < self.silence_probability < 1:
@@ -69,24 +85,25 @@ def align_all(
     sentences: Sequence[Sentence] | None = None,
     jobs: int = 1,
 ) -> tuple[StateAlignment | None, ...]:
-    """The likeliest path of every utterance; None where the words do not fit the sound.
+    """Return the best path of every utterance; None where the words do not fit the sound.
 
-    The search is exact: whatever pronunciations and silences make the sound likeliest are chosen.
+    The search is exact, over all pronunciations and silences.
 
     Parameters
     ----------
     transforms
         Speaker → fMLLR applied after the model's own transform; none for speakers not in it.
     sentences
-        The graphs of the transcripts, from `sentences_of`, where they are kept for many passes.
+        Graphs of the texts from `sentences_of`, to be used in many passes.
     jobs
         Processes that share the work; the result does not depend on it.
     """
     options = options or AlignmentOptions()
     if sentences is None:
         sentences = sentences_of(data, lexicon, model, options)
+    trained = Trained(model, (), transforms or {})
     tasks = [
-        (data.select(block), [sentences[i] for i in block], model, options, transforms)
+        (data.select(block), [sentences[i] for i in block], trained, options)
         for block in data.blocks()
     ]
     return tuple(each for block in over(_align_block, tasks, jobs) for each in block)
@@ -95,7 +112,7 @@ def align_all(
 def sentences_of(
     data: TrainingData, lexicon: Lexicon, model: GmmModel, options: AlignmentOptions
 ) -> tuple[Sentence, ...]:
-    """The graphs of all transcripts, for this model and others with the same phones."""
+    """Return the graphs of all texts, for this model and others with the same phones."""
     texts = (utterance.words for utterance in data.utterances)
     return make_sentences(texts, lexicon, model, options.silence_probability)
 
@@ -103,10 +120,10 @@ def sentences_of(
 def align_equally(
     data: TrainingData, sentences: Sequence[Sentence], model: GmmModel
 ) -> tuple[StateAlignment | None, ...]:
-    """A first guess: the frames shared out equally among the states of the words.
+    """Distribute the frames equally over the states of the words: the first alignment.
 
-    First pronunciations, a silence before and after all words; without them, or without a path,
-    where the utterance is too short.
+    It takes the first pronunciations and a silence before and after all words. Short utterances
+    have no silence, or no alignment.
     """
     return tuple(
         _equal(sentence, len(cepstra), model)
@@ -114,23 +131,10 @@ def align_equally(
     )
 
 
-def observations(
-    data: TrainingData,
-    index: int,
-    model: GmmModel,
-    transforms: Mapping[str, np.ndarray] | None = None,
-) -> np.ndarray:
-    """The frames of an utterance as the model's densities see them, (n_frames, n) float32."""
-    features = data.features(index, model.features)
-    own = (transforms or {}).get(data.utterances[index].speaker)
-    affine = model.transform if own is None else compose(own, model.transform)
-    return features if affine is None else apply_affine(affine, features)
-
-
 def score_trellis(
     observed: np.ndarray, trellis: Trellis, model: GmmModel, options: AlignmentOptions
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of the pdfs of a trellis alone, (n_frames, n), and each node's column, (n_nodes,)."""
+    """Return the scores of the pdfs of a trellis, (n_frames, n), and each node's column."""
     pdfs, column = np.unique(trellis.pdf, return_inverse=True)
     scores = model.densities.scorer(pdfs)(observed)[:, pdfs]
     if options.boost_silence != 1:
@@ -140,34 +144,27 @@ def score_trellis(
 
 
 def _align_block(
-    data: TrainingData,
-    sentences: Sequence[Sentence],
-    model: GmmModel,
-    options: AlignmentOptions,
-    transforms: Mapping[str, np.ndarray] | None,
+    data: TrainingData, sentences: Sequence[Sentence], trained: Trained, options: AlignmentOptions
 ) -> list[StateAlignment | None]:
     found: list[StateAlignment | None] = []
     for i, sentence in enumerate(sentences):
-        trellis = make_trellis(sentence, model)
-        observed = observations(data, i, model, transforms)
+        trellis = make_trellis(sentence, trained.model)
+        observed = trained.observed(data, i)
         path, total = np.zeros(0, np.int32), -np.inf
         if len(observed):
-            scores, column = score_trellis(observed, trellis, model, options)
+            scores, column = score_trellis(observed, trellis, trained.model, options)
             path, total = _kernels.viterbi(scores, column, *trellis.transitions)
-        found.append(_read(sentence, trellis, path, model) if total > -np.inf else None)
+        found.append(
+            _alignment(sentence, trellis.unit[path], trellis.state[path], trained.model)
+            if total > -np.inf else None
+        )
     return found
-
-
-def _read(
-    sentence: Sentence, trellis: Trellis, path: np.ndarray, model: GmmModel
-) -> StateAlignment:
-    """Name the phones of a path; their neighbours are those they have on it."""
-    return _alignment(sentence, trellis.unit[path], trellis.state[path], model)
 
 
 def _alignment(
     sentence: Sentence, unit: np.ndarray, state: np.ndarray, model: GmmModel
 ) -> StateAlignment:
+    """Name the phones of a path; their neighbours are those on the path."""
     begins = np.append(True, unit[1:] != unit[:-1])
     phones = sentence.phones[unit[begins]]
     silence = model.phones.index(model.silence)

@@ -20,8 +20,8 @@ import numpy as np
 from factored_asr.errors import FormatError
 from factored_asr.storage.reading import parse_json, read_arrays
 from factored_asr.storage.writing import whole_file
-from factored_asr.training.alignment import StateAlignment
-from factored_asr.training.em import PassReport, Trained
+from factored_asr.training.alignment import StateAlignment, Trained
+from factored_asr.training.em import PassReport
 
 VERSION = 1
 ROOM = "factored_asr."  # only classes of our own are made from a file

@@ -6,13 +6,14 @@ frames, and both cost next to nothing compared with reading audio.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
 
+from factored_asr.acoustic.gmm.transforms import apply_affine, compose
 from factored_asr.audio.reading import read_audio
 from factored_asr.corpus.augment import NoiseMix, noisy_copies
 from factored_asr.corpus.corpus import Corpus
@@ -94,6 +95,27 @@ class TrainingData:
             comes after the static cepstra may differ from the data's own.
         """
         return dynamic(self.cepstra[index], options or self.options)
+
+    def observed(
+        self,
+        index: int,
+        features: FeatureOptions,
+        transform: np.ndarray | None,
+        transforms: Mapping[str, np.ndarray],
+    ) -> np.ndarray:
+        """Return the frames of an utterance as densities take them, (n_frames, n) float32.
+
+        Parameters
+        ----------
+        features, transform
+            Front end and affine map of a model.
+        transforms
+            Speaker → fMLLR, applied after the model's transform; none for speakers not in it.
+        """
+        own = transforms.get(self.utterances[index].speaker)
+        affine = transform if own is None else compose(own, transform)
+        x = self.features(index, features)
+        return x if affine is None else apply_affine(affine, x)
 
     def select(self, indices: Sequence[int] | np.ndarray) -> TrainingData:
         """Some of the utterances; the means that were taken off them stay what they were."""

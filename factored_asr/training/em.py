@@ -1,13 +1,13 @@
-"""Expectation and maximisation: the loop that every stage of Gaussian training goes through.
+"""The loop of all stages of maximum likelihood training.
 
-    align (now and then) → statistics → update → split, pass after pass
+    align (in some passes) → statistics → update → split, pass after pass
 
 A stage is a function ``(data, lexicon, trained, options, run) → Trained``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -20,19 +20,19 @@ from factored_asr.lexicon import Lexicon
 from factored_asr.training import _kernels
 from factored_asr.training.alignment import (
     AlignmentOptions,
-    StateAlignment,
+    Trained,
     align_all,
-    observations,
     score_trellis,
     sentences_of,
 )
+from factored_asr.training.blocks import Block, speech_blocks
 from factored_asr.training.data import TrainingData
-from factored_asr.training.parallel import over
+from factored_asr.training.parallel import over, summed
 from factored_asr.training.schedule import Schedule
 from factored_asr.training.sentence import Sentence, make_trellis
 from factored_asr.training.transitions import (
-    TransitionStatistics,
     count_transitions,
+    no_transitions,
     update_transitions,
 )
 from factored_asr.training.update import UpdateOptions, split, update
@@ -40,22 +40,23 @@ from factored_asr.training.update import UpdateOptions, split, update
 MIN_POSTERIOR = 1e-8  # less is left out of Baum–Welch statistics
 
 
-@dataclass(frozen=True, eq=False)
-class Trained:
-    """What a stage hands to the next one."""
+@dataclass(frozen=True)
+class EmOptions:
+    """Options of every stage of maximum likelihood training."""
 
-    model: GmmModel
-    """As far as it has come."""
-    alignments: tuple[StateAlignment | None, ...]
-    """For each utterance the last one made of it; None where the words did not fit."""
-    transforms: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Speaker → (n_features, n_features + 1) float32: the speaker's fMLLR, composed after the
-    model's own transform. Empty where the model is not speaker-adaptive."""
+    schedule: Schedule = field(default_factory=Schedule)
+    """Passes, alignments and Gaussians."""
+    alignment: AlignmentOptions = field(default_factory=AlignmentOptions)
+    """How texts are aligned with speech."""
+    update: UpdateOptions = field(default_factory=UpdateOptions)
+    """When Gaussians are dropped, and their lowest variance."""
+    seed: int = 0
+    """Selects the directions in which Gaussians are split."""
 
 
 @dataclass(frozen=True)
 class PassReport:
-    """What one pass over the data came to."""
+    """The result of one pass over the data."""
 
     stage: str
     number: int
@@ -63,82 +64,80 @@ class PassReport:
     of: int
     """Passes of the stage."""
     n_frames: int
-    """Frames that were aligned."""
+    """Aligned frames."""
     log_likelihood: float
-    """Natural log-likelihood a frame, of the model that went into the pass."""
+    """Natural log-likelihood per frame, of the model before the pass."""
     n_pdfs: int
     n_gaussians: int
-    """Of the model that came out of it."""
+    """Of the model after the pass."""
     failed: int
     """Utterances that could not be aligned."""
     notes: tuple[str, ...] = ()
-    """What else one should know: Gaussians dropped, pdfs without data."""
+    """Remarks: Gaussians dropped, pdfs without data."""
 
 
 class Report(Protocol):
-    """Is told of every pass once it is done."""
+    """Progress callback, called after every pass."""
 
     def __call__(self, done: PassReport, /) -> None: ...
 
 
 class Keep(Protocol):
-    """Keeps what a stage has come to: pass `number` (0: none yet) is done."""
+    """Callback that may save the state after pass `number` (0: before the first)."""
 
     def __call__(self, number: int, trained: Trained, /) -> None: ...
 
 
 @dataclass(frozen=True)
 class Run:
-    """How a stage is run, which never changes what comes out of it."""
+    """How a stage is run; none of it changes the result."""
 
     jobs: int = 1
     """Processes that share the work; as many as there are cores is fastest."""
     report: Report | None = None
-    """Is told of every pass."""
+    """Progress callback; None disables it."""
     keep: Keep | None = None
-    """Is handed the state after every pass; writes it as often as it likes."""
+    """Called with the state after every pass; None disables it."""
     begun: tuple[int, Trained] | None = None
-    """A pass and the state after it, from `keep`, to go on from after a kill."""
+    """A pass and the state after it, from `keep`: training resumes there."""
 
 
 BeforePass = Callable[[int, Trained], Trained]
-"""A stage's own work before the statistics of a pass (numbered from 1) are taken: it may change
-the model's transform or the speakers' (MLLT, fMLLR). It must depend on its arguments alone."""
+"""A stage's own work before the statistics of a pass (numbered from 1): it may change the model's
+transform or the speakers' (MLLT, fMLLR). It must depend on its arguments alone."""
 
 
 def train_em(
     data: TrainingData,
     lexicon: Lexicon,
-    trained: Trained,
+    begin: Trained | Callable[[], Trained],
     stage: str,
-    schedule: Schedule,
-    *,
-    alignment: AlignmentOptions | None = None,
-    update: UpdateOptions | None = None,
+    options: EmOptions,
     run: Run | None = None,
+    *,
     before_pass: BeforePass | None = None,
     soft_passes: int = 0,
-    seed: int = 0,
 ) -> Trained:
-    """Run the passes of a stage, from a model and alignments on.
+    """Run the passes of a stage.
 
     Parameters
     ----------
-    trained
+    begin
         The model to begin with (its tree and transform are kept, its mixtures grow) and the
-        alignments of the first pass, unless that is a soft one.
+        alignments of the first pass, unless that is a soft one; or a function that makes them,
+        which is not called where training resumes.
     stage
         Its name, for reports.
     before_pass
         The stage's own work, before the alignment of each pass.
     soft_passes
-        How many passes, from the first on, count all paths by their probability (Baum–Welch)
-        instead of the best one alone.
+        Number of first passes that count all paths by their probability (Baum–Welch) instead of
+        the best path alone.
     """
-    run, alignment = run or Run(), alignment or AlignmentOptions()
-    schedule = schedule.sized(data.n_frames)
+    run, alignment = run or Run(), options.alignment
+    schedule = options.schedule.sized(data.n_frames)
+    number, trained = run.begun or (0, begin() if callable(begin) else begin)
     sentences = sentences_of(data, lexicon, trained.model, alignment)
-    number, trained = run.begun or (0, trained)
     n_pdfs = trained.model.n_pdfs
     while number < schedule.passes:
         number += 1
@@ -150,12 +149,13 @@ def train_em(
             if number in schedule.realign or number == soft_passes + 1 > 1:
                 trained = realign(data, lexicon, trained, alignment, sentences, run.jobs)
             seen = collect(data, trained, run.jobs)
-        target = schedule.target(number, n_pdfs)
-        model, notes = improve(trained.model, seen, update, target, schedule.power,
-                               seed * schedule.passes + number)  # fmt: skip
+        model, notes = improve(
+            trained.model, seen, options.update, schedule.target(number, n_pdfs), schedule.power,
+            options.seed * schedule.passes + number,
+        )  # fmt: skip
         trained = replace(trained, model=model)
         if run.report:
-            run.report(_report(stage, number, schedule.passes, seen, model, notes))
+            run.report(report_of(stage, number, schedule.passes, seen, model, notes))
         if run.keep:
             run.keep(number, trained)
     return realign(data, lexicon, trained, alignment, sentences, run.jobs)
@@ -163,11 +163,12 @@ def train_em(
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What one pass over the data has collected; parts add up."""
+    """Statistics of one pass over the data; parts add up."""
 
     mixtures: GaussianStatistics
-    transitions: TransitionStatistics
-    failed: int
+    transitions: np.ndarray
+    """Counts: see transitions.py."""
+    failed: int = 0
     """Utterances without a path."""
 
     def __add__(self, other: Seen) -> Seen:
@@ -185,20 +186,27 @@ def realign(
     sentences: Sequence[Sentence] | None = None,
     jobs: int = 1,
 ) -> Trained:
-    """The same model with alignments of its own making."""
+    """Return the same model with alignments by itself."""
     found = align_all(data, lexicon, trained.model, options, trained.transforms,
                       sentences=sentences, jobs=jobs)  # fmt: skip
     return replace(trained, alignments=found)
 
 
 def collect(data: TrainingData, trained: Trained, jobs: int = 1) -> Seen:
-    """Statistics along the alignments: every frame belongs to one state (Viterbi training)."""
-    tasks = [
-        (data.select(block), _light(trained.model), _of(trained, block), trained.transforms,
-         [a and a.pdfs(trained.model) for a in _of(trained, block)])
-        for block in data.blocks()
-    ]  # fmt: skip
-    return _sum(over(_collect_block, tasks, jobs))
+    """Take statistics along the alignments: every frame belongs to one state (Viterbi training).
+
+    Raises
+    ------
+    OptionError
+        No utterance is aligned.
+    """
+    seen = summed(_collect_block, speech_blocks(data, trained, silence_weight=1.0), jobs)
+    return replace(seen, failed=sum(each is None for each in trained.alignments))
+
+
+def _collect_block(block: Block) -> Seen:
+    mixtures = accumulate(block.model.densities, block.frames(), block.pdfs)
+    return Seen(mixtures, count_transitions(block.alignments, block.model))
 
 
 def collect_all_paths(
@@ -208,13 +216,39 @@ def collect_all_paths(
     options: AlignmentOptions,
     jobs: int = 1,
 ) -> Seen:
-    """Statistics over all paths, each by its probability (Baum–Welch training)."""
+    """Take statistics over all paths, each by its probability (Baum–Welch training)."""
     tasks = [
-        (data.select(block), [sentences[i] for i in block], trained.model, trained.transforms,
-         options)
+        (data.select(block), [sentences[i] for i in block], trained, options)
         for block in data.blocks()
-    ]  # fmt: skip
-    return _sum(over(_collect_paths_block, tasks, jobs))
+    ]
+    parts = over(_collect_paths_block, tasks, jobs)
+    return sum(parts[1:], parts[0])
+
+
+def _collect_paths_block(
+    data: TrainingData, sentences: Sequence[Sentence], trained: Trained, options: AlignmentOptions
+) -> Seen:
+    model, counts = trained.model, no_transitions(trained.model)
+    parts: list[tuple[np.ndarray, ...]] = []
+    log_likelihood, failed = 0.0, 0
+    for i, sentence in enumerate(sentences):
+        observed, trellis = trained.observed(data, i), make_trellis(sentence, model)
+        scores, column = score_trellis(observed, trellis, model, options)
+        posterior, loops, total = _kernels.forward_backward(scores, column, *trellis.transitions)
+        if not total > -np.inf:
+            failed += 1
+            continue
+        log_likelihood += total
+        frame, node = np.nonzero(posterior > MIN_POSTERIOR)
+        parts.append((observed[frame], trellis.pdf[node], posterior[frame, node]))
+        spent, at = posterior.sum(axis=0), (sentence.phones[trellis.unit, 0], trellis.state)
+        np.add.at(counts[0], at, spent)
+        np.add.at(counts[1], at, spent - loops)
+    mixtures = GaussianStatistics.zeros(model.densities)
+    if parts:
+        mixtures = accumulate(model.densities, *map(np.concatenate, zip(*parts, strict=True)))
+        mixtures = replace(mixtures, log_likelihood=log_likelihood)
+    return Seen(mixtures, counts, failed)
 
 
 def improve(
@@ -225,9 +259,9 @@ def improve(
     power: float,
     seed: int,
 ) -> tuple[GmmModel, tuple[str, ...]]:
-    """The M step: new densities and transitions; then mixtures grow to `target` Gaussians.
+    """Update densities and transitions (the M step); then grow mixtures to `target` Gaussians.
 
-    Returns the model, and notes on what there was too little data for.
+    Returns the model, and notes on what had too little data.
     """
     before = mixtures_of(model)
     done = update(before, seen.mixtures, options)
@@ -244,93 +278,37 @@ def improve(
 
 
 def mixtures_of(model: GmmModel) -> DiagonalMixtures:
-    """The densities of a model whose pdfs are plain mixtures, as EM here trains them."""
+    """Return the densities of a model; OptionError where they are no plain mixtures."""
     if not isinstance(model.densities, DiagonalMixtures):
-        raise OptionError("a model of tied mixtures cannot be trained further")
+        raise OptionError("only plain mixtures can be trained further, not tied ones")
     return model.densities
 
 
-def _collect_block(
-    data: TrainingData,
-    model: GmmModel,
-    alignments: Sequence[StateAlignment | None],
-    transforms: Mapping[str, np.ndarray],
-    pdfs: Sequence[np.ndarray | None],
-) -> Seen:
-    aligned = {i: pdf for i, pdf in enumerate(pdfs) if pdf is not None}
-    densities = mixtures_of(model)
-    mixtures = GaussianStatistics.zeros(densities)
-    if aligned:
-        frames = [observations(data, i, model, transforms) for i in aligned]
-        path = np.concatenate(list(aligned.values()))
-        mixtures = accumulate(densities, np.concatenate(frames), path)
-    return Seen(mixtures, count_transitions(alignments, model), len(pdfs) - len(aligned))
+def needed(trained: Trained | None, stage: str, before: str = "mono") -> Trained:
+    """Return what a stage builds on; OptionError where there is nothing."""
+    if trained is None:
+        raise OptionError(
+            f"the stage {stage} needs a trained model: put another stage, such as {before}, "
+            "before it"
+        )
+    return trained
 
 
-def _collect_paths_block(
-    data: TrainingData,
-    sentences: Sequence[Sentence],
-    model: GmmModel,
-    transforms: Mapping[str, np.ndarray],
-    options: AlignmentOptions,
-) -> Seen:
-    shape = len(model.phones), model.hmm_pdfs.shape[1]
-    frames, left = np.zeros(shape), np.zeros(shape)
-    parts: list[tuple[np.ndarray, ...]] = []
-    log_likelihood, failed = 0.0, 0
-    for i, sentence in enumerate(sentences):
-        observed, trellis = observations(data, i, model, transforms), make_trellis(sentence, model)
-        scores, column = score_trellis(observed, trellis, model, options)
-        posterior, loops, total = _kernels.forward_backward(scores, column, *trellis.transitions)
-        if not total > -np.inf:
-            failed += 1
-            continue
-        log_likelihood += total
-        frame, node = np.nonzero(posterior > MIN_POSTERIOR)
-        parts.append((observed[frame], trellis.pdf[node], posterior[frame, node]))
-        spent, at = posterior.sum(axis=0), (sentence.phones[trellis.unit, 0], trellis.state)
-        np.add.at(frames, at, spent)
-        np.add.at(left, at, spent - loops)
-    densities = mixtures_of(model)
-    mixtures = GaussianStatistics.zeros(densities)
-    if parts:
-        mixtures = accumulate(densities, *map(np.concatenate, zip(*parts, strict=True)))
-        mixtures = replace(mixtures, log_likelihood=log_likelihood)
-    return Seen(mixtures, TransitionStatistics(frames, left), failed)
-
-
-def _sum(parts: Sequence[Seen]) -> Seen:
-    """In order, so that the last bit does not depend on who was ready first."""
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total
-
-
-def _of(trained: Trained, block: range) -> list[StateAlignment | None]:
-    return [trained.alignments[i] for i in block]
-
-
-def _light(model: GmmModel) -> GmmModel:
-    """Without its table of contexts, which may be large, and is not needed to collect."""
-    none = np.zeros(0, np.int32)
-    return replace(model, triphone_contexts=none.reshape(0, 4), triphone_hmms=none)
+def report_of(
+    stage: str, number: int, of: int, seen: Seen, model: GmmModel, notes: tuple[str, ...] = ()
+) -> PassReport:
+    """Return the report of a pass."""
+    frames, densities = seen.mixtures.frames, model.densities
+    return PassReport(
+        stage, number, of, round(frames), seen.mixtures.log_likelihood / max(frames, 1.0),
+        densities.n_pdfs, densities.means.size // densities.n_features, seen.failed, notes,
+    )  # fmt: skip
 
 
 def _names(model: GmmModel, pdfs: np.ndarray) -> str:
-    """A few pdfs by a phone and state that use them."""
+    """Name a few pdfs by a phone and state that use them."""
     names = []
     for pdf in pdfs[:8]:
         hmm, state = np.argwhere(model.hmm_pdfs == pdf)[0]
         names.append(f"{model.phones[model.hmm_phone[hmm]]}/{state}")
     return ", ".join(names) + (" …" if len(pdfs) > 8 else "")
-
-
-def _report(
-    stage: str, number: int, of: int, seen: Seen, model: GmmModel, notes: tuple[str, ...]
-) -> PassReport:
-    frames = seen.mixtures.frames
-    return PassReport(
-        stage, number, of, round(frames), seen.mixtures.log_likelihood / max(frames, 1.0),
-        model.n_pdfs, len(model.densities.weights), seen.failed, notes,
-    )  # fmt: skip

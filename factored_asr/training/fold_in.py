@@ -1,8 +1,7 @@
-"""The stage fold_in: some passes more, over speakers of whom a model has known only a part.
+"""The stage fold_in: some passes more, over more speakers than a model was trained on.
 
-Speakers on whom the weight of the language is tuned are not trained on before that: a model fits
-those it knows too well to be weighed by them. Afterwards nothing speaks against learning from them.
-Contexts, features and the number of Gaussians stay; their values are those of everybody.
+The weight of the language model is tuned on speakers that the model was not trained on. After
+tuning, the model learns from them, too. Contexts, features and the number of Gaussians stay.
 """
 
 from __future__ import annotations
@@ -11,9 +10,9 @@ from dataclasses import dataclass, field, replace
 
 from factored_asr.errors import OptionError
 from factored_asr.lexicon import Lexicon
-from factored_asr.training.alignment import AlignmentOptions
+from factored_asr.training.alignment import AlignmentOptions, Trained
 from factored_asr.training.data import TrainingData
-from factored_asr.training.em import Run, Trained, realign, train_em
+from factored_asr.training.em import EmOptions, Run, needed, realign, train_em
 from factored_asr.training.sat import estimate_transforms, with_first_pass
 from factored_asr.training.schedule import Schedule
 from factored_asr.training.update import UpdateOptions
@@ -21,17 +20,17 @@ from factored_asr.training.update import UpdateOptions
 
 @dataclass(frozen=True)
 class FoldInOptions:
-    """How long a model learns from everybody."""
+    """How long a model learns from all speakers."""
 
     passes: int = 4
     """Updates of the model. On AN4 twice as many gained nothing."""
     anew: tuple[int, ...] = (1, 3)
-    """Passes (from 1) before which speakers are mapped, if the model is behind maps, and the data
-    aligned anew."""
+    """Passes (from 1) before which the data are re-aligned, and speakers' maps re-estimated if
+    the model has them."""
     alignment: AlignmentOptions = field(default_factory=AlignmentOptions)
-    """How transcripts are laid over speech."""
+    """How texts are aligned with speech."""
     update: UpdateOptions = field(default_factory=UpdateOptions)
-    """Which Gaussians live."""
+    """When Gaussians are dropped, and their lowest variance."""
 
     def __post_init__(self) -> None:
         if self.passes < 1:
@@ -50,35 +49,32 @@ def train_fold_in(
     Parameters
     ----------
     trained
-        Any model of plain mixtures; its alignments may be of other data, and are made anew. If
-        it stands behind speakers' maps, those of the data's speakers are found, too.
+        Any model of plain mixtures; its alignments may be of other data. If it has speakers' maps,
+        those of the data's speakers are estimated.
 
     Raises
     ------
     OptionError
-        Nothing was trained before.
+        There is no model.
     """
-    options, run = options or FoldInOptions(), run or Run()
-    if trained is None:
-        raise OptionError("the stage fold_in needs a trained model: put another stage before it")
-    behind_maps = bool(trained.transforms)
-    if run.begun is None:
-        own = replace(trained, model=trained.model.unadapted, transforms={})
-        heard = realign(data, lexicon, own, options.alignment, jobs=run.jobs)
-        trained = replace(trained, alignments=heard.alignments)
+    options, run, trained = options or FoldInOptions(), run or Run(), needed(trained, "fold_in")
+    before, has_maps = trained, bool(trained.transforms)
+
+    def begin() -> Trained:
+        own = replace(before, model=before.model.unadapted, transforms={})
+        found = realign(data, lexicon, own, options.alignment, jobs=run.jobs)
+        return replace(before, alignments=found.alignments)
 
     def adapt(number: int, trained: Trained) -> Trained:
-        if not behind_maps or number not in options.anew:
+        if not has_maps or number not in options.anew:
             return trained
         return replace(trained, transforms=estimate_transforms(data, trained, jobs=run.jobs))
 
-    # Alignments of a model without maps are its own when the first pass begins.
-    anew = tuple(number for number in options.anew if behind_maps or number > 1)
-    schedule = Schedule(passes=options.passes, realign=anew, n_gaussians=1)  # none are added
-    trained = train_em(
-        data, lexicon, trained, "fold_in", schedule, alignment=options.alignment,
-        update=options.update, run=run, before_pass=adapt,
-    )  # fmt: skip
-    if not behind_maps:
+    # Without maps, the alignments before the first pass are the model's own.
+    realigned = tuple(number for number in options.anew if has_maps or number > 1)
+    schedule = Schedule(passes=options.passes, realign=realigned, n_gaussians=1)  # none are added
+    passes = EmOptions(schedule, options.alignment, options.update)
+    trained = train_em(data, lexicon, begin, "fold_in", passes, run, before_pass=adapt)
+    if not has_maps:
         return trained
     return replace(trained, model=with_first_pass(data, trained, options.update, run.jobs))

@@ -10,12 +10,12 @@ with the model that comes in.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from factored_asr.acoustic import DiagonalMixtures, GmmModel
+from factored_asr.acoustic import GmmModel
 from factored_asr.acoustic.gmm.statistics import GaussianStatistics, accumulate
 from factored_asr.decoder import BeamOptions, decode
 from factored_asr.errors import OptionError
@@ -29,10 +29,10 @@ from factored_asr.graph import (
 from factored_asr.language.ngram import BEGIN, END, EPSILON, NGramModel
 from factored_asr.lexicon import Lexicon
 from factored_asr.training import _kernels
-from factored_asr.training.alignment import observations
+from factored_asr.training.alignment import Trained
 from factored_asr.training.data import TrainingData
 from factored_asr.training.ebw import EbwOptions, update_ebw
-from factored_asr.training.em import PassReport, Run, Trained
+from factored_asr.training.em import PassReport, Run, mixtures_of, needed
 from factored_asr.training.parallel import over
 from factored_asr.training.phone_lattice import (
     START,
@@ -116,10 +116,8 @@ def train_mmi(
     OptionError
         There is no model, it has other densities, or no utterance has a lattice.
     """
-    options, run = options or MmiOptions(), run or Run()
-    if trained is None:
-        raise OptionError("MMI needs a trained model: put another stage, such as tri, before it")
-    plain(trained.model)
+    options, run, trained = options or MmiOptions(), run or Run(), needed(trained, "mmi", "tri")
+    mixtures_of(trained.model)
     rivals = make_rivals(data, lexicon, trained, options, run.jobs)
     failed = sum(each is None for each in rivals)
     if failed == len(rivals):
@@ -128,7 +126,7 @@ def train_mmi(
     for number in range(done + 1, options.passes + 1):
         seen = gather(data, trained, rivals, options, run.jobs)
         densities = update_ebw(
-            plain(trained.model), seen.numerator, seen.denominator, options.update
+            mixtures_of(trained.model), seen.numerator, seen.denominator, options.update
         )
         trained = replace(trained, model=replace(trained.model, densities=densities))
         if run.report:
@@ -142,13 +140,6 @@ def train_mmi(
         if run.keep:
             run.keep(number, trained)
     return trained
-
-
-def plain(model: GmmModel) -> DiagonalMixtures:
-    """The model's densities; OptionError where they are tied mixtures."""
-    if not isinstance(model.densities, DiagonalMixtures):
-        raise OptionError("MMI trains plain mixtures, not tied ones")
-    return model.densities
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,16 +177,17 @@ def make_rivals(
     language = unigram(data, lexicon)
     graph = build_graph(trained.model, lexicon, language, options.graph)
     tasks = [
-        (data.select(block), lexicon, trained.model, trained.transforms, graph, language, options)
+        (data.select(block), lexicon, replace(trained, alignments=()), graph, language, options)
         for block in data.blocks()
     ]
     return [each for block in over(_rivals_of_block, tasks, jobs) for each in block]
 
 
 def _rivals_of_block(
-    data: TrainingData, lexicon: Lexicon, model: GmmModel,
-    transforms: Mapping[str, np.ndarray], graph: Graph, language: NGramModel, options: MmiOptions,
+    data: TrainingData, lexicon: Lexicon, trained: Trained, graph: Graph, language: NGramModel,
+    options: MmiOptions,
 ) -> list[Rivals | None]:
+    model = trained.model
     units = make_units(model, options.graph.transition_scale)
     found: list[Rivals | None] = []
     for i, utterance in enumerate(data.utterances):
@@ -203,7 +195,7 @@ def _rivals_of_block(
         if not words or lexicon.missing(words):
             found.append(None)
             continue
-        scores = model.densities.scorer()(observations(data, i, model, transforms))
+        scores = model.densities.scorer()(trained.observed(data, i))
         scores *= np.float32(options.acoustic_scale)
         text = build_alignment_graph(model, lexicon, words, options.graph, units)
         said, heard = (decode(each, scores, options.beams) for each in (text, graph))
@@ -228,25 +220,24 @@ def gather(
     jobs: int = 1,
 ) -> MmiStatistics:
     """Statistics of all lattices under a model."""
+    light = replace(trained, alignments=())
     tasks = [
-        (data.select(block), [rivals[i] for i in block], trained.model, trained.transforms, options)
-        for block in data.blocks()
+        (data.select(block), [rivals[i] for i in block], light, options) for block in data.blocks()
     ]
     blocks = over(_gather_block, tasks, jobs)
     return sum(blocks[1:], blocks[0])
 
 
 def _gather_block(
-    data: TrainingData, rivals: Sequence[Rivals | None], model: GmmModel,
-    transforms: Mapping[str, np.ndarray], options: MmiOptions,
+    data: TrainingData, rivals: Sequence[Rivals | None], trained: Trained, options: MmiOptions
 ) -> MmiStatistics:
-    densities = plain(model)
+    model, densities = trained.model, mixtures_of(trained.model)
     columns: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     objective, n_frames = 0.0, 0
     for i, each in enumerate(rivals):
         if each is None:
             continue
-        x = observations(data, i, model, transforms)
+        x = trained.observed(data, i)
         scores = densities.scorer(each.pdfs(model))(x)
         difference, log_odds = state_differences(each, model, scores, options)
         frame, pdf = np.divmod(np.flatnonzero(difference), model.n_pdfs)

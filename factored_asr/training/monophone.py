@@ -1,50 +1,39 @@
-"""Monophones from a flat start: the first stage, which needs nothing but words and sound.
+"""The stage mono: monophones from a flat start, which needs words and sound alone.
 
-Every state begins as the same Gaussian, that of all frames; the frames of an utterance are shared
-out equally among the states of its words. From there on the model aligns the data, and the
-alignment makes a better model.
+All states begin with the same Gaussian, that of all frames, and the frames of an utterance are
+distributed equally over the states of its words. Then re-alignments and updates take turns.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from factored_asr.acoustic import DiagonalMixtures, GmmModel
+from factored_asr.acoustic.gmm.statistics import GaussianStatistics, accumulate
 from factored_asr.errors import FormatError
 from factored_asr.lexicon import Lexicon
-from factored_asr.training.alignment import AlignmentOptions, align_equally, sentences_of
+from factored_asr.training.alignment import Trained, align_equally, sentences_of
 from factored_asr.training.data import TrainingData
-from factored_asr.training.em import Run, Trained, train_em
-from factored_asr.training.schedule import Schedule
-from factored_asr.training.update import UpdateOptions
+from factored_asr.training.em import EmOptions, Run, train_em
 
 FIRST_LOOP = 0.75  # probability of staying in a state, until it is counted
 
 
 @dataclass(frozen=True)
-class MonoOptions:
-    """Sizes and choices of monophone training."""
+class MonoOptions(EmOptions):
+    """How monophones are trained."""
 
-    schedule: Schedule = field(default_factory=Schedule)
-    """Passes, alignments and Gaussians."""
-    alignment: AlignmentOptions = field(default_factory=AlignmentOptions)
-    """How transcripts are laid over speech."""
-    update: UpdateOptions = field(default_factory=UpdateOptions)
-    """Which Gaussians live."""
     silence: str = "SIL"
     """The phone of silence."""
     states: int = 3
-    """HMM states of a phone; a phone lasts at least so many frames."""
+    """HMM states of a phone, and the fewest frames it lasts."""
     silence_states: int = 3
-    """HMM states of silence: more model it finer, and forbid short pauses."""
+    """HMM states of silence. Higher: a finer model, which forbids short pauses."""
     soft_passes: int = 0
-    """How many passes, from the first on, count every path by its probability (Baum–Welch), where
-    Viterbi training counts the best one alone. Slower; a flat start needs the hedging most, later
-    passes hardly."""
-    seed: int = 0
-    """Of the directions in which Gaussians are split."""
+    """First passes that count every path by its probability (Baum–Welch) instead of the best path
+    alone. Slower; it helps most after a flat start."""
 
 
 def train_mono(
@@ -59,7 +48,7 @@ def train_mono(
     Parameters
     ----------
     trained
-        What was trained before, if anything, is not used.
+        Not used.
 
     Raises
     ------
@@ -75,14 +64,13 @@ def train_mono(
     if not any(alignments):
         raise FormatError("no utterance of the corpus is long enough for its words")
     return train_em(
-        data, lexicon, Trained(model, alignments), "mono", options.schedule,
-        alignment=options.alignment, update=options.update, run=run,
-        soft_passes=options.soft_passes, seed=options.seed,
+        data, lexicon, Trained(model, alignments), "mono", options, run,
+        soft_passes=options.soft_passes,
     )  # fmt: skip
 
 
 def flat_model(data: TrainingData, lexicon: Lexicon, options: MonoOptions) -> GmmModel:
-    """A model that knows nothing: the same Gaussian, that of all frames, for every state."""
+    """Return a model whose states all have the same Gaussian, that of all frames."""
     phones = tuple(sorted({*lexicon.phones, options.silence}))
     fillers = sorted({p for said in lexicon.fillers.values() for each in said for p in each.phones})
     n_states = np.where(np.array(phones) == options.silence, options.silence_states, options.states)
@@ -107,13 +95,12 @@ def flat_model(data: TrainingData, lexicon: Lexicon, options: MonoOptions) -> Gm
 
 
 def _moments(data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of all features, (n_features,) float64 each."""
-    n = 0
-    total: np.ndarray = np.zeros(1)
-    squares = total
+    """Return mean and variance of all features, (n_features,) float64 each."""
+    n = data.options.n_features
+    one = DiagonalMixtures(np.zeros((1, n)), np.ones((1, n)), np.ones(1), np.arange(2))
+    total = GaussianStatistics.zeros(one)
     for i in range(len(data)):
-        features = data.features(i).astype(np.float64)
-        n += len(features)
-        total, squares = total + features.sum(axis=0), squares + np.square(features).sum(axis=0)
-    mean = total / max(n, 1)
-    return mean, np.maximum(squares / max(n, 1) - mean**2, 1e-8)
+        frames = data.features(i)
+        total += accumulate(one, frames, np.zeros(len(frames), int))
+    first, second = (sums[0] / max(total.frames, 1) for sums in (total.first, total.second))
+    return first, np.maximum(second - first**2, 1e-8)

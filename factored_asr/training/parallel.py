@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import add
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -10,11 +12,11 @@ Result = TypeVar("Result")
 
 def over(function: Callable[..., Result], tasks: Sequence[tuple[Any, ...]], jobs: int = 1
          ) -> list[Result]:  # fmt: skip
-    """``[function(*task) for task in tasks]``, shared among `jobs` processes by joblib.
+    """Return ``[function(*task) for task in tasks]``, shared among `jobs` processes by joblib.
 
-    The results come in the order of the tasks. Matrix products run on one thread each wherever
-    they run, because the number of threads decides the order in which their terms are added.
-    joblib's own settings hold: under ``joblib.parallel_config(backend="dask")`` a cluster works.
+    The results come in the order of the tasks. Matrix products run on one thread each, because
+    the number of threads decides the order in which their terms are added. joblib's own settings
+    hold: under ``joblib.parallel_config(backend="dask")`` a cluster works.
 
     Examples
     --------
@@ -26,6 +28,14 @@ def over(function: Callable[..., Result], tasks: Sequence[tuple[Any, ...]], jobs
     if jobs == 1 or len(tasks) < 2:
         return [_single_threaded(function, task) for task in tasks]
     return Parallel(n_jobs=jobs)(delayed(_single_threaded)(function, task) for task in tasks)
+
+
+def summed(
+    function: Callable[..., Result], blocks: Sequence[Any], jobs: int = 1, *arguments: Any
+) -> Result:
+    """Add up ``function(block, *arguments)`` of all blocks, in order: the last bit is always the
+    same, however many processes share the work."""
+    return reduce(add, over(function, [(block, *arguments) for block in blocks], jobs))
 
 
 def _single_threaded(function: Callable[..., Result], task: tuple[Any, ...]) -> Result:

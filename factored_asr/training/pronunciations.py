@@ -16,9 +16,8 @@ import numpy as np
 from factored_asr.acoustic import END, SINGLE
 from factored_asr.errors import OptionError
 from factored_asr.lexicon import Lexicon, Pronunciation
-from factored_asr.training.alignment import StateAlignment
+from factored_asr.training.alignment import StateAlignment, Trained
 from factored_asr.training.data import TrainingData
-from factored_asr.training.em import Trained
 
 Counts = Mapping[str, Mapping[tuple[str, ...], int]]
 """Word → phones → how often it was said so."""

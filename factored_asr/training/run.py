@@ -16,9 +16,10 @@ from typing import Any
 
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.lexicon import Lexicon
+from factored_asr.training.alignment import Trained
 from factored_asr.training.checkpoint import Checkpoint
 from factored_asr.training.data import TrainingData
-from factored_asr.training.em import PassReport, Report, Run, Trained, mixtures_of
+from factored_asr.training.em import PassReport, Report, Run, mixtures_of
 from factored_asr.training.stages import STAGES
 
 EVERY = 4  # passes between checkpoints within a stage

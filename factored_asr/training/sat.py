@@ -1,59 +1,49 @@
 """The stage sat: speaker-adaptive training.
 
-Every training speaker has an fMLLR map towards the model, and the model is trained on what the
-maps make of the speech: it learns what speakers have in common (Gales 1998; Kaldi's train_sat).
-A speaker not met before is decoded twice: with first-pass densities, which were trained on the
-same frames without maps, then with a map estimated from what the first pass heard.
+Every training speaker has an fMLLR map towards the model, and the model is trained on the mapped
+frames: it learns what speakers have in common (Gales 1998; Kaldi's train_sat). New speakers are
+decoded twice: with first-pass densities, which were trained on the same frames without maps, then
+with a map estimated from the first hypothesis.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import reduce
-from operator import add
 
 import numpy as np
 
-from factored_asr.acoustic import DiagonalMixtures, GmmModel
+from factored_asr.acoustic import GmmModel
 from factored_asr.acoustic.gmm.fmllr import FmllrOptions, fmllr, fmllr_statistics
 from factored_asr.acoustic.gmm.statistics import GaussianStatistics, accumulate
 from factored_asr.acoustic.gmm.transforms import apply_affine
 from factored_asr.errors import OptionError
-from factored_asr.features import FeatureOptions
 from factored_asr.lexicon import Lexicon
-from factored_asr.training.alignment import AlignmentOptions
+from factored_asr.training.alignment import Trained
+from factored_asr.training.blocks import Block, by_speaker, speech_blocks
 from factored_asr.training.data import TrainingData
-from factored_asr.training.em import Run, Trained, train_em
-from factored_asr.training.parallel import over
+from factored_asr.training.em import EmOptions, Run, mixtures_of, needed, train_em
+from factored_asr.training.parallel import over, summed
 from factored_asr.training.schedule import TIED_SCHEDULE, Schedule
-from factored_asr.training.speech import Block, by_speaker, speech_blocks
 from factored_asr.training.triphone import tie_states
 from factored_asr.training.tying import TreeOptions
 from factored_asr.training.update import UpdateOptions, update
 
 
 @dataclass(frozen=True)
-class SatOptions:
-    """How speakers are mapped, and the model behind their maps. The schedule is Kaldi's."""
+class SatOptions(EmOptions):
+    """How speakers are mapped, and the model behind their maps."""
 
+    schedule: Schedule = replace(TIED_SCHEDULE, power=0.2, richness=2.0)
+    """Passes and alignments as in Kaldi; twice as many Gaussians as without maps. On the tuning
+    speakers of AN4 that gave fewer errors, on those of accented English no more."""
     fmllr_passes: tuple[int, ...] = (2, 4, 6, 12)
-    """Passes before which the speakers' maps are estimated anew."""
+    """Passes before which the speakers' maps are estimated."""
     fmllr: FmllrOptions = field(default_factory=FmllrOptions)
     """How freely a map may move."""
     silence_weight: float = 0.0
-    """How much frames of silence count for the maps, in [0, 1]."""
+    """Weight of frames of silence for the maps, in [0, 1]."""
     tree: TreeOptions = field(default_factory=TreeOptions)
     """How finely contexts are told apart."""
-    schedule: Schedule = replace(TIED_SCHEDULE, power=0.2, richness=2.0)
-    """Passes, alignments and Gaussians: twice as many as of speakers as they are. On the tuning
-    speakers of AN4 that erred less, on those of accented English no more."""
-    alignment: AlignmentOptions = field(default_factory=AlignmentOptions)
-    """How transcripts are laid over speech."""
-    update: UpdateOptions = field(default_factory=UpdateOptions)
-    """Which Gaussians live."""
-    seed: int = 0
-    """Of the directions in which Gaussians are split."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.silence_weight <= 1:
@@ -76,89 +66,65 @@ def train_sat(
     Raises
     ------
     OptionError
-        Nothing was trained before, or nothing is aligned.
+        There is no model, or nothing is aligned.
     """
     options, run = options or SatOptions(), run or Run()
-    if trained is None:
-        raise OptionError("the stage sat needs alignments: train lda_mllt or triphones first")
-    if run.begun:
-        _, trained = run.begun
-    else:
-        trained = replace(
-            trained, transforms=estimate_transforms(data, trained, options, run.jobs)
-        )
-        trained = replace(trained, model=tie_states(data, trained, options.tree, jobs=run.jobs))
+    before = needed(trained, "sat", "lda_mllt")
 
-    def adapt(number: int, trained: Trained) -> Trained:
-        if number not in options.fmllr_passes:
-            return trained
+    def mapped(trained: Trained) -> Trained:
         return replace(trained, transforms=estimate_transforms(data, trained, options, run.jobs))
 
-    trained = train_em(
-        data, lexicon, trained, "sat", options.schedule, alignment=options.alignment,
-        update=options.update, run=run, before_pass=adapt, seed=options.seed,
-    )  # fmt: skip
-    return replace(trained, model=with_first_pass(data, trained, options.update, run.jobs))
+    def begin() -> Trained:
+        adapted = mapped(before)
+        return replace(adapted, model=tie_states(data, adapted, options.tree, jobs=run.jobs))
+
+    def adapt(number: int, trained: Trained) -> Trained:
+        return mapped(trained) if number in options.fmllr_passes else trained
+
+    done = train_em(data, lexicon, begin, "sat", options, run, before_pass=adapt)
+    return replace(done, model=with_first_pass(data, done, options.update, run.jobs))
 
 
 def estimate_transforms(
     data: TrainingData, trained: Trained, options: SatOptions | None = None, jobs: int = 1
 ) -> dict[str, np.ndarray]:
-    """Speaker → fMLLR by the alignments there are, from the maps found so far on.
+    """Return speaker → fMLLR by the present alignments, starting from the present maps.
 
-    A speaker none of whose utterances is aligned has none.
+    A speaker without an aligned utterance has none.
     """
     options = options or SatOptions()
-    groups = by_speaker(data)
-    blocks = speech_blocks(data, trained, groups.values(), options.silence_weight)
-    tasks = []
-    for block in blocks:
-        speaker = block.data.utterances[0].speaker
-        start = trained.transforms.get(speaker)
-        model = trained.model
-        tasks.append(
-            (block, model.densities, model.features, model.transform, start, options.fmllr)
-        )
-    maps = over(_speaker_transform, tasks, jobs)
+    groups = by_speaker(data).values()
+    blocks = speech_blocks(data, trained, groups, options.silence_weight)
+    maps = over(_speaker_transform, [(block, options.fmllr) for block in blocks], jobs)
     return {
         block.data.utterances[0].speaker: affine
         for block, affine in zip(blocks, maps, strict=True)
     }
 
 
-def _speaker_transform(
-    block: Block, densities: DiagonalMixtures, features: FeatureOptions,
-    transform: np.ndarray | None, start: np.ndarray | None, options: FmllrOptions,
-) -> np.ndarray:
-    frames = block.features(features, transform)
-    heard = frames if start is None else apply_affine(start, frames)
-    statistics = fmllr_statistics(densities, frames, block.pdfs, block.weights, heard)
+def _speaker_transform(block: Block, options: FmllrOptions) -> np.ndarray:
+    frames, start = block.frames(mapped=False), next(iter(block.transforms.values()), None)
+    seen = frames if start is None else apply_affine(start, frames)
+    statistics = fmllr_statistics(block.model.densities, frames, block.pdfs, block.weights, seen)
     return fmllr(statistics, options, start=start)
 
 
 def with_first_pass(
     data: TrainingData, trained: Trained, options: UpdateOptions | None = None, jobs: int = 1
 ) -> GmmModel:
-    """Add densities for speakers without a map: the same Gaussians, of the frames as they are.
+    """Add densities for speakers without a map: the same Gaussians, of the frames without maps.
 
     Posteriors are those of the model behind the maps (Kaldi's two-feature statistics), so a
     Gaussian keeps its place, and one pass suffices.
     """
-    model = trained.model
-    if not isinstance(model.densities, DiagonalMixtures):
-        raise OptionError("first-pass densities are for plain mixtures, not for tied ones")
-    tasks = [
-        (block, model.densities, model.features, model.transform, dict(trained.transforms))
-        for block in speech_blocks(data, trained, silence_weight=1.0)
-    ]
-    total = reduce(add, over(_two_feature_statistics, tasks, jobs))
-    return replace(model, first_pass=update(model.densities, total, options).densities)
+    densities = mixtures_of(trained.model)
+    blocks = speech_blocks(data, trained, silence_weight=1.0)
+    statistics = summed(_two_feature_statistics, blocks, jobs)
+    return replace(trained.model, first_pass=update(densities, statistics, options).densities)
 
 
-def _two_feature_statistics(
-    block: Block, densities: DiagonalMixtures, features: FeatureOptions,
-    transform: np.ndarray | None, transforms: Mapping[str, np.ndarray],
-) -> GaussianStatistics:
-    frames = block.features(features, transform)
-    heard = block.features(features, transform, transforms)
-    return accumulate(densities, frames, block.pdfs, block.weights, heard)
+def _two_feature_statistics(block: Block) -> GaussianStatistics:
+    return accumulate(
+        block.model.densities, block.frames(mapped=False), block.pdfs, block.weights,
+        block.frames(),
+    )  # fmt: skip

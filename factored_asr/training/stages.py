@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from factored_asr.training.em import Trained
+from factored_asr.training.alignment import Trained
 from factored_asr.training.fold_in import FoldInOptions, train_fold_in
 from factored_asr.training.lda_mllt import LdaMlltOptions, train_lda_mllt
 from factored_asr.training.mmi import MmiOptions, train_mmi

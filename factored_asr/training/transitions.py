@@ -1,59 +1,48 @@
-"""How long states last: the transition probabilities of the HMMs, counted from alignments.
+"""Transition probabilities of the HMMs, counted from alignments.
 
 They are tied over all contexts of a phone: each state of a phone has one probability of staying.
+Counts are arrays (2, n_phones, max_states) float64, which add up: the frames spent in each state of
+each phone, and how often it was left.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from factored_asr.acoustic import GmmModel
 from factored_asr.training.alignment import StateAlignment
 
-MIN_FRAMES = 10.0  # less says nothing about how long a state lasts
-LIMITS = 0.01, 0.99  # a duration never seen is not impossible
+MIN_FRAMES = 10.0  # with fewer, a state keeps its transitions
+LIMITS = 0.01, 0.99  # of leaving a state: a duration without examples is not impossible
 
 
-@dataclass(frozen=True, eq=False)
-class TransitionStatistics:
-    """How many frames were spent in each state of each phone, and how often it was left."""
-
-    frames: np.ndarray
-    """(n_phones, max_states) float64."""
-    left: np.ndarray
-    """(n_phones, max_states) float64: by going on to the next state, or out of the phone."""
-
-    def __add__(self, other: TransitionStatistics) -> TransitionStatistics:
-        return TransitionStatistics(self.frames + other.frames, self.left + other.left)
+def no_transitions(model: GmmModel) -> np.ndarray:
+    """Return counts of nothing."""
+    return np.zeros((2, len(model.phones), model.hmm_pdfs.shape[1]))
 
 
-def count_transitions(
-    alignments: Iterable[StateAlignment | None], model: GmmModel
-) -> TransitionStatistics:
+def count_transitions(alignments: Iterable[StateAlignment], model: GmmModel) -> np.ndarray:
     """Count stays along the paths of alignments."""
-    shape = len(model.phones), model.hmm_pdfs.shape[1]
-    frames, left = np.zeros(shape), np.zeros(shape)
+    counts = no_transitions(model)
     for each in alignments:
-        if each is not None:
-            phone = each.phones[each.segment, 0]
-            np.add.at(frames, (phone, each.state), 1.0)
-            ends = np.append((np.diff(each.segment) != 0) | (np.diff(each.state) != 0), True)
-            np.add.at(left, (phone[ends], each.state[ends]), 1.0)
-    return TransitionStatistics(frames, left)
+        phone = each.phones[each.segment, 0]
+        np.add.at(counts[0], (phone, each.state), 1.0)
+        ends = np.append((np.diff(each.segment) != 0) | (np.diff(each.state) != 0), True)
+        np.add.at(counts[1], (phone[ends], each.state[ends]), 1.0)
+    return counts
 
 
-def update_transitions(model: GmmModel, statistics: TransitionStatistics) -> GmmModel:
-    """The model with the transition probabilities that follow from the counts.
+def update_transitions(model: GmmModel, counts: np.ndarray) -> GmmModel:
+    """Return the model with the transition probabilities that follow from the counts.
 
     A state that is left once in n frames stays with probability 1 - 1 / n.
     """
-    enough = statistics.frames >= MIN_FRAMES
-    leave = np.divide(
-        statistics.left, statistics.frames, out=np.full(enough.shape, 0.5), where=enough
-    )
+    frames, left = counts
+    enough = frames >= MIN_FRAMES
+    leave = np.divide(left, frames, out=np.full(enough.shape, 0.5), where=enough)
     leave = np.clip(leave, *LIMITS)[model.hmm_phone]
     known = enough[model.hmm_phone] & (model.hmm_pdfs >= 0)
     return replace(

@@ -1,27 +1,23 @@
-"""Triphones: a state's pdf depends on the phones next to it, as far as the data tell them apart.
+"""Triphones: the pdf of a state depends on the neighbour phones, as far as the data show.
 
-From the alignments of a simpler model follow the statistics of every context, from these the
-tree, and from the leaves single Gaussians that the usual passes grow into mixtures.
+The alignments of a simpler model give the statistics of every context, these the tree. Its leaves
+begin as single Gaussians, which the usual passes grow into mixtures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import reduce
-from operator import add
 
 import numpy as np
 
 from factored_asr.acoustic import DecisionTree, DiagonalMixtures, GmmModel
-from factored_asr.acoustic.gmm.transforms import apply_affine, compose
-from factored_asr.errors import OptionError
 from factored_asr.features import FeatureOptions
 from factored_asr.lexicon import Lexicon
-from factored_asr.training.alignment import AlignmentOptions, StateAlignment
+from factored_asr.training.alignment import Trained
+from factored_asr.training.blocks import Block, speech_blocks
 from factored_asr.training.data import TrainingData
-from factored_asr.training.em import Run, Trained, train_em
-from factored_asr.training.parallel import over
+from factored_asr.training.em import EmOptions, Run, needed, train_em
+from factored_asr.training.parallel import summed
 from factored_asr.training.schedule import TIED_SCHEDULE, Schedule
 from factored_asr.training.tying import (
     ContextStatistics,
@@ -30,21 +26,16 @@ from factored_asr.training.tying import (
     grow_tree,
     variances,
 )
-from factored_asr.training.update import UpdateOptions
 
 
 @dataclass(frozen=True)
-class TriphoneOptions:
+class TriphoneOptions(EmOptions):
     """How triphones are trained."""
 
-    tree: TreeOptions = field(default_factory=TreeOptions)
-    """How finely contexts are told apart."""
     schedule: Schedule = TIED_SCHEDULE
     """The passes, as in Kaldi's train_deltas."""
-    alignment: AlignmentOptions = field(default_factory=AlignmentOptions)
-    update: UpdateOptions = field(default_factory=UpdateOptions)
-    seed: int = 0
-    """Of the directions in which Gaussians are split."""
+    tree: TreeOptions = field(default_factory=TreeOptions)
+    """How finely contexts are told apart."""
 
 
 def train_triphones(
@@ -54,7 +45,7 @@ def train_triphones(
     options: TriphoneOptions | None = None,
     run: Run | None = None,
 ) -> Trained:
-    """The stage ``tri``: states tied by decision trees, then mixtures.
+    """Train the stage ``tri``: states tied by decision trees, then mixtures.
 
     Parameters
     ----------
@@ -66,18 +57,12 @@ def train_triphones(
     OptionError
         There is no model, or nothing is aligned.
     """
-    options, run = options or TriphoneOptions(), run or Run()
-    if trained is None:
-        raise OptionError("triphones need alignments: put another stage, such as mono, before them")
-    if run.begun:
-        _, trained = run.begun
-    else:
-        model = tie_states(data, trained, options.tree, jobs=run.jobs)
-        trained = replace(trained, model=model)
-    return train_em(
-        data, lexicon, trained, "tri", options.schedule, alignment=options.alignment,
-        update=options.update, run=run, seed=options.seed,
-    )  # fmt: skip
+    options, run, before = options or TriphoneOptions(), run or Run(), needed(trained, "tri")
+
+    def begin() -> Trained:
+        return replace(before, model=tie_states(data, before, options.tree, jobs=run.jobs))
+
+    return train_em(data, lexicon, begin, "tri", options, run)
 
 
 def tie_states(
@@ -89,7 +74,7 @@ def tie_states(
     transform: np.ndarray | None = None,
     jobs: int = 1,
 ) -> GmmModel:
-    """A model of one Gaussian a pdf, its pdfs the leaves of a tree grown on aligned data.
+    """Return a model of one Gaussian per pdf; the pdfs are leaves of a tree grown on the data.
 
     Parameters
     ----------
@@ -97,8 +82,7 @@ def tie_states(
         Alignments, and the model that gives phones and transitions; speakers' transforms are
         applied where there are any.
     features, transform
-        Another front end and another affine map of its features than the model has; given
-        together or not at all.
+        Another front end than the model's, and its affine map.
     """
     options, old = options or TreeOptions(), trained.model
     if features is None:
@@ -128,48 +112,35 @@ def gather_contexts(
     transform: np.ndarray | None,
     jobs: int = 1,
 ) -> ContextStatistics:
-    """Statistics of the states of all phones in context, by the alignments there are.
+    """Take statistics of the states of all phones in context, by the alignments.
 
     Raises
     ------
     OptionError
         Nothing is aligned.
     """
-    heard_as = np.arange(len(trained.model.phones))
-    fillers = _places(trained.model, trained.model.fillers)
-    heard_as[list(fillers)] = trained.model.phones.index(trained.model.silence)
-    tasks = []
-    for block in data.blocks():
-        aligned = [i for i in block if trained.alignments[i] is not None]
-        if aligned:
-            alignments = [trained.alignments[i] for i in aligned]
-            tasks.append((data.select(aligned), alignments, features, transform,
-                          trained.transforms, heard_as))  # fmt: skip
-    if not tasks:
-        raise OptionError("no utterance is aligned: there is nothing to grow a tree on")
-    return reduce(add, over(_of_block, tasks, jobs))
+    blocks = speech_blocks(data, trained, silence_weight=1.0)
+    return summed(_of_block, blocks, jobs, features, transform)
 
 
 def _of_block(
-    data: TrainingData, alignments: list[StateAlignment], features: FeatureOptions,
-    transform: np.ndarray | None, transforms: Mapping[str, np.ndarray], heard_as: np.ndarray,
+    block: Block, features: FeatureOptions, transform: np.ndarray | None
 ) -> ContextStatistics:
-    frames, contexts = [], []
-    for i, alignment in enumerate(alignments):
-        own = transforms.get(data.utterances[i].speaker)
-        affine = transform if own is None else compose(own, transform)
-        x = data.features(i, features)
-        frames.append(x if affine is None else apply_affine(affine, x))
+    counts_as = np.arange(len(block.model.phones))  # as a neighbour, a filler counts as silence
+    silence, *fillers = _places(block.model, (block.model.silence, *block.model.fillers))
+    counts_as[fillers] = silence
+    contexts = []
+    for alignment in block.alignments:
         phones = alignment.phones.copy()
-        phones[:, 1:3] = heard_as[phones[:, 1:3]]
+        phones[:, 1:3] = counts_as[phones[:, 1:3]]
         contexts.append(np.column_stack([phones[alignment.segment], alignment.state]))
-    return context_statistics(np.concatenate(frames), np.concatenate(contexts))
+    return context_statistics(block.frames_of(features, transform), np.concatenate(contexts))
 
 
 def single_gaussians(
     tree: DecisionTree, statistics: ContextStatistics, floor: float
 ) -> DiagonalMixtures:
-    """One Gaussian for each pdf; a pdf that no frame belongs to has that of all frames."""
+    """Return one Gaussian for each pdf; a pdf without frames has that of all frames."""
     pdf = tree.pdfs(*statistics.contexts.T)
     pooled = np.zeros((tree.n_pdfs, statistics.statistics.shape[1]))
     np.add.at(pooled, pdf, statistics.statistics)
