@@ -305,7 +305,7 @@ class TestHomeAssistantFiles:
                 "home.yaml:4: rule <a> contains itself .<a> > <b> > <a>. in template 'from <a>'",
             ),
             ("lists:\n  room: {values: []}", "home.yaml:2: list room is empty"),
-            ("lists:\n  room:\n    values:\n    - '?'", "home.yaml:4: .* said without a word"),
+            ("lists:\n  room:\n    values:\n    - '?'", "home.yaml:4: a value of .* may be empty"),
             ("lists:\n  room: {values: [{out: x}]}", "home.yaml:2: .* needs 'in'"),
             ("lists:\n  room: {values: ['a {b}']}", "home.yaml:2: .* may not refer to a list"),
             ("lists:\n  n: {range: {from: 5, to: 1}}", "home.yaml:2: .* from <= to"),

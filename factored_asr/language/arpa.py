@@ -76,10 +76,10 @@ def write_arpa(model: NGramModel, path: str | Path) -> None:
     with _opened(path) as f:
         counts = "".join(f"ngram {n}={c}\n" for n, c in enumerate(model.counts, start=1))
         f.write(f"\\data\\\n{counts}".encode())
-        prefixes: list[str] = [""]
+        prefixes = [""]
         for n, at in enumerate(model.orders, start=1):
-            words = [model.words[i] for i in at.word]
-            ngrams = [prefixes[p] + w for p, w in zip(at.parent, words, strict=True)]
+            pairs = zip(at.parent, at.word, strict=True)
+            ngrams = [prefixes[parent] + model.words[word] for parent, word in pairs]
             f.write(f"\n\\{n}-grams:\n".encode())
             f.write("".join(_lines(ngrams, at.log_prob, at.backoff)).encode())
             prefixes = [ngram + " " for ngram in ngrams] if n < model.order else []
@@ -122,13 +122,11 @@ class _Arpa:
         marks = self._marks()
         counts = self._counts(marks[0].stop, marks[1].start)
         self._check_sections(marks, len(counts))
-        words: list[str] = []
+        words = self._vocabulary(marks[1].stop, marks[2].start)
         tables: list[NGramTable] = []
         places: list[np.ndarray] = []
         for n, count in enumerate(counts, start=1):
             start, stop = marks[n].stop, marks[n + 1].start
-            if n == 1:
-                words = self._vocabulary(start, stop)
             table, place = self._table(n, start, stop, n == len(counts))
             if len(place) != count:
                 self._fail(f"{len(place)} n-grams of order {n}, but \\data\\ says {count}", start)
@@ -242,7 +240,7 @@ class _Arpa:
     def _ids(self, columns: list[list[bytes]], place: np.ndarray) -> np.ndarray:
         ids = np.empty((len(place), len(columns)), np.int32)
         for k, words in enumerate(columns):
-            ids[:, k] = np.fromiter((self.ids.get(w, 0) for w in words), np.int32, len(words))
+            ids[:, k] = [self.ids.get(word, 0) for word in words]
             for i in np.flatnonzero(ids[:, k] == 0)[:1]:
                 self._fail(f"word {_shown(words[i])} is no unigram", place[i])
         return ids

@@ -120,7 +120,7 @@ def _plain_symbol(symbol: Symbol, lists: Mapping[ValueList, int]) -> Any:
 
 def _restored(plain: Mapping[str, Any]) -> CompiledGrammar:
     blocks = [
-        Block(str(intent), _names(slots), _names(requires), _names(excludes),
+        Block(str(intent), _dict(slots), _dict(requires), _dict(excludes),
               frozenset(map(str, keywords)))
         for intent, slots, requires, excludes, keywords in plain["blocks"]
     ]
@@ -131,7 +131,7 @@ def _restored(plain: Mapping[str, Any]) -> CompiledGrammar:
     )
     lists = [
         ValueList(str(name), tuple(
-            Value(tuple(tuple(form.split()) for form in forms), out, _names(known), _names(more))
+            Value(tuple(tuple(form.split()) for form in forms), out, _dict(known), _dict(more))
             for forms, out, known, more in values
         ), wildcard, is_range)
         for name, values, wildcard, is_range in plain["lists"]
@@ -164,10 +164,10 @@ def _check_states(
             raise ValueError(f"state {state} ends template {template} of {n_templates}")
 
 
-def _names(mapping: Any) -> dict[str, Any]:
-    if not isinstance(mapping, dict):
-        raise TypeError(f"{mapping!r} must be a mapping")
-    return mapping
+def _dict(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{value!r} must be a mapping")
+    return value
 
 
 def _restored_symbol(plain: Any, lists: list[ValueList]) -> Symbol:

@@ -2,9 +2,9 @@
 
 ``language``, ``intents`` (``data``: ``sentences``, ``slots``, ``requires_context``,
 ``excludes_context``, ``expansion_rules``, ``lists``, ``required_keywords``), ``lists``,
-``expansion_rules``, ``skip_words``; other keys (responses, settings) are for other
-programs. Beyond Home Assistant, sentences (as ``{sentence:, count:}``) and values of lists may
-tell how often they are used: what is not told counts as once.
+``expansion_rules``, ``skip_words``; other keys (responses, settings) are ignored. Beyond Home
+Assistant, sentences (as ``{sentence:, count:}``) and values of lists may have a ``count`` of how
+often they are used; the default is 1.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 from factored_asr.language.grammar.expression import (
     Alternative,
@@ -31,12 +31,11 @@ from factored_asr.language.grammar.normalisation import normalise_text
 from factored_asr.language.grammar.templates import Block, Rule, Scope, Template
 from factored_asr.language.grammar.yaml_nodes import Node, read_yaml
 
-if TYPE_CHECKING:
-    Rules = Mapping[str, Rule]
+Parts: TypeAlias = Mapping[str, Node]
 
 MAX_COUNT = 1e18
-MAX_CHARACTERS = 10_000  # in one way to say a value
-MAX_FORMS = 10_000  # ways to say one value
+MAX_CHARACTERS = 10_000  # in one spoken form of a value
+MAX_FORMS = 10_000  # spoken forms of one value
 _TEMPLATE = re.compile(r"[(){}<>\[\]|;]")
 _INLINE_RANGE = re.compile(r"(\d+)\.\.(\d+)(?:,(\d+))?")
 _FRACTIONS = {"halves": (0.5,), "tenths": tuple(n / 10 for n in range(1, 10))}
@@ -53,24 +52,31 @@ class _Sources:
     language: str = "en"
 
     def add(self, root: Node) -> None:
-        """Merge one file: blocks and values add up, a rule read later replaces the earlier."""
+        """Merge one file: blocks and values add up, a later rule replaces an earlier one."""
         parts = root.mapping("a grammar")
         if "language" in parts:
             self.language = parts["language"].text("language")
-        intents = parts["intents"].mapping("intents") if "intents" in parts else {}
-        for intent, node in intents.items():
+        for intent, node in _entries(parts, "intents").items():
             data = node.mapping(f"intent {intent}").get("data")
             if data is None:
                 raise node.error(f"intent {intent} needs 'data'")
             self.blocks += [(intent, block) for block in data.sequence(f"data of {intent}")]
-        if "lists" in parts:
-            for name, node in parts["lists"].mapping("lists").items():
-                self.lists.setdefault(name, []).append(node)
-        if "expansion_rules" in parts:
-            self.rules.update(parts["expansion_rules"].mapping("expansion_rules"))
-        if "skip_words" in parts:
-            words = parts["skip_words"].sequence("skip_words")
-            self.skip_words += [word.text("a skip word") for word in words]
+        for name, node in _entries(parts, "lists").items():
+            self.lists.setdefault(name, []).append(node)
+        self.rules.update(_entries(parts, "expansion_rules"))
+        self.skip_words += [word.text("a skip word") for word in _items(parts, "skip_words")]
+
+
+def _entries(parts: Parts, key: str) -> dict[str, Node]:
+    return parts[key].mapping(key) if key in parts else {}
+
+
+def _items(parts: Parts, key: str) -> list[Node]:
+    return parts[key].sequence(key) if key in parts else []
+
+
+def _plain(parts: Parts, key: str) -> dict[str, Any]:
+    return parts[key].plain_mapping(key) if key in parts else {}
 
 
 def read_home_assistant(
@@ -88,11 +94,10 @@ def read_home_assistant(
         sources.add(read_yaml(text, name))
     rules = _read_rules(sources.rules)
     scope = Scope(rules, _read_lists(sources.lists, rules, sources.language))
-    templates = list(
-        itertools.chain.from_iterable(
-            _read_block(intent, node, scope, sources.language) for intent, node in sources.blocks
-        )
-    )
+    templates = [
+        template for intent, node in sources.blocks
+        for template in _read_block(intent, node, scope, sources.language)
+    ]
     phrases = (normalise_text(words) for words in sources.skip_words)
     return templates, tuple(dict.fromkeys(phrase for phrase in phrases if phrase))
 
@@ -109,15 +114,11 @@ def _read_block(intent: str, node: Node, scope: Scope, language: str) -> Iterato
     parts = node.mapping(f"data of {intent}")
     if "sentences" not in parts:
         raise node.error(f"data of {intent} needs 'sentences'")
-    plain: dict[str, dict[str, Any]] = {
-        key: parts[key].plain_mapping(key) if key in parts else {}
-        for key in ("slots", "requires_context", "excludes_context")
-    }
-    keywords = set[str]()
-    if "required_keywords" in parts:
-        for keyword in parts["required_keywords"].sequence("required_keywords"):
-            keywords.update(normalise_text(keyword.text("a keyword")))
-    block = Block(intent, required_keywords=frozenset(keywords), **plain)
+    keywords = [keyword.text("a keyword") for keyword in _items(parts, "required_keywords")]
+    block = Block(
+        intent, _plain(parts, "slots"), _plain(parts, "requires_context"),
+        _plain(parts, "excludes_context"), frozenset(normalise_text(" ".join(keywords))),
+    )
     if "expansion_rules" in parts or "lists" in parts:
         scope = _local_scope(parts, scope, language)
     for sentence in parts["sentences"].sequence(f"sentences of {intent}"):
@@ -136,8 +137,7 @@ def _read_block(intent: str, node: Node, scope: Scope, language: str) -> Iterato
         yield Template(text, expression, block, own, sentence.path, sentence.line, count)
 
 
-def _read_count(parts: Mapping[str, Node]) -> float | None:
-    """How often something was used, if it is told."""
+def _read_count(parts: Parts) -> float | None:
     if "count" not in parts:
         return None
     count = parts["count"].plain()
@@ -146,18 +146,14 @@ def _read_count(parts: Mapping[str, Node]) -> float | None:
     return float(count)
 
 
-def _local_scope(parts: Mapping[str, Node], scope: Scope, language: str) -> Scope:
-    rules, lists = dict(scope.rules), dict(scope.lists)
-    if "expansion_rules" in parts:
-        rules.update(_read_rules(parts["expansion_rules"].mapping("expansion_rules")))
-    if "lists" in parts:
-        nodes = {name: [node] for name, node in parts["lists"].mapping("lists").items()}
-        lists.update(_read_lists(nodes, rules, language))
-    return Scope(rules, lists)
+def _local_scope(parts: Parts, scope: Scope, language: str) -> Scope:
+    rules = {**scope.rules, **_read_rules(_entries(parts, "expansion_rules"))}
+    nodes = {name: [node] for name, node in _entries(parts, "lists").items()}
+    return Scope(rules, {**scope.lists, **_read_lists(nodes, rules, language)})
 
 
 def _with_inline_ranges(expression: Expression, scope: Scope) -> Scope:
-    """The scope with a list for every ``{0..100:slot}`` of the template."""
+    """Return the scope with a list for every ``{0..100:slot}`` of the template."""
     inline = {}
     for part in walk(expression):
         if isinstance(part, ListReference) and part.name not in scope.lists:
@@ -176,8 +172,8 @@ def _read_lists(
         for node in definitions:
             parts = node.mapping(f"list {name}")
             if "values" in parts:
-                for value in parts["values"].sequence(f"values of list {name}"):
-                    values.append(_read_value(value, name, rules))
+                nodes_of_values = parts["values"].sequence(f"values of list {name}")
+                values += [_read_value(value, name, rules) for value in nodes_of_values]
                 lists[name] = ValueList(name, tuple(values))
             elif "range" in parts:
                 lists[name] = _read_range(parts["range"], name, language)
@@ -197,25 +193,21 @@ def _read_value(node: Node, name: str, rules: Mapping[str, Rule]) -> Value:
             raise node.error(f"a value of list {name} needs 'in'")
         text = parts["in"].text(f"'in' of list {name}")
         out = parts["out"].plain() if "out" in parts else None
-        context, metadata = (
-            parts[key].plain_mapping(key) if key in parts else {} for key in ("context", "metadata")
-        )
-        count = _read_count(parts)
     else:
-        text, context, metadata, count = node.text(f"a value of list {name}"), {}, {}, None
+        parts, text = {}, node.text(f"a value of list {name}")
         out = None if _TEMPLATE.search(text) else text
+    texts = [text]
     if _TEMPLATE.search(text):
         texts = _texts(parse_template(text, node.path, node.line), rules, node)
-        forms = tuple(dict.fromkeys(normalise_text(said) for said in texts))
-    else:
-        forms = (normalise_text(text),)
+    forms = tuple(dict.fromkeys(map(normalise_text, texts)))
     if () in forms:
-        raise node.error(f"a value of list {name} can be said without a word: {text!r}")
-    return Value(forms, out, context, metadata, count)
+        raise node.error(f"a value of list {name} may be empty: {text!r}")
+    context, metadata = _plain(parts, "context"), _plain(parts, "metadata")
+    return Value(forms, out, context, metadata, _read_count(parts))
 
 
 def _texts(expression: Expression, rules: Mapping[str, Rule], node: Node) -> list[str]:
-    """All texts of a value's template."""
+    """Return all texts of a value's template."""
     match expression:
         case Text(text):
             return [text]
@@ -225,9 +217,9 @@ def _texts(expression: Expression, rules: Mapping[str, Rule], node: Node) -> lis
         case Permutation(items):
             parts = [_texts(item, rules, node) for item in items]
             orders = itertools.islice(itertools.permutations(parts), MAX_FORMS + 1)
-            found = [said for order in orders for said in _product(order, " ", node)]
+            found = [text for order in orders for text in _product(order, " ", node)]
         case Alternative(items):
-            found = [said for item in items for said in _texts(item, rules, node)]
+            found = [text for item in items for text in _texts(item, rules, node)]
         case RuleReference(rule) if rule in rules:
             inner = {name: body for name, body in rules.items() if name != rule}
             found = _texts(rules[rule].expression, inner, node)
@@ -236,7 +228,7 @@ def _texts(expression: Expression, rules: Mapping[str, Rule], node: Node) -> lis
         case _:
             raise node.error("a list value may not refer to a list")
     if len(found) > MAX_FORMS:
-        raise node.error(f"a list value can be said in more than {MAX_FORMS} ways")
+        raise node.error(f"a list value has more than {MAX_FORMS} forms")
     return found
 
 
@@ -244,8 +236,8 @@ def _product(parts: Iterable[list[str]], between: str, node: Node) -> list[str]:
     found = [""]
     for texts in parts:
         if len(found) * len(texts) > MAX_FORMS:
-            raise node.error(f"a list value can be said in more than {MAX_FORMS} ways")
-        found = [said + between + text for said in found for text in texts]
+            raise node.error(f"a list value has more than {MAX_FORMS} forms")
+        found = [before + between + text for before in found for text in texts]
         if max(map(len, found), default=0) > MAX_CHARACTERS:
             raise node.error(f"a list value is longer than {MAX_CHARACTERS} characters")
     return found
@@ -265,14 +257,8 @@ def _read_range(node: Node, name: str, language: str) -> ValueList:
     if fractions is not None and fractions not in _FRACTIONS:
         raise node.error(f"'fractions' of range {name} must be one of {', '.join(_FRACTIONS)}")
     try:
-        return number_range(
-            name,
-            numbers["from"],
-            numbers["to"],
-            numbers["step"],
-            multiplier,
-            _FRACTIONS[fractions] if fractions else (),
-        )
+        parts_of_one = _FRACTIONS[fractions] if fractions else ()
+        return number_range(name, *numbers.values(), multiplier, parts_of_one)
     except (ValueError, OverflowError) as error:
         raise node.error(f"{error} in range {name}") from None
 

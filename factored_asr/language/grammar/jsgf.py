@@ -1,8 +1,8 @@
 """JSGF, the Java Speech Grammar Format (JSpeech Grammar Format, W3C Note 2000-06-05).
 
-Every public rule is an intent. A tag fills a slot: ``(kitchen | hall) {room}`` with the words
-said, ``(half | fifty percent) {level=50}`` with a fixed value; ``{intent=...}`` renames the
-intent. Weights ``/3/`` become costs. Imports and recursion are refused.
+Every public rule is an intent. A tag fills a slot: ``(kitchen | hall) {room}`` with the recognised
+words, ``(half | fifty percent) {level=50}`` with a fixed value; ``{intent=...}`` renames the
+intent. Weights ``/3/`` become costs. Imports and recursion are errors.
 """
 
 from __future__ import annotations
@@ -125,14 +125,8 @@ class _JsgfReader:
             raise FormatError("a JSGF grammar needs a public rule", self.path)
         scope = Scope(rules)
         return [
-            Template(
-                rules[name].text,
-                RuleReference(name),
-                Block(name),
-                scope,
-                self.path,
-                rules[name].line,
-            )
+            Template(rules[name].text, RuleReference(name), Block(name), scope, self.path,
+                     rules[name].line)
             for name in public
         ]
 
@@ -153,8 +147,7 @@ class _JsgfReader:
         items, weights = [], []
         while True:
             token = self.peek()
-            weighted = token is not None and token.kind == "weight"
-            if weighted:
+            if token is not None and token.kind == "weight":
                 weights.append(float(self.take("weight", "a weight").text.strip("/ \t\n")))
             items.append(self.sequence(depth))
             if not self.at("|"):
@@ -163,8 +156,7 @@ class _JsgfReader:
         if len(items) == 1:
             return items[0]
         if weights and (len(weights) != len(items) or not 0 < sum(weights) < math.inf):
-            law = "either all alternatives have a finite weight, one above 0, or none"
-            raise self.error(law)
+            raise self.error("either all alternatives have a finite weight, one above 0, or none")
         return Alternative(tuple(items), tuple(weights) or None)
 
     def sequence(self, depth: int) -> Expression:

@@ -152,21 +152,18 @@ class Network:
         targets: dict[Symbol, list[int]] = {}
         for member in state.members:
             for symbol, target, _ in self.arcs[member]:
-                if symbol is not None:
-                    targets.setdefault(symbol, []).append(target)
+                targets.setdefault(symbol, []).append(target)
         words: dict[str, DfaState] = {}
         lists, wildcards, marks = [], [], []
         for symbol, members in targets.items():
-            target_state = self._state(members)
             if isinstance(symbol, str):
-                words[symbol] = target_state
+                words[symbol] = self._state(members)
             elif isinstance(symbol, Mark):
-                marks.append((symbol, target_state))
+                marks.append((symbol, self._state(members)))
+            elif isinstance(symbol, ListSymbol) and symbol.list.wildcard:
+                wildcards.append((symbol, self._state(members)))
             elif isinstance(symbol, ListSymbol):
-                if symbol.list.wildcard:
-                    wildcards.append((symbol, target_state))
-                else:
-                    lists.append((symbol, self.list_keys[symbol.key], target_state))
+                lists.append((symbol, self.list_keys[symbol.key], self._state(members)))
         state.words, state.lists, state.wildcards, state.marks = words, lists, wildcards, marks
         state.expanded = True
         return state
@@ -181,10 +178,10 @@ class Network:
                     reached.add(target)
                     waiting.append(target)
         key = frozenset(reached)
-        if (state := self._states.get(key)) is None:
+        if key not in self._states:
             ends = sorted(self.finals[m] for m in key if m in self.finals)
-            state = self._states.setdefault(key, DfaState(key, tuple(ends)))
-        return state
+            self._states.setdefault(key, DfaState(key, tuple(ends)))
+        return self._states[key]
 
 
 class _Compiler:
@@ -280,9 +277,8 @@ class _Compiler:
     def join(self, parts: list[_Ends]) -> _Ends:
         """Return the ends of all parts; those between words meet in one state."""
         merged: _Ends = {}
-        for part in parts:
-            for end, cost in part.items():
-                merged[end] = min(cost, merged.get(end, math.inf))
+        for end, cost in (item for part in parts for item in part.items()):
+            merged[end] = min(cost, merged.get(end, math.inf))
         between = [end for end in merged if end[1] == ""]
         if len(between) > 1:
             state = self.new_state()
@@ -317,9 +313,9 @@ class _Compiler:
                 return False
             left, right = before[: len(before) - len(prefix)], after[len(suffix) :]
             symbols = [*normalise_text(left), symbol, *normalise_text(right)]
-        for following in symbols[:-1]:
+        for inside in symbols[:-1]:
             inner = self.new_state()
-            self.arc(state, following, inner, cost)
+            self.arc(state, inside, inner, cost)
             state, cost = inner, 0.0
         self.arc(state, symbols[-1] if symbols else None, target, cost)
         return True
@@ -331,13 +327,12 @@ class _Compiler:
             if prefix or suffix:
                 raise self.template.error(f"text is joined to the wildcard {{{reference.name}}}")
             return ListSymbol(values, reference.slot)
-        pair = (self.template.block, values)
-        if pair not in self.network.allowed:
-            self.network.allowed[pair] = self.template.block.allowed(values)
-        allowed = self.network.allowed[pair]
-        if allowed is not None and not allowed:
+        pair, known = (self.template.block, values), self.network.allowed
+        if pair not in known:
+            known[pair] = self.template.block.allowed(values)
+        if known[pair] == frozenset():
             return None
-        symbol = ListSymbol(values, reference.slot, prefix, suffix, allowed)
+        symbol = ListSymbol(values, reference.slot, prefix, suffix, known[pair])
         self.network.list_keys.setdefault(symbol.key, len(self.network.list_keys))
         return symbol
 
@@ -354,8 +349,7 @@ def costs_of(weights: tuple[float, ...] | None, n_items: int) -> list[float]:
     if weights is None:
         return [0.0] * n_items
     total = math.fsum(weights)
-    shares = [w / total for w in weights]
-    return [math.inf if share == 0 else -math.log(share) for share in shares]
+    return [-math.log(weight / total) if weight / total else math.inf for weight in weights]
 
 
 def counted_costs(counts: Iterable[float | None]) -> list[float]:

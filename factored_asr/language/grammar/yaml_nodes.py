@@ -1,4 +1,4 @@
-"""YAML read as nodes that know their line, so that errors can name it."""
+"""YAML nodes with their lines, so that errors can name them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BRACKETS = re.compile(r"[\[\]{}]")
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A YAML node and the file it stands in."""
+    """A YAML node and its file."""
 
     node: yaml.Node
     path: str
@@ -32,17 +32,13 @@ class Node:
         return self.node.id == "mapping"
 
     def error(self, message: str) -> FormatError:
-        """An error that names file and line."""
+        """Return an error that names file and line."""
         return FormatError(message, self.path, self.line)
 
     def mapping(self, what: str) -> dict[str, Node]:
-        """Its entries by name; an empty node has none."""
-        if self.node.id == "scalar" and self.node.value == "":
-            return {}
-        if self.node.id != "mapping":
-            raise self.error(f"{what} must be a mapping")
+        """Return its entries by name; an empty node has none."""
         entries: dict[str, Node] = {}
-        for key, value in self.node.value:
+        for key, value in self._parts("mapping", f"{what} must be a mapping"):
             name = Node(key, self.path).text(f"a name in {what}")
             if name in entries:
                 raise Node(key, self.path).error(f"{name!r} stands twice in {what}")
@@ -50,21 +46,23 @@ class Node:
         return entries
 
     def sequence(self, what: str) -> list[Node]:
-        """Its items; an empty node has none."""
-        if self.node.id == "scalar" and self.node.value == "":
-            return []
-        if self.node.id != "sequence":
-            raise self.error(f"{what} must be a list")
-        return [Node(item, self.path) for item in self.node.value]
+        """Return its items; an empty node has none."""
+        items = self._parts("sequence", f"{what} must be a list")
+        return [Node(item, self.path) for item in items]
+
+    def _parts(self, kind: str, law: str) -> list[Any]:
+        if self.node.id not in (kind, "scalar") or self.node.id == "scalar" and self.node.value:
+            raise self.error(law)
+        return self.node.value or []
 
     def text(self, what: str) -> str:
-        """Its text as written: ``on`` is "on", never True."""
+        """Return its text as written: ``on`` is "on", never True."""
         if self.node.id != "scalar":
             raise self.error(f"{what} must be text")
         return str(self.node.value)
 
     def plain(self) -> Any:
-        """Its value as Python data."""
+        """Return its value as Python data."""
         import yaml
 
         try:
@@ -75,7 +73,7 @@ class Node:
             raise self.error(f"no plain value: {error}") from None
 
     def plain_mapping(self, what: str) -> dict[str, Any]:
-        """Its value as a dict; an empty node is an empty one."""
+        """Return its value as a dict; an empty node is an empty one."""
         self.mapping(what)
         found = self.plain() or {}
         if not isinstance(found, dict):
