@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from factored_asr.audio.reading import read_audio
 from factored_asr.errors import FormatError, OptionError
-from factored_asr.features import FeatureOptions, FrontEnd, speech_frames
-from factored_asr.features.mel import mel_filters
+from factored_asr.features import CepstraStream, FeatureOptions, FrontEnd, speech_frames
+from factored_asr.features.mel import cepstral_transform, mel_filters
 from factored_asr.features.noise import NoiseRemover
 
 EN_US = FeatureOptions(normalisation="none")
@@ -219,6 +219,34 @@ def test_a_stream_of_single_samples() -> None:
     parts = [stream.accept(samples[i : i + 1]) for i in range(len(samples))]
     streamed = np.concatenate([*parts, stream.finish()])
     np.testing.assert_allclose(streamed, front_end.features(samples), atol=1e-4)
+
+
+def test_listeners_share_the_cepstra_of_a_sound() -> None:
+    """One stream of cepstra feeds two streams of features, each with a mean of its own."""
+    front_end, samples = FrontEnd(FeatureOptions()), syllables(1.0)
+    means = np.zeros(13), np.full(13, 5.0)
+    cepstra, listeners = CepstraStream(front_end), [front_end.stream(mean) for mean in means]
+    chunks = [samples[at : at + 1234] for at in range(0, len(samples), 1234)]
+    frames = [*map(cepstra.accept, chunks), cepstra.finish()]
+    np.testing.assert_array_equal(np.concatenate(frames).shape, front_end.cepstra(samples).shape)
+    for mean, listener in zip(means, listeners, strict=True):
+        alone = front_end.stream(mean)
+        expected = [*map(alone.accept, chunks), alone.finish()]
+        shared = [*map(listener.accept_cepstra, frames), listener.finish()]
+        np.testing.assert_array_equal(np.concatenate(shared), np.concatenate(expected))
+    with pytest.raises(OptionError, match="the stream is finished"):
+        listeners[0].accept_cepstra(frames[0])
+
+
+def test_powers_are_those_under_the_cepstra() -> None:
+    options = FeatureOptions(remove_noise=False)
+    front_end, samples = FrontEnd(options), syllables(0.5)
+    spectra, powers = front_end.powers(samples)
+    assert spectra.shape == (len(powers), 257) and powers.shape[1] == 25
+    cepstra = np.log(powers + 1e-4) @ cepstral_transform(options)
+    np.testing.assert_allclose(front_end.cepstra(samples)[:-1], cepstra, atol=1e-4)
+    for n_samples in (0, 409, 410):
+        assert len(front_end.powers(samples[:n_samples])[0]) == n_samples // 410
 
 
 def test_features_come_as_late_as_their_deltas_look_ahead() -> None:
