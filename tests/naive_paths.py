@@ -109,7 +109,7 @@ def rescored(
     penalty: float,
     first_scale: float = 1.0,
 ) -> list[tuple[float, tuple[str, ...]]]:
-    """Cost and words of every path with whole sentences scored anew, cheapest first."""
+    """Cost and words of every path with whole sentences rescored, cheapest first."""
     found = []
     for arcs, cost in paths(lattice):
         words = words_of(lattice, arcs)

@@ -226,7 +226,7 @@ def test_the_command_line_reads_a_text_file_and_says_what_is_wrong(
 
 
 def test_word_boundaries_are_those_of_pocketsphinx(aligner: Aligner, data_dir: Path) -> None:
-    """Its own forced alignments lie beside the five read sentences; the bar is 20 ms."""
+    """The five read sentences come with forced alignments of their own; the bar is 20 ms."""
     folder = data_dir / "native_dictation"
     found, wanted = [], []
     for line in (folder / "transcription").read_text().splitlines():

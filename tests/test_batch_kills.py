@@ -48,7 +48,7 @@ def start(sounds: Path, output: Path, *more: str) -> subprocess.Popen[str]:
 
 @pytest.fixture(scope="module")
 def unbroken(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The outputs of a run that nobody disturbed."""
+    """The outputs of an undisturbed run."""
     output = tmp_path_factory.mktemp("unbroken")
     run = start(sounds, output)
     assert run.communicate(timeout=LIMIT)[1] == "" and run.returncode == 0

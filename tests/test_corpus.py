@@ -57,7 +57,7 @@ def test_a_manifest_is_a_table_with_a_header(tmp_path: Path) -> None:
     assert (first.start, first.end, second.end) == (0.5, 1.5, None)
     part, whole = (cepstra_of(each, FrontEnd()) for each in corpus)
     assert len(whole) == pytest.approx(200, abs=2) and len(part) == pytest.approx(100, abs=2)
-    # the same sound, but for the noise removal that starts anew
+    # the same sound, but for the noise removal, which starts afresh
     assert np.corrcoef(whole[60:140, 0], part[10:90, 0])[0, 1] > 0.9
 
 

@@ -224,7 +224,7 @@ def test_jsgf_that_explodes(rule: str, law: str) -> None:
     refused(f"#JSGF V1.0;\npublic <x> = {rule};", law)
 
 
-def test_a_weight_that_is_nothing_beside_another_is_never_taken() -> None:
+def test_a_weight_that_is_nothing_against_another_is_never_taken() -> None:
     grammar = Grammar.from_text("#JSGF V1.0;\npublic <x> = /1e300/ a | /1e-300/ b;")
     assert grammar.words == {"a"}
 

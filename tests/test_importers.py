@@ -147,7 +147,7 @@ class TestSenoneScores:
         assert np.mean(ours == theirs) > 0.9998
         assert np.mean((ours == theirs).all(axis=1)) > 0.98
 
-    def test_exact_scores_beside_its_own(self, en_us: Path, peer: Path, sentence: Path) -> None:
+    def test_exact_scores_against_its_own(self, en_us: Path, peer: Path, sentence: Path) -> None:
         """From the sound on. The best senone itself is the same in only four frames of five.
 
         The peer leaves out all but four Gaussians of a codebook; with all 128, others come first.

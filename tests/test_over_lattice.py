@@ -1,4 +1,4 @@
-"""Meanings over lattices, beside the sum over all paths written out one by one."""
+"""Meanings over lattices against the sum over all paths, one by one."""
 
 from __future__ import annotations
 

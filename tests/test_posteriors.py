@@ -72,7 +72,7 @@ def two_words(costs: list[list[float]], words: list[list[int]]) -> Lattice:
     )
 
 
-def test_a_sausage_stays_what_it_is() -> None:
+def test_a_confusion_network_stays_what_it_is() -> None:
     """Independent alternatives: the confusion network is the lattice itself."""
     p, q = [0.7, 0.3], [0.4, 0.35, 0.25]
     lattice = two_words([list(-np.log(p)), list(-np.log(q))], [[1, 2], [3, 4, 0]])

@@ -1,4 +1,4 @@
-"""A second pass gives what scoring every path's whole sentence anew would give."""
+"""A second pass gives what rescoring the whole sentence of every path gives."""
 
 from __future__ import annotations
 

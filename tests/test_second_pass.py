@@ -132,7 +132,7 @@ def test_another_language_model_changes_the_words(
     assert mixed.transcribe(audio_dir / SOUND).text == SAID
 
 
-def test_a_word_penalty_alone_weighs_the_first_model_anew(
+def test_a_word_penalty_alone_reweighs_the_first_model(
     flat: Path, audio_dir: Path
 ) -> None:
     few = SecondPassOptions(rescore=RescoreOptions(word_insertion_penalty=1e3))
@@ -173,7 +173,7 @@ def test_what_cannot_be_is_refused(flat: Path, audio_dir: Path, tmp_path: Path) 
 # --- over a small lattice -----------------------------------------------------
 
 
-def sausage(*places: dict[str, float]) -> Lattice:
+def network_of(*places: dict[str, float]) -> Lattice:
     """Words with their probabilities, place by place, ten frames each; "" is silence."""
     names = ("<eps>", *sorted({word for place in places for word in place if word}))
     rows = [(i, word, p) for i, place in enumerate(places) for word, p in place.items()]
@@ -190,7 +190,7 @@ def sausage(*places: dict[str, float]) -> Lattice:
 
 
 def test_calibration_is_what_makes_a_posterior_a_probability() -> None:
-    lattice = sausage({"a": 0.7, "b": 0.3})
+    lattice = network_of({"a": 0.7, "b": 0.3})
     asked = SecondPassOptions(confidences=True)
     plain = ConfidenceOptions(scale=1.0)
     assert second_pass(lattice, asked, plain).confidences == pytest.approx((0.7,))
@@ -200,8 +200,8 @@ def test_calibration_is_what_makes_a_posterior_a_probability() -> None:
 
 
 def test_what_else_tells_right_words_from_wrong() -> None:
-    """Two words in 0.2 s are ten a second; the second has two rivals, whose beam leaves one."""
-    lattice = prune(sausage({"a": 1.0}, {"b": 0.6, "c": 0.35, "d": 0.05}), 2.0)
+    """Two words in 0.2 s are ten a second; a beam leaves the second one competitor of two."""
+    lattice = prune(network_of({"a": 1.0}, {"b": 0.6, "c": 0.35, "d": 0.05}), 2.0)
     features = word_features(lattice, [(0, 10), (10, 20)])
     assert features[:, 0].tolist() == [5.0, 5.0]
     assert features[:, 1] == pytest.approx([math.log(2)] * 2)
@@ -220,7 +220,7 @@ def test_what_else_tells_right_words_from_wrong() -> None:
 
 def test_least_risk_drops_a_word_that_is_more_likely_not_there() -> None:
     """Each of three ways to say something is less probable than all ways to say nothing."""
-    lattice = sausage({"a": 0.9, "b": 0.1}, {"c": 0.3, "": 0.25, "d": 0.2})
+    lattice = network_of({"a": 0.9, "b": 0.1}, {"c": 0.3, "": 0.25, "d": 0.2})
     lattice = replace(
         lattice, arc_word=np.where(lattice.arc_word == 4, 0, lattice.arc_word),
     )
@@ -232,7 +232,7 @@ def test_least_risk_drops_a_word_that_is_more_likely_not_there() -> None:
 
 
 def test_a_model_that_allows_nothing_leaves_the_first_words() -> None:
-    lattice = sausage({"yes": 0.9, "no": 0.1})
+    lattice = network_of({"yes": 0.9, "no": 0.1})
     first = NGramScorer(model({}, ("yes", "no")))
     never = NGramScorer(model({}, ("maybe",)), unknown_log_prob=-math.inf)
     found = second_pass(lattice, SecondPassOptions(), ConfidenceOptions(), scorer=never,

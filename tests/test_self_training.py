@@ -56,7 +56,7 @@ def test_what_is_heard_with_confidence_is_kept(
     assert {each.path.name: each.text for each in heard} == {name: spoken[name] for name in SOUNDS}
     assert set(left_out) == {"noisy.wav", "silent.wav", "broken.wav"}
     assert "no speech" in left_out["silent.wav"] and "confidence" in left_out["noisy.wav"]
-    assert len(heard.speakers) == len(heard)  # nobody says who speaks
+    assert len(heard.speakers) == len(heard)  # the speakers are not known
     for each in heard:
         said = recognizer.transcribe(each.path)
         assert each.start == pytest.approx(max(0.0, said.words[0].start - AROUND))

@@ -355,7 +355,7 @@ class TestMonophones:
         assert told[-1].n_pdfs == 6 and 6 < told[-1].n_gaussians <= 8
         assert told[-1].log_likelihood > told[0].log_likelihood + 1
 
-    def test_a_phone_nobody_says_is_reported(
+    def test_a_phone_that_never_occurs_is_reported(
         self, corpus: synthetic.Corpus, lexicon: Lexicon
     ) -> None:
         told: list[PassReport] = []

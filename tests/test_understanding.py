@@ -72,7 +72,7 @@ class TestReadings:
             ),
             ("Turn on the tower fan!", "TurnOn", {"name": "fan.tower"}),
             ("turn on the front door", "TurnOn", {"name": "light.front"}),  # not the lock
-            ("turn on the big lamp", "TurnOn", {"name": "big lamp"}),  # no out: as it was said
+            ("turn on the big lamp", "TurnOn", {"name": "big lamp"}),  # no out: its words
             ("set the heating to 21.5°", "SetHeating", {"degrees": 21.5}),
             (
                 "set the kitchen heating to twenty one and a half degrees",

@@ -4,7 +4,7 @@
 of the files each; turn by turn, by the ratio of their wall times (bar 0.95). Otherwise: ``--hours``
 of recordings of half an hour each, joined from the project's clips with pauses between them, in one
 run with ``--jobs`` workers and the grammar of smart_home.yaml: seconds for each second of audio
-(bar 0.05), and the memory of the workers that nobody shares, sampled as they work (bars: 180 MB
+(bar 0.05), and the memory that each worker shares with no other, sampled as they work (bars: 180 MB
 each; in the last hour at most 5 % more than in the first).
 """
 

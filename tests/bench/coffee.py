@@ -4,7 +4,7 @@ A command is accepted when the intent and every labelled slot are right. Bars: a
 at least 92 % at 15 dB, at most 0.03 seconds of one core for each second of audio in all.
 
 The noise of a file at an SNR is drawn from a generator seeded by its name: the same in every run
-and for every system. ``--peer`` runs pocketsphinx with the grammar rewritten as JSGF beside ours
+and for every system. ``--peer`` runs pocketsphinx with the grammar rewritten as JSGF next to ours
 on every fifth file (``--every``), for it is slow; its text is read by hassil, a public parser of
 the same template syntax.
 """

@@ -1,7 +1,7 @@
 """native_dictation with the default models: word errors, shown, and the real-time factor.
 
 Bars: word error rate at most 20 %, at most 0.08 seconds of one core for each second of audio,
-samples to words. Beside it: pocketsphinx with the same acoustic model and the same trigram LM.
+samples to words. The peer: pocketsphinx with the same acoustic model and the same trigram LM.
 "mr", as the language model writes it, counts as the transcript's "mister" for both.
 """
 

@@ -1,7 +1,7 @@
 """Are explanations exact? The costs shown against what the search paid, and what explaining takes.
 
 For each sound: the words, how far the sum of all factors lies from the path's cost (bar: 1e-3), the
-remainder that backing off leaves, the share of words with a rival in the lattice, and the CPU
+remainder that backing off leaves, the share of words with a competitor in the lattice, and the CPU
 seconds of `Recognizer.explain` (nothing muted) for each second of sound, the decode included.
 Dictation on native_dictation, commands on coffee_commands.
 """
@@ -47,7 +47,7 @@ def main() -> None:
     commands = Recognizer.load("en-us", grammar=coffee / "grammar.yaml")
     for sound in sorted((coffee / "clean").glob("*.flac"))[: options.limit or 8]:
         rows.append(row(commands, f"commands, {sound.stem[:8]}", sound))
-    header = ["sound", "words", "|sum − cost|", "remainder", "words with a rival", "CPU s / s"]
+    header = ["sound", "words", "|sum − cost|", "remainder", "words with a competitor", "CPU s / s"]
     report(options, "Explanations: does what is shown add up?", rows, header)
 
 

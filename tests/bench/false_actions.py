@@ -5,12 +5,12 @@
 Real orders must be understood (intent and every labelled slot; bar 98 %). Other speech, read
 sentences of native and accented speakers, must not act (bar 2 %), nor sudden noises. Near misses
 (tests/data/near_misses*.txt: words of orders in impossible order, "i had a large coffee yesterday")
-are spoken by espeak-ng and flite where these are installed (bar 10 %), and beside them real orders
+are spoken by espeak-ng and flite where these are installed (bar 10 %), and next to them real orders
 by the same voices, without which a low figure would say little. A file counts as a false action
 if it gets an interpretation that does not ask.
 
-Three systems: the best path of the grammar alone; the best path with the background beside the
-grammar; the whole lattice with the background. `--costs` tries other costs of the background (a
+Three systems: the best path of the grammar alone; the best path with the background model next to
+the grammar; the whole lattice with the background. `--costs` tries other costs of the background (a
 word, a frame of a word, a frame of a phone) than the shipped ones, `--half 0` the half of all files
 that these were chosen on, 1 the other one. `--snr` mixes kitchen noise to all but sudden noises.
 """

@@ -1,4 +1,4 @@
-"""en-us after it has heard other speech in other noise: nobody who is measured, no kitchen.
+"""en-us trained on other speech in other noise: no speaker that is measured, no kitchen.
 
     python tests/bench/other_speech.py [--spoken 400] [--read 300]
 

@@ -5,7 +5,7 @@
 The graph is the HCLG of the 20,000 commonest words with all their bigrams, made at the first run;
 the matrices are the scores of native_dictation × 0.1. Both decoders, each in one thread, take
 turns; CPU times are medians over the rounds. With --lattice-beam the same search without a lattice
-runs beside them, and what the lattice costs is told: its links, and all of it with its words.
+runs with them, and what the lattice costs is reported: its links, and all of it with its words.
 Needs kaldi-decoder and kaldifst. Run it on an otherwise idle machine.
 """
 
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def race_graph(work: Path) -> Path:
-    """The OpenFst file of the graph; beside it, as a folder, the graph that knows its pdfs."""
+    """The OpenFst file of the graph; next to it, as a folder, the graph that knows its pdfs."""
     path = work / "race.fst"
     if not path.exists():
         bundle = Bundle.find("en-us")

@@ -1,4 +1,4 @@
-"""Makes the golden files beside it: a tiny triphone model as Kaldi writes it, text and binary.
+"""Makes the golden files in this folder: a tiny triphone model as Kaldi writes it, text and binary.
 
     python generate.py        # needs kaldi-hmm-gmm 1.1.4, kaldifst 1.7.17, kaldiio and g++
 
