@@ -81,6 +81,7 @@ NAMES: dict[str, dict[str, str]] = {
         "normalised_cross_entropy prune reliability rescore second_pass with_lm word_features "
         "word_strings",
     },
+    "language.grammar": {"language.grammar.normalisation": "spoken=normalise_text"},
     "models.bundle": {
         "models.recipe": "GRAPH_VERSION MAX_TOLD Progress Recipe Words",
         "lexicon.g2p": "GuessWarning",
