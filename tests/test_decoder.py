@@ -130,6 +130,62 @@ def test_many_threads_share_one_graph():
         assert_same(one, other)
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**31), st.integers(1, 3))
+def test_searches_that_take_turns_in_threads_do_not_disturb_each_other(seed, n_threads):
+    """State arrays are shared by all searches of a thread, of large graphs and small ones."""
+    rng = np.random.default_rng(seed)
+    graphs = [random_graph(int(n), 4 * int(n), 10, seed + n) for n in rng.integers(3, 300, 4)]
+    tasks = [(graph, random_scores(25, 10, seed + k)) for k, graph in enumerate(graphs)]
+    options = [NARROW, replace(NARROW, lattice_beam=0.0)]
+    alone = [decode(graph, scores, each) for graph, scores in tasks for each in options]
+    found: list = [None] * n_threads
+    start = threading.Barrier(n_threads)
+
+    def take_turns(thread: int) -> None:
+        order = np.random.default_rng(seed + thread)
+        start.wait()
+        searches = [Search(graph, each) for graph, _ in tasks for each in options]
+        done = [0] * len(searches)
+        while min(done) < 25:
+            k = int(order.choice(np.flatnonzero(np.array(done) < 25)))
+            n = int(order.integers(1, 9))
+            searches[k].advance(tasks[k // 2][1][done[k] : done[k] + n])
+            done[k] += n
+        found[thread] = [search.finish() for search in searches]
+
+    threads = [threading.Thread(target=take_turns, args=(i,)) for i in range(n_threads)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for lattices in found:
+        for one, other in zip(lattices, alone, strict=True):
+            assert one.best().cost == other.best().cost and one.reason == other.reason
+            assert np.array_equal(one.best().arcs, other.best().arcs)
+            assert np.array_equal(one.arc_cost, other.arc_cost)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_columns_may_be_those_of_some_pdfs(seed):
+    """Two searches share the columns of both their graphs."""
+    graph, scores = random_graph(40, 150, 12, seed), random_scores(20, 30, seed)
+    rng = np.random.default_rng(seed)
+    graph = replace(graph, label_pdf=np.append(-1, rng.integers(0, 30, graph.n_labels)))
+    pdfs = np.union1d(graph.pdfs, rng.integers(0, 30, 5))
+    search = Search(graph, pdfs=pdfs)
+    search.advance(scores[:, pdfs])
+    found, expected = search.finish(), decode(graph, scores)
+    assert found.best().cost == expected.best().cost
+    assert np.array_equal(found.best().arcs, expected.best().arcs)
+    with pytest.raises(OptionError, match=r"30 columns, there are \d+ pdfs"):
+        search.advance(scores)
+    with pytest.raises(OptionError, match=f"that are not among the .*, such as {graph.pdfs[-1]}"):
+        Search(graph, pdfs=graph.pdfs[:-1])
+    with pytest.raises(OptionError, match="ascending"):
+        Search(graph, pdfs=pdfs[::-1])
+
+
 def test_a_search_can_be_started_again():
     graph, scores = random_graph(300, 1000, 20, 5), random_scores(40, 20, 5)
     search = Search(graph, NARROW)

@@ -8,6 +8,7 @@ Source: Kaldi's FasterDecoder for beam, max_active and min_active (Povey et al.,
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,30 +105,85 @@ def decode(
     return search.finish()
 
 
+class _Scratch(threading.local):
+    """Arrays whose content counts within one frame only: the searches of a thread share them."""
+
+    def __init__(self) -> None:
+        self.slots = self.queue = self.rows = np.zeros(0, np.int32)
+        self.waiting = np.zeros(0, np.bool_)
+        self.label_cost = np.zeros(0, np.float32)
+        self.bins = np.zeros(kernels.N_BINS, np.int64)
+
+    def room(self, n_states: int, n_tokens: int, n_labels: int) -> _Scratch:
+        """Make room for a search of a graph with so many tokens a frame."""
+        if len(self.slots) < n_states:
+            self.slots = np.zeros(n_states, np.int32)
+        if len(self.queue) < n_tokens:
+            self.queue, self.rows = np.zeros(n_tokens, np.int32), np.zeros(n_tokens, np.int32)
+            self.waiting = np.zeros(n_tokens, np.bool_)
+        if len(self.label_cost) < n_labels:
+            self.label_cost = np.zeros(n_labels, np.float32)
+        return self
+
+
+_SCRATCH = _Scratch()
+FIRST_TOKENS, FIRST_STEPS = 1 << 12, 1 << 13  # room at the start; more is taken when needed
+
+
+def label_columns(graph: Graph, pdfs: np.ndarray | None) -> np.ndarray:
+    """Return the column of scores of each label, (n_labels + 1,) int32.
+
+    Parameters
+    ----------
+    pdfs
+        (n_columns,) the ascending pdfs of the columns; None: column k is that of pdf k.
+
+    Raises
+    ------
+    OptionError
+        The pdfs do not ascend, or one that a label of the graph uses is not among them.
+    """
+    if pdfs is None:
+        return graph.label_pdf
+    pdfs = np.asarray(pdfs)
+    if pdfs.ndim != 1 or (np.diff(pdfs) <= 0).any():
+        raise OptionError("pdfs must be a list of ascending numbers, each of them once")
+    missing = np.setdiff1d(graph.pdfs, pdfs)
+    if len(missing):
+        raise OptionError(
+            f"the graph uses {len(missing)} pdfs that are not among the {len(pdfs)} of the scores, "
+            f"such as {missing[0]}"
+        )
+    columns = np.searchsorted(pdfs, graph.label_pdf).astype(np.int32)
+    columns.flags.writeable = False  # as label_pdf: one specialisation of each kernel
+    return columns
+
+
 class Search:
     """One utterance being searched: `advance` as often as frames arrive, then `finish`.
 
     A search belongs to one thread at a time; its graph may be shared by any number.
     """
 
-    def __init__(self, graph: Graph, options: BeamOptions | None = None):
+    def __init__(
+        self, graph: Graph, options: BeamOptions | None = None, pdfs: np.ndarray | None = None
+    ):
+        """`pdfs`: the ascending pdfs whose scores the columns are; None: column k is pdf k."""
         self.graph, self.options = graph, options or BeamOptions()
-        self._slots = np.zeros(graph.n_states, np.int32)
-        self._label_cost = np.zeros(len(graph.label_pdf), np.float32)
-        self._bins = np.zeros(kernels.N_BINS, np.int64)
+        self._columns = label_columns(graph, pdfs)
+        self._used = np.unique(self._columns[1:])
+        self._n_columns = int(self._used.max(initial=-1)) + 1 if pdfs is None else len(pdfs)
+        self._exactly = pdfs is not None
         self._counters = np.zeros(kernels.N_COUNTERS, np.int64)
         self._forward = new_forward(self.options.lattice_beam, self.options.prune_interval)
-        self._n_columns = int(graph.label_pdf.max(initial=-1)) + 1
         self._tokens: np.ndarray
-        self._queue: np.ndarray
-        self._waiting: np.ndarray
-        self._rows: np.ndarray
-        self._make_room(min(graph.n_states, 1 << 14))
+        self._make_room(min(graph.n_states, FIRST_TOKENS))
         self.start()
 
     def start(self) -> None:
         """Begin a new utterance; what was searched before is dropped."""
-        self._steps = np.zeros(max(self.options.history_steps, 16), kernels.STEP)
+        n_steps = min(max(self.options.history_steps, 16), FIRST_STEPS)
+        self._steps = np.zeros(n_steps, kernels.STEP)
         self._offset = np.zeros(1, np.float64)
         self._dead_at: int | None = None
         self._dropped_at = -1
@@ -137,6 +193,9 @@ class Search:
             status = self._enter()
             self._answer(status)
 
+    def _scratch(self) -> _Scratch:
+        return _SCRATCH.room(self.graph.n_states, self._tokens.shape[1], len(self._columns))
+
     @property
     def _keeps_lattice(self) -> bool:
         return self.options.lattice_beam > 0
@@ -144,12 +203,14 @@ class Search:
     def _enter(self) -> int:
         """The tokens before the first frame: the start and what epsilon arcs reach from it."""
         graph, table, counters = self.graph, self._tokens[0], self._counters
+        scratch = self._scratch()
         table[0] = (graph.start, 0.0, kernels.NONE, kernels.NONE)
-        self._slots[graph.start] = 0
+        scratch.slots[graph.start] = 0
         nodes, links, layers, lattice_beam, _ = self._forward
         status, n_tokens, n_steps, best, n_links = kernels.close(
             graph.first_arc, graph.first_emitting, graph.arcs, np.float32(np.inf), table, 1,
-            self._slots, self._queue, self._waiting, self._steps, 0, -1, links, 0, lattice_beam,
+            scratch.slots, scratch.queue, scratch.waiting, self._steps, 0, -1, links, 0,
+            lattice_beam,
         )
         if status == kernels.DONE and self._keeps_lattice:
             n_links = kernels.settle(
@@ -176,19 +237,20 @@ class Search:
         return int(self._counters[kernels.N_EXPANDED])
 
     def advance(self, log_likelihoods: np.ndarray) -> None:
-        """Search further frames: (n_frames, n_pdfs) float32, see `decode`."""
+        """Search further frames: (n_frames, n_columns) float32, see `decode`."""
         scores = self._checked(log_likelihoods)
         options, graph = self.options, self.graph
         done = 0
         if self._keeps_lattice:
             self._forward = with_layers(self._forward, self.n_frames + len(scores))
         while done < len(scores) and self._dead_at is None:
+            scratch = self._scratch()
             status, n_rows = kernels.advance(
-                graph.first_arc, graph.first_emitting, graph.arcs, graph.label_pdf, scores[done:],
+                graph.first_arc, graph.first_emitting, graph.arcs, self._columns, scores[done:],
                 np.float32(options.beam), np.float32(options.beam_delta),
                 options.max_active or np.iinfo(np.int64).max, options.min_active,
-                self._tokens, self._slots, self._queue, self._waiting, self._steps,
-                self._label_cost, self._bins, self._counters, self._offset, self._rows,
+                self._tokens, scratch.slots, scratch.queue, scratch.waiting, self._steps,
+                scratch.label_cost, scratch.bins, self._counters, self._offset, scratch.rows,
                 self._forward,
             )
             done += n_rows
@@ -233,18 +295,17 @@ class Search:
             raise OptionError(
                 f"log_likelihoods must be (n_frames, n_pdfs), got an array of shape {scores.shape}"
             )
-        if scores.shape[1] < self._n_columns:
-            raise OptionError(
-                f"log_likelihoods has {scores.shape[1]} columns, "
-                f"the graph's labels use {self._n_columns}"
-            )
+        n_columns, needed = scores.shape[1], self._n_columns
+        if n_columns < needed or (self._exactly and n_columns > needed):
+            use = "there are {} pdfs" if self._exactly else "the graph's labels use {}"
+            raise OptionError(f"log_likelihoods has {n_columns} columns, {use.format(needed)}")
         if scores.size and not scores.max() < np.inf:  # NaN or +inf, perhaps in an unused column
-            used = scores[:, self.graph.pdfs]
+            used = scores[:, self._used]
             bad = np.argwhere(~(used < np.inf))
             if len(bad):
                 row, column = bad[0]
                 raise FormatError(
-                    f"log_likelihoods[{row}, {self.graph.pdfs[column]}] is {used[row, column]}: "
+                    f"log_likelihoods[{row}, {self._used[column]}] is {used[row, column]}: "
                     "a score must be a number below +inf"
                 )
         scores.flags.writeable = False  # of one type, whoever made it: one kernel is compiled
@@ -252,9 +313,10 @@ class Search:
 
     def _answer(self, status: int) -> None:
         """Make the room a kernel asked for, or say why the search ends."""
-        self._waiting[:] = False
+        if status != kernels.DONE:
+            _SCRATCH.waiting[:] = False
         if status == kernels.NEED_TOKENS:
-            self._make_room(min(self.graph.n_states, 2 * len(self._queue)))
+            self._make_room(min(self.graph.n_states, 2 * self._tokens.shape[1]))
         elif status == kernels.NEED_STEPS:
             self._drop_steps()
         elif status == kernels.NEED_LINKS:
@@ -270,13 +332,13 @@ class Search:
         if self._counters[kernels.N_TOKENS]:
             tokens[:, : self._tokens.shape[1]] = self._tokens
         self._tokens = tokens
-        self._queue = np.zeros(n_tokens, np.int32)
-        self._rows = np.zeros(n_tokens, np.int32)
-        self._waiting = np.zeros(n_tokens, np.bool_)
 
     def _drop_steps(self) -> None:
         """Keep the steps some token leads back to; take more room where that is not enough."""
         now, size = self._now(), len(self._steps)
+        if size < self.options.history_steps:
+            self._steps = np.concatenate([self._steps, np.zeros(size, kernels.STEP)])
+            return
         n_steps = kernels.collect(
             now, len(now), self._steps, self._counters[kernels.N_STEPS], np.empty(size, np.int32)
         )
