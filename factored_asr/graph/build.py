@@ -61,7 +61,7 @@ def _renamed(**names: str) -> Callable[[type[T]], type[T]]:
         options.__init__ = _make  # type: ignore[assignment, method-assign]
         for old in names:
             get = functools.partial(lambda old, self: getattr(self, warn(old)), old)
-            setattr(options, old, property(get))
+            setattr(options, old, property(get, doc=f"Former name of `{names[old]}`."))
         return options
 
     return change
