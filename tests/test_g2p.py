@@ -248,7 +248,7 @@ def test_the_model_of_a_dictionary_is_learnt_once(
 def test_words_that_the_dictionary_lacks_are_guessed_and_told(model: G2P, tmp_path: Path) -> None:
     model.write(tmp_path / "my.g2p")
     recipe = Recipe(Bundle.find("en-us"), guess=tmp_path / "my.g2p")
-    with pytest.warns(GuessWarning, match=r"'taseats' is guessed to be said T .* S \(prob"):
+    with pytest.warns(GuessWarning, match=r"of 'taseats' is guessed: T .* S \(prob"):
         lexicon = recipe.with_guesses(LEXICON, ["tea", "taseats", "Seat"])
     assert lexicon.missing(["taseats"]) == () and len(lexicon) == len(WORDS) + 1
     with pytest.raises(MissingError, match="'a1' cannot be pronounced"):
@@ -286,7 +286,7 @@ def test_a_text_with_a_new_word_is_aligned(
     assert main([*command, "--g2p", str(tmp_path / "g")]) == 0
     said = capsys.readouterr()
     assert said.out.splitlines()[2].split()[-1] == "muzick"
-    assert "word 'muzick' is guessed to be said" in said.err
+    assert "the pronunciation of 'muzick' is guessed: " in said.err
 
 
 def test_g2p_commands_learn_and_guess(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

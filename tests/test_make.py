@@ -158,7 +158,7 @@ def test_words_are_guessed_as_the_model_was_told(
     assert main(["lexicon", "g2p", "apply", "--model", str(made.folder), "low", "--quiet"]) == 0
     assert capsys.readouterr().out.split() == ["low", "HI"]
     (tmp_path / "g.jsgf").write_text("#JSGF V1.0;\ngrammar g;\npublic <g> = low | wol;\n")
-    with pytest.warns(GuessWarning, match="word 'wol' is guessed to be said HI LO"):
+    with pytest.warns(GuessWarning, match="the pronunciation of 'wol' is guessed: HI LO"):
         Recognizer.load(made.folder, grammar=tmp_path / "g.jsgf", guess=True)
     with pytest.raises(MissingError, match="no.g2p"):
         make_model(Corpus.read(folder), LEXICON, tmp_path / "m", g2p=tmp_path / "no.g2p")

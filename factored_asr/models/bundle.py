@@ -32,7 +32,7 @@ class Bundle:
     """The files of one model."""
 
     name: str
-    """What it was asked for by."""
+    """The name or path that was asked for."""
     acoustic: Path
     """Folder of the acoustic model."""
     lexicon: Path | None = None
@@ -44,7 +44,7 @@ class Bundle:
     commands: DecodeOptions = COMMANDS
     """Settings for a grammar."""
     front_end: Mapping[str, Any] = field(default_factory=dict)
-    """Choices of its front end that its own files do not name."""
+    """Options of its front end that its own files do not name."""
     folder: ModelFolder | None = None
     """Its manifest and files, if it is a folder of our own."""
 
@@ -107,7 +107,7 @@ class Bundle:
 
 
 def packaged(path: str | Path) -> Path:
-    """A path that is not there may name a file that is installed with the package.
+    """Return a path; one that does not exist may name a file installed with the package.
 
     Examples
     --------

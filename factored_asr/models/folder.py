@@ -20,7 +20,7 @@ from typing import Any
 from factored_asr import __version__
 from factored_asr.acoustic import GmmModel
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.language import NGramModel
+from factored_asr.language import NGramModel, write_arpa
 from factored_asr.lexicon import Lexicon
 from factored_asr.models.kinds import MANIFEST, read_acoustic, write_acoustic
 from factored_asr.storage.reading import as_record, is_file, read_json
@@ -31,43 +31,42 @@ ROLES = ("lexicon", "lm", "g2p", "calibration")
 """Files besides the arrays, each of which may be absent."""
 
 _LM_SUFFIXES = (".arpa", ".lm", ".bin", ".gz")
-_NAMES = {"lexicon": "lexicon.dict", "g2p": "g2p", "calibration": "calibration.json"}
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class About:
-    """What a model's folder says of the model, for people and for the recogniser."""
+    """The facts about a model in its manifest, for people and for the recogniser."""
 
     origin: str = ""
-    """Where it comes from: a corpus, another model, a place on the net."""
+    """Where it comes from: a corpus, another model, an address."""
     licences: Mapping[str, str] = field(default_factory=dict)
-    """Of what it was made from: name and licence."""
+    """By source: its licence."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """What its training was asked for."""
+    """Options of its training."""
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Options of decoding that suit it: ``dictation`` and ``commands``."""
+    """`DecodeOptions` that suit it, as plain values: ``dictation`` and ``commands``."""
     training: Sequence[Mapping[str, Any]] = ()
-    """The log of its training, an entry a stage."""
+    """Log of its training, one entry a stage."""
 
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A model's folder whose manifest is read and whose files are all as it says."""
+    """A model's folder, checked against its manifest."""
 
     path: Path
     about: About
     acoustic: Json
-    """Phones, features and densities, as the manifest has them."""
+    """Facts about the acoustic model; see `read_acoustic`."""
     files: Mapping[str, Path]
-    """By role (see ROLES): the files besides the arrays that are there."""
+    """By role (see ROLES): the files besides the arrays, as far as there are any."""
     n_bytes: int
     """Size on disk without the manifest."""
 
     @staticmethod
     def is_one(folder: str | Path) -> bool:
-        """Whether a folder looks like a model of this kind."""
+        """Return whether a folder holds a manifest."""
         return (Path(folder) / MANIFEST).is_file()
 
     @staticmethod
@@ -77,10 +76,10 @@ class ModelFolder:
         Raises
         ------
         MissingError
-            There is no manifest, or a file is not there that it lists.
+            The manifest, or a file that it lists, is not there.
         FormatError
             The manifest breaks its format, is of another version, lists a file outside of the
-            folder, or a file is not what it was when the model was written.
+            folder, or a file was changed after the model was written.
         """
         path = Path(folder)
         manifest = _read_manifest(path / MANIFEST)
@@ -110,17 +109,17 @@ def write_model(
     lm: str | Path | NGramModel | None = None, g2p: str | Path | None = None,
     calibration: Mapping[str, Any] | None = None, about: About | None = None,
 ) -> Path:
-    """Write a model whole.
+    """Write a model folder, whole or not at all; return the folder.
 
     Parameters
     ----------
     folder
         A model that is there already is replaced, anything else is not.
     lexicon, lm, g2p, calibration
-        What goes with it: pronunciations, a language model, a model of spelling (a file), and
-        what turns scores into confidences.
+        Files to go with it: pronunciations, a language model, a G2P model, and the calibration
+        of confidences. None (default) for none.
     about
-        What the manifest says of it.
+        Facts for the manifest.
 
     Raises
     ------
@@ -132,30 +131,28 @@ def write_model(
         acoustic = write_acoustic(place, model)
         parts = {}
         if lexicon is not None:
-            parts["lexicon"] = _NAMES["lexicon"]
+            parts["lexicon"] = "lexicon.dict"
             lexicon.write(place / parts["lexicon"])
         if lm is not None:
             parts["lm"] = _write_lm(place, lm)
         if g2p is not None:
-            parts["g2p"] = _NAMES["g2p"] + "".join(Path(g2p).suffixes)
+            parts["g2p"] = "g2p" + "".join(Path(g2p).suffixes)
             shutil.copyfile(g2p, place / parts["g2p"])
         if calibration is not None:
-            parts["calibration"] = _NAMES["calibration"]
-            (place / parts["calibration"]).write_text(_json(dict(calibration)), encoding="utf-8")
+            parts["calibration"] = "calibration.json"
+            _write_json(place / parts["calibration"], dict(calibration))
         files = {file.name: _facts(file) for file in sorted(place.iterdir())}
         manifest = {
             "format": FORMAT, "version": VERSION, "written_by": f"factored_asr {__version__}",
             **dataclasses.asdict(about or About()), "acoustic": acoustic, "parts": parts,
             "files": files,
         }
-        (place / MANIFEST).write_text(_json(manifest), encoding="utf-8")
+        _write_json(place / MANIFEST, manifest)
     return Path(folder)
 
 
 def _write_lm(place: Path, lm: str | Path | NGramModel) -> str:
     if isinstance(lm, NGramModel):
-        from factored_asr.language import write_arpa
-
         write_arpa(lm, place / "lm.arpa")
         return "lm.arpa"
     name = "lm" + "".join(suffix for suffix in Path(lm).suffixes if suffix in _LM_SUFFIXES)
@@ -164,7 +161,7 @@ def _write_lm(place: Path, lm: str | Path | NGramModel) -> str:
 
 
 def check_target(folder: str | Path) -> None:
-    """OptionError where something is in the place of a model to be written, and is no model."""
+    """Raise OptionError where a folder holds something other than a model."""
     folder = Path(folder)
     if folder.exists() and not ModelFolder.is_one(folder):
         if not folder.is_dir() or any(folder.iterdir()):
@@ -181,8 +178,8 @@ def _read_manifest(file: Path) -> Json:
         raise FormatError(
             f"is of version {manifest.get('version')!r}, this program reads version {VERSION}", file
         )
-    kinds: dict[str, type] = {"acoustic": dict, "parts": dict, "files": dict, "training": list,
-                              "origin": str, "licences": dict, "settings": dict, "options": dict}
+    dicts = ("acoustic", "parts", "files", "licences", "settings", "options")
+    kinds: dict[str, type] = {**dict.fromkeys(dicts, dict), "training": list, "origin": str}
     for name, kind in kinds.items():
         if not isinstance(manifest.get(name), kind):
             raise FormatError(f"{name!r} must be there and a {kind.__name__}", file)
@@ -193,7 +190,7 @@ def _read_manifest(file: Path) -> Json:
 
 
 def _check_file(folder: Path, name: str, facts: object) -> int:
-    """Check one file against the manifest; returns its size."""
+    """Check one file against the manifest; return its size."""
     manifest = folder / MANIFEST
     if Path(name).name != name or name in ("", ".", "..") or "\\" in name:
         raise FormatError(f"lists {name!r}, which lies outside of the folder", manifest)
@@ -217,5 +214,5 @@ def _facts(file: Path) -> Json:
     return {"sha256": digest, "bytes": file.stat().st_size}
 
 
-def _json(value: Json) -> str:
-    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+def _write_json(file: Path, value: Json) -> None:
+    file.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

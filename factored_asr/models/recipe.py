@@ -42,7 +42,7 @@ from factored_asr.storage.cache import cached, content_key
 GRAPH_VERSION = 3
 """Raise it when the same sources compile to another graph than before."""
 G2P_VERSION = 1
-"""Raise it when the same dictionary makes another model of letters and phones than before."""
+"""Raise it when the same dictionary gives another G2P model than before."""
 
 Words = str | Path | Mapping[str, str | tuple[str, ...]]
 """A dictionary file, or words with their phones (``{"bosch": "B AA SH"}``)."""
@@ -53,7 +53,7 @@ MAX_TOLD = 30
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that one graph is compiled from."""
+    """The files and options that one graph is compiled from."""
 
     bundle: Bundle
     grammar: Path | None = None
@@ -67,12 +67,12 @@ class Recipe:
     options: DecodeOptions | None = None
     """Replaces the bundle's settings."""
     guess: bool | Path = False
-    """Whether words without a pronunciation are given a guessed one; a file: by this model of
-    letters and phones in place of that of the dictionary."""
+    """True: guess the pronunciation of words without one. A file: by this G2P model, in place of
+    the dictionary's. False (default): such words are errors in a grammar, left out of dictation."""
     rescore_lms: tuple[Path, ...] = ()
     """Language models of the second pass: ARPA, Sphinx tries, or KenLM's binaries."""
     lm_weights: tuple[float, ...] = ()
-    """One for each of them, of sum 1: they are interpolated. Equal where none are given."""
+    """Interpolation weights of `rescore_lms`, of sum 1; equal (default) where none are given."""
 
     def __post_init__(self) -> None:
         if self.grammar and self.lm:
@@ -92,7 +92,7 @@ class Recipe:
 
     @property
     def settings(self) -> DecodeOptions:
-        """The options given, or what the bundle finds best for this kind of graph."""
+        """The options given, or else the bundle's for this kind of graph."""
         return self.options or (self.bundle.commands if self.grammar else self.bundle.dictation)
 
     @property
@@ -114,7 +114,7 @@ class Recipe:
         return Path(path)
 
     def key(self) -> str:
-        """Hash of every file and option that the graph depends on."""
+        """Return the hash of every file and option that the graph depends on."""
         words = Path(self.words) if isinstance(self.words, str | Path) else self.words
         return content_key(
             GRAPH_VERSION, __version__, self.bundle.acoustic, self.lexicon_path,
@@ -123,7 +123,7 @@ class Recipe:
         )
 
     def about(self) -> dict[str, Any]:
-        """What the cache says of the graph."""
+        """Return the facts about the graph that the cache shows to people."""
         return {
             "model": self.bundle.name, "lexicon": self.lexicon_path.name,
             "language": self.language_path.name,
@@ -131,7 +131,7 @@ class Recipe:
         }
 
     def graph(self, model: GmmModel, progress: Progress | None = None) -> Graph:
-        """The compiled graph, from the cache where it is there."""
+        """Return the graph from the cache; compile it first if needed."""
         return cached_graph(self.key(), self.about(), lambda: self.compile(model, progress))
 
     def background(self, model: GmmModel | None = None) -> Graph | None:
@@ -142,8 +142,8 @@ class Recipe:
         def compiled() -> Graph:
             lexicon, words = self.read_lexicon(), Grammar.read(self.language_path).words
             guesses = self.g2p().lexicon(lexicon.missing(words)) if self.guess else Lexicon({})
-            known, heard_by = lexicon.extend(guesses), model or self.bundle.acoustic_model()
-            return build_background(heard_by, known, words, self.settings.graph, costs)
+            known, acoustic = lexicon.extend(guesses), model or self.bundle.acoustic_model()
+            return build_background(acoustic, known, words, self.settings.graph, costs)
 
         about = {**self.about(), "kind": "background"}
         return cached_graph(content_key(BACKGROUND_VERSION, self.key(), costs), about, compiled)
@@ -165,7 +165,7 @@ class Recipe:
             Grammar.read(self.grammar) if self.grammar else self.first_language(tell)
         )
         if self.guess:
-            tell("guessing how words are said")
+            tell("guessing pronunciations")
             lexicon = self.with_guesses(lexicon, self._to_guess(language, self.g2p(tell)))
         try:
             return build_graph(model, lexicon, language, self.settings.graph, progress)
@@ -173,20 +173,19 @@ class Recipe:
             raise MissingError(f"{self.language_path}: {error}") from error
 
     def _to_guess(self, language: NGramModel | Grammar, g2p: G2P) -> list[str]:
-        """Every word of a grammar must be said; one of an n-gram model that cannot be pronounced is
-        left out, as it is where nothing is guessed."""
+        """Every word of a grammar; of an n-gram model those that can be pronounced."""
         if isinstance(language, Grammar):
             return sorted(language.words)
         return [word for word in language.vocabulary if not g2p.unknown_letters(word)]
 
     def read_lexicon(self) -> Lexicon:
-        """The dictionary, with the words that extend it."""
+        """Return the dictionary, extended by `words`."""
         return Lexicon.read(self.lexicon_path).extend(self.read_words())
 
     def with_guesses(self, lexicon: Lexicon, words: Iterable[str]) -> Lexicon:
-        """The lexicon with a guessed pronunciation for each of these words that it lacks.
+        """Return the lexicon with a guessed pronunciation for each of these words that it lacks.
 
-        Guesses are told by a `GuessWarning` each; many are only counted.
+        Each of the first `MAX_TOLD` guesses gives a `GuessWarning`; the others are counted.
 
         Raises
         ------
@@ -197,7 +196,7 @@ class Recipe:
         if not missing:
             return lexicon
         guesses = {word: each[0] for word, each in self.g2p().lexicon(missing).items()}
-        told = [f"word '{word}' is guessed to be said {' '.join(best.phones)} "
+        told = [f"the pronunciation of '{word}' is guessed: {' '.join(best.phones)} "
                 f"(probability {best.probability:.2f})" for word, best in guesses.items()]
         if len(told) > MAX_TOLD:
             told[MAX_TOLD:] = [f"and {len(told) - MAX_TOLD} more words are guessed"]
@@ -208,7 +207,7 @@ class Recipe:
         )
 
     def g2p(self, progress: Progress | None = None) -> G2P:
-        """The model of letters and phones: the file's, the model's own, or the dictionary's."""
+        """Return the G2P model of `guess`, of the bundle, or else of the dictionary."""
         folder = None if self.lexicon else self.bundle.folder  # another dictionary: other phones
         kept = self.guess if isinstance(self.guess, Path) else folder and folder.files.get("g2p")
         if kept:
@@ -216,7 +215,7 @@ class Recipe:
         return cached_g2p(self.lexicon_path, progress)
 
     def read_words(self) -> Lexicon:
-        """The words that extend the dictionary."""
+        """Return the words that extend the dictionary."""
         if isinstance(self.words, str | Path):
             return Lexicon.read(self.words)
         return Lexicon({
@@ -225,15 +224,15 @@ class Recipe:
         })
 
     def first_language(self, progress: Progress | None = None) -> NGramModel:
-        """The n-gram model of the first pass, cut down to its size."""
+        """Return the n-gram model of the first pass, pruned to `max_ngrams`."""
         return self._language(self.language_path, self.settings.max_ngrams, progress)
 
     def first_scorer(self) -> WordScorer | None:
-        """The language model of the first pass, word by word; None with a grammar."""
+        """Return the language model of the first pass, word by word; None with a grammar."""
         return None if self.grammar else NGramScorer(self.first_language())
 
     def second_scorer(self, progress: Progress | None = None) -> WordScorer | None:
-        """The language model of the second pass, if there is one."""
+        """Return the language model of the second pass; None where there is none."""
         if not self.rescore_lms:
             return None
         scorers = [self._scorer(path, progress) for path in self.rescore_lms]
@@ -243,7 +242,7 @@ class Recipe:
         return MixedScorer(scorers, weights)
 
     def second_pass(self, options: DecodeOptions) -> SecondPass | None:
-        """What follows the search by these options, its language models read; None for nothing."""
+        """Return the second pass of these options with its language models; None where none is."""
         asked = options.second_pass
         if not (self.rescore_lms or asked.needs_lattice):
             return None
@@ -259,7 +258,7 @@ class Recipe:
         return NGramScorer(model, unknown_log_prob=float(model.orders[0].log_prob.min()))
 
     def _language(self, path: Path, limit: int, progress: Progress | None) -> NGramModel:
-        """An n-gram model with the words that are new to it, from the cache where it is there."""
+        """An n-gram model, pruned and extended by `words`, from the cache."""
         tell = progress or (lambda stage: None)
 
         def make() -> NGramModel:

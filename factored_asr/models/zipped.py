@@ -17,12 +17,12 @@ MAX_FILES = 1000
 
 
 def is_zip(path: str | Path) -> bool:
-    """Whether a name says that it is a zip file."""
+    """Return whether a name ends in ``.zip``."""
     return Path(path).suffix.lower() == ".zip"
 
 
 def unpacked(path: str | Path) -> Path:
-    """The folder of a zipped model, in the cache; unpacked at the first call.
+    """Return the folder of a zipped model in the cache; unpack it first if needed.
 
     The files lie at the top of the zip, or all in one folder.
 

@@ -1,7 +1,7 @@
 """Whole files at once: text, JSON and arrays; errors name the file and what is wrong with it.
 
-Nothing that a file claims of its size is believed: it is held against the bytes that are there
-before memory is set aside, and what is packed may not unpack to far more than it was.
+Sizes in a header are checked against the size of the file before memory is set aside, and packed
+data may not unpack to far more than its own size.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ T = TypeVar("T")
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """The bytes of a file.
+    """Return the bytes of a file.
 
     Raises
     ------
     MissingError
         There is no such file.
     FormatError
-        It is there, but a folder, or not to be read.
+        It is a folder, or cannot be read.
     """
     try:
         return Path(path).read_bytes()
@@ -50,7 +50,7 @@ def read_bytes(path: str | Path) -> bytes:
 
 
 def read_text(path: str | Path) -> str:
-    """The text of a UTF-8 file, without a byte-order mark; ends of lines become ``\\n``.
+    """Return the text of a UTF-8 file, without a byte-order mark; ends of lines become ``\\n``.
 
     Raises
     ------
@@ -69,12 +69,12 @@ def read_text(path: str | Path) -> str:
 
 
 def parse_json(text: str, path: str | Path | None = None, line: int | None = None) -> Any:
-    """What a JSON text says; FormatError, with the line, where it is none.
+    """Return the value of a JSON text; FormatError, with the line, where it is none.
 
     Parameters
     ----------
     line
-        Where the text stands in a file of many; its own lines count where None.
+        Line of the text in a file of many; None (default) counts the lines of the text.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def parse_json(text: str, path: str | Path | None = None, line: int | None = Non
 
 
 def read_json(path: str | Path) -> Any:
-    """What a JSON file says; errors as of `read_text` and `parse_json`."""
+    """Return the value of a JSON file; errors as of `read_text` and `parse_json`."""
     return parse_json(read_text(path), path)
 
 
@@ -117,12 +117,12 @@ def tuples(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_array(path: str | Path, *, mapped: bool = False) -> np.ndarray:
-    """The array of a ``.npy`` file, never unpickled.
+    """Return the array of a ``.npy`` file, never unpickled.
 
     Parameters
     ----------
     mapped
-        Leave it in the file and read what is looked at (not for arrays without elements).
+        True: map the file into memory (not for arrays without elements). Default: read it.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def read_array(path: str | Path, *, mapped: bool = False) -> np.ndarray:
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
-    """The arrays of a ``.npz`` file by their names; errors as of `read_array`.
+    """Return the arrays of a ``.npz`` file by name; errors as of `read_array`.
 
     Raises FormatError, too, where it would unpack to more than `MAX_RATIO` times its size.
     """
@@ -168,7 +168,7 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def exists(path: str | Path) -> bool:
-    """Whether something is there; a name that nothing can have is not."""
+    """Return whether something is there; False for a name that nothing can have."""
     try:
         return Path(path).exists()
     except (OSError, ValueError):  # too long, or with a zero byte
@@ -176,12 +176,12 @@ def exists(path: str | Path) -> bool:
 
 
 def is_file(path: str | Path) -> bool:
-    """Whether a file is there; likewise."""
+    """Return whether a file is there; likewise."""
     return exists(path) and Path(path).is_file()
 
 
 def check_ratio(unpacked: int, packed: int, path: str | Path) -> None:
-    """FormatError where so many bytes come out of so few that it must be on purpose."""
+    """Raise FormatError where packed data unpacks to far more than honest data does."""
     if unpacked > max(ALWAYS_ALLOWED, MAX_RATIO * packed):
         raise FormatError(
             f"{packed} bytes unpack to {unpacked} or more, may be at most {MAX_RATIO} times as "
@@ -190,7 +190,7 @@ def check_ratio(unpacked: int, packed: int, path: str | Path) -> None:
 
 
 def gunzipped(data: bytes, path: str | Path) -> bytes:
-    """What gzip data unpacks to.
+    """Return what gzip data unpacks to.
 
     Raises
     ------
@@ -210,7 +210,7 @@ def gunzipped(data: bytes, path: str | Path) -> bytes:
 
 
 def whole_number(text: str) -> int | None:
-    """A number of digits alone, of at most 18; None for any other text.
+    """Return the number of a text of 1 to 18 digits; None for any other text.
 
     >>> whole_number("017"), whole_number("-1"), whole_number("9" * 5000)
     (17, None, None)
@@ -237,7 +237,7 @@ def _array_header(
         )
         shape, fortran, dtype = read(file)
         left = n_bytes - file.tell()
-    except Exception as error:  # numpy answers a damaged header with whatever it stumbles over
+    except Exception as error:  # numpy raises errors of any sort for a damaged header
         if isinstance(error, OSError | zlib.error | zipfile.BadZipFile):
             raise
         raise FormatError(f"not an array of numbers: {error}", path) from None

@@ -49,7 +49,7 @@ FILLERS = ("SPN", "NSN", "LAU", "spn", "nsn", "sp")
 
 
 class KaldiWarning(UserWarning):
-    """A model that is not taken over to the last detail."""
+    """A detail of a model that could not be kept."""
 
 
 def read_kaldi_model(
@@ -76,7 +76,7 @@ def read_kaldi_model(
     Warns
     -----
     KaldiWarning
-        States that may be skipped, which they cannot be here.
+        States that may be skipped: here each state is passed.
     """
     folder = Path(folder)
     model, tree = read_model(folder / "final.mdl"), read_tree(folder / "tree")

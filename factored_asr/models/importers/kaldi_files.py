@@ -51,7 +51,7 @@ class Leaf:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Goes on by the value at a place of the context."""
+    """Branches by the value at a place of the context."""
 
     key: int
     branches: tuple[Leaf | Table | Split | None, ...]
@@ -81,7 +81,7 @@ class KaldiTree:
     root: Node
 
     def pdfs(self, context: np.ndarray, pdf_class: np.ndarray) -> np.ndarray:
-        """Pdf of states in context.
+        """Return the pdf of states in context.
 
         Parameters
         ----------

@@ -39,14 +39,14 @@ class KaldiReader:
         raise FormatError(message + where, self.path, line)
 
     def peek(self) -> str:
-        """The next word, which stays the next."""
+        """Return the next word without taking it."""
         at = self._at
         word = self.word()
         self._at = at
         return word
 
     def word(self) -> str:
-        """The next word."""
+        """Take the next word."""
         data = self._data
         while self._at < len(data) and data[self._at : self._at + 1].isspace():
             self._at += 1
@@ -60,32 +60,32 @@ class KaldiReader:
         return word[:80].decode("latin-1")
 
     def expect(self, *words: str) -> None:
-        """These words, and no others, are next."""
+        """Take these words; FormatError where others follow."""
         for word in words:
             found = self.word()
             if found != word:
                 self.fail(f"must go on with {word}, goes on with {found!r}")
 
     def integer(self) -> int:
-        """A whole number."""
+        """Take a 32-bit integer."""
         value = int(self._number("<i", int))
         if not -LARGEST <= value < LARGEST:
             self.fail(f"must be a 32-bit number, is {value}")
         return value
 
     def real(self) -> float:
-        """A number."""
+        """Take a number."""
         return float(self._number("<f", float))
 
     def count(self, least: int) -> int:
-        """How many things follow, of so many bytes each at least."""
+        """Take the number of entries that follow, of `least` bytes or more each."""
         n = self.integer()
         if not 0 <= n <= (len(self._data) - self._at) // least:
             self.fail(f"promises {n} entries, which the file is too short for")
         return n
 
     def integers(self) -> np.ndarray:
-        """A list of whole numbers."""
+        """Take a list of integers, int32."""
         if not self.binary:
             values = self._floats(self._bracketed().split())
             if not (np.abs(values) < LARGEST).all() or (values % 1).any():
@@ -96,7 +96,7 @@ class KaldiReader:
         return np.frombuffer(self._take(4 * self._raw_size(4)), "<i4")
 
     def vector(self) -> np.ndarray:
-        """(n,) float64."""
+        """Take a vector, (n,) float64."""
         if not self.binary:
             return self._floats(self._bracketed().split())
         kind = self._kind("V")
@@ -104,7 +104,7 @@ class KaldiReader:
         return np.frombuffer(self._take(n * kind.itemsize), kind).astype(np.float64)
 
     def matrix(self) -> np.ndarray:
-        """(n_rows, n_columns) float64."""
+        """Take a matrix, (n_rows, n_columns) float64."""
         if self.binary:
             kind = self._kind("M")
             rows, columns = self._sizes(2, kind)
