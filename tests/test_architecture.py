@@ -247,8 +247,6 @@ KNOWS_STILL: set[str] = {
     "explain/explanation.py",
     "explain/path_costs.py",
     "explain/path_states.py",
-    "lattice/files.py",
-    "lattice/second_pass.py",
     "models/settings.py",
     "recognizer/alignment.py",
     "recognizer/recognizer.py",

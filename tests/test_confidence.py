@@ -82,7 +82,7 @@ def test_nce_of_the_share_of_right_words_is_zero() -> None:
 
 
 def test_nce_needs_both_kinds() -> None:
-    with pytest.raises(OptionError, match="right words and wrong ones"):
+    with pytest.raises(OptionError, match="both correct and wrong words"):
         normalised_cross_entropy([0.5, 0.5], [True, True])
 
 

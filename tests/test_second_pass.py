@@ -199,9 +199,12 @@ def test_calibration_is_what_makes_a_posterior_a_probability() -> None:
     assert second_pass(lattice, asked, less).confidences == pytest.approx(tuple(expected))
 
 
-def test_what_else_tells_right_words_from_wrong() -> None:
+def test_features_tell_correct_words_from_wrong() -> None:
     """Two words in 0.2 s are ten a second; a beam leaves the second one competitor of two."""
     lattice = prune(network_of({"a": 1.0}, {"b": 0.6, "c": 0.35, "d": 0.05}), 2.0)
+    with pytest.raises(OptionError, match="frame_seconds, which is not known"):
+        word_features(lattice, [(0, 10), (10, 20)])
+    lattice = replace(lattice, frame_seconds=0.01)
     features = word_features(lattice, [(0, 10), (10, 20)])
     assert features[:, 0].tolist() == [5.0, 5.0]
     assert features[:, 1] == pytest.approx([math.log(2)] * 2)

@@ -1,7 +1,7 @@
-"""From scores to probabilities: calibrating confidences, and measuring how good they are.
+"""Calibrate confidences, and measure how good they are.
 
-The posteriors of a lattice are too sure: what the beam left out has no share, and frames are taken
-to be independent. A monotone map, fitted on words known to be right or wrong, mends that.
+The posteriors of a lattice are overconfident: paths outside the beam have no share, and frames are
+taken to be independent. A monotone map, fitted on words known to be correct or wrong, corrects it.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import numpy as np
 from factored_asr.errors import FormatError, OptionError
 
 CLIP = 1e-6
-"""Scores are kept this far from 0 and 1, where the logit has no end."""
+"""Scores are clipped to this distance from 0 and 1, where the logit is infinite."""
 
 
 @dataclass(frozen=True)
 class Calibration:
     """Platt's map (1999): sigmoid of ``offset + slope * logit(score) + weights · features``.
 
-    The slope is never negative, so that a surer score never gives a lower probability.
+    The slope is never negative: a higher score never gives a lower probability.
 
     Examples
     --------
@@ -32,12 +32,12 @@ class Calibration:
     offset: float = 0.0
     slope: float = 1.0
     weights: tuple[float, ...] = ()
-    """One for each further feature."""
+    """One for each additional feature."""
 
     def probability(
         self, scores: Sequence[float] | np.ndarray, features: np.ndarray | None = None
     ) -> np.ndarray:
-        """(n,) float64: probabilities for scores of 0 to 1 and (n, n_weights) features."""
+        """Return probabilities, (n,) float64, for scores of 0 to 1 and (n, n_weights) features."""
         columns = _columns(scores, features)
         if columns.shape[1] != 2 + len(self.weights):
             raise OptionError(
@@ -46,12 +46,12 @@ class Calibration:
         return _sigmoid(columns @ np.array([self.offset, self.slope, *self.weights]))
 
     def to_dict(self) -> dict[str, float | list[float]]:
-        """Plain numbers, for JSON."""
+        """Return plain numbers for JSON."""
         return {"offset": self.offset, "slope": self.slope, "weights": list(self.weights)}
 
     @staticmethod
     def from_dict(values: Mapping[str, object]) -> Calibration:
-        """What `to_dict` gave; FormatError for anything else."""
+        """Read the result of `to_dict`; FormatError for anything else."""
         try:
             weights = tuple(map(float, values["weights"]))  # type: ignore[call-overload]
             offset, slope = (float(values[key]) for key in ("offset", "slope"))  # type: ignore
@@ -78,12 +78,12 @@ def fit_calibration(
     scores
         (n,) 0 to 1, such as posteriors of words.
     correct
-        (n,) whether each word was right.
+        (n,) whether each word was correct.
     features
-        (n, k) further columns, such as the number of phones or frames; near unit size.
+        (n, k) additional columns, such as the number of phones or frames; of size near 1.
     prior
-        Weight of the prior that nothing need be mended (offset 0, slope 1, weights 0), in
-        observations: raise it where there are few.
+        Weight of the prior (offset 0, slope 1, weights 0: no change) in observations, default 1;
+        raise it for few words.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def fit_calibration(
     mean = np.zeros(columns.shape[1])
     mean[1] = 1.0
     weights = _newton(columns, right, mean, max(prior, 1e-6))
-    if weights[1] < 0:  # the score misleads: leave it out, keep the rest
+    if weights[1] < 0:  # the score misleads: use the features only
         columns[:, 1] = 0.0
         mean[1] = 0.0
         weights = _newton(columns, right, mean, max(prior, 1e-6))
@@ -137,15 +137,14 @@ def _loss(
 def normalised_cross_entropy(
     probabilities: Sequence[float] | np.ndarray, correct: Sequence[bool] | np.ndarray
 ) -> float:
-    """How much of the uncertainty about which words are right the confidences take away.
+    """Return the share of the uncertainty about correct words that the confidences remove.
 
-    1 is perfect, 0 no better than the share of right words given to every word, below 0 worse
-    (NIST's measure: Siu, Gish 1999).
+    1 is perfect, 0 as good as one confidence for all words, below 0 worse (NIST: Siu, Gish 1999).
 
     Raises
     ------
     OptionError
-        For no words, or where all are right or all wrong: there is nothing to take away.
+        For no words, or if all are correct or all wrong.
 
     Examples
     --------
@@ -156,7 +155,7 @@ def normalised_cross_entropy(
     right = _outcomes(correct, len(p))
     share = right.mean()
     if share in (0.0, 1.0):
-        raise OptionError("NCE needs right words and wrong ones")
+        raise OptionError("NCE needs both correct and wrong words")
     p = np.clip(p, CLIP, 1 - CLIP)
     base = -(share * np.log(share) + (1 - share) * np.log(1 - share))
     return float(1 + np.where(right > 0, np.log(p), np.log(1 - p)).mean() / base)
@@ -164,18 +163,18 @@ def normalised_cross_entropy(
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """What a reliability plot shows: in bins of confidence, how often the words were right."""
+    """Data of a reliability plot: the share of correct words in bins of confidence."""
 
     confidence: np.ndarray
-    """(n_bins,) mean confidence in each bin that has words."""
+    """(n_bins,) mean confidence of each bin that has words."""
     accuracy: np.ndarray
-    """(n_bins,) share of right words."""
+    """(n_bins,) share of correct words."""
     count: np.ndarray
-    """(n_bins,) words."""
+    """(n_bins,) number of words."""
 
     @property
     def expected_error(self) -> float:
-        """Expected calibration error: mean distance of accuracy from confidence, by words."""
+        """Return the expected calibration error: mean of abs(accuracy - confidence) by words."""
         return float(np.average(np.abs(self.accuracy - self.confidence), weights=self.count))
 
 
@@ -183,7 +182,7 @@ def reliability(
     probabilities: Sequence[float] | np.ndarray, correct: Sequence[bool] | np.ndarray,
     *, n_bins: int = 10,
 ) -> Reliability:
-    """Confidence against accuracy in `n_bins` bins of equal width; empty bins are left out."""
+    """Compare confidence and accuracy in `n_bins` bins of equal width, without empty bins."""
     if n_bins < 1:
         raise OptionError(f"the number of bins must be at least 1, got {n_bins}")
     p = _checked(probabilities)

@@ -2,7 +2,7 @@
 
 After Xu, Povey, Mangu, Zhu: "Minimum Bayes risk decoding and system combination based on a
 recursion for edit distance" (Computer Speech and Language, 2011): all paths of the lattice are
-aligned to one string at once; each place of the string, and each gap, then has a distribution over
+aligned to one word string; each place of the string, and each gap, then has a distribution over
 words. The words of highest probability make a better string, until nothing changes.
 """
 
@@ -19,7 +19,7 @@ from factored_asr.lattice.paths import best_path
 from factored_asr.lattice.posteriors import arc_posteriors
 
 DELETION = 1.0 + 1e-5
-"""A little dearer than the rest, so that equal alignments do not skip places of the string."""
+"""Slightly above the other costs, so that ties do not skip places of the string."""
 MATCH, SKIP, INSERT = 0, 1, 2
 
 
@@ -28,28 +28,28 @@ class Slot:
     """One place of a confusion network."""
 
     word: str
-    """The word of the string; "" in a gap, where most probably nothing was said."""
+    """The word of the string; "" in a gap, which most probably holds no word."""
     word_id: int
     """Its id; 0 in a gap."""
     confidence: float
     """Probability of `word`, 0 to 1."""
     start: float
-    """Mean frame at which `word` begins, over the paths that have it; nan in a gap."""
+    """Mean first frame of `word`, over the paths that have it; nan in a gap."""
     end: float
     alternatives: tuple[tuple[str, float], ...]
-    """(word, probability), the most probable first; "" stands for no word. They sum to 1."""
+    """(word, probability), most probable first; "" is no word. They sum to 1."""
 
 
 @dataclass(frozen=True)
 class ConfusionNetwork:
-    """The words of one string with what else the lattice has in their places.
+    """The words of one string with their competitors in the lattice.
 
     Slots are gap, word, gap, word, ..., gap.
     """
 
     slots: tuple[Slot, ...]
     risk: float
-    """Expected number of word errors of the string, by the lattice (an upper bound of it)."""
+    """Upper bound of the expected number of word errors of the string, by the lattice."""
 
     @property
     def words(self) -> tuple[Slot, ...]:
@@ -69,20 +69,20 @@ def confusion_network(
     minimise_risk: bool = False,
     max_rounds: int = 20,
 ) -> ConfusionNetwork:
-    """Align a lattice to one word string, and give the probabilities of what it has there.
+    """Return the confusion network of a lattice: its words aligned to one word string.
 
     Parameters
     ----------
     lattice
-        As it came from the search; all its paths count.
+        Of a search; all its paths count.
     word_ids
-        The string; None takes the lattice's best path.
+        The string; None (default) takes the lattice's best path.
     scale
         As in `arc_posteriors`.
     minimise_risk
-        Go on from the string to that of the least expected number of word errors.
+        Improve the string to that of the lowest expected number of word errors; default False.
     max_rounds
-        Bound on the number of strings tried.
+        Number of strings tried at most, default 20.
 
     Examples
     --------
@@ -133,7 +133,7 @@ class _Alignment:
     end: np.ndarray
 
     def winners(self, aligner: _Aligner) -> list[int]:
-        """The most probable word of each place, 0 for none."""
+        """Return the most probable word of each place, 0 for none."""
         return aligner.vocabulary[self.gamma.argmax(0)].tolist()
 
 
@@ -179,7 +179,7 @@ class _Aligner:
     def _step(
         self, distance: np.ndarray, here: slice, string: np.ndarray, insertion: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Edit distances after each arc to one node, and the moves that gave them."""
+        """Return the edit distances after each arc to one node, and their moves."""
         word = self.vocabulary[self.row[here]][:, None]
         before = distance[self.source[here]]
         skip = before + np.where(word == 0, 0.0, DELETION)
@@ -209,13 +209,13 @@ class _Aligner:
             np.add.at(gamma, row, matched)
             np.add.at(start, row, matched * self.begins[here, None])
             np.add.at(end, row, matched * self.ends[here, None])
-        # What is left at the start has no word for the places before it.
+        # The rest at the start has no word for the places before it.
         gamma[0] += np.cumsum(flow[0][::-1])[::-1]
         return _Alignment(risk, gamma[:, 1:], start[:, 1:], end[:, 1:])
 
 
 def _through_insertions(mass: np.ndarray, move: np.ndarray) -> np.ndarray:
-    """Each place's mass with what insertions after it hand down, until a place that is no such."""
+    """Return the mass of each place with that of the insertions directly after it."""
     n_places = mass.shape[1]
     stop = np.where(move == INSERT, n_places, np.arange(n_places))
     after = np.full_like(stop, n_places)

@@ -1,4 +1,4 @@
-"""A lattice under construction: nodes by the names of a file, put into order at last."""
+"""A lattice being read: nodes by their names in a file, sorted at the end."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ class DraftArc:
     graph: float
     lm: float = 0.0
     frames: int = 0
-    """Frames it covers, in files that say so."""
+    """Number of frames, in files that state it."""
     line: int = 1
 
 
 @dataclass
 class Draft:
-    """What was read so far. Nodes are numbered in the order in which the file names them."""
+    """The lattice read so far. Nodes are numbered in order of appearance."""
 
     path: str | Path
     words: list[str]
     fixed_words: bool = False
-    """True where the table of words was given, and no word may be added."""
+    """True if the table of words is given, and no word may be added."""
     arcs: list[DraftArc] = field(default_factory=list)
     frame: dict[int, int] = field(default_factory=dict)
     final: dict[int, float] = field(default_factory=dict)
@@ -52,17 +52,17 @@ class Draft:
         self._ids = {word: i for i, word in reversed(list(enumerate(self.words)))}
 
     def node(self, name: str, line: int) -> int:
-        """Number of a node, a new one for a new name."""
+        """Return the number of a node; a new name gets a new one."""
         if whole_number(name) is None:
             raise FormatError(f"a node is a number, got {name!r}", self.path, line)
         return self._nodes.setdefault(name, len(self._nodes))
 
     def new_node(self) -> int:
-        """A node that the file has no name for."""
+        """Return a new node without a name in the file."""
         return self._nodes.setdefault(f"+{len(self._nodes)}", len(self._nodes))
 
     def word(self, name: str, line: int) -> int:
-        """Id of a word; in a given table its number will do."""
+        """Return the id of a word; with a given table it may be a number."""
         found = self._ids.get(name)
         if found is None and not self.fixed_words:
             found = self._ids[name] = len(self.words)
@@ -74,7 +74,7 @@ class Draft:
         return found
 
     def number(self, text: str, line: int) -> float:
-        """A finite number."""
+        """Read a finite number."""
         try:
             value = float(text)
         except ValueError:
@@ -84,11 +84,11 @@ class Draft:
         return value
 
     def header_number(self, header: Mapping[str, str], key: str, default: float) -> float:
-        """A number of the header, or its default."""
+        """Read a number of the header; return `default` if it is not there."""
         return self.number(header[key], 1) if key in header else default
 
     def time_nodes(self, line: int) -> None:
-        """Frames of the nodes, from the frames of the arcs; FormatError where paths disagree."""
+        """Set the frames of nodes from those of arcs; FormatError if paths disagree."""
         if not self._nodes:
             return
         leaving = defaultdict(list)
@@ -106,7 +106,7 @@ class Draft:
         self.frame = frame
 
     def _ordered(self, line: int) -> list[int]:
-        """All nodes, the start first and every arc to a later one (Kahn 1962), by time if known."""
+        """Sort the nodes: the start first, every arc to a later one (Kahn 1962), ties by time."""
         waits: dict[int, int] = defaultdict(int)
         leaving = defaultdict(list)
         for arc in self.arcs:
@@ -133,7 +133,7 @@ class Draft:
         return order
 
     def lattice(self, line: int, acoustic_scale: float, frame_seconds: float | None) -> Lattice:
-        """The arrays. `line` is where complaints about the whole lattice point to."""
+        """Return the lattice. `line` is the line of errors about the whole lattice."""
         order = self._ordered(line)
         place = {node: i for i, node in enumerate(order)}
         for arc in self.arcs:

@@ -1,7 +1,7 @@
 """Lattices as text: Kaldi's CompactLattice, HTK's standard lattice format, Graphviz's dot.
 
-The costs here are scaled and the files' are not: acoustic costs are divided by the lattice's
-acoustic scale when written and multiplied by it when read.
+Costs in files are not scaled: acoustic costs are divided by the lattice's acoustic scale when
+written and multiplied by it when read.
 """
 
 from __future__ import annotations
@@ -22,19 +22,22 @@ from factored_asr.storage.reading import read_text
 
 EPSILON = "<eps>"
 SLF_SILENCES = frozenset({"!NULL", "!SENT_START", "!SENT_END", "<s>", "</s>", "<sil>", "<eps>"})
-"""Names in HTK's format of what is no word."""
+"""Names in HTK's format that are no words."""
+HTK_PERIOD = 0.01
+"""Seconds, the usual TARGETRATE of HTK's book: the format does not state the time step."""
 
 
 def write_lattices(lattices: Mapping[str, Lattice], path: str | Path) -> None:
-    """Write lattices by utterance, in the format that the name's end says.
+    """Write lattices by utterance, in the format of the file's suffix.
 
-    ``.slf`` is HTK's standard lattice format and ``.dot`` Graphviz's, each for one utterance and
-    the latter with posteriors; any other end is Kaldi's text format.
+    ``.slf`` is HTK's standard lattice format and ``.dot`` Graphviz's with posteriors, each for one
+    utterance; any other suffix is Kaldi's text format.
 
     Raises
     ------
     OptionError
-        Several utterances in a format for one, or a file that cannot be written.
+        Several utterances in a format for one, an HTK lattice of unknown frame length, or a file
+        that cannot be written.
     """
     end = Path(path).suffix
     if end in (".slf", ".dot") and len(lattices) != 1:
@@ -56,14 +59,14 @@ def write_lattices(lattices: Mapping[str, Lattice], path: str | Path) -> None:
 def write_kaldi(lattices: Mapping[str, Lattice], path: str | Path) -> None:
     """Write CompactLattices as text, with words as symbols, by utterance.
 
-    The weight of an arc is ``graph,acoustic,string``; the string has one number a frame, from
-    which a reader knows the times. Kaldi's transition ids are not known here, so 1 + the index of
-    the pronunciation stands in their place. ``arc_lm`` and phones have no place in this format.
+    The weight of an arc is ``graph,acoustic,string``; the string has one number a frame, which
+    gives the times. In place of Kaldi's transition ids it is 1 + the index of the pronunciation.
+    The format holds neither ``arc_lm`` nor phones.
     """
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         for utterance, lattice in lattices.items():
             if not utterance or any(c.isspace() for c in utterance):
-                raise OptionError(f"a name of an utterance is one word, got {utterance!r}")
+                raise OptionError(f"the name of an utterance must be one word, got {utterance!r}")
             file.write(f"{utterance}\n")
             file.writelines(_kaldi_lines(lattice))
             file.write("\n")
@@ -96,17 +99,17 @@ def read_kaldi(
     Parameters
     ----------
     acoustic_scale
-        Multiplies the acoustic costs.
+        Multiplies the acoustic costs, default 1.
     words
-        The table of words, for files that hold numbers, entry 0 is epsilon. Without it, the words
-        are what stands in the file, numbered in order of appearance.
+        The table of words, for files with numbers; entry 0 is epsilon. Without it, words are the
+        file's own, numbered in order of appearance.
     frame_seconds
-        Seconds between frames, which the format does not hold.
+        Seconds between frames, which the format does not hold; None (default): unknown.
 
     Raises
     ------
     FormatError
-        For lines that are no arcs, unknown words, cycles, or paths that differ in their frames.
+        For lines that are no arcs, unknown words, cycles, or paths with different times.
     """
     _check_scale(acoustic_scale)
     found: dict[str, Lattice] = {}
@@ -173,14 +176,17 @@ def write_slf(lattice: Lattice, path: str | Path, *, utterance: str = "") -> Non
     """Write one lattice in HTK's standard lattice format, words on links.
 
     ``a`` is the log likelihood without the scale, ``l`` the language model's log probability as
-    far as it is known (``arc_lm``), ``r`` all the rest. Final costs stand on links without a word.
+    far as known (``arc_lm``), ``r`` all the rest. Final costs are on links without a word. The
+    format has times: the lattice's `frame_seconds` must be known.
     """
     Path(path).write_text(slf_text(lattice, utterance=utterance), encoding="utf-8", newline="\n")
 
 
 def slf_text(lattice: Lattice, *, utterance: str = "") -> str:
-    """What `write_slf` writes."""
-    seconds = lattice.frame_seconds or 0.01
+    """Return the text of `write_slf`."""
+    seconds = lattice.frame_seconds
+    if seconds is None:
+        raise OptionError("HTK's format has times: the lattice's frame_seconds must be known")
     scale, frames = _scale_of(lattice), lattice.node_frame.tolist()
     last = len(frames)
     endings = [(n, last, 0, 0.0, -cost, 0.0, 0)
@@ -202,20 +208,20 @@ def slf_text(lattice: Lattice, *, utterance: str = "") -> str:
     return "\n".join(lines) + "\n"
 
 
-def read_slf(path: str | Path, *, words: Sequence[str] = (), frame_seconds: float = 0.01,
+def read_slf(path: str | Path, *, words: Sequence[str] = (), frame_seconds: float = HTK_PERIOD,
              silences: Iterable[str] = SLF_SILENCES) -> Lattice:
     """Read a lattice in HTK's standard lattice format, its words on links or on nodes.
 
-    A word on a node belongs to every link that leads into it. Times become frames.
+    A word on a node belongs to every link into it. Times become frames.
 
     Parameters
     ----------
     words
-        The table of words, entry 0 is epsilon; without it they are numbered as they appear.
+        The table of words, entry 0 is epsilon; without it words are numbered as they appear.
     frame_seconds
-        Seconds between frames.
+        Seconds between frames, default HTK_PERIOD.
     silences
-        Names that stand for no word.
+        Names that are no words.
     """
     return read_slf_text(
         read_text(path), path=path, words=words, frame_seconds=frame_seconds, silences=silences
@@ -232,9 +238,9 @@ class _Slf:
 
 
 def read_slf_text(text: str, *, path: str | Path = "<slf>", words: Sequence[str] = (),
-                  frame_seconds: float = 0.01,
+                  frame_seconds: float = HTK_PERIOD,
                   silences: Iterable[str] = SLF_SILENCES) -> Lattice:
-    """What `read_slf` reads, given as text."""
+    """Read a text of HTK's format; see `read_slf`."""
     if not frame_seconds > 0:
         raise OptionError(f"frame_seconds must be above 0, got {frame_seconds}")
     slf = _slf_fields(text, path)
@@ -281,9 +287,9 @@ def _slf_fields(text: str, path: str | Path) -> _Slf:
         else:
             slf.header.update(fields)
     for key, rows in (("N", slf.nodes), ("L", slf.links)):
-        said = slf.header.get(key)
-        if said is None or said != str(len(rows)):
-            raise FormatError(f"the header says {key}={said}, but {len(rows)} are there", path)
+        stated = slf.header.get(key)
+        if stated != str(len(rows)):
+            raise FormatError(f"the header says {key}={stated}, but {len(rows)} are there", path)
     return slf
 
 
@@ -291,13 +297,13 @@ _SHORT = {
     "NODES": "N", "LINKS": "L", "START": "S", "END": "E", "WORD": "W", "acoustic": "a",
     "language": "l", "time": "t", "WORDPENALTY": "wdpenalty",
 }
-"""Long names of fields, which HTK's book allows too."""
+"""Long names of fields, which HTK's book allows."""
 
 
 def _slf_scales(header: Mapping[str, str], draft: Draft) -> dict[str, float]:
-    """What a log of the file is multiplied by to be a scaled natural log."""
+    """Return the factors from logs of the file to scaled natural logs."""
     base = draft.header_number(header, "base", math.e)
-    if base <= 0 or base == 1:  # 0 stands for plain probabilities, which no one writes
+    if base <= 0 or base == 1:  # 0 means plain probabilities, which no one writes
         raise FormatError(f"the base of logarithms cannot be {base}", draft.path)
     unit = math.log(base)
     number = draft.header_number
@@ -310,7 +316,7 @@ def _slf_scales(header: Mapping[str, str], draft: Draft) -> dict[str, float]:
 
 
 def _slf_ends(header: Mapping[str, str], draft: Draft) -> None:
-    """The start and the end are named in the header, or have nothing before and after them."""
+    """Set start and end: from the header, or the nodes without links into and out of them."""
     sources, targets = {arc.source for arc in draft.arcs}, {arc.target for arc in draft.arcs}
     lonely = [node for node in draft.frame if node not in sources]
     end = draft.node(header["end"], 1) if "end" in header else next(reversed(lonely), None)
@@ -325,9 +331,9 @@ def _slf_ends(header: Mapping[str, str], draft: Draft) -> None:
 
 
 def dot_text(lattice: Lattice, *, posteriors: np.ndarray | None = None) -> str:
-    """The lattice as a graph for Graphviz's ``dot``: nodes by frame, arcs by word and cost.
+    """Return the lattice for Graphviz's ``dot``: nodes by frame, arcs by word and cost.
 
-    With `posteriors` (n_arcs,) the arcs show these instead of costs, and are as thick.
+    With `posteriors` (n_arcs,) arcs show these instead of costs, also as their width.
     """
     lines = ["digraph lattice {", "  rankdir=LR; node [shape=circle];"]
     for node, final in enumerate(lattice.final.tolist()):

@@ -1,4 +1,4 @@
-"""A word lattice as plain arrays: what n-best lists, posteriors and second passes compute on."""
+"""A word lattice as plain arrays."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def _no(dtype: type) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Lattice:
-    """The words that compete with each other, from a search, a file or another lattice.
+    """Competing words, from a search, a file or another lattice.
 
-    Nodes stand between words; they are numbered so that every arc leads to a higher one, node 0 is
-    the start, arcs are sorted by source. An arc is one word, or one silence or filler (word 0).
+    Nodes are between words and numbered so that every arc leads to a higher one; node 0 is the
+    start; arcs are sorted by source. An arc is one word, or one silence or filler (word 0).
     The cost of a path is ``arc_acoustic + arc_graph`` of its arcs and ``final`` of its last node.
-    A search with ``lattice_beam=0`` gives its best path, and no nodes.
+    A search with ``lattice_beam=0`` gives its best path and no nodes.
 
     Raises
     ------
@@ -42,28 +42,28 @@ class Lattice:
 
     n_frames: int
     path: Path | None = field(default=None, repr=False)
-    """The best path of the search; None where the lattice comes from no search."""
+    """The best path of the search; None for a lattice that is not from a search."""
     frame_seconds: float | None = None
-    """Seconds between frames, where they are known."""
+    """Seconds between frames; None: unknown."""
     reason: str = ""
-    """Why there is no path, or why it is not a whole one; empty when all went well."""
+    """Why there is no complete path; empty if there is one."""
     words: tuple[str, ...] = field(default=(), repr=False)
     """Word by id."""
     pronunciations: tuple[tuple[str, ...], ...] = field(default=((),), repr=False)
     """Phones of a word or silence; the first is empty."""
     aligned: bool = False
-    """True where nodes stand at ends of words; False where the graph does not know its phones, or
-    has words later than the phone after theirs: nodes then stand where the graph has the word."""
+    """True: nodes are at ends of words. False: the graph does not know its phones, or has words
+    later than the phone after theirs, and nodes are where the graph has the word label."""
     acoustic_scale: float = 1.0
-    """What the acoustic model's logarithms were multiplied with before the search."""
+    """Factor of the acoustic model's log-likelihoods in the search."""
     rival: Path | None = field(default=None, repr=False)
     """The best path of what a grammar was searched beside; None where nothing was."""
     in_noise: bool = False
     """Whether the scores are those of a model moved to the sound's noise."""
     node_frame: np.ndarray = _no(np.int32)
-    """(n_nodes,) int32: frame before which the node stands, 0..n_frames."""
+    """(n_nodes,) int32: number of frames before the node, 0..n_frames."""
     final: np.ndarray = _no(np.float64)
-    """(n_nodes,) float64: cost of ending here, inf where no path does."""
+    """(n_nodes,) float64: cost of ending in a node; inf: no path may end there."""
     arc_source: np.ndarray = _no(np.int32)
     """(n_arcs,) int32"""
     arc_target: np.ndarray = _no(np.int32)
@@ -75,17 +75,16 @@ class Lattice:
     arc_acoustic: np.ndarray = _no(np.float64)
     """(n_arcs,) float64: cost of the scores (scaled)."""
     arc_graph: np.ndarray = _no(np.float64)
-    """(n_arcs,) float64: every other cost; in a search's lattice as it stands on the way."""
+    """(n_arcs,) float64: all other cost, as it is on the way through the graph."""
     arc_lm: np.ndarray = _no(np.float64)
-    """(n_arcs,) float64: the part of `arc_graph` that is the language model's; 0 until known
-    (`with_lm`)."""
+    """(n_arcs,) float64: the language model's part of `arc_graph`; 0 until known (`with_lm`)."""
     phone_first: np.ndarray = _no(np.int64)
-    """(n_arcs + 1,) int64: where in `phone_end` the phones of an arc begin; empty where the times
-    of phones are not known."""
+    """(n_arcs + 1,) int64: index in `phone_end` of the first phone of an arc; empty if times of
+    phones are unknown."""
     phone_end: np.ndarray = _no(np.int32)
     """int32: frame after each phone of each arc."""
     arc_origin: np.ndarray = _no(np.int64)
-    """(n_arcs,) int64: the arc of the lattice that this one was computed from; empty if none."""
+    """(n_arcs,) int64: the arc in the lattice that this one was made from; empty if none."""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -100,54 +99,54 @@ class Lattice:
 
     @property
     def arc_cost(self) -> np.ndarray:
-        """(n_arcs,) float64: what a path pays for each arc."""
+        """Return the cost of each arc, (n_arcs,) float64."""
         return np.asarray(self.arc_acoustic, np.float64) + self.arc_graph
 
     @property
     def arc_frames(self) -> np.ndarray:
-        """(n_arcs,) int: number of frames that each arc covers."""
+        """Return the number of frames of each arc, (n_arcs,) int."""
         return self.node_frame[self.arc_target] - self.node_frame[self.arc_source]
 
     @property
     def depth(self) -> float:
-        """Mean number of arcs that cover a frame; 0 for a lattice of no frames."""
+        """Return the mean number of arcs over a frame; 0 for a lattice of no frames."""
         return float(self.arc_frames.sum() / self.n_frames) if self.n_frames else 0.0
 
     @property
     def reached_final(self) -> bool:
-        """True where the best path ends in a final state."""
+        """Return True if the best path ends in a final state."""
         if self.path is not None:
             return self.path.reached_final
         return bool(np.isfinite(self.final).any())
 
     def best(self) -> Path:
-        """The search's best path; one of infinite cost and no words where none survived.
+        """Return the search's best path; of infinite cost and without words if none survived.
 
         Raises
         ------
         OptionError
-            The lattice comes from no search: `decoder.best_path` finds its cheapest path.
+            The lattice is not from a search: `lattice.best_path` finds its cheapest path.
         """
         if self.path is None:
-            raise OptionError("this lattice comes from no search: see decoder.best_path")
+            raise OptionError("this lattice is not from a search: use lattice.best_path")
         return self.path
 
     def spelt(self, word_id: int) -> str:
-        """A foreign graph may come without its word table: then the number stands for the word."""
+        """Return a word by its id; the number for a foreign graph without its word table."""
         return self.words[word_id] if word_id < len(self.words) else str(word_id)
 
     def first_arcs(self) -> list[int]:
-        """Arcs ``first[n]`` to ``first[n + 1] - 1`` leave node n; n_nodes + 1 entries."""
+        """Return n_nodes + 1 indices: arcs ``first[n]`` to ``first[n + 1] - 1`` leave node n."""
         return np.searchsorted(self.arc_source, np.arange(self.n_nodes + 1)).tolist()
 
     def arc_phone_ends(self, arc: int) -> np.ndarray:
-        """Frame after each phone of an arc, int32; empty where they are not known."""
+        """Return the frame after each phone of an arc, int32; empty if unknown."""
         if not len(self.phone_first):
             return np.zeros(0, np.int32)
         return self.phone_end[self.phone_first[arc] : self.phone_first[arc + 1]]
 
     def segment(self, arc: int) -> WordSegment:
-        """An arc as a word with its times and, where their times are known, its phones."""
+        """Return an arc as a word with its times and, if known, its phones."""
         start, end = (int(self.node_frame[at[arc]]) for at in (self.arc_source, self.arc_target))
         ends = self.arc_phone_ends(arc).tolist()
         is_silence = not self.arc_word[arc]
@@ -162,7 +161,7 @@ class Lattice:
         return WordSegment(self.spelt(word) if word else "", word, start, end, phones)
 
     def with_arcs(self, origin: np.ndarray) -> Lattice:
-        """A lattice of no search whose arcs are copies of this one's, in the order given.
+        """Return a lattice, not from a search, with copies of this one's arcs in the given order.
 
         Parameters
         ----------
@@ -188,7 +187,7 @@ ARC_COLUMNS = (
 
 
 def _check(lattice: Lattice) -> None:
-    """The functions on lattices then need no further care: no cycles, no index outside."""
+    """Check that there are no cycles and no index out of range."""
     n_nodes, n_arcs = lattice.n_nodes, lattice.n_arcs
     if len(lattice.final) != n_nodes:
         raise OptionError(f"a lattice of {n_nodes} nodes has {len(lattice.final)} final costs")

@@ -1,7 +1,6 @@
 """The best path of a search: its words with their times and phones.
 
-Times are read from the path (where the labels of a word's phones stand), never guessed from where
-a word label happens to stand on it.
+Times are those of the labels of a word's phones, never guessed from the place of its word label.
 """
 
 from __future__ import annotations
@@ -34,11 +33,11 @@ class WordSegment:
     word: str
     word_id: int
     start: int | None = None
-    """First frame; None where the graph does not know its phones."""
+    """First frame; None if the graph does not know its phones."""
     end: int | None = None
-    """Frame after the last; None where the graph does not know its phones."""
+    """Frame after the last; None if the graph does not know its phones."""
     phones: tuple[PhoneSegment, ...] = ()
-    """The pronunciation that was used."""
+    """Its pronunciation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +45,7 @@ class Path:
     """One way through the graph, from its start over all frames."""
 
     cost: float
-    """Graph, acoustic and (if a final state was reached) final cost; inf where no path survived."""
+    """Graph, acoustic and (in a final state) final cost; inf if no path survived."""
     word_ids: tuple[int, ...]
     words: tuple[str, ...]
     labels: np.ndarray
@@ -54,11 +53,11 @@ class Path:
     arcs: np.ndarray
     """(n_path_arcs,) int64: arcs of the graph in order, epsilon arcs and self-loops included."""
     reached_final: bool
-    """False where the path stops inside a word or sentence: its last words are uncertain."""
+    """False if the path ends inside a word or sentence: its last words are uncertain."""
     segments: tuple[WordSegment, ...] = ()
     """One for each word."""
     phones: tuple[PhoneSegment, ...] = ()
-    """All phones, silence included; empty where the graph does not know its phones."""
+    """All phones, silence included; empty if the graph does not know its phones."""
 
     @property
     def n_frames(self) -> int:
@@ -66,13 +65,13 @@ class Path:
 
     @property
     def trailing_silence(self) -> int:
-        """Frames since the last phone that is not silence (all frames if there is none)."""
-        heard = [phone.end for phone in self.phones if not phone.is_silence]
-        return self.n_frames - max(heard, default=0)
+        """Return the number of frames after the last phone of speech."""
+        ends = [phone.end for phone in self.phones if not phone.is_silence]
+        return self.n_frames - max(ends, default=0)
 
     @property
     def has_speech(self) -> bool:
-        """True where some phone, or without phones some word, is not silence."""
+        """Return True if a phone (or word, if phones are unknown) is not silence."""
         if not self.phones:
             return bool(self.words)
         return any(not phone.is_silence for phone in self.phones)
@@ -113,14 +112,14 @@ def read_path(
 
 
 def _spelt(graph: Graph, word_id: int) -> str:
-    """A foreign graph may come without its word table: then the number stands for the word."""
+    """Return a word by its id; the number for a foreign graph without its word table."""
     return graph.words[word_id] if word_id < len(graph.words) else str(word_id)
 
 
 def _segment(
     graph: Graph, labels: np.ndarray, stays: np.ndarray
 ) -> tuple[tuple[PhoneSegment, ...], list[tuple[PhoneSegment, ...]]]:
-    """Cut the frames into phones, and the phones into words (the last may be unfinished)."""
+    """Split the frames into phones, and phones into words; the last may be unfinished."""
     if not graph.has_phones or not len(labels):
         return (), []
     phones, spoken, word = [], [], []
@@ -139,7 +138,7 @@ def _segment(
 def _phones(
     graph: Graph, labels: np.ndarray, stays: np.ndarray
 ) -> Iterator[tuple[PhoneSegment, bool]]:
-    """A phone begins where an arc that is no self-loop enters its first state."""
+    """Yield phones: each begins where an arc that is no self-loop enters its first state."""
     begins = (graph.label_state[labels] == 0) & ~stays
     begins[0] = True
     starts = np.flatnonzero(begins)

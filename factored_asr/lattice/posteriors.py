@@ -1,7 +1,6 @@
-"""How probable each arc of a word lattice is, by forward-backward.
+"""Posterior probabilities of the arcs of a word lattice, by forward-backward.
 
-Posteriors are over the lattice as it is given, its paths weighted one by one: a word string that
-several segmentations or pronunciations spell has the sum of them all.
+The lattice is not determinised: a word string has the sum of its segmentations and pronunciations.
 """
 
 from __future__ import annotations
@@ -32,15 +31,15 @@ class Posteriors:
 
 
 def arc_posteriors(lattice: Lattice, *, scale: float = 1.0) -> Posteriors:
-    """Posterior probabilities of arcs, by forward-backward in the log domain.
+    """Return posterior probabilities of arcs and nodes, by forward-backward in the log domain.
 
     Parameters
     ----------
     lattice
         Arcs in topological order. One without a path gets zeros.
     scale
-        Multiplies every cost, acoustic and graph alike: below 1 the posteriors are flatter. The
-        costs of a lattice are the search's, its acoustic scale applied already.
+        Multiplies every cost, acoustic (scaled already) and graph; default 1, lower gives flatter
+        posteriors.
 
     Raises
     ------
@@ -71,7 +70,7 @@ def arc_posteriors(lattice: Lattice, *, scale: float = 1.0) -> Posteriors:
 
 
 def frame_sums(lattice: Lattice, posteriors: np.ndarray) -> np.ndarray:
-    """(n_frames,) float64: sum of the posteriors of the arcs over each frame, 1 in a lattice."""
+    """Return the sum of the posteriors of the arcs over each frame, float64: 1 in a lattice."""
     change = np.zeros(lattice.n_frames + 1)
     np.add.at(change, lattice.node_frame[lattice.arc_source], posteriors)
     np.add.at(change, lattice.node_frame[lattice.arc_target], -posteriors)
@@ -81,10 +80,9 @@ def frame_sums(lattice: Lattice, posteriors: np.ndarray) -> np.ndarray:
 def word_posterior(
     lattice: Lattice, posteriors: np.ndarray, word_id: int, start: int, end: int
 ) -> float:
-    """How sure a word is within a time span: the maximum over its frames of the posterior sum.
+    """Return the maximum over the frames of a span of the summed posteriors of a word's arcs.
 
-    The simplest confidence (Wessel et al. 2001, C_max): arcs of the same word that overlap in time
-    count together, whatever their exact ends.
+    The simplest confidence (C_max of Wessel et al. 2001): exact ends of arcs do not matter.
     """
     same = np.flatnonzero(lattice.arc_word == word_id)
     first = np.clip(lattice.node_frame[lattice.arc_source[same]], start, end) - start

@@ -1,12 +1,12 @@
-"""The second pass: a word lattice whose language-model costs are computed anew by another model.
+"""Rescoring: a word lattice with the costs of another language model.
 
-The nodes of the lattice are expanded by the state of the language model, so that each arc of the
-result knows its history and its cost is exact. Of the searched cost of an arc stays
+The nodes of the lattice are expanded by the state of the language model, so each arc of the result
+has one history and its cost is exact. Of an arc's cost remains
 
     arc_graph_without_lm = arc_graph - first-pass LM cost by the exact back-off rule
 
-that is pronunciation, transitions, silence, and a *remainder*: where the graph let the search back
-off although the n-gram was there, because backing off was cheaper, the difference stays in here.
+that is pronunciation, transitions, silence, and a *remainder*: if the search backed off although
+the n-gram exists, because that was cheaper, the difference remains.
 """
 
 from __future__ import annotations
@@ -26,18 +26,19 @@ INF = float("inf")
 
 @dataclass(frozen=True)
 class RescoreOptions:
-    """How the second pass weighs its language model."""
+    """Weights of the language model of the second pass."""
 
     lm_scale: float = 1.0
-    """Multiplies the new model's costs: raise it to trust the model more and the sound less."""
+    """Multiplies the new model's costs, ≥ 0, default 1; higher gives the model more weight."""
     word_insertion_penalty: float = 0.0
-    """Cost of each word: raise it where too many short words come out."""
+    """Cost of each word, default 0; higher gives fewer short words."""
     first_lm_scale: float = 1.0
-    """The scale at which the first model stands in the lattice's costs."""
+    """Scale of the first model in the lattice's costs, ≥ 0, default 1."""
     beam: float = INF
-    """Arcs whose best path, by the old costs, is this much above the best are left out first."""
+    """Arcs whose best path, by the old costs, is more than this above the best are left out, ≥ 0,
+    default inf; lower is faster."""
     max_states: int = 0
-    """Histories kept at each node, the cheapest by the new costs; 0 keeps all, and is exact."""
+    """Histories kept at each node, the cheapest by the new costs; 0 (default): all, exact."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.lm_scale < INF or not 0 <= self.first_lm_scale < INF:
@@ -60,32 +61,31 @@ def rescore(
     *,
     first: WordScorer | None = None,
 ) -> Lattice:
-    """The lattice with the costs of another language model in place of the first one's.
+    """Return the lattice with the costs of another language model in place of the first one's.
 
     Parameters
     ----------
     lattice
-        From the search, or from a file.
+        Of a search or a file.
     scorer
         The new model: a `KenLMScorer`, an `NGramScorer`, or several in a `MixedScorer`.
     first
-        The model of the first pass: its exact costs are taken off the arcs and the final costs.
-        None takes off what stands in ``arc_lm``, and nothing of the final costs.
+        The model of the first pass: its exact costs are subtracted from arcs and final costs.
+        None subtracts ``arc_lm``, and nothing from the final costs.
 
     Returns
     -------
     Lattice
-        ``arc_lm`` is the new model's cost, scaled; ``arc_origin`` leads back to the arcs given.
-        Words that the new model makes impossible are gone; no path may be left.
+        ``arc_lm`` is the new model's scaled cost; ``arc_origin`` gives the arcs of the input.
+        Words that the new model makes impossible are removed; there may be no path left.
     """
-    expansion = _Expansion(lattice, scorer, first, options)
-    return expansion.run()
+    return _Expansion(lattice, scorer, first, options).run()
 
 
 def with_lm(lattice: Lattice, scorer: WordScorer, *, scale: float = 1.0) -> Lattice:
-    """The same paths at the same costs, with ``arc_lm`` computed by the exact back-off rule.
+    """Return the same paths at the same costs, with ``arc_lm`` by the exact back-off rule.
 
-    What is left in ``arc_graph - arc_lm`` is everything else, the remainder included.
+    ``arc_graph - arc_lm`` is everything else, the remainder included.
     """
     options = RescoreOptions(lm_scale=scale, first_lm_scale=scale)
     return rescore(lattice, scorer, options, first=scorer)
@@ -97,7 +97,7 @@ _States = dict[tuple[Hashable, Hashable], float]
 
 @dataclass
 class _Columns:
-    """What an expansion writes down of each arc; its target still as (node, states)."""
+    """The new arcs; targets still as (node, states)."""
 
     source: list[int] = field(default_factory=list)
     target: list[tuple[int, tuple[Hashable, Hashable]]] = field(default_factory=list)
@@ -120,11 +120,8 @@ class _Expansion:
         self.acoustic = np.asarray(lattice.arc_acoustic, np.float64).tolist()
         without = lattice.arc_graph - (lattice.arc_lm if first is None else 0.0)
         self.graph: list[float] = np.asarray(without, np.float64).tolist()
-        self.kept = (self._alive() & (arc_excess(lattice) <= options.beam + 1e-9)).tolist()
-
-    def _alive(self) -> np.ndarray:
-        ahead = costs_to_end(self.lattice)
-        return np.isfinite(self.lattice.arc_cost) & (ahead[self.lattice.arc_target] < INF)
+        alive = np.isfinite(lattice.arc_cost) & (costs_to_end(lattice)[lattice.arc_target] < INF)
+        self.kept = (alive & (arc_excess(lattice) <= options.beam + 1e-9)).tolist()
 
     def run(self) -> Lattice:
         begin = self.scorer.start(), self.first.start() if self.first else None
@@ -170,7 +167,7 @@ class _Expansion:
     def _leaving(
         self, node: int, states: tuple[Hashable, Hashable]
     ) -> Iterator[tuple[int, tuple[Hashable, Hashable], float, float]]:
-        """Each arc that leaves: (arc, states after it, cost of the graph without LM, LM cost)."""
+        """Yield each arc of a node: (arc, states after it, graph cost without LM, LM cost)."""
         for arc in range(self.outgoing[node], self.outgoing[node + 1]):
             if not self.kept[arc]:
                 continue
@@ -192,7 +189,7 @@ class _Expansion:
         frames: np.ndarray, final: np.ndarray,
     ) -> Lattice:
         target = np.array([number.get(key, -1) for key in columns.target], np.int32)
-        kept = np.flatnonzero(target >= 0)  # histories beyond max_states are gone
+        kept = np.flatnonzero(target >= 0)  # without histories beyond max_states
         origin = np.array(columns.origin, np.int64)[kept]
         lm = np.array(columns.lm, np.float64)[kept]
         return replace(

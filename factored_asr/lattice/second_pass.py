@@ -1,8 +1,7 @@
-"""What follows the search: another language model, the string of least risk, confidences.
+"""The second pass over a lattice: another language model, minimum Bayes risk, confidences.
 
-All of it is read off the lattice of the first pass as it is, not determinised: each segmentation
-of a word string counts, and a string has the sum of them. Where a second language model weighs
-the lattice anew, posteriors are over the lattice that comes of it.
+The lattice is not determinised: a word string has the sum of its segmentations. After rescoring,
+posteriors are those of the rescored lattice.
 """
 
 from __future__ import annotations
@@ -22,21 +21,21 @@ from factored_asr.lattice.path import WordSegment
 from factored_asr.lattice.paths import best_path, prune
 from factored_asr.lattice.rescore import RescoreOptions, rescore
 
-DEFAULT_FRAME_SECONDS = 0.01  # where a lattice does not say
-MANY_WORDS = 12  # what lies beyond is no surer: calibrations are fitted on single sentences
+MANY_WORDS = 12  # more words count as 12: calibrations are fitted on single sentences
 
 
 @dataclass(frozen=True)
 class ConfidenceOptions:
-    """How posteriors of words become the probability that they are right."""
+    """How posteriors of words become probabilities of being correct."""
 
     scale: float = 0.3
-    """Multiplies the costs of the lattice, > 0; lower: flatter posteriors."""
+    """Multiplies the costs of the lattice, > 0, default 0.3; lower gives flatter posteriors."""
     beam: float = 4.0
-    """Arcs whose best path is this far above the best have no share, ≥ 0; higher: slower."""
+    """Arcs whose best path costs more than this above the best are left out, ≥ 0, default 4;
+    higher is slower."""
     calibration: Calibration = Calibration()
-    """Maps posteriors to probabilities, with no further feature or with the first ones of
-    `word_features`; fitted on speech recognised with these options."""
+    """Maps posteriors, and as many of the `word_features` as it has weights, to probabilities;
+    fitted on speech recognised with these options. The default changes nothing."""
 
     def __post_init__(self) -> None:
         if not 0 < self.scale < float("inf"):
@@ -47,44 +46,44 @@ class ConfidenceOptions:
 
 @dataclass(frozen=True)
 class SecondPassOptions:
-    """What is done with a lattice; all of it costs time, and the search that of a lattice."""
+    """What the second pass does; each part takes time, and the search must make a lattice."""
 
     keep: bool = False
-    """Make a lattice even if nothing else here needs one: for N-best lists and for looking at."""
+    """Keep a lattice even if nothing else here needs one, for N-best lists and plots."""
     confidences: bool = False
-    """Give each word, and the whole text, the probability of being right."""
+    """Give each word, and the whole text, the probability of being correct."""
     minimise_risk: bool = False
-    """Choose the words of the least expected number of errors, not the cheapest path."""
+    """Choose the words of the lowest expected number of errors, not the cheapest path."""
     rescore: RescoreOptions = RescoreOptions(beam=4.0)
-    """Weights of the language model of the second pass; where none is given, those other than 1
-    and 0 weigh that of the first pass anew."""
+    """Weights of the language model of the second pass. Without such a model, weights other than 1
+    and 0 rescore with that of the first pass."""
 
     @property
     def reweighs(self) -> bool:
-        """True where the first pass's own model would get other costs."""
+        """Return True if the costs of the first pass's own model change."""
         return (self.rescore.lm_scale, self.rescore.word_insertion_penalty) != (1.0, 0.0)
 
     @property
     def needs_lattice(self) -> bool:
-        """True where the search has to make a lattice."""
+        """Return True if the search has to make a lattice."""
         return self.keep or self.confidences or self.minimise_risk or self.reweighs
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """The words that were chosen in the end."""
+    """The words that the second pass chose."""
 
     segments: tuple[WordSegment, ...]
     """The words with their times in frames."""
     confidences: tuple[float, ...]
-    """Probability that each word is right; empty where not asked for."""
+    """Probability that each word is correct; empty if not requested."""
     lattice: Lattice
-    """What was rescored, else what came from the search."""
+    """The rescored lattice, else that of the search."""
 
 
 @dataclass(frozen=True, eq=False)
 class SecondPass:
-    """`second_pass` with all that it is told and asks, for one utterance after the other."""
+    """`second_pass` with its options and language models, for many utterances."""
 
     options: SecondPassOptions
     confidence: ConfidenceOptions
@@ -105,31 +104,31 @@ def second_pass(
     scorer: WordScorer | None = None,
     first: WordScorer | None = None,
 ) -> Outcome:
-    """Choose the words of an utterance from its lattice.
+    """Return the words of an utterance, chosen from its lattice.
 
     Parameters
     ----------
     lattice
-        From a search; one without nodes, or whose best path is not whole, is left as it is.
+        Of a search; without nodes, or without a complete path, its best path is returned.
     scorer
-        The language model of the second pass; None rescores nothing.
+        The language model of the second pass; None does not rescore.
     first
-        That of the first pass, which is taken off: needed with `scorer`.
+        That of the first pass, whose costs are subtracted: needed with `scorer`.
 
     Raises
     ------
     OptionError
-        A scorer without that of the first pass.
+        A scorer without `first`, or a calibration with features and an unknown frame length.
     """
     if scorer is not None and first is None:
-        raise OptionError("a second language model needs that of the first pass, to take it off")
+        raise OptionError("a second language model needs that of the first pass, to subtract it")
     path = best_path(lattice) if lattice.reached_final else None
     if path is None:
         return Outcome(lattice.best().segments, (), lattice)
     if scorer is not None:
         rescored = rescore(lattice, scorer, options.rescore, first=first)
         found = best_path(rescored)
-        if found is not None:  # else the new model allows nothing that is left
+        if found is not None:  # else the new model allows no path
             lattice, path = rescored, found
     segments = _segments(lattice, path.arcs)
     if not (options.minimise_risk or options.confidences):
@@ -146,26 +145,27 @@ def second_pass(
         return Outcome(segments, (), lattice)
     posteriors = [slot.confidence for slot in network.words]
     spans = [(each.start or 0, each.end or 0) for each in segments]
-    features = word_features(near, spans)[:, : len(confidence.calibration.weights)]
+    n_features = len(confidence.calibration.weights)
+    features = word_features(near, spans)[:, :n_features] if n_features else None
     probabilities = confidence.calibration.probability(posteriors, features)
     return Outcome(segments, tuple(probabilities.tolist()), lattice)
 
 
 def word_features(lattice: Lattice, spans: Sequence[tuple[int, int]]) -> np.ndarray:
-    """What tells right words from wrong ones beside their posteriors.
+    """Return features that tell correct words from wrong ones in addition to their posteriors.
 
     Parameters
     ----------
     lattice
-        Pruned to the beam of the confidences.
+        Pruned to the beam of the confidences; its `frame_seconds` must be known.
     spans
         First frame of each word of the utterance, and the frame after its last.
 
     Returns
     -------
-    (n_words, 3) float64, one row a word: words of the whole sound a second, over 2 (who speaks
-    fluently is understood better); the natural log of their number, up to MANY_WORDS; log of 1 +
-    the mean number of different words that the lattice has in each frame of the word.
+    (n_words, 3) float64, one row a word: words a second of the whole sound, divided by 2 (fluent
+    speech is recognised better); natural log of their number, up to MANY_WORDS; log of 1 + the
+    mean number of different words that the lattice has in each frame of the word.
 
     Examples
     --------
@@ -175,9 +175,10 @@ def word_features(lattice: Lattice, spans: Sequence[tuple[int, int]]) -> np.ndar
     >>> word_features(read_slf_text(text), [(0, 50)]).round(2).tolist()
     [[1.0, 0.0, 1.1]]
     """
-    seconds = lattice.n_frames * (lattice.frame_seconds or DEFAULT_FRAME_SECONDS)
+    if lattice.frame_seconds is None:
+        raise OptionError("features of words need the lattice's frame_seconds, which is not known")
     features = np.empty((len(spans), 3))
-    features[:, 0] = len(spans) / max(2 * seconds, DEFAULT_FRAME_SECONDS)
+    features[:, 0] = len(spans) / (max(2 * lattice.n_frames, 1) * lattice.frame_seconds)
     features[:, 1] = np.log(np.clip(len(spans), 1, MANY_WORDS))
     summed = np.concatenate([[0], _words_at(lattice).cumsum()])
     first, end = np.array(spans, np.int64).reshape(-1, 2).T
@@ -186,7 +187,7 @@ def word_features(lattice: Lattice, spans: Sequence[tuple[int, int]]) -> np.ndar
 
 
 def _words_at(lattice: Lattice) -> np.ndarray:
-    """(n_frames,) int64: different words that the lattice has in each frame."""
+    """Return the number of different words that the lattice has in each frame, int64."""
     found = np.zeros(lattice.n_frames, np.int64)
     starts, ends = (lattice.node_frame[at] for at in (lattice.arc_source, lattice.arc_target))
     for word in np.unique(lattice.arc_word[lattice.arc_word > 0]):
@@ -202,8 +203,8 @@ def _segments(lattice: Lattice, arcs: Sequence[int]) -> tuple[WordSegment, ...]:
 
 
 def _mean(slots: Sequence[Slot], lattice: Lattice) -> tuple[WordSegment, ...]:
-    """Words that are on no path together: each with the pronunciation of the arc nearest to its
-    mean times, which are cut where they would run into the word before."""
+    """Return words that share no path, each with the arc nearest to its mean times; an overlap
+    with the word before is cut."""
     segments, last = [], 0
     starts = lattice.node_frame[lattice.arc_source]
     ends = lattice.node_frame[lattice.arc_target]
