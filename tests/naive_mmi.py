@@ -6,30 +6,43 @@ from itertools import combinations
 
 import numpy as np
 
+from factored_asr.acoustic.topology import Topology
+
 
 def align_spans(
-    scores: np.ndarray, start: np.ndarray, stop: np.ndarray, pdfs: np.ndarray, loop: np.ndarray,
-    leave: np.ndarray,
-) -> tuple[list[int], list[float]]:
-    """Try all ways to cut a phone's frames into its states."""
-    path: list[int] = []
-    totals = []
-    for i in range(len(start)):
-        states = [int(pdf) for pdf in pdfs[i] if pdf >= 0]
-        length = int(stop[i] - start[i])
-        best: tuple[float, list[int]] = (-np.inf, [])
-        for cuts in combinations(range(1, length), len(states) - 1):
-            ends = [0, *cuts, length]
-            total, way = 0.0, []
-            for s, pdf in enumerate(states):
-                frames = range(start[i] + ends[s], start[i] + ends[s + 1])
-                total += sum(float(scores[t, pdf]) for t in frames)
-                total += (len(frames) - 1) * float(loop[i, s]) + float(leave[i, s])
-                way += [pdf] * len(frames)
-            best = max(best, (total, way))
-        path += best[1]
+    topology: Topology, units: list[int], start: np.ndarray, stop: np.ndarray, scores: np.ndarray
+) -> tuple[list[int], list[float], list[float]]:
+    """Try all ways through a unit's states, skips among them, and all ways to cut its frames.
+
+    Returns pdfs of all frames, totals, and their parts from transitions.
+    """
+    pdfs: list[int] = []
+    totals, moves = [], []
+    for unit, first, end in zip(units, start.tolist(), stop.tolist(), strict=True):
+        n = int(topology.n_states[unit])
+        best: tuple[float, list[int], float] = (-np.inf, [], -np.inf)
+        for size in range(1, n + 1):
+            for states in combinations(range(n), size):
+                onwards = (*states[1:], n)
+                if states[0] or max(b - a for a, b in zip(states, onwards, strict=True)) > 2:
+                    continue
+                for cuts in combinations(range(1, end - first), size - 1):
+                    ends = [0, *cuts, end - first]
+                    moved, way = 0.0, []
+                    for k, (state, after) in enumerate(zip(states, onwards, strict=True)):
+                        length = ends[k + 1] - ends[k]
+                        leave = topology.exit_log_prob if after - state == 1 else (
+                            topology.skip_log_prob)  # fmt: skip
+                        moved += (length - 1) * float(topology.loop_log_prob[unit, state])
+                        moved += float(leave[unit, state])
+                        way += [int(topology.entry_pdf[unit, state])]
+                        way += [int(topology.loop_pdf[unit, state])] * (length - 1)
+                    said = sum(float(scores[first + t, pdf]) for t, pdf in enumerate(way))
+                    best = max(best, (said + moved, way, moved))
         totals.append(best[0])
-    return path, totals
+        pdfs += best[1]
+        moves.append(best[2])
+    return pdfs, totals, moves
 
 
 def arc_posteriors(

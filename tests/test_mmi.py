@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from factored_asr.acoustic import DiagonalMixtures, GmmModel, TiedMixtures
+from factored_asr.acoustic.alignment import align_spans
 from factored_asr.acoustic.gmm.statistics import GaussianStatistics
 from factored_asr.acoustic.gmm.transforms import identity
+from factored_asr.acoustic.topology import Topology
 from factored_asr.decoder import BeamOptions, decode
 from factored_asr.errors import OptionError
 from factored_asr.features import FeatureOptions
@@ -26,7 +28,7 @@ from factored_asr.training.em import PassReport, Run, Trained
 from factored_asr.training.mmi import (
     MmiOptions,
     gather,
-    make_rivals,
+    make_lattices,
     state_differences,
     train_mmi,
     unigram,
@@ -134,12 +136,13 @@ def test_states_of_spans_are_those_of_the_search(model: GmmModel) -> None:
         phones = phone_lattice(lattice, model, scores)
         assert phones.n_arcs == lattice.n_arcs > 3
         hmm = model.hmm_index(*phones.spans[:, :START].T)
-        pdf, log_likelihood = _kernels.align_spans(
-            scores, phones.spans[:, START].copy(), phones.spans[:, STOP].copy(),
-            model.hmm_pdfs[hmm], model.hmm_loop_log_probs[hmm], model.hmm_exit_log_probs[hmm],
+        states = align_spans(
+            model.topology, hmm, phones.spans[:, START], phones.spans[:, STOP], scores,
+            np.arange(model.n_pdfs),
         )
         frame, span = span_frames(phones)
-        acoustic = np.bincount(span, scores[frame, pdf])
+        acoustic, log_likelihood = np.bincount(span, scores[frame, states.pdfs]), states[1]
+        np.testing.assert_allclose(acoustic, log_likelihood - states.transitions, atol=1e-4)
         np.testing.assert_allclose(-phones.over_arcs(acoustic), lattice.arc_acoustic, atol=1e-3)
         total = phones.arc_cost - phones.over_arcs(log_likelihood)
         np.testing.assert_allclose(total, lattice.arc_acoustic + lattice.arc_graph, atol=1e-9)
@@ -148,17 +151,30 @@ def test_states_of_spans_are_those_of_the_search(model: GmmModel) -> None:
         assert (phones.final[np.isfinite(phones.final)] >= -1e-5).all() and path.reached_final
 
 
-def test_states_of_spans_are_those_of_brute_force() -> None:
+@pytest.mark.parametrize("kind", ["plain", "skips", "loops"])
+def test_states_of_spans_are_those_of_brute_force(kind: str) -> None:
+    """With states that may be skipped, and with pdfs of their own for frames that stay."""
     rng = np.random.default_rng(3)
     scores = rng.normal(size=(12, 5)).astype(np.float32)
-    start, stop = np.array([0, 2, 5, 0], np.int32), np.array([2, 9, 8, 1], np.int32)
-    pdfs = np.array([[0, 1, -1], [2, 3, 4], [4, 4, 1], [2, 3, -1]], np.int32)
-    loop, leave = np.log(rng.uniform(0.1, 0.9, (2, 4, 3))).astype(np.float32)
-    path, total = _kernels.align_spans(scores, start, stop, pdfs, loop, leave)
-    expected = naive.align_spans(scores, start, stop, pdfs, loop, leave)
-    np.testing.assert_allclose(total, expected[1], rtol=1e-6)
-    assert total[3] == -np.inf  # two states do not fit into one frame
-    assert path[: len(expected[0])].tolist() == expected[0]
+    start, stop = np.array([0, 2, 5, 0]), np.array([2, 9, 8, 1])
+    pdfs = np.array([[0, 1, -1], [2, 3, 4], [4, 4, 1], [2, 3, -1]])
+    loop, leave = np.log(rng.uniform(0.1, 0.9, (2, 4, 3)))
+    skip = np.full((4, 3), -np.inf)
+    if kind == "skips":
+        skip[:, 0], skip[1:3, 1] = np.log(rng.uniform(0.1, 0.9, 4)), np.log([0.9, 0.2])
+    stay = np.where(pdfs < 0, -1, (pdfs + 2) % 5) if kind == "loops" else pdfs
+    topology = Topology(
+        ("A",), "", (), np.zeros(4), pdfs, stay, loop, leave, np.zeros(1), np.zeros((4, 1, 1)),
+        skip_log_prob=skip,
+    )
+    units = [0, 1, 2, 3]
+    found = align_spans(topology, units, start, stop, scores, np.arange(5))
+    expected = naive.align_spans(topology, units, start, stop, scores)
+    np.testing.assert_allclose(found.log_likelihood, expected[1], rtol=1e-5)
+    np.testing.assert_allclose(found.transitions, expected[2], rtol=1e-4, atol=1e-5)
+    if kind != "skips":
+        assert found.log_likelihood[3] == -np.inf  # two states do not fit into one frame
+    assert found.pdfs[: len(expected[0])].tolist() == expected[0]
 
 
 def test_posteriors_are_those_of_all_paths() -> None:
@@ -175,18 +191,19 @@ def test_posteriors_are_those_of_all_paths() -> None:
 
 def test_two_lattices_joined_hold_the_paths_of_both() -> None:
     data = a_corpus(3)
-    for each in make_rivals(data, LEXICON, trained_on(data), OPTIONS):
+    for each in make_lattices(data, LEXICON, trained_on(data), OPTIONS):
         assert each is not None
-        both = each.said.joined(each.said.dearer(1.0))
-        assert both.n_arcs == 2 * each.said.n_arcs and (np.diff(both.arc_source) >= 0).all()
+        both = each.numerator.joined(each.numerator.with_cost(1.0))
+        assert both.n_arcs == 2 * each.numerator.n_arcs and (np.diff(both.arc_source) >= 0).all()
         alone, twice = (
             _kernels.arc_posteriors(x.arc_source, x.arc_target, -x.arc_cost, -x.final)
-            for x in (each.said, both)
+            for x in (each.numerator, both)
         )
         assert twice[1] == pytest.approx(alone[1] + np.log1p(np.exp(-1)))
         of_spans = both.over_spans(twice[0])
         np.testing.assert_allclose(
-            of_spans[: len(each.said.spans)], each.said.over_spans(alone[0]) / (1 + np.exp(-1))
+            of_spans[: len(each.numerator.spans)],
+            each.numerator.over_spans(alone[0]) / (1 + np.exp(-1)),
         )
 
 
@@ -194,18 +211,19 @@ def test_what_was_said_is_always_among_what_could_have_been() -> None:
     data = a_corpus(20)
     trained, options = trained_on(data), replace(OPTIONS, boost=0.0)
     narrow = replace(options, beams=BeamOptions(beam=12.0, lattice_beam=0.5))
-    lattices = heard_lattices(data, trained.model, narrow.beams)
+    searched = heard_lattices(data, trained.model, narrow.beams)
     missed = [not holds(lattice, said.words)
-              for (lattice, _), said in zip(lattices, data.utterances, strict=True)]
+              for (lattice, _), said in zip(searched, data.utterances, strict=True)]
     for setting in (options, narrow):
-        rivals = make_rivals(data, LEXICON, trained, setting)
-        for i, each in enumerate(rivals):
-            assert each is not None and each.said.n_frames == each.heard.n_frames
+        lattices = make_lattices(data, LEXICON, trained, setting)
+        for i, each in enumerate(lattices):
+            assert each is not None and each.numerator.n_frames == each.denominator.n_frames
             scores = trained.model.log_likelihoods(data.features(i))
-            difference, log_odds = state_differences(each, trained.model, scores, setting)
+            pdfs = np.arange(scores.shape[1])
+            difference, log_odds = state_differences(each, trained.model, scores, pdfs, setting)
             # A narrow lattice may have the words without all pauses that the numerator has.
             assert log_odds < (0.5 if setting is narrow else 1e-3)
-            shares = difference.reshape(scores.shape).sum(axis=1)
+            shares = difference.sum(axis=1)
             np.testing.assert_allclose(shares, 0, atol=2e-3)
     assert 0 < sum(missed) < len(missed)  # so both ways were gone
 
@@ -214,8 +232,8 @@ def test_statistics_are_the_gradient_of_the_objective() -> None:
     """The exact derivative for a mean is that of its statistics; here against differences."""
     data = a_corpus(12)
     trained = trained_on(data)
-    rivals = make_rivals(data, LEXICON, trained, OPTIONS)
-    seen = gather(data, trained, rivals, OPTIONS)
+    lattices = make_lattices(data, LEXICON, trained, OPTIONS)
+    seen = gather(data, trained, lattices, OPTIONS)
     own = trained.model.densities
     count = seen.numerator.occupancy - seen.denominator.occupancy
     first = seen.numerator.first - seen.denominator.first
@@ -227,7 +245,7 @@ def test_statistics_are_the_gradient_of_the_objective() -> None:
             means = own.means.astype(np.float64)
             means[g, d] += step
             model = replace(trained.model, densities=replace(own, means=means))
-            moved = gather(data, replace(trained, model=model), rivals, OPTIONS)
+            moved = gather(data, replace(trained, model=model), lattices, OPTIONS)
             objective.append(moved.objective)
         slope = (objective[1] - objective[0]) / 2e-3
         assert slope == pytest.approx(gradient[g, d], abs=0.02 + 0.02 * abs(slope))

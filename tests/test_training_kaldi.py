@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from support import kaldi_training as kaldi
 
+from factored_asr.acoustic._kernels import viterbi
 from factored_asr.acoustic.gmm.statistics import accumulate
-from factored_asr.training import _kernels
 from factored_asr.training.alignment import AlignmentOptions, score_trellis
 from factored_asr.training.update import UpdateOptions, split_targets, update
 
@@ -50,6 +50,6 @@ def test_alignment(answers: dict[str, np.ndarray]) -> None:
     trellis = kaldi.spoken_trellis(model)
     options = AlignmentOptions(boost_silence=1.0)
     scores, column = score_trellis(kaldi.spoken_frames(), trellis, model, options)
-    path, total = _kernels.viterbi(scores, column, *trellis.transitions)
+    path, total = viterbi(scores, column, column, *trellis.transitions)
     assert total == pytest.approx(float(answers["align_log_likelihood"]), rel=1e-4)
     assert trellis.pdf[path].tolist() == answers["align_path"].tolist()

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from factored_asr.acoustic import GmmModel
+from factored_asr.acoustic._kernels import viterbi
 from factored_asr.errors import OptionError
 from factored_asr.lexicon import Lexicon
-from factored_asr.training import _kernels
 from factored_asr.training.data import TrainingData
 from factored_asr.training.parallel import over
 from factored_asr.training.sentence import Sentence, Trellis, make_sentences, make_trellis
@@ -131,12 +131,17 @@ def align_equally(
     )
 
 
+def scores_of(model: GmmModel, pdfs: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """Return log-likelihoods of observed frames, one column for each of some ascending pdfs."""
+    return model.densities.scorer(pdfs)(observed)[:, pdfs]
+
+
 def score_trellis(
     observed: np.ndarray, trellis: Trellis, model: GmmModel, options: AlignmentOptions
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the scores of the pdfs of a trellis, (n_frames, n), and each node's column."""
     pdfs, column = np.unique(trellis.pdf, return_inverse=True)
-    scores = model.densities.scorer(pdfs)(observed)[:, pdfs]
+    scores = scores_of(model, pdfs, observed)
     if options.boost_silence != 1:
         silent = np.isin(pdfs, model.hmm_pdfs[model.phones.index(model.silence)])
         scores[:, silent] += np.float32(np.log(options.boost_silence))
@@ -153,7 +158,7 @@ def _align_block(
         path, total = np.zeros(0, np.int32), -np.inf
         if len(observed):
             scores, column = score_trellis(observed, trellis, trained.model, options)
-            path, total = _kernels.viterbi(scores, column, *trellis.transitions)
+            path, total = viterbi(scores, column, column, *trellis.transitions)
         found.append(
             _alignment(sentence, trellis.unit[path], trellis.state[path], trained.model)
             if total > -np.inf else None

@@ -1,10 +1,10 @@
-"""Boosted MMI: to make what was said likelier than all else that could have been said.
+"""The stage mmi: boosted MMI, which makes the reference likelier than its competitors.
 
-The objective is the log of the numerator, all paths through the words that were said, over the
-denominator, all paths of a lattice with a weak language model; paths of the denominator count the
-more the more phones they have wrong (Povey, Kanevsky, Kingsbury, Ramabhadran, Saon, Visweswariah
-2008, "Boosted MMI for model and feature-space discriminative training"). Lattices are made once,
-with the model that comes in.
+The objective is the log of the numerator, all paths through the reference, over the denominator,
+all paths of a lattice with a weak language model. Paths of the denominator have the more weight
+the more phones they have wrong (Povey, Kanevsky, Kingsbury, Ramabhadran, Saon, Visweswariah 2008,
+"Boosted MMI for model and feature-space discriminative training"). Lattices are made once, with
+the first model.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from factored_asr.graph import (
 from factored_asr.language.ngram import BEGIN, END, EPSILON, NGramModel
 from factored_asr.lexicon import Lexicon
 from factored_asr.training import _kernels
-from factored_asr.training.alignment import Trained
+from factored_asr.training.alignment import Trained, scores_of
 from factored_asr.training.data import TrainingData
 from factored_asr.training.ebw import EbwOptions, update_ebw
 from factored_asr.training.em import PassReport, Run, mixtures_of, needed
@@ -49,20 +49,20 @@ class MmiOptions:
     """How a model is trained discriminatively."""
 
     passes: int = 2
-    """Updates of the model; more fits the training data better, up to a point. On half an hour of
-    speech nearly all that helps new speakers is done after two."""
+    """Updates of the model. Higher: fits the training data better; on half an hour of speech more
+    than two hardly help new speakers."""
     acoustic_scale: float = 0.1
-    """Factor on log-likelihoods, > 0; lower: more competitors count."""
+    """Factor on log-likelihoods, > 0; lower: more competitors have weight."""
     boost: float = 0.1
-    """How much a frame of a wrong phone adds to the log weight of a path, >= 0."""
+    """Added to the log weight of a path for each frame of a wrong phone, >= 0."""
     update: EbwOptions = field(default_factory=EbwOptions)
     """How far Gaussians move."""
     beams: BeamOptions = field(
         default_factory=lambda: BeamOptions(beam=13.0, max_active=3000, lattice_beam=8.0)
     )
-    """How many competitors the lattices hold."""
+    """How many competitors the lattices keep."""
     silence_probability: float = 0.5
-    """Of a silence between words, (0, 1), as in the alignments."""
+    """Probability of a silence between words, (0, 1), as in the alignments."""
 
     def __post_init__(self) -> None:
         if self.passes < 1 or not self.acoustic_scale > 0 or self.boost < 0:
@@ -72,24 +72,24 @@ class MmiOptions:
 
     @property
     def graph(self) -> GraphOptions:
-        """Of the graphs that are searched; transitions count in full."""
+        """Options of the graphs that are searched; transitions have full weight."""
         return GraphOptions(silence_probability=self.silence_probability)
 
 
 @dataclass(frozen=True, eq=False)
-class Rivals:
+class MmiLattices:
     """The lattices of an utterance."""
 
-    said: PhoneLattice
-    """The numerator: the words that were said, in all their pronunciations and pauses."""
-    heard: PhoneLattice
-    """The denominator; the numerator's paths are always among its own."""
+    numerator: PhoneLattice
+    """The reference, with all pronunciations and pauses."""
+    denominator: PhoneLattice
+    """The competitors; the numerator's paths are always among them."""
     phone: np.ndarray
     """(n_frames,) int32: phone of each frame on the best path of the numerator."""
 
     def pdfs(self, model: GmmModel) -> np.ndarray:
-        """Those that occur, of a few that a sentence and its like have; ascending."""
-        spans = np.concatenate([self.said.spans, self.heard.spans])
+        """Return the pdfs that occur, ascending."""
+        spans = np.concatenate([self.numerator.spans, self.denominator.spans])
         used = np.unique(model.hmm_pdfs[model.hmm_index(*spans[:, :START].T)])
         return used[used >= 0]
 
@@ -101,10 +101,10 @@ def train_mmi(
     options: MmiOptions | None = None,
     run: Run | None = None,
 ) -> Trained:
-    """The stage ``mmi``: boosted MMI from a model that maximum likelihood has trained.
+    """Train by boosted MMI, from a model of maximum likelihood.
 
-    The objective, a frame, stands in the reports as the log-likelihood: it is that of the words
-    given the sound, at most 0 without boosting.
+    The reports give the objective per frame as the log-likelihood: it is that of the words given
+    the sound, at most 0 without boosting.
 
     Parameters
     ----------
@@ -118,19 +118,19 @@ def train_mmi(
     """
     options, run, trained = options or MmiOptions(), run or Run(), needed(trained, "mmi", "tri")
     mixtures_of(trained.model)
-    rivals = make_rivals(data, lexicon, trained, options, run.jobs)
-    failed = sum(each is None for each in rivals)
-    if failed == len(rivals):
+    lattices = make_lattices(data, lexicon, trained, options, run.jobs)
+    failed = sum(each is None for each in lattices)
+    if failed == len(lattices):
         raise OptionError("no utterance has lattices: the model does not fit the data")
     done, trained = run.begun or (0, trained)
     for number in range(done + 1, options.passes + 1):
-        seen = gather(data, trained, rivals, options, run.jobs)
+        seen = gather(data, trained, lattices, options, run.jobs)
         densities = update_ebw(
             mixtures_of(trained.model), seen.numerator, seen.denominator, options.update
         )
         trained = replace(trained, model=replace(trained.model, densities=densities))
         if run.report:
-            odds = seen.objective / max(len(rivals) - failed, 1)
+            odds = seen.objective / max(len(lattices) - failed, 1)
             run.report(
                 PassReport("mmi", number, options.passes, seen.n_frames,
                            seen.objective / max(seen.n_frames, 1), densities.n_pdfs,
@@ -144,7 +144,7 @@ def train_mmi(
 
 @dataclass(frozen=True, eq=False)
 class MmiStatistics:
-    """What a pass collects; statistics of parts of the data add up."""
+    """Statistics of a pass; those of parts of the data add up."""
 
     numerator: GaussianStatistics
     denominator: GaussianStatistics
@@ -160,7 +160,7 @@ class MmiStatistics:
 
 
 def unigram(data: TrainingData, lexicon: Lexicon) -> NGramModel:
-    """The words of the data by their frequency: weak, so that sounds decide."""
+    """Return a unigram of the data's words: it is weak, so that sounds decide."""
     counts = Counter(word for each in data.utterances for word in each.words if word in lexicon)
     counts[END] = len(data.utterances)
     words = (EPSILON, BEGIN, *sorted(counts))
@@ -170,26 +170,26 @@ def unigram(data: TrainingData, lexicon: Lexicon) -> NGramModel:
     return NGramModel.from_ngrams(words, [(ids, log_prob, np.zeros(len(ids)))])
 
 
-def make_rivals(
+def make_lattices(
     data: TrainingData, lexicon: Lexicon, trained: Trained, options: MmiOptions, jobs: int = 1
-) -> list[Rivals | None]:
-    """Numerator and denominator lattices of every utterance; None where either failed."""
+) -> list[MmiLattices | None]:
+    """Make the lattices of every utterance; None where either failed."""
     language = unigram(data, lexicon)
     graph = build_graph(trained.model, lexicon, language, options.graph)
     tasks = [
         (data.select(block), lexicon, replace(trained, alignments=()), graph, language, options)
         for block in data.blocks()
     ]
-    return [each for block in over(_rivals_of_block, tasks, jobs) for each in block]
+    return [each for block in over(_lattices_of_block, tasks, jobs) for each in block]
 
 
-def _rivals_of_block(
+def _lattices_of_block(
     data: TrainingData, lexicon: Lexicon, trained: Trained, graph: Graph, language: NGramModel,
     options: MmiOptions,
-) -> list[Rivals | None]:
+) -> list[MmiLattices | None]:
     model = trained.model
     units = make_units(model, options.graph.transition_scale)
-    found: list[Rivals | None] = []
+    found: list[MmiLattices | None] = []
     for i, utterance in enumerate(data.utterances):
         words = utterance.words
         if not words or lexicon.missing(words):
@@ -198,50 +198,54 @@ def _rivals_of_block(
         scores = model.densities.scorer()(trained.observed(data, i))
         scores *= np.float32(options.acoustic_scale)
         text = build_alignment_graph(model, lexicon, words, options.graph, units)
-        said, heard = (decode(each, scores, options.beams) for each in (text, graph))
-        if not (said.reached_final and heard.reached_final and said.aligned and heard.aligned):
+        reference, all_words = (decode(each, scores, options.beams) for each in (text, graph))
+        if not (reference.reached_final and all_words.reached_final
+                and reference.aligned and all_words.aligned):
             found.append(None)
             continue
         cost = -language.score_sentence(words)
-        numerator = phone_lattice(said, model, scores).dearer(cost)
-        denominator = phone_lattice(heard, model, scores)
-        if not holds(heard, words):
+        numerator = phone_lattice(reference, model, scores).with_cost(cost)
+        denominator = phone_lattice(all_words, model, scores)
+        if not holds(all_words, words):
             denominator = denominator.joined(numerator)
         phone = np.concatenate(
             [np.full(each.end - each.start, model.phones.index(each.phone), np.int32)
-             for each in said.best().phones]
+             for each in reference.best().phones]
         )  # fmt: skip
-        found.append(Rivals(numerator, denominator, phone))
+        found.append(MmiLattices(numerator, denominator, phone))
     return found
 
 
 def gather(
-    data: TrainingData, trained: Trained, rivals: Sequence[Rivals | None], options: MmiOptions,
-    jobs: int = 1,
+    data: TrainingData, trained: Trained, lattices: Sequence[MmiLattices | None],
+    options: MmiOptions, jobs: int = 1,
 ) -> MmiStatistics:
-    """Statistics of all lattices under a model."""
+    """Take statistics of all lattices under a model."""
     light = replace(trained, alignments=())
     tasks = [
-        (data.select(block), [rivals[i] for i in block], light, options) for block in data.blocks()
+        (data.select(block), [lattices[i] for i in block], light, options)
+        for block in data.blocks()
     ]
     blocks = over(_gather_block, tasks, jobs)
     return sum(blocks[1:], blocks[0])
 
 
 def _gather_block(
-    data: TrainingData, rivals: Sequence[Rivals | None], trained: Trained, options: MmiOptions
+    data: TrainingData, lattices: Sequence[MmiLattices | None], trained: Trained,
+    options: MmiOptions,
 ) -> MmiStatistics:
     model, densities = trained.model, mixtures_of(trained.model)
     columns: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     objective, n_frames = 0.0, 0
-    for i, each in enumerate(rivals):
+    for i, each in enumerate(lattices):
         if each is None:
             continue
         x = trained.observed(data, i)
-        scores = densities.scorer(each.pdfs(model))(x)
-        difference, log_odds = state_differences(each, model, scores, options)
-        frame, pdf = np.divmod(np.flatnonzero(difference), model.n_pdfs)
-        columns.append((x[frame], pdf, difference[frame * model.n_pdfs + pdf]))
+        pdfs = each.pdfs(model)
+        scores = scores_of(model, pdfs, x)
+        difference, log_odds = state_differences(each, model, scores, pdfs, options)
+        frame, column = np.nonzero(difference)
+        columns.append((x[frame], pdfs[column], difference[frame, column]))
         objective, n_frames = objective + log_odds, n_frames + len(x)
     none = GaussianStatistics.zeros(densities)
     if not columns:
@@ -256,31 +260,38 @@ def _gather_block(
 
 
 def state_differences(
-    rivals: Rivals, model: GmmModel, scores: np.ndarray, options: MmiOptions
+    lattices: MmiLattices, model: GmmModel, scores: np.ndarray, pdfs: np.ndarray,
+    options: MmiOptions,
 ) -> tuple[np.ndarray, float]:
-    """How much more of each pdf at each frame there should be, and the objective.
+    """Return numerator less denominator posteriors, and the objective.
+
+    Parameters
+    ----------
+    scores, pdfs
+        (n_frames, n_columns) log-likelihoods, and the pdf of each column, ascending.
 
     Returns
     -------
-    (n_frames * n_pdfs,): numerator less denominator posteriors, those below 1e-4 left out; and
-    log numerator - log boosted denominator.
+    (n_frames, n_columns): differences, those below 1e-4 left out; and log numerator - log boosted
+    denominator.
     """
     scaled = scores * np.float32(options.acoustic_scale)
-    boosts = (0.0, options.boost)
+    boosts, silence = (0.0, options.boost), model.phones.index(model.silence)
     log_totals, difference = [], np.zeros(scores.size)
-    for lattice, boost, sign in zip((rivals.said, rivals.heard), boosts, (1, -1), strict=True):
-        pdf, log_likelihood = span_states(lattice, model, scaled)
+    both = lattices.numerator, lattices.denominator
+    for lattice, boost, sign in zip(both, boosts, (1, -1), strict=True):
+        states = span_states(lattice, model, scaled, pdfs)
         frame, span = span_frames(lattice)
-        wrong = (rivals.phone[frame] != lattice.spans[span, 0]) & (
-            lattice.spans[span, 0] != model.phones.index(model.silence)
-        )
-        log_likelihood += boost * np.bincount(span, wrong, len(lattice.spans))
-        log_arc = lattice.over_arcs(log_likelihood) - lattice.arc_cost
+        centre = lattice.spans[span, 0]
+        wrong = (lattices.phone[frame] != centre) & (centre != silence)
+        of_spans = states.log_likelihood + boost * np.bincount(span, wrong, len(lattice.spans))
+        log_arc = lattice.over_arcs(of_spans) - lattice.arc_cost
         posterior, log_total = _kernels.arc_posteriors(
             lattice.arc_source, lattice.arc_target, log_arc, -lattice.final
         )
+        place = frame * len(pdfs) + np.searchsorted(pdfs, states.pdfs)
         weight = lattice.over_spans(posterior)[span]
-        difference += sign * np.bincount(frame * model.n_pdfs + pdf, weight, scores.size)
+        difference += sign * np.bincount(place, weight, scores.size)
         log_totals.append(log_total)
     difference[np.abs(difference) < 1e-4] = 0.0
-    return difference, float(log_totals[0] - log_totals[1])
+    return difference.reshape(scores.shape), float(log_totals[0] - log_totals[1])

@@ -1,8 +1,8 @@
-"""Lattices for discriminative training: what else could have been said, and by which states.
+"""Lattices of phones for discriminative training.
 
-The words and times of a lattice stay as the search found them; a phone keeps its first and last
-frame. What changes from pass to pass are the states inside each phone and their scores, so a
-*span* (a phone in context over some frames) is worked out once however many arcs share it.
+Words and times stay as the search found them; a phone keeps its first and last frame. The states
+inside each phone and their scores change from pass to pass. A *span* (a phone in context over some
+frames) is aligned once, however many arcs share it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from factored_asr.acoustic import BEGIN, END, INTERNAL, SINGLE, GmmModel
+from factored_asr.acoustic.alignment import SpanStates, align_spans
 from factored_asr.errors import OptionError
 from factored_asr.lattice import Lattice
-from factored_asr.training import _kernels
 
 START, STOP = 4, 5  # columns of spans; before them centre, left, right, position
 
@@ -55,12 +55,12 @@ class PhoneLattice:
         values = np.repeat(of_arcs, np.diff(self.arc_first))
         return np.bincount(self.arc_spans, values, len(self.spans))
 
-    def dearer(self, cost: float) -> PhoneLattice:
-        """The same, with this added to every path."""
+    def with_cost(self, cost: float) -> PhoneLattice:
+        """Return the lattice with a cost added to every path."""
         return replace(self, arc_cost=self.arc_cost + np.where(self.arc_source == 0, cost, 0.0))
 
     def joined(self, other: PhoneLattice) -> PhoneLattice:
-        """All paths of both; one that both have counts twice."""
+        """Return all paths of both lattices; a common path is there twice."""
         shift = len(self.final) - 1  # the start is shared, other nodes follow
         source = np.concatenate([self.arc_source, np.where(other.arc_source, other.arc_source
                                                            + shift, 0)])  # fmt: skip
@@ -80,7 +80,7 @@ class PhoneLattice:
 
 
 def phone_lattice(lattice: Lattice, model: GmmModel, scores: np.ndarray) -> PhoneLattice:
-    """What discriminative training needs of a lattice that a search with this model made.
+    """Return the phone lattice of a word lattice that a search with this model made.
 
     Parameters
     ----------
@@ -104,30 +104,21 @@ def phone_lattice(lattice: Lattice, model: GmmModel, scores: np.ndarray) -> Phon
         lattice.arc_acoustic + lattice.arc_graph, lattice.final.astype(np.float64),
         lattice.phone_first.astype(np.int64), arc_spans.ravel().astype(np.int32), spans,
     )  # fmt: skip
-    _, log_likelihood = span_states(phones, model, scores)
-    return replace(phones, arc_cost=phones.arc_cost + phones.over_arcs(log_likelihood))
+    found = span_states(phones, model, scores, np.arange(model.n_pdfs))
+    return replace(phones, arc_cost=phones.arc_cost + phones.over_arcs(found.log_likelihood))
 
 
 def span_states(
-    lattice: PhoneLattice, model: GmmModel, scores: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The likeliest states of every span.
-
-    Returns
-    -------
-    The pdfs of all spans' frames in one row, (n_spans,) log-likelihoods with transitions.
-    """
-    hmm = model.hmm_index(*lattice.spans[:, :START].T)
+    lattice: PhoneLattice, model: GmmModel, scores: np.ndarray, pdfs: np.ndarray
+) -> SpanStates:
+    """Find the best states of every span; `pdfs` are those of the columns of the scores."""
+    units = model.hmm_index(*lattice.spans[:, :START].T)
     start, stop = lattice.spans[:, START], lattice.spans[:, STOP]
-    return _kernels.align_spans(
-        np.ascontiguousarray(scores, np.float32), np.ascontiguousarray(start),
-        np.ascontiguousarray(stop), model.hmm_pdfs[hmm], model.hmm_loop_log_probs[hmm],
-        model.hmm_exit_log_probs[hmm],
-    )  # fmt: skip
+    return align_spans(model.topology, units, start, stop, scores, pdfs)
 
 
 def span_frames(lattice: PhoneLattice) -> tuple[np.ndarray, np.ndarray]:
-    """(n,) frame and (n,) span of every frame of every span, in their order."""
+    """Return the frame and the span of every frame of every span, (n,) each."""
     length = lattice.spans[:, STOP] - lattice.spans[:, START]
     span = np.repeat(np.arange(len(length)), length)
     offset = np.arange(len(span)) - np.repeat(np.cumsum(length) - length, length)
@@ -162,17 +153,17 @@ def _spans_of(lattice: Lattice, model: GmmModel) -> np.ndarray:
 
 
 def holds(lattice: Lattice, words: tuple[str, ...]) -> bool:
-    """Whether some path of a lattice says just these words."""
-    said: list[set[int]] = [set() for _ in range(lattice.n_nodes)]
+    """Return whether a path of a lattice has exactly these words."""
+    reached: list[set[int]] = [set() for _ in range(lattice.n_nodes)]  # words so far
     if lattice.n_nodes:
-        said[0].add(0)
+        reached[0].add(0)
     for source, target, word in zip(
         lattice.arc_source.tolist(), lattice.arc_target.tolist(), lattice.arc_word.tolist(),
         strict=True,
     ):  # fmt: skip
         if not word:
-            said[target] |= said[source]
+            reached[target] |= reached[source]
         else:
-            text = lattice.words[word]
-            said[target] |= {n + 1 for n in said[source] if n < len(words) and words[n] == text}
-    return any(len(words) in said[node] for node in np.flatnonzero(np.isfinite(lattice.final)))
+            fits = {n for n, text in enumerate(words, 1) if text == lattice.words[word]}
+            reached[target] |= {n + 1 for n in reached[source]} & fits
+    return any(len(words) in reached[node] for node in np.flatnonzero(np.isfinite(lattice.final)))

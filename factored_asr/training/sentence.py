@@ -1,8 +1,8 @@
-"""All the ways to say one sentence, as a small graph of phones in context.
+"""All the ways to say one text, as a small graph of phones in context.
 
-Every pronunciation of every word, with a silence that may stand before, between and after them.
-The graph knows phones and contexts, not pdfs: it is made once and serves every model of training.
-With a model it becomes a trellis, whose nodes are HMM states.
+Every pronunciation of every word, with an optional silence before, between and after words. The
+graph knows phones and contexts, not pdfs: it is made once and serves every model of training. With
+a model it becomes a trellis, whose nodes are HMM states.
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ from factored_asr.errors import MissingError, OptionError
 from factored_asr.lexicon import Lexicon
 
 NO_CONTEXT = -1
-"""A neighbour that does not matter: the model looks at phones alone."""
+"""A neighbour that does not matter: the model depends on phones alone."""
+
+Said = list[tuple[list[int], float]]
+"""The pronunciations of a word: phones and log probability."""
+Arc = tuple[int, int, float]
+"""Source, target, log probability."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +36,7 @@ class Sentence:
     arc_log_prob: np.ndarray
     """(n_arcs,) float64: of silence or none, and of the pronunciation."""
     plain: np.ndarray
-    """Nodes of the sentence as it is first guessed: silence, first pronunciations, silence."""
+    """Nodes of the path of the first alignment: silence, first pronunciations, silence."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,32 +52,22 @@ class Trellis:
     loop: np.ndarray
     """(n_nodes,) float64: log probability of staying another frame."""
     start: np.ndarray
-    """(n_nodes,) float64: log probability of beginning here, -inf where none begins."""
+    """(n_nodes,) float64: log probability of beginning here, -inf where no path begins."""
     end: np.ndarray
     """(n_nodes,) float64: log probability of leaving the last frame from here."""
     first_in: np.ndarray
     """(n_nodes + 1,) int32: arcs first_in[n]:first_in[n + 1] lead into node n."""
     source: np.ndarray
-    """(n_arcs,) int32: where an arc comes from."""
+    """(n_arcs,) int32: source node of each arc."""
     arc_log_prob: np.ndarray
     """(n_arcs,) float64: of leaving the source's state and taking the arc."""
 
     @property
     def transitions(self) -> tuple[np.ndarray, ...]:
-        """What the kernels take, in their order."""
+        """Arguments of the kernels, in their order."""
         return (
             self.loop, self.start, self.end, self.first_in, self.source, self.arc_log_prob
         )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Way:
-    """The nodes by which one word, said in one way, is entered or left."""
-
-    phone: int
-    neighbour: int
-    node: int
-    log_prob: float
 
 
 def make_sentences(
@@ -81,32 +76,33 @@ def make_sentences(
     model: GmmModel,
     silence_probability: float = 0.5,
 ) -> tuple[Sentence, ...]:
-    """The graphs of some texts, for a model and all that have its phones.
+    """Return the graphs of some texts, for a model and all that have its phones.
 
-    Where the model knows phones in context only by their centre, contexts are left out: a graph
-    of a context-independent model does not serve one that looks at neighbours.
+    The graphs of a context-independent model have no contexts and serve such models only.
 
     Raises
     ------
     MissingError
         A word has no pronunciation, or a pronunciation a phone the model lacks.
+    OptionError
+        A text without words.
     """
     index = {phone: i for i, phone in enumerate(model.phones)}
     silence, contextual = index[model.silence], bool(len(model.triphone_contexts))
-    spoken: dict[str, list[tuple[list[int], float]]] = {}
+    spoken: dict[str, Said] = {}
     sentences = []
     for words in texts:
+        if not words:
+            raise OptionError("a sentence needs at least one word, got none")
         for word in words:
             if word not in spoken:
                 spoken[word] = _spoken(word, lexicon, index)
-        said = [spoken[word] for word in words]
-        sentences.append(_Builder(silence, contextual, silence_probability).build(said))
+        graph = _phone_graph([spoken[word] for word in words], silence, silence_probability)
+        sentences.append(_in_context(*graph, silence, contextual))
     return tuple(sentences)
 
 
-def _spoken(
-    word: str, lexicon: Lexicon, index: dict[str, int]
-) -> list[tuple[list[int], float]]:
+def _spoken(word: str, lexicon: Lexicon, index: dict[str, int]) -> Said:
     found = lexicon.find(word)
     for each in found:
         for phone in each.phones:
@@ -116,126 +112,72 @@ def _spoken(
             for each in found]  # fmt: skip
 
 
-class _Builder:
-    """Lays down the nodes word by word, left to right."""
+def _phone_graph(
+    words: Sequence[Said], silence: int, silence_probability: float
+) -> tuple[list[tuple[int, int]], list[Arc], list[int], set[int]]:
+    """Lay down a chain of nodes for each pronunciation, with silences between the words.
 
-    def __init__(self, silence: int, contextual: bool, silence_probability: float):
-        self.silence, self.contextual = silence, contextual
-        self.log_silence = float(np.log(silence_probability))
-        self.log_none = float(np.log1p(-silence_probability))
-        self.phones: list[tuple[int, int, int, int]] = []
-        self.arcs: list[tuple[int, int]] = []
-        self.log_prob: list[float] = []
-        self.plain: list[int] = []
-
-    def build(self, words: Sequence[list[tuple[list[int], float]]]) -> Sentence:
-        if not words:
-            raise OptionError("a sentence needs at least one word, got none")
-        before = self._silence()
-        self.plain.append(before)
-        self._arc(-1, before, self.log_silence)
-        ways_out: list[_Way] = []
-        for i, said in enumerate(words):
-            left = words[i - 1] if i else []
-            right = words[i + 1] if i + 1 < len(words) else []
-            entries, exits = self._word(
-                said, [phones[-1] for phones, _ in left], [phones[0] for phones, _ in right]
-            )
-            self._join(ways_out, before, entries, begins=not i)
-            ways_out = exits
-            before = self._silence()
-            for way in exits:
-                if way.neighbour in (self.silence, NO_CONTEXT):
-                    self._arc(way.node, before, self.log_silence)
-        self.plain.append(before)
-        end = len(self.phones)
-        self._arc(before, end, 0.0)
-        for way in ways_out:
-            if way.neighbour in (self.silence, NO_CONTEXT):
-                self._arc(way.node, end, self.log_none)
-        return Sentence(
-            np.array(self.phones, np.int32), np.array(self.arcs, np.int32),
-            np.array(self.log_prob), np.array(self.plain, np.int32),
-        )  # fmt: skip
-
-    def _word(
-        self, said: list[tuple[list[int], float]], before: list[int], after: list[int]
-    ) -> tuple[list[_Way], list[_Way]]:
-        """One word: a chain a pronunciation, its ends once for each neighbour there may be."""
-        lefts = list(dict.fromkeys([self.silence, *before])) if self.contextual else [NO_CONTEXT]
-        rights = list(dict.fromkeys([self.silence, *after])) if self.contextual else [NO_CONTEXT]
-        entries: list[_Way] = []
-        exits: list[_Way] = []
+    Returns (phone, position) of each node, arcs, the nodes of the first alignment, and the nodes
+    of silence.
+    """
+    log_silence, log_none = np.log(silence_probability), np.log1p(-silence_probability)
+    nodes, arcs, plain = [(silence, SINGLE)], [(-1, 0, log_silence)], [0]
+    ends, pause, pauses = [-1], 0, {0}  # last nodes of the word before, the silence after it
+    for said in words:
+        after = []
         for rank, (phones, log_prob) in enumerate(said):
-            lay = self._single if len(phones) == 1 else self._several
-            ways_in, ways_out, chain = lay(phones, log_prob, lefts, rights)
-            entries += ways_in
-            exits += ways_out
-            if not rank:
-                self.plain += chain
-        return entries, exits
+            chain = list(range(len(nodes), len(nodes) + len(phones)))
+            places = [BEGIN, *[INTERNAL] * (len(phones) - 2), END]
+            nodes += zip(phones, places if len(phones) > 1 else [SINGLE], strict=True)
+            arcs += [(node, node + 1, 0.0) for node in chain[:-1]]
+            arcs.append((pause, chain[0], log_prob))
+            arcs += [(end, chain[0], log_none + log_prob) for end in ends]
+            after.append(chain[-1])
+            plain += [] if rank else chain
+        ends, pause = after, len(nodes)
+        nodes.append((silence, SINGLE))
+        pauses.add(pause)
+        arcs += [(end, pause, log_silence) for end in ends]
+    arcs += [(pause, len(nodes), 0.0), *((end, len(nodes), log_none) for end in ends)]
+    return nodes, arcs, [*plain, pause], pauses
 
-    def _single(
-        self, phones: list[int], log_prob: float, lefts: list[int], rights: list[int]
-    ) -> tuple[list[_Way], list[_Way], list[int]]:
-        """A word of one phone, which has both neighbours in other words."""
-        (phone,) = phones
-        entries: list[_Way] = []
-        exits: list[_Way] = []
-        for left in lefts:
-            for right in rights:
-                node = self._node(phone, left, right, SINGLE)
-                entries.append(_Way(phone, left, node, log_prob))
-                exits.append(_Way(phone, right, node, 0.0))
-        return entries, exits, [entries[0].node]
 
-    def _several(
-        self, phones: list[int], log_prob: float, lefts: list[int], rights: list[int]
-    ) -> tuple[list[_Way], list[_Way], list[int]]:
-        """A word of more: its first phone for each left neighbour, its last for each right one."""
-        first, last = phones[0], phones[-1]
-        starts = [self._node(first, left, phones[1], BEGIN) for left in lefts]
-        inner = [
-            self._node(phones[k], phones[k - 1], phones[k + 1], INTERNAL)
-            for k in range(1, len(phones) - 1)
-        ]
-        ends = [self._node(last, phones[-2], right, END) for right in rights]
-        layers = [starts, *([node] for node in inner), ends]
-        for sources, targets in zip(layers, layers[1:], strict=False):
-            for a in sources:
-                for b in targets:
-                    self._arc(a, b, 0.0)
-        entries = [_Way(first, x, node, log_prob) for x, node in zip(lefts, starts, strict=True)]
-        exits = [_Way(last, x, node, 0.0) for x, node in zip(rights, ends, strict=True)]
-        return entries, exits, [starts[0], *inner, ends[0]]
-
-    def _join(
-        self, ways_out: list[_Way], silence: int, entries: list[_Way], begins: bool
-    ) -> None:
-        """From the word before, or the silence after it, into the next word."""
-        for way_in in entries:
-            if way_in.neighbour in (self.silence, NO_CONTEXT):
-                self._arc(silence, way_in.node, way_in.log_prob)
-                if begins:
-                    self._arc(-1, way_in.node, self.log_none + way_in.log_prob)
-            for way in ways_out:
-                meets = way.neighbour == way_in.phone and way.phone == way_in.neighbour
-                if meets or not self.contextual:
-                    self._arc(way.node, way_in.node, self.log_none + way_in.log_prob)
-
-    def _silence(self) -> int:
-        neighbour = self.silence if self.contextual else NO_CONTEXT
-        return self._node(self.silence, neighbour, neighbour, SINGLE)
-
-    def _node(self, centre: int, left: int, right: int, position: int) -> int:
-        if not self.contextual:
-            left = right = NO_CONTEXT
-        self.phones.append((centre, left, right, position))
-        return len(self.phones) - 1
-
-    def _arc(self, source: int, target: int, log_prob: float) -> None:
-        self.arcs.append((source, target))
-        self.log_prob.append(log_prob)
+def _in_context(
+    nodes: list[tuple[int, int]], arcs: list[Arc], plain: list[int], pauses: set[int],
+    silence: int, contextual: bool,
+) -> Sentence:
+    """Copy each node for each pair of neighbours; arcs join the copies that fit each other."""
+    phone = [each for each, _ in nodes] + [silence]  # at -1 and n_nodes, where the sentence ends
+    lefts: list[dict[int, None]] = [{} for _ in phone]
+    rights: list[dict[int, None]] = [{} for _ in phone]
+    for source, target, _ in arcs:
+        lefts[target][phone[source] if contextual else NO_CONTEXT] = None
+        rights[source][phone[target] if contextual else NO_CONTEXT] = None
+    copies: list[list[tuple[int, int, int]]] = []  # of each node: left, right, number of the copy
+    contexts: list[tuple[int, int, int, int]] = []
+    for i, (centre, position) in enumerate(nodes):
+        around = [(left, right) for left in lefts[i] for right in rights[i]]
+        if i in pauses:
+            around = [(silence, silence) if contextual else (NO_CONTEXT, NO_CONTEXT)]
+        first = len(contexts)
+        copies.append([(*each, first + k) for k, each in enumerate(around)])
+        contexts += [(centre, *each, position) for each in around]
+    free = {*pauses, -1, len(nodes)}  # fit any neighbour
+    begin, end = [(silence, silence, -1)], [(silence, silence, len(contexts))]
+    joined: list[Arc] = []
+    for source, target, log_prob in arcs:
+        for _, right, a in begin if source < 0 else copies[source]:
+            for left, _, b in end if target == len(nodes) else copies[target]:
+                fits = (source in free or right == phone[target]) and (
+                    target in free or left == phone[source]
+                )
+                if fits or not contextual:
+                    joined.append((a, b, log_prob))
+    return Sentence(
+        np.array(contexts, np.int32), np.array([arc[:2] for arc in joined], np.int32),
+        np.array([log_prob for _, _, log_prob in joined]),
+        np.array([copies[node][0][2] for node in plain], np.int32),
+    )  # fmt: skip
 
 
 def make_trellis(sentence: Sentence, model: GmmModel) -> Trellis:
