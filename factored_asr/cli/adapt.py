@@ -93,8 +93,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--output", required=True, metavar="MODEL", help="the new model's folder")
     parser.add_argument("--untranscribed", action="store_true",
                         help="the corpus is a folder, pattern or list of sounds without words")
-    parser.add_argument("--grammar", metavar="PATH",
-                        help="grammar of the sounds: a file or folder")
+    parser.add_argument("--grammar", metavar="PATH", help="grammar of the sounds: a file or folder")
     parser.add_argument("--least-confidence", type=float, default=0.9, metavar="P",
                         help="leave out sounds with a word that is less probable than this "
                              "(default: 0.9)")
@@ -105,5 +104,4 @@ def add(commands: Any) -> None:
                         help="default: mllr+map")
     parser.add_argument("--tau", type=float, metavar="FRAMES",
                         help="MAP: frames that an old mean counts for; higher: smaller changes")
-    parser.add_argument("--classes", type=int, metavar="N",
-                        help="MLLR: most classes of Gaussians")
+    parser.add_argument("--classes", type=int, metavar="N", help="MLLR: most classes of Gaussians")

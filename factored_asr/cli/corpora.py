@@ -86,11 +86,9 @@ def corpus_options() -> argparse.ArgumentParser:
     """Return the options of a corpus."""
     parser = argparse.ArgumentParser(add_help=False)
     group = parser.add_argument_group("corpus")
-    group.add_argument(
-        "--corpus", required=True, metavar="DIR",
-        help="a folder of Kaldi, Sphinx or LibriSpeech; or a table *.tsv (path, text, speaker, "
-        "start, end), or its folder",
-    )
+    group.add_argument("--corpus", required=True, metavar="DIR", help="a folder of Kaldi, Sphinx "
+                       "or LibriSpeech; or a table *.tsv (path, text, speaker, start, end), or its "
+                       "folder")
     group.add_argument("--layout", default="auto", metavar="NAME",
                        help="tsv, kaldi, sphinx, librispeech, names (default: by what is there)")
     group.add_argument("--speaker-by", choices=("folder", "file"),

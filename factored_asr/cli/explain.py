@@ -76,11 +76,9 @@ def add(commands: Any) -> None:
         source_options(factor_options()), search_options(), examples=EXAMPLES,
     )
     parser.add_argument("file", metavar="FILE", help="sound file; - is standard input")
-    parser.add_argument(
-        "--format", default="text", choices=("text", "json", "html"),
-        help="text; json: everything, see factored_asr.explain.explanation; html: a page with "
-        "spectrogram, states, lattice and sound (default: text)",
-    )
+    parser.add_argument("--format", default="text", choices=("text", "json", "html"),
+                        help="text; json: everything, see factored_asr.explain.explanation; html: "
+                        "a page with spectrogram, states, lattice and sound (default: text)")
     parser.add_argument("-o", "--output", metavar="PATH", help="write to this file")
     without = parser.add_argument(
         "--without", default=DEFAULT_WITHOUT, metavar="NAMES",
@@ -90,8 +88,7 @@ def add(commands: Any) -> None:
     add_old_name(parser, "--mute", without)
     parser.add_argument("--other-lm", metavar="LM", help="also decode with this language model")
     parser.add_argument("--other-lexicon", metavar="DICT", help="also decode with this dictionary")
-    parser.add_argument(
-        "--lattice-beam", type=float, metavar="COST",
-        help="costs above the best that competitors may have; higher: more of them, slower "
-        "(default: the acoustic scale times 200 with a grammar, else 90)",
-    )
+    parser.add_argument("--lattice-beam", type=float, metavar="COST",
+                        help="costs above the best that competitors may have; higher: more of "
+                        "them, slower (default: the acoustic scale times 200 with a grammar, else "
+                        "90)")

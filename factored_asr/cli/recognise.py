@@ -77,9 +77,8 @@ def add(commands: Any) -> None:
                        sources, search)
     _add_text(parser)
     parser.add_argument("--lattice", action="store_true", help="draw the word lattice")
-    parser.add_argument(
-        "-o", "--output", required=True, metavar="IMAGE", help="write here: .png, .svg, .pdf"
-    )
+    parser.add_argument("-o", "--output", required=True, metavar="IMAGE",
+                        help="write here: .png, .svg, .pdf")
 
 
 def _add_text(parser: argparse.ArgumentParser) -> None:

@@ -229,12 +229,9 @@ def factor_options() -> argparse.ArgumentParser:
     group.add_argument("--model", default="en-us", help="en-us, or a folder of ours or of Sphinx")
     group.add_argument("--lexicon", metavar="DICT", help="dictionary that REPLACES the model's own")
     group.add_argument("--words", metavar="DICT", help="dictionary that EXTENDS it")
-    group.add_argument(
-        "--guess", action="store_true",
-        help="guess pronunciations of words that no dictionary has; each guess is printed to "
-        "standard error when the graph is compiled. The first use trains on the dictionary for "
-        "some seconds",
-    )
+    group.add_argument("--guess", action="store_true", help="guess pronunciations of words that no "
+                       "dictionary has; each guess is printed to standard error when the graph is "
+                       "compiled. The first use trains on the dictionary for some seconds")
     group.add_argument("--g2p", metavar="MODEL", help="guess with it: see lexicon g2p train")
     parser.add_argument("--quiet", action="store_true",
                         help="no progress, no reasons for empty results")
@@ -248,14 +245,11 @@ def source_options(factors: argparse.ArgumentParser) -> argparse.ArgumentParser:
     language.add_argument("--grammar", metavar="PATH", help="commands: a grammar file or folder")
     language.add_argument("--lm", metavar="ARPA", help="n-gram model in place of the model's own")
     before = parser.add_argument_group("before a command")
-    before.add_argument(
-        "--denials", action="store_true",
-        help='accept "no", "don\'t", "please" and the like before a sentence of the grammar',
-    )
-    prefix = before.add_argument(
-        "--prefix", metavar="WORDS", action="append", default=[],
-        help="accept these words before a sentence, such as a wake word; may be repeated",
-    )
+    before.add_argument("--denials", action="store_true", help="accept \"no\", \"don't\", "
+                        '"please" and the like before a sentence of the grammar')
+    prefix = before.add_argument("--prefix", metavar="WORDS", action="append", default=[],
+                                 help="accept these words before a sentence, such as a wake word; "
+                                 "may be repeated")
     add_old_name(before, "--lead-in", prefix)  # old name
     return parser
 
@@ -268,23 +262,19 @@ def search_options() -> argparse.ArgumentParser:
     group.add_argument("--max-active", type=int, help="most tokens a frame; 0: no limit")
     group.add_argument("--min-active", type=int, help="fewest tokens a frame")
     weight = group.add_mutually_exclusive_group()
-    weight.add_argument(
-        "--acoustic-scale", type=float, help="weight of the acoustic scores; lower: more language"
-    )
-    weight.add_argument(
-        "--lm-scale", type=float, help="weight of the language model: 1 / acoustic scale"
-    )
-    group.add_argument(
-        "--word-penalty", type=float, help="cost of every word; higher: fewer words (recompiles)"
-    )
-    group.add_argument(
-        "--noise", metavar="TOOLS",
-        help="noise compensation in place of the model's own (commands of en-us: mask,vts): none, "
-        "or with commas: mask attenuates what a network takes for noise; vts adapts the model to "
-        "the noise of each file; scale lowers the acoustic scale with the signal-to-noise ratio "
-        "(streams use vts and scale when they re-decode at the end); no-removal leaves out the "
-        "removal that the model was trained with",
-    )
+    weight.add_argument("--acoustic-scale", type=float,
+                        help="weight of the acoustic scores; lower: more language")
+    weight.add_argument("--lm-scale", type=float,
+                        help="weight of the language model: 1 / acoustic scale")
+    group.add_argument("--word-penalty", type=float,
+                       help="cost of every word; higher: fewer words (recompiles)")
+    group.add_argument("--noise", metavar="TOOLS", help="noise compensation in place of the "
+                       "model's own (commands of en-us: mask,vts): none, or with commas: mask "
+                       "attenuates what a network takes for noise; vts adapts the model to the "
+                       "noise of each file; scale lowers the acoustic scale with the "
+                       "signal-to-noise ratio (streams use vts and scale when they re-decode at "
+                       "the end); no-removal leaves out the removal that the model was trained "
+                       "with")
     return parser
 
 
@@ -292,30 +282,21 @@ def second_pass_options() -> argparse.ArgumentParser:
     """Return the options of the second pass."""
     parser = argparse.ArgumentParser(add_help=False)
     group = parser.add_argument_group("second pass")
-    group.add_argument(
-        "--rescore-lm", action="append", default=[], metavar="LM", help="language model (ARPA, "
-        "Sphinx trie, KenLM binary) that rescores the lattice; several are interpolated",
-    )
-    group.add_argument(
-        "--lm-weight", action="append", default=[], type=float, metavar="W",
-        help="weight of each --rescore-lm, in the same order, of sum 1; default: equal",
-    )
-    group.add_argument(
-        "--rescore-scale", type=float, metavar="SCALE", help="weight of the language model in the "
-        "second pass, relative to the first; higher: more weight",
-    )
-    group.add_argument(
-        "--rescore-penalty", type=float, metavar="COST", help="additional cost of each word in the "
-        "second pass; higher: fewer words",
-    )
-    group.add_argument(
-        "--mbr", action="store_true", help="minimum Bayes risk: the words with the fewest expected "
-        "errors",
-    )
-    group.add_argument(
-        "--confidence", action="store_true", help="the probability that each word is right, "
-        "written by json and ctm",
-    )
+    group.add_argument("--rescore-lm", action="append", default=[], metavar="LM",
+                       help="language model (ARPA, Sphinx trie, KenLM binary) that rescores the "
+                       "lattice; several are interpolated")
+    group.add_argument("--lm-weight", action="append", default=[], type=float, metavar="W",
+                       help="weight of each --rescore-lm, in the same order, of sum 1; default: "
+                       "equal")
+    group.add_argument("--rescore-scale", type=float, metavar="SCALE",
+                       help="weight of the language model in the second pass, relative to the "
+                       "first; higher: more weight")
+    group.add_argument("--rescore-penalty", type=float, metavar="COST",
+                       help="additional cost of each word in the second pass; higher: fewer words")
+    group.add_argument("--mbr", action="store_true",
+                       help="minimum Bayes risk: the words with the fewest expected errors")
+    group.add_argument("--confidence", action="store_true",
+                       help="the probability that each word is right, written by json and ctm")
     return parser
 
 

@@ -80,9 +80,8 @@ def add(commands: Any) -> None:
                         help="language model; its weight is tuned on held-out speakers")
     parser.add_argument("--g2p", metavar="MODEL", help="model of pronunciations for --guess; see "
                         "lexicon g2p train")
-    parser.add_argument("--tune-speakers", metavar="LIST",
-                        help="held-out speakers to tune on; trained on afterwards (default with "
-                        "--lm: every 8th)")
+    parser.add_argument("--tune-speakers", metavar="LIST", help="held-out speakers to tune on; "
+                        "trained on afterwards (default with --lm: every 8th)")
     parser.add_argument("--no-fold-in", dest="fold_in", action="store_false",
                         help="do not train on the held-out speakers after tuning")
     parser.add_argument("--mean-over", default="utterance", choices=("utterance", "speaker"),

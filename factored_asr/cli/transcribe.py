@@ -229,27 +229,21 @@ def add(commands: Any) -> None:
         commands, "transcribe", transcribe, "sound files to text",
         source_options(factor_options()), search_options(), second_pass_options(),
     )
-    parser.add_argument(
-        "files", nargs="+", metavar="SOUND",
-        help="sound file; folder (searched recursively); pattern in quotes; table .tsv with a "
-        "column path and optional id, start, end; @FILE, a list of such names (@-: on standard "
-        "input); - is the sound on standard input",
-    )
+    parser.add_argument("files", nargs="+", metavar="SOUND", help="sound file; folder (searched "
+                        "recursively); pattern in quotes; table .tsv with a column path and "
+                        "optional id, start, end; @FILE, a list of such names (@-: on standard "
+                        "input); - is the sound on standard input")
     add_format(parser, "text")
-    parser.add_argument(
-        "--nbest", type=int, default=0, metavar="N", help="the N best word strings of each sound"
-    )
-    parser.add_argument(
-        "--lattice-output", metavar="FILE", help="write the lattices here: .slf (HTK) or .dot "
-        "(Graphviz) for one sound, any other end for Kaldi's text format",
-    )
+    parser.add_argument("--nbest", type=int, default=0, metavar="N",
+                        help="the N best word strings of each sound")
+    parser.add_argument("--lattice-output", metavar="FILE", help="write the lattices here: .slf "
+                        "(HTK) or .dot (Graphviz) for one sound, any other end for Kaldi's text "
+                        "format")
     parser.add_argument("--digits", action="store_true", help='"twenty one" as 21')
-    parser.add_argument(
-        "--live", action="store_true", help="decode as the sound arrives, a line per utterance"
-    )
-    parser.add_argument("--adapt", choices=("speaker",),
-                        help="decode twice: adapt to each speaker after the first pass; best with "
-                        "a model of the stage sat")
+    parser.add_argument("--live", action="store_true",
+                        help="decode as the sound arrives, a line per utterance")
+    parser.add_argument("--adapt", choices=("speaker",), help="decode twice: adapt to each speaker "
+                        "after the first pass; best with a model of the stage sat")
     parser.add_argument("--speaker-by", default="folder", choices=("folder", "file"),
                         help="with --adapt: files of one folder have the same speaker, or each "
                         "file has its own (default: folder)")
@@ -258,27 +252,18 @@ def add(commands: Any) -> None:
 
 def _add_bulk(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("many sounds")
-    group.add_argument(
-        "--output-dir", metavar="FOLDER", help="write a file for each sound here; subfolders of a "
-        "given folder are kept",
-    )
-    group.add_argument(
-        "--jobs", type=int, default=1, metavar="N", help="worker processes (default: 1); they "
-        "share one graph, each needs some 100 MB of its own",
-    )
-    group.add_argument(
-        "--resume", action="store_true", help="leave out what an earlier run into the same "
-        "--output-dir did with the same options and unchanged sounds",
-    )
-    group.add_argument(
-        "--channels", default="mix", choices=("mix", "separate"), help="mix: the mean of a file's "
-        "channels (default); separate: each on its own, with outputs NAME-1, NAME-2, …",
-    )
-    group.add_argument(
-        "--cut", type=float, metavar="SECONDS", help="cut longer recordings at silences, and "
-        "join the transcripts of the pieces (default: 60; 0: all; inf: none)",
-    )
-    group.add_argument(
-        "--cluster", metavar="ADDRESS", help="do the work on the Dask cluster of this scheduler; "
-        "its workers read the sounds under the same names",
-    )
+    group.add_argument("--output-dir", metavar="FOLDER", help="write a file for each sound here; "
+                       "subfolders of a given folder are kept")
+    group.add_argument("--jobs", type=int, default=1, metavar="N",
+                       help="worker processes (default: 1); they share one graph, each needs some "
+                       "100 MB of its own")
+    group.add_argument("--resume", action="store_true", help="leave out what an earlier run into "
+                       "the same --output-dir did with the same options and unchanged sounds")
+    group.add_argument("--channels", default="mix", choices=("mix", "separate"),
+                       help="mix: the mean of a file's channels (default); separate: each on its "
+                       "own, with outputs NAME-1, NAME-2, …")
+    group.add_argument("--cut", type=float, metavar="SECONDS", help="cut longer recordings at "
+                       "silences, and join the transcripts of the pieces (default: 60; 0: all; "
+                       "inf: none)")
+    group.add_argument("--cluster", metavar="ADDRESS", help="do the work on the Dask cluster of "
+                       "this scheduler; its workers read the sounds under the same names")

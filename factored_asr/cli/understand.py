@@ -91,12 +91,8 @@ def add(commands: Any) -> None:
     )
     parser.description = DESCRIPTION
     parser.add_argument("--grammar", required=True, metavar="PATH", help="grammar file or folder")
-    parser.add_argument(
-        "--context", action="append", default=[], metavar="KEY=VALUE",
-        help="known facts, such as area=kitchen; may be repeated",
-    )
-    parser.add_argument(
-        "--dialogue", nargs="?", const="-", choices=("-",), metavar="-",
-        help="the sentences are one conversation",
-    )
+    parser.add_argument("--context", action="append", default=[], metavar="KEY=VALUE",
+                        help="known facts, such as area=kitchen; may be repeated")
+    parser.add_argument("--dialogue", nargs="?", const="-", choices=("-",), metavar="-",
+                        help="the sentences are one conversation")
     parser.add_argument("--format", default="json", choices=("json",), help="JSON lines")
