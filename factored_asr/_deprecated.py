@@ -74,6 +74,7 @@ MODULES = dict(line.split() for line in _MODULES.strip().splitlines())
 NAMES: dict[str, dict[str, str]] = {
     "acoustic": {"acoustic.gmm.model": "AcousticModel=GmmModel"},
     "acoustic.gmm": {"acoustic.gmm.mixtures": "DiagonalMixtures TiedMixtures"},
+    "batch": {"batch.run": "transcribe_inputs=transcribe_files"},
     "decoder": {
         "lattice": "Calibration ConfidenceOptions ConfusionNetwork Lattice LatticePath Path "
         "PhoneSegment RescoreOptions SecondPass SecondPassOptions WordSegment WordString "

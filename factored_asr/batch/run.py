@@ -96,7 +96,7 @@ class _Tally:
 
 
 def transcribe_files(
-    sources: Sequence[str | Path],
+    sources: Sequence[str | Path | Input],
     recipe: Recipe,
     options: BatchOptions | None = None,
     *,
@@ -117,7 +117,7 @@ def transcribe_files(
     Parameters
     ----------
     sources, channels
-        What to transcribe: see `find_inputs`.
+        What to transcribe: see `find_inputs`; or the sounds that it returned.
     recipe
         Model, grammar or language model, dictionary; its graph is compiled once and shared.
     options
@@ -158,26 +158,10 @@ def transcribe_files(
     >>> run.progress.done, run.failures
     (2, ())
     """
-    return transcribe_inputs(
-        find_inputs(sources, channels=channels), recipe, options, output_dir=output_dir, jobs=jobs,
-        resume=resume, cluster=cluster, each=each, report=report, compiling=compiling,
-    )
-
-
-def transcribe_inputs(
-    sounds: Sequence[Input],
-    recipe: Recipe,
-    options: BatchOptions | None = None,
-    *,
-    output_dir: str | Path | None = None,
-    jobs: int = 1,
-    resume: bool = False,
-    cluster: str | None = None,
-    each: Each | None = None,
-    report: Callable[[Progress], None] | None = None,
-    compiling: Callable[[str], None] | None = None,
-) -> BatchReport:
-    """`transcribe_files` for the result of `find_inputs`."""
+    sounds = [each for each in sources if isinstance(each, Input)]
+    names = [each for each in sources if not isinstance(each, Input)]
+    if names or not sounds:
+        sounds += find_inputs(names, channels=channels)
     _check(sounds, output_dir, jobs, resume, cluster)
     job = Job.of(recipe, options)
     workers: Workers
@@ -207,7 +191,7 @@ def run_batch(
     each: Each | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> BatchReport:
-    """`transcribe_inputs` with other workers."""
+    """`transcribe_files` with other workers."""
     each, report = each or (lambda sound, outcome: None), report or (lambda progress: None)
     n_again = 0
     if output_dir is not None:

@@ -39,7 +39,7 @@ def transcribe(options: argparse.Namespace) -> int:
     """Recognise each sound; a failed one is reported and the others are transcribed."""
     if options.live:
         return _live(options)
-    from factored_asr.batch import find_inputs, transcribe_inputs
+    from factored_asr.batch import find_inputs, transcribe_files
 
     batch = _batch_options(options)
     sounds = find_inputs(options.files, channels=options.channels)
@@ -53,7 +53,7 @@ def transcribe(options: argparse.Namespace) -> int:
             if options.adapt:
                 report = _adapted(options, sounds, batch, printer, shown)
             else:
-                report = transcribe_inputs(
+                report = transcribe_files(
                     sounds, recipe_of(options), batch, output_dir=options.output_dir,
                     jobs=options.jobs, resume=options.resume, cluster=options.cluster, each=printer,
                     report=shown, compiling=progress(stack, options.quiet),
