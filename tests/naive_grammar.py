@@ -53,24 +53,24 @@ def words(text: str) -> tuple[str, ...]:
 
 def sentences(grammar: Grammar) -> set[tuple[str, ...]]:
     """All sentences of a grammar as words, without the empty one."""
-    said = {
+    found = {
         words(text)
         for template in grammar.templates
         for text in texts(template.expression, template.scope)
     }
-    return said - {()}
+    return found - {()}
 
 
-def heard(grammar: Grammar) -> set[tuple[str, ...]]:
+def accepted(grammar: Grammar) -> set[tuple[str, ...]]:
     """All sentences of G, read off its paths."""
     words = sorted(grammar.words)
     acceptor = grammar.acceptor({word: i for i, word in enumerate(words, start=1)})
     found = set()
     waiting = [(acceptor.start(), ())]
     while waiting:
-        state, said = waiting.pop()
+        state, path = waiting.pop()
         if float(acceptor.final(state)) < float("inf"):
-            found.add(said)
+            found.add(path)
         for arc in acceptor.arcs(state):
-            waiting.append((arc.nextstate, (*said, words[arc.ilabel - 1])))
+            waiting.append((arc.nextstate, (*path, words[arc.ilabel - 1])))
     return found

@@ -76,9 +76,9 @@ def test_a_pass_of_em_counts_what_all_segmentations_do(width: int) -> None:
 
 @pytest.mark.parametrize("width", [1, 2])
 def test_the_likelihood_never_falls(width: int) -> None:
-    told: list[str] = []
-    aligned_pairs(numbered_words(LEXICON, 1), width, 12, told.append)
-    likelihood = [float(line.split()[-1]) for line in told]
+    messages: list[str] = []
+    aligned_pairs(numbered_words(LEXICON, 1), width, 12, messages.append)
+    likelihood = [float(line.split()[-1]) for line in messages]
     assert len(likelihood) == 12 and all(np.diff(likelihood) >= 0)
     assert likelihood[-1] > likelihood[0] + 5
 
@@ -109,11 +109,11 @@ def test_letters_get_the_phones_one_would_give_them() -> None:
 
 def test_a_word_with_more_phones_than_its_letters_can_hold_is_left_out() -> None:
     words = lexicon_of({**WORDS, "ss": "EH S EH S EH S"})
-    told: list[str] = []
+    messages: list[str] = []
     numbered = numbered_words(words, 1)
-    codes = aligned_pairs(numbered, 2, 2, told.append)
+    codes = aligned_pairs(numbered, 2, 2, messages.append)
     assert (codes[-2:] == -1).all() and (codes[:-2] >= 0).all()
-    assert told[0].startswith(f"pass 1: {len(WORDS)} pronunciations")
+    assert messages[0].startswith(f"pass 1: {len(WORDS)} pronunciations")
     assert train_g2p(words, SMALL).guess("set")[0].phones == ("S", "EH", "T")
 
 
@@ -233,16 +233,16 @@ def test_the_model_of_a_dictionary_is_learnt_once(
     monkeypatch.setenv("FACTORED_ASR_CACHE", str(tmp_path / "cache"))
     words = {w * n: " ".join([p] * n) for w, p in WORDS.items() for n in (1, 2, 3)}
     lexicon_of(words).write(tmp_path / "my.dict")
-    told: list[str] = []
-    first = cached_g2p(tmp_path / "my.dict", told.append)
-    assert told
-    told.clear()
-    assert cached_g2p(tmp_path / "my.dict", told.append).guess("set") == first.guess("set")
-    assert not told
+    messages: list[str] = []
+    first = cached_g2p(tmp_path / "my.dict", messages.append)
+    assert messages
+    messages.clear()
+    assert cached_g2p(tmp_path / "my.dict", messages.append).guess("set") == first.guess("set")
+    assert not messages
     (kept,) = (tmp_path / "cache").glob("*.g2p")
     kept.write_bytes(b"broken")
-    cached_g2p(tmp_path / "my.dict", told.append)
-    assert told and clear() > 1000 and not kept.exists()
+    cached_g2p(tmp_path / "my.dict", messages.append)
+    assert messages and clear() > 1000 and not kept.exists()
 
 
 def test_words_that_the_dictionary_lacks_are_guessed_and_told(model: G2P, tmp_path: Path) -> None:
@@ -284,9 +284,9 @@ def test_a_text_with_a_new_word_is_aligned(
     assert main(command) == 1
     assert "muzick" in capsys.readouterr().err
     assert main([*command, "--g2p", str(tmp_path / "g")]) == 0
-    said = capsys.readouterr()
-    assert said.out.splitlines()[2].split()[-1] == "muzick"
-    assert "the pronunciation of 'muzick' is guessed: " in said.err
+    output = capsys.readouterr()
+    assert output.out.splitlines()[2].split()[-1] == "muzick"
+    assert "the pronunciation of 'muzick' is guessed: " in output.err
 
 
 def test_g2p_commands_learn_and_guess(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -297,9 +297,10 @@ def test_g2p_commands_learn_and_guess(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main([*g2p, "train", str(tmp_path / "my.dict"), "-o", made, "--order", "4"]) == 0
     assert "learning: pass 1" in capsys.readouterr().err
     assert main([*g2p, "apply", "--g2p", made, "set", "x1", "tat", "--n", "2"]) == 1
-    said = capsys.readouterr()
-    assert [line.split()[0] for line in said.out.splitlines()] == ["set", "set(2)", "tat", "tat(2)"]
-    assert "'x1' cannot be pronounced: '1'" in said.err
+    output = capsys.readouterr()
+    words = [line.split()[0] for line in output.out.splitlines()]
+    assert words == ["set", "set(2)", "tat", "tat(2)"]
+    assert "'x1' cannot be pronounced: '1'" in output.err
     assert main([*g2p, "apply", "--g2p", made, "--probabilities", "set"]) == 0
     (tmp_path / "new.dict").write_text(capsys.readouterr().out)
     assert Lexicon.read(tmp_path / "new.dict")["set"][0].phones == ("S", "EH", "T")

@@ -1,4 +1,4 @@
-"""Grammars: what their templates say, what of it can be heard, and what is refused."""
+"""Grammars: what their templates say, which sentences G accepts, and errors."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def grammar_of(*sentences: str, **lists: list[str]) -> Grammar:
     return Grammar.from_text(text)
 
 
-def heard(grammar: Grammar) -> set[str]:
-    return {" ".join(words) for words in naive_grammar.heard(grammar)}
+def accepted(grammar: Grammar) -> set[str]:
+    return {" ".join(words) for words in naive_grammar.accepted(grammar)}
 
 
 class TestSpokenText:
@@ -80,7 +80,7 @@ class TestTemplates:
             ("day[ ]light", {"day light", "daylight"}),
             ("(on;(the|a) lamp)", {"on the lamp", "on a lamp", "the lamp on", "a lamp on"}),
             ("a|b c", {"a", "b c"}),
-            ("[go]", {"go"}),  # the empty sentence is never heard
+            ("[go]", {"go"}),  # the empty sentence is never accepted
             ("wait \\[now\\]", {"wait now"}),
             ("{flavour}'s {flavour}ish", {"plain's plainish"}),
             ("un{flavour}", {"unplain"}),
@@ -89,7 +89,7 @@ class TestTemplates:
         ],
     )
     def test_say_what_they_should(self, template: str, sentences: set[str]) -> None:
-        assert heard(grammar_of(template)) == sentences
+        assert accepted(grammar_of(template)) == sentences
 
     @pytest.mark.parametrize(
         ("template", "law"),
@@ -131,7 +131,7 @@ def test_g_says_exactly_what_writing_all_out_says(template: str) -> None:
     except FormatError as error:
         assert "empty" in str(error)
         return
-    assert naive_grammar.heard(grammar) == naive_grammar.sentences(grammar)
+    assert naive_grammar.accepted(grammar) == naive_grammar.sentences(grammar)
 
 
 class TestG:
@@ -162,9 +162,9 @@ class TestG:
         grammar = Grammar.from_text(
             "intents: {Stop: {data: [{sentences: [stop]}]}}\nskip_words: [please, can you]"
         )
-        said = heard(grammar)
-        assert {"stop", "please stop", "can you please stop", "stop please"} <= said
-        assert not {"please", "can stop", ""} & said
+        found = accepted(grammar)
+        assert {"stop", "please stop", "can you please stop", "stop please"} <= found
+        assert not {"please", "can stop", ""} & found
 
     def test_leaves_values_out_that_the_context_rules_out(self) -> None:
         grammar = Grammar.from_text("""
@@ -178,7 +178,7 @@ class TestG:
                   - {in: lamp, context: {domain: light}}
                   - anything
         """)
-        assert heard(grammar) == {"open blinds", "open anything"}
+        assert accepted(grammar) == {"open blinds", "open anything"}
 
     def test_needs_words_for_a_wildcard(self) -> None:
         text = """
@@ -188,7 +188,7 @@ class TestG:
         grammar = Grammar.from_text(text, name="shop.yaml")
         assert [template.text for template in grammar.left_out] == ["buy {item}"]
         with pytest.warns(GrammarWarning, match=r"shop.yaml:2: template 'buy \{item\}' is left"):
-            assert heard(grammar) == {"buy milk"}
+            assert accepted(grammar) == {"buy milk"}
         assert grammar.words == {"buy", "milk"}
 
         words = {"milk": 0.0, "brown sugar": 2.0}
@@ -215,7 +215,7 @@ class TestG:
     def test_estimate_is_a_bound(self) -> None:
         grammar = grammar_of("(a;[b];c) {room} [x|y] z", room=["hall", "living room"])
         size = grammar.estimate()
-        assert size.sentences >= len(naive_grammar.heard(grammar))
+        assert size.sentences >= len(naive_grammar.accepted(grammar))
         assert size.arcs >= size.network_arcs >= sum(map(len, grammar.network.arcs))
 
 
@@ -241,7 +241,7 @@ class TestHomeAssistantFiles:
         )
         (tmp_path / "notes.txt").write_text("not a grammar")
         grammar = Grammar.read(tmp_path)
-        assert heard(grammar) == {
+        assert accepted(grammar) == {
             *(f"go to {room}" for room in ("x", "y", "ys")),
             *(f"leave {room}" for room in ("x", "y", "ys")),
             *(f"leave the {room}" for room in ("x", "y", "ys")),
@@ -259,7 +259,7 @@ class TestHomeAssistantFiles:
             expansion_rules: {go: run}
             lists: {place: {values: [away]}}
         """)
-        assert heard(grammar) == {"walk home", "run away"}
+        assert accepted(grammar) == {"walk home", "run away"}
 
     def test_ranges_have_steps_multipliers_and_fractions(self) -> None:
         grammar = Grammar.from_text("""
@@ -357,10 +357,10 @@ class TestHomeAssistantFiles:
         """)
         ids = {word: i for i, word in enumerate(sorted(grammar.words), 1)}
         acceptor = grammar.acceptor(ids)
-        for said, share in (
+        for sentence, share in (
             ("leave", 1 / 4), ("go to hall", 3 / 4 * 9 / 10), ("go to porch", 3 / 4 * 1 / 10)
         ):
-            assert cost_of(acceptor, ids, said) == pytest.approx(-math.log(share), abs=1e-5)
+            assert cost_of(acceptor, ids, sentence) == pytest.approx(-math.log(share), abs=1e-5)
 
     def test_digest_tells_grammars_apart(self) -> None:
         text = "intents: {Go: {data: [{sentences: [go]}]}}"
@@ -377,7 +377,7 @@ class TestJsgf:
             <room> = kitchen | "living room" | <NULL>;
             public <stop> = stop <VOID> | halt;
         """)
-        assert heard(grammar) == {
+        assert accepted(grammar) == {
             "halt",
             *(
                 f"{please}turn {state} the {room}light"

@@ -225,13 +225,13 @@ def test_the_parser_reads_exactly_the_sentences_of_the_grammar(template: str, se
         f"intents: {{Go: {{data: [{{sentences: [{json.dumps('go ' + template)}]}}]}}}}\n"
         "lists: {x: {values: [a, b a, c]}}"
     )
-    said = naive_grammar.sentences(grammar)
+    sentences = naive_grammar.sentences(grammar)
     understander = Understander(grammar)
-    assert all(understander.parse(words) is not None for words in said)
+    assert all(understander.parse(words) is not None for words in sentences)
     rng = random.Random(seed)
     for _ in range(20):
         words = ("go", *rng.choices(["a", "b", "c", "ba"], k=rng.randrange(5)))
-        assert (understander.parse(words) is not None) == (words in said)
+        assert (understander.parse(words) is not None) == (words in sentences)
 
 
 @pytest.fixture(scope="module")

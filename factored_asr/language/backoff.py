@@ -88,6 +88,7 @@ def next_links(model: NGramTrie, links: list[Links]) -> Links:
     # A history one word shorter that is itself no n-gram costs nothing to back off from, so the
     # first one to try is the longest that there is.
     suffix = links[n - 1].node[at.parent]
+    link = np.concatenate([lower.node for lower in links])
     pending = np.arange(len(at))
     while len(pending):
         child = _child(model, first, suffix, at.word[pending])
@@ -95,7 +96,7 @@ def next_links(model: NGramTrie, links: list[Links]) -> Links:
         node[pending[found]] = child[found]
         pending, suffix = pending[~found], suffix[~found]
         paid[pending] += backoff[suffix]
-        suffix = _follow(links, first, suffix)
+        suffix = link[suffix]
     log_prob = np.concatenate([lower.log_prob for lower in model.orders[: n - 1]])
     return Links(node, paid + log_prob[node - 1])
 
@@ -109,15 +110,6 @@ def _child(model: NGramTrie, first: np.ndarray, node: np.ndarray, word: np.ndarr
         row = model.extend(int(n), node[at] - first[n], word[at])
         child[at] = np.where(row >= 0, row + first[n + 1], -1)
     return child
-
-
-def _follow(links: list[Links], first: np.ndarray, node: np.ndarray) -> np.ndarray:
-    target = np.zeros(len(node), np.int64)
-    order = np.searchsorted(first, node, side="right") - 1
-    for n in np.unique(order):
-        at = order == n
-        target[at] = links[n].node[node[at] - first[n]]
-    return target
 
 
 def back_off_arcs(model: NGramTrie) -> NGramArcs:

@@ -120,11 +120,13 @@ def _vocabulary(
     """
     given = options.vocabulary
     allowed = None if given is None else set(given)
+    # A given vocabulary is kept whole unless a count is set.
+    least = options.min_count if given is None or options.min_count > 1 else 0
     seen = Counter(dict(zip(found, counts.tolist(), strict=True)))
     candidates = dict.fromkeys((*found, *(() if given is None else given)))
     ranked = sorted(
         (word for word in candidates if word not in MARKS and word not in UNKNOWN
-         and (allowed is None or word in allowed) and seen[word] >= _least(options)),
+         and (allowed is None or word in allowed) and seen[word] >= least),
         key=lambda word: -seen[word],
     )
     if not ranked:
@@ -134,11 +136,6 @@ def _vocabulary(
     ids = {word: i for i, word in enumerate(words)}
     outside = ids.get(UNK, 0)
     return words, np.array([ids.get(word, outside) for word in found])
-
-
-def _least(options: EstimateOptions) -> int:
-    """Return the least count of a word; a given vocabulary is kept whole unless one is set."""
-    return options.min_count if options.vocabulary is None or options.min_count > 1 else 0
 
 
 @dataclass(frozen=True, eq=False)

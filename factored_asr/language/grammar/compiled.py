@@ -16,9 +16,8 @@ from typing import Any, TypeVar
 from factored_asr.errors import FormatError
 from factored_asr.language.grammar.expression import EMPTY
 from factored_asr.language.grammar.grammar import Grammar
-from factored_asr.language.grammar.lists import Value, ValueList
 from factored_asr.language.grammar.network import ListSymbol, Mark, Network, Symbol, words_of
-from factored_asr.language.grammar.templates import Block, Scope, Template
+from factored_asr.language.grammar.templates import Block, Scope, Template, Value, ValueList
 from factored_asr.storage.reading import read_json
 
 VERSION = 1

@@ -26,9 +26,16 @@ from factored_asr.language.grammar.expression import (
     parse_template,
     walk,
 )
-from factored_asr.language.grammar.lists import Value, ValueList, number_range
 from factored_asr.language.grammar.normalisation import normalise_text
-from factored_asr.language.grammar.templates import Block, Rule, Scope, Template
+from factored_asr.language.grammar.templates import (
+    Block,
+    Rule,
+    Scope,
+    Template,
+    Value,
+    ValueList,
+    number_range,
+)
 from factored_asr.language.grammar.yaml_nodes import Node, read_yaml
 
 Parts: TypeAlias = Mapping[str, Node]

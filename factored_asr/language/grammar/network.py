@@ -28,9 +28,8 @@ from factored_asr.language.grammar.expression import (
     Tagged,
     Text,
 )
-from factored_asr.language.grammar.lists import ValueList
 from factored_asr.language.grammar.normalisation import normalise_text
-from factored_asr.language.grammar.templates import Block, Template
+from factored_asr.language.grammar.templates import Block, Template, ValueList
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,6 @@ def random_sentences(grammar: Grammar, n: int, seed: int = 0) -> tuple[tuple[str
 
 
 def _shares(costs: list[float]) -> np.ndarray:
-    """Probabilities from costs, -log."""
+    """Return probabilities from costs, -log."""
     weights = np.exp(min(costs) - np.array(costs))
     return np.asarray(weights / weights.sum())
