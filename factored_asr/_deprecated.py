@@ -1,21 +1,24 @@
 """Old public names, kept for one release: each warns and gives the new object.
 
 To rename a module, add a line to `MODULES`. To rename or move a name, add it to `NAMES`; the module
-that had it needs ``__getattr__ = old_names(__name__)``.
+that had it needs ``__getattr__ = old_names(__name__)``. To rename a field of an options class,
+decorate the class by `renamed_fields`.
 """
 
 from __future__ import annotations
 
+import functools
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 PACKAGE = "factored_asr."
+T = TypeVar("T")
 
 _MODULES = """
 acoustic.adaptation acoustic.gmm.adaptation
@@ -117,6 +120,29 @@ def old_names(module: str) -> Callable[[str], Any]:
         return getattr(import_module(PACKAGE + home), new)
 
     return find
+
+
+def renamed_fields(names: Mapping[str, str]) -> Callable[[type[T]], type[T]]:
+    """Let a class of options take, and give, fields by their old names, given as old: new."""
+
+    def warned(old: str) -> str:
+        warnings.warn(f"{old} is now called {names[old]}", DeprecationWarning, stacklevel=3)
+        return names[old]
+
+    def change(options: type[T]) -> type[T]:
+        make: Callable[..., None] = options.__init__
+
+        @functools.wraps(make)
+        def _make(self: T, *args: Any, **given: Any) -> None:
+            make(self, *args, **{warned(k) if k in names else k: v for k, v in given.items()})
+
+        options.__init__ = _make  # type: ignore[assignment, method-assign]
+        for old, new in names.items():
+            get = functools.partial(lambda old, self: getattr(self, warned(old)), old)
+            setattr(options, old, property(get, doc=f"Former name of `{new}`."))
+        return options
+
+    return change
 
 
 class _Finder(MetaPathFinder, Loader):

@@ -7,17 +7,16 @@ and determinisation of L ∘ G are pynini's; arcs go to it and come back as the 
 
 from __future__ import annotations
 
-import functools
 import os
 import tempfile
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from factored_asr._deprecated import renamed_fields
 from factored_asr.acoustic.topology import N_POSITIONS, Topology, word_symbols
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.graph.expand import (
@@ -38,36 +37,11 @@ if TYPE_CHECKING:
     from factored_asr.language import Grammar
     from factored_asr.lexicon import Lexicon
 
-T = TypeVar("T")
 Progress = Callable[[str], None]
 """Called with the name of each stage as it begins."""
 
 
-def _renamed(**names: str) -> Callable[[type[T]], type[T]]:
-    """Let a class of options take, and give, fields by their former names, with a warning."""
-
-    def warn(old: str) -> str:
-        message = f"{old} is now called {names[old]}"
-        warnings.warn(message, DeprecationWarning, stacklevel=3)
-        return names[old]
-
-    def change(options: type[T]) -> type[T]:
-        make: Callable[..., None] = options.__init__
-
-        @functools.wraps(make)
-        def _make(self: T, *args: Any, **given: Any) -> None:
-            make(self, *args, **{warn(k) if k in names else k: v for k, v in given.items()})
-
-        options.__init__ = _make  # type: ignore[assignment, method-assign]
-        for old in names:
-            get = functools.partial(lambda old, self: getattr(self, warn(old)), old)
-            setattr(options, old, property(get, doc=f"Former name of `{names[old]}`."))
-        return options
-
-    return change
-
-
-@_renamed(lead_ins="prefixes", lead_in_cost="prefix_cost")
+@renamed_fields({"lead_ins": "prefixes", "lead_in_cost": "prefix_cost"})
 @dataclass(frozen=True)
 class GraphOptions:
     """What goes into a graph besides its knowledge sources."""
