@@ -76,9 +76,10 @@ def scores_of(recognizer: Recognizer, name: str, seed: int) -> np.ndarray:
     """Scaled log-likelihoods of a noisy sound, (n_frames, n_pdfs): all the search sees of it."""
     samples, rate = read_audio(HERE / "audio" / name, sample_rate=16000)
     noise = np.random.default_rng(seed).normal(0, NOISE, len(samples))
-    features = recognizer.features((samples + noise).astype(np.float32), sample_rate=rate)
-    score_frames = recognizer.model.scorer(recognizer.graph.pdfs)
-    return score_frames(features) * np.float32(recognizer.options.acoustic_scale)
+    session = recognizer.model.session(recognizer.graph.pdfs, whole=True)
+    session.accept((samples + noise).astype(np.float32))
+    scale = np.float32(recognizer.options.acoustic_scale)
+    return np.concatenate(list(session.finish())) * scale
 
 
 @dataclass
@@ -97,7 +98,7 @@ def decode_all(recognizer: Recognizer, scores: list[np.ndarray], beam: float) ->
     words, costs, n_tokens = [], [], 0
     began = time.process_time()
     for each in scores:
-        search = Search(recognizer.graph, options)
+        search = Search(recognizer.graph, options, pdfs=recognizer.graph.pdfs)
         search.start()
         search.advance(each)
         path = search.finish().best()

@@ -75,7 +75,7 @@ def measure(data: Path) -> dict[str, Any]:
             scores = score(front_end.features(samples))
             for name, graph in graphs.items():
                 for j, scale in enumerate(SCALES):
-                    text = best_text(graph, scores * np.float32(scale))
+                    text = best_text(graph, scores * np.float32(scale), pdfs)
                     right[name][i, j] += understood(understander, text, item)
         print(f"heard {number} of {len(items)}", end="\r", flush=True)
     print()
@@ -106,9 +106,9 @@ def label_paths(fst: Any) -> list[list[int]]:
     return found
 
 
-def best_text(graph: Graph, scores: np.ndarray) -> str:
+def best_text(graph: Graph, scores: np.ndarray, pdfs: np.ndarray) -> str:
     """The words of the best path; none where no sentence was finished."""
-    search = Search(graph, BeamOptions(beam=13, lattice_beam=0))
+    search = Search(graph, BeamOptions(beam=13, lattice_beam=0), pdfs=pdfs)
     search.advance(scores)
     path = search.finish().best()
     return " ".join(path.words) if path.reached_final else ""

@@ -24,7 +24,7 @@ _MODULES = """
 acoustic.adaptation acoustic.gmm.adaptation
 acoustic.fmllr acoustic.gmm.fmllr
 acoustic.noise_adaptation acoustic.gmm.noise_adaptation
-acoustic.snr_trust acoustic.gmm.snr_trust
+acoustic.snr_trust acoustic.gmm.tools
 acoustic.transforms acoustic.gmm.transforms
 acoustic.tree acoustic.gmm.tree
 alignment recognizer.alignment
@@ -37,7 +37,7 @@ decoder.lattice_files lattice.files
 decoder.paths lattice.paths
 decoder.posteriors lattice.posteriors
 decoder.rescore lattice.rescore
-decoder.rival decoder.background
+decoder.rival lattice.rejection
 decoder.sausage lattice.confusion
 decoder.second_pass lattice.second_pass
 decoder.strings lattice.nbest
@@ -84,7 +84,10 @@ NAMES: dict[str, dict[str, str]] = {
         "arc_posteriors best_path confusion_network fit_calibration nbest "
         "normalised_cross_entropy prune reliability rescore second_pass with_lm word_features "
         "word_strings",
+        "lattice.rejection": "NO_COMMAND",
     },
+    "acoustic.gmm.noise_adaptation": {"acoustic.gmm.tools": "NoiseOptions"},
+    "acoustic.gmm.tools": {"acoustic.gmm.tools": "SnrTrust=SnrScale"},
     "language.grammar": {"language.grammar.normalisation": "spoken=normalise_text"},
     "models.bundle": {
         "models.recipe": "GRAPH_VERSION MAX_TOLD Progress Recipe Words",

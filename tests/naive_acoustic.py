@@ -25,10 +25,10 @@ def log_add(logs):
     return largest + math.log(sum(math.exp(value - largest) for value in logs))
 
 
-def log_sum_exp(log_gaussians, first, columns, out):
+def log_sum_exp(log_gaussians, first, out):
     for t, row in enumerate(log_gaussians.tolist()):
-        for p, column in enumerate(columns):
-            out[t, column] = log_add(row[first[p] : first[p + 1]])
+        for p in range(len(first) - 1):
+            out[t, p] = log_add(row[first[p] : first[p + 1]])
 
 
 def diagonal_scores(mixtures, features):

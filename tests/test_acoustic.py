@@ -89,9 +89,9 @@ class TestDensities:
         features = frames(4, 20, 5)
         everything = mixtures.scorer()(features)
         some = mixtures.scorer(np.array([31, 2, 2, 17]))(features)
-        np.testing.assert_allclose(some[:, [2, 17, 31]], everything[:, [2, 17, 31]], atol=1e-4)
-        assert not np.delete(some, [2, 17, 31], axis=1).any()
-        assert not mixtures.scorer(np.array([], int))(features).any()
+        assert some.shape == (20, 4)  # one column for each, in their order
+        np.testing.assert_allclose(some, everything[:, [31, 2, 2, 17]], atol=1e-4)
+        assert mixtures.scorer(np.array([], int))(features).shape == (20, 0)
 
     @pytest.mark.parametrize(
         "mixtures", [random_tied(6, 4, 9, (2, 3), 500), random_diagonal(6, (900,) * 9, 5)]
@@ -113,10 +113,10 @@ class TestDensities:
 
     def test_the_kernels_and_their_twins(self) -> None:
         logs = frames(9, 6, 8, 200.0).astype(np.float32)
-        first, columns = np.array([0, 3, 4, 8], np.int32), np.array([4, 0, 2], np.int32)
-        fast, slow = np.zeros((2, 6, 5), np.float32)
-        _kernels.log_sum_exp(logs, first, columns, fast)
-        naive.log_sum_exp(logs, first, columns, slow)
+        first = np.array([0, 3, 4, 8], np.int32)
+        fast, slow = np.zeros((2, 6, 3), np.float32)
+        _kernels.log_sum_exp(logs, first, fast)
+        naive.log_sum_exp(logs, first, slow)
         np.testing.assert_allclose(fast, slow, rtol=1e-6)
         words = np.random.default_rng(9).integers(0, 2**32, 1000, dtype=np.uint32)
         assert _kernels.rotating_checksum(words) == naive.rotating_checksum(words)
@@ -250,7 +250,7 @@ class TestModel:
         features = frames(0, 4, 3)
         np.testing.assert_array_equal(model.log_likelihoods(features), model.scorer()(features))
         some = model.log_likelihoods(features, np.array([6, 1]))
-        assert some.shape == (4, 7) and some[:, 6].all() and not some[:, 5].any()
+        np.testing.assert_allclose(some, model.scorer()(features)[:, [6, 1]], rtol=1e-5)
 
     @pytest.mark.parametrize(
         ("changes", "law"),

@@ -11,8 +11,10 @@ import soundfile
 
 from factored_asr import Recognizer
 from factored_asr.acoustic import TiedMixtures
+from factored_asr.acoustic.gmm.session import GmmSession
 from factored_asr.cli.app import main
 from factored_asr.models.bundle import Bundle
+from factored_asr.recognizer.session import Session
 from factored_asr.recognizer.speaker import SpeakerOptions
 
 GRAMMAR = Path(__file__).parent.parent / "lm" / "smart_home.yaml"
@@ -73,16 +75,19 @@ def test_transcribe_adapts_to_the_speaker_of_a_folder(
 def test_a_recogniser_adapts_to_a_voice(graph_cache: Path, audio_dir: Path) -> None:
     """The likelihood of what was heard rises with the voice's own map."""
     recognizer = Recognizer.load("en-us", grammar=GRAMMAR)
-    features = [recognizer.features(audio_dir / name) for name in SOUNDS]
-    adapted = recognizer.adapted(features, SpeakerOptions(rounds=1))
+    adapted = recognizer.adapted(
+        [audio_dir / name for name in SOUNDS], SpeakerOptions(rounds=1)
+    )
     assert adapted.graph is recognizer.graph
     transform = adapted.model.transform
     assert transform is not None and transform.shape == (39, 40)
     total = 0.0
-    for x in features:
-        pdfs = recognizer.graph.label_pdf[
-            recognizer.transcribe_features(x).lattice.best().labels  # type: ignore[union-attr]
-        ]
+    for name in SOUNDS:
+        session = Session(recognizer.pipeline, whole=True)
+        session.feed(audio_dir / name)
+        pdfs = recognizer.graph.label_pdf[session.search().lattice.best().labels]
+        assert isinstance(session.acoustic, GmmSession)
+        x = session.acoustic.features()
         before, after = (
             each.model.log_likelihoods(x)[range(len(x)), pdfs].sum()
             for each in (recognizer, adapted)

@@ -68,7 +68,7 @@ def test_the_way_is_that_through_a_grammar_of_this_one_sentence(
     features = FrontEnd(model.features).features(samples)
     wide = BeamOptions(beam=1e5, max_active=0)
     paths = [
-        decode(graph, model.log_likelihoods(features, graph.pdfs), wide).best()
+        decode(graph, model.log_likelihoods(features), wide).best()
         for graph in (composed, direct)
     ]
     assert paths[0].words == paths[1].words == ("stop", "the", "music")

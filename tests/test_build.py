@@ -10,8 +10,7 @@ import pytest
 from naive_graph import cheapest, language
 
 from factored_asr.acoustic import DiagonalMixtures, GmmModel
-from factored_asr.decoder import NO_COMMAND, BeamOptions, RivalSearch, decode, misfit
-from factored_asr.decoder.background import LONGEST_PHONE
+from factored_asr.decoder import BeamOptions, decode
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.features import FeatureOptions
 from factored_asr.graph import (
@@ -23,6 +22,7 @@ from factored_asr.graph import (
     build_graph,
 )
 from factored_asr.language import Grammar, NGramModel
+from factored_asr.lattice.rejection import DEFAULTS, NO_COMMAND, rejection
 from factored_asr.lexicon import Lexicon, Pronunciation
 
 PHONES = ("A", "B", "C", "SIL", "+N+")
@@ -138,27 +138,25 @@ def test_a_background_hears_words_in_any_order_and_phones_in_between(model, lexi
 def test_a_command_is_weighed_against_its_background(model, lexicon):
     text = "language: en\nintents:\n  I:\n    data:\n    - sentences: ['a be a']\n"
     grammar, seconds = Grammar.from_text(text), model.frame_seconds
-    search = RivalSearch(
-        build_graph(model, lexicon, grammar), BeamOptions(lattice_beam=0.0),
-        build_background(model, lexicon, grammar.words),
-    )
+    graph = build_graph(model, lexicon, grammar)
+    background = build_background(model, lexicon, grammar.words)
+    beam = BeamOptions(lattice_beam=0.0)
 
-    def heard(phones: str, n: int = 1):
-        search.start()
-        search.advance(scores_of(model, phones, n))
-        lattice = search.finish()
-        assert lattice.best().words == ("a", "be", "a")  # whatever was said
-        return lattice, misfit(replace(lattice, frame_seconds=seconds))
+    def decoded(phones: str, n: int = 1):
+        scores = scores_of(model, phones, n)
+        command, other = (decode(each, scores, beam).best() for each in (graph, background))
+        assert command.words == ("a", "be", "a")  # whatever was spoken
+        return command, other, rejection(command, other, frame_seconds=seconds)
 
-    lattice, reason = heard("A B A", 8)  # said in a hurry it would not stand out enough
-    assert reason == "" and lattice.rival.cost > lattice.best().cost
-    lattice, reason = heard("A B C B")
-    assert lattice.rival.cost < lattice.best().cost
+    command, other, reason = decoded("A B A", 8)  # spoken in a hurry it would not stand out enough
+    assert reason == "" and other.cost > command.cost
+    command, other, reason = decoded("A B C B")
+    assert other.cost < command.cost
     assert reason.startswith(NO_COMMAND) and "fits worse than" in reason
     assert f"'a' at {4 * seconds:.2f}" in reason  # the first word that is not there
-    n = int(LONGEST_PHONE / seconds)
-    assert heard("A B A", n // 2)[1] == ""
-    assert "nobody holds one" in heard("A B A", n)[1]
+    n = int(DEFAULTS.longest_phone / seconds)
+    assert decoded("A B A", n // 2)[2] == ""
+    assert "lasts" in decoded("A B A", n)[2]
 
 
 def test_prefixes_by_their_former_name_still_work():

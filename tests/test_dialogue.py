@@ -13,12 +13,12 @@ from support.dialogues import Script, play, read_scripts
 from support.swap_dialogues import DIALOGUES, copies
 
 from factored_asr import Recognizer
-from factored_asr.decoder import NO_COMMAND
 from factored_asr.dialogue import Dialogue, World
 from factored_asr.errors import FormatError, MissingError
 from factored_asr.graph import DENIALS
 from factored_asr.language.grammar import Grammar
 from factored_asr.lattice import Lattice
+from factored_asr.lattice.rejection import NO_COMMAND
 from factored_asr.models.settings import COMMANDS
 
 DENIED = Path(__file__).parent / "data" / "no_dont_turn_on_the_kitchen_light.flac"

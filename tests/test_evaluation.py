@@ -20,11 +20,10 @@ from factored_asr.corpus.utterance import Utterance
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.evaluation import Errors, Scored, bootstrap, evaluate, score
 from factored_asr.evaluation.scoring import nearest_pronunciation, total
-from factored_asr.features import FeatureOptions
 from factored_asr.lexicon import Lexicon, Pronunciation
 from factored_asr.models.settings import DICTATION
 from factored_asr.training import tune as tuning
-from factored_asr.training.data import TrainingData, cepstra_of
+from factored_asr.training.data import cepstra_of
 
 words = st.lists(st.sampled_from("abc"), max_size=7)
 
@@ -229,9 +228,7 @@ class TestTuning:
     def tune(
         monkeypatch: pytest.MonkeyPatch, wrong: Callable[[float, float], int], **how: object
     ) -> tuning.Tuning:
-        nothing = np.zeros((1, FeatureOptions().n_cepstra), np.float32)
-        spoken = Utterance("u", "ann", ("yes",), Path("u.wav"))
-        data = TrainingData((spoken,), (nothing,), FeatureOptions())
+        corpus = Corpus((Utterance("u", "ann", ("yes",), Path("u.wav")),))
         monkeypatch.setattr(tuning, "build_graph", lambda *given: given[-1].word_penalty)
         monkeypatch.setattr(
             tuning, "_errors", lambda model, penalty, options, *_: Errors(
@@ -239,7 +236,7 @@ class TestTuning:
             ),
         )
         start = replace(DICTATION, graph=replace(DICTATION.graph, word_penalty=0.0))
-        return tuning.tune(None, Lexicon({}), None, data, start, **how)  # type: ignore[arg-type]
+        return tuning.tune(None, Lexicon({}), None, corpus, start, **how)  # type: ignore[arg-type]
 
     def test_a_valley_aslant_is_followed_to_its_end(
         self, monkeypatch: pytest.MonkeyPatch

@@ -121,10 +121,10 @@ def test_without_noise_only_the_channel_moves(adapter, model):
     channel = np.arange(13.0)
     quiet = Surroundings(channel, channel - 1e3 * np.eye(13)[0], np.ones(13))
     books = np.unique(model.densities.codebook[model.hmm_pdfs[: len(model.phones)].ravel()])
-    moved = adapter.static(quiet, np.zeros(13)).means[books]
+    moved = adapter.static(quiet, np.zeros(13), books).means[books]
     shift = moved - model.densities.means[books, :, :13]
     np.testing.assert_allclose(shift[..., 0], channel[0], atol=0.05)
-    centred = adapter.static(quiet, channel).means[books]
+    centred = adapter.static(quiet, channel, books).means[books]
     np.testing.assert_allclose(centred, moved - channel, atol=1e-4)
 
 
@@ -167,7 +167,8 @@ def test_blocks_are_scored_as_the_whole(adapter, model):
     samples, _ = read_audio(SOUND, sample_rate=16000)
     front_end = FrontEnd(model.features)
     cepstra = front_end.cepstra(samples)
-    features, score = front_end.features_from_cepstra(cepstra), adapter.scorer(cepstra)
+    features = front_end.features_from_cepstra(cepstra)
+    score = adapter.scorer(cepstra, cepstra[0] - features[0, :13])
     blocks = [score(features[first : first + 37]) for first in range(0, len(features), 37)]
     np.testing.assert_allclose(np.concatenate(blocks), score(features), atol=1e-2)
 
@@ -176,7 +177,7 @@ def test_a_sound_without_silence_or_speech_counts_as_clean(adapter):
     alike = np.tile(60.0 * np.eye(13)[0], (50, 1))
     around = adapter.estimate(alike)
     assert around.noise[0] < around.channel[0] - 900
-    assert np.isfinite(adapter.static(around, np.zeros(13)).means).all()
+    assert np.isfinite(adapter.static(around, np.zeros(13), np.arange(3)).means).all()
 
 
 def test_frames_of_speech_fit_better_in_their_noise(adapter, model):
@@ -187,9 +188,10 @@ def test_frames_of_speech_fit_better_in_their_noise(adapter, model):
     cepstra = front_end.cepstra(samples + hiss)
     features = front_end.features_from_cepstra(cepstra)
     pdfs = np.unique(model.hmm_pdfs[: len(model.phones)])
-    plain = model.scorer(pdfs)(features)[:, pdfs].max(axis=1).mean()
-    sure = NoiseAdapter(model, pdfs, NoiseOptions(trust=1.0, delta_trust=1.0))
-    moved = sure.scorer(cepstra)(features)[:, pdfs].max(axis=1).mean()
+    plain = model.scorer(pdfs)(features).max(axis=1).mean()
+    sure = NoiseAdapter(model, pdfs, NoiseOptions(static_weight=1.0, delta_weight=1.0))
+    mean = cepstra[0] - features[0, :13]
+    moved = sure.scorer(cepstra, mean)(features).max(axis=1).mean()
     assert moved > plain + 0.5
 
 
@@ -243,8 +245,8 @@ def test_what_cannot_be_moved(model):
         ({"passes": 0}, "passes is 0, must be at least 1"),
         ({"clean": float("nan")}, "clean is no number"),
         ({"stride": 0}, "stride is 0"),
-        ({"trust": 0.0}, "trust is 0.0, must be above 0"),
-        ({"delta_trust": 0.0}, "delta_trust is 0.0, must be above 0"),
+        ({"static_weight": 0.0}, "static_weight is 0.0, must be above 0"),
+        ({"delta_weight": 0.0}, "delta_weight is 0.0, must be above 0"),
         ({"channel_variance": 0.0}, "must be above 0"),
         ({"silence_share": 1.0}, r"must lie in \(0, 1\)"),
     ],

@@ -161,14 +161,17 @@ def test_a_negated_command_is_none():
 
 @pytest.mark.parametrize("scale", [1.0, 0.5])
 @pytest.mark.parametrize("ahead", [-1.0, 1.0])
-def test_what_a_grammar_was_searched_beside_takes_its_share(ahead, scale):
+def test_the_background_takes_its_share(ahead, scale):
     lattice = lattice_of(
         ("turn on the kitchen light", 2.0), ("turn on the bedroom light", 2.5),
         ("switch on the kitchen light", 3.0),
     )
-    said, rival = (replace(NO_PATH, cost=cost, labels=np.ones(1)) for cost in (7.0, 7.0 + ahead))
+    said, background = (
+        replace(NO_PATH, cost=cost, labels=np.ones(1)) for cost in (7.0, 7.0 + ahead)
+    )
     heard = meanings(
-        replace(lattice, path=said, rival=rival), LIGHTS, options=MeaningOptions(scale=scale)
+        replace(lattice, path=said), LIGHTS, options=MeaningOptions(scale=scale),
+        background=background,
     )
     weights = np.exp(-scale * np.array([2.0, 2.5, 3.0, 2.0 + ahead]))
     assert heard.nothing == pytest.approx(weights[3] / weights.sum())

@@ -145,7 +145,7 @@ def test_a_stream_ends_with_the_same_second_pass(
     with_lattice: Recognizer, audio_dir: Path
 ) -> None:
     samples, _ = read_audio(audio_dir / SOUND)
-    stream = with_lattice.stream(second_look=True)
+    stream = with_lattice.stream(redecode=True)
     stream.accept(samples)
     found, whole = stream.finish(), with_lattice.transcribe(samples, sample_rate=16000)
     assert found == whole and found.confidence is not None

@@ -49,13 +49,15 @@ class AcousticSession(Protocol):
             The samples are of another type or shape.
         """
 
-    def accept_frames(self, frames: np.ndarray) -> np.ndarray:
-        """Return the scores of frames that `AcousticModel.read_frames` read, in place of samples.
+    def accept_frames(self, frames: Frames) -> np.ndarray:
+        """Return the scores of ready-made frames, in place of samples; see `read_frames`.
 
         Raises
         ------
         OptionError
-            The model reads no such frames.
+            The model takes no ready-made frames, or frames of another shape.
+        FormatError
+            A value is not finite.
         """
 
     def finish(self) -> Iterator[np.ndarray]:
@@ -64,9 +66,26 @@ class AcousticSession(Protocol):
     def scores(self, pdfs: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the scores of the whole finished sound again, for any pdfs, in blocks.
 
-        Columns that were searched before have the same values. Only after `finish`, and only of
+        Scores that were given before have the same values. Only after `finish`, and only of
         sessions with ``whole=True``.
         """
+
+    def path_scores(self, pdfs: np.ndarray) -> np.ndarray:
+        """Return the score of each frame of the whole finished sound under one pdf, (n_frames,).
+
+        Parameters
+        ----------
+        pdfs
+            (n_frames,) int: that of each frame.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """Ready-made frames of a model's own front end, which take the place of samples."""
+
+    values: np.ndarray
+    """(n_frames, n_values) float32, before any normalisation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +142,9 @@ class AcousticModel(Protocol):
     def describe(self) -> dict[str, str]:
         """Return what `info` prints of the model: name of each fact → its value."""
 
-    def session(self, pdfs: np.ndarray, *, whole: bool) -> AcousticSession:
+    def session(
+        self, pdfs: np.ndarray, *, whole: bool, after: AcousticSession | None = None
+    ) -> AcousticSession:
         """Begin a sound.
 
         Parameters
@@ -133,6 +154,8 @@ class AcousticModel(Protocol):
         whole
             True: the session may look at the whole sound before it scores (means, noise), and
             gives nothing before `finish`. False: it scores as the sound arrives.
+        after
+            The session of the same speaker's sound before: running means go on from it.
         """
 
     def configured(self, tools: Any) -> AcousticModel:
@@ -144,8 +167,20 @@ class AcousticModel(Protocol):
             The model has no such tool.
         """
 
-    def adapted(self, sounds: Sequence[SpeakerEvidence], options: Any = None) -> AcousticModel:
+    def adapted(
+        self, sounds: Sequence[SpeakerEvidence], options: Any = None,
+        previous: AcousticModel | None = None,
+    ) -> AcousticModel:
         """Return the model adapted to the speaker of these sounds.
+
+        Parameters
+        ----------
+        sounds
+            What was recognised of the speaker.
+        options
+            How freely the model may move, in the model's own terms; None: its defaults.
+        previous
+            The adapted model by which the sounds were recognised; None: this one.
 
         Raises
         ------
@@ -153,7 +188,16 @@ class AcousticModel(Protocol):
             The model cannot be adapted in this way.
         """
 
-    def read_frames(self, path: str | Path) -> np.ndarray:
+    def normalised_over(self, sounds: Sequence[AcousticSession]) -> AcousticModel:
+        """Return the model with one normalisation for all of these sounds of one speaker.
+
+        Parameters
+        ----------
+        sounds
+            Finished sessions of whole sounds.
+        """
+
+    def read_frames(self, path: str | Path) -> Frames:
         """Read a file of ready-made frames of the model's own front end.
 
         Raises

@@ -14,7 +14,7 @@ import numpy as np
 from factored_asr.audio.reading import Samples
 from factored_asr.errors import OptionError
 from factored_asr.features.voice import FRAME_SECONDS, LevelStream, VoiceOptions, VoiceStream
-from factored_asr.recognizer.recognizer import NO_SPEECH
+from factored_asr.lattice.rejection import NO_SPEECH
 from factored_asr.results.transcript import Transcript, Word
 
 JOINED_SECONDS = 12.0  # dictation: longer pieces give more context

@@ -181,7 +181,7 @@ def _heard(
     """A sound in one piece if it is short, else in pieces that are joined."""
     if is_feature_file(sound.name):
         return refine(recognizer.transcribe(sound.name))
-    rate = recognizer.model.features.sample_rate
+    rate = recognizer.model.sample_rate
     hear = partial(recognizer.transcribe, sample_rate=rate)
     blocks = read_blocks(
         sound.name, sample_rate=rate, block_seconds=BLOCK_SECONDS, part=sound.part

@@ -167,11 +167,12 @@ def _voices(
         speakers.setdefault(speaker, []).append(name)
     voices = {}
     for of_speaker in speakers.values():
-        features = []
+        readable = []
         for name in of_speaker:
             with suppress(FactoredASRError):
-                features.append(recognizer.features(name))
-        voices.update(dict.fromkeys(of_speaker, recognizer.adapted(features)))
+                readable.append(recognizer.read(name))
+        adapted = recognizer.adapted(readable, sample_rate=recognizer.model.sample_rate)
+        voices.update(dict.fromkeys(of_speaker, adapted))
     return voices
 
 
@@ -215,8 +216,8 @@ def _utterances(recognizer: Recognizer, name: str) -> Iterator[Transcript]:
     """Yield a transcript for each utterance with words."""
     from factored_asr.audio.reading import read_blocks
 
-    stream = recognizer.stream(second_look=True)
-    for block in read_blocks(name, sample_rate=recognizer.model.features.sample_rate):
+    stream = recognizer.stream(redecode=True)
+    for block in read_blocks(name, sample_rate=recognizer.model.sample_rate):
         if stream.accept(block) and (found := stream.finish()):
             yield found
     if found := stream.finish():

@@ -19,6 +19,8 @@ from factored_asr.features.files import feature_file_path
 from factored_asr.lexicon import Lexicon
 from factored_asr.storage.reading import is_file
 
+MeanOver = Literal["utterance", "speaker"]
+"""What sounds are normalised by: each utterance by itself, or by all that its speaker says."""
 SpeakerBy = Literal["folder", "file"]
 
 

@@ -86,13 +86,10 @@ def _texts(said: Any) -> list[tuple[str, float]]:
     if isinstance(said, Sequence):
         return [(str(text), float(posterior)) for text, posterior in said]
     lattice = getattr(said, "lattice", None)
-    if lattice is None or not len(lattice.arc_source):
-        return [(str(said.text), 1.0)]
-    from factored_asr.decoder import misfit
+    if lattice is None or not len(lattice.arc_source) or not said.text:
+        return [(str(said.text), 1.0)]  # no lattice, or a rejected command
     from factored_asr.lattice import word_strings
 
-    if misfit(lattice):
-        return [("", 1.0)]
     strings, _ = word_strings(lattice, N_BEST)
     return [(" ".join(string.words), string.probability) for string in strings]
 

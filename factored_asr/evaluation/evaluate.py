@@ -7,11 +7,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
-from factored_asr.corpus.corpus import Corpus
+from factored_asr.acoustic.model import AcousticModel, Frames
+from factored_asr.acoustic.threads import blas_threads
+from factored_asr.corpus.corpus import Corpus, MeanOver
+from factored_asr.corpus.utterance import Utterance, frames_of, read_samples
 from factored_asr.errors import OptionError
 from factored_asr.evaluation.scoring import (
     Bootstrap,
@@ -29,10 +32,9 @@ from factored_asr.lexicon import Lexicon
 from factored_asr.recognizer.recognizer import Recognizer
 from factored_asr.recognizer.speaker import SpeakerOptions
 from factored_asr.results.transcript import Transcript
-from factored_asr.training.data import MeanOver, TrainingData, dynamic, load_data
 
 Tick = Callable[[int, int], None]
-"""Is told how many utterances are done, and of how many."""
+"""Progress callback: utterances done, and of how many."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,8 @@ def evaluate(
     jobs
         Utterances (or speakers) decoded at once; threads, which share model and graph.
     mean_over
-        Whose cepstral mean is taken off; what the model was trained with suits it best.
+        Normalise each utterance by itself, or by all that its speaker says; what the model was
+        trained with suits it best.
     lexicon
         Says how the words that were said sound; phones are counted where it is given.
     unit, seed
@@ -136,65 +139,90 @@ def evaluate(
     """
     if not len(corpus):
         raise OptionError(f"{corpus.name}: nothing to evaluate")
-    begun = time.perf_counter()
-    data = load_data(corpus, recognizer.model.features, jobs, mean_over)
-    heard = transcribe_all(recognizer, data, adapt, jobs, tick)
-    took = time.perf_counter() - begun
-    scored = score_all(data, heard)
-    seconds = data.n_frames * recognizer.model.frame_seconds
+    begin = time.perf_counter()
+    transcripts = transcribe_all(recognizer, corpus, adapt, jobs, mean_over, tick)
+    took = time.perf_counter() - begin
+    scored = score_all(corpus, transcripts)
     return Evaluation(
-        scored, bootstrap(scored, unit, seed=seed), seconds, took,
-        None if lexicon is None else phone_errors(data, heard, lexicon), about or {},
+        scored, bootstrap(scored, unit, seed=seed), sum(each.duration for each in transcripts),
+        took, None if lexicon is None else phone_errors(corpus, transcripts, lexicon), about or {},
     )
 
 
-def phone_errors(data: TrainingData, heard: Sequence[Transcript], lexicon: Lexicon) -> Errors:
-    """Phones heard against the nearest pronunciations of what was said."""
+def phone_errors(
+    corpus: Corpus, transcripts: Sequence[Transcript], lexicon: Lexicon
+) -> Errors:
+    """Count errors of phones against the nearest pronunciations of the reference."""
     errors = Errors()
-    for utterance, transcript in zip(data.utterances, heard, strict=True):
+    for utterance, transcript in zip(corpus, transcripts, strict=True):
         phones = [phone for word in transcript.words for phone in word.phones]
         said = nearest_pronunciation(utterance.words, phones, lexicon)
         errors += score(utterance.id, utterance.speaker, said, phones).errors
     return errors
 
 
-def score_all(data: TrainingData, heard: Sequence[Transcript]) -> tuple[Scored, ...]:
-    """Score what was heard of every utterance."""
+def score_all(corpus: Corpus, transcripts: Sequence[Transcript]) -> tuple[Scored, ...]:
+    """Score the transcript of every utterance."""
     return tuple(
         score(u.id, u.speaker, u.words, t.text.split())
-        for u, t in zip(data.utterances, heard, strict=True)
+        for u, t in zip(corpus, transcripts, strict=True)
     )
 
 
 def transcribe_all(
-    recognizer: Recognizer, data: TrainingData, adapt: SpeakerOptions | None = None,
-    jobs: int = 1, tick: Tick | None = None,
+    recognizer: Recognizer, corpus: Corpus, adapt: SpeakerOptions | None = None, jobs: int = 1,
+    mean_over: MeanOver = "utterance", tick: Tick | None = None,
 ) -> list[Transcript]:
-    """Decode every utterance, in order; several (or several speakers) at once in threads."""
-    groups = [[i] for i in range(len(data))]
-    if adapt:
-        groups = [list(np.flatnonzero(data.speaker_index == s)) for s in range(len(data.speakers))]
+    """Transcribe every utterance, in order; several (or several speakers) at once in threads.
 
-    def decode(group: list[int]) -> list[Transcript]:
-        features = [dynamic(data.cepstra[i], recognizer.model.features) for i in group]
-        voice = recognizer if adapt is None else recognizer.adapted(features, adapt)
-        return [voice.transcribe_features(each) for each in features]
+    Parameters and errors are those of `evaluate`.
+    """
+    if mean_over not in get_args(MeanOver):
+        raise OptionError(f"mean_over is {mean_over!r}, must be utterance or speaker")
+    groups = [[u] for u in corpus]
+    if adapt or mean_over == "speaker":
+        groups = [[u for u in corpus if u.speaker == speaker] for speaker in corpus.speakers]
 
-    heard: dict[int, Transcript] = {}
+    def decode(group: list[Utterance]) -> list[Transcript]:
+        sounds = [sound_of(each, recognizer.model) for each in group]
+        voice = for_speaker(recognizer, sounds, adapt, mean_over)
+        return [voice.pipeline.transcribe(sound, voice.model.sample_rate) for sound in sounds]
+
+    done: dict[str, Transcript] = {}
     for group, transcripts in zip(groups, in_threads(decode, groups, jobs), strict=True):
-        heard.update(zip(group, transcripts, strict=True))
+        done.update(zip((u.id for u in group), transcripts, strict=True))
         if tick:
-            tick(len(heard), len(data))
-    return [heard[i] for i in range(len(data))]
+            tick(len(done), len(corpus))
+    return [done[u.id] for u in corpus]
+
+
+def for_speaker(
+    recognizer: Recognizer, sounds: Sequence[np.ndarray | Frames],
+    adapt: SpeakerOptions | None = None, mean_over: MeanOver = "utterance",
+) -> Recognizer:
+    """Return the recogniser as it is for the speaker of these sounds (arrays at its rate)."""
+    rate = recognizer.model.sample_rate
+    if mean_over == "speaker":
+        recognizer = recognizer.normalised_over(sounds, sample_rate=rate)
+    if adapt:
+        recognizer = recognizer.adapted(sounds, adapt, sample_rate=rate)
+    return recognizer
+
+
+def sound_of(utterance: Utterance, model: AcousticModel) -> np.ndarray | Frames:
+    """Read the samples of an utterance, or its ready-made frames where the corpus has these."""
+    if utterance.kind == "audio":
+        return read_samples(utterance, model.sample_rate)
+    frames = model.read_frames(utterance.path).values
+    return Frames(frames[frames_of(utterance, model.frame_seconds, len(frames))])
 
 
 def in_threads(
     function: Callable[[Any], Any], tasks: Iterable[Any], jobs: int
 ) -> Iterator[Any]:
-    """``map``, with several tasks worked on at once; matrix products keep to a thread each."""
+    """``map``, with several tasks worked on at once."""
     from joblib import Parallel, delayed
-    from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1, "blas"):
+    with blas_threads():
         parallel = Parallel(n_jobs=jobs, prefer="threads", return_as="generator")
         yield from parallel(delayed(function)(task) for task in tasks)

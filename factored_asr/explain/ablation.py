@@ -15,16 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from factored_asr.acoustic import GmmModel
-from factored_asr.decoder.background import decode_beside, misfit, pdfs_beside
+from factored_asr.acoustic.model import AcousticModel
 from factored_asr.errors import OptionError
 from factored_asr.explain.grammar_scorer import GrammarScorer, UnweightedGrammar
-from factored_asr.explain.path_states import Scores
 from factored_asr.graph import Graph, build_graph
 from factored_asr.language import NGramModel, write_arpa
 from factored_asr.lexicon import Lexicon, Pronunciation
 from factored_asr.models.recipe import Progress, Recipe, cached_graph
-from factored_asr.results.transcript import words_of
+from factored_asr.recognizer.session import Session, decide
 from factored_asr.storage.cache import cache_folder, content_key
 from factored_asr.storage.writing import whole_file
 
@@ -64,7 +62,7 @@ class Muting:
     compile: Callable[[], Graph] | None = None
     """Makes the graph where the recipe's own way does not; it is kept under its name."""
 
-    def graph(self, model: GmmModel, progress: Progress | None) -> tuple[Graph, bool]:
+    def graph(self, model: AcousticModel, progress: Progress | None) -> tuple[Graph, bool]:
         """The graph, and whether it had to be compiled."""
         assert self.recipe is not None
         compiled = False
@@ -118,7 +116,7 @@ def _kept(path: Path, write: Callable[[Path], None]) -> Path:
 def mutings(
     names: Iterable[str],
     recipe: Recipe,
-    model: GmmModel,
+    model: AcousticModel,
     graph: Graph,
     lexicon: Lexicon,
     scorer: object,
@@ -165,7 +163,7 @@ def mutings(
 
 
 def _unweighted(
-    recipe: Recipe, model: GmmModel, lexicon: Lexicon, scorer: object
+    recipe: Recipe, model: AcousticModel, lexicon: Lexicon, scorer: object
 ) -> Muting:
     label = "the grammar's sentences, none likelier than another"
     if isinstance(scorer, GrammarScorer) and not scorer.is_weighted:
@@ -213,39 +211,32 @@ def swaps(
 
 def hear(
     muting: Muting,
-    model: GmmModel,
-    score: Scores,
+    session: Session,
     heard: tuple[str, float],
     progress: Progress | None = None,
-    in_noise: bool = False,
 ) -> Muted:
-    """Decode the sound again with a factor muted.
+    """Decode the sound without a factor.
 
     Parameters
     ----------
-    score
-        Of the whole sound.
+    session
+        Of the decode that is explained, finished: the same scores are searched.
     heard
         Text and cost of the decode that is explained: the answer where nothing is to be muted.
-    in_noise
-        Whether the scores are those of a moved model.
     """
     if muting.recipe is None:
         return Muted(muting.name, muting.label, *heard, 0.0, False, muting.note)
-    begin = time.perf_counter()
+    begin, model = time.perf_counter(), session.pipeline.model
     graph, compiled = muting.graph(model, progress)
     background = muting.recipe.background(model)
     seconds = time.perf_counter() - begin
     beam = replace(muting.recipe.settings.beam, lattice_beam=0.0)
-    lattice = decode_beside(graph, score(pdfs_beside(graph, background)), beam, background)
-    lattice = replace(lattice, frame_seconds=model.frame_seconds, in_noise=in_noise)
-    path, note = lattice.best(), muting.note
-    segments = path.segments
-    if reason := misfit(lattice):
-        segments, note = (), reason
-    elif not path.reached_final:
-        segments = () if muting.recipe.grammar else segments[:-1]
-        note = lattice.reason
-    words = words_of(segments, model.frame_seconds)
-    text = " ".join(word.text for word in words)
-    return Muted(muting.name, muting.label, text, path.cost, seconds, compiled, note)
+    settings = replace(muting.recipe.settings, beam=beam)
+    pipeline = replace(
+        session.pipeline, graph=graph, background=background, options=settings, second_pass=None,
+        is_grammar=muting.recipe.grammar is not None, interpret=None,
+    )
+    found = session.redecode(pipeline)
+    said, path = decide(pipeline, found), found.lattice.best()
+    note = said.reason or found.lattice.reason or muting.note
+    return Muted(muting.name, muting.label, said.text, path.cost, seconds, compiled, note)

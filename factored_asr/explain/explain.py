@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from factored_asr.acoustic import GmmModel
-from factored_asr.acoustic.gmm.model import in_blocks
-from factored_asr.acoustic.gmm.noise_adaptation import NoiseAdapter
-from factored_asr.decoder.background import pdfs_beside
+from factored_asr.acoustic.model import AcousticModel
+from factored_asr.audio.reading import Source, read_audio
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.explain.ablation import hear, mutings, swaps
 from factored_asr.explain.background import Beside, beside
@@ -22,15 +21,17 @@ from factored_asr.explain.grammar_scorer import GrammarScorer
 from factored_asr.explain.path_costs import FrameScores, Part, path_parts
 from factored_asr.explain.path_states import PathStates, Scores
 from factored_asr.explain.rivals import rivals
-from factored_asr.features import FrontEnd
 from factored_asr.graph import Graph
 from factored_asr.language import Grammar, NGramScorer, WordScorer
 from factored_asr.lattice import Lattice
+from factored_asr.lattice.rejection import rejection
 from factored_asr.lexicon.g2p import GuessWarning
 from factored_asr.models.recipe import Progress, Recipe
 from factored_asr.models.settings import DecodeOptions
 from factored_asr.recognizer.alignment import states_of
-from factored_asr.results.transcript import Transcript
+from factored_asr.recognizer.recognizer import Recognizer
+from factored_asr.recognizer.session import Found, Pipeline, Session, decide
+from factored_asr.understanding import Interpretation
 
 COMMANDS_BEAM, DICTATION_BEAM = 200.0, 90.0  # of lattices where none is asked for; unscaled
 
@@ -59,97 +60,147 @@ class ExplainOptions:
         if self.lattice_beam is not None and not 0 < self.lattice_beam < float("inf"):
             raise OptionError(f"lattice_beam must be above 0 and finite, got {self.lattice_beam}")
 
-    def widened(self, settings: DecodeOptions, grammar: Path | None) -> DecodeOptions:
+    def widened(self, settings: DecodeOptions, is_grammar: bool) -> DecodeOptions:
         """How the decode that is explained is searched: as ever, but with room for rivals."""
         beam = settings.beam
         if self.lattice_beam is not None:
             width = self.lattice_beam, max(beam.beam, self.lattice_beam)
         else:
-            unscaled = COMMANDS_BEAM if grammar else DICTATION_BEAM
+            unscaled = COMMANDS_BEAM if is_grammar else DICTATION_BEAM
             lattice_beam = unscaled * settings.least_scale
-            width = lattice_beam, lattice_beam if grammar else beam.beam
+            width = lattice_beam, lattice_beam if is_grammar else beam.beam
         return replace(settings, beam=replace(
             beam, lattice_beam=max(beam.lattice_beam, width[0]), beam=max(beam.beam, width[1])
         ))
 
 
 def explain(
-    said: Transcript,
-    samples: np.ndarray,
-    model: GmmModel,
-    graph: Graph,
-    recipe: Recipe | None,
-    options: ExplainOptions | None = None,
-    progress: Progress | None = None,
-    background: Graph | None = None,
+    recognizer: Recognizer, source: Source, *, sample_rate: int | None = None,
+    options: ExplainOptions | None = None, progress: Progress | None = None,
 ) -> Explanation:
-    """Why a sound was heard like this; `Recognizer.explain` decodes it first.
+    """Explain why a sound is recognised as it is, factor by factor.
+
+    The words, their costs and the verdict are those of `Recognizer.transcribe`; only competitors
+    are looked for with wider beams, over the same scores.
 
     Parameters
     ----------
-    said
-        What a search over the graph made of the sound, with its lattice; no second pass.
-    samples
-        (n_samples,) float32 at the model's rate.
-    recipe
-        What the graph was compiled from.
+    source, sample_rate
+        As for `Recognizer.transcribe`, but for ready-made frames.
+    options
+        How widely competitors are looked for, and which factors are left out.
     progress
-        Is told each stage of compiling the graphs of muted factors.
-    background
-        What the graph was searched beside.
+        Progress callback: stages of compiling graphs; None disables it.
 
     Raises
     ------
     MissingError
-        There is no recipe: the factors of a ready graph are not known. Or a file is missing.
+        The recogniser was made from a graph: its factors are not known. Or a file is missing.
     OptionError
-        The words were chosen by a second pass, or there is no factor of a name to be muted.
+        The words were chosen by a second pass, or there is no factor of a name to leave out.
 
     Examples
     --------
     >>> from factored_asr import Recognizer
     >>> recognizer = Recognizer.load("en-us", grammar="lm/smart_home.yaml")
     >>> bare = ExplainOptions(mute=())
-    >>> explained = recognizer.explain("examples/audio/kitchen_light_on.wav", options=bare)
+    >>> explained = explain(recognizer, "examples/audio/kitchen_light_on.wav", options=bare)
     >>> [each.word for each in explained.words]
     ['turn', 'on', 'the', 'kitchen', 'light']
     >>> abs(explained.costs.total - explained.cost) < 1e-3
     True
     """
-    options = options or ExplainOptions()
+    options, recipe, pipeline = options or ExplainOptions(), recognizer.recipe, recognizer.pipeline
     if recipe is None:
         raise MissingError("this recogniser has no factors to look at: it was made from a graph")
-    second = recipe.settings.second_pass
+    second = pipeline.options.second_pass
     if recipe.rescore_lms or second.reweighs or second.minimise_risk:
         raise OptionError("what is explained is the first pass: leave out what follows it")
-    settings, seconds, rate = recipe.settings, model.frame_seconds, model.features.sample_rate
-    score, scale = _scores_of(samples, model, settings, graph, pdfs_beside(graph, background))
-    empty = Explanation(
-        said, is_grammar=recipe.grammar is not None, acoustic_scale=scale,
-        frame_seconds=seconds, samples=samples, sample_rate=rate,
+    rate = pipeline.model.sample_rate
+    samples = read_audio(source, sample_rate=rate, array_rate=sample_rate)[0]
+    session = Session(pipeline, whole=True)
+    session.feed(samples, rate)
+    found = session.search()
+    explanation = Explanation(
+        decide(pipeline, found), is_grammar=pipeline.is_grammar,
+        acoustic_scale=pipeline.options.acoustic_scale, samples=samples, sample_rate=rate,
+        frame_seconds=pipeline.model.frame_seconds,
     )
-    path = said.lattice.best() if said.lattice is not None else None
-    if said.lattice is None or path is None or not path.n_frames:
-        return empty
-    prices = prices_of(recipe, model, graph)
-    scores = FrameScores.of(model, score, graph.label_pdf[path.labels])
+    if not found.lattice.best().n_frames:
+        return explanation
+    return _with_path(explanation, session, found, recipe, options, progress)
+
+
+def _with_path(
+    explanation: Explanation, session: Session, found: Found, recipe: Recipe,
+    options: ExplainOptions, progress: Progress | None,
+) -> Explanation:
+    """Return the explanation with its path, the competitors, and the decodes without factors."""
+    pipeline, path = session.pipeline, found.lattice.best()
+    model, graph, settings = pipeline.model, pipeline.graph, pipeline.options
+    wide = replace(
+        pipeline, options=options.widened(settings, pipeline.is_grammar), background=None
+    )
+    lattice = session.redecode(wide).lattice
+    prices = prices_of(replace(recipe, options=settings), model, graph)
+    free = model.topology.free_pdfs
+    scores = FrameScores.of(
+        session.acoustic, settings.acoustic_scale, graph.label_pdf[path.labels], free
+    )
     parts = path_parts(graph, path, scores, prices)
-    states = PathStates(model, settings.graph.transition_scale, score)
-    muting = [
+    states = PathStates(model, settings.graph.transition_scale, _scaled(session))
+    competitors = iter(rivals(lattice, prices, states, path.word_ids))
+    others = _background(session, found, parts)
+    without = [
         *mutings(options.mute, recipe, model, graph, prices.lexicon, prices.scorer),
         *swaps(recipe, options.other_lm, options.other_lexicon),
     ]
-    heard = said.text, path.cost
-    return Explanation(
-        said, _with_rivals(said.lattice, parts, prices, states, score, background), path.cost,
-        tuple(states_of(graph, path, seconds)),
-        tuple(hear(each, model, score, heard, progress, said.lattice.in_noise)
-              for each in muting),
-        empty.is_grammar, empty.acoustic_scale, seconds, samples, rate,
+    result = explanation.said.text, path.cost
+    margins = settings.rejection.in_noise if found.in_noise else settings.rejection.clean
+    rejected = rejection(
+        path, found.background, settings.rejection, model.frame_seconds, found.in_noise
+    )
+    return replace(
+        explanation, meaning=_meaning(explanation.said.interpretation, pipeline, lattice, found),
+        cost=path.cost, lattice=lattice, background=found.background,
+        parts=tuple(
+            Explained(part, next(competitors) if part.kind == "word" else None, other)
+            for part, other in zip(parts, others, strict=True)
+        ),
+        needed=margins.needed(path), is_refused=bool(rejected),
+        states=tuple(states_of(graph, path, model.frame_seconds)),
+        muted=tuple(hear(each, session, result, progress) for each in without),
     )
 
 
-def prices_of(recipe: Recipe, model: GmmModel, graph: Graph) -> Prices:
+def _meaning(
+    said: Interpretation | None, pipeline: Pipeline, lattice: Lattice, found: Found
+) -> Interpretation | None:
+    """The meaning with its probability over the wide lattice, where that gives the same one."""
+    if said is None or pipeline.interpret is None:
+        return said
+    wide = pipeline.interpret(lattice, found.background)
+    return wide if wide is not None and wide.meaning == said.meaning else said
+
+
+def _background(
+    session: Session, found: Found, parts: Sequence[Part]
+) -> tuple[Beside | None, ...]:
+    """What the background model has in the time of each part; None for all where there is none."""
+    graph, path = session.pipeline.background, found.background
+    if graph is None or path is None or not path.n_frames:
+        return (None,) * len(parts)
+    scale = np.float32(session.pipeline.options.acoustic_scale)
+    scores = session.acoustic.path_scores(graph.label_pdf[path.labels]) * scale
+    return beside(graph, path, scores, parts)
+
+
+def _scaled(session: Session) -> Scores:
+    scale = np.float32(session.pipeline.options.acoustic_scale)
+    return lambda pdfs: (scores * scale for scores in session.acoustic.scores(pdfs))
+
+
+def prices_of(recipe: Recipe, model: AcousticModel, graph: Graph) -> Prices:
     """The tables of all factors that a graph was compiled from."""
     lexicon = recipe.read_lexicon()
     if recipe.guess:
@@ -163,36 +214,3 @@ def prices_of(recipe: Recipe, model: GmmModel, graph: Graph) -> Prices:
     else:
         scorer = NGramScorer(recipe.first_language())
     return Prices(model, lexicon, scorer, recipe.settings.graph)
-
-
-def _scores_of(
-    samples: np.ndarray, model: GmmModel, settings: DecodeOptions, graph: Graph,
-    heard: np.ndarray,
-) -> tuple[Scores, float]:  # fmt: skip
-    """Scores of a sound for any pdfs, as a search over those heard had them; and their scale."""
-    front_end, own = FrontEnd(model.features), model.unadapted
-    cepstra = front_end.cepstra(samples)
-    features = front_end.features_from_cepstra(cepstra)
-    scale = settings.scale_of(cepstra, model.features)
-    if settings.noise is not None:
-        every = np.arange(own.densities.n_pdfs)
-        adapter = NoiseAdapter(own, heard, settings.noise, besides=every)
-        moved = adapter.scorer_if_noisy(cepstra)
-        if moved is not None:
-            blocks = in_blocks(moved, scale)
-            return lambda pdfs: blocks(features), scale
-    return lambda pdfs: own.block_scorer(pdfs, scale)(features), scale
-
-
-def _with_rivals(
-    lattice: Lattice, parts: tuple[Part, ...], prices: Prices, states: PathStates,
-    score: Scores, background: Graph | None,
-) -> tuple[Explained, ...]:
-    """Each part with what the background heard there, and each word with its rival."""
-    waiting = iter(rivals(lattice, prices, states, lattice.best().word_ids))
-    found = [next(waiting) if part.kind == "word" else None for part in parts]
-    rival, others = lattice.rival, tuple[Beside | None, ...]((None,) * len(parts))
-    if background is not None and rival is not None and rival.n_frames:
-        frames = FrameScores.of(states.model, score, background.label_pdf[rival.labels])
-        others = beside(background, rival, frames.path, parts)
-    return tuple(Explained(*each) for each in zip(parts, found, others, strict=True))

@@ -52,14 +52,14 @@ from typing import Any
 
 import numpy as np
 
-from factored_asr.decoder import misfit
 from factored_asr.explain.ablation import Muted
 from factored_asr.explain.background import Beside
 from factored_asr.explain.factors import FACTORS, Costs
 from factored_asr.explain.path_costs import Part
 from factored_asr.explain.rivals import Rival
-from factored_asr.lattice import Path
+from factored_asr.lattice import Lattice, Path
 from factored_asr.results.transcript import State, Transcript
+from factored_asr.understanding import Interpretation
 
 SCHEMA_VERSION = 1
 
@@ -88,7 +88,9 @@ class Explanation:
     """Why this was heard: `to_dict`, `text.as_text` and `html.as_html` write it out."""
 
     said: Transcript
-    """The words and what they mean, with the lattice."""
+    """The words and what they mean, as `Recognizer.transcribe` gives them."""
+    meaning: Interpretation | None = None
+    """The meaning of the words, with its probability and the alternatives in the lattice."""
     parts: tuple[Explained, ...] = ()
     """All of the path in its order, the end of the sentence last."""
     cost: float = float("inf")
@@ -97,10 +99,19 @@ class Explanation:
     """The path state by state."""
     muted: tuple[Muted, ...] = ()
     """The decodes with a factor muted or swapped."""
+    lattice: Lattice | None = field(default=None, repr=False, compare=False)
+    """The competing words, from a search with wider beams over the same scores."""
+    background: Path | None = field(default=None, repr=False, compare=False)
+    """The best path of a grammar's background model; None where there is none."""
+    needed: float = 0.0
+    """Cost by which the command must be below the background's."""
+    is_refused: bool = False
+    """True where the parts are those of a command that was rejected."""
     is_grammar: bool = False
     """True where the language factor is a grammar."""
     acoustic_scale: float = 1.0
-    frame_seconds: float = 0.01
+    frame_seconds: float = 1.0
+    """Seconds from one frame to the next."""
     samples: np.ndarray = field(
         default_factory=lambda: np.zeros(0, np.float32), repr=False, compare=False
     )
@@ -113,19 +124,15 @@ class Explanation:
         return self.said.text
 
     @property
-    def is_refused(self) -> bool:
-        """True where the parts are those of a command that is not taken for what was said."""
-        return self.said.lattice is not None and bool(misfit(self.said.lattice))
+    def word_ids(self) -> tuple[int, ...]:
+        """The words that are explained, by their ids in the lattice."""
+        number = {word: i for i, word in enumerate(self.lattice.words if self.lattice else ())}
+        return tuple(number[each.word] for each in self.words)
 
     @property
     def nearest(self) -> str:
         """The words that are explained, refused or not."""
         return " ".join(each.word for each in self.words)
-
-    @property
-    def background(self) -> Path | None:
-        """The best path of what a grammar was searched beside."""
-        return self.said.lattice.rival if self.said.lattice is not None else None
 
     @property
     def margin(self) -> float | None:
@@ -215,7 +222,7 @@ class Explanation:
         return round(self.seconds(frame), 3)
 
     def _meaning(self) -> dict[str, Any] | None:
-        meaning = self.said.interpretation
+        meaning = self.meaning
         if meaning is None:
             return None
         plain = replace(meaning, confidence=round(meaning.confidence, 4))

@@ -18,7 +18,7 @@ from dataclasses import astuple, dataclass, field, fields
 
 import numpy as np
 
-from factored_asr.acoustic import GmmModel
+from factored_asr.acoustic.model import AcousticModel
 from factored_asr.graph import Graph, GraphOptions, make_units
 from factored_asr.language import WordScorer
 from factored_asr.lattice import Lattice
@@ -77,7 +77,7 @@ FACTORS = tuple(each.name for each in fields(Costs))
 class Prices:
     """The tables of all factors but the acoustic one: what words, phones and silences cost."""
 
-    model: GmmModel
+    model: AcousticModel
     lexicon: Lexicon
     scorer: WordScorer
     """The language model of the first pass, or the grammar."""

@@ -110,7 +110,7 @@ def _sections(explanation: Explanation) -> Iterator[str]:
 
 
 def _understood(explanation: Explanation) -> str:
-    meaning = explanation.said.interpretation
+    meaning = explanation.meaning
     if meaning is None:
         return ""
     slots = "".join(

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from factored_asr.acoustic import GmmModel
+from factored_asr.acoustic.model import AcousticSession
 from factored_asr.explain.factors import Costs, Prices
-from factored_asr.explain.path_states import Scores
 from factored_asr.graph import Graph
 from factored_asr.lattice import Path, PhoneSegment
 
@@ -48,25 +47,25 @@ class FrameScores:
     """In the best state of any phone out of context, which knows nothing of words."""
 
     @staticmethod
-    def of(model: GmmModel, score: Scores, pdfs: np.ndarray) -> FrameScores:
+    def of(
+        session: AcousticSession, scale: float, pdfs: np.ndarray, free_pdfs: np.ndarray
+    ) -> FrameScores:
         """Score the frames of a path.
 
         Parameters
         ----------
-        score
-            Of the whole sound.
+        session
+            The whole sound, finished.
+        scale
+            The acoustic scale.
         pdfs
             (n_frames,) int: the path's in each frame.
+        free_pdfs
+            Those of all phones out of context.
         """
-        alone = model.hmm_pdfs[: len(model.phones)]
-        anything = np.unique(alone[alone >= 0])
-        first, path, free = 0, [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
-        for scores in score(np.union1d(pdfs, anything)):
-            columns = pdfs[first : first + len(scores)]
-            path.append(scores[np.arange(len(columns)), columns])
-            free.append(scores[:, anything].max(axis=1))
-            first += len(columns)
-        return FrameScores(np.concatenate(path), np.concatenate(free))
+        free = [scores.max(axis=1) for scores in session.scores(free_pdfs)]
+        path, weight = session.path_scores(pdfs), np.float32(scale)
+        return FrameScores(path * weight, np.concatenate([path[:0], *free]) * weight)
 
 
 def path_parts(

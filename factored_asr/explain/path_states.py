@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from factored_asr.acoustic import BEGIN, END, INTERNAL, SINGLE, GmmModel
+from factored_asr.acoustic.model import AcousticModel
+from factored_asr.acoustic.topology import N_POSITIONS, SINGLE, word_symbols
 from factored_asr.lattice import Lattice
 
 Span = tuple[int, int, int]
 """HMM, first frame, frame after the last."""
 Scores = Callable[[np.ndarray], Iterable[np.ndarray]]
-"""Scaled log-likelihoods of a whole sound, block by block, with at least these pdfs' columns."""
+"""Ascending pdfs to scaled log-likelihoods of a whole sound, block by block, a column a pdf."""
 Costs = tuple[float, float]
 """Of the sound and of the transitions."""
 
@@ -32,7 +33,7 @@ class PathStates:
         Of the whole sound.
     """
 
-    def __init__(self, model: GmmModel, scale: float, score: Scores):
+    def __init__(self, model: AcousticModel, scale: float, score: Scores):
         self.model, self.scale, self.score = model, scale, score
 
     def costs(self, lattice: Lattice, paths: Sequence[Sequence[int]]) -> list[Costs]:
@@ -46,59 +47,59 @@ class PathStates:
 
     def _spans(self, lattice: Lattice, arcs: Sequence[int]) -> Iterator[Span]:
         """The phones of a path as HMMs in their contexts, with their times."""
-        phones, positions, ends = list[int](), list[int](), list[int]()
-        model = self.model
+        symbols, ends = list[int](), list[int]()
         for arc in arcs:
-            spoken = lattice.pronunciations[lattice.arc_pronunciation[arc]]
-            phones += [model.phones.index(phone) for phone in spoken]
+            names = lattice.pronunciations[lattice.arc_pronunciation[arc]]
+            phones = [self.model.phones.index(phone) for phone in names]
             is_word = bool(lattice.arc_word[arc])
-            positions += _positions(len(spoken)) if is_word else [SINGLE] * len(spoken)
+            symbols += word_symbols(phones) if is_word else [
+                phone * N_POSITIONS + SINGLE for phone in phones
+            ]
             ends += lattice.arc_phone_ends(arc).tolist()
-        centre, edge = np.array(phones, np.int64), model.phones.index(model.silence)
-        left, right = np.append(edge, centre)[:-1], np.append(centre, edge)[1:]
-        hmms = model.hmm_index(centre, left, right, np.array(positions))
-        return zip(hmms.tolist(), [0, *ends[:-1]], ends, strict=True)
+        units = self.model.topology.units_of(symbols)
+        return zip(units.tolist(), [0, *ends[:-1]], ends, strict=True)
 
     def _aligned(self, spans: set[Span]) -> dict[Span, Costs]:
-        pdfs = {hmm: self.model.hmm_pdfs[hmm][self.model.hmm_pdfs[hmm] >= 0] for hmm, _, _ in spans}
+        topology = self.model.topology
+        n_states = topology.n_states
+        pdfs = {  # of entering each state of a unit, then of staying in it
+            unit: np.stack([topology.entry_pdf[unit], topology.loop_pdf[unit]])[:, : n_states[unit]]
+            for unit, _, _ in spans
+        }
         rows: dict[Span, list[np.ndarray]] = {span: [] for span in spans}
         at = 0
-        needed = np.unique(np.concatenate([*pdfs.values(), np.zeros(0, np.int32)]).astype(np.int32))
+        needed = np.unique(np.concatenate([np.zeros(0, int), *(p.ravel() for p in pdfs.values())]))
         for scores in self.score(needed):
-            for (hmm, start, end), parts in rows.items():
+            for (unit, start, end), parts in rows.items():
                 if start < at + len(scores) and at < end:
-                    parts.append(scores[max(start - at, 0) : end - at][:, pdfs[hmm]])
+                    columns = np.searchsorted(needed, pdfs[unit])
+                    parts.append(scores[max(start - at, 0) : end - at][:, columns])
             at += len(scores)
-        leave = -self.scale * self.model.hmm_exit_log_probs
-        stay = -self.scale * self.model.hmm_loop_log_probs
+        leave = -self.scale * topology.exit_log_prob
+        stay = -self.scale * topology.loop_log_prob
         return {
             span: _align(-np.concatenate(parts), leave[span[0]].tolist(), stay[span[0]].tolist())
             for span, parts in rows.items()
         }
 
 
-def _positions(n_phones: int) -> list[int]:
-    """Where in its word each phone stands."""
-    if n_phones == 1:
-        return [SINGLE]
-    return [BEGIN, *[INTERNAL] * (n_phones - 2), END][:n_phones]
-
-
 def _align(acoustic: np.ndarray, leave: Sequence[float], stay: Sequence[float]) -> Costs:
-    """The cheapest way through all states in their order: (n_frames, n_states) costs."""
+    """The cheapest path through all states in their order.
+
+    `acoustic` is (n_frames, 2, n_states): costs of entering a state in a frame, and of staying.
+    """
     inf = float("inf")
-    n_states = acoustic.shape[1]
     # (total, acoustic, transitions) in each state; a state's exit is paid on entering it.
-    best: list[tuple[float, float, float]] = [(inf, inf, inf)] * n_states
-    for frame, row in enumerate(acoustic.tolist()):
+    best: list[tuple[float, float, float]] = [(inf, inf, inf)] * acoustic.shape[2]
+    for frame, (entries, loops) in enumerate(acoustic.tolist()):
         after = []
-        for state, cost in enumerate(row):
+        for state, (entry, loop) in enumerate(zip(entries, loops, strict=True)):
             before = best[state - 1] if state else (0.0, 0.0, 0.0) if frame == 0 else (inf,) * 3
-            entered, stayed = before[0] + leave[state], best[state][0] + stay[state]
+            entered = before[0] + leave[state] + entry
+            stayed = best[state][0] + stay[state] + loop
             if entered <= stayed:
-                total, sound, moved = entered, before[1], before[2] + leave[state]
+                after.append((entered, before[1] + entry, before[2] + leave[state]))
             else:
-                total, sound, moved = stayed, best[state][1], best[state][2] + stay[state]
-            after.append((total + cost, sound + cost, moved))
+                after.append((stayed, best[state][1] + loop, best[state][2] + stay[state]))
         best = after
     return best[-1][1:]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from factored_asr.decoder.background import least_margin
 from factored_asr.explain.ablation import Muted
 from factored_asr.explain.explanation import Explained, Explanation
 from factored_asr.explain.factors import FACTORS, Costs
@@ -75,9 +74,8 @@ def verdict(explanation: Explanation) -> str:
         return ""
     what = "The nearest command" if explanation.is_refused else "The command"
     how = f"lost to the background by {-margin:.1f}"
-    if margin >= 0 and explanation.said.lattice is not None:
-        needed = least_margin(explanation.said.lattice)
-        how = f"beat the background by {margin:.1f}, must by {needed:.1f}"
+    if margin >= 0:
+        how = f"beat the background by {margin:.1f}, must by {explanation.needed:.1f}"
     sentence = (
         f"{what} {how}: it costs {explanation.cost:,.2f}, the background's best path "
         f"{background.cost:,.2f}, which hears {without_grammar(background.words)}."
@@ -202,7 +200,7 @@ def _against(explanation: Explanation) -> Iterator[str]:
 
 
 def _meaning(explanation: Explanation) -> Iterator[str]:
-    meaning = explanation.said.interpretation
+    meaning = explanation.meaning
     if meaning is None:
         return
     slots = ", ".join(f"{name} = {value}" for name, value in meaning.slots.items())

@@ -79,8 +79,8 @@ def state_tier(explanation: Explanation) -> str:
 
 def lattice_tier(explanation: Explanation) -> tuple[str, str]:
     """The words that competed, the best path lit; and a line on what is drawn."""
-    lattice = explanation.said.lattice
-    best = None if lattice is None else heard_path(lattice, lattice.best().word_ids)
+    lattice = explanation.lattice
+    best = None if lattice is None else heard_path(lattice, explanation.word_ids)
     if lattice is None or best is None:
         return "", "The search kept no lattice."
     network = Network(lattice)

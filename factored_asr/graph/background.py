@@ -8,7 +8,7 @@ command in a wrong order fit this graph best of all, and in noise, which flatten
 score, words lose as much on both sides. After the *garbage models* of keyword spotting (Rose,
 Paul 1990, "A hidden Markov model based keyword recognition system").
 
-It is searched apart (`decoder.RivalSearch`): in the grammar's own graph the background would fall
+It is searched apart (`recognizer.Session`): in the graph of the grammar the background would fall
 out of the beam where speech begins like a command, and be missing where it stops to be one.
 """
 

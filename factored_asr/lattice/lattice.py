@@ -55,11 +55,7 @@ class Lattice:
     """True: nodes are at ends of words. False: the graph does not know its phones, or has words
     later than the phone after theirs, and nodes are where the graph has the word label."""
     acoustic_scale: float = 1.0
-    """Factor of the acoustic model's log-likelihoods in the search."""
-    rival: Path | None = field(default=None, repr=False)
-    """The best path of what a grammar was searched beside; None where nothing was."""
-    in_noise: bool = False
-    """Whether the scores are those of a model moved to the sound's noise."""
+    """What the acoustic model's logarithms were multiplied with before the search."""
     node_frame: np.ndarray = _no(np.int32)
     """(n_nodes,) int32: number of frames before the node, 0..n_frames."""
     final: np.ndarray = _no(np.float64)

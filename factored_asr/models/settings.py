@@ -7,18 +7,14 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from factored_asr._deprecated import old_names
-from factored_asr.acoustic.gmm.noise_adaptation import NoiseOptions
-from factored_asr.acoustic.gmm.snr_trust import SnrTrust
+from factored_asr.acoustic.gmm.tools import NoiseOptions, NoiseTools, SnrScale
 from factored_asr.decoder import BeamOptions
 from factored_asr.errors import FormatError, OptionError
-from factored_asr.features import FeatureOptions
 from factored_asr.features.options import without_removed
-from factored_asr.features.snr import cepstral_levels, estimate_snr
 from factored_asr.graph import BackgroundOptions, GraphOptions
 from factored_asr.lattice import Calibration, ConfidenceOptions, RescoreOptions, SecondPassOptions
+from factored_asr.lattice.rejection import Margin, RejectionOptions
 
 VTS, SCALE = "vts", "scale"
 FRONT_ENDS: dict[str, dict[str, Any]] = {
@@ -44,15 +40,20 @@ class DecodeOptions:
     """What is compiled into the graph besides words and sounds."""
     background: BackgroundOptions | None = None
     """What speech outside a grammar costs; None hears commands in everything."""
+    rejection: RejectionOptions = RejectionOptions()
+    """When the best sentence of a grammar is rejected; only with a background."""
     noise: NoiseOptions | None = None
-    """How the model is moved to the noise of each whole sound (see noise_adaptation.py); None
-    takes it as it is. Streams know no noise until their second look."""
-    trust: SnrTrust | None = None
-    """How the acoustic scale falls with the signal-to-noise ratio of each whole sound; None leaves
-    it as it is. Streams know no ratio until their second look."""
+    """How a GMM is moved to the noise of each whole sound (see noise_adaptation.py); None disables
+    it. A stream knows the noise only where it re-decodes an utterance at its end."""
+    snr_scale: SnrScale | None = None
+    """How the weight of a GMM's scores falls with the signal-to-noise ratio of each whole sound;
+    None disables it. For streams as `noise`."""
     front_end: Mapping[str, Any] = field(default_factory=dict)
-    """Choices of the front end, by their names in `FeatureOptions`, in which decoding differs from
-    what the model was trained with: say, ``{"enhancement": "mask"}``."""
+    """Options of a GMM's front end, by their names in `FeatureOptions`, in which decoding differs
+    from training: say, ``{"enhancement": "mask"}``."""
+    threads: int = 1
+    """Threads of the matrix products of one recognition, >= 1. More rarely helps: sounds, streams
+    and files are what to run side by side."""
     max_ngrams: int = 0
     """N-grams that the first pass keeps of a language model, unigrams included; 0 keeps all."""
     second_pass: SecondPassOptions = SecondPassOptions()
@@ -65,6 +66,8 @@ class DecodeOptions:
             raise OptionError(
                 f"acoustic_scale must be above 0 and finite, got {self.acoustic_scale}"
             )
+        if self.threads < 1:
+            raise OptionError(f"threads must be at least 1, got {self.threads}")
         if self.max_ngrams < 0:
             raise OptionError(f"max_ngrams must be >= 0, got {self.max_ngrams}")
 
@@ -80,7 +83,7 @@ class DecodeOptions:
         Parameters
         ----------
         tools
-            ``vts``, ``scale`` (see `SnrTrust`), or names in `FRONT_ENDS`.
+            ``vts``, ``scale`` (see `SnrScale`), or names in `FRONT_ENDS`.
 
         Raises
         ------
@@ -101,23 +104,21 @@ class DecodeOptions:
                 raise OptionError(f"{what}: there are {', '.join(NOISE_TOOLS)}")
             changes |= FRONT_ENDS.get(tool, {})
         noise = (self.noise or NoiseOptions()) if VTS in chosen else None
-        trust = (self.trust or SnrTrust()) if SCALE in chosen else None
-        return replace(self, noise=noise, trust=trust, front_end=changes)
+        snr_scale = (self.snr_scale or SnrScale()) if SCALE in chosen else None
+        return replace(self, noise=noise, snr_scale=snr_scale, front_end=changes)
 
-    def scale_of(self, cepstra: np.ndarray, features: FeatureOptions) -> float:
-        """The acoustic scale of one sound, from its cepstra before any mean is taken off."""
-        if self.trust is None:
-            return self.acoustic_scale
-        return self.acoustic_scale * self.trust.share(
-            estimate_snr(cepstral_levels(cepstra, features))
-        )
+    @property
+    def tools(self) -> NoiseTools:
+        """What the acoustic model is configured with."""
+        return NoiseTools(self.noise, self.snr_scale, self.front_end)
 
     @property
     def least_scale(self) -> float:
         """The least weight that scores of a sound may have, by its noise."""
-        moved, noisy = self.noise, self.trust
-        return (self.acoustic_scale * (noisy.least if noisy else 1.0)
-                * (min(moved.trust, moved.delta_trust) if moved else 1.0))  # fmt: skip
+        least = self.acoustic_scale * (self.snr_scale.least if self.snr_scale else 1.0)
+        if self.noise is not None:
+            least *= min(self.noise.static_weight, self.noise.delta_weight)
+        return least
 
     def to_dict(self) -> dict[str, Any]:
         """The options as plain values, for a manifest."""
@@ -139,6 +140,7 @@ class DecodeOptions:
         True
         """
         try:
+            values = {_RENAMED.get(name, name): value for name, value in values.items()}
             made = {name: _PARTS[name](value) if name in _PARTS else value
                     for name, value in values.items()}
             return DecodeOptions(**made)
@@ -146,6 +148,7 @@ class DecodeOptions:
             raise FormatError(f"options of decoding: {error}", path) from error
 
 
+_RENAMED = {"trust": "snr_scale"}  # in manifests of earlier versions
 _ONCE_IN_GRAPH = "background_cost"  # of a background of phones alone; found in older manifests
 _PARTS: dict[str, Callable[[Any], Any]] = {
     "beam": lambda values: BeamOptions(**values),
@@ -153,9 +156,13 @@ _PARTS: dict[str, Callable[[Any], Any]] = {
         **{name: value for name, value in values.items() if name != _ONCE_IN_GRAPH}
     ),
     "background": lambda values: None if values is None else BackgroundOptions(**values),
+    "rejection": lambda values: RejectionOptions(
+        **{name: Margin(**part) if isinstance(part, dict) else part
+           for name, part in values.items()}
+    ),
     "noise": lambda values: None if values is None else NoiseOptions.from_dict(values),
     "front_end": without_removed,
-    "trust": lambda values: None if values is None else SnrTrust(**values),
+    "snr_scale": lambda values: None if values is None else SnrScale(**values),
     "second_pass": lambda values: SecondPassOptions(
         **{**values, "rescore": RescoreOptions(**values.get("rescore", {}))}
     ),

@@ -1,9 +1,9 @@
 """Forced alignment: where in a sound the words, phones and states of a known text lie.
 
 A Viterbi search over a graph that holds nothing but the text, every pronunciation of its words and
-optional silence and fillers around them. Likelihoods count in full (no acoustic scale). Sound of
-any length is worked on block by block; what is kept of all of it are its cepstra, its features and
-one number a frame.
+optional silence and fillers around them. Likelihoods count in full (no acoustic scale). The sound
+is scored by the same acoustic session as in recognition, block by block, so that long sounds take
+little memory.
 
 Any text can be forced upon any sound, so each word is scored: its likelihood a frame against that
 of the best phone out of context, which knows nothing of the text.
@@ -16,20 +16,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from factored_asr.acoustic import GmmModel
-from factored_asr.audio.reading import Source, read_blocks
+from factored_asr.acoustic.model import AcousticModel, Frames
+from factored_asr.acoustic.threads import blas_threads
+from factored_asr.audio.reading import Source
 from factored_asr.decoder import BeamOptions, Search
 from factored_asr.errors import FormatError, OptionError
-from factored_asr.features import FrontEnd
-from factored_asr.features.frontend import CepstraStream
 from factored_asr.graph import Graph, GraphOptions, build_alignment_graph, make_units
 from factored_asr.lattice import Path, WordSegment
 from factored_asr.lexicon import Lexicon
 from factored_asr.models.recipe import Recipe
+from factored_asr.recognizer.session import begun
 from factored_asr.results.transcript import AlignedWord, Alignment, Phone, State, Word
 
-BLOCK_SECONDS = 10.0  # read at once
-BLOCK_FRAMES = 500  # scored at once
 PUNCTUATION = ".,;:!?\"()[]{}<>«»„“”‚‘’…–—-"
 
 
@@ -93,22 +91,20 @@ class Aligner:
 
     def __init__(
         self,
-        model: GmmModel,
+        model: AcousticModel,
         lexicon: Lexicon,
         options: AlignOptions | None = None,
         complete: Callable[[Lexicon, Sequence[str]], Lexicon] | None = None,
     ):
         """`complete` adds words that the lexicon lacks to it, such as `Recipe.with_guesses`."""
-        model = model.unadapted
         self.model, self.lexicon = model, lexicon
         self._complete = complete
         self.options = options or AlignOptions()
-        self._front_end = FrontEnd(model.features)
         self._units = make_units(model, self.options.graph.transition_scale)
-        alone = model.hmm_pdfs[: len(model.phones)]
-        self._free_pdfs = np.unique(alone[alone >= 0])  # of the phones out of context
 
-    def align(self, source: Source, text: str, *, sample_rate: int | None = None) -> Alignment:
+    def align(
+        self, source: Source | Frames, text: str, *, sample_rate: int | None = None
+    ) -> Alignment:
         """Find where each word of a text is said.
 
         Parameters
@@ -140,12 +136,11 @@ class Aligner:
         graph = build_alignment_graph(
             self.model, lexicon, words, self.options.graph, self._units
         )
-        features = self._features(source, sample_rate)
-        duration = len(features) * self.model.frame_seconds
-        path, free = self._search(graph, features)
+        with blas_threads():
+            path, fit = self._search(graph, source, sample_rate)
+        duration = len(fit) * self.model.frame_seconds
         if path is None:
-            return Alignment(duration=duration, reason=_no_way(words, duration))
-        fit = self._fit(graph, path, features, free)
+            return Alignment(duration=duration, reason=_no_path(words, duration))
         aligned = tuple(
             self._word(text, segment, fit)
             for text, segment in zip(words, path.segments, strict=True)
@@ -156,49 +151,37 @@ class Aligner:
         states = tuple(states_of(graph, path, self.model.frame_seconds))
         return Alignment(aligned, phones, states, duration, _doubts(aligned))
 
-    def _features(self, source: Source, sample_rate: int | None) -> np.ndarray:
-        """Of the whole sound, which itself is never held whole."""
-        stream = CepstraStream(self._front_end)
-        blocks = read_blocks(
-            source, sample_rate=self.model.features.sample_rate, block_seconds=BLOCK_SECONDS,
-            array_rate=sample_rate,
-        )
-        cepstra = [stream.accept(block) for block in blocks]
-        return self._front_end.features_from_cepstra(np.concatenate([*cepstra, stream.finish()]))
+    def _search(
+        self, graph: Graph, source: Source | Frames, sample_rate: int | None
+    ) -> tuple[Path | None, np.ndarray]:
+        """The best path to the end of the text, if any; and how well it fits each frame.
 
-    def _search(self, graph: Graph, features: np.ndarray) -> tuple[Path | None, np.ndarray]:
-        """The best path to the end of the text, if any; each frame's best score out of context."""
-        options = self.options
-        score = self.model.scorer(np.union1d(graph.pdfs, self._free_pdfs))
-        free = np.empty(len(features), np.float32)
-        first_try = options.beam, options.max_active
-        for beam, limit in (first_try, (options.retry_beam, options.retry_max_active)):
-            if not beam:
-                break
+        The fit, (n_frames,), is the log-likelihood of the path's state over that of the best phone
+        out of context.
+        """
+        free_pdfs = self.model.topology.free_pdfs
+        pdfs = np.union1d(graph.pdfs, free_pdfs)
+        columns = np.searchsorted(pdfs, free_pdfs)
+        session, blocks = begun(self.model, pdfs, source, sample_rate)
+        best = [np.zeros(0, np.float32)]
+        for beam, limit in self._widths():
             width = BeamOptions(beam=beam, max_active=limit, min_active=0, lattice_beam=0.0)
-            search = Search(graph, width)
-            for first in range(0, len(features), BLOCK_FRAMES):
-                scores = score(features[first : first + BLOCK_FRAMES])
-                free[first : first + len(scores)] = scores[:, self._free_pdfs].max(axis=1)
+            search = Search(graph, width, pdfs=pdfs)
+            best = best[:1]
+            for scores in blocks:
+                best.append(scores[:, columns].max(axis=1))
                 search.advance(scores)
-            path = search.finish().best()
+            path, free = search.finish().best(), np.concatenate(best)
             if path.reached_final:
-                return path, free
+                return path, session.path_scores(graph.label_pdf[path.labels]) - free
+            blocks = session.scores(pdfs)
         return None, free
 
-    def _fit(
-        self, graph: Graph, path: Path, features: np.ndarray, free: np.ndarray
-    ) -> np.ndarray:
-        """(n_frames,): log-likelihood of the path's states over that of the best phone's."""
-        pdf = graph.label_pdf[path.labels]
-        fit = -free
-        for first in range(0, len(pdf), 4 * BLOCK_FRAMES):
-            part = slice(first, first + 4 * BLOCK_FRAMES)
-            # A scorer of this block's few pdfs: making it costs a thirtieth of using it.
-            score = self.model.scorer(pdf[part])
-            scores = score(features[part])
-            fit[part] += scores[np.arange(len(scores)), pdf[part]]
-        return fit
+    def _widths(self) -> Iterator[tuple[float, int]]:
+        """Beam and states a frame of the first try, and of the second where it is wanted."""
+        yield self.options.beam, self.options.max_active
+        if self.options.retry_beam:
+            yield self.options.retry_beam, self.options.retry_max_active
 
     def _word(self, text: str, segment: WordSegment, fit: np.ndarray) -> AlignedWord:
         phones = segment.phones
@@ -213,9 +196,9 @@ class Aligner:
         return tuple(frame * self.model.frame_seconds for frame in frames)
 
 
-def aligner_of(recipe: Recipe, model: GmmModel | None = None) -> Aligner:
-    """The aligner of a recipe's dictionary, and of its bundle's model where none is given."""
-    model = model or recipe.bundle.acoustic_model()
+def aligner_of(recipe: Recipe, model: AcousticModel | None = None) -> Aligner:
+    """Return the aligner of a recipe's dictionary, by default with its bundle's model."""
+    model = model or recipe.bundle.acoustic_model().configured(recipe.settings.tools)
     complete = recipe.with_guesses if recipe.guess else None
     return Aligner(model, recipe.read_lexicon(), complete=complete)
 
@@ -234,7 +217,7 @@ def states_of(graph: Graph, path: Path, frame_seconds: float) -> Iterator[State]
         )
 
 
-def _no_way(words: tuple[str, ...], duration: float) -> str:
+def _no_path(words: tuple[str, ...], duration: float) -> str:
     return (
         f"the text does not fit the sound: no path through its {len(words)} words "
         f"ends with the {duration:.2f} s of sound"

@@ -1,9 +1,4 @@
-"""Unsupervised adaptation to a speaker: decode, learn the voice from what was heard, decode again.
-
-What a first pass heard of a speaker is wrong here and there, but most frames still belong to the
-pdfs it says; an fMLLR map has so few parameters that the errors average out (Gales 1998; Kaldi's
-decode_fmllr).
-"""
+"""Unsupervised adaptation to a speaker: decode, adapt the model to what was recognised, repeat."""
 
 from __future__ import annotations
 
@@ -12,15 +7,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from factored_asr.acoustic import GmmModel
-from factored_asr.acoustic.gmm.fmllr import FmllrOptions, FmllrStatistics, fmllr, fmllr_statistics
-from factored_asr.acoustic.gmm.transforms import apply_affine
-from factored_asr.decoder.background import decode_beside
+from factored_asr.acoustic.gmm.fmllr import FmllrOptions
+from factored_asr.acoustic.model import AcousticModel, Frames, SpeakerEvidence
+from factored_asr.audio.reading import Source
 from factored_asr.errors import OptionError
-from factored_asr.graph import Graph
 from factored_asr.lattice import Lattice
 from factored_asr.lattice.posteriors import arc_posteriors, word_posterior
-from factored_asr.models.settings import DecodeOptions
+from factored_asr.recognizer.session import Pipeline, Session, read_sound
 
 
 @dataclass(frozen=True)
@@ -28,13 +21,13 @@ class SpeakerOptions:
     """How a model is adapted to one speaker."""
 
     fmllr: FmllrOptions = field(default_factory=FmllrOptions)
-    """How freely the map may move, by how much was heard."""
+    """How freely the model may move, by how much was said: of models that are adapted by a map."""
     rounds: int = 2
-    """Times that all is decoded and the map estimated anew. The second hears what the first
-    misled; a third changes little."""
+    """Times that all is decoded and the model adapted. The second round corrects what the first
+    decode got wrong; a third changes little."""
     lattice_beam: float = 6.0
-    """Words count by how sure they are, competitors within this beam weighed against them;
-    higher: surer knowledge, slower. 0: all count in full."""
+    """Beam of the lattices by which words are weighted with their posterior; higher: better
+    weights, slower. 0: all words count in full."""
     silence_weight: float = 0.0
     """How much frames of silence and fillers count, in [0, 1]."""
 
@@ -47,89 +40,48 @@ class SpeakerOptions:
 
 
 def adapt_to_speaker(
-    model: GmmModel,
-    graph: Graph,
-    utterances: Sequence[np.ndarray],
-    decoding: DecodeOptions | None = None,
-    options: SpeakerOptions | None = None,
-) -> GmmModel:
-    """The model as it is for one speaker, learnt from sounds whose words nobody gave.
+    pipeline: Pipeline, sounds: Sequence[Source | Frames], options: SpeakerOptions | None = None,
+    sample_rate: int | None = None,
+) -> AcousticModel:
+    """Return the pipeline's model, adapted to the speaker of these sounds.
 
     Parameters
     ----------
-    model
-        With first-pass densities, these hear first (SAT); without, it hears itself.
-    graph
-        What may be said.
-    utterances
-        Features of each, (n_frames, n_features), as the front end gives them.
-    decoding
-        Acoustic scale and beams.
+    pipeline
+        Recognises the sounds, without its background model and second pass.
+    sounds
+        Paths, arrays or ready-made frames.
+    sample_rate
+        Hz of arrays.
 
     Returns
     -------
-    The model behind the speaker's map; as good as unchanged where too little was said.
-
-    Raises
-    ------
-    OptionError
-        Features of the wrong shape, NaN or infinite.
-    """
-    decoding, options = decoding or DecodeOptions(), options or SpeakerOptions()
-    current, affine = model.unadapted, None
-    for _ in range(options.rounds):
-        lattices = [hear(current, graph, features, decoding, options) for features in utterances]
-        affine = estimate_map(model, graph, utterances, lattices, options, affine)
-        current = model.with_transform(affine)
-    return current
-
-
-def estimate_map(
-    model: GmmModel,
-    graph: Graph,
-    utterances: Sequence[np.ndarray],
-    lattices: Sequence[Lattice],
-    options: SpeakerOptions | None = None,
-    start: np.ndarray | None = None,
-) -> np.ndarray:
-    """The fMLLR map of a speaker from what was heard, (n, n + 1); it comes after the model's own.
-
-    Parameters
-    ----------
-    lattices
-        What a search over the graph made of each utterance.
-    start
-        The map under which that was heard; None where there was none.
+    The adapted model; as good as unchanged where too little was said.
     """
     options = options or SpeakerOptions()
-    total: FmllrStatistics | None = None
-    for features, lattice in zip(utterances, lattices, strict=True):
-        if not lattice.best().n_frames:
-            continue
-        frames = np.asarray(features, np.float32)
-        if model.transform is not None:
-            frames = apply_affine(model.transform, frames)
-        pdfs = graph.label_pdf[lattice.best().labels]
-        weights = frame_weights(lattice, options.silence_weight)
-        heard = frames if start is None else apply_affine(start, frames)
-        statistics = fmllr_statistics(model.densities, frames, pdfs, weights, heard)
-        total = statistics if total is None else total + statistics
-    if total is None:
-        return np.eye(model.densities.n_features, model.densities.n_features + 1, dtype=np.float32)
-    return fmllr(total, options.fmllr, start=start)
+    rate = pipeline.model.sample_rate
+    read = [read_sound(pipeline.model, sound, sample_rate) for sound in sounds]
+    beam = replace(pipeline.options.beam, lattice_beam=options.lattice_beam)
+    plain = replace(
+        pipeline, options=replace(pipeline.options, beam=beam), background=None, second_pass=None
+    )
+    adapted: AcousticModel | None = None
+    for _ in range(options.rounds):
+        current = plain if adapted is None else replace(plain, model=adapted)
+        evidence = [_evidence(current, sound, rate, options) for sound in read]
+        adapted = plain.model.adapted(evidence, options.fmllr, adapted)
+    assert adapted is not None
+    return adapted
 
 
-def hear(
-    model: GmmModel,
-    graph: Graph,
-    features: np.ndarray,
-    decoding: DecodeOptions,
-    options: SpeakerOptions,
-) -> Lattice:
-    """Decode one utterance, with the lattice that its words are weighed by."""
-    beam = replace(decoding.beam, lattice_beam=options.lattice_beam)
-    score = model.block_scorer(graph.pdfs, decoding.acoustic_scale)
-    return decode_beside(graph, score(features), beam, None)
+def _evidence(
+    pipeline: Pipeline, sound: np.ndarray | Frames, sample_rate: int, options: SpeakerOptions
+) -> SpeakerEvidence:
+    session = Session(pipeline, whole=True)
+    session.feed(sound, sample_rate)
+    lattice = session.search().lattice
+    pdfs = pipeline.graph.label_pdf[lattice.best().labels]
+    return SpeakerEvidence(session.acoustic, pdfs, frame_weights(lattice, options.silence_weight))
 
 
 def frame_weights(lattice: Lattice, silence_weight: float = 0.0) -> np.ndarray:

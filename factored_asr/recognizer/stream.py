@@ -1,54 +1,38 @@
-"""One speaker's sound as it comes: the pipeline a few frames at a time."""
+"""One speaker's sound as it comes: a session without look-ahead, one utterance after the other."""
 
 from __future__ import annotations
-
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from factored_asr.audio.reading import as_samples
 from factored_asr.decoder import EndpointOptions, is_endpoint
-from factored_asr.decoder.background import RivalSearch
-from factored_asr.features import FrontEnd
-from factored_asr.lattice import Lattice
+from factored_asr.recognizer.session import Pipeline, Session
 from factored_asr.results.transcript import Transcript
 
-SECOND_LOOK_SECONDS = 30.0
-
-
-@dataclass(frozen=True, eq=False)
-class Parts:
-    """What a stream takes from its recogniser."""
-
-    front_end: FrontEnd
-    score: Callable[[np.ndarray], Iterable[np.ndarray]]
-    """Blocks of scores of (n_frames, n_features) features."""
-    transcript: Callable[[Lattice], Transcript]
-    """What an utterance comes to once its search has ended."""
-    search: RivalSearch
-    """The stream's own."""
-    again: Callable[[np.ndarray], Transcript] | None = None
-    """Recognises all samples of an utterance anew at its end; nothing does where None."""
+REDECODE_SECONDS = 30.0  # longer utterances keep the result of the stream
 
 
 class Stream:
     """One speaker's sound as it comes; an utterance ends by `finish`, and the next one begins.
 
-    A stream belongs to one thread at a time. The running cepstral mean is kept from utterance to
+    A stream belongs to one thread at a time. Its running normalisation is kept from utterance to
     utterance; times count from the start of each.
+
+    Parameters
+    ----------
+    pipeline
+        The recogniser's.
+    endpoint
+        When an utterance counts as ended.
+    redecode
+        Decode each utterance of up to `REDECODE_SECONDS` at its end as `Recognizer.transcribe`
+        decodes a file, with the mean and the noise of the whole utterance.
     """
 
-    def __init__(self, parts: Parts, endpoint: EndpointOptions):
-        self._parts, self._rules, self._search = parts, endpoint, parts.search
-        self._rate = parts.front_end.options.sample_rate
-        self._mean: np.ndarray | None = None
-        self._begin()
-
-    def _begin(self) -> None:
-        self._search.start()
-        self._features = self._parts.front_end.stream(self._mean)
+    def __init__(self, pipeline: Pipeline, endpoint: EndpointOptions, redecode: bool):
+        self._pipeline, self._rules, self._redecode = pipeline, endpoint, redecode
+        self._session = Session(pipeline, whole=False)
         self._kept: list[np.ndarray] = []
         self._n_samples = 0
 
@@ -68,40 +52,38 @@ class Stream:
         """
         checked = as_samples(samples)
         self._n_samples += len(checked)
-        if self._parts.again and self._n_samples <= SECOND_LOOK_SECONDS * self._rate:
-            self._kept.append(checked)
-        else:
+        if self._n_samples > REDECODE_SECONDS * self._pipeline.model.sample_rate:
             self._kept.clear()
-        self._advance(self._features.accept(checked))
+        elif self._redecode:
+            self._kept.append(checked)
+        self._session.accept(checked)
         return self.endpoint
 
     def partial(self) -> str:
         """The text so far; its last words may still change."""
-        path = self._search.partial()
+        path = self._session.partial()
         return "" if path is None else " ".join(path.words)
 
     @property
     def endpoint(self) -> bool:
         """True where the rules say that the utterance has ended."""
-        path, seconds = self._search.partial(), self._parts.front_end.options.frame_shift
+        path, seconds = self._session.partial(), self._pipeline.model.frame_seconds
         if path is None:
             return True
         return is_endpoint(
-            path.trailing_silence * seconds, self._search.final_relative_cost(),
-            self._search.n_frames * seconds, path.has_speech, self._rules,
+            path.trailing_silence * seconds, self._session.final_relative_cost,
+            self._session.n_frames * seconds, path.has_speech, self._rules,
         )
 
     def finish(self) -> Transcript:
         """End the utterance; what is accepted afterwards belongs to the next."""
-        self._advance(self._features.finish())
-        if self._parts.again and self._kept:
-            result = self._parts.again(np.concatenate(self._kept))
+        session, kept = self._session, self._kept
+        if kept:
+            session.close()
+            samples, rate = np.concatenate(kept), self._pipeline.model.sample_rate
+            result = self._pipeline.transcribe(samples, rate)
         else:
-            result = self._parts.transcript(self._search.finish())
-        self._mean = self._features.mean
-        self._begin()
+            result = session.finish()
+        self._session = Session(self._pipeline, whole=False, after=session)
+        self._kept, self._n_samples = [], 0
         return result
-
-    def _advance(self, features: np.ndarray) -> None:
-        for scores in self._parts.score(features):
-            self._search.advance(scores)

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
 from factored_asr.acoustic.gmm.transforms import apply_affine, compose
 from factored_asr.audio.reading import read_audio
 from factored_asr.corpus.augment import NoiseMix, noisy_copies
-from factored_asr.corpus.corpus import Corpus
+from factored_asr.corpus.corpus import Corpus, MeanOver
 from factored_asr.corpus.utterance import NO_PATH, Utterance, frames_of, read_samples
 from factored_asr.corpus.utterance import seconds_of as seconds_of_sound
 from factored_asr.errors import FormatError, MissingError, OptionError
@@ -27,7 +27,6 @@ from factored_asr.training.parallel import over
 
 BLOCK_FRAMES = 32_000  # statistics are added up over blocks of about so many frames
 
-MeanOver = Literal["utterance", "speaker"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -137,14 +137,14 @@ def make_model(
     model, weighed = result.trained.model, _weighed(lexicon, data, result)
     settings, tuning, again = settings_of(model.first_pass is not None), None, None
     if language is not None and held_out:
-        unheard = load_data(held_out, features, options.jobs, options.mean_over)
         tuning = tune(
-            model, weighed, language, unheard, settings["dictation"], jobs=options.jobs,
-            adapt=SpeakerOptions() if model.first_pass else None, report=listener.settings,
+            model, weighed, language, held_out, settings["dictation"], jobs=options.jobs,
+            mean_over=options.mean_over, adapt=SpeakerOptions() if model.first_pass else None,
+            report=listener.settings,
         )
         settings["dictation"] = tuning.options
         if options.fold_in:
-            data += unheard
+            data += load_data(held_out, features, options.jobs, options.mean_over)
             again = _fold_in(data, lexicon, result, options, Path(kept), listener)
             model, weighed = again.trained.model, _weighed(lexicon, data, again)
     write_model(

@@ -11,17 +11,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from factored_asr.acoustic import GmmModel
+from factored_asr.acoustic.model import AcousticModel
+from factored_asr.corpus.corpus import Corpus, MeanOver
 from factored_asr.errors import OptionError
-from factored_asr.evaluation.evaluate import in_threads, score_all, transcribe_all
+from factored_asr.evaluation.evaluate import (
+    for_speaker,
+    in_threads,
+    score_all,
+    sound_of,
+    transcribe_all,
+)
 from factored_asr.evaluation.scoring import Errors, total
 from factored_asr.graph import Graph, build_graph
 from factored_asr.language import Grammar, NGramModel
 from factored_asr.lexicon import Lexicon
 from factored_asr.models.settings import DecodeOptions
 from factored_asr.recognizer.recognizer import Recognizer
-from factored_asr.recognizer.speaker import SpeakerOptions, adapt_to_speaker
-from factored_asr.training.data import TrainingData, dynamic
+from factored_asr.recognizer.speaker import SpeakerOptions
 
 LM_SCALES = (3.0, 4.5, 6.0, 8.0, 10.0, 13.0, 17.0)
 PENALTY_STEP = 2.0
@@ -54,8 +60,9 @@ class Tuning:
 
 
 def tune(
-    model: GmmModel, lexicon: Lexicon, language: NGramModel | Grammar, data: TrainingData,
-    start: DecodeOptions, *, adapt: SpeakerOptions | None = None, jobs: int = 1,
+    model: AcousticModel, lexicon: Lexicon, language: NGramModel | Grammar, corpus: Corpus,
+    start: DecodeOptions, *, mean_over: MeanOver = "utterance",
+    adapt: SpeakerOptions | None = None, jobs: int = 1,
     lm_scales: Sequence[float] = LM_SCALES, penalty_step: float = PENALTY_STEP,
     report: Callable[[Tried], object] | None = None,
 ) -> Tuning:
@@ -63,10 +70,12 @@ def tune(
 
     Parameters
     ----------
-    data
+    corpus
         Utterances of speakers that the model was not trained on.
     start
         Where to begin: its other options are kept.
+    mean_over
+        Normalise each utterance by itself, or by all that its speaker says.
     adapt
         How to adapt to each speaker, once, at the starting point.
     lm_scales
@@ -82,11 +91,11 @@ def tune(
         Nothing to tune on, no scales, or no way to go.
     """
     scales = tuple(lm_scales)
-    if not len(data):
+    if not len(corpus):
         raise OptionError("nothing to tune on")
     if not scales or not penalty_step > 0:
         raise OptionError(f"tuning needs LM scales and a penalty_step above 0, got {penalty_step}")
-    voices: dict[str, GmmModel] = {}
+    voices: dict[str, AcousticModel] = {}
     tried: dict[tuple[int, int], Tried] = {}
 
     @lru_cache(maxsize=3)
@@ -101,14 +110,14 @@ def tune(
     def errors(place: tuple[int, int]) -> int:
         if place not in tried:
             options = options_of(*place)
-            found = _errors(model, compiled(place[1]), options, data, voices, jobs)
+            found = _errors(model, compiled(place[1]), options, corpus, voices, jobs)
             tried[place] = Tried(scales[place[0]], options.graph.word_penalty, found)
             if report:
                 report(tried[place])
         return tried[place].errors.total
 
-    if adapt:
-        voices = _voices(model, compiled(0), data, start, adapt, jobs)
+    if adapt or mean_over == "speaker":
+        voices = _voices(model, compiled(0), corpus, start, adapt, mean_over, jobs)
     best = min(((rank, 0) for rank in range(len(scales))), key=errors)
     while True:
         rank, steps = best
@@ -120,29 +129,26 @@ def tune(
 
 
 def _voices(
-    model: GmmModel, graph: Graph, data: TrainingData, options: DecodeOptions,
-    adapt: SpeakerOptions, jobs: int,
-) -> dict[str, GmmModel]:
+    model: AcousticModel, graph: Graph, corpus: Corpus, options: DecodeOptions,
+    adapt: SpeakerOptions | None, mean_over: MeanOver, jobs: int,
+) -> dict[str, AcousticModel]:
     """The model as it is for each speaker."""
+    recognizer = Recognizer(model, graph, options)
 
-    def of(speaker: str) -> GmmModel:
-        features = [dynamic(cepstra, model.features) for u, cepstra in
-                    zip(data.utterances, data.cepstra, strict=True) if u.speaker == speaker]
-        return adapt_to_speaker(model, graph, features, options, adapt)
+    def of(speaker: str) -> AcousticModel:
+        sounds = [sound_of(each, model) for each in corpus if each.speaker == speaker]
+        return for_speaker(recognizer, sounds, adapt, mean_over).model
 
-    return dict(zip(data.speakers, in_threads(of, data.speakers, jobs), strict=True))
+    return dict(zip(corpus.speakers, in_threads(of, corpus.speakers, jobs), strict=True))
 
 
 def _errors(
-    model: GmmModel, graph: Graph, options: DecodeOptions, data: TrainingData,
-    voices: dict[str, GmmModel], jobs: int,
+    model: AcousticModel, graph: Graph, options: DecodeOptions, corpus: Corpus,
+    voices: dict[str, AcousticModel], jobs: int,
 ) -> Errors:
-    if not voices:
-        recognizer = Recognizer(model, graph, options)
-        return total(score_all(data, transcribe_all(recognizer, data, jobs=jobs)))
     errors = Errors()
-    for speaker, voice in voices.items():
-        own = data.select([i for i, u in enumerate(data.utterances) if u.speaker == speaker])
-        heard = transcribe_all(Recognizer(voice, graph, options), own, jobs=jobs)
-        errors += total(score_all(own, heard))
+    parts = [(voice, corpus.select([who])) for who, voice in voices.items()] or [(model, corpus)]
+    for voice, part in parts:
+        transcripts = transcribe_all(Recognizer(voice, graph, options), part, jobs=jobs)
+        errors += total(score_all(part, transcripts))
     return errors

@@ -14,10 +14,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from factored_asr.decoder import misfit
 from factored_asr.errors import OptionError
 from factored_asr.language.grammar.normalisation import tokens
-from factored_asr.lattice import Lattice, WordString, arc_posteriors, word_strings
+from factored_asr.lattice import Lattice, Path, WordString, arc_posteriors, word_strings
 from factored_asr.understanding.channel import deletions, noise
 from factored_asr.understanding.interpretation import Interpretation
 from factored_asr.understanding.parse import Understander
@@ -81,16 +80,17 @@ def interpret(
     understander: Understander,
     context: Mapping[str, object] | None = None,
     options: MeaningOptions | None = None,
+    background: Path | None = None,
 ) -> Interpretation | None:
     """What an utterance means; see `meanings`. None where nothing was meant, or that is unsure.
 
     Where the search kept no lattice, what its best path means.
     """
     if len(lattice.node_frame):
-        return meanings(lattice, understander, context, options).best
+        return meanings(lattice, understander, context, options, background).best
     segments = [each for each in lattice.best().segments if each.phones]
     words = tuple(each.word for each in segments)
-    reading = None if misfit(lattice) else _read(words, understander, context)
+    reading = _read(words, understander, context)
     seconds = lattice.frame_seconds or 0.0
     times = [((each.start or 0) * seconds, (each.end or 0) * seconds) for each in segments]
     return timed(reading, times) if reading and seconds else reading
@@ -101,6 +101,7 @@ def meanings(
     understander: Understander,
     context: Mapping[str, object] | None = None,
     options: MeaningOptions | None = None,
+    background: Path | None = None,
 ) -> Meanings:
     """All that an utterance may mean, with probabilities.
 
@@ -114,6 +115,8 @@ def meanings(
         What is known besides the words, as for `Understander.parse`.
     options
         How they are weighed.
+    background
+        The best path of the background model: speech without a meaning has its share.
 
     Examples
     --------
@@ -137,7 +140,7 @@ def meanings(
         string.probability * math.exp(-options.scale * (reading.costs.channel if reading else 0.0))
         for string, reading in read
     ]
-    outside = _outside(lattice, strings, options.scale)
+    outside = _outside(lattice, background, strings, options.scale)
     total = math.fsum([*weights, left_out, outside])
     sums: dict[object, list[tuple[float, int]]] = {}
     for i, (_, reading) in enumerate(read):
@@ -178,13 +181,15 @@ def _read(
     return understander.parse(said, context, left_out) if left_out else None
 
 
-def _outside(lattice: Lattice, strings: Sequence[WordString], scale: float) -> float:
-    """What the rival's best path weighs, where all paths of the lattice together weigh 1."""
-    if lattice.rival is None or lattice.path is None or not strings:
+def _outside(
+    lattice: Lattice, background: Path | None, strings: Sequence[WordString], scale: float
+) -> float:
+    """What the background's best path weighs, where all paths of the lattice together weigh 1."""
+    if background is None or lattice.path is None or not strings:
         return 0.0
     cheapest = min(each.acoustic + each.graph for each in strings)  # path.cost, as the arcs count
     log_total = arc_posteriors(lattice, scale=scale).log_total
-    behind = scale * (lattice.rival.cost - lattice.path.cost + cheapest)
+    behind = scale * (background.cost - lattice.path.cost + cheapest)
     return math.exp(min(-behind - log_total, 700.0))
 
 

@@ -80,7 +80,7 @@ def our_systems(grammar: Path, stream: bool) -> dict[str, System]:
         return Heard(said.text, meaning.intent, {k: str(v) for k, v in meaning.slots.items()})
 
     def streamed(samples: np.ndarray, second_look: bool) -> Heard:
-        utterance = recognizer.stream(second_look=second_look)
+        utterance = recognizer.stream(redecode=second_look)
         for first in range(0, len(samples), STREAM_BLOCK):
             utterance.accept(samples[first : first + STREAM_BLOCK])
         return heard(utterance.finish())

@@ -35,7 +35,7 @@ from factored_asr import Recognizer
 from factored_asr.acoustic import GmmModel
 from factored_asr.acoustic.gmm.adaptation import MapOptions
 from factored_asr.acoustic.gmm.noise_adaptation import NoiseOptions
-from factored_asr.acoustic.gmm.snr_trust import SnrTrust
+from factored_asr.acoustic.gmm.tools import SnrScale
 from factored_asr.corpus.augment import NoiseMix
 from factored_asr.corpus.corpus import Corpus
 from factored_asr.lattice import SecondPassOptions
@@ -64,11 +64,11 @@ def changed_vts(**choices: object) -> Tool:
 
 TOOLS: dict[str, Tool] = {
     **{name: with_front_end(name) for name in FRONT_ENDS},
-    "scale": lambda settings: replace(settings, trust=SnrTrust()),
+    "scale": lambda settings: replace(settings, snr_scale=SnrScale()),
     "vts": lambda settings: replace(settings, noise=STATIC),
     "deltas": changed_vts(dynamic=True),
     "gate": changed_vts(clean=NoiseOptions().clean),
-    "full trust": changed_vts(trust=1.0, delta_trust=1.0),
+    "full weight": changed_vts(static_weight=1.0, delta_weight=1.0),
 }
 """By name; a row is one of them or several with + between. ``vts`` moves static Gaussians alone;
 ``gate`` leaves clean sounds alone."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,11 @@ from other_speech import at_loudness, babble, clatter
 
 from factored_asr import Recognizer
 from factored_asr.audio.reading import read_audio
-from factored_asr.decoder.background import margin, misfit
+from factored_asr.lattice.rejection import margin
 from factored_asr.models.en_us import EN_US_COMMANDS
 from factored_asr.models.grammars import read_understander
 from factored_asr.plots.axes import new_axes, save
+from factored_asr.recognizer.session import Session, decide
 from factored_asr.understanding import Understander
 from factored_asr.understanding.over_lattice import interpret
 
@@ -50,7 +51,7 @@ class Tried:
     name: str
     seconds: float
     margin: float | None
-    """See `decoder.rival.margin`; None where nothing could act."""
+    """See `lattice.rejection.margin`; None where nothing could act."""
     right: bool
     """Whether an order is understood; True for any meaning of what is no order."""
 
@@ -108,15 +109,19 @@ def tried(
 ) -> Tried:
     """Play one sound."""
     kind, condition, name, samples, order = sound
-    said = recognizer.transcribe(samples, sample_rate=SAMPLE_RATE)
-    lattice, beats, right = said.lattice, None, False
-    if lattice is not None and lattice.path is not None and lattice.path.reached_final:
-        meaning = interpret(replace(lattice, rival=None), understander)
-        if meaning is not None and (margin(lattice) < 0 or not misfit(lattice)):
+    session = Session(recognizer.pipeline, whole=True)
+    session.feed(samples, SAMPLE_RATE)
+    found = session.search()
+    said, lattice, beats, right = decide(recognizer.pipeline, found), found.lattice, None, False
+    if said.lattice is not None and lattice.best().reached_final:
+        meaning = interpret(lattice, understander)
+        options = recognizer.options.rejection
+        ahead = margin(lattice.best(), found.background, options, found.in_noise)
+        if meaning is not None and (ahead < 0 or said.words):
             slots = {name: str(value) for name, value in meaning.slots.items()}
             heard = Heard(said.text, meaning.intent, slots)
             right = order is None or heard.accepts(order)
-            beats = min(margin(lattice), NO_RIVAL)
+            beats = min(ahead, NO_RIVAL)
     return Tried(kind, condition, name, len(samples) / SAMPLE_RATE, beats, right)
 
 

@@ -7,21 +7,21 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
-def log_sum_exp(log_gaussians, first, columns, out):
-    """``out[t, columns[p]] = log sum_g exp(log_gaussians[t, g])``, g in ``first[p]:first[p + 1]``.
+def log_sum_exp(log_gaussians, first, out):
+    """``out[t, p] = log sum_g exp(log_gaussians[t, g])``, g in ``first[p]:first[p + 1]``.
 
     The largest term is taken out first, so that nothing underflows however far the frame lies
     from every Gaussian.
     """
     for t in range(log_gaussians.shape[0]):
-        for p in range(columns.shape[0]):
+        for p in range(out.shape[1]):
             largest = log_gaussians[t, first[p]]
             for g in range(first[p] + 1, first[p + 1]):
                 largest = max(largest, log_gaussians[t, g])
             total = np.float32(0.0)
             for g in range(first[p], first[p + 1]):
                 total += math.exp(log_gaussians[t, g] - largest)
-            out[t, columns[p]] = largest + math.log(total)
+            out[t, p] = largest + math.log(total)
 
 
 @njit(cache=True, nogil=True)

@@ -11,13 +11,16 @@ is what a stream keeps between its chunks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from factored_asr.acoustic.gmm import _kernels
 from factored_asr.errors import OptionError
+
+Score = Callable[[np.ndarray], np.ndarray]
+"""Features, (n_frames, n_features), to log-likelihoods, (n_frames, n_columns)."""
 
 _LARGEST_MEAN, _LARGEST_VARIANCE = 1e9, 1e12  # their ratios are still float32
 _BLOCK_BYTES = 1 << 21  # about what a core's cache holds
@@ -74,7 +77,7 @@ class DiagonalMixtures:
         chosen = np.arange(first[-1]) + np.repeat(self.first_gaussian[columns] - first[:-1], size)
         matrix = gaussian_matrix(self.means[chosen], self.variances[chosen])
         matrix[-1] += np.log(self.weights[chosen])
-        return DiagonalScorer(matrix, first, columns, self.n_pdfs)
+        return DiagonalScorer(matrix, first)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,17 +88,14 @@ class DiagonalScorer:
     """(2 * n_features + 1, n_gaussians) float32: the factor of [x, x², 1]."""
     first: np.ndarray
     """(n_columns + 1,) int32: the Gaussians of each column."""
-    columns: np.ndarray
-    """(n_columns,) int32: the pdf of each."""
-    n_pdfs: int
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
-        """(n_frames, n_features) → (n_frames, n_pdfs) float32; columns not asked for are 0."""
+        """(n_frames, n_features) → (n_frames, n_columns) float32."""
         features = check_features(features, self.matrix.shape[0] // 2)
-        scores = np.zeros((len(features), self.n_pdfs), np.float32)
+        scores = np.empty((len(features), len(self.first) - 1), np.float32)
         for block in _blocks(len(features), self.matrix.shape[1]):
             logs = expand(features[block]) @ self.matrix
-            _kernels.log_sum_exp(logs, self.first, self.columns, scores[block])
+            _kernels.log_sum_exp(logs, self.first, scores[block])
         return scores
 
 
@@ -166,14 +166,14 @@ class TiedMixtures:
     def scorer(self, pdfs: np.ndarray | None = None) -> TiedScorer:
         """Prepare the scores of some pdfs (default: all); see `GmmModel.scorer`."""
         wanted = check_pdfs(pdfs, self.n_pdfs)
-        columns = wanted[np.argsort(self.codebook[wanted], kind="stable")]
-        books, size = np.unique(self.codebook[columns], return_counts=True)
+        columns = np.argsort(self.codebook[wanted], kind="stable").astype(np.int32)
+        books, size = np.unique(self.codebook[wanted], return_counts=True)
         weights = tuple(
-            np.take(self.weights, part, axis=2) for part in np.split(columns, np.cumsum(size)[:-1])
+            np.take(self.weights, wanted[part], axis=2)
+            for part in np.split(columns, np.cumsum(size)[:-1])
         )
         book_of = np.repeat(np.arange(len(books), dtype=np.int32), size)
-        gaussians = self._matrices(books)
-        return TiedScorer(gaussians, weights, columns, books, book_of, self.streams, self.n_pdfs)
+        return TiedScorer(self._matrices(books), weights, columns, books, book_of, self.streams)
 
     def part(self, chosen: slice) -> TiedMixtures:
         """Some neighbouring streams, with their features."""
@@ -204,22 +204,21 @@ class TiedScorer:
     weights: tuple[np.ndarray, ...]
     """By codebook: (n_streams, n_gaussians, columns of the codebook)."""
     columns: np.ndarray
-    """(n_columns,) int32: pdfs, those of one codebook together."""
+    """(n_columns,) int32: the columns of the scores, those of one codebook together."""
     books: np.ndarray
     """(n_books,) int32: the codebooks in use."""
     book_of: np.ndarray
     """(n_columns,) int32: the codebook in use of each."""
     streams: tuple[int, ...]
-    n_pdfs: int
 
     def moved(self, densities: TiedMixtures) -> TiedScorer:
         """The same for Gaussians that lie elsewhere; the weights are shared, not copied."""
         return replace(self, gaussians=densities._matrices(self.books))
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
-        """(n_frames, n_features) → (n_frames, n_pdfs) float32; columns not asked for are 0."""
+        """(n_frames, n_features) → (n_frames, n_columns) float32."""
         features = check_features(features, sum(self.streams))
-        scores = np.zeros((len(features), self.n_pdfs), np.float32)
+        scores = np.empty((len(features), len(self.columns)), np.float32)
         if not len(self.columns):
             return scores
         for block in _blocks(len(features), self.gaussians[0].shape[1]):
@@ -292,12 +291,12 @@ def check_features(features: np.ndarray, n_features: int) -> np.ndarray:
 
 
 def check_pdfs(pdfs: np.ndarray | None, n_pdfs: int) -> np.ndarray:
-    """The distinct pdfs asked for, ascending int32; None stands for all."""
+    """The pdfs asked for, int32, in their order; None stands for all."""
     if pdfs is None:
         return np.arange(n_pdfs, dtype=np.int32)
-    wanted = np.unique(np.asarray(pdfs, dtype=np.int64))
-    if wanted.size and (wanted[0] < 0 or wanted[-1] >= n_pdfs):
-        wrong = wanted[0] if wanted[0] < 0 else wanted[-1]
+    wanted = np.asarray(pdfs, dtype=np.int64).ravel()
+    if wanted.size and (wanted.min() < 0 or wanted.max() >= n_pdfs):
+        wrong = wanted.min() if wanted.min() < 0 else wanted.max()
         raise OptionError(f"pdf {wrong} is not one of the model's {n_pdfs} (0..{n_pdfs - 1})")
     return wanted.astype(np.int32)
 

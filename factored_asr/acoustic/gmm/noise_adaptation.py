@@ -19,90 +19,33 @@ weighed (see noise_deltas.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
-from factored_asr.acoustic.gmm.mixtures import TiedMixtures, check_features, expand, gaussian_matrix
-from factored_asr.acoustic.gmm.model import GmmModel, Score
+from factored_asr.acoustic.gmm.mixtures import (
+    Score,
+    TiedMixtures,
+    TiedScorer,
+    check_features,
+    expand,
+    gaussian_matrix,
+)
 from factored_asr.acoustic.gmm.noise_deltas import DeltaScorer
 from factored_asr.acoustic.gmm.noise_mixing import Counts, Gaussians, Surroundings
+from factored_asr.acoustic.gmm.parameters import GmmParameters
+from factored_asr.acoustic.gmm.tools import NoiseOptions
 from factored_asr.errors import OptionError
 from factored_asr.features import speech_frames
 from factored_asr.features.deltas import apply_kernels, delta_kernels
 from factored_asr.features.mel import cepstral_transform
-from factored_asr.features.normalisation import normalise, stored_mean
-from factored_asr.features.snr import cepstral_levels, estimate_snr
+from factored_asr.features.normalisation import stored_mean
 
 MIN_FRAMES = 10  # of speech, and of what is none: fewer say nothing of channel or noise
 MAX_FRAMES = 5000  # looked at in a pass, about: an hour takes no more memory than a minute
 MIN_VARIANCE = 0.01  # of a noise whose frames are all alike
 SILENT = 1e3  # by which c0 of no noise lies below the speech
-REMOVED = ("kinds", "rounds")  # options that older manifests hold; 1 had no effect
-
-
-@dataclass(frozen=True)
-class NoiseOptions:
-    """How a model is moved to the noise of a sound."""
-
-    clean: float = 25.0
-    """Signal-to-noise ratio in decibels, as `estimate_snr` says, from which on a sound counts as
-    clean and the model stays as it is; inf moves it for every sound."""
-    passes: int = 4
-    """Passes of estimation of noise and channel; each starts from the result of the last."""
-    stride: int = 3
-    """Every so many-th frame is looked at in the estimation; higher is faster."""
-    groups: int = 16
-    """Gaussians that a codebook is reduced to for the estimation, at most; lower is faster."""
-    channel_variance: float = 25.0
-    """Of the channel's cepstra around the stored mean, level aside; higher: trust the sound."""
-    noise_frames: float = 10.0
-    """Frames that the noise's variance before a pass counts for."""
-    silence_share: float = 0.3
-    """Of all frames that are expected to be silence, in (0, 1)."""
-    trust: float = 0.5
-    """Share of the log-likelihoods of static cepstra that counts: frames in noise are less sure
-    than they look, and of a model these depend most on voice, room and microphone."""
-    delta_trust: float = 0.75
-    """The same of their deltas."""
-    dynamic: bool = True
-    """Whether a frame's deltas count for as much as there is speech in it (see noise_deltas.py)."""
-
-    def __post_init__(self) -> None:
-        for name in ("passes", "stride", "groups"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"{name} is {getattr(self, name)}, must be at least 1")
-        if not self.channel_variance > 0 or not self.noise_frames >= 0:
-            raise OptionError(
-                f"channel_variance {self.channel_variance} must be above 0, noise_frames "
-                f"{self.noise_frames} not negative"
-            )
-        if np.isnan(self.clean):
-            raise OptionError("clean is no number of decibels")
-        for name in ("trust", "delta_trust"):
-            if not 0 < getattr(self, name) < np.inf:
-                raise OptionError(f"{name} is {getattr(self, name)}, must be above 0 and finite")
-        if not 0 < self.silence_share < 1:
-            raise OptionError(f"silence_share is {self.silence_share}, must lie in (0, 1)")
-
-    @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> NoiseOptions:
-        """Return the options of a manifest, which may be older and hold options since removed.
-
-        Raises
-        ------
-        OptionError
-            A removed option has a value that had an effect.
-        """
-        for name in REMOVED:
-            if values.get(name, 1) != 1:
-                raise OptionError(
-                    f"{name} is {values[name]}, but this option of noise was removed because it "
-                    f"did not help; leave {name} out"
-                )
-        return NoiseOptions(**{name: v for name, v in values.items() if name not in REMOVED})
 
 
 class NoiseAdapter:
@@ -113,9 +56,8 @@ class NoiseAdapter:
     model
         Of tied mixtures whose first stream holds the static cepstra.
     pdfs
-        Those of what may be heard; they are scored, and tell the noise. All where None.
-    besides
-        Others to be scored, too.
+        Those of what may be recognised, ascending: the noise is estimated by them, and they are
+        scored by default. None: all.
 
     Raises
     ------
@@ -131,25 +73,18 @@ class NoiseAdapter:
     >>> adapter = NoiseAdapter(model, model.hmm_pdfs[:10].ravel())
     >>> hiss = np.random.default_rng(0).normal(0, 0.01, 16000)
     >>> front_end = FrontEnd(model.features)
-    >>> adapter.scorer(front_end.cepstra(hiss))(front_end.features(hiss)).shape
-    (99, 5126)
+    >>> mean = np.zeros(13, np.float32)
+    >>> adapter.scorer(front_end.cepstra(hiss), mean)(front_end.features(hiss)).shape
+    (99, 30)
     """
 
     def __init__(
         self,
-        model: GmmModel,
+        model: GmmParameters,
         pdfs: np.ndarray | None = None,
         options: NoiseOptions | None = None,
-        besides: np.ndarray | None = None,
     ):
-        size, densities = model.features.n_cepstra, model.densities
-        if not isinstance(densities, TiedMixtures) or model.transform is not None:
-            raise OptionError("only tied mixtures of plain features can be moved to a noise")
-        if densities.streams[0] != size or model.features.splice:
-            raise OptionError(
-                f"the first stream holds {densities.streams[0]} features, must hold the "
-                f"{size} static cepstra"
-            )
+        densities, size = check_movable(model), model.features.n_cepstra
         self.options = options or NoiseOptions()
         self._densities, self._size = densities, size
         self._pdfs = np.arange(densities.n_pdfs) if pdfs is None else np.unique(pdfs)
@@ -158,14 +93,10 @@ class NoiseAdapter:
         self._mean = stored_mean(model.features)
         self.features = model.features
         self._kernels = delta_kernels(model.features)
-        self._scored = self._pdfs if besides is None else np.union1d(self._pdfs, besides)
         self._books = np.unique(densities.codebook[self._pdfs])
-        self._moved = np.unique(densities.codebook[self._scored])
-        self._static_scorer = densities.part(slice(0, 1)).scorer(self._scored)
-        several = len(densities.streams) > 1
-        self._rest = densities.part(slice(1, None)) if several else None
-        self._rest_scorer = self._rest.scorer(self._scored) if self._rest else None
-        self._all = self._gaussians(self._moved)
+        self._static = densities.part(slice(0, 1))
+        self._rest = densities.part(slice(1, None)) if len(densities.streams) > 1 else None
+        self._scorers = self._scorers_of(self._pdfs)
         self._weights = self._codebook_weights()
         silent = np.array([model.phones.index(model.silence)])
         fillers = np.array([model.phones.index(phone) for phone in model.fillers])
@@ -214,48 +145,51 @@ class NoiseAdapter:
         kept = shares > 0
         return Gaussians(mean[kept], around[kept]), shares[kept], is_silent[kept]
 
-    def counts_as_clean(self, cepstra: np.ndarray) -> bool:
-        """Whether speech stands so far above the noise that the model stays as it is."""
-        if self.options.clean == np.inf:
-            return False
-        return estimate_snr(cepstral_levels(cepstra, self.features)) >= self.options.clean
+    def counts_as_clean(self, snr: float) -> bool:
+        """Whether speech stands so far above the noise, in dB, that the model stays as it is."""
+        return snr >= self.options.clean
 
-    def scorer_if_noisy(self, cepstra: np.ndarray) -> Score | None:
-        """Return `scorer` of a sound, or None where it counts as clean."""
-        return None if self.counts_as_clean(cepstra) else self.scorer(cepstra)
-
-    def scorer(self, cepstra: np.ndarray) -> Score:
-        """Return the scorer of one sound: like `GmmModel.scorer`, of the model moved to its noise.
+    def scorer(
+        self, cepstra: np.ndarray, mean: np.ndarray, pdfs: np.ndarray | None = None
+    ) -> Score:
+        """Return the scorer of one sound: like `scorer` of the model moved to its noise.
 
         Parameters
         ----------
         cepstra
             (n_frames, n_cepstra) of the whole sound, before any mean is taken off.
+        mean
+            (n_cepstra,): what was taken off for the features.
+        pdfs
+            Those to score; the adapter's own where None.
 
         Returns
         -------
-        A function from the sound's features, as the model's front end gives them, to scores; log-
-        likelihoods count for the trust that the options have in them.
+        A function from the sound's features, as the model's front end gives them, to scores,
+        weighted as the options say, with one column for each pdf.
         """
         frames = np.asarray(cepstra, np.float32)
-        around = self.estimate(frames)
-        mean = np.zeros(self._size, np.float32)
-        if len(frames):
-            mean = (frames - normalise(frames, self.features))[0]
-        static = self._static_scorer.moved(self.static(around, mean))
-        size, trust, delta_trust = self._size, self.options.trust, self.options.delta_trust
-        deltas = self.delta_scorer(frames)
-        presence = self.presence(around)
+        surroundings = self.estimate(frames)
+        own, others = self._scorers if pdfs is None else self._scorers_of(pdfs)
+        static = own.moved(self.static(surroundings, mean, own.books))
+        size, deltas = self._size, self._delta_scorer(frames, others)
+        static_weight = np.float32(self.options.static_weight)
+        delta_weight = np.float32(self.options.delta_weight)
+        presence = self.presence(surroundings)
 
         def score(features: np.ndarray) -> np.ndarray:
             scores = static(features[:, :size])
-            scores *= np.float32(trust)
+            scores *= static_weight
             if deltas is not None:
-                there = presence(features[:, :size] + mean)
-                scores += np.float32(delta_trust) * deltas(features[:, size:], there)
+                share = presence(features[:, :size] + mean)
+                scores += delta_weight * deltas(features[:, size:], share)
             return scores
 
         return score
+
+    def _scorers_of(self, pdfs: np.ndarray) -> tuple[TiedScorer, TiedScorer | None]:
+        """Scorers of the static cepstra and of the deltas, before they are moved."""
+        return self._static.scorer(pdfs), self._rest and self._rest.scorer(pdfs)
 
     def presence(self, around: Surroundings) -> Callable[[np.ndarray], np.ndarray]:
         """From cepstra in these surroundings, (n_frames, n_cepstra), to the share of speech in the
@@ -266,11 +200,10 @@ class NoiseAdapter:
         shares = np.trace(jacobians, axis1=1, axis2=2) / self._size
         return lambda cepstra: np.clip(self._posteriors(cepstra, moved) @ shares, 0.0, 1.0)
 
-    def delta_scorer(self, cepstra: np.ndarray) -> DeltaScorer | None:
-        """A scorer of a sound's deltas, where the noise's vary as they do where nobody speaks;
-        None where the model has no deltas."""
+    def _delta_scorer(self, cepstra: np.ndarray, scorer: TiedScorer | None) -> DeltaScorer | None:
+        """A scorer of a sound's deltas, whose noise varies as the frames without speech do."""
         densities, size = self._densities, self._size
-        if self._rest is None or self._rest_scorer is None:
+        if self._rest is None or scorer is None:
             return None
         quiet = ~speech_frames(cepstra, min_range=0.0)
         noise: np.ndarray = np.ones(densities.n_features - size)
@@ -278,7 +211,7 @@ class NoiseAdapter:
             around = len(self._kernels[0]) // 2
             padded = np.pad(cepstra, ((around, around), (0, 0)), mode="edge")
             noise = apply_kernels(padded, self._kernels)[quiet, size:].var(axis=0) + MIN_VARIANCE
-        return DeltaScorer(self._rest, noise, self._rest_scorer)
+        return DeltaScorer(self._rest, noise, scorer)
 
     def estimate(self, cepstra: np.ndarray) -> Surroundings:
         """Noise and channel of a sound, by expectation and maximisation over its frames.
@@ -302,15 +235,19 @@ class NoiseAdapter:
             around = self._pass(frames[::stride], around)
         return around
 
-    def static(self, around: Surroundings, mean: np.ndarray) -> TiedMixtures:
-        """The static stream in these surroundings, of cepstra that have `mean` taken off."""
-        moved, _ = self._all.in_noise(around, self._transform, self._inverse)
-        means = self._densities.means[:, :, : self._size].copy()
-        variances = self._densities.variances[:, :, : self._size].copy()
-        shape = (len(self._moved), -1, self._size)
-        means[self._moved] = moved.means.reshape(shape) - mean
-        variances[self._moved] = moved.variances.reshape(shape)
-        return TiedMixtures(means, variances, self._densities.weights[:1], self._densities.codebook)
+    def static(
+        self, surroundings: Surroundings, mean: np.ndarray, books: np.ndarray
+    ) -> TiedMixtures:
+        """The static stream in these surroundings, of cepstra that have `mean` taken off.
+
+        Only the codebooks `books` are moved.
+        """
+        moved, _ = self._gaussians(books).in_noise(surroundings, self._transform, self._inverse)
+        means, variances = self._static.means.copy(), self._static.variances.copy()
+        shape = (len(books), -1, self._size)
+        means[books] = moved.means.reshape(shape) - mean
+        variances[books] = moved.variances.reshape(shape)
+        return replace(self._static, means=means, variances=variances)
 
     def _first_guess(self, speech: np.ndarray, other: np.ndarray) -> Surroundings:
         channel = self._mean.copy()
@@ -338,3 +275,22 @@ class NoiseAdapter:
         silence, prior = posteriors[:, self._silent].sum(axis=1), self.options.noise_frames
         total = silence @ (frames - noise) ** 2 + prior * around.variance
         return Surroundings(channel, noise, total / max(silence.sum() + prior, 1e-9) + MIN_VARIANCE)
+
+
+def check_movable(model: GmmParameters) -> TiedMixtures:
+    """Return the densities of a model that can be moved to a noise.
+
+    Raises
+    ------
+    OptionError
+        The model's features or densities are of another kind.
+    """
+    size, densities = model.features.n_cepstra, model.densities
+    if not isinstance(densities, TiedMixtures) or model.transform is not None:
+        raise OptionError("only tied mixtures of plain features can be moved to a noise")
+    if densities.streams[0] != size or model.features.splice:
+        raise OptionError(
+            f"the first stream holds {densities.streams[0]} features, must hold the "
+            f"{size} static cepstra"
+        )
+    return densities

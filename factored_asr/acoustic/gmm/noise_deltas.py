@@ -42,9 +42,9 @@ class DeltaScorer:
         self._scorers: dict[int, TiedScorer] = {}
 
     def __call__(self, deltas: np.ndarray, presence: np.ndarray) -> np.ndarray:
-        """(n_frames, n_features) and the share of speech in each frame, to (n_frames, n_pdfs)."""
+        """Return scores, (n_frames, n_columns), of deltas and the share of speech in each frame."""
         levels = np.abs(presence[:, None] - LEVELS).argmin(axis=1)
-        scores = np.zeros((len(deltas), self._densities.n_pdfs), np.float32)
+        scores = np.zeros((len(deltas), len(self._scorer.columns)), np.float32)
         for level in np.unique(levels).tolist():
             scores[levels == level] = self._at(level)(deltas[levels == level])
         return scores

@@ -1,0 +1,253 @@
+"""One utterance from samples to its transcript: the only pipeline there is.
+
+    samples → AcousticSession → log-likelihoods → Search → Lattice → decision → Transcript
+
+A whole file is a session that may look at all of its sound before it scores; a stream is the same
+session without. Both are fed in chunks of any size.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from factored_asr.acoustic.model import AcousticModel, AcousticSession, Frames
+from factored_asr.acoustic.threads import blas_threads
+from factored_asr.audio.reading import Source, read_audio, read_blocks
+from factored_asr.decoder import Search
+from factored_asr.errors import FormatError
+from factored_asr.features.files import is_feature_file
+from factored_asr.graph import Graph
+from factored_asr.lattice import Lattice, SecondPass
+from factored_asr.lattice import Path as BestPath
+from factored_asr.lattice.rejection import NO_SPEECH, rejection
+from factored_asr.models.settings import DecodeOptions
+from factored_asr.results.transcript import Transcript, words_of
+from factored_asr.understanding import Interpretation
+
+BLOCK_SECONDS = 10.0  # of a file, read at once
+
+
+@dataclass(frozen=True, eq=False)
+class Pipeline:
+    """What the sessions of one recogniser share; nothing in it changes."""
+
+    model: AcousticModel
+    """Configured with the tools against noise of the options."""
+    graph: Graph
+    """What may be said."""
+    options: DecodeOptions
+    """Scale, beams, rejection."""
+    background: Graph | None = None
+    """The background model of a grammar; None: every sound is taken for a sentence of it."""
+    is_grammar: bool = False
+    """True: the graph holds the sentences of a grammar, which count only whole."""
+    second_pass: SecondPass | None = None
+    """What follows the search; None: nothing does."""
+    interpret: Callable[[Lattice, BestPath | None], Interpretation | None] | None = None
+    """Reads the meaning of a lattice next to the background's best path; None: there is none."""
+
+    @cached_property
+    def pdfs(self) -> np.ndarray:
+        """The pdfs that the searches need scores of, ascending."""
+        if self.background is None:
+            return self.graph.pdfs
+        return np.union1d(self.graph.pdfs, self.background.pdfs)
+
+    def transcribe(self, source: Source | Frames, sample_rate: int | None = None) -> Transcript:
+        """Recognise a whole sound; see `Recognizer.transcribe`."""
+        session = Session(self, whole=True)
+        session.feed(source, sample_rate)
+        return session.finish()
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What the searches of a finished session found."""
+
+    lattice: Lattice
+    """Of the graph."""
+    background: BestPath | None = None
+    """The best path of the background model; None where there is none."""
+    in_noise: bool = False
+    """True where the scores were compensated for noise: other margins hold then."""
+    speech: np.ndarray = field(default_factory=lambda: np.zeros(0, np.bool_))
+    """(n_frames,) bool: the frames that stand out as speech."""
+
+
+class Searches:
+    """The search over a graph, and the one over its background model, through the same scores."""
+
+    def __init__(self, pipeline: Pipeline):
+        beam = pipeline.options.beam
+        self._scale = np.float32(pipeline.options.acoustic_scale)
+        self.graph = Search(pipeline.graph, beam, pdfs=pipeline.pdfs)
+        self._background: Search | None = None
+        if pipeline.background is not None:
+            alone = replace(beam, lattice_beam=0.0)
+            self._background = Search(pipeline.background, alone, pdfs=pipeline.pdfs)
+
+    def advance(self, blocks: Iterable[np.ndarray]) -> None:
+        """Search further frames: blocks of log-likelihoods, (n_frames, n_pdfs) each."""
+        for scores in blocks:
+            scaled = scores * self._scale
+            self.graph.advance(scaled)
+            if self._background is not None:
+                self._background.advance(scaled)
+
+    def finish(self, acoustic: AcousticSession) -> Found:
+        """End the utterance."""
+        background = self._background and self._background.finish().best()
+        return Found(self.graph.finish(), background, acoustic.in_noise, acoustic.speech)
+
+
+class Session:
+    """One utterance; it belongs to one thread at a time.
+
+    Parameters
+    ----------
+    pipeline
+        The recogniser's.
+    whole
+        True: score the sound once all of it is there (unlimited look-ahead). False: score it as
+        it arrives, and give partial results.
+    after
+        The session of the utterance before, of the same speaker: running means go on from it.
+    """
+
+    def __init__(self, pipeline: Pipeline, *, whole: bool, after: Session | None = None):
+        self.pipeline, self._whole = pipeline, whole
+        before = None if after is None else after.acoustic
+        self.acoustic = pipeline.model.session(pipeline.pdfs, whole=whole, after=before)
+        self._searches = Searches(pipeline)
+
+    def accept(self, samples: np.ndarray) -> None:
+        """Take samples, (n_samples,) float32 or int16, at the model's rate."""
+        with self._threads():
+            self._searches.advance([self.acoustic.accept(samples)])
+
+    def feed(self, source: Source | Frames, sample_rate: int | None = None) -> None:
+        """Take a whole source: a file, standard input, an array, or ready-made frames.
+
+        Parameters and errors are those of `Recognizer.transcribe`.
+        """
+        with self._threads():
+            model = self.pipeline.model
+            self._searches.advance(scores_of(self.acoustic, model, source, sample_rate))
+
+    def partial(self) -> BestPath | None:
+        """The best path so far; its last words may still change. None where no path survives."""
+        return self._searches.graph.partial()
+
+    @property
+    def final_relative_cost(self) -> float:
+        """Cost by which ending now lies behind going on; inf where no path may end here."""
+        return self._searches.graph.final_relative_cost()
+
+    @property
+    def n_frames(self) -> int:
+        """Frames searched so far."""
+        return self._searches.graph.n_frames
+
+    def finish(self) -> Transcript:
+        """End the utterance."""
+        return decide(self.pipeline, self.search())
+
+    def search(self) -> Found:
+        """End the utterance, without a decision: search what is left."""
+        with self._threads():
+            scores = self.acoustic.finish()
+            if not self._whole or self.acoustic.speech.any():
+                self._searches.advance(scores)
+            return self._searches.finish(self.acoustic)
+
+    def redecode(self, pipeline: Pipeline) -> Found:
+        """Search the scores of the whole finished sound by another graph or other options."""
+        with self._threads():
+            searches = Searches(pipeline)
+            searches.advance(self.acoustic.scores(pipeline.pdfs))
+            return searches.finish(self.acoustic)
+
+    def close(self) -> None:
+        """End the utterance where only what the next one goes on from is of interest."""
+        with self._threads():
+            for _ in self.acoustic.finish():
+                pass
+
+    @contextmanager
+    def _threads(self) -> Iterator[None]:
+        with blas_threads(self.pipeline.options.threads):
+            yield
+
+
+def scores_of(
+    acoustic: AcousticSession, model: AcousticModel, source: Source | Frames,
+    sample_rate: int | None = None,
+) -> Iterator[np.ndarray]:
+    """Feed a whole source to an acoustic session; yield what it scores before its end."""
+    if isinstance(source, str | Path) and is_feature_file(source):
+        source = model.read_frames(source)
+    if isinstance(source, Frames):
+        yield acoustic.accept_frames(source)
+        return
+    n_samples = 0
+    for block in read_blocks(
+        source, sample_rate=model.sample_rate, block_seconds=BLOCK_SECONDS, array_rate=sample_rate
+    ):
+        n_samples += len(block)
+        yield acoustic.accept(block)
+    if not n_samples:
+        raise FormatError(f"shorter than one sample at {model.sample_rate} Hz", str(source))
+
+
+def read_sound(
+    model: AcousticModel, source: Source | Frames, sample_rate: int | None = None
+) -> np.ndarray | Frames:
+    """Read a source whole: samples at the model's rate, or ready-made frames."""
+    if isinstance(source, Frames):
+        return source
+    if isinstance(source, str | Path) and is_feature_file(source):
+        return model.read_frames(source)
+    return read_audio(source, sample_rate=model.sample_rate, array_rate=sample_rate)[0]
+
+
+def begun(
+    model: AcousticModel, pdfs: np.ndarray, source: Source | Frames, sample_rate: int | None = None
+) -> tuple[AcousticSession, Iterator[np.ndarray]]:
+    """Return the finished acoustic session of a whole sound, and its scores in blocks."""
+    session = model.session(pdfs, whole=True)
+    for _ in scores_of(session, model, source, sample_rate):
+        pass  # a whole sound has no scores before its end
+    return session, session.finish()
+
+
+def decide(pipeline: Pipeline, found: Found) -> Transcript:
+    """What an utterance comes to: speech gate, rejection, second pass, meaning."""
+    options, model = pipeline.options, pipeline.model
+    seconds, duration = model.frame_seconds, len(found.speech) * model.frame_seconds
+    if not found.speech.any():
+        return Transcript(duration=duration, reason=NO_SPEECH)
+    lattice = replace(
+        found.lattice, acoustic_scale=options.acoustic_scale, frame_seconds=seconds
+    )
+    path, confidences = lattice.best(), tuple[float, ...]()
+    segments = path.segments
+    if reason := rejection(path, found.background, options.rejection, seconds, found.in_noise):
+        return Transcript((), duration, reason=reason, lattice=lattice)
+    if not path.reached_final:  # broken off: dictation loses a word, a command its sense
+        segments = () if pipeline.is_grammar else segments[:-1]
+    elif pipeline.second_pass:
+        chosen = pipeline.second_pass(lattice)
+        segments, confidences, lattice = chosen.segments, chosen.confidences, chosen.lattice
+    words = words_of(segments, seconds, confidences)
+    return Transcript(
+        words, duration, math.prod(confidences) if confidences else None,
+        pipeline.interpret(lattice, found.background) if words and pipeline.interpret else None,
+        "" if words else lattice.reason or NO_SPEECH, lattice,
+    )

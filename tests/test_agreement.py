@@ -1,0 +1,237 @@
+"""Every route gives the same words, costs, confidences and rejections for the same sound.
+
+The routes: a path, an array, a file object; ready-made frames; a stream that re-decodes, in chunks
+of any size; batch; evaluate; explain. And a stream without re-decoding agrees with itself in any
+chunking.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from factored_asr import Recognizer, Transcript
+from factored_asr.acoustic import GmmModel
+from factored_asr.acoustic.model import Frames
+from factored_asr.audio.mixing import add_noise
+from factored_asr.audio.reading import read_audio
+from factored_asr.batch import BatchOptions, CutOptions
+from factored_asr.batch.inputs import Input
+from factored_asr.batch.work import transcribe_input
+from factored_asr.corpus import Corpus, Utterance
+from factored_asr.evaluation.evaluate import transcribe_all
+from factored_asr.explain import ExplainOptions, explain
+from factored_asr.lattice import SecondPassOptions
+from factored_asr.recognizer.session import Session
+from factored_asr.recognizer.speaker import SpeakerOptions
+
+ROOT = Path(__file__).parent.parent
+GRAMMAR = ROOT / "lm" / "smart_home.yaml"
+RATE = 16000
+CONFIDENT = SecondPassOptions(confidences=True)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What must be equal."""
+
+    words: tuple[str, ...]
+    times: tuple[tuple[float, float], ...]
+    confidences: tuple[float | None, ...]
+    reason: str
+    cost: float | None
+
+    @staticmethod
+    def of(said: Transcript) -> Result:
+        path = said.lattice.best() if said.lattice is not None else None
+        return Result(
+            tuple(word.text for word in said.words),
+            tuple((word.start, word.end) for word in said.words),
+            tuple(word.confidence for word in said.words), said.reason, path and path.cost,
+        )
+
+    def check(self, other: Result, cost: bool = True) -> None:
+        assert (self.words, self.reason) == (other.words, other.reason)
+        np.testing.assert_allclose(self.times, other.times, atol=1e-6)
+        for one, two in zip(self.confidences, other.confidences, strict=True):
+            assert one == two or abs((one or 0.0) - (two or 0.0)) < 1e-4
+        if cost and self.cost is not None and np.isfinite(self.cost):
+            assert other.cost == pytest.approx(self.cost, abs=1e-4, rel=1e-6)
+
+
+def sounds() -> dict[str, np.ndarray]:
+    """A dozen: clean, noisy, silent, out of grammar."""
+    folder, rng = ROOT / "examples" / "audio", np.random.default_rng(0)
+    names = ["kitchen_light_on", "music_stop", "heating_twenty_one", "weather", "good_morning",
+             "train", "silence"]
+    clean = {name: read_audio(folder / f"{name}.wav", sample_rate=RATE)[0] for name in names}
+    hiss = rng.normal(0, 0.1, 10 * RATE).astype(np.float32)
+    noisy = {
+        f"{name} at {snr} dB": add_noise(clean[name], hiss[: len(clean[name])], snr)
+        for name, snr in (("kitchen_light_on", 10), ("music_stop", 5), ("weather", 15))
+    }
+    return {
+        **clean, **noisy, "hiss": hiss[: 2 * RATE], "digital silence": np.zeros(RATE, np.float32),
+    }
+
+
+SOUNDS = sounds()
+
+
+def stream_of(recognizer: Recognizer, samples: np.ndarray, chunk: int, redecode: bool) -> Result:
+    stream = recognizer.stream(redecode=redecode)
+    for first in range(0, len(samples), chunk):
+        stream.accept(samples[first : first + chunk])
+    return Result.of(stream.finish())
+
+
+def frames_of(recognizer: Recognizer, samples: np.ndarray) -> Frames:
+    assert isinstance(recognizer.model, GmmModel)
+    return Frames(recognizer.model.front_end.cepstra(samples))
+
+
+def batch_of(recognizer: Recognizer, samples: np.ndarray, folder: Path) -> Transcript:
+    file = folder / "sound.wav"
+    soundfile.write(file, samples, RATE, subtype="FLOAT")
+    done = transcribe_input(
+        recognizer, Input(str(file), ""), BatchOptions(format="json", cut=CutOptions())
+    )
+    assert not done.error
+    return Transcript.from_json(done.text)
+
+
+def evaluated(recognizer: Recognizer, samples: np.ndarray, folder: Path) -> Transcript:
+    file = folder / "utterance.wav"
+    soundfile.write(file, samples, RATE, subtype="FLOAT")
+    return transcribe_all(recognizer, Corpus((Utterance("u", "s", ("go",), file),)))[0]
+
+
+def check_routes(recognizer: Recognizer, samples: np.ndarray, folder: Path) -> Result:
+    """Hold all routes against an array given whole."""
+    expected = Result.of(recognizer.transcribe(samples, sample_rate=RATE))
+    wav = io.BytesIO()
+    soundfile.write(wav, samples, RATE, format="WAV", subtype="FLOAT")
+    wav.seek(0)
+    expected.check(Result.of(recognizer.transcribe(wav)))
+    expected.check(Result.of(recognizer.transcribe(frames_of(recognizer, samples))))
+    for chunk in (1600, 4097):
+        expected.check(stream_of(recognizer, samples, chunk, redecode=True))
+    expected.check(Result.of(evaluated(recognizer, samples, folder)))
+    rounded = Result.of(batch_of(recognizer, samples, folder))  # JSON rounds to a millisecond
+    assert (rounded.words, rounded.reason) == (expected.words, expected.reason)
+    if recognizer.recipe is not None:
+        explained = explain(
+            recognizer, samples, sample_rate=RATE, options=ExplainOptions(mute=())
+        )
+        expected.check(Result.of(explained.said))
+        if explained.parts:
+            assert explained.cost == pytest.approx(expected.cost, abs=1e-4, rel=1e-6)
+            assert explained.is_refused == bool(
+                expected.reason and recognizer.background is not None
+            )
+    whole = stream_of(recognizer, samples, len(samples), redecode=False)
+    whole.check(stream_of(recognizer, samples, 777, redecode=False))
+    return expected
+
+
+TOOLS = [(), ("vts",), ("scale",), ("mask",), ("no-removal",), ("vts", "scale", "mask")]
+
+
+@pytest.fixture(scope="module")
+def commands(graph_cache: Path) -> Callable[[tuple[str, ...] | None], Recognizer]:
+    plain = Recognizer.load("en-us", grammar=GRAMMAR, second_pass=CONFIDENT)
+
+    def with_tools(tools: tuple[str, ...] | None) -> Recognizer:
+        if tools is None:
+            return plain
+        return Recognizer.load(
+            "en-us", grammar=GRAMMAR, options=plain.options.against_noise(tools)
+        )
+
+    return with_tools
+
+
+@pytest.mark.parametrize("name", SOUNDS)
+def test_commands_by_every_route(
+    commands: Callable[..., Recognizer], tmp_path: Path, name: str
+) -> None:
+    result = check_routes(commands(None), SOUNDS[name], tmp_path)
+    if name in ("kitchen_light_on", "music_stop", "heating_twenty_one"):
+        assert len(result.words) >= 3 and None not in result.confidences
+    if name in ("weather", "hiss", "silence", "digital silence"):
+        assert not result.words and result.reason
+
+
+@pytest.mark.parametrize("tools", TOOLS, ids="+".join)
+def test_each_tool_against_noise_by_every_route(
+    commands: Callable[..., Recognizer], tmp_path: Path, tools: tuple[str, ...]
+) -> None:
+    recognizer = commands(tools)
+    for name in ("music_stop", "kitchen_light_on at 10 dB"):
+        check_routes(recognizer, SOUNDS[name], tmp_path)
+
+
+def test_an_adapted_speaker_by_every_route(
+    commands: Callable[..., Recognizer], tmp_path: Path
+) -> None:
+    sound = SOUNDS["kitchen_light_on"]
+    plain = commands(None)
+    adapted = plain.adapted([sound], SpeakerOptions(rounds=1), sample_rate=RATE)
+    result = check_routes(adapted, sound, tmp_path)
+    assert result.cost != pytest.approx(Result.of(plain.transcribe(sound, sample_rate=RATE)).cost)
+    from_frames = plain.adapted([frames_of(plain, sound)], SpeakerOptions(rounds=1))
+    result.check(Result.of(from_frames.transcribe(sound, sample_rate=RATE)))
+
+
+def test_alignment_has_the_scores_of_recognition(commands: Callable[..., Recognizer]) -> None:
+    """In noise, too: the aligner and the search see one acoustic session's values."""
+    recognizer = commands(("vts", "mask"))
+    sound = SOUNDS["kitchen_light_on at 10 dB"]
+    session = Session(recognizer.pipeline, whole=True)
+    session.feed(sound, RATE)
+    path = session.search().lattice.best()
+    assert session.acoustic.in_noise
+    pdfs = recognizer.graph.label_pdf[path.labels]
+    again = np.concatenate(list(session.acoustic.scores(np.unique(pdfs))))
+    columns = np.searchsorted(np.unique(pdfs), pdfs)
+    np.testing.assert_allclose(
+        session.acoustic.path_scores(pdfs), again[np.arange(len(pdfs)), columns], atol=1e-3
+    )
+    aligned = recognizer.align(sound, "turn on the kitchen light", sample_rate=RATE)
+    decoded = recognizer.transcribe(sound, sample_rate=RATE)
+    assert [each.word.text for each in aligned.words] == [word.text for word in decoded.words]
+    for each, word in zip(aligned.words, decoded.words, strict=True):
+        assert each.word.start == pytest.approx(word.start, abs=0.1)
+
+
+@pytest.fixture(scope="module")
+def small_dictation(graph_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
+    """Dictation by a bigram of a few words: no minute of compiling."""
+    arpa = tmp_path_factory.mktemp("lm") / "small.arpa"
+    words = "turn on off the kitchen chicken light lights stop music train good morning".split()
+    unigrams = "\n".join(f"-1.2 {word} -0.3" for word in ["<s>", "</s>", *words])
+    arpa.write_text(
+        f"\\data\\\nngram 1={len(words) + 2}\nngram 2=2\n\n\\1-grams:\n{unigrams}\n\n"
+        "\\2-grams:\n-0.3 turn on\n-0.4 kitchen light\n\n\\end\\\n"
+    )
+    return Recognizer.load("en-us", lm=arpa, second_pass=CONFIDENT)
+
+
+@pytest.mark.parametrize("name", SOUNDS)
+def test_dictation_by_every_route(
+    small_dictation: Recognizer, tmp_path: Path, name: str
+) -> None:
+    check_routes(small_dictation, SOUNDS[name], tmp_path)
+
+
+@pytest.mark.slow
+def test_open_dictation_by_every_route(graph_cache: Path, tmp_path: Path) -> None:
+    recognizer = Recognizer.load("en-us", second_pass=CONFIDENT)
+    for name in ("weather", "train", "silence", "kitchen_light_on at 10 dB"):
+        check_routes(recognizer, SOUNDS[name], tmp_path)
