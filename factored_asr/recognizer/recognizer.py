@@ -258,9 +258,11 @@ class Recognizer:
         options: ExplainOptions | None = None, progress: Progress | None = None,
     ) -> Explanation:
         """Explain why a sound is recognised as it is: `explain.explain` with this recogniser."""
-        from factored_asr.explain import explain
+        from factored_asr import explain as above
 
-        return explain(self, source, sample_rate=sample_rate, options=options, progress=progress)
+        return above.explain(
+            self, source, sample_rate=sample_rate, options=options, progress=progress
+        )
 
     def stream(
         self, endpoint: EndpointOptions | None = None, *, redecode: bool | None = None,
