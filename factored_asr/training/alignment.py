@@ -133,7 +133,7 @@ def align_equally(
 
 def scores_of(model: GmmModel, pdfs: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """Return log-likelihoods of observed frames, one column for each of some ascending pdfs."""
-    return model.densities.scorer(pdfs)(observed)[:, pdfs]
+    return model.densities.scorer(pdfs)(observed)
 
 
 def score_trellis(
