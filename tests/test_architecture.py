@@ -43,7 +43,7 @@ CONFINED = {
     "pynini": ("graph/", "language/grammar", "lexicon/g2p", "understanding/"),
     "pywrapfst": ("graph/", "language/grammar", "lexicon/g2p", "understanding/"),
     "kenlm": ("language/",),
-    "librosa": ("audio/", "features/"),
+    "librosa": ("audio/", "features/", "plots/"),
     "matplotlib": ("plots/",),
     "numba": ("_kernels.py",),
     "distributed": ("batch/cluster.py",),

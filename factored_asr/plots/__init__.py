@@ -1,6 +1,6 @@
-"""Pictures: an utterance, the words that competed for it, a graph, how far confidences are right.
+"""Plots of an utterance, a lattice, a graph and the reliability of confidences.
 
-Every plot takes the axes to draw on (``ax=None`` makes a figure of its own) and returns them.
+Every plot takes the axes to draw on (``ax=None``: a new figure) and returns them.
 """
 
 from factored_asr.plots.axes import new_axes, save

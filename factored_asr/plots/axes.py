@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def save(ax: Axes, path: str | Path) -> None:
-    """Write the figure that axes belong to; the end of the name says in which format.
+    """Write the figure of some axes, in the format of the file's suffix.
 
     Raises
     ------
     OptionError
-        The file cannot be written, or there is no such format of pictures.
+        The file cannot be written, or the format is unknown.
     """
     try:
         ax.figure.savefig(path, dpi=120)  # type: ignore[union-attr]
@@ -29,7 +29,7 @@ def save(ax: Axes, path: str | Path) -> None:
 
 
 def new_axes(width: float, height: float) -> Any:
-    """Axes in a figure, in inches, that no window system and no global list knows of."""
+    """Return axes in a new figure (inches), without a window or pyplot's global list."""
     try:
         from matplotlib.figure import Figure
     except ImportError:

@@ -29,12 +29,12 @@ def plot_graph(
     Parameters
     ----------
     graph
-        A decoding graph, or what one is made from: G, L, C ∘ L ∘ G …
+        A decoding graph, or a part of one: G, L, C ∘ L ∘ G …
     labels
-        Label → its name, as a sequence or a function; where None, a decoding graph's labels are
-        named by phone and state, others by their number.
+        Label → its name, as a sequence or a function; None (default): phone and state of a decoding
+        graph's label, the number of others.
     ax
-        Where to draw; a figure of its own where None.
+        Where to draw; None (default): a new figure.
 
     Raises
     ------
@@ -62,8 +62,8 @@ def plot_graph(
     between: Counter[tuple[int, int]] = Counter()
     for source, arc in zip(graph.sources.tolist(), graph.arcs.tolist(), strict=True):
         label, word, cost, target = arc
-        said = f"{name(label)}:{graph.words[word]}" if word else name(label)
-        text = f"{said}/{cost:.1f}" if abs(cost) >= 0.05 else said
+        text = f"{name(label)}:{graph.words[word]}" if word else name(label)
+        text += f"/{cost:.1f}" if abs(cost) >= 0.05 else ""
         _draw_arc(ax, place[source], place[target], text, between[source, target])
         between[source, target] += 1
     for state, (x, y) in enumerate(place):
@@ -86,7 +86,7 @@ def plot_graph(
 def _label_names(
     graph: Graph, labels: Sequence[str] | Callable[[int], str] | None
 ) -> Callable[[int], str]:
-    """What is written on arcs; epsilon is ε whatever the labels are."""
+    """Return the function from label to name; epsilon is ε."""
     def of_state(label: int) -> str:
         phone = graph.phones[graph.label_phone[label]]
         return f"{phone}{graph.label_state[label] + 1}"
@@ -99,11 +99,11 @@ def _label_names(
 
 
 def _placed(graph: Graph) -> np.ndarray:
-    """(n_states, 2): how many arcs a state is from the start at most, cycles left out; and where
-    in its column, near the middle of the states before it."""
+    """Return (n_states, 2): length of the longest path from the start without cycles; and the place
+    in its column, near the mean of the states before it."""
     targets = [graph.arcs["target"][first:last].tolist()
                for first, last in pairwise(graph.first_arc.tolist())]
-    finished: list[int] = []  # by depth-first search: before whatever leads to them
+    finished: list[int] = []  # by depth-first search: before their predecessors
     begun: set[int] = set()
 
     def visit(state: int) -> None:
@@ -131,7 +131,7 @@ def _placed(graph: Graph) -> np.ndarray:
 
 
 def _draw_arc(ax: Axes, start: np.ndarray, end: np.ndarray, text: str, rank: int) -> None:
-    """An arrow with its text; one that leads back, or far, or is not the first there, is bent."""
+    """Draw an arrow with its text; bent if it leads back or far or is not the first there."""
     from matplotlib.patches import FancyArrowPatch
 
     along = end - start

@@ -1,4 +1,4 @@
-"""A lattice: the words that competed."""
+"""A lattice: competing words over time."""
 
 from __future__ import annotations
 
@@ -20,19 +20,18 @@ if TYPE_CHECKING:
 def plot_lattice(lattice: Lattice, *, n_words: int = 150, ax: Axes | None = None) -> Axes:
     """Draw the words of a lattice over time, each as high on the page as it is probable.
 
-    Segmentations are drawn as one: arcs of a word whose times overlap make one bar, from the mean
-    start to the mean end, with the sum of their posteriors (over the lattice as it is, not
-    determinised, at the scale of its costs; not calibrated). Lines join the words that follow
-    each other on the best path.
+    Arcs of a word whose times overlap make one bar, from the mean start to the mean end, with the
+    sum of their posteriors (not determinised, not calibrated). Lines join neighbouring words of
+    the best path.
 
     Parameters
     ----------
     lattice
-        From a recogniser, a search or a file.
+        Of a recogniser, a search or a file.
     n_words
-        Bars at most: the most probable.
+        Number of bars at most, default 150: the most probable.
     ax
-        Where to draw; a figure of its own where None.
+        Where to draw; None (default): a new figure.
 
     Raises
     ------
@@ -55,14 +54,14 @@ def plot_lattice(lattice: Lattice, *, n_words: int = 150, ax: Axes | None = None
     bars = sorted(_bars(lattice), key=lambda bar: -bar.posterior)[:n_words]
     seconds = lattice.n_frames * (lattice.frame_seconds or 1.0)
     ax = ax or new_axes(width=max(8.0, min(40.0, 3.0 * seconds)), height=6.0)
-    said = set(best.arcs)
+    best_arcs = set(best.arcs)
     for bar in bars:
-        colour = "#1f5fa8" if said & bar.arcs else "#b06a2c"
+        colour = "#1f5fa8" if best_arcs & bar.arcs else "#b06a2c"
         ax.plot([bar.start, bar.end], [bar.posterior] * 2, color=colour, linewidth=2, alpha=0.8,
                 solid_capstyle="butt")
         ax.text(0.5 * (bar.start + bar.end), bar.posterior * 1.04, bar.text, fontsize=8,
                 ha="center", va="bottom", color=colour, clip_on=True)
-    path = sorted((bar for bar in bars if said & bar.arcs), key=lambda bar: bar.start)
+    path = sorted((bar for bar in bars if best_arcs & bar.arcs), key=lambda bar: bar.start)
     for one, other in pairwise(path):
         ax.plot([one.end, other.start], [one.posterior, other.posterior], color="#1f5fa8",
                 linewidth=0.6, alpha=0.6)
@@ -85,7 +84,7 @@ class _Bar:
 
 
 def _bars(lattice: Lattice) -> Iterator[_Bar]:
-    """Arcs of one word that overlap in time, as one; each with its posterior."""
+    """Yield arcs of one word that overlap in time as one, with the sum of their posteriors."""
     posterior = arc_posteriors(lattice).arc
     seconds = lattice.frame_seconds or 1.0
     starts = lattice.node_frame[lattice.arc_source]

@@ -1,4 +1,4 @@
-"""How far confidences can be trusted."""
+"""Reliability of confidences."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 def plot_reliability(
     pairs: Iterable[tuple[float, bool]], *, n_bins: int = 10, ax: Axes | None = None
 ) -> Axes:
-    """Draw how often words were right against the confidence that was put in them.
+    """Draw the share of correct words against their confidence.
 
     Parameters
     ----------
     pairs
-        Confidence, a probability, and whether the word was right.
+        Confidence (a probability) and whether the word was correct.
     n_bins
-        Intervals of confidence, of equal width; a point stands at the mean of its words, its bar
-        is the standard error, its area the number of words.
+        Number of confidence intervals of equal width, default 10. A point is at the mean of its
+        words, its bar is the standard error, its area the number of words.
     ax
-        Where to draw; a figure of its own where None.
+        Where to draw; None (default): a new figure.
 
     Raises
     ------
@@ -54,12 +54,12 @@ def plot_reliability(
     place = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
     count = np.bincount(place, minlength=n_bins)
     used = count > 0
-    said = np.bincount(place, confidence, n_bins)[used] / count[used]
+    mean = np.bincount(place, confidence, n_bins)[used] / count[used]
     share = np.bincount(place, right, n_bins)[used] / count[used]
     error = np.sqrt(share * (1 - share) / count[used])
     ax.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle="--", label="as it should be")
-    ax.errorbar(said, share, error, color="#1f5fa8", linewidth=1, capsize=2)
-    ax.scatter(said, share, 15 + 200 * count[used] / count.max(), color="#1f5fa8", label="words")
+    ax.errorbar(mean, share, error, color="#1f5fa8", linewidth=1, capsize=2)
+    ax.scatter(mean, share, 15 + 200 * count[used] / count.max(), color="#1f5fa8", label="words")
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.05), xlabel="confidence", ylabel="share right")
     ax.set_aspect("equal")
     ax.set_title(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WINDOW_SECONDS = 0.025  # of the spectrogram
-FLOOR_DECIBEL = -70.0  # below the loudest; what is quieter is white
+FLOOR_DECIBEL = -70.0  # relative to the loudest point; white below
 # Where on the vertical axis, 0 to 1, each lane lies.
 PHONES, WORDS, SPECTROGRAM, WAVEFORM = (0.0, 0.09), (0.09, 0.2), (0.22, 0.78), (0.8, 1.0)
 COLOURS = ("#dbe7f3", "#f6e6cf")  # of neighbouring words and phones
@@ -36,11 +36,11 @@ def plot_utterance(
     source
         The sound, as `Recognizer.transcribe` takes it.
     said
-        Its transcript, or its alignment; words that do not fit are red.
+        Its transcript or alignment; words that do not fit are red.
     sample_rate
         Hz of an array; needed with an array, and only there.
     ax
-        Where to draw; a figure of its own where None.
+        Where to draw; None (default): a new figure.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def plot_utterance(
 
 
 def _draw_waveform(ax: Axes, samples: np.ndarray, seconds: float) -> None:
-    """The extent of the samples in each of many columns."""
+    """Fill between the least and the greatest sample of each of many columns."""
     size = max(1, len(samples) // (2 * N_COLUMNS))
     columns = samples[: len(samples) // size * size].reshape(-1, size)
     low, high = WAVEFORM
@@ -90,19 +90,21 @@ def _draw_waveform(ax: Axes, samples: np.ndarray, seconds: float) -> None:
 
 
 def _draw_spectrogram(ax: Axes, samples: np.ndarray, rate: int) -> None:
-    """Decibels below the loudest point, dark where loud."""
+    """Draw decibels relative to the loudest point; dark is loud."""
+    import librosa
+
     size = max(16, round(WINDOW_SECONDS * rate))
-    # The step from sample to sample, which lifts the high frequencies.
-    padded = np.pad(np.diff(samples, prepend=samples[:1]), (size // 2, size))
     shift = max(size // 8, len(samples) // N_COLUMNS)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[: len(samples) : shift]
-    power = np.abs(np.fft.rfft(frames * np.hanning(size), n=2 * size, axis=1)) ** 2
-    decibel = 10 * np.log10(power / max(float(power.max()), 1e-12) + 1e-12)
-    first, last = -0.5 * shift / rate, (len(frames) - 0.5) * shift / rate
+    # Differences of neighbouring samples emphasise the high frequencies.
+    padded = np.pad(np.diff(samples, prepend=samples[:1]), size)
+    power = np.abs(librosa.stft(
+        padded, n_fft=2 * size, win_length=size, hop_length=shift, center=False
+    )) ** 2
+    decibel = librosa.power_to_db(power, ref=max(power.max(), 1e-12), amin=1e-24, top_db=None)
+    first, last = -0.5 * shift / rate, (power.shape[1] - 0.5) * shift / rate
     ax.imshow(
-        decibel.T.astype(np.float32), origin="lower", aspect="auto",
-        extent=(first, last, *SPECTROGRAM), cmap="Greys", vmin=FLOOR_DECIBEL, vmax=0,
-        interpolation="bilinear",
+        decibel, origin="lower", aspect="auto", extent=(first, last, *SPECTROGRAM), cmap="Greys",
+        vmin=FLOOR_DECIBEL, vmax=0, interpolation="bilinear",
     )
 
 
@@ -110,7 +112,7 @@ def _draw_lane(
     ax: Axes, marks: Sequence[Phone], lane: tuple[float, float], size: float,
     doubted: Iterable[int] = (),
 ) -> None:
-    """Boxes with their text, in turns of two colours."""
+    """Draw boxes with text, in two alternating colours."""
     low, high = lane
     doubted = set(doubted)
     for number, mark in enumerate(marks):
