@@ -32,7 +32,6 @@ def _kernel_folder() -> Path:
 
 # Before anything imports numba.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(_kernel_folder()))
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

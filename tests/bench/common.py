@@ -19,7 +19,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 RESULTS = Path(__file__).parent / "results"
 SAMPLE_RATE = 16_000
 N_BOOTSTRAP = 10_000
-ONE_CORE = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True)
@@ -48,15 +47,8 @@ class Outcome:
 
 
 # ------------------------------------------------------------------------------- the command line
-def on_one_core() -> None:
-    """Begin again with one thread everywhere: numpy reads their number when it is imported."""
-    if any(os.environ.get(name) != value for name, value in ONE_CORE.items()):
-        os.execve(sys.executable, sys.orig_argv, os.environ | ONE_CORE)
-
-
 def parser(description: str | None) -> argparse.ArgumentParser:
-    """A parser with the options every script has; the figures are all about one core."""
-    on_one_core()
+    """Return a parser with the options every script has."""
     made = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from common import ONE_CORE, parser, report
+from common import parser, report
 
 COFFEE_CLIP_SECONDS = 3.0
 
@@ -35,8 +35,7 @@ class Run:
 
 def transcribe(arguments: list[str], cache: Path) -> Run:
     """Run the command with all its caches in one folder."""
-    as_users_have_it = {k: v for k, v in os.environ.items() if k not in ONE_CORE}
-    environment = as_users_have_it | {
+    environment = os.environ | {
         "FACTORED_ASR_CACHE": str(cache / "graphs"),
         "XDG_CACHE_HOME": str(cache / "xdg"),
         "NUMBA_CACHE_DIR": str(cache / "numba"),
