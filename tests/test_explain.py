@@ -165,6 +165,7 @@ def test_costs_under_tools_against_noise_add_up(commands: Recognizer, audio_dir:
     assert alone.text == without.transcribe(noisy, sample_rate=16000).text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SOUNDS[-1:] + ["good_morning.wav", "train.wav"])
 def test_costs_of_dictation_add_up(dictation: Recognizer, audio_dir: Path, name: str) -> None:
     explanation = dictation.explain(audio_dir / name, options=BARE)
@@ -173,6 +174,7 @@ def test_costs_of_dictation_add_up(dictation: Recognizer, audio_dir: Path, name:
     assert explanation.text == dictation.transcribe(audio_dir / name).text
 
 
+@pytest.mark.slow
 def test_costs_of_read_english_add_up(dictation: Recognizer, data_dir: Path) -> None:
     for sound in sorted((data_dir / "native_dictation").glob("*.wav"))[:2]:
         explanation = dictation.explain(sound, options=BARE)
