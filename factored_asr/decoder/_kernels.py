@@ -825,6 +825,12 @@ def _begins(labels, first_emitting, arcs, state, a):
 
 
 @njit(cache=True, nogil=True, _nrt=False)
+def _may_pause(labels, label):
+    """May this label, where it begins no phone, be CTC's blank behind a word, a silence?"""
+    return label != 0 and labels.silence[label]
+
+
+@njit(cache=True, nogil=True, _nrt=False)
 def _cross(work, labels, frame, route, link, link_acoustic, arc, begins):
     """Take a route over a link before which no segment of it ends."""
     extra, target = route.extra + link.cost, link.target
@@ -854,9 +860,13 @@ def _cross(work, labels, frame, route, link, link_acoustic, arc, begins):
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def _end_segment(work, node, route, link, arc_word):
-    """End a route's segment before a link that begins a phone. False: its word is still unknown."""
-    late, word, queue = np.int64(NONE), np.int64(0), np.int64(route.queue)
+def _end_segment(work, node, route, link, arc_word, pauses):
+    """End a route's segment before a link that begins a phone. False: its word is still unknown.
+
+    `pauses`: the link begins a silence of blanks. Only over it one goes on from the boundary, as
+    silences that end here must not begin once more.
+    """
+    late, word, queue = np.int64(link if pauses else NONE), np.int64(0), np.int64(route.queue)
     if route.kind == LAST_PHONE:
         if queue != 0:
             word, queue = _take_first(work, queue)
@@ -918,11 +928,16 @@ def spell(
                 if work.passed[link.target] or not extra <= lattice_beam:
                     continue
                 begins = has_phones and _begins(labels, first_emitting, arcs, state, a)
+                if has_phones and not begins and route.kind == LAST_PHONE:
+                    if _may_pause(labels, arcs[a].label):
+                        if not _end_segment(work, node, route, leaving[j], arcs[a].word, True):
+                            return False
+                        continue
                 if not begins or (route.kind != SILENCE and route.kind != LAST_PHONE):
                     here = acoustic[leaving[j]]
                     _cross(work, labels, frames[node], route, link, here, arcs[a], begins)
                 elif not ended:
-                    if not _end_segment(work, node, route, leaving[j], arcs[a].word):
+                    if not _end_segment(work, node, route, leaving[j], arcs[a].word, False):
                         return False
                     ended = route.kind == SILENCE or route.queue != 0
             if ending[node] < np.inf and route.extra + ending[node] <= lattice_beam:
@@ -936,12 +951,13 @@ def spell(
         for j in range(begin, end):
             link = links[leaving[j]]
             arc, target = arcs[link.arc], link.target
-            if work.passed[target] or not _begins(labels, first_emitting, arcs, state, link.arc):
+            begins = _begins(labels, first_emitting, arcs, state, link.arc)
+            if work.passed[target] or not (begins or _may_pause(labels, arc.label)):
                 continue
             for b in range(n_before, work.counts[BOUNDARIES]):
                 late, queue = work.boundaries[b].late, np.int64(work.boundaries[b].queue)
                 extra = work.boundaries[b].extra + link.cost
-                if late != NONE and late != leaving[j]:
+                if late != leaving[j] and not (late == NONE and begins):
                     continue
                 if not extra + nodes[target].extra <= lattice_beam:
                     continue

@@ -138,9 +138,15 @@ def _segment(
 def _phones(
     graph: Graph, labels: np.ndarray, stays: np.ndarray
 ) -> Iterator[tuple[PhoneSegment, bool]]:
-    """Yield phones: each begins where an arc that is no self-loop enters its first state."""
+    """Yield phones: each begins where an arc that is no self-loop enters its first state.
+
+    CTC's blank is a self-loop after a phone: behind a word's last phone it begins a silence, behind
+    others it prolongs them, so that the phones of a word follow each other without gaps.
+    """
     begins = (graph.label_state[labels] == 0) & ~stays
     begins[0] = True
+    phone = graph.label_phone[labels]
+    begins[1:] |= stays[1:] & (phone[1:] != phone[:-1]) & graph.label_word_end[labels[:-1]]
     starts = np.flatnonzero(begins)
     for start, end in zip(starts, np.append(starts[1:], len(labels)), strict=True):
         label = labels[start]
