@@ -29,7 +29,6 @@ ORDER = [
 
 SHORTCUTS = {
     ("recognizer/recognizer.py", "explain"),  # Recognizer.explain is one line that calls explain
-    ("evaluation/evaluate.py", "training"),  # until evaluate decodes through the session
 }
 """Imports against the order, inside functions."""
 
@@ -287,11 +286,9 @@ WORDS_LEFT = {
     "docs": 16,
     "examples": 10,
     "factored_asr/acoustic": 2,
-    "factored_asr/cli": 1,
     "factored_asr/corpus": 1,
     "factored_asr/decoder": 40,
     "factored_asr/dialogue": 7,
-    "factored_asr/evaluation": 2,
     "factored_asr/explain": 217,
     "factored_asr/graph": 35,
     "factored_asr/language": 5,

@@ -130,7 +130,7 @@ def evaluate(
     unit, seed
         Of the interval: see `bootstrap`.
     tick
-        Is told after each utterance, or after each speaker's.
+        Called after each utterance, or after each speaker's utterances.
 
     Raises
     ------
