@@ -16,7 +16,8 @@ from factored_asr._deprecated import install
 if TYPE_CHECKING:
     from factored_asr.recognizer.recognizer import Recognizer
     from factored_asr.recognizer.stream import Stream
-    from factored_asr.results.transcript import Alignment, Transcript, Word
+    from factored_asr.results.alignment import Alignment
+    from factored_asr.results.transcript import Transcript, Word
     from factored_asr.understanding import Interpretation
 
 install()

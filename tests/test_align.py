@@ -23,7 +23,7 @@ from factored_asr.language import Grammar
 from factored_asr.models.bundle import Bundle
 from factored_asr.models.recipe import Recipe
 from factored_asr.recognizer.alignment import Aligner, AlignOptions, split_words
-from factored_asr.results.transcript import Alignment
+from factored_asr.results.alignment import Alignment
 
 Captured = pytest.CaptureFixture[str]
 

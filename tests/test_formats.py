@@ -13,6 +13,7 @@ from factored_asr import Transcript, Word
 from factored_asr.batch.outputs import JOURNAL, LOCK
 from factored_asr.cli import main
 from factored_asr.errors import OptionError
+from factored_asr.results.alignment import AlignedWord, Alignment, State
 from factored_asr.results.formats import (
     FORMATS,
     cues,
@@ -21,7 +22,7 @@ from factored_asr.results.formats import (
     write_alignment,
     write_file,
 )
-from factored_asr.results.transcript import AlignedWord, Alignment, Phone, State
+from factored_asr.results.transcript import Phone
 
 Captured = pytest.CaptureFixture[str]
 

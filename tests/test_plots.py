@@ -21,7 +21,7 @@ from factored_asr.plots import (
     plot_utterance,
     save,
 )
-from factored_asr.results.transcript import AlignedWord, Alignment
+from factored_asr.results.alignment import AlignedWord, Alignment
 
 pytest.importorskip("matplotlib")
 

@@ -18,7 +18,7 @@ from factored_asr.cli.shared import (
 from factored_asr.errors import FactoredASRError, OptionError
 
 if TYPE_CHECKING:
-    from factored_asr.results.transcript import Alignment
+    from factored_asr.results.alignment import Alignment
 
 
 def align(options: argparse.Namespace) -> int:

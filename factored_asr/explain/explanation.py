@@ -58,7 +58,8 @@ from factored_asr.explain.factors import FACTORS, Costs
 from factored_asr.explain.path_costs import Part
 from factored_asr.explain.rivals import Rival
 from factored_asr.lattice import Lattice, Path
-from factored_asr.results.transcript import State, Transcript
+from factored_asr.results.alignment import State
+from factored_asr.results.transcript import Transcript
 from factored_asr.understanding import Interpretation
 
 SCHEMA_VERSION = 1

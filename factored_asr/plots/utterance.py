@@ -9,7 +9,8 @@ import numpy as np
 
 from factored_asr.audio.reading import Source, read_audio
 from factored_asr.plots.axes import new_axes
-from factored_asr.results.transcript import Alignment, Phone, Transcript
+from factored_asr.results.alignment import Alignment
+from factored_asr.results.transcript import Phone, Transcript
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -26,7 +26,8 @@ from factored_asr.lattice import Path, WordSegment
 from factored_asr.lexicon import Lexicon
 from factored_asr.models.recipe import Recipe
 from factored_asr.recognizer.session import begun
-from factored_asr.results.transcript import AlignedWord, Alignment, Phone, State, Word
+from factored_asr.results.alignment import AlignedWord, Alignment, State
+from factored_asr.results.transcript import Phone, Word
 
 PUNCTUATION = ".,;:!?\"()[]{}<>«»„“”‚‘’…–—-"
 

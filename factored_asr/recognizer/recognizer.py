@@ -33,7 +33,8 @@ from factored_asr.recognizer.alignment import Aligner, aligner_of
 from factored_asr.recognizer.session import Pipeline, begun, read_sound
 from factored_asr.recognizer.speaker import SpeakerOptions, adapt_to_speaker
 from factored_asr.recognizer.stream import Stream
-from factored_asr.results.transcript import Alignment, Transcript
+from factored_asr.results.alignment import Alignment
+from factored_asr.results.transcript import Transcript
 from factored_asr.understanding import Interpretation, Understander
 from factored_asr.understanding.over_lattice import interpret
 

@@ -1,8 +1,8 @@
-"""How a transcript is written out: a table of writers by name.
+"""Output formats of transcripts: a table of writers by name.
 
-A writer takes a transcript and the name of its sound, and returns whole lines without the last
-line end. `text`, `json`, `ctm`, `stm` and `trn` give lines that may follow those of another sound;
-`srt`, `vtt` and `textgrid` give a document for each sound.
+A writer takes a transcript and the name of its sound, and returns lines without the last line end.
+`text`, `json`, `ctm`, `stm` and `trn` give lines that may follow those of another sound; `srt`,
+`vtt` and `textgrid` give one document for each sound.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from html import escape
 from pathlib import Path
 
 from factored_asr.errors import OptionError
-from factored_asr.results.transcript import Alignment, Phone, Transcript, Word
+from factored_asr.results.alignment import Alignment
+from factored_asr.results.transcript import Phone, Transcript, Word
 
 Writer = Callable[[Transcript, str], str]
 
-MAX_CUE_SECONDS = 6.0  # a subtitle stays no longer
-MAX_CUE_LETTERS = 84  # two lines of 42, as broadcasters have it
+MAX_CUE_SECONDS = 6.0  # of one subtitle
+MAX_CUE_LETTERS = 84  # two lines of 42, as in broadcasting
 CUE_PAUSE = 0.6  # seconds of silence that end a subtitle
 
 
 def as_text(transcript: Transcript, name: str) -> str:
-    """The words alone, an empty line where nothing was said; of an N-best list a line for each
-    string: its rank, its cost, its words."""
+    """Return the words; of an N-best list a line for each string: rank, cost, words."""
     if transcript.alternatives:
         return "\n".join(
             f"{rank}\t{each.cost:.3f}\t{each.text}"
@@ -36,12 +36,12 @@ def as_text(transcript: Transcript, name: str) -> str:
 
 
 def as_json(transcript: Transcript, name: str) -> str:
-    """One JSON object on one line: `file`, then the fields of `Transcript.to_dict`."""
+    """Return a JSON object on one line: `file`, then the fields of `Transcript.to_dict`."""
     return json.dumps({"file": name, **transcript.to_dict()}, ensure_ascii=False)
 
 
 def as_ctm(transcript: Transcript, name: str) -> str:
-    """NIST CTM: file, channel, start, length, word and, where there is one, its confidence."""
+    """Return NIST CTM: file, channel, start, duration, word and, if known, its confidence."""
     return "\n".join(
         f"{utterance_id(name)} {transcript.channel or 1} {word.start:.3f} {word.duration:.3f} "
         f"{word.text}"
@@ -51,8 +51,7 @@ def as_ctm(transcript: Transcript, name: str) -> str:
 
 
 def as_stm(transcript: Transcript, name: str) -> str:
-    """NIST STM: file, channel, speaker (unknown), start, end, words; one segment, or those that
-    a long recording was cut into."""
+    """Return NIST STM: file, channel, speaker (unknown), start, end, words of each segment."""
     head = f"{utterance_id(name)} {transcript.channel or 1} unknown"
     return "\n".join(
         f"{head} {part.start:.3f} {part.start + part.duration:.3f} {part.text}".rstrip()
@@ -61,14 +60,14 @@ def as_stm(transcript: Transcript, name: str) -> str:
 
 
 def as_trn(transcript: Transcript, name: str) -> str:
-    """NIST TRN: the words, then the name of the sound in brackets."""
+    """Return NIST TRN: the words, then the name of the sound in brackets."""
     channel = f"-{transcript.channel}" if transcript.channel else ""
     named = transcript.id or utterance_id(name) + channel
     return f"{transcript.text} ({named})".lstrip()
 
 
 def as_srt(transcript: Transcript, name: str) -> str:
-    """SubRip subtitles."""
+    """Return SubRip subtitles."""
     return "\n\n".join(
         f"{number}\n{_clock(cue[0].start, ',')} --> {_clock(cue[-1].end, ',')}\n{_text(cue)}"
         for number, cue in enumerate(cues(transcript.words), start=1)
@@ -76,7 +75,7 @@ def as_srt(transcript: Transcript, name: str) -> str:
 
 
 def as_vtt(transcript: Transcript, name: str) -> str:
-    """WebVTT subtitles."""
+    """Return WebVTT subtitles."""
     blocks = [
         f"{_clock(cue[0].start, '.')} --> {_clock(cue[-1].end, '.')}\n"
         + escape(_text(cue), quote=False)
@@ -86,7 +85,7 @@ def as_vtt(transcript: Transcript, name: str) -> str:
 
 
 def as_textgrid(transcript: Transcript, name: str) -> str:
-    """Praat's TextGrid, long form: a tier of words and, where their times are known, of phones."""
+    """Return Praat's TextGrid, long form: tiers of words and, if their times are known, phones."""
     words = [Phone(word.text, word.start, word.end) for word in transcript.words]
     phones = [phone for word in transcript.words for phone in word.timed_phones]
     end = max([transcript.duration, 0.001, *(word.end for word in words)])
@@ -115,17 +114,17 @@ FORMATS: dict[str, Writer] = {
     "text": as_text, "json": as_json, "ctm": as_ctm, "stm": as_stm, "trn": as_trn,
     "srt": as_srt, "vtt": as_vtt, "textgrid": as_textgrid,
 }
-"""Every format by the name the command line knows it by."""
+"""Every format by its name on the command line."""
 
 DOCUMENTS = ("srt", "vtt", "textgrid")
-"""Formats of one document a sound: two of them in one file are no longer one of them."""
+"""Formats with one document for each sound: a file may hold only one."""
 
 SUFFIXES = {"text": ".txt", "json": ".json", "textgrid": ".TextGrid"}
-"""Ends of file names, where they differ from a dot and the format's name."""
+"""Suffixes of files that differ from a dot and the format's name."""
 
 
 def write(transcript: Transcript, format_name: str, name: str = "") -> str:
-    """Write a transcript in one of `FORMATS`.
+    """Return a transcript in one of `FORMATS`.
 
     Examples
     --------
@@ -145,7 +144,7 @@ def write(transcript: Transcript, format_name: str, name: str = "") -> str:
 
 
 def write_alignment(alignment: Alignment, format_name: str, name: str = "") -> str:
-    """Write an alignment: `json` with scores, phones and states, any other as a transcript.
+    """Return an alignment: `json` with scores, phones and states, all others as a transcript.
 
     Raises
     ------
@@ -160,7 +159,7 @@ def write_alignment(alignment: Alignment, format_name: str, name: str = "") -> s
 def write_file(
     folder: str | Path, transcript: Transcript, format_name: str, name: str
 ) -> Path:
-    """Write a transcript to a file of its own, named after its sound, into a folder.
+    """Write a transcript to a file named after its sound, in a folder.
 
     Raises
     ------
@@ -179,7 +178,7 @@ def write_file(
 
 
 def utterance_id(name: str) -> str:
-    """A sound's name as NIST's formats take it: no folder, no suffix, no blank, no bracket.
+    """Return a sound's name for NIST's formats: no folder, suffix, blank or bracket.
 
     Examples
     --------
@@ -191,7 +190,7 @@ def utterance_id(name: str) -> str:
 
 
 def cues(words: Sequence[Word]) -> Iterator[tuple[Word, ...]]:
-    """Cut words into subtitles: at pauses, and before one is too long to be read.
+    """Split words into subtitles: at pauses, and before one is too long to read.
 
     Examples
     --------
@@ -225,7 +224,7 @@ def _clock(seconds: float, point: str) -> str:
 
 
 def _intervals(marks: Iterable[Phone], end: float) -> Iterator[tuple[str, str, str]]:
-    """A tier without gaps: text, start and end, each interval beginning where the last ended."""
+    """Yield a tier without gaps: text, start, end."""
     at = f"{0:.6f}"
     for mark in marks:
         start, stop = f"{mark.start:.6f}", f"{mark.end:.6f}"

@@ -18,10 +18,10 @@ SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9}
 LEAST = 10  # numbers below stay words
 
 
-def with_digits(said: Transcript) -> Transcript:
-    """The transcript with its numbers written in digits, each of them one word.
+def with_digits(transcript: Transcript) -> Transcript:
+    """Return the transcript with its numbers in digits, each as one word.
 
-    Such a word spans the words it stands for and is as sure as the least sure of them.
+    It spans the words that it replaces and has the lowest of their confidences.
 
     Examples
     --------
@@ -31,23 +31,23 @@ def with_digits(said: Transcript) -> Transcript:
     ('wait 21 days', 1, 3.0)
     """
     written: list[Word] = []
-    texts = [word.text for word in said.words]
+    texts = [word.text for word in transcript.words]
     at = 0
     while at < len(texts):
         value, end = read_number(texts, at)
         if end > at and value >= LEAST:
-            written.append(_joined(said.words[at:end], str(value)))
+            written.append(_joined(transcript.words[at:end], str(value)))
         else:
             end = max(end, at + 1)
-            written += said.words[at:end]
+            written += transcript.words[at:end]
         at = end
-    return replace(said, words=tuple(written))
+    return replace(transcript, words=tuple(written))
 
 
 def read_number(words: Sequence[str], at: int = 0) -> tuple[int, int]:
-    """The longest cardinal that begins at a word: its value, and the word after it.
+    """Read the longest cardinal that begins at a word: its value and the index after it.
 
-    Where none begins, the value is 0 and the place stays.
+    If none begins there, return 0 and the same index.
 
     Examples
     --------

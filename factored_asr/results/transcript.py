@@ -1,4 +1,4 @@
-"""What comes out: words with times, the transcript that holds them, and its JSON.
+"""The transcript of a sound: words with times and meaning, and its JSON.
 
 The JSON of a transcript (schema version 1)::
 
@@ -10,21 +10,13 @@ The JSON of a transcript (schema version 1)::
      "alternatives": [{"text": "turn on the light", "cost": 912.4}, ...],
      "id": "call-7", "channel": 1, "start": 12.5, "parts": [...]}
 
-Times are seconds from the start of the sound; a confidence is a probability, or null where none
-was computed; a word's first phone begins with it, each other one where the one before ends
-(`phone_ends` is empty where these times are not known); `interpretation` is null without a grammar
-or where no rule fits; `alternatives` is there where an N-best list was asked for, `id` where a list
-named the sound, `channel` where one was heard alone, `start` where a stretch does not begin with
-its file, and `parts` where a long recording was cut: the transcript of each part that holds words.
-Within a version fields may be added, none renamed or taken away.
-
-The JSON of an alignment (the same schema version)::
-
-    {"schema": 1, "text": "turn on", "duration": 1.92, "score": -1.3, "reason": "",
-     "words": [{"word": "turn", "start": 0.31, "end": 0.52, "score": -1.1, "fits": true,
-                "phones": ["T", "ER", "N"], "phone_ends": [0.38, 0.47, 0.52]}, ...],
-     "phones": [{"phone": "SIL", "start": 0.0, "end": 0.31}, ...],
-     "states": [{"phone": "SIL", "state": 0, "pdf": 12, "start": 0.0, "end": 0.04}, ...]}
+Times are seconds from the start of the sound. A confidence is a probability, or null if none was
+computed. A word's first phone begins with it, each other one at the end of the phone before;
+`phone_ends` is empty if these times are unknown. `interpretation` is null without a grammar, or if
+no rule fits. Only some transcripts have `alternatives` (an N-best list was requested), `id` (a list
+names the sound), `channel` (one channel was recognised), `start` (a segment of a file) and `parts`
+(a long recording was cut: the transcript of each part with words).
+Within a version fields may be added; none is renamed or removed.
 """
 
 from __future__ import annotations
@@ -45,7 +37,7 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Word:
-    """One word that was heard.
+    """One word of a hypothesis.
 
     Examples
     --------
@@ -54,27 +46,27 @@ class Word:
     """
 
     text: str
-    """The word, as the lexicon spells it."""
+    """Spelling of the lexicon."""
     start: float
     """Seconds from the start of the sound."""
     end: float
-    """Seconds; the silence after the word does not belong to it."""
+    """Seconds; silence after the word is not included."""
     confidence: float | None = None
-    """Probability that the word is right, 0 to 1, where one was asked for: its posterior in the
-    lattice (not determinised; the rescored one after a second pass), calibrated for the model."""
+    """Probability that the word is correct, 0 to 1, if requested: its calibrated posterior in the
+    lattice (not determinised; after a second pass, the rescored one)."""
     phones: tuple[str, ...] = ()
-    """The pronunciation that the best path went through."""
+    """Its pronunciation on the best path."""
     phone_ends: tuple[float, ...] = ()
-    """Seconds: where each of the phones ends; empty where that is not known."""
+    """End of each phone in seconds; empty if unknown."""
 
     @property
     def duration(self) -> float:
-        """Seconds from start to end."""
+        """Return the seconds from start to end."""
         return self.end - self.start
 
     @property
     def timed_phones(self) -> tuple[Phone, ...]:
-        """The phones with their times; none where these are not known.
+        """Return the phones with their times; none if these are unknown.
 
         Examples
         --------
@@ -90,7 +82,7 @@ class Phone:
     """One phone with its times."""
 
     text: str
-    """The phone, as the acoustic model names it."""
+    """The acoustic model's name of the phone."""
     start: float
     """Seconds from the start of the sound."""
     end: float
@@ -102,25 +94,25 @@ class Hypothesis:
     """One word string of an N-best list."""
 
     words: tuple[Word, ...]
-    """In the order they were said."""
+    """In order of time."""
     cost: float
-    """What its best path costs: -log, acoustics scaled, up to a constant of the utterance."""
+    """Cost of its best path: -log, acoustics scaled, up to a constant of the utterance."""
 
     @property
     def text(self) -> str:
-        """The words joined by blanks."""
+        """Return the words joined by blanks."""
         return " ".join(word.text for word in self.words)
 
 
 def words_of(
     segments: Sequence[WordSegment], frame_seconds: float, confidences: Sequence[float] = ()
 ) -> tuple[Word, ...]:
-    """Words of a path, from frames to seconds.
+    """Return the words of a path, with times in seconds instead of frames.
 
     Raises
     ------
     OptionError
-        The words have no times, as the graph does not know its phones.
+        The words have no times, because the graph does not know its phones.
     """
     words = []
     for segment, confidence in zip_longest(segments, confidences):
@@ -136,7 +128,7 @@ def words_of(
 
 @dataclass(frozen=True)
 class Transcript:
-    """The words of one utterance or file, and what they mean.
+    """The words of one utterance or file, and their meaning.
 
     Examples
     --------
@@ -148,39 +140,38 @@ class Transcript:
     """
 
     words: tuple[Word, ...] = ()
-    """In the order they were said."""
+    """In order of time."""
     duration: float = 0.0
-    """Seconds of sound that were decoded."""
+    """Seconds of decoded sound."""
     confidence: float | None = None
-    """Probability that all words are right, where theirs were asked for: their product."""
+    """Probability that all words are correct, if requested: product of their confidences."""
     interpretation: Interpretation | None = None
-    """Intent and slots, where a grammar was given and one of its sentences fits."""
+    """Intent and slots, if there is a grammar and one of its sentences fits."""
     reason: str = ""
-    """Why there are no words (`no speech`, `no path survived`); empty where there are."""
+    """Why there are no words (`no speech`, `no path survived`); empty if there are words."""
     lattice: Lattice | None = field(default=None, repr=False, compare=False)
-    """What competed with the words: as rescored, where a second pass was made."""
+    """The words and their competitors; the rescored lattice after a second pass."""
     alternatives: tuple[Hypothesis, ...] = ()
-    """An N-best list, where one was asked to be written out."""
+    """An N-best list, if one is to be written."""
     id: str = ""
-    """What a list of sounds calls it; empty where none did."""
+    """Name of the sound in a list; default empty."""
     channel: int = 0
-    """The channel of the file that was heard, counted from 1; 0: all of them, averaged."""
+    """The recognised channel of the file, counted from 1; 0 (default): the mean of all."""
     start: float = 0.0
-    """Where in the file the sound begins, seconds; words' times count from the file's start."""
+    """Start of the sound in the file, seconds; times of words count from the file's start."""
     parts: tuple[Transcript, ...] = ()
-    """Of a long recording that was cut at silences: what was heard in each part."""
+    """Of a long recording that was cut at silences: the transcript of each part."""
 
     def nbest(self, n: int) -> tuple[Hypothesis, ...]:
-        """The n most probable word strings of the lattice, none of them twice, the best first.
+        """Return the n word strings of lowest cost in the lattice, best first, each one once.
 
-        Each stands for all its segmentations and pronunciations, and has the times of the
-        cheapest. Where the words were chosen by least risk they need not be the first.
+        Each has the times of its cheapest path. If the words were chosen by minimum Bayes risk,
+        they need not be the first.
 
         Raises
         ------
         OptionError
-            There is no lattice: ask for one by ``second_pass=SecondPassOptions(keep=True)``; or
-            n < 1.
+            There is no lattice: load with ``second_pass=SecondPassOptions(keep=True)``; or n < 1.
         """
         if self.lattice is None or not self.lattice.n_nodes:
             if self.words:
@@ -197,14 +188,14 @@ class Transcript:
 
     @property
     def text(self) -> str:
-        """The words joined by blanks; empty where nothing was said."""
+        """Return the words joined by blanks; empty without speech."""
         return " ".join(word.text for word in self.words)
 
     def __bool__(self) -> bool:
         return bool(self.words)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dictionaries and lists, as described at the top of this module."""
+        """Return plain dictionaries and lists, as described at the top of this module."""
         meaning = self.interpretation
         alternatives = [
             {"text": each.text, "cost": round(each.cost, 4)} for each in self.alternatives
@@ -215,7 +206,7 @@ class Transcript:
             "duration": round(self.duration, 3), "reason": self.reason,
             "words": [
                 {"word": word.text, "start": round(word.start, 3), "end": round(word.end, 3),
-                 "confidence": _rounded(word.confidence), **_phones(word)}
+                 "confidence": _rounded(word.confidence), **phones_dict(word)}
                 for word in self.words
             ],
             "interpretation": None if meaning is None else meaning.to_dict(),
@@ -224,19 +215,19 @@ class Transcript:
         }
 
     def _origin(self) -> dict[str, Any]:
-        """What is not there of a whole file that was heard in one piece."""
+        """Return the fields that a whole file recognised in one piece does not have."""
         parts = [part.to_dict() for part in self.parts]
         all_fields = {"id": self.id, "channel": self.channel, "start": round(self.start, 3),
                       "parts": parts}
         return {name: value for name, value in all_fields.items() if value}
 
     def to_json(self) -> str:
-        """One line of JSON."""
+        """Return one line of JSON."""
         return json.dumps(self.to_dict(), ensure_ascii=False)
 
     @staticmethod
     def from_json(text: str) -> Transcript:
-        """Read what `to_json` wrote (the lattice is not part of it).
+        """Read the result of `to_json`, which does not hold the lattice.
 
         Raises
         ------
@@ -278,103 +269,6 @@ class Transcript:
         )
 
 
-@dataclass(frozen=True)
-class State:
-    """One stay in a state of an HMM."""
-
-    phone: str
-    """The phone that the HMM realises."""
-    state: int
-    """Place in the HMM, from 0."""
-    pdf: int
-    """The acoustic model's density: a column of its score matrix."""
-    start: float
-    """Seconds from the start of the sound."""
-    end: float
-    """Seconds."""
-
-
-@dataclass(frozen=True)
-class AlignedWord:
-    """A word that was given, where it was found, and how well it fits the sound there."""
-
-    word: Word
-    """Text, times and pronunciation."""
-    score: float
-    """Mean over its frames of log p(frame | the word's state) - log p(frame | the best phone out
-    of context): about 0 where the word is what was said, far below where it is not."""
-    fits: bool = True
-    """False where the score lies below what words that were said hardly ever have."""
-
-
-@dataclass(frozen=True)
-class Alignment:
-    """A text laid over its sound: false, with a reason, where there is no way to do so.
-
-    Examples
-    --------
-    >>> word = Word("oh", 0.2, 0.4, phones=("OW",), phone_ends=(0.4,))
-    >>> aligned = Alignment((AlignedWord(word, -0.5),), duration=1.0)
-    >>> aligned.text, aligned.score, aligned.transcript.words[0].end
-    ('oh', -0.5, 0.4)
-    """
-
-    words: tuple[AlignedWord, ...] = ()
-    """All words of the text, in order; none where no path survived."""
-    phones: tuple[Phone, ...] = ()
-    """All phones from the first frame to the last, silence and fillers included."""
-    states: tuple[State, ...] = ()
-    """All stays in HMM states, likewise."""
-    duration: float = 0.0
-    """Seconds of sound."""
-    reason: str = ""
-    """Why there are no words, or which words do not fit; empty where all do."""
-
-    @property
-    def text(self) -> str:
-        """The words joined by blanks."""
-        return " ".join(each.word.text for each in self.words)
-
-    @property
-    def score(self) -> float:
-        """Mean of the words' scores, each weighed by its length; -inf where there are none."""
-        seconds = sum(each.word.duration for each in self.words)
-        if not seconds:
-            return float("-inf")
-        return sum(each.score * each.word.duration for each in self.words) / seconds
-
-    @property
-    def transcript(self) -> Transcript:
-        """The words as a transcript: every format takes one."""
-        words = tuple(each.word for each in self.words)
-        return Transcript(words, self.duration, reason=self.reason)
-
-    def __bool__(self) -> bool:
-        return bool(self.words)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain dictionaries and lists, as described at the top of this module."""
-        return {
-            "schema": SCHEMA_VERSION, "text": self.text, "duration": round(self.duration, 3),
-            "score": round(self.score, 3) if self.words else None, "reason": self.reason,
-            "words": [
-                {"word": each.word.text, "start": round(each.word.start, 3),
-                 "end": round(each.word.end, 3), "score": round(each.score, 3),
-                 "fits": each.fits, **_phones(each.word)}
-                for each in self.words
-            ],
-            "phones": [
-                {"phone": each.text, "start": round(each.start, 3), "end": round(each.end, 3)}
-                for each in self.phones
-            ],
-            "states": [
-                {"phone": each.phone, "state": each.state, "pdf": each.pdf,
-                 "start": round(each.start, 3), "end": round(each.end, 3)}
-                for each in self.states
-            ],
-        }
-
-
 def _maybe(number: Any) -> float | None:
     return None if number is None else float(number)
 
@@ -383,6 +277,7 @@ def _rounded(confidence: float | None) -> float | None:
     return None if confidence is None else round(confidence, 4)
 
 
-def _phones(word: Word) -> dict[str, Any]:
+def phones_dict(word: Word) -> dict[str, Any]:
+    """Return the phones of a word as in the JSON."""
     ends = [round(end, 3) for end in word.phone_ends]
     return {"phones": list(word.phones), "phone_ends": ends}

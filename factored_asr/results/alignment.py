@@ -1,0 +1,114 @@
+"""The alignment of a text with its sound, and its JSON.
+
+The JSON of an alignment (schema version as for transcripts)::
+
+    {"schema": 1, "text": "turn on", "duration": 1.92, "score": -1.3, "reason": "",
+     "words": [{"word": "turn", "start": 0.31, "end": 0.52, "score": -1.1, "fits": true,
+                "phones": ["T", "ER", "N"], "phone_ends": [0.38, 0.47, 0.52]}, ...],
+     "phones": [{"phone": "SIL", "start": 0.0, "end": 0.31}, ...],
+     "states": [{"phone": "SIL", "state": 0, "pdf": 12, "start": 0.0, "end": 0.04}, ...]}
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from factored_asr.results.transcript import SCHEMA_VERSION, Phone, Transcript, Word, phones_dict
+
+
+@dataclass(frozen=True)
+class State:
+    """Neighbouring frames in one state of a unit."""
+
+    phone: str
+    """The phone of the unit."""
+    state: int
+    """Place in the unit, from 0."""
+    pdf: int
+    """The state's pdf in the acoustic model."""
+    start: float
+    """Seconds from the start of the sound."""
+    end: float
+    """Seconds."""
+
+
+@dataclass(frozen=True)
+class AlignedWord:
+    """A word of the text with its times, and how well it fits the sound there."""
+
+    word: Word
+    """Text, times and pronunciation."""
+    score: float
+    """Mean over its frames of log p(frame | the word's state) - log p(frame | best phone without
+    context): about 0 if the word was spoken, far below if not."""
+    fits: bool = True
+    """False if spoken words hardly ever have such a low score."""
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """A text aligned to its sound; False, with a reason, if they cannot be aligned.
+
+    Examples
+    --------
+    >>> word = Word("oh", 0.2, 0.4, phones=("OW",), phone_ends=(0.4,))
+    >>> aligned = Alignment((AlignedWord(word, -0.5),), duration=1.0)
+    >>> aligned.text, aligned.score, aligned.transcript.words[0].end
+    ('oh', -0.5, 0.4)
+    """
+
+    words: tuple[AlignedWord, ...] = ()
+    """All words of the text, in order; none if no path survived."""
+    phones: tuple[Phone, ...] = ()
+    """All phones from the first frame to the last, silence and fillers included."""
+    states: tuple[State, ...] = ()
+    """All states, likewise."""
+    duration: float = 0.0
+    """Seconds of sound."""
+    reason: str = ""
+    """Why there are no words, or which words do not fit; empty if all fit."""
+
+    @property
+    def text(self) -> str:
+        """Return the words joined by blanks."""
+        return " ".join(each.word.text for each in self.words)
+
+    @property
+    def score(self) -> float:
+        """Return the mean of the words' scores, weighted by duration; -inf without words."""
+        seconds = sum(each.word.duration for each in self.words)
+        if not seconds:
+            return float("-inf")
+        return sum(each.score * each.word.duration for each in self.words) / seconds
+
+    @property
+    def transcript(self) -> Transcript:
+        """Return the words as a transcript, for all formats."""
+        words = tuple(each.word for each in self.words)
+        return Transcript(words, self.duration, reason=self.reason)
+
+    def __bool__(self) -> bool:
+        return bool(self.words)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain dictionaries and lists, as described at the top of this module."""
+        return {
+            "schema": SCHEMA_VERSION, "text": self.text, "duration": round(self.duration, 3),
+            "score": round(self.score, 3) if self.words else None, "reason": self.reason,
+            "words": [
+                {"word": each.word.text, "start": round(each.word.start, 3),
+                 "end": round(each.word.end, 3), "score": round(each.score, 3),
+                 "fits": each.fits, **phones_dict(each.word)}
+                for each in self.words
+            ],
+            "phones": [
+                {"phone": each.text, "start": round(each.start, 3), "end": round(each.end, 3)}
+                for each in self.phones
+            ],
+            "states": [
+                {"phone": each.phone, "state": each.state, "pdf": each.pdf,
+                 "start": round(each.start, 3), "end": round(each.end, 3)}
+                for each in self.states
+            ],
+        }
