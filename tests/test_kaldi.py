@@ -14,6 +14,7 @@ from factored_asr.acoustic import BEGIN, END, INTERNAL, SINGLE, GmmModel
 from factored_asr.cli import main
 from factored_asr.errors import FormatError, MissingError
 from factored_asr.features import FeatureOptions
+from factored_asr.models.bundle import Bundle
 from factored_asr.models.importers.kaldi import KaldiWarning, read_kaldi_model
 from factored_asr.models.importers.kaldi_files import read_matrix, read_model, read_tree
 
@@ -129,6 +130,12 @@ def test_import_makes_a_model_of_our_own(
     assert "may be skipped" in capsys.readouterr().err
     assert main(["info", str(output)]) == 0
     assert "3: SIL AA T" in capsys.readouterr().out
+
+
+def test_a_folder_of_kaldi_is_found_by_its_files() -> None:
+    with pytest.warns(KaldiWarning):
+        model = Bundle.find(KALDI_MODEL / "text").acoustic_model()
+    assert model.phones == read("text").phones and model.n_pdfs == read("text").n_pdfs
 
 
 # --- what is refused --------------------------------------------------------

@@ -56,14 +56,9 @@ def import_model(options: argparse.Namespace) -> int:
 
     source = Path(options.source)
     lexicon, lm = options.lexicon, options.lm
-    if (source / "final.mdl").is_file():
-        from factored_asr.models.importers.kaldi import read_kaldi_model
-
-        model = read_kaldi_model(source)
-    else:
-        bundle = Bundle.find(options.source)
-        model = bundle.acoustic_model()
-        lexicon, lm = lexicon or bundle.lexicon, lm or bundle.lm
+    bundle = Bundle.find(options.source)
+    model = bundle.acoustic_model()
+    lexicon, lm = lexicon or bundle.lexicon, lm or bundle.lm
     if lm and not is_kenlm_binary(lm):
         read_lm(lm)  # raises if the file is broken
     about = About(origin=options.origin or source.name,

@@ -74,7 +74,7 @@ class Bundle:
         if importer_of(folder) is None:
             raise MissingError(
                 f"no model '{model}': known is en-us; a model folder holds a file {MANIFEST}, or "
-                "mdef if it is Sphinx's"
+                "mdef if it is Sphinx's, final.mdl if it is Kaldi's"
             )
         lexicons = sorted(folder.glob("*.dict"))
         models = [file for end in ("*.lm.bin", "*.arpa", "*.arpa.gz") for file in folder.glob(end)]

@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class KaldiWarning(UserWarning):
 
 
 def read_kaldi_model(
-    folder: str | Path, features: FeatureOptions | None = None
+    folder: str | Path, features: FeatureOptions | Mapping[str, Any] | None = None
 ) -> GmmModel:
     """Read a GMM model of Kaldi.
 
@@ -63,8 +64,8 @@ def read_kaldi_model(
         Holds ``final.mdl``, ``tree`` and ``phones.txt`` (or ``phones/phones.txt``); ``final.mat``
         and ``final.alimdl`` where the model has them.
     features
-        The front end it was trained on; None: that of Kaldi's recipes, with deltas or a splice as
-        the model's size tells.
+        The front end it was trained on, or what differs in it from Kaldi's recipes; None (default)
+        for nothing. Deltas or a splice are chosen by the size of the model.
 
     Raises
     ------
@@ -85,7 +86,9 @@ def read_kaldi_model(
     hmms = _hmms(model, tree, phones, folder)
     try:
         n_inputs = model.means.shape[1] if transform is None else transform.shape[1]
-        options = _features(features or KALDI_FEATURES, n_inputs)
+        if not isinstance(features, FeatureOptions):
+            features = KALDI_FEATURES.changed(features or {})
+        options = _features(features, n_inputs)
         if transform is not None and transform.shape[1] == options.n_features:
             transform = np.hstack([transform, np.zeros((len(transform), 1))])
         return GmmModel(
