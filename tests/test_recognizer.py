@@ -329,3 +329,19 @@ def test_behind_a_speakers_map_the_model_is_not_moved(
         session = Session(each.pipeline, whole=True)
         session.feed(read_audio(sound)[0] + hiss[: len(read_audio(sound)[0])], RATE)
         assert session.search().in_noise == expected
+
+
+def test_old_ways_of_recognising_still_work(commands: Recognizer, audio_dir: Path) -> None:
+    sound = audio_dir / "music_stop.wav"
+    wanted = commands.transcribe(sound)
+    with pytest.warns(DeprecationWarning, match="next release") as told:
+        features = commands.features(sound)
+        assert commands.transcribe_features(features).text == wanted.text
+        assert commands.adapted([features]).transcribe(sound).text == wanted.text
+        front_end = commands.model.front_end  # type: ignore[attr-defined]
+        assert commands.transcribe_cepstra(
+            front_end.cepstra(read_audio(sound)[0])
+        ).words == wanted.words
+    assert len(told) == 4
+    with pytest.warns(DeprecationWarning, match="now called redecode"):
+        commands.stream(second_look=True)  # old name

@@ -85,7 +85,10 @@ class Frames:
     """Ready-made frames of a model's own front end, which take the place of samples."""
 
     values: np.ndarray
-    """(n_frames, n_values) float32, before any normalisation."""
+    """(n_frames, n_values) float32."""
+    normalised: bool = False
+    """False: static frames before any normalisation. True: features of a whole sound, ready to be
+    scored."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -136,7 +136,7 @@ def read_sphinx_corpus(path: Path) -> list[Utterance]:
 
 
 def _sphinx_sound(root: Path, name: str) -> Path:
-    """The file of a fileid; the place where cepstra should lie if there is none."""
+    """The file of a fileid; its place for ready-made features if there is none."""
     places = [root / "feat" / f"{name}.mfc", *(root / "wav" / f"{name}{end}" for end in SOUNDS)]
     return next((place for place in places if is_file(place)), places[0])
 

@@ -116,7 +116,7 @@ def evaluate(
     Parameters
     ----------
     corpus
-        Utterances with audio or cepstra; all must be readable (see `check`).
+        Utterances with audio or feature files; all must be readable (see `check`).
     adapt
         How to adapt to each speaker, from what is heard of all the speaker's utterances, before
         they are decoded for good; None: not at all.

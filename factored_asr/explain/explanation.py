@@ -5,7 +5,7 @@ The JSON of an explanation (schema version 1)::
     {"schema": 1, "text": "turn on the light", "reason": "", "refused": false,
      "nearest": "turn on the light", "duration": 1.92, "cost": 312.4502,
      "background": {"words": ["turn", "<background>", "light"], "cost": 321.7, "margin": 9.2498},
-     "acoustic_scale": 0.2, "language": "grammar", "frame_seconds": 0.01,
+     "acoustic_scale": 0.2, "language": "grammar", "frame_seconds": 0.03,
      "factors": ["acoustic", "pronunciation", "language", "penalty", "transitions", "silence",
                  "remainder"],
      "costs": {"acoustic": 290.1, ..., "remainder": 0.0, "total": 312.4502},

@@ -115,10 +115,7 @@ class DecodeOptions:
     @property
     def least_scale(self) -> float:
         """The least weight that scores of a sound may have, by its noise."""
-        least = self.acoustic_scale * (self.snr_scale.least if self.snr_scale else 1.0)
-        if self.noise is not None:
-            least *= min(self.noise.static_weight, self.noise.delta_weight)
-        return least
+        return self.acoustic_scale * self.tools.least_weight
 
     def to_dict(self) -> dict[str, Any]:
         """The options as plain values, for a manifest."""

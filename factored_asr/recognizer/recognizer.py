@@ -211,6 +211,7 @@ class Recognizer:
         >>> recognizer.adapted([sound]).transcribe(sound).text
         'turn on the kitchen light'
         """
+        sounds = [_sound(each, sample_rate) for each in sounds]
         return self.with_model(adapt_to_speaker(self.pipeline, sounds, options, sample_rate))
 
     def read(self, source: Source, *, sample_rate: int | None = None) -> np.ndarray | Frames:
@@ -300,12 +301,31 @@ class Recognizer:
 
     def features(self, source: Source, *, sample_rate: int | None = None) -> np.ndarray:
         """(n_frames, n_features) of a sound. Deprecated: `adapted` takes sounds."""
-        warnings.warn("Recognizer.features: adapted now takes sounds", DeprecationWarning, 2)
+        _warn_old("Recognizer.features", "adapted, which takes sounds")
         session, _ = begun(self.model, self.graph.pdfs, source, sample_rate)
         assert isinstance(session, GmmSession)
         return session.features()
 
-    def transcribe_cepstra(self, cepstra: np.ndarray) -> Transcript:
-        """Recognise ready-made frames. Deprecated: ``transcribe(Frames(cepstra))``."""
-        warnings.warn("transcribe_cepstra: use transcribe(Frames(…))", DeprecationWarning, 2)
-        return self.transcribe(Frames(cepstra))
+    def transcribe_features(self, features: np.ndarray) -> Transcript:
+        """Recognise features of `features`. Deprecated: use `transcribe`."""
+        _warn_old("Recognizer.transcribe_features", "transcribe")
+        return self.transcribe(Frames(features, normalised=True))
+
+    def transcribe_cepstra(self, frames: np.ndarray) -> Transcript:  # old name
+        """Recognise ready-made frames. Deprecated: use ``transcribe(Frames(frames))``."""
+        _warn_old("Recognizer.transcribe_frames", "transcribe(Frames(…))")
+        return self.transcribe(Frames(frames))
+
+
+def _warn_old(old: str, new: str) -> None:
+    warnings.warn(
+        f"{old} goes away in the next release: use {new}", DeprecationWarning, stacklevel=3
+    )
+
+
+def _sound(sound: Source | Frames, sample_rate: int | None) -> Source | Frames:
+    """The sound; or what `Recognizer.features` gave, which `adapted` once took."""
+    if isinstance(sound, np.ndarray) and sound.ndim == 2 and sample_rate is None:
+        _warn_old("adapted(features)", "adapted with sounds")
+        return Frames(sound, normalised=True)
+    return sound

@@ -78,11 +78,10 @@ class GmmSession:
 
     def accept_frames(self, frames: Frames) -> np.ndarray:
         """Return the scores of cepstra, before any mean is taken off; see `AcousticSession`."""
+        if frames.normalised:
+            self._features = np.asarray(frames.values, np.float32)
+            return self._nothing()
         return self._accept(self._model.front_end.checked_cepstra(frames.values))
-
-    def accept_features(self, features: np.ndarray) -> None:
-        """Take the features of a whole sound, (n_frames, n_features), as they are to be scored."""
-        self._features = np.asarray(features, np.float32)
 
     def _accept(self, cepstra: np.ndarray) -> np.ndarray:
         if self._stream is None:

@@ -123,5 +123,13 @@ class NoiseTools:
     front_end: Mapping[str, Any] = field(default_factory=dict)
     """Options of the front end, by their names, that differ from those of training."""
 
+    @property
+    def least_weight(self) -> float:
+        """The least weight that scores of a sound may have."""
+        least = self.snr_scale.least if self.snr_scale else 1.0
+        if self.noise is None:
+            return least
+        return least * min(self.noise.static_weight, self.noise.delta_weight)
+
 
 __getattr__ = old_names(__name__)
