@@ -13,14 +13,17 @@ from support.training import SHORT, TREE, VOICES, never_falls, same_models, spok
 from factored_asr.acoustic import DiagonalMixtures, GmmModel
 from factored_asr.acoustic.gmm.fmllr import FmllrOptions
 from factored_asr.acoustic.gmm.transforms import apply_affine
+from factored_asr.acoustic.model import Frames
 from factored_asr.decoder import BeamOptions
 from factored_asr.errors import OptionError
 from factored_asr.graph import Graph, GraphOptions, build_graph
 from factored_asr.language import NGramModel
+from factored_asr.lattice import Lattice
 from factored_asr.lexicon import Lexicon
 from factored_asr.models.folder import ModelFolder, write_model
 from factored_asr.models.settings import DecodeOptions
-from factored_asr.recognizer.speaker import SpeakerOptions, adapt_to_speaker, frame_weights, hear
+from factored_asr.recognizer.session import Pipeline, Session
+from factored_asr.recognizer.speaker import SpeakerOptions, adapt_to_speaker, frame_weights
 from factored_asr.training.adapt import AdaptOptions, adapt
 from factored_asr.training.alignment import align_all
 from factored_asr.training.blocks import by_speaker, speech_blocks
@@ -279,13 +282,15 @@ def test_a_stranger_is_heard_better_the_second_time(graph: Graph, sat: Trained) 
     strange = {"s0": ([[0.8, 0.2], [-0.2, 1.1]], [1.0, 1.0])}
     said = spoken_by(strange, replace(corpus.data, utterances=one))
     features = [said.features(i) for i in range(len(said))]
-    adapted = adapt_to_speaker(sat.model, graph, features, DECODING)
+    sounds = [Frames(each, normalised=True) for each in features]
+    adapted = adapt_to_speaker(Pipeline(sat.model, graph, DECODING), sounds)
+    assert isinstance(adapted, GmmModel)
     assert adapted.first_pass is None and adapted.transform is not None
 
     def wrong_frames(model: GmmModel) -> int:
         count = 0
         for x, truth in zip(features, corpus.truth, strict=True):
-            path = hear(model, graph, x, DECODING, SpeakerOptions(lattice_beam=0)).best()
+            path = decoded(model, graph, x, lattice_beam=0).best()
             heard = [each.phone for each in path.phones for _ in range(each.start, each.end)]
             count += sum(h != phone for h, (phone, _) in zip(heard, truth, strict=True))
         return count
@@ -293,8 +298,16 @@ def test_a_stranger_is_heard_better_the_second_time(graph: Graph, sat: Trained) 
     assert wrong_frames(adapted) < 0.3 * wrong_frames(sat.model.unadapted)
 
 
+def decoded(model: GmmModel, graph: Graph, features: np.ndarray, lattice_beam: float) -> Lattice:
+    beam = replace(DECODING.beam, lattice_beam=lattice_beam)
+    session = Session(Pipeline(model, graph, replace(DECODING, beam=beam)), whole=True)
+    session.feed(Frames(features, normalised=True))
+    return session.search().lattice
+
+
 def test_nothing_heard_leaves_the_model_as_it_is(graph: Graph, sat: Trained) -> None:
-    adapted = adapt_to_speaker(sat.model, graph, [], DECODING)
+    adapted = adapt_to_speaker(Pipeline(sat.model, graph, DECODING), [])
+    assert isinstance(adapted, GmmModel)
     x = np.zeros((3, 2), np.float32)
     plain = replace(sat.model, first_pass=None)
     np.testing.assert_allclose(adapted.log_likelihoods(x), plain.log_likelihoods(x), atol=1e-4)
@@ -305,9 +318,7 @@ def test_nothing_heard_leaves_the_model_as_it_is(graph: Graph, sat: Trained) -> 
 def test_frames_count_by_how_sure_their_word_is(
     graph: Graph, sat: Trained, data: TrainingData
 ) -> None:
-    lattice = hear(
-        sat.model.unadapted, graph, data.features(1), DECODING, SpeakerOptions(lattice_beam=20)
-    )
+    lattice = decoded(sat.model, graph, data.features(1), lattice_beam=20)
     weights = frame_weights(lattice)
     assert weights.shape == (len(data.cepstra[1]),)
     assert ((weights >= 0) & (weights <= 1)).all()
