@@ -24,6 +24,7 @@ _MODULES = """
 acoustic.adaptation acoustic.gmm.adaptation
 acoustic.fmllr acoustic.gmm.fmllr
 acoustic.noise_adaptation acoustic.gmm.noise_adaptation
+acoustic.posteriors acoustic.gmm.statistics
 acoustic.snr_trust acoustic.gmm.tools
 acoustic.transforms acoustic.gmm.transforms
 acoustic.tree acoustic.gmm.tree
@@ -61,6 +62,9 @@ stream recognizer.stream
 training.augment corpus.augment
 training.corpus corpus.corpus
 training.layouts corpus.layouts
+training.speech training.blocks
+training.stages training.run
+training.statistics training.update
 training.utterance corpus.utterance
 understanding.acts dialogue.acts
 understanding.dialogue dialogue.dialogue

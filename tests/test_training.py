@@ -33,12 +33,21 @@ from factored_asr.training.alignment import (
 )
 from factored_asr.training.checkpoint import Checkpoint
 from factored_asr.training.data import TrainingData, load_data, normalise_all
-from factored_asr.training.em import EmOptions, PassReport, Run, Trained, collect, improve, train_em
+from factored_asr.training.em import (
+    EmOptions,
+    PassReport,
+    Run,
+    Trained,
+    collect,
+    count_transitions,
+    improve,
+    train_em,
+    update_transitions,
+)
 from factored_asr.training.monophone import MonoOptions, train_mono
 from factored_asr.training.run import train
 from factored_asr.training.schedule import Schedule
 from factored_asr.training.sentence import make_sentences, make_trellis
-from factored_asr.training.transitions import count_transitions, update_transitions
 from factored_asr.training.update import UpdateOptions, split, split_targets, update
 
 

@@ -1,4 +1,4 @@
-"""Transcribed speech: who said what, and where the sound or ready-made features lie.
+"""Transcribed speech: speakers, words, and where the sound or ready-made features lie.
 
 A corpus is a list; files are read on request only. `check` reads everything once and names what
 cannot be used, so that a long run does not stop at its thousandth file.
@@ -202,5 +202,5 @@ def _check_ids(utterances: Collection[Utterance]) -> None:
         raise MissingError("the corpus lists not a single utterance")
     (common, times), = Counter(u.id for u in utterances).most_common(1)
     if times > 1:
-        again = [u for u in utterances if u.id == common][1]
-        raise FormatError(f"{again.where}this id is there {times} times, must be there once")
+        second = [u for u in utterances if u.id == common][1]
+        raise FormatError(f"{second.where}this id is there {times} times, must be there once")

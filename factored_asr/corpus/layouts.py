@@ -1,7 +1,7 @@
 """The ways corpora are laid out on disk, each turned into a list of utterances.
 
-A reader looks at lists only. A broken line is an error that names it; an utterance whose sound or
-text is not listed comes without it, for `check` to tell.
+A reader reads lists only. A broken line is an error that names it; an utterance whose sound or
+text is not listed is kept without it, and `check` names it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from factored_asr.storage.reading import exists, is_file, read_text
 
 SOUNDS = (".wav", ".flac", ".sph", ".ogg", ".mp3", ".raw")
 MARKS = frozenset(("<s>", "</s>", "<sil>", "<SIL>"))
-"""Words of transcripts that stand for silence, which a model hears of its own accord."""
+"""Words of texts that stand for silence, which a model has without them."""
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 _ID = re.compile(r"[^()\s]+\)")
@@ -119,10 +119,10 @@ def read_sphinx_corpus(path: Path) -> list[Utterance]:
     transcription = listing.with_suffix(".transcription")
     spoken: dict[str, Line] = {}
     for number, text in _lines(transcription):
-        said, _, name = text.rpartition("(")
+        words, _, name = text.rpartition("(")
         if not _ID.fullmatch(name):
             raise FormatError("must end with the utterance's id in brackets", transcription, number)
-        spoken[name[:-1]] = number, said.strip()
+        spoken[name[:-1]] = number, words.strip()
     utterances = []
     for number, name in _lines(listing):
         place = Path(name)

@@ -1,8 +1,7 @@
-"""What training has come to, on disk: whole or not there, and never pickle.
+"""Checkpoints: the state of training on disk, without pickle.
 
-A checkpoint is one ``.npz`` file: its arrays as they are, and a JSON text that says how they make
-up the frozen dataclasses they came from. It is written under another name, then renamed, so that a
-kill at any moment leaves either the old one or the new one.
+A checkpoint is one ``.npz`` file: arrays, and a JSON text that says which fields of which frozen
+dataclasses they are. An interruption at any moment leaves the old file or the new one.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class Checkpoint:
     """The state of a stage after one of its passes."""
 
     key: str
-    """Stands for data, lexicon and options: another key, another training."""
+    """Digest of data, lexicon and options."""
     stage: str
     number: int
     """Passes done."""
@@ -41,10 +40,10 @@ class Checkpoint:
     """Whether the stage is finished."""
     trained: Trained
     log: tuple[PassReport, ...]
-    """Of all passes so far, earlier stages' too."""
+    """Reports of all passes so far, also of earlier stages."""
 
     def write(self, path: str | Path) -> None:
-        """Write it in one step: the file is replaced only once the new one is safe on disk."""
+        """Write it; the old file is replaced once the new one is safe on disk."""
         arrays: dict[str, np.ndarray] = {}
         trained = dataclasses.replace(self.trained, alignments=())
         value = dataclasses.replace(self, trained=trained)
@@ -60,7 +59,7 @@ class Checkpoint:
 
     @classmethod
     def read(cls, path: str | Path) -> Checkpoint:
-        """Read one that `write` wrote.
+        """Read a checkpoint.
 
         Raises
         ------
@@ -83,7 +82,7 @@ class Checkpoint:
 
 
 def _pack(value: Any, arrays: dict[str, np.ndarray]) -> Any:
-    """JSON that stands for a value; its arrays are put among the others under a number."""
+    """Return JSON for a value; its arrays are added to `arrays` under a number."""
     if isinstance(value, np.ndarray):
         name = f"a{len(arrays)}"
         arrays[name] = value
@@ -126,7 +125,7 @@ def _unpack(text: Any, arrays: Mapping[str, np.ndarray]) -> Any:
 
 
 def _joined(alignments: tuple[StateAlignment | None, ...]) -> tuple[np.ndarray, ...]:
-    """All alignments as four arrays: segments and frames of each (-1: none), then end to end."""
+    """Return alignments as four arrays: sizes (-1: none), then all of them."""
     sizes = [(-1, -1) if a is None else (len(a.phones), len(a.state)) for a in alignments]
     there = [a for a in alignments if a is not None]
     none = np.zeros(0, np.int32)

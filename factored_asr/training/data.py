@@ -34,7 +34,7 @@ class TrainingData:
     """Utterances and their normalised static cepstra."""
 
     utterances: tuple[Utterance, ...]
-    """What is said and by whom."""
+    """Words, speakers and files."""
     cepstra: tuple[np.ndarray, ...]
     """(n_frames, n_cepstra) float32 each: static, the mean taken off."""
     options: FeatureOptions

@@ -7,7 +7,7 @@ A stage is a function ``(data, lexicon, trained, options, run) → Trained``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -20,6 +20,7 @@ from factored_asr.lexicon import Lexicon
 from factored_asr.training import _kernels
 from factored_asr.training.alignment import (
     AlignmentOptions,
+    StateAlignment,
     Trained,
     align_all,
     score_trellis,
@@ -30,14 +31,11 @@ from factored_asr.training.data import TrainingData
 from factored_asr.training.parallel import over, summed
 from factored_asr.training.schedule import Schedule
 from factored_asr.training.sentence import Sentence, make_trellis
-from factored_asr.training.transitions import (
-    count_transitions,
-    no_transitions,
-    update_transitions,
-)
 from factored_asr.training.update import UpdateOptions, split, update
 
 MIN_POSTERIOR = 1e-8  # less is left out of Baum–Welch statistics
+MIN_FRAMES = 10.0  # with fewer, a state keeps its transitions
+LEAVE_LIMITS = 0.01, 0.99  # of leaving a state: a duration without examples is not impossible
 
 
 @dataclass(frozen=True)
@@ -167,7 +165,8 @@ class Seen:
 
     mixtures: GaussianStatistics
     transitions: np.ndarray
-    """Counts: see transitions.py."""
+    """(2, n_phones, max_states) float64: frames spent in each state of each phone, and how often it
+    was left. Transition probabilities are tied over all contexts of a phone."""
     failed: int = 0
     """Utterances without a path."""
 
@@ -275,6 +274,39 @@ def improve(
         densities = split(densities, seen.mixtures.of_pdfs(before), target, power, seed)
     model = replace(model, densities=densities)
     return update_transitions(model, seen.transitions), tuple(notes)
+
+
+def no_transitions(model: GmmModel) -> np.ndarray:
+    """Return counts of no transitions; see `Seen`."""
+    return np.zeros((2, len(model.phones), model.hmm_pdfs.shape[1]))
+
+
+def count_transitions(alignments: Iterable[StateAlignment], model: GmmModel) -> np.ndarray:
+    """Count stays along the paths of alignments."""
+    counts = no_transitions(model)
+    for each in alignments:
+        phone = each.phones[each.segment, 0]
+        np.add.at(counts[0], (phone, each.state), 1.0)
+        ends = np.append((np.diff(each.segment) != 0) | (np.diff(each.state) != 0), True)
+        np.add.at(counts[1], (phone[ends], each.state[ends]), 1.0)
+    return counts
+
+
+def update_transitions(model: GmmModel, counts: np.ndarray) -> GmmModel:
+    """Return the model with the transition probabilities that follow from the counts.
+
+    A state that is left once in n frames stays with probability 1 - 1 / n.
+    """
+    frames, left = counts
+    enough = frames >= MIN_FRAMES
+    leave = np.divide(left, frames, out=np.full(enough.shape, 0.5), where=enough)
+    leave = np.clip(leave, *LEAVE_LIMITS)[model.hmm_phone]
+    known = enough[model.hmm_phone] & (model.hmm_pdfs >= 0)
+    return replace(
+        model,
+        hmm_loop_log_probs=np.where(known, np.log1p(-leave), model.hmm_loop_log_probs),
+        hmm_exit_log_probs=np.where(known, np.log(leave), model.hmm_exit_log_probs),
+    )
 
 
 def mixtures_of(model: GmmModel) -> DiagonalMixtures:

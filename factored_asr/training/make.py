@@ -25,8 +25,7 @@ from factored_asr.recognizer.speaker import SpeakerOptions
 from factored_asr.training.data import MeanOver, TrainingData, cepstra_of, load_data
 from factored_asr.training.em import PassReport, Report
 from factored_asr.training.pronunciations import count_pronunciations, weigh_pronunciations
-from factored_asr.training.run import TrainingResult, train
-from factored_asr.training.stages import STAGES
+from factored_asr.training.run import STAGES, TrainingResult, train
 from factored_asr.training.tune import Tried, Tuning, tune
 
 EVERY_NTH = 8  # speaker is held out for tuning

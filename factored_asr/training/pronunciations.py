@@ -1,9 +1,8 @@
-"""How often a word is said in each of its ways: what alignments tell of a lexicon.
+"""Probabilities of pronunciations, counted from alignments.
 
-The alignment of a sentence chooses a pronunciation for every word. Counted over a corpus, these
-choices make the probabilities of pronunciations (Chen, Xu, Povey, Khudanpur 2015, "Pronunciation
-and silence probability modeling for ASR", section 2; Kaldi's get_prons.sh): a way that nobody
-takes no longer stands beside the usual one as its equal.
+The alignment of a sentence selects a pronunciation for every word; their counts over a corpus give
+the probabilities (Chen, Xu, Povey, Khudanpur 2015, "Pronunciation and silence probability modeling
+for ASR", section 2; Kaldi's get_prons.sh).
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from factored_asr.training.alignment import StateAlignment, Trained
 from factored_asr.training.data import TrainingData
 
 Counts = Mapping[str, Mapping[tuple[str, ...], int]]
-"""Word → phones → how often it was said so."""
+"""Word → phones of a pronunciation → its count."""
 
 
 def count_pronunciations(data: TrainingData, trained: Trained) -> Counts:
-    """Count how each word of the corpus was said, by the last alignments.
+    """Count the pronunciations of each word of the corpus in the last alignments.
 
     Examples
     --------
@@ -39,10 +38,10 @@ def count_pronunciations(data: TrainingData, trained: Trained) -> Counts:
     counts: dict[str, Counter[tuple[str, ...]]] = {}
     for utterance, alignment in zip(data.utterances, trained.alignments, strict=True):
         if alignment is not None:
-            said = spoken(alignment, model.phones, model.silence)
-            if len(said) != len(utterance.words):
-                continue  # a word that is said by silence cannot be told from a pause
-            for word, phones in zip(utterance.words, said, strict=True):
+            found = spoken(alignment, model.phones, model.silence)
+            if len(found) != len(utterance.words):
+                continue  # a word pronounced as silence looks like a pause
+            for word, phones in zip(utterance.words, found, strict=True):
                 counts.setdefault(word, Counter())[phones] += 1
     return counts
 
@@ -50,7 +49,7 @@ def count_pronunciations(data: TrainingData, trained: Trained) -> Counts:
 def spoken(
     alignment: StateAlignment, phones: tuple[str, ...], silence: str
 ) -> list[tuple[str, ...]]:
-    """The phones of each word of an utterance, in order; pauses are left out."""
+    """Return the phones of each word of an utterance, in order, without pauses."""
     centre, position = alignment.phones[:, 0], alignment.phones[:, 3]
     speech = centre != phones.index(silence)
     ends = np.flatnonzero(np.isin(position[speech], (END, SINGLE))) + 1
@@ -59,21 +58,20 @@ def spoken(
 
 
 def weigh_pronunciations(lexicon: Lexicon, counts: Counts, imagined: float = 1.0) -> Lexicon:
-    """A lexicon whose pronunciations have the probabilities that counts give them.
+    """Return the lexicon with probabilities of pronunciations from counts.
 
-    The likeliest one of each word keeps probability 1, as in Kaldi: words with many ways to say
-    them are no less likely for it. Words that were not counted, or have one way, stay as they are.
+    The most frequent one of each word has probability 1, as in Kaldi, so that words with many
+    pronunciations are not less likely. Words without counts, or with one pronunciation, stay.
 
     Parameters
     ----------
     imagined
-        How often each way is taken to have been heard besides, > 0. Higher: what is rare is
-        believed less.
+        Count that is added to each pronunciation, > 0. Higher: flatter probabilities.
 
     Raises
     ------
     OptionError
-        `imagined` is not above 0: what was never heard would be impossible.
+        `imagined` is not above 0: pronunciations without counts would be impossible.
 
     Examples
     --------
@@ -86,11 +84,11 @@ def weigh_pronunciations(lexicon: Lexicon, counts: Counts, imagined: float = 1.0
     if not imagined > 0:
         raise OptionError(f"imagined must be above 0, got {imagined}")
     weighed: dict[str, tuple[Pronunciation, ...]] = {}
-    for word, heard in counts.items():
+    for word, found in counts.items():
         ways = lexicon.find(word)
         if len(ways) > 1:
-            seen = [heard.get(way.phones, 0) + imagined for way in ways]
+            sums = [found.get(way.phones, 0) + imagined for way in ways]
             weighed[word] = tuple(
-                way._replace(probability=n / max(seen)) for way, n in zip(ways, seen, strict=True)
+                way._replace(probability=n / max(sums)) for way, n in zip(ways, sums, strict=True)
             )
     return lexicon.replace(Lexicon(weighed))

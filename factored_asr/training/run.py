@@ -1,18 +1,18 @@
-"""A training from the first stage to the last, which a kill does not throw back.
+"""Training from the first stage to the last; it resumes after an interruption.
 
-The state is written after every stage and every few passes. A training that is begun again with
-the same data, lexicon and options goes on from there and ends with the same model bit for bit;
-with other options, the stages from the first difference on are trained anew.
+The state is written after every stage and every few passes. Training with the same data, lexicon
+and options resumes there and ends with the same model bit for bit. With other options, the stages
+from the first difference on are trained from their beginning.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.lexicon import Lexicon
@@ -20,20 +20,45 @@ from factored_asr.training.alignment import Trained
 from factored_asr.training.checkpoint import Checkpoint
 from factored_asr.training.data import TrainingData
 from factored_asr.training.em import PassReport, Report, Run, mixtures_of
-from factored_asr.training.stages import STAGES
+from factored_asr.training.fold_in import FoldInOptions, train_fold_in
+from factored_asr.training.lda_mllt import LdaMlltOptions, train_lda_mllt
+from factored_asr.training.mmi import MmiOptions, train_mmi
+from factored_asr.training.monophone import MonoOptions, train_mono
+from factored_asr.training.sat import SatOptions, train_sat
+from factored_asr.training.triphone import TriphoneOptions, train_triphones
 
 EVERY = 4  # passes between checkpoints within a stage
 
 
+class Stage(NamedTuple):
+    """A stage of training: its function and its default options."""
+
+    train: Callable[..., Trained]
+    """``(data, lexicon, trained: Trained | None, options, run: Run) → Trained``."""
+    options: Any
+    """A frozen dataclass."""
+
+
+STAGES: dict[str, Stage] = {
+    "mono": Stage(train_mono, MonoOptions()),
+    "tri": Stage(train_triphones, TriphoneOptions()),
+    "lda_mllt": Stage(train_lda_mllt, LdaMlltOptions()),
+    "sat": Stage(train_sat, SatOptions()),
+    "fold_in": Stage(train_fold_in, FoldInOptions()),
+    "mmi": Stage(train_mmi, MmiOptions()),
+}
+"""The stages by name, in the order in which they build on one another."""
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingResult:
-    """A trained model, and how it came to be."""
+    """A trained model and its reports."""
 
     trained: Trained
     log: tuple[PassReport, ...]
-    """What every pass of every stage came to."""
+    """Reports of all passes of all stages."""
     likeliest: Trained
-    """What the last stage of maximum likelihood came to: the same, unless MMI followed."""
+    """The result of the last stage of maximum likelihood: `trained`, unless MMI followed."""
 
 
 def train(
@@ -54,20 +79,20 @@ def train(
     stages
         Names in `STAGES`; each builds on the one before it.
     options
-        Stage → its options, where they are not the defaults.
+        Stage → its options; others have the defaults.
     start
-        What the first stage builds on, where that is no beginning.
+        A model that the first stage builds on; None for stages that need none.
     checkpoints
-        A folder for the states of training; where None, none are kept.
+        A folder for the states of training; None disables them.
     jobs
         Processes that share the work. The model does not depend on it.
     report
-        Is told of every pass, such as what `progress` gives.
+        Progress callback, such as that of `progress`; None disables it.
 
     Raises
     ------
     OptionError
-        A stage that is not known, or options of another stage's kind.
+        An unknown stage, or options of another stage.
     """
     options = options or {}
     _check(stages, options)
@@ -91,7 +116,7 @@ def train(
 
 
 def describe(done: PassReport) -> str:
-    """One line on a pass, for people.
+    """Return one line on a pass, for people.
 
     Examples
     --------
@@ -108,7 +133,7 @@ def describe(done: PassReport) -> str:
 
 @contextmanager
 def progress() -> Iterator[Report]:
-    """A bar for each stage and a line for each pass, on standard error; gives the report."""
+    """Show a bar for each stage and a line for each pass on standard error; gives the callback."""
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
@@ -151,39 +176,39 @@ def _train_stage(
     jobs: int,
     report: Report | None,
 ) -> Checkpoint:
-    told = list(begun.log if begun else log)
+    reports = list(begun.log if begun else log)
 
-    def hear(done: PassReport) -> None:
-        told.append(done)
+    def note(done: PassReport) -> None:
+        reports.append(done)
         if report:
             report(done)
 
     def keep(number: int, state: Trained) -> None:
         if path and number % EVERY == 0:
-            Checkpoint(key, name, number, False, state, tuple(told)).write(path)
+            Checkpoint(key, name, number, False, state, tuple(reports)).write(path)
 
     state = (begun.number, begun.trained) if begun else None
-    run = Run(jobs, hear, keep, state)
+    run = Run(jobs, note, keep, state)
     new = STAGES[name].train(data, lexicon, trained, options, run)
-    finished = Checkpoint(key, name, 0, True, new, tuple(told))
+    finished = Checkpoint(key, name, 0, True, new, tuple(reports))
     if path:
         finished.write(path)
     return finished
 
 
 def _find(path: Path | None, key: str) -> Checkpoint | None:
-    """The checkpoint of a stage, if there is one, whole and of this training."""
+    """Return the checkpoint of a stage, if there is a complete one of this training."""
     if path is None or not path.exists():
         return None
     try:
         found = Checkpoint.read(path)
     except FormatError:
-        return None  # of another version, say: the stage is trained anew
+        return None  # of another version, for example: the stage is trained from its beginning
     return found if found.key == key else None
 
 
 def _fingerprint(data: TrainingData, lexicon: Lexicon) -> str:
-    """Stands for what the model is trained on, to the last bit."""
+    """Return a digest of all that the model is trained on."""
     from factored_asr import __version__
 
     total = hashlib.sha256(repr((__version__, data.options, data.mean_over)).encode())
@@ -198,7 +223,7 @@ def _fingerprint(data: TrainingData, lexicon: Lexicon) -> str:
 
 
 def _digest_of(trained: Trained) -> str:
-    """Stands for the model that a training builds on."""
+    """Return a digest of the model that training builds on."""
     densities, total = mixtures_of(trained.model), hashlib.sha256()
     for array in (densities.means, densities.variances, densities.weights):
         total.update(array.tobytes())

@@ -1,4 +1,4 @@
-"""When what happens in a stage of training, and how many Gaussians the data bear."""
+"""The schedule of a stage of training: passes, alignments, and the number of Gaussians."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from factored_asr.errors import OptionError
 
 @dataclass(frozen=True)
 class Schedule:
-    """When what happens in a stage. The defaults are those of Kaldi's monophones."""
+    """Passes, alignments and Gaussians of a stage. The defaults are those of Kaldi's monophones."""
 
     passes: int = 40
-    """Updates of the model. More fits the training data better, up to a point."""
+    """Updates of the model. Higher: fits the training data better, up to a point."""
     realign: tuple[int, ...] = (*range(2, 12), *range(13, 40, 2))
-    """Passes (from 1) before whose statistics the data are aligned anew."""
+    """Passes (from 1) before which the data are re-aligned."""
     n_gaussians: int = 1000
-    """Gaussians in the end, over all pdfs. More model finer what there is data for; 0: as many as
-    the data bear (`gaussians_for`)."""
+    """Gaussians of the final model, over all pdfs. Higher: a finer model, which needs more data.
+    0: by the amount of data (`gaussians_for`)."""
     grow_until: int = 32
     """The pass at which that number is reached."""
     power: float = 0.25
-    """A pdf's share of Gaussians goes with its frames to this power, in [0, 1]: 0 gives all the
-    same, 1 in proportion."""
+    """A pdf's share of Gaussians grows with its frames to this power, in [0, 1]: 0 gives all the
+    same number, 1 a number in proportion."""
     richness: float = 1.0
-    """Times the Gaussians that the data bear, where n_gaussians leaves it to them. Features that
-    vary less, as behind speakers' maps, bear more."""
+    """Factor on `gaussians_for`, where n_gaussians is 0. Features that vary less, as behind
+    speakers' maps, bear more Gaussians."""
 
     def __post_init__(self) -> None:
         if self.passes < 1 or self.n_gaussians < 0 or self.grow_until < 1:
@@ -39,28 +39,28 @@ class Schedule:
             )
 
     def target(self, number: int, n_pdfs: int) -> int:
-        """Gaussians that the model is to have after a pass; none are added in the last one."""
+        """Return the Gaussians wanted after a pass, 0 for no growth; the last pass adds none."""
         if number >= self.passes or self.n_gaussians <= n_pdfs:
             return 0
         share = min(1.0, max(0, number - 2) / max(1, self.grow_until - 2))
         return n_pdfs + int(share * (self.n_gaussians - n_pdfs))
 
     def sized(self, n_frames: int) -> Schedule:
-        """The schedule with a number of Gaussians, where it left that to the data."""
+        """Return the schedule with a number of Gaussians, by the data where it has none."""
         if self.n_gaussians:
             return self
         return replace(self, n_gaussians=round(self.richness * gaussians_for(n_frames)))
 
 
 TIED_SCHEDULE = Schedule(passes=35, realign=(10, 20, 30), n_gaussians=0, grow_until=25)
-"""Of stages that begin with good alignments and a tree of their own: Kaldi's train_deltas."""
+"""Schedule of stages that begin with good alignments and a new tree: Kaldi's train_deltas."""
 
 
 def gaussians_for(n_frames: int) -> int:
-    """Gaussians of triphones that so many frames of training bear.
+    """Return the number of Gaussians of triphones for so many frames of training.
 
-    Kaldi's 1500 for the half hour of AN4, and more as the root of the frames grows. On an hour of
-    accented English 1600 erred no more than 3000, and 6000 erred far more.
+    Kaldi's 1500 for the half hour of AN4, otherwise in proportion to the root of the frames. On an
+    hour of accented English 1600 made no more errors than 3000, and 6000 made far more.
 
     Examples
     --------

@@ -1,10 +1,9 @@
-"""Speech that nobody has transcribed, to learn from: heard through a grammar, kept where sure.
+"""Self-training: a corpus of untranscribed speech with the words that a grammar recognises.
 
-A grammar knows what may be said, so what it hears is mostly right; what it hears with little
-confidence is left out, and the rest is as good as transcribed (G. Zavaliagkos and T. Colthurst,
-"Utilizing untranscribed training data to improve performance", 1998; with confidences, F. Wessel
-and H. Ney, "Unsupervised training of acoustic models for large vocabulary continuous speech
-recognition", 2005).
+A grammar limits what can be recognised, so most hypotheses are right. Those of low confidence are
+left out (G. Zavaliagkos and T. Colthurst, "Utilizing untranscribed training data to improve
+performance", 1998; with confidences, F. Wessel and H. Ney, "Unsupervised training of acoustic
+models for large vocabulary continuous speech recognition", 2005).
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from factored_asr.recognizer.recognizer import Recognizer
 from factored_asr.results.transcript import Transcript
 
 AROUND = 0.4
-"""Seconds kept before the first word and after the last: silence, too, is worth learning."""
+"""Seconds kept before the first word and after the last, to learn silence, too."""
 
 Tell = Callable[[Path, str], None]
 
@@ -30,33 +29,33 @@ def self_transcribed(
     least_confidence: float = 0.9,
     left_out: Tell | None = None,
 ) -> Corpus:
-    """Sounds with the words that a recogniser is sure to have heard in them.
+    """Return the sounds that a recogniser transcribes with confidence, with their words.
 
-    Each sound counts as a speaker of its own, as nobody says who speaks.
+    Each sound counts as a speaker.
 
     Parameters
     ----------
     recognizer
-        It gives confidences. Best with a grammar: with an n-gram model it is seldom sure.
+        With confidences, best with a grammar: those of n-gram models are often low.
     sounds
         Paths of sounds or cepstra, one utterance each.
     least_confidence
-        Of the least sure word, 0 to 1. Higher: fewer sounds, fewer errors among them.
+        Lowest confidence of a word, 0 to 1. Higher: fewer sounds with fewer errors.
     left_out
-        Is told of every sound that is not kept, and why.
+        Called with every sound that is left out, and why; None disables it.
 
     Raises
     ------
     OptionError
-        The confidence lies outside [0, 1], the recogniser gives none, or not one sound is kept.
+        The confidence lies outside [0, 1], the recogniser gives none, or no sound is kept.
 
     Examples
     --------
     >>> from factored_asr.lattice import SecondPassOptions
     >>> sure = SecondPassOptions(confidences=True)
     >>> recognizer = Recognizer.load("en-us", grammar="lm/smart_home.yaml", second_pass=sure)
-    >>> heard = self_transcribed(recognizer, ["examples/audio/kitchen_light_on.wav"])
-    >>> heard.utterances[0].text
+    >>> corpus = self_transcribed(recognizer, ["examples/audio/kitchen_light_on.wav"])
+    >>> corpus.utterances[0].text
     'turn on the kitchen light'
     """
     if not recognizer.options.second_pass.confidences:
@@ -66,29 +65,30 @@ def self_transcribed(
     kept = list[Utterance]()
     for path in map(Path, sounds):
         try:
-            said = recognizer.transcribe(path)
+            transcript = recognizer.transcribe(path)
         except FactoredASRError as error:
-            said = Transcript((), 0.0, reason=str(error))
-        if not (why := _doubt(said, least_confidence)):
-            kept.append(_utterance(path, said))
+            transcript = Transcript((), 0.0, reason=str(error))
+        if not (why := _doubt(transcript, least_confidence)):
+            kept.append(_utterance(path, transcript))
         elif left_out:
             left_out(path, why)
     if not kept:
-        raise OptionError(f"no sound is heard with a confidence of {least_confidence:g} or more")
-    return Corpus(tuple(kept), "what was heard")
+        raise OptionError(f"no sound has a confidence of {least_confidence:g} or more")
+    return Corpus(tuple(kept), "recognised sounds")
 
 
-def _doubt(said: Transcript, least: float) -> str:
-    """Why a transcript is not to be believed; empty where it is."""
-    if not said.words:
-        return said.reason
-    worst = min(said.words, key=lambda word: word.confidence or 0.0)
+def _doubt(transcript: Transcript, least: float) -> str:
+    """Return why a transcript is left out; empty where it is not."""
+    if not transcript.words:
+        return transcript.reason
+    worst = min(transcript.words, key=lambda word: word.confidence or 0.0)
     if (worst.confidence or 0.0) >= least:
         return ""
-    return f"'{worst.text}' is heard with a confidence of only {worst.confidence or 0.0:.2f}"
+    return f"'{worst.text}' has a confidence of only {worst.confidence or 0.0:.2f}"
 
 
-def _utterance(path: Path, said: Transcript) -> Utterance:
-    start, end = said.words[0].start - AROUND, said.words[-1].end + AROUND
-    words = tuple(word.text for word in said.words)
-    return Utterance(str(path), str(path), words, path, max(start, 0.0), min(end, said.duration))
+def _utterance(path: Path, transcript: Transcript) -> Utterance:
+    start, end = transcript.words[0].start - AROUND, transcript.words[-1].end + AROUND
+    words = tuple(word.text for word in transcript.words)
+    end = min(end, transcript.duration)
+    return Utterance(str(path), str(path), words, path, max(start, 0.0), end)

@@ -19,7 +19,7 @@ from factored_asr.lexicon import Lexicon
 NO_CONTEXT = -1
 """A neighbour that does not matter: the model depends on phones alone."""
 
-Said = list[tuple[list[int], float]]
+Spelled = list[tuple[list[int], float]]
 """The pronunciations of a word: phones and log probability."""
 Arc = tuple[int, int, float]
 """Source, target, log probability."""
@@ -89,7 +89,7 @@ def make_sentences(
     """
     index = {phone: i for i, phone in enumerate(model.phones)}
     silence, contextual = index[model.silence], bool(len(model.triphone_contexts))
-    spoken: dict[str, Said] = {}
+    spoken: dict[str, Spelled] = {}
     sentences = []
     for words in texts:
         if not words:
@@ -102,7 +102,7 @@ def make_sentences(
     return tuple(sentences)
 
 
-def _spoken(word: str, lexicon: Lexicon, index: dict[str, int]) -> Said:
+def _spoken(word: str, lexicon: Lexicon, index: dict[str, int]) -> Spelled:
     found = lexicon.find(word)
     for each in found:
         for phone in each.phones:
@@ -113,7 +113,7 @@ def _spoken(word: str, lexicon: Lexicon, index: dict[str, int]) -> Said:
 
 
 def _phone_graph(
-    words: Sequence[Said], silence: int, silence_probability: float
+    words: Sequence[Spelled], silence: int, silence_probability: float
 ) -> tuple[list[tuple[int, int]], list[Arc], list[int], set[int]]:
     """Lay down a chain of nodes for each pronunciation, with silences between the words.
 
@@ -123,9 +123,9 @@ def _phone_graph(
     log_silence, log_none = np.log(silence_probability), np.log1p(-silence_probability)
     nodes, arcs, plain = [(silence, SINGLE)], [(-1, 0, log_silence)], [0]
     ends, pause, pauses = [-1], 0, {0}  # last nodes of the word before, the silence after it
-    for said in words:
+    for pronunciations in words:
         after = []
-        for rank, (phones, log_prob) in enumerate(said):
+        for rank, (phones, log_prob) in enumerate(pronunciations):
             chain = list(range(len(nodes), len(nodes) + len(phones)))
             places = [BEGIN, *[INTERNAL] * (len(phones) - 2), END]
             nodes += zip(phones, places if len(phones) > 1 else [SINGLE], strict=True)

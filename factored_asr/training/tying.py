@@ -1,10 +1,10 @@
-"""Growing decision trees: states of phones in like contexts share a pdf.
+"""Growing decision trees: states of phones in similar contexts share a pdf.
 
-Every state of a phone in a context is taken for a single diagonal Gaussian, known by its count of
-frames, their sum and their sum of squares. From these alone follow the log-likelihood of any set
-of contexts pooled, the questions worth asking (sets of phones that cluster together), and the
-trees: the leaf whose best question gains most is split, again and again (Young, Odell, Woodland
-1994; questions from data as in Singh, Raj, Stern 1999 and Kaldi's cluster-phones).
+Every state of a phone in a context is a single diagonal Gaussian, given by its count of frames,
+their sum and their sum of squares. From these follow the log-likelihood of any pool of contexts,
+the questions (sets of phones that cluster together), and the trees: the leaf whose best question
+gains most is split, until no question gains enough (Young, Odell, Woodland 1994; questions from
+data as in Singh, Raj, Stern 1999 and Kaldi's cluster-phones).
 """
 
 from __future__ import annotations
@@ -27,17 +27,16 @@ class TreeOptions:
     """How finely contexts are told apart."""
 
     n_leaves: int = 0
-    """Leaves at most; higher: finer pdfs, less data for each. 0: as many as the data bear
+    """Leaves at most; higher: finer pdfs, less data for each. 0: by the amount of data
     (`leaves_for`)."""
     min_frames: float = 50.0
     """Frames of training that a leaf has at least; higher: fewer, safer leaves."""
     min_gain: float = 0.0
     """Log-likelihood that a question gains at least; higher: fewer leaves."""
     ask_position: bool = True
-    """Ask for a phone's place in its word, too."""
+    """Ask for a phone's position in its word, too."""
     merge_leaves: bool = True
-    """In the end let leaves of one state share a pdf where that loses less than the last
-    question gained."""
+    """Merge leaves of one state into a pdf where that loses less than the last question gained."""
     variance_floor: float = 0.01
     """Least variance of a context, as a share of that of all frames; > 0."""
 
@@ -49,9 +48,10 @@ class TreeOptions:
 
 
 def leaves_for(n_frames: float) -> int:
-    """Leaves that so many frames of training bear: Kaldi's 400 for the half hour of AN4, and more
-    as the cube root of the frames grows. On an hour of accented English 400 erred no more than
-    560, and 900 with as many Gaussians each far more.
+    """Return the number of leaves for so many frames of training.
+
+    Kaldi's 400 for the half hour of AN4, otherwise in proportion to the cube root of the frames.
+    On an hour of accented English 400 made no more errors than 560, and 900 made far more.
 
     Examples
     --------
@@ -63,10 +63,7 @@ def leaves_for(n_frames: float) -> int:
 
 @dataclass(frozen=True, eq=False)
 class ContextStatistics:
-    """A single Gaussian's statistics for each state of each phone in context that was seen.
-
-    Statistics of different data add up with ``+``.
-    """
+    """Statistics of each state of each phone in context; those of parts of the data add up."""
 
     contexts: np.ndarray
     """(n_contexts, 5) int32: centre, left and right phone, position, state; distinct, sorted."""
@@ -84,12 +81,12 @@ class ContextStatistics:
         return len(self.contexts)
 
     def floor(self, share: float) -> np.ndarray:
-        """(n_features,): this share of the variance over all frames."""
+        """Return a share of the variance over all frames, (n_features,)."""
         return share * variances(self.statistics.sum(axis=0))
 
 
 def context_statistics(features: np.ndarray, contexts: np.ndarray) -> ContextStatistics:
-    """Statistics of frames, each of which is a state of a phone in context.
+    """Return statistics of frames, each of which is a state of a phone in context.
 
     Parameters
     ----------
@@ -117,7 +114,7 @@ def _pooled(contexts: np.ndarray, statistics: np.ndarray) -> ContextStatistics:
 
 
 def variances(statistics: np.ndarray) -> np.ndarray:
-    """(..., n_features): variance of pooled frames; 0 where there are none."""
+    """Return the variance of pooled frames, (..., n_features); 0 without frames."""
     n = statistics.shape[-1] // 2
     count = np.maximum(statistics[..., :1], 1e-300)
     mean = statistics[..., 1 : n + 1] / count
@@ -125,7 +122,7 @@ def variances(statistics: np.ndarray) -> np.ndarray:
 
 
 def log_likelihood(statistics: np.ndarray, floor: np.ndarray) -> np.ndarray:
-    """Log-likelihood of pooled frames under the Gaussian of their own mean and variance.
+    """Return the log-likelihood of pooled frames under the Gaussian of their mean and variance.
 
     Parameters
     ----------
@@ -168,17 +165,17 @@ def agglomerate(
         items[a] += items[b]
         own[a] = log_likelihood(items[a], floor)
         loss[b, :] = loss[:, b] = np.inf
-        anew = own[a] + own - log_likelihood(items[a] + items, floor)
-        loss[:a, a] = np.where(np.isinf(loss[:a, a]), np.inf, anew[:a])
-        loss[a, a + 1 :] = np.where(np.isinf(loss[a, a + 1 :]), np.inf, anew[a + 1 :])
+        pooled = own[a] + own - log_likelihood(items[a] + items, floor)
+        loss[:a, a] = np.where(np.isinf(loss[:a, a]), np.inf, pooled[:a])
+        loss[a, a + 1 :] = np.where(np.isinf(loss[a, a + 1 :]), np.inf, pooled[a + 1 :])
 
 
 def phone_questions(statistics: ContextStatistics, n_phones: int, share: float) -> np.ndarray:
-    """Sets of phones that sound alike: (n_questions, n_phones) bool, distinct.
+    """Return sets of similar phones, (n_questions, n_phones) bool, distinct.
 
-    For each state, phones seen are clustered by the sounds of that state, whatever the context;
-    each cluster on the way, single phones included, is a question. Sets of a few phones come
-    first, so that of two questions that part the contexts alike the smaller one is asked.
+    For each state, phones are clustered by the frames of that state in all contexts; each
+    intermediate cluster and each single phone is a question. Small sets come first, so that of two
+    questions with the same effect the smaller one is asked.
     """
     floor = statistics.floor(share)
     sets = [np.eye(n_phones, dtype=bool)]
@@ -202,7 +199,7 @@ POSITION_QUESTIONS = np.array(
 
 
 def _by_value(values: np.ndarray, statistics: np.ndarray, n_values: int) -> np.ndarray:
-    """(n_values, ...): sums of the rows of each value."""
+    """Return the sums of the rows of each value, (n_values, ...)."""
     one_hot = np.zeros((n_values, len(values)))
     one_hot[values, np.arange(len(values))] = 1.0
     return one_hot @ statistics
@@ -222,7 +219,7 @@ def best_split(
     contexts: np.ndarray, statistics: np.ndarray, questions: dict[int, np.ndarray],
     floor: np.ndarray, min_frames: float,
 ) -> Split:
-    """The question that gains most over pooling these contexts; of equal ones the first."""
+    """Return the question that gains most over pooling these contexts; of equal ones the first."""
     total = statistics.sum(axis=0)
     whole = float(log_likelihood(total, floor))
     best = Split(-np.inf)
@@ -294,7 +291,7 @@ def grow_tree(
 
 
 class _Growing:
-    """Nodes while trees grow: a column for each of their properties, a queue of splits."""
+    """Growing trees: a list for each property of the nodes, and a queue of splits."""
 
     def __init__(self, statistics: ContextStatistics, n_phones: int, options: TreeOptions):
         self.data, self.options = statistics, options
@@ -310,7 +307,7 @@ class _Growing:
         self.queue: list[tuple[float, int, Split]] = []
 
     def add(self, rows: np.ndarray, root: int | None, may_split: bool = True) -> int:
-        """A new leaf, which waits for being split; its number."""
+        """Add a leaf to the queue of leaves that may be split; return its number."""
         node = len(self.rows)
         self.rows.append(rows)
         self.root.append(node if root is None else root)
@@ -326,7 +323,7 @@ class _Growing:
         return node
 
     def split_next(self) -> float | None:
-        """Make the split that gains most; its gain, or None where no leaf is worth it."""
+        """Make the split that gains most; return its gain, None without any."""
         if not self.queue:
             return None
         _, node, split = heapq.heappop(self.queue)
@@ -337,7 +334,7 @@ class _Growing:
         return split.gain
 
     def tree(self, phones: tuple[str, ...], roots: np.ndarray, max_loss: float) -> DecisionTree:
-        """Number the pdfs, leaves of a root merged while that loses at most `max_loss`."""
+        """Number the pdfs; leaves of a root are merged while that loses at most `max_loss`."""
         pooled = np.stack([self.data.statistics[rows].sum(axis=0) for rows in self.rows])
         members = np.zeros((len(pooled), max(len(phones), N_POSITIONS)), bool)
         for node, split in enumerate(self.split):

@@ -1,4 +1,4 @@
-"""fMLLR: an affine map of a speaker's features towards the speakers a model knows.
+"""fMLLR: an affine map of a speaker's features towards the training speakers of a model.
 
 Also called constrained MLLR (Gales, "Maximum likelihood linear transformations for HMM-based
 speech recognition", 1998, section 2.2 and appendix B).
@@ -30,18 +30,18 @@ class FmllrOptions:
     """
 
     kind: Kind = "auto"
-    """A full matrix, a scale for each dimension, an offset alone; auto: by the frames heard."""
+    """A full matrix, a scale for each dimension, or an offset alone; auto: by the frames."""
     full_frames: float = 500.0
-    """From how many frames on auto takes a full matrix. Lower moves sooner, and further astray."""
+    """Frames from which auto takes a full matrix. Lower: adapts earlier, with more errors."""
     diagonal_frames: float = 100.0
-    """From how many on it takes scales; below, offsets alone."""
+    """Frames from which auto takes scales; with fewer, offsets alone."""
     offset_frames: float = 20.0
-    """Below so many frames nothing is moved at all."""
+    """With fewer frames the map is the identity."""
     prior_frames: float = 0.0
-    """How many imagined frames of a speaker who needs no map are heard besides. More is safer on
-    a few seconds, and too timid on a minute."""
+    """Weight of the identity, in frames. Higher: safer for a few seconds, too little change for a
+    minute."""
     sweeps: int = 40
-    """Times that all rows of a full matrix are updated, at most."""
+    """Updates of all rows of a full matrix, at most."""
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -58,7 +58,7 @@ class FmllrOptions:
             )
 
     def chosen(self, frames: float) -> Kind | None:
-        """The kind for so many frames; None for no map."""
+        """Return the kind for so many frames; None for no map."""
         if frames < max(self.offset_frames, 1e-6):
             return None
         if self.kind != "auto":
@@ -70,7 +70,7 @@ class FmllrOptions:
 
 @dataclass(frozen=True, eq=False)
 class FmllrStatistics:
-    """All that a speaker's frames say of their map, float64; those of utterances add up.
+    """Statistics of a speaker's frames, float64; those of utterances add up.
 
     With z = [x 1], the i-th row w of the map has the auxiliary function
     ``frames * log |det A| + w · linear[i] - ½ w' quadratic[i] w``.
@@ -90,7 +90,7 @@ class FmllrStatistics:
         )  # fmt: skip
 
     def auxiliary(self, affine: np.ndarray) -> float:
-        """Expected log-likelihood of the frames behind a map, but for a constant."""
+        """Return the expected log-likelihood of the mapped frames, up to a constant."""
         affine = np.asarray(affine, np.float64)
         quadratic = np.einsum("ij,ijk,ik->", affine, self.quadratic, affine)
         log_det = np.linalg.slogdet(affine[:, :-1])[1]
@@ -130,9 +130,9 @@ def fmllr_statistics(
 
 
 def prior_statistics(densities: DiagonalMixtures, occupancy: np.ndarray) -> FmllrStatistics:
-    """One frame as the model expects it, all Gaussians by their share of occupancy (n_gaussians,).
+    """Return the statistics of one frame as the model expects it: they give the identity.
 
-    Alone, or any number of times, it asks for the identity.
+    Gaussians are weighted by their occupancy, (n_gaussians,).
     """
     share = np.asarray(occupancy, np.float64) / np.sum(occupancy)
     means, variances = densities.means.astype(np.float64), densities.variances.astype(np.float64)
@@ -150,7 +150,7 @@ def fmllr(
     prior: FmllrStatistics | None = None,
     start: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The map under which the frames are most likely.
+    """Return the map under which the frames are most likely.
 
     Parameters
     ----------
@@ -159,10 +159,9 @@ def fmllr(
     options
         What may move, by how many frames.
     prior
-        One frame of a speaker who needs no map, for options.prior_frames.
+        See `prior_statistics`, for options.prior_frames.
     start
-        The map found so far, than which a full one is then never worse; scales and offsets, which
-        have one optimum each, do not need it.
+        The present map: a full one is then never worse. Scales and offsets do not need it.
 
     Returns
     -------
@@ -204,7 +203,7 @@ def _offset(statistics: FmllrStatistics) -> np.ndarray:
 
 
 def _diagonal(statistics: FmllrStatistics) -> np.ndarray:
-    """A scale and an offset for each dimension: the row's problem in two unknowns."""
+    """Return a scale and an offset for each dimension: the row's problem in two unknowns."""
     n = len(statistics.linear)
     affine = np.zeros((n, n + 1))
     for i in range(n):
@@ -217,14 +216,14 @@ def _diagonal(statistics: FmllrStatistics) -> np.ndarray:
 
 
 def _full(statistics: FmllrStatistics, affine: np.ndarray, sweeps: int) -> np.ndarray:
-    """Row by row, each given the others, until a sweep gains next to nothing."""
+    """Update row by row, each given the others, until a sweep gains next to nothing."""
     affine, n = affine.copy(), len(affine)
     inverses = np.linalg.inv(statistics.quadratic)
     reached = statistics.auxiliary(affine)
     for _ in range(sweeps):
         inverse = np.linalg.inv(affine[:, :-1])
         for i in range(n):
-            cofactors = np.append(inverse[:, i], 0.0)  # but for the determinant
+            cofactors = np.append(inverse[:, i], 0.0)  # up to the determinant
             row = _best_row(cofactors, inverses[i], statistics.linear[i], statistics.frames)
             change = (row - affine[i])[:-1]
             # Sherman and Morrison: the inverse after one row has changed.
@@ -240,7 +239,7 @@ def _full(statistics: FmllrStatistics, affine: np.ndarray, sweeps: int) -> np.nd
 def _best_row(
     cofactors: np.ndarray, inverse: np.ndarray, linear: np.ndarray, frames: float
 ) -> np.ndarray:
-    """The row w that maximises ``frames * log |w · p| + w · k - ½ w' G w`` (Gales 1998, B.2).
+    """Return the w that maximises ``frames * log |w · p| + w · k - ½ w' G w`` (Gales 1998, B.2).
 
     It is (a p + k) G⁻¹ for one of the two roots of a² p G⁻¹ p + a p G⁻¹ k = frames.
     """

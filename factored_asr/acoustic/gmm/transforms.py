@@ -40,7 +40,7 @@ def apply_affine(affine: np.ndarray, features: np.ndarray) -> np.ndarray:
 
 
 def compose(second: np.ndarray, first: np.ndarray | None) -> np.ndarray:
-    """One map for two in turn, float32; None stands for no change.
+    """Return one map for two in turn, float32; None stands for the identity.
 
     Examples
     --------
@@ -57,7 +57,7 @@ def compose(second: np.ndarray, first: np.ndarray | None) -> np.ndarray:
 
 
 def identity(n_features: int) -> np.ndarray:
-    """The map that changes nothing, (n_features, n_features + 1) float32."""
+    """Return the identity as an affine map, (n_features, n_features + 1) float32."""
     return np.eye(n_features, n_features + 1, dtype=np.float32)
 
 
@@ -77,7 +77,7 @@ def check_affine(affine: np.ndarray, n_inputs: int | None) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class ClassStatistics:
-    """What LDA needs of frames sorted into classes; statistics of parts add up."""
+    """Statistics for LDA of frames in classes; those of parts of the data add up."""
 
     counts: np.ndarray
     """(n_classes,) float64: frames, or their weights, in each class."""
@@ -93,8 +93,8 @@ class ClassStatistics:
         n_classes: int,
         weights: np.ndarray | None = None,
     ) -> ClassStatistics:
-        """Statistics of frames (n_frames, n_features) with a class each, 0..n_classes - 1, and a
-        weight each, 1 where None."""
+        """Return the statistics of frames (n_frames, n_features), their classes 0..n_classes - 1,
+        and their weights, 1 where None."""
         frames = np.asarray(features, np.float64)
         classes = np.asarray(classes, np.int64)
         if classes.shape != frames.shape[:1] or (
@@ -114,7 +114,7 @@ class ClassStatistics:
         )
 
     def scatter(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Mean, covariance within classes, and covariance of the classes' means."""
+        """Return mean, covariance within classes, and covariance of the classes' means."""
         total = self.counts.sum()
         mean = self.sums.sum(axis=0) / total
         seen = self.counts > 0
@@ -125,12 +125,11 @@ class ClassStatistics:
 
 
 def lda(statistics: ClassStatistics, n_outputs: int) -> np.ndarray:
-    """Linear discriminant analysis: the directions in which classes lie apart.
+    """Return the projection of linear discriminant analysis.
 
-    Of all projections to n_outputs dimensions this one keeps the largest ratio of the covariance
-    between classes to that within them. Its outputs are centred, uncorrelated within a class and
-    of variance 1 there, those that tell most first. (Fukunaga, Introduction to Statistical
-    Pattern Recognition, 10.2.)
+    It maximises the ratio of the covariance between classes to that within them. Its outputs are
+    centred, uncorrelated within a class and of variance 1 there, the most discriminative first.
+    (Fukunaga, Introduction to Statistical Pattern Recognition, 10.2.)
 
     Returns
     -------
@@ -166,7 +165,7 @@ def lda(statistics: ClassStatistics, n_outputs: int) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class MlltStatistics:
-    """What MLLT needs: for each dimension the scatter around the means, weighed by precision."""
+    """Statistics for MLLT: for each dimension the precision-weighted scatter around means."""
 
     frames: float
     """Frames seen, or the sum of their weights."""
@@ -178,22 +177,21 @@ class MlltStatistics:
         return MlltStatistics(self.frames + other.frames, self.scatter + other.scatter)
 
     def auxiliary(self, matrix: np.ndarray) -> float:
-        """Expected log-likelihood of the frames behind a matrix, but for a constant."""
+        """Expected log-likelihood of the frames behind a matrix, up to a constant."""
         quadratic = np.einsum("ij,ijk,ik->", matrix, self.scatter, matrix)
         return float(self.frames * np.linalg.slogdet(matrix)[1] - 0.5 * quadratic)
 
 
 def mllt(statistics: MlltStatistics, n_sweeps: int = 20) -> np.ndarray:
-    """Maximum likelihood linear transform: axes in which covariances come closest to diagonal.
+    """Return the maximum likelihood linear transform for diagonal covariances.
 
     Row by row as in Gales, "Semi-tied covariance matrices for hidden Markov models" (1999),
-    equation 20, the variances held: row i is along its cofactors times the inverse scatter, and
-    no row's update lets the likelihood fall.
+    equation 20, with fixed variances; no update lowers the likelihood.
 
     Returns
     -------
     (n_features, n_features) float64: to be applied to features and to means alike, before the
-    variances are estimated anew.
+    variances are re-estimated.
     """
     n_features = len(statistics.scatter)
     matrix = np.eye(n_features)
@@ -201,7 +199,7 @@ def mllt(statistics: MlltStatistics, n_sweeps: int = 20) -> np.ndarray:
     for _ in range(n_sweeps):
         before = matrix.copy()
         for i in range(n_features):
-            cofactors = np.linalg.inv(matrix)[:, i]  # but for the determinant
+            cofactors = np.linalg.inv(matrix)[:, i]  # up to the determinant
             row = inverses[i] @ cofactors
             matrix[i] = row * np.sqrt(statistics.frames / (cofactors @ row))
         if np.abs(matrix - before).max() < 1e-6:

@@ -1,15 +1,19 @@
 """Decision trees: which pdf a state of a phone in context has.
 
-Every state of every phone has a root. A node asks one thing, whether the left neighbour, the right
-neighbour or the place in the word is one of a set, and so on down to a leaf, which is a pdf. Any
-context has an answer, seen in training or not (Young, Odell, Woodland 1994, "Tree-based state
-tying for high accuracy acoustic modelling").
+Every state of every phone has a root. A node asks whether the left neighbour, the right neighbour
+or the position in the word is one of a set; a leaf is a pdf. Contexts that training did not see
+have a pdf, too (Young, Odell, Woodland 1994, "Tree-based state tying for high accuracy acoustic
+modelling").
+
+Here, and in all of GMM training, an HMM is a phone between one neighbour on each side, and the
+first HMMs of a model are those of the phones out of context. Tables of contexts are dense,
+4 · n_phones³ entries: small for some 40 phones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -17,9 +21,11 @@ import numpy as np
 from factored_asr.acoustic.topology import N_POSITIONS, SINGLE
 from factored_asr.errors import MissingError, OptionError
 
+Indices = np.ndarray | int
 LEAF = -1
 LEFT, RIGHT, POSITION = 0, 1, 2
-"""What a node asks about."""
+"""What a node asks for."""
+_ARRAYS = ("roots", "asks", "members", "branches", "leaf_pdf", "frames", "gain")
 _ASKS = ("left", "right", "place")
 _PLACES = ("begin", "end", "inside", "alone")  # in the order of topology.BEGIN ... SINGLE
 
@@ -106,14 +112,9 @@ class DecisionTree:
         return self.roots.shape[1]
 
     def leaves(
-        self,
-        centre: np.ndarray | int,
-        left: np.ndarray | int,
-        right: np.ndarray | int,
-        position: np.ndarray | int,
-        state: np.ndarray | int,
+        self, centre: Indices, left: Indices, right: Indices, position: Indices, state: Indices
     ) -> np.ndarray:
-        """Leaf that states of phones in context lead to; -1 where the phone lacks the state.
+        """Return the leaf of states of phones in context; -1 where the phone lacks the state.
 
         Parameters
         ----------
@@ -150,19 +151,14 @@ class DecisionTree:
         return node.reshape(shape)
 
     def pdfs(
-        self,
-        centre: np.ndarray | int,
-        left: np.ndarray | int,
-        right: np.ndarray | int,
-        position: np.ndarray | int,
-        state: np.ndarray | int,
+        self, centre: Indices, left: Indices, right: Indices, position: Indices, state: Indices
     ) -> np.ndarray:
-        """Pdf of states of phones in context, int32; as `leaves`, with -1 for no such state."""
+        """Return the pdf of states of phones in context, int32; see `leaves`."""
         leaf = self.leaves(centre, left, right, position, state)
         return np.where(leaf < 0, -1, self.leaf_pdf[leaf]).astype(np.int32)
 
     def tied_hmms(self, silence: int, fillers: Sequence[int] = ()) -> TiedHmms:
-        """An HMM for each sequence of pdfs that some phone has in some context.
+        """Return an HMM for each sequence of pdfs that a phone has in some context.
 
         Parameters
         ----------
@@ -172,10 +168,10 @@ class DecisionTree:
         n, states = len(self.phones), np.arange(self.n_states)
         axes = (np.arange(n), np.arange(n), np.arange(n), np.arange(N_POSITIONS))
         contexts = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 4)
-        heard_as = np.arange(n)
-        heard_as[list(fillers)] = silence
+        counts_as = np.arange(n)
+        counts_as[list(fillers)] = silence
         centre, left, right, position = contexts.T[:, :, None]
-        pdfs = self.pdfs(centre, heard_as[left], heard_as[right], position, states)
+        pdfs = self.pdfs(centre, counts_as[left], counts_as[right], position, states)
         distinct, hmm = np.unique(np.column_stack([centre, pdfs]), axis=0, return_inverse=True)
         alone = self.pdfs(axes[0][:, None], silence, silence, SINGLE, states)
         return TiedHmms(
@@ -185,14 +181,12 @@ class DecisionTree:
         )  # fmt: skip
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All but the phones' names, to be saved: ``DecisionTree(phones, **arrays)`` is this."""
-        return {
-            each.name: getattr(self, each.name) for each in fields(self) if each.name != "phones"
-        }
+        """Return all but the phones' names: ``DecisionTree(phones, **arrays)`` is the tree."""
+        return {name: getattr(self, name) for name in _ARRAYS}
 
     @staticmethod
     def from_arrays(phones: tuple[str, ...], arrays: Mapping[str, np.ndarray]) -> DecisionTree:
-        """The tree whose `arrays` were saved.
+        """Return the tree of saved `arrays`.
 
         Raises
         ------
@@ -201,18 +195,17 @@ class DecisionTree:
         OptionError
             The arrays do not make a tree.
         """
-        names = [each.name for each in fields(DecisionTree) if each.name != "phones"]
-        if missing := [name for name in names if name not in arrays]:
+        if missing := [name for name in _ARRAYS if name not in arrays]:
             raise MissingError(f"a decision tree needs the arrays {', '.join(missing)}")
-        return DecisionTree(tuple(phones), **{name: arrays[name] for name in names})
+        return DecisionTree(tuple(phones), **{name: arrays[name] for name in _ARRAYS})
 
     def describe(self, phone: str | None = None, state: int | None = None) -> str:
-        """The trees as text, questions indented below questions.
+        """Return the trees as text, questions indented below questions.
 
         Parameters
         ----------
         phone, state
-            Only this phone's, only this state's; None for all.
+            Trees of this phone and this state only; None: of all.
 
         Raises
         ------
@@ -244,13 +237,11 @@ class DecisionTree:
 
     def _check(self) -> None:
         n, width = self.n_nodes, max(len(self.phones), N_POSITIONS)
-        shapes = {
-            "members": (n, width), "branches": (n, 2), "leaf_pdf": (n,), "frames": (n,),
-            "gain": (n,), "asks": (n,),
-        }  # fmt: skip
-        for name, shape in shapes.items():
-            if getattr(self, name).shape != shape:
-                raise OptionError(f"{name} must be {shape}, got {getattr(self, name).shape}")
+        ends = {"members": (width,), "branches": (2,)}
+        for name in _ARRAYS[1:]:
+            shape, wanted = getattr(self, name).shape, (n, *ends.get(name, ()))
+            if shape != wanted:
+                raise OptionError(f"{name} must be {wanted}, got {shape}")
         if self.roots.ndim != 2 or len(self.roots) != len(self.phones) or not n:
             raise OptionError(f"a tree of {len(self.phones)} phones has roots {self.roots.shape}")
         if self.roots.min() < -1 or self.roots.max() >= n or (self.roots[:, 0] < 0).any():
