@@ -1,7 +1,7 @@
-"""The states of a lattice's path, which the lattice does not keep: found again phone by phone.
+"""The states of a lattice's path, which the lattice does not keep.
 
-A lattice knows when each phone of a path begins and ends. Within these times its HMM has one best
-way, which is the way the search went: a Viterbi alignment of some ten frames to three states.
+A lattice knows the times of each phone. Within these times the HMM has one best path, which is that
+of the search: see `acoustic.alignment`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from factored_asr.acoustic.alignment import align_spans
 from factored_asr.acoustic.model import AcousticModel
 from factored_asr.acoustic.topology import N_POSITIONS, SINGLE, word_symbols
 from factored_asr.lattice import Lattice
@@ -60,46 +61,14 @@ class PathStates:
         return zip(units.tolist(), [0, *ends[:-1]], ends, strict=True)
 
     def _aligned(self, spans: set[Span]) -> dict[Span, Costs]:
-        topology = self.model.topology
-        n_states = topology.n_states
-        pdfs = {  # of entering each state of a unit, then of staying in it
-            unit: np.stack([topology.entry_pdf[unit], topology.loop_pdf[unit]])[:, : n_states[unit]]
-            for unit, _, _ in spans
-        }
-        rows: dict[Span, list[np.ndarray]] = {span: [] for span in spans}
-        at = 0
-        needed = np.unique(np.concatenate([np.zeros(0, int), *(p.ravel() for p in pdfs.values())]))
-        for scores in self.score(needed):
-            for (unit, start, end), parts in rows.items():
-                if start < at + len(scores) and at < end:
-                    columns = np.searchsorted(needed, pdfs[unit])
-                    parts.append(scores[max(start - at, 0) : end - at][:, columns])
-            at += len(scores)
-        leave = -self.scale * topology.exit_log_prob
-        stay = -self.scale * topology.loop_log_prob
-        return {
-            span: _align(-np.concatenate(parts), leave[span[0]].tolist(), stay[span[0]].tolist())
-            for span, parts in rows.items()
-        }
-
-
-def _align(acoustic: np.ndarray, leave: Sequence[float], stay: Sequence[float]) -> Costs:
-    """The cheapest path through all states in their order.
-
-    `acoustic` is (n_frames, 2, n_states): costs of entering a state in a frame, and of staying.
-    """
-    inf = float("inf")
-    # (total, acoustic, transitions) in each state; a state's exit is paid on entering it.
-    best: list[tuple[float, float, float]] = [(inf, inf, inf)] * acoustic.shape[2]
-    for frame, (entries, loops) in enumerate(acoustic.tolist()):
-        after = []
-        for state, (entry, loop) in enumerate(zip(entries, loops, strict=True)):
-            before = best[state - 1] if state else (0.0, 0.0, 0.0) if frame == 0 else (inf,) * 3
-            entered = before[0] + leave[state] + entry
-            stayed = best[state][0] + stay[state] + loop
-            if entered <= stayed:
-                after.append((entered, before[1] + entry, before[2] + leave[state]))
-            else:
-                after.append((stayed, best[state][1] + loop, best[state][2] + stay[state]))
-        best = after
-    return best[-1][1:]
+        if not spans:
+            return {}
+        topology, known = self.model.topology, sorted(spans)
+        units, start, stop = np.array(known).T
+        pdfs = np.unique([topology.entry_pdf[units], topology.loop_pdf[units]])
+        pdfs = pdfs[pdfs >= 0]
+        scores = np.concatenate(list(self.score(pdfs)))
+        found = align_spans(topology, units, start, stop, scores, pdfs, self.scale)
+        sound = found.transitions - found.log_likelihood
+        costs = zip(sound.tolist(), (-found.transitions).tolist(), strict=True)
+        return dict(zip(known, costs, strict=True))
