@@ -1,7 +1,7 @@
-"""Conversations: acts, negation and repair, what was done, and what there is.
+"""Dialogues: acts, negation and repair, the actions so far, the devices.
 
     words → Reader (acts, polarity, repair) → Utterance, a sequence of acts
-          → Dialogue (what was said and done, what there is) → Outcome, actions or a question
+          → Dialogue (earlier acts and actions, devices) → Outcome, actions or a question
 """
 
 from factored_asr.dialogue.acts import Act, Utterance

@@ -1,4 +1,4 @@
-"""What is done by saying something: commands, corrections, denials, questions, reports."""
+"""Dialogue acts: commands, corrections, denials, questions, reports."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ KINDS = ("command", "correction", "confirm", "deny", "undo", "query", "report")
 class Act:
     """One act of an utterance.
 
-    Equal acts do the same, however they were worded: the probabilities of all readings of a
-    lattice that mean the same can be added.
+    Acts of equal meaning are equal, so the probabilities of the readings of a lattice can be added.
     """
 
     kind: str
@@ -25,16 +24,16 @@ class Act:
     reading: Interpretation | None = field(default=None, compare=False)
     """What is commanded, denied, asked or reported."""
     words: tuple[str, ...] = field(default=(), compare=False)
-    """The complete sentence behind the reading, also where only a part of it was said."""
+    """The complete sentence of the reading, even if it was elliptical."""
     note: str = ""
-    """A shade of the kind: ``except`` (a denial that only takes away from a command beside it),
-    ``choice`` (one of several), ``swap`` (everything the other way round), ``it`` (a word that
-    points at nothing), ``cancel`` (taken back before it was finished)."""
+    """``except`` (a denial that restricts another command), ``choice`` (one of several), ``swap``
+    (the opposite of everything), ``it`` (a pronoun without antecedent), ``cancel`` (taken back
+    before it was finished)."""
     meaning: object = None
     """Intent and slots as a key; filled in by :func:`act`."""
 
     def to_dict(self, text: str | None = None) -> dict[str, Any]:
-        """Plain data for JSON; slots as they stand in ``text``."""
+        """Return plain data for JSON; slots as in ``text``."""
         plain: dict[str, Any] = {"act": self.kind}
         if self.reading is not None:
             reading = self.reading if text is None else relocated(self.reading, text)
@@ -48,7 +47,7 @@ def act(
     words: Sequence[str] = (),
     note: str = "",
 ) -> Act:
-    """An act whose meaning is that of its reading.
+    """Return an act with the meaning of its reading.
 
     Examples
     --------
@@ -60,7 +59,7 @@ def act(
 
 
 def denied(acts: Iterable[Act]) -> Iterator[Act]:
-    """The acts under a negation: commands are denied, denials commanded."""
+    """Yield the acts under a negation: commands become denials, denials commands."""
     for each in acts:
         if each.kind == "command":
             yield replace(each, kind="deny", note="" if each.note == "choice" else each.note)
@@ -72,7 +71,7 @@ def denied(acts: Iterable[Act]) -> Iterator[Act]:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """All acts of one utterance, in the order they are said."""
+    """All acts of one utterance, in order."""
 
     text: str
     acts: tuple[Act, ...] = ()
@@ -80,16 +79,16 @@ class Utterance:
     """The rules that led to the acts."""
     confidence: float = field(default=1.0, compare=False)
     alternatives: tuple[Interpretation, ...] = field(default=(), compare=False)
-    """What else may have been commanded, each with its own confidence, likeliest first."""
+    """Other possible commands, each with its own confidence, likeliest first."""
 
     @property
     def commands(self) -> tuple[Act, ...]:
-        """What is to be done now."""
+        """Return the commands to execute now."""
         return tuple(a for a in self.acts if a.kind == "command" and a.note != "choice")
 
     @property
     def interpretation(self) -> Interpretation | None:
-        """What is to be done now, judged without a dialogue; of several commands the first."""
+        """Return the first command to execute now, independent of a dialogue."""
         readings = (a.reading for a in self.commands)
         found = next((reading for reading in readings if reading is not None), None)
         if found is None:
@@ -100,7 +99,7 @@ class Utterance:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON; reports and questions of nothing known are left out."""
+        """Return plain data for JSON, without reports and questions about unknown things."""
         now = self.interpretation
         told = [a for a in self.acts if a.reading or a.note or a.kind not in ("query", "report")]
         return {
@@ -114,23 +113,23 @@ class Utterance:
 
 
 def relocated(reading: Interpretation, text: str) -> Interpretation:
-    """The reading with its slots where their words stand in ``text``, and as written there.
+    """Return the reading with its slots at the places of their words in ``text``, as written there.
 
-    The last place counts: what is said again is what is meant. A slot that was supplied from
-    elsewhere stands nowhere and keeps no span.
+    The last place counts: a repetition replaces the first. A slot without words in the text has no
+    span.
     """
     if reading.text == text:
         return reading
-    said = tokens(text)
+    given = tokens(text)
     spans, slots = list[Slot](), dict(reading.slots)
     for slot in reading.spans:
-        places = _places([token.word for token in tokens(slot.text)], [t.word for t in said])
+        places = _places([token.word for token in tokens(slot.text)], [t.word for t in given])
         if not places:
             continue
-        first, last = said[places[0]], said[places[-1]]
+        first, last = given[places[0]], given[places[-1]]
         written = text[first.start : last.end]
-        if len(places) <= places[-1] - places[0]:  # something between them was left out
-            written = " ".join(text[said[i].start : said[i].end] for i in places)
+        if len(places) <= places[-1] - places[0]:  # words between them were deleted
+            written = " ".join(text[given[i].start : given[i].end] for i in places)
         if slot.value == slot.text and slots.get(slot.name) == slot.value:
             slots[slot.name] = written
         start, end = len(text[: first.start].split()), len(text[: last.end].split())
@@ -139,7 +138,7 @@ def relocated(reading: Interpretation, text: str) -> Interpretation:
 
 
 def _places(wanted: list[str], words: list[str]) -> list[int]:
-    """Where the words stand last, in order; none if not all of them do."""
+    """Return the last places of the words in order; none if one is missing."""
     places: list[int] = []
     position = len(words)
     for word in reversed(wanted):

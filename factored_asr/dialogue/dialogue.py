@@ -1,8 +1,8 @@
-"""A conversation: what was understood, against what is and what was done, becomes what to do.
+"""A dialogue: acts, the state of the devices and earlier actions give the next actions.
 
-``step`` is a pure function (state, what may have been said, world) → (state, outcome).
-:class:`Dialogue` keeps the state. Everything done is kept in a journal with what was before, so
-that it can be taken back; nothing that wants care is done because it is the opposite of something.
+``step`` is a pure function (state, possible utterances, world) → (state, outcome).
+:class:`Dialogue` keeps the state. A journal keeps every action with the state before, to take it
+back; an action that needs care is never done as the opposite of another.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from factored_asr.language.grammar import Grammar
 from factored_asr.language.grammar.compiled import CompiledGrammar
 from factored_asr.understanding.parse import Understander
 
-MARGIN = 0.05  # between the two best meanings, below which is asked
-N_BEST = 20  # word strings of a lattice that are read
+MARGIN = 0.05  # of posteriors between the two best meanings; ask below it
+N_BEST = 20  # word strings of a lattice that are parsed
 
 
 class Dialogue:
-    """A conversation about one world.
+    """A dialogue about one world.
 
     Examples
     --------
@@ -54,15 +54,15 @@ class Dialogue:
         self.memory = Memory(world.start())
 
     def hear(self, said: Any, *, at: float | None = None) -> Outcome:
-        """Take in an utterance.
+        """Return the outcome of an utterance.
 
         Parameters
         ----------
         said
-            Text; or a list of (text, posterior); or a transcript: the ``N_BEST`` likeliest
-            word strings of its lattice, or its text where it has none.
+            Text; or a list of (text, posterior); or a transcript: the ``N_BEST`` likeliest word
+            strings of its lattice, or its text if it has none.
         at
-            When, in seconds; by default no time has passed since the last one.
+            Time in seconds; by default that of the last utterance.
         """
         if at is not None:
             self.wait(at - self.memory.time)
@@ -97,14 +97,14 @@ def _texts(said: Any) -> list[tuple[str, float]]:
 def step(
     memory: Memory, guesses: Sequence[tuple[Utterance, float]], world: World
 ) -> tuple[Memory, Outcome]:
-    """One turn: choose what was said, do it, remember it.
+    """Return the memory and the outcome after one turn.
 
     Parameters
     ----------
     memory
         The state before.
     guesses
-        What may have been said, each with its posterior; those that mean the same add up.
+        Possible utterances with posteriors; those of equal meaning are added.
     world
         The devices.
     """
@@ -124,19 +124,17 @@ def step(
         turn.act_on(utterance)
     whole = max(total, 1.0)
     alternatives = [replace(guess, confidence=p / whole).interpretation for guess, p in others]
-    heard = replace(
+    chosen = replace(
         utterance, confidence=posterior / whole,
         alternatives=tuple(found for found in alternatives if found is not None),
     )
-    return turn.finish(heard, others)
+    return turn.finish(chosen, others)
 
 
 def _added_up(guesses: Sequence[tuple[Utterance, float]]) -> list[tuple[Utterance, float]]:
-    """Meanings with the sum of the posteriors of all their wordings, likeliest first."""
+    """Return meanings with the summed posteriors of their wordings, likeliest first."""
     sums: dict[tuple[Act, ...], tuple[Utterance, float]] = {}
     for utterance, posterior in guesses:
         first, so_far = sums.get(utterance.acts, (utterance, 0.0))
         sums[utterance.acts] = first, so_far + posterior
     return sorted(sums.values(), key=lambda guess: -guess[1])
-
-

@@ -1,7 +1,7 @@
-"""Words left out or pointed at: "the hall", "it", "there" are read inside what was said before.
+"""Fragments and pronouns: "the hall", "it", "there" are resolved by an earlier sentence.
 
-Nothing is known of phrases or devices here. A part of the earlier sentence gives way to the new
-words, or stands where a pronoun stands, and the grammar judges what becomes of it.
+The new words replace a part of the earlier sentence, or a part of it replaces a pronoun; the
+grammar decides which result is a sentence.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Parse = Callable[[Words], Interpretation | None]
 
 
 def complete(words: Words, base: Act, parse: Parse) -> Act | None:
-    """Read a fragment in the place of a part of ``base``: "the hall" after "turn on the porch".
+    """Read a fragment in place of a part of ``base``: "the hall" after "turn on the porch".
 
     The best reading has the intent of the base, then its slots, then most of its words.
     """
@@ -42,7 +42,7 @@ def complete(words: Words, base: Act, parse: Parse) -> Act | None:
 
 
 def _variants(words: Words) -> Iterator[Words]:
-    """The fragment, and the fragment without what belongs to no sentence ("the hall one")."""
+    """Yield the fragment, and the fragment without words that fit no sentence ("the hall one")."""
     yield words
     while words and words[-1] in ("one", "ones"):
         words = words[:-1]
@@ -56,18 +56,18 @@ def _variants(words: Words) -> Iterator[Words]:
 
 
 def _put_in(words: Words, base: Act) -> Iterator[tuple[int, int, Words]]:
-    """The base with words ``start`` … ``end - 1`` replaced; a slot's value is never cut."""
-    said, n = base.words, len(base.words)
+    """Yield the base with words ``start`` … ``end - 1`` replaced; a slot's value is never cut."""
+    words_before, n = base.words, len(base.words)
     spans = () if base.reading is None else base.reading.spans
     inside = {p for slot in spans for p in range(slot.start + 1, slot.end)}
     for start in range(n):
         for end in range(start + 1, n + 1):
             if start not in inside and end not in inside and end - start < n:
-                yield start, end, said[:start] + words + said[end:]
+                yield start, end, words_before[:start] + words + words_before[end:]
 
 
 def _says_something(reading: Interpretation, base: Act, start: int, end: int) -> bool:
-    """True if the new words fill a slot that takes not just any words, or change the intent."""
+    """Return True if the new words fill a slot that is no wildcard, or change the intent."""
     if any(s.wildcard and s.start < end and start < s.end for s in reading.spans):
         return False
     if base.reading is not None and reading.intent != base.reading.intent:
@@ -76,7 +76,7 @@ def _says_something(reading: Interpretation, base: Act, start: int, end: int) ->
 
 
 def pointing(words: Words, pronouns: Mapping[Words, str]) -> Iterator[tuple[int, int, str]]:
-    """Where words point: (start, end, "one" | "many" | "place"), longer phrases first."""
+    """Yield pronouns: (start, end, "one" | "many" | "place"), longer phrases first."""
     for length in range(max(map(len, pronouns)), 0, -1):
         for start in range(len(words) - length + 1):
             kind = pronouns.get(words[start : start + length])
@@ -87,7 +87,7 @@ def pointing(words: Words, pronouns: Mapping[Words, str]) -> Iterator[tuple[int,
 def resolve(
     words: Words, start: int, end: int, kind: str, base: Act, parse: Parse
 ) -> Act | None:
-    """Read words ``start`` … ``end - 1`` as what the base speaks of."""
+    """Read the pronoun in words ``start`` … ``end - 1`` as a device of the base."""
     before = (*words[:start], "in") if kind == "place" else words[:start]
     for part in _nameable(base):
         sentence = before + part + words[end:]
@@ -98,7 +98,7 @@ def resolve(
 
 
 def _nameable(base: Act) -> list[Words]:
-    """Parts of a sentence that may name what it speaks of: most slots first, then most words."""
+    """Return parts of a sentence that may name its device: most slots first, then most words."""
     n, spans = len(base.words), base.reading.spans if base.reading else ()
     named = any(not isinstance(slot.value, int | float) for slot in spans)
     ranked = []

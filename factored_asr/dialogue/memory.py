@@ -1,4 +1,4 @@
-"""What a conversation remembers: what was said and done, and what waits for an answer."""
+"""The memory of a dialogue: earlier acts and actions, and open questions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from factored_asr.dialogue.acts import Act, Utterance
 from factored_asr.dialogue.scene import Scene
 from factored_asr.dialogue.world import Deed, Order, State
 
-IN_MIND_SECONDS = 120.0  # how long "it", "no" and "undo" find what was said
+IN_MIND_SECONDS = 120.0  # "it", "no" and "undo" refer to turns of this age at most
 IN_MIND_TURNS = 5
 
 
@@ -34,30 +34,30 @@ class Entry:
 
 @dataclass(frozen=True)
 class Memory:
-    """The state of a conversation."""
+    """The state of a dialogue."""
 
     states: Mapping[str, State]
     time: float = 0.0
     turn: int = 0
     journal: tuple[Entry, ...] = ()
-    said: tuple[tuple[int, float, tuple[Act, ...]], ...] = ()
+    acts: tuple[tuple[int, float, tuple[Act, ...]], ...] = ()
     """(turn, time, acts) of earlier turns, the latest first."""
-    heard: tuple[tuple[Utterance, float], ...] = ()
-    """What the last turn that acted may have been instead, with posteriors."""
+    guesses: tuple[tuple[Utterance, float], ...] = ()
+    """Other readings of the last turn that did something, with posteriors."""
     asked: tuple[Order, ...] = ()
-    """What waits for a yes."""
+    """Orders that wait for a yes."""
 
     def in_mind(self, turn: int, time: float) -> bool:
-        """True if something of that turn and time is still thought of."""
+        """Return True if the dialogue may still refer to that turn and time."""
         return self.turn - turn <= IN_MIND_TURNS and self.time - time < IN_MIND_SECONDS
 
     def scene(self, names: Sequence[str]) -> Scene:
-        """What pronouns and fragments may refer to."""
-        acts = tuple(acts for turn, time, acts in self.said if self.in_mind(turn, time))
+        """Return what pronouns and fragments may refer to."""
+        acts = tuple(acts for turn, time, acts in self.acts if self.in_mind(turn, time))
         return Scene(acts, tuple(names))
 
     def last(self) -> list[Entry]:
-        """What the last turn that did something did, of its commands if there were any."""
+        """Return the deeds of the last turn that did something; of its commands if it had any."""
         live = [e for e in self.journal if not e.undone and e.why != "undo"]
         entries = [e for e in live if e.turn == live[-1].turn]
         commanded = [e for e in entries if e.why == "command"] or entries
@@ -66,17 +66,17 @@ class Memory:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is to be done after an utterance."""
+    """The actions after an utterance."""
 
     actions: tuple[str, ...] = ()
     """In order: ``on kitchen light``, ``on all lights but hall``, ``set heating 20``."""
     ask: bool = False
-    """Something must be asked before more is done."""
+    """A question is open."""
     question: str = ""
     utterance: Utterance = field(default_factory=lambda: Utterance(""))
     trace: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Return plain data for JSON."""
         plain = {"actions": list(self.actions), "ask": self.ask, "question": self.question}
         return {**plain, **self.utterance.to_dict(), "trace": list(self.trace)}

@@ -1,7 +1,7 @@
-"""Reading what is said as acts: the grammar where it fits, the rules of acts.yaml around it.
+"""Read sentences as acts: by the grammar, and by the rules of acts.yaml around it.
 
-``Reader.read`` is a pure function of the words and of the scene, what was said shortly before.
-A phrase is read as
+``Reader.read`` is a pure function of the words and of the scene, the acts shortly before. A phrase
+is read as
 
 1. a sentence of the grammar, exactly, or with repetitions and restarts left out;
 2. a rule whose parts can be read in their turn, the first that can;
@@ -53,16 +53,16 @@ class Reader:
         context: Mapping[str, object] | None = None,
         scene: Scene = NOTHING_SAID,
     ) -> Utterance:
-        """The acts of an utterance; none where nothing fits.
+        """Return the acts of an utterance; none if nothing fits.
 
         Parameters
         ----------
         text
-            What was said, or its words.
+            A sentence, or its words.
         context
-            What is known besides, as for :meth:`Understander.parse`.
+            What is known in addition, as for :meth:`Understander.parse`.
         scene
-            What was said before; without it pronouns and fragments find nothing.
+            Acts before; without it pronouns and fragments find nothing.
         """
         text = text if isinstance(text, str) else " ".join(text)
         exact = self.understander.parse(text, context)
@@ -79,7 +79,6 @@ class Reader:
             return Utterance(text)
         trace = [f"{d.why}: {' '.join(words[d.start : d.end])!r} is left out" for d in dropped]
         return Utterance(text, found.acts, (*trace, *found.trace))
-
 
     def _hesitant(
         self, words: Words, dropped: Sequence[Deletion], reading: Reading, scene: Scene
@@ -105,7 +104,7 @@ class Reading:
         self.parsed: dict[Words, Interpretation | None] = {}
 
     def parse(self, words: Words) -> Interpretation | None:
-        """The grammar's reading of exactly these words."""
+        """Return the grammar's reading of exactly these words."""
         if words not in self.parsed:
             self.parsed[words] = self.understander.parse(" ".join(words), self.context)
         return self.parsed[words]
@@ -113,8 +112,8 @@ class Reading:
     def exactly(self, words: Words) -> Found | None:
         """A sentence of the grammar; wildcards keep only what is their own.
 
-        Copies of what stands beside them are left out ("cancel cancel the timer"), and inside
-        them where that leaves less to wildcards ("the kitchen kitchen timer").
+        Copies of neighbouring words are deleted ("cancel cancel the timer"), inside wildcards only
+        if they then cover less ("the kitchen kitchen timer").
         """
         reading = self.parse(words)
         if reading is None:
@@ -186,7 +185,7 @@ class Reading:
         return still
 
     def pointed(self, words: Words, scene: Scene, parse: Parse) -> Found | None:
-        """A sentence in which words point at what was spoken of."""
+        """Read a sentence whose pronouns refer to earlier acts."""
         for start, end, kind in pointing(words, frames().pronouns):
             if kind == "many" and (found := self.many(words, start, end, scene, parse)):
                 return found
@@ -194,18 +193,18 @@ class Reading:
                 if base.note != "except":
                     resolved = resolve(words, start, end, kind, base, parse)
                     if resolved is not None:
-                        said = " ".join(words[start:end])
-                        trace = (f"pointing: {said!r} in {' '.join(resolved.words)!r}",)
+                        pronoun = " ".join(words[start:end])
+                        trace = (f"pointing: {pronoun!r} in {' '.join(resolved.words)!r}",)
                         return Found((resolved,), trace, elliptical=True)
         return None
 
     def at_nothing(self, words: Words, scene: Scene) -> Found | None:
-        """A sentence that points at something never spoken of."""
+        """Read a sentence with a pronoun without antecedent."""
         for start, end, _ in pointing(words, frames().pronouns):
             for name in scene.names:
                 if self.parse_softly(words[:start] + tuple(name.split()) + words[end:]):
-                    said = " ".join(words[start:end])
-                    return Found((act("command", note="it"),), (f"pointing: {said!r} at nothing",))
+                    trace = f"pointing: {' '.join(words[start:end])!r} at nothing"
+                    return Found((act("command", note="it"),), (trace,))
         return None
 
     def many(
@@ -263,12 +262,12 @@ class Reading:
 
 
 def _latest_first(turn: Sequence[Act]) -> list[Act]:
-    """What is thought of first: what was done before what was not, then what was said last."""
+    """Sort acts as antecedents: commands first, then the latest."""
     return sorted(reversed(turn), key=lambda a: a.kind != "command")
 
 
 def _things_of(turn: Sequence[Act]) -> list[Act]:
-    """The acts of a turn that speak of "them": its commands and exceptions, else its denials."""
+    """Return the antecedents of "them": commands and exceptions of a turn, else its denials."""
     commanded = [a for a in turn if a.kind == "command" or a.note == "except"]
     return commanded if any(a.kind == "command" for a in commanded) else list(turn)
 

@@ -1,4 +1,4 @@
-"""What is in mind while an utterance is read, and what was found in it."""
+"""The context of an utterance, and the acts found in it."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from factored_asr.dialogue.acts import Act
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What is still in mind: the acts of earlier turns, the latest first."""
+    """The acts of earlier turns to which an utterance may refer, the latest first."""
 
     turns: tuple[tuple[Act, ...], ...] = ()
     names: tuple[str, ...] = ()
-    """Names of things there are, to see that a word points at one of them, whichever."""
+    """Names of devices, to find out that a pronoun may refer to one of them."""
 
     def after(self, acts: Iterable[Act]) -> Scene:
-        """The scene once these acts, too, have been said."""
-        said = tuple(a for a in acts if a.reading is not None)
-        return replace(self, turns=(said, *self.turns)) if said else self
+        """Return the scene after these acts."""
+        known = tuple(a for a in acts if a.reading is not None)
+        return replace(self, turns=(known, *self.turns)) if known else self
 
     @property
     def base(self) -> Act | None:
-        """The last sentence that a fragment may complete."""
-        said = [a for turn in self.turns[:1] for a in turn if a.kind in ("command", "deny")]
-        commands = [a for a in said if a.kind == "command"] or [a for a in said if not a.note]
+        """Return the last sentence that a fragment may change."""
+        last = [a for turn in self.turns[:1] for a in turn if a.kind in ("command", "deny")]
+        commands = [a for a in last if a.kind == "command"] or [a for a in last if not a.note]
         return commands[-1] if commands else None
 
 
@@ -34,14 +34,14 @@ NOTHING_SAID = Scene()
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Acts and the rules that led to them."""
+    """Acts and their rules."""
 
     acts: tuple[Act, ...]
     trace: tuple[str, ...] = ()
     elliptical: bool = False
-    """True if words were supplied by the scene."""
+    """True if words come from the scene."""
 
     @property
     def moves(self) -> bool:
-        """True if something is commanded or denied."""
+        """Return True if something is commanded or denied."""
         return any(a.kind in ("command", "deny") for a in self.acts)

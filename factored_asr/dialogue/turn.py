@@ -1,17 +1,16 @@
-"""One turn of a conversation while it is worked out; see dialogue.py."""
+"""One turn of a dialogue while it is worked out; see dialogue.py."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 from factored_asr.dialogue.acts import Act, Utterance
 from factored_asr.dialogue.memory import Entry, Memory, Outcome
 from factored_asr.dialogue.world import Deed, Order, World
 
-if TYPE_CHECKING:
-    Guess = tuple[Utterance, float]
+Guess: TypeAlias = tuple[Utterance, float]
 
 SECOND_CHANCE = 0.2  # posterior from which an alternative is done unasked
 WORTH_ASKING = 0.02  # posterior from which it is asked about
@@ -32,12 +31,12 @@ class Turn:
         self.trace: list[str] = []
         self.meant: list[Act] = []
         self.left: tuple[Guess, ...] | None = None
-        """What is left of earlier guesses once the next best was taken."""
+        """Remaining earlier guesses after the next best was taken."""
 
     # ---- what is likely --------------------------------------------------------------------
 
     def orders(self, acts: Iterable[Act]) -> list[Order]:
-        """What commands order here and now, exceptions taken out."""
+        """Return the orders of commands, without exceptions."""
         acts = list(acts)
         spared = self.spared(acts)
         orders = list[Order]()
@@ -49,17 +48,17 @@ class Turn:
         return orders
 
     def order(self, act: Act, just_said: Iterable[str] = ()) -> Order:
-        """What one act speaks of; devices just said come first to mind."""
+        """Return the order of one act; it refers first to the devices just mentioned."""
         live = [e for e in self.journal if self.memory.in_mind(e.turn, e.time)]
         recent = [*reversed(list(just_said)), *(e.deed.device for e in reversed(live))]
         return self.world.order(act.reading, self.states, recent) if act.reading else Order()
 
     def spared(self, acts: Iterable[Act]) -> set[Deed]:
-        """Deeds that denials of the same breath take out of commands."""
+        """Return deeds that denials of the same utterance exclude from commands."""
         return {d for a in acts if a.kind == "deny" for d in self.order(a).deeds}
 
     def plausibility(self, utterance: Utterance) -> float:
-        """0 for what says nothing; little for a command that would change nothing."""
+        """Return 0 without acts, and little for a command that would change nothing."""
         if not utterance.acts:
             return 0.0
         deeds = self.deeds(utterance)
@@ -67,10 +66,10 @@ class Turn:
         return IDLE if idle else 1.0
 
     def needs_certainty(self, ranked: Sequence[Guess], chosen: Utterance) -> bool:
-        """True for what wants care and was not clearly said.
+        """Return True if an action needs care and the utterance is not clear.
 
-        Clearly said is what was heard best, well before all that would do something else to the
-        same device.
+        It is clear if it is the best hypothesis, far ahead of all with another action on the same
+        device.
         """
         careful = {d.device for d in self.deeds(chosen) if self.world.wants_care(d)}
         if not careful:
@@ -84,7 +83,7 @@ class Turn:
         )
 
     def deeds(self, utterance: Utterance) -> list[Deed]:
-        """All deeds that an utterance commands."""
+        """Return all deeds that an utterance commands."""
         return [deed for order in self.orders(utterance.acts) for deed in order.deeds]
 
     # ---- doing -----------------------------------------------------------------------------
@@ -100,7 +99,7 @@ class Turn:
             self.done.append(order)
 
     def infer(self, order: Order, why: str) -> None:
-        """Do what was not said in so many words; what wants care is asked about."""
+        """Do what was only implied; ask about actions that need care."""
         careful = tuple(d for d in order.deeds if self.world.wants_care(d))
         self.do(replace(order, deeds=tuple(d for d in order.deeds if d not in careful)), why)
         if careful:
@@ -113,7 +112,7 @@ class Turn:
 
     def ask_whether(self, utterance: Utterance) -> None:
         """Ask whether this was meant."""
-        self.trace.append("ask: it was not heard clearly enough")
+        self.trace.append("ask: the hypotheses are not clear enough")
         self.meant += [a for a in utterance.acts if a.kind == "command"]
         orders = [order for order in self.orders(utterance.acts) if order.deeds]
         for order in orders:
@@ -122,7 +121,7 @@ class Turn:
             self.questions.append("what was that?")
 
     def act_on(self, utterance: Utterance) -> None:
-        """Do what the acts say."""
+        """Execute the acts."""
         acts, pending = utterance.acts, self.memory.asked
         kinds = {a.kind for a in acts}
         if pending and "confirm" in kinds and "command" not in kinds:
@@ -143,7 +142,7 @@ class Turn:
             self.reject()
 
     def command(self, acts: Sequence[Act]) -> None:
-        """Commands and denials, and what a correction takes back before them."""
+        """Execute commands and denials, after taking back what a correction replaces."""
         orders = self.orders(acts)
         new = {d.device for order in orders for d in order.deeds}
         already = {d for order in self.done for d in order.deeds}
@@ -174,11 +173,11 @@ class Turn:
             self.second_best({d for act in denials for d in self.order(act).deeds})
 
     def deny(self, act: Act, new: set[str], ordered: set[Deed]) -> None:
-        """Reverse what is denied, where it holds and holds because of us."""
+        """Reverse what is denied, if it is so because of this dialogue."""
         entries = []
         for deed in self.order(act).deeds:
             if deed.device in new or deed in ordered:
-                continue  # the same breath says what becomes of it
+                continue  # the same utterance decides about it
             own = [e for e in self.journal if e.deed == deed]
             made = [e for e in own if e.changed]
             if self.states.get(deed.device) != deed.result or not own:
@@ -188,7 +187,7 @@ class Turn:
         self.reverse(entries)
 
     def reversal_wants_care(self, entry: Entry) -> bool:
-        """True if taking it back must be asked about, which does no harm in any case."""
+        """Return True if taking it back needs a question, which never does harm."""
         deed = self.world.reversal(entry.deed, entry.before)
         return deed is not None and self.world.wants_care(deed)
 
@@ -221,25 +220,25 @@ class Turn:
         ]
 
     def swap(self) -> None:
-        """The other way round: the opposite of all that the last turn did."""
+        """Do the opposite of all that the last turn did."""
         deeds = [(e.deed, self.world.reversal(e.deed, e.before)) for e in self.memory.last()]
         for _, deed in deeds:
             if deed is not None:
                 self.infer(Order((deed,)), "command")
 
     def reject(self) -> None:
-        """ "No": what was done is taken back, and the next best guess done in its place."""
+        """ "No": take back what was done, and do the next best guess instead."""
         entries = self.memory.last()
         self.reverse([e for e in entries if e.changed or self.reversal_wants_care(e)])
         if entries:
             self.second_best({e.deed for e in entries})
 
     def second_best(self, excluded: set[Deed]) -> None:
-        """Of what the last turn may have been, the likeliest that is not excluded."""
+        """Do the likeliest reading of the last turn that is not excluded."""
         last = {e.deed for e in self.memory.last()}
         if not excluded & last:
             return
-        for i, (guess, posterior) in enumerate(self.memory.heard):
+        for i, (guess, posterior) in enumerate(self.memory.guesses):
             orders = self.orders(guess.acts)
             deeds = {d for order in orders for d in order.deeds}
             if not deeds or deeds & excluded or posterior < WORTH_ASKING:
@@ -247,17 +246,17 @@ class Turn:
             act: Callable[[Order], None] = self.ask
             if posterior >= SECOND_CHANCE:
                 act = lambda order: self.do(order, "command")  # noqa: E731
-            self.trace.append(f"heard instead: {guess.text!r}, {posterior:.2f}")
+            self.trace.append(f"next hypothesis: {guess.text!r}, {posterior:.2f}")
             for order in orders:
                 act(order)
             self.meant += guess.commands
-            self.left = self.memory.heard[i + 1 :]
+            self.left = self.memory.guesses[i + 1 :]
             return
 
     # ---- remembering -----------------------------------------------------------------------
 
     def finish(self, utterance: Utterance, others: Sequence[Guess]) -> tuple[Memory, Outcome]:
-        """The memory after the turn, and what came of it."""
+        """Return the memory and the outcome after the turn."""
         memory, actions = self.memory, list[str]()
         for i, order in enumerate(self.done):
             later = {deed.device for other in self.done[i + 1 :] for deed in other.deeds}
@@ -265,13 +264,13 @@ class Turn:
             actions += self.world.describe(replace(order, deeds=deeds))
         asked_about = [a for a in utterance.acts if a.reading is not None and not self.meant]
         acts = tuple(self.meant or asked_about)
-        said = ((memory.turn, memory.time, acts), *memory.said) if acts else memory.said
-        heard = memory.heard if self.left is None else self.left
+        history = ((memory.turn, memory.time, acts), *memory.acts) if acts else memory.acts
+        guesses = memory.guesses if self.left is None else self.left
         if self.done and self.left is None:
-            heard = tuple(others)
+            guesses = tuple(others)
         memory = replace(
-            memory, states=self.states, journal=tuple(self.journal), said=said[:8],
-            heard=heard, asked=tuple(self.asked),
+            memory, states=self.states, journal=tuple(self.journal), acts=history[:8],
+            guesses=guesses, asked=tuple(self.asked),
         )
         trace = (*utterance.trace, *self.trace)
         question = " ".join(self.questions)

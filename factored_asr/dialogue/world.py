@@ -1,6 +1,6 @@
-"""What there is and what can be done to it: devices, their acts, which acts want care.
+"""Devices, their actions, and which actions need care.
 
-A world is described beside the grammar, under ``world:`` in its YAML::
+A world is described in the YAML of the grammar, under ``world:``::
 
     world:
       light: {places: [kitchen, hall], acts: {TurnOn: "on", TurnOff: "off"}, start: "off"}

@@ -1,4 +1,4 @@
-"""What a sentence means."""
+"""The meaning of a sentence."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A slot that words of the sentence filled."""
+    """A slot filled by words of the sentence."""
 
     name: str
     value: object
     text: str
-    """The words, as they were given."""
+    """The words as given."""
     start: int
     end: int
     """The words are numbers ``start`` … ``end - 1`` of the sentence, counted from 0."""
     seconds: tuple[float, float] | None = None
-    """When they were said; None for text."""
+    """Start and end of these words in the sound; None for text."""
     wildcard: bool = False
-    """True if any words would have done."""
+    """True if the slot takes any words."""
     metadata: Mapping[str, object] = field(default_factory=dict, compare=False)
-    """What the grammar tells about the value besides."""
+    """The grammar's metadata of the value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What speaks against an interpretation: each -log, 0 where nothing does."""
+    """Costs of an interpretation, each -log; default 0."""
 
     acoustic: float = 0.0
     """Of the sound, scaled as in the lattice."""
     language: float = 0.0
     """Of the grammar or language model, pronunciations and silences."""
     channel: float = 0.0
-    """Of words that were left out."""
+    """Of deleted words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,30 +52,29 @@ class Interpretation:
     slots: Mapping[str, object]
     """Values by slot: from the words, the template's own, and the context."""
     text: str
-    """The sentence as it was given."""
+    """The sentence as given."""
     confidence: float = 1.0
-    """Probability that this is what was meant; 1 for text."""
+    """Probability of this meaning; 1 for text."""
     spans: tuple[Slot, ...] = field(default=(), compare=False)
-    """The slots that words filled, in the order they were said."""
+    """The slots filled by words, in order."""
     template: str = field(default="", compare=False)
-    """Where the reading comes from: file, line and template."""
-
+    """File, line and template of the reading."""
     trace: tuple[str, ...] = field(default=(), compare=False)
-    """The rules that led here, in words a person can read."""
+    """The rules that led here, as text."""
     alternatives: tuple[Interpretation, ...] = field(default=(), compare=False)
-    """What else may have been meant, each with its own confidence, best first."""
+    """Other possible meanings, each with its own confidence, best first."""
     costs: Costs = field(default=Costs(), compare=False)
-    """Of the likeliest words that mean this."""
+    """Costs of the likeliest words with this meaning."""
     ask: bool = field(default=False, compare=False)
-    """True if something else is so nearly as likely that it is better to ask."""
+    """True if another meaning is nearly as likely: ask the user."""
 
     @property
     def meaning(self) -> tuple[str, tuple[tuple[str, str], ...]]:
-        """Intent and slots as a key: two sentences that mean the same have the same."""
+        """Return intent and slots as a key, equal for sentences of equal meaning."""
         return self.intent, tuple(sorted((name, repr(v)) for name, v in self.slots.items()))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Return plain data for JSON."""
         return {
             "text": self.text,
             "intent": self.intent,

@@ -1,11 +1,10 @@
-"""What the whole lattice of an utterance means: readings of its word strings, weighed and added.
+"""The meaning of a whole lattice: its word strings are parsed, and their probabilities added.
 
-Every word string of the lattice has its exact probability, over all its pronunciations, silences
-and times. It is read by the grammar, where need be through the channel, whose cost makes it less
-likely. The probability of a meaning is the sum over all strings that mean it. The rest belongs to
-speech without a meaning (the background beside a grammar, strings that the grammar does not have)
-and to strings too improbable to be looked at, whose whole share is known and never counted
-in favour of a meaning: a confidence is a lower bound, short of the truth by at most that share.
+Every word string has its exact probability, over all its pronunciations, silences and times. The
+grammar parses it, if necessary with deletions, whose costs make it less likely. The probability of
+a meaning is the sum over its strings. The rest belongs to speech without a meaning (the background
+model, strings outside the grammar) and to strings left out, whose sum is known and never counted
+for a meaning: a confidence is a lower bound, too low by at most that sum.
 """
 
 from __future__ import annotations
@@ -24,18 +23,18 @@ from factored_asr.understanding.parse import Understander
 
 @dataclass(frozen=True)
 class MeaningOptions:
-    """How meanings of a lattice are weighed."""
+    """How meanings of a lattice are ranked and accepted."""
 
     scale: float = 1.0
-    """Multiplies every cost of the lattice, > 0; lower: flatter probabilities."""
+    """Multiplies every cost of the lattice, > 0, default 1; lower gives flatter probabilities."""
     n_strings: int = 100
-    """Word strings that are read, at most."""
+    """Word strings parsed at most, default 100."""
     least: float = 1e-3
-    """Probability that may be left out, 0 to 1."""
+    """Probability of strings that may be left out, 0 to 1, default 0.001."""
     ask_below: float = 0.05
-    """With a smaller margin, -1 to 1, between the best meaning and what comes next: ask."""
+    """Ask if the margin of the best meaning is smaller, -1 to 1, default 0.05."""
     reject_below: float = 0.0
-    """With a smaller margin: nothing was meant. Not above `ask_below`."""
+    """Reject the best meaning if its margin is smaller, default 0; at most `ask_below`."""
 
     def __post_init__(self) -> None:
         if not 0 < self.scale < math.inf or self.n_strings < 1 or not 0 <= self.least <= 1:
@@ -49,25 +48,25 @@ class MeaningOptions:
 
 @dataclass(frozen=True)
 class Meanings:
-    """All that an utterance may mean."""
+    """All possible meanings of an utterance."""
 
     ranked: tuple[Interpretation, ...]
     """Different meanings, best first, each with its confidence."""
     nothing: float
-    """Probability of what has no meaning: background, and sentences the grammar lacks."""
+    """Probability of no meaning: background model, and sentences outside the grammar."""
     left_out: float
-    """Probability of what was not looked at; all three parts sum to 1."""
+    """Probability of strings left out; all three parts sum to 1."""
     options: MeaningOptions = MeaningOptions()
 
     @property
     def margin(self) -> float:
-        """How much likelier the best meaning is than the next one, or than none; -1 to 1."""
+        """Return the best meaning's probability minus that of the next, or of none; -1 to 1."""
         likely = [each.confidence for each in self.ranked[:2]] + [0.0, 0.0]
         return likely[0] - max(likely[1], self.nothing)
 
     @property
     def best(self) -> Interpretation | None:
-        """What was meant, with its alternatives; None where that is too unsure."""
+        """Return the best meaning with its alternatives; None if its margin is too small."""
         if not self.ranked or self.margin < self.options.reject_below:
             return None
         best, *others = self.ranked
@@ -82,9 +81,9 @@ def interpret(
     options: MeaningOptions | None = None,
     background: Path | None = None,
 ) -> Interpretation | None:
-    """What an utterance means; see `meanings`. None where nothing was meant, or that is unsure.
+    """Return the best meaning of an utterance; None if there is none, or its margin is too small.
 
-    Where the search kept no lattice, what its best path means.
+    Parameters are those of `meanings`; without a lattice, only the best path is parsed.
     """
     if len(lattice.node_frame):
         return meanings(lattice, understander, context, options, background).best
@@ -103,18 +102,18 @@ def meanings(
     options: MeaningOptions | None = None,
     background: Path | None = None,
 ) -> Meanings:
-    """All that an utterance may mean, with probabilities.
+    """Return all possible meanings of an utterance, with probabilities.
 
     Parameters
     ----------
     lattice
-        Of a search with a `lattice_beam`; in it are those paths within the beam of the best.
+        Of a search with a `lattice_beam`.
     understander
-        Reads the word strings; one that can be read in several ways counts for the best.
+        Parses the word strings; an ambiguous string counts for its best reading.
     context
-        What is known besides the words, as for `Understander.parse`.
+        What is known in addition to the words, as for `Understander.parse`.
     options
-        How they are weighed.
+        How meanings are ranked and accepted.
     background
         The best path of the background model: speech without a meaning has its share.
 
@@ -127,8 +126,8 @@ def meanings(
     >>> text = "N=2 L=4 acscale=1\\nI=0 t=0\\nI=1 t=0.3\\nJ=0 S=0 E=1 W=go a=-8 l=-1\\n"
     >>> text += "J=1 S=0 E=1 W=stop a=-8 l=-1.5\\nJ=2 S=0 E=1 W=halt a=-8 l=-1.5\\n"
     >>> text += "J=3 S=0 E=1 W=oh a=-8 l=-4\\n"
-    >>> heard = meanings(read_slf_text(text), Understander(grammar))
-    >>> [(each.intent, each.text, round(each.confidence, 2)) for each in heard.ranked]
+    >>> found = meanings(read_slf_text(text), Understander(grammar))
+    >>> [(each.intent, each.text, round(each.confidence, 2)) for each in found.ranked]
     [('stop', 'stop', 0.54), ('go', 'go', 0.44)]
     """
     options = options or MeaningOptions()
@@ -155,7 +154,7 @@ def meanings(
 
 
 def timed(reading: Interpretation, times: Sequence[tuple[float, float]]) -> Interpretation:
-    """The reading with the seconds of its slots, from those of each word of its text."""
+    """Return a reading with the times of its slots, from those of each word in seconds."""
     spans = tuple(
         replace(slot, seconds=(times[slot.start][0], times[slot.end - 1][1]))
         if slot.start < slot.end <= len(times) else slot
@@ -168,26 +167,26 @@ _Read = tuple[WordString, Interpretation | None]
 
 
 def _read(
-    said: tuple[str, ...], understander: Understander, context: Mapping[str, object] | None
+    text: tuple[str, ...], understander: Understander, context: Mapping[str, object] | None
 ) -> Interpretation | None:
-    """The reading of a string: as it is, or else with words left out."""
-    if not said:
+    """Parse a string, if necessary with deletions."""
+    if not text:
         return None
-    reading = understander.parse(said, context)
+    reading = understander.parse(text, context)
     if reading is not None:
         return reading
-    words = [token.word for token in tokens(" ".join(said))]
+    words = [token.word for token in tokens(" ".join(text))]
     left_out = [*noise(words), *deletions(words)]
-    return understander.parse(said, context, left_out) if left_out else None
+    return understander.parse(text, context, left_out) if left_out else None
 
 
 def _outside(
     lattice: Lattice, background: Path | None, strings: Sequence[WordString], scale: float
 ) -> float:
-    """What the background's best path weighs, where all paths of the lattice together weigh 1."""
+    """Return the weight of the background's best path relative to that of all lattice paths."""
     if background is None or lattice.path is None or not strings:
         return 0.0
-    cheapest = min(each.acoustic + each.graph for each in strings)  # path.cost, as the arcs count
+    cheapest = min(each.acoustic + each.graph for each in strings)  # path.cost by the arcs
     log_total = arc_posteriors(lattice, scale=scale).log_total
     behind = scale * (background.cost - lattice.path.cost + cheapest)
     return math.exp(min(-behind - log_total, 700.0))
@@ -196,26 +195,26 @@ def _outside(
 def _merged(
     lattice: Lattice, read: Sequence[_Read], group: Sequence[tuple[float, int]], total: float
 ) -> Interpretation:
-    """One meaning: its likeliest wording, with the probabilities of all of them."""
+    """Return one meaning: its likeliest wording, with the probabilities of all wordings."""
     string, reading = read[max(group, key=lambda each: each[0])[1]]
     assert reading is not None
     seconds = lattice.frame_seconds
     if seconds is not None:
         reading = timed(reading, _times(lattice, string, seconds))
     confidence = min(1.0, math.fsum(weight for weight, _ in group) / total)
-    said = [f"grammar: {reading.template}", *reading.trace]
-    said += [
-        f"heard as {' '.join(read[i][0].words)!r}: {weight / total:.3f}"
+    trace = [f"grammar: {reading.template}", *reading.trace]
+    trace += [
+        f"hypothesis {' '.join(read[i][0].words)!r}: {weight / total:.3f}"
         for weight, i in sorted(group, reverse=True)
     ]
     costs = replace(reading.costs, acoustic=string.acoustic, language=string.graph)
-    return replace(reading, confidence=confidence, costs=costs, trace=tuple(said))
+    return replace(reading, confidence=confidence, costs=costs, trace=tuple(trace))
 
 
 def _times(
     lattice: Lattice, string: WordString, frame_seconds: float
 ) -> list[tuple[float, float]]:
-    """Start and end of each word of a string's cheapest path, in seconds."""
+    """Return start and end of each word of a string's cheapest path, in seconds."""
     arcs = [a for a in string.arcs if lattice.arc_word[a]]
     starts, ends = lattice.node_frame[lattice.arc_source], lattice.node_frame[lattice.arc_target]
     return [(float(starts[a]) * frame_seconds, float(ends[a]) * frame_seconds) for a in arcs]

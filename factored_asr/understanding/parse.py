@@ -14,7 +14,7 @@ whatever its size. Every way through whose context fits is a reading; the best o
 6. the most slots filled; then the first intent by name, the first template by place.
 
 Without 2, 5 and 6 this is the order of hassil's ``recognize_best``. Skip words may stand between
-words and list values, not inside a list value; beside a wildcard at an end of the sentence they
+words and list values, not inside a list value; next to a wildcard at an end of the sentence they
 belong to it.
 """
 
@@ -32,8 +32,8 @@ from factored_asr.language.grammar.compiled import CompiledGrammar
 from factored_asr.understanding.channel import Deletion
 from factored_asr.understanding.interpretation import Costs, Interpretation, Slot
 
-MAX_WORDS = 200  # in a sentence; nobody commands in more, and wildcards cost their square
-MAX_READINGS = 2_000  # ways through one sentence that are compared; wildcards can make millions
+MAX_WORDS = 200  # in a sentence; the time for wildcards grows with their square
+MAX_READINGS = 2_000  # of one sentence that are compared; wildcards can make millions
 
 _Skipped: TypeAlias = None
 # What one step read: an arc's symbol and, of a list, which value; None: skip words; a Deletion:
@@ -71,25 +71,25 @@ class Understander:
         context: Mapping[str, object] | None = None,
         deletions: Sequence[Deletion] = (),
     ) -> Interpretation | None:
-        """The best reading of a sentence, or None where the grammar has none.
+        """Return the best reading of a sentence; None if the grammar has none.
 
         Parameters
         ----------
         words
             Text, or its words (as a recogniser gives them).
         context
-            What is known besides the words, such as ``{"area": "kitchen"}``: templates may
-            require, exclude or use it.
+            What is known in addition, such as ``{"area": "kitchen"}``: templates may require,
+            exclude or use it.
         deletions
-            Words that may be left out, and what that costs (see ``channel.deletions``); the
-            cheapest reading is best.
+            Words that may be deleted, with costs (see ``channel.deletions``); the cheapest
+            reading is best.
         """
         return next(self._ranked(words, context or {}, deletions), None)
 
     def readings(
         self, words: str | Sequence[str], context: Mapping[str, object] | None = None
     ) -> list[Interpretation]:
-        """All readings with different intent or slots, best first."""
+        """Return all readings with different intent or slots, best first."""
         found: list[Interpretation] = []
         for reading in self._ranked(words, context or {}):
             if reading not in found:
@@ -124,7 +124,7 @@ def parse(
     words: str | Sequence[str],
     context: Mapping[str, object] | None = None,
 ) -> Interpretation | None:
-    """The best reading of one sentence; see :meth:`Understander.parse`.
+    """Return the best reading of one sentence; see :meth:`Understander.parse`.
 
     Examples
     --------
@@ -136,7 +136,7 @@ def parse(
 
 
 class _Sentence:
-    """A sentence as spoken words that know their place in the text."""
+    """A sentence as normalised words with their places in the text."""
 
     def __init__(self, text: str):
         self.text = text
@@ -144,20 +144,20 @@ class _Sentence:
         self.words = [token.word for token in self.tokens]
 
     def slice(self, start: int, end: int) -> str:
-        """The text of words ``start`` … ``end - 1``."""
+        """Return the text of words ``start`` … ``end - 1``."""
         return self.text[self.tokens[start].start : self.tokens[end - 1].end] if end > start else ""
 
     def slot(self, name: str, value: object, start: int, end: int) -> Slot:
-        """A slot over these words, its place counted in the words of the text."""
+        """Return a slot over these words, with its place in the words of the text."""
         starts = [match.start() for match in re.finditer(r"\S+", self.text)]
         first = bisect_right(starts, self.tokens[min(start, len(self.tokens) - 1)].start) - 1
         last = bisect_right(starts, self.tokens[end - 1].start) - 1 if end > start else first - 1
-        said = self.slice(start, end)
-        return Slot(name, said if value is None else value, said, first, last + 1)
+        text = self.slice(start, end)
+        return Slot(name, text if value is None else value, text, first, last + 1)
 
 
 class _Walk:
-    """All ways of one sentence through the network."""
+    """All paths of one sentence through the network."""
 
     def __init__(
         self,
@@ -176,7 +176,7 @@ class _Walk:
             self._advance(position)
 
     def _advance(self, position: int) -> None:
-        """Follow all arcs that leave this position."""
+        """Follow all arcs from this position."""
         here, n = self.reached[position], len(self.words)
         matches: dict[int, list[tuple[int, int]]] | None = None
         waiting = list(here)
@@ -213,7 +213,7 @@ class _Walk:
             steps.append(step)
 
     def _matches(self, position: int) -> dict[int, list[tuple[int, int]]]:
-        """List values said from this position on: list key -> [(end, value index)]."""
+        """Find list values from this position on: list key -> [(end, value index)]."""
         found: dict[int, list[tuple[int, int]]] = {}
         node: Any = self.network.trie
         for end in range(position, len(self.words)):
@@ -225,7 +225,7 @@ class _Walk:
         return found
 
     def _skip(self, position: int) -> None:
-        """Pass over skip words that stand here, staying in every state."""
+        """Skip the skip words and deletions here, in every state."""
         if position == len(self.words):
             return
         for phrase in self.skips.get(self.words[position], ()):
@@ -238,7 +238,7 @@ class _Walk:
                 self._reach(deletion.end, state, (position, state, (deletion, 0)))
 
     def paths(self) -> Iterator[tuple[_Path, tuple[int, ...]]]:
-        """Every way through, with the templates that end there."""
+        """Yield every path through, with the templates that end there."""
         n = len(self.words)
         for last in self.reached[n]:
             if not last.templates:
@@ -266,10 +266,10 @@ def _is_wildcard(read: _Read) -> bool:
 
 
 def _score(path: _Path) -> tuple[float, int, int, int, int, int, int] | None:
-    """Rank of a reading, lower is better; None where it may not skip what it skips.
+    """Return the rank of a reading, lower is better; None if it may not skip its skip words.
 
-    At an end of the sentence skip words belong to a wildcard next to them, and skip words alone
-    say nothing.
+    At an end of the sentence skip words belong to a wildcard next to them, and a sentence of skip
+    words has no meaning.
     """
     wildcards = longest = literal = wild = skipped = slots = 0
     deleted = 0.0
@@ -293,8 +293,8 @@ def _score(path: _Path) -> tuple[float, int, int, int, int, int, int] | None:
         return None
     if skipped and wildcards:
         for side in (path, path[::-1]):
-            said = next((read for _, _, read in side if read[0] is not None), None)
-            if side[0][2][0] is None and said is not None and _is_wildcard(said):
+            first = next((read for _, _, read in side if read[0] is not None), None)
+            if side[0][2][0] is None and first is not None and _is_wildcard(first):
                 return None
     return deleted, wildcards, -longest, -literal, wild, skipped, -slots
 
@@ -308,7 +308,7 @@ class _Reader:
     def interpret(
         self, grammar: Grammar | CompiledGrammar, index: int, context: Mapping[str, object]
     ) -> Interpretation | None:
-        """The reading by one template, or None where the context or a keyword forbids it."""
+        """Return the reading by one template; None if the context or a keyword forbids it."""
         template = grammar.templates[index]
         block = template.block
         if block.required_keywords and block.required_keywords.isdisjoint(self.sentence.words):
