@@ -12,7 +12,6 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, TypeVar
@@ -152,14 +151,14 @@ def renamed_fields(names: Mapping[str, str]) -> Callable[[type[T]], type[T]]:
     return change
 
 
-class _Finder(MetaPathFinder, Loader):
+class _Finder:
     """Gives new modules under their old names; asked before the files are looked through."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         known = fullname.startswith(PACKAGE) and fullname.removeprefix(PACKAGE) in MODULES
-        return ModuleSpec(fullname, self) if known else None
+        return ModuleSpec(fullname, self) if known else None  # type: ignore[arg-type]
 
     def create_module(self, spec: ModuleSpec) -> None:
         return None  # an empty one, which exec_module replaces
