@@ -89,7 +89,6 @@ NAMES: dict[str, dict[str, str]] = {
         "word_strings",
         "lattice.rejection": "NO_COMMAND",
     },
-    "acoustic.gmm.noise_adaptation": {"acoustic.gmm.tools": "NoiseOptions"},
     "acoustic.gmm.tools": {"acoustic.gmm.tools": "SnrTrust=SnrScale"},
     "language.grammar": {"language.grammar.normalisation": "spoken=normalise_text"},
     "models.bundle": {

@@ -41,7 +41,7 @@ def adapt(options: argparse.Namespace) -> int:
         if not options.quiet:
             say(describe(done))
 
-    rate = bundle.acoustic_model().features.sample_rate if options.noise else 0
+    rate = bundle.acoustic_model().sample_rate if options.noise else 0
     noises = [read_audio(path, sample_rate=rate)[0] for path in options.noise]
     folder = adapt_bundle(
         bundle, corpus, options.output, _settings(options), lexicon=lexicon, noises=noises,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from factored_asr._deprecated import old_names
-from factored_asr.acoustic import GmmModel
+from factored_asr.acoustic.model import AcousticModel
 from factored_asr.errors import FormatError, MissingError
 from factored_asr.models.en_us import (
     EN_US_COMMANDS,
@@ -96,7 +96,7 @@ class Bundle:
             given.get("dictation", DICTATION), given.get("commands", COMMANDS), folder=folder,
         )
 
-    def acoustic_model(self) -> GmmModel:
+    def acoustic_model(self) -> AcousticModel:
         """Read the acoustic model."""
         if self.folder is not None:
             return self.folder.acoustic_model()

@@ -6,7 +6,7 @@ import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
-from factored_asr.acoustic.gmm.noise_adaptation import NoiseOptions
+from factored_asr.acoustic.gmm.tools import NoiseOptions
 from factored_asr.errors import MissingError
 from factored_asr.lattice import Calibration, ConfidenceOptions
 from factored_asr.models.settings import COMMANDS, DICTATION, FRONT_ENDS

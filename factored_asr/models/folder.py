@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from factored_asr import __version__
-from factored_asr.acoustic import GmmModel
+from factored_asr.acoustic.model import AcousticModel
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.language import NGramModel, write_arpa
 from factored_asr.lexicon import Lexicon
@@ -93,7 +93,7 @@ class ModelFolder:
         n_bytes = sum(_check_file(path, name, facts) for name, facts in listed.items())
         return ModelFolder(path, about, manifest["acoustic"], files, n_bytes)
 
-    def acoustic_model(self) -> GmmModel:
+    def acoustic_model(self) -> AcousticModel:
         """Read the acoustic model.
 
         Raises
@@ -105,7 +105,7 @@ class ModelFolder:
 
 
 def write_model(
-    folder: str | Path, model: GmmModel, *, lexicon: Lexicon | None = None,
+    folder: str | Path, model: AcousticModel, *, lexicon: Lexicon | None = None,
     lm: str | Path | NGramModel | None = None, g2p: str | Path | None = None,
     calibration: Mapping[str, Any] | None = None, about: About | None = None,
 ) -> Path:

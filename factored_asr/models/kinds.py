@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from factored_asr.acoustic import GmmModel
+from factored_asr.acoustic.model import AcousticModel
 from factored_asr.errors import FormatError, OptionError
 
 MANIFEST = "manifest.json"
@@ -21,11 +21,11 @@ IMPORTERS = {
 }
 """By a file that such a folder holds: the function that reads the folder of another toolkit."""
 
-Importer = Callable[[Path, Mapping[str, Any]], GmmModel]
+Importer = Callable[[Path, Mapping[str, Any]], AcousticModel]
 """Takes the folder, and options of the front end that its files do not name."""
 
 
-def read_acoustic(folder: Path, facts: Mapping[str, Any]) -> GmmModel:
+def read_acoustic(folder: Path, facts: Mapping[str, Any]) -> AcousticModel:
     """Read an acoustic model of any kind.
 
     Parameters
@@ -44,7 +44,7 @@ def read_acoustic(folder: Path, facts: Mapping[str, Any]) -> GmmModel:
     if name not in KINDS:
         raise FormatError(f"acoustic model of kind {name!r}, known are {', '.join(KINDS)}", folder)
     try:
-        model: GmmModel = import_module(KINDS[name]).read(folder, facts)
+        model: AcousticModel = import_module(KINDS[name]).read(folder, facts)
         return model
     except FormatError:
         raise
@@ -52,7 +52,7 @@ def read_acoustic(folder: Path, facts: Mapping[str, Any]) -> GmmModel:
         raise FormatError(f"its parts do not make a model: {error}", folder) from error
 
 
-def write_acoustic(folder: Path, model: GmmModel) -> dict[str, Any]:
+def write_acoustic(folder: Path, model: AcousticModel) -> dict[str, Any]:
     """Write an acoustic model of any kind; return the facts for the manifest.
 
     Raises OptionError where no kind writes such models.

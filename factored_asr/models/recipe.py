@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from factored_asr import __version__
-from factored_asr.acoustic import GmmModel
+from factored_asr.acoustic.model import AcousticModel
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.graph import (
     BACKGROUND_VERSION,
@@ -130,11 +130,11 @@ class Recipe:
             "kind": "grammar" if self.grammar else "dictation",
         }
 
-    def graph(self, model: GmmModel, progress: Progress | None = None) -> Graph:
+    def graph(self, model: AcousticModel, progress: Progress | None = None) -> Graph:
         """Return the graph from the cache; compile it first if needed."""
         return cached_graph(self.key(), self.about(), lambda: self.compile(model, progress))
 
-    def background(self, model: GmmModel | None = None) -> Graph | None:
+    def background(self, model: AcousticModel | None = None) -> Graph | None:
         """Return the background graph of a grammar; None where the settings have no background."""
         if self.grammar is None or (costs := self.settings.background) is None:
             return None
@@ -148,7 +148,7 @@ class Recipe:
         about = {**self.about(), "kind": "background"}
         return cached_graph(content_key(BACKGROUND_VERSION, self.key(), costs), about, compiled)
 
-    def compile(self, model: GmmModel, progress: Progress | None = None) -> Graph:
+    def compile(self, model: AcousticModel, progress: Progress | None = None) -> Graph:
         """Compile the graph.
 
         Raises

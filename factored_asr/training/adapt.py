@@ -151,6 +151,8 @@ def adapt_bundle(
             report(done)
 
     model = bundle.acoustic_model()
+    if not isinstance(model, GmmModel):
+        raise OptionError(f"model {bundle.name} is no model of Gaussian mixtures")
     if noises:
         data = noisy_data(corpus, noises, model.features, mix)
     else:
