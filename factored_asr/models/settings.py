@@ -147,16 +147,19 @@ class DecodeOptions:
 
 _RENAMED = {"trust": "snr_scale"}  # in manifests of earlier versions
 _ONCE_IN_GRAPH = "background_cost"  # of a background of phones alone; found in older manifests
+
+
+def _margins(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: Margin(**v) if isinstance(v, dict) else v for name, v in values.items()}
+
+
 _PARTS: dict[str, Callable[[Any], Any]] = {
     "beam": lambda values: BeamOptions(**values),
     "graph": lambda values: GraphOptions(
         **{name: value for name, value in values.items() if name != _ONCE_IN_GRAPH}
     ),
     "background": lambda values: None if values is None else BackgroundOptions(**values),
-    "rejection": lambda values: RejectionOptions(
-        **{name: Margin(**part) if isinstance(part, dict) else part
-           for name, part in values.items()}
-    ),
+    "rejection": lambda values: RejectionOptions(**_margins(values)),
     "noise": lambda values: None if values is None else NoiseOptions.from_dict(values),
     "front_end": without_removed,
     "snr_scale": lambda values: None if values is None else SnrScale(**values),

@@ -199,7 +199,8 @@ class Aligner:
 
 def aligner_of(recipe: Recipe, model: AcousticModel | None = None) -> Aligner:
     """Return the aligner of a recipe's dictionary, by default with its bundle's model."""
-    model = model or recipe.bundle.acoustic_model().configured(recipe.settings.tools)
+    if model is None:
+        model = recipe.bundle.acoustic_model().configured(recipe.settings.tools)
     complete = recipe.with_guesses if recipe.guess else None
     return Aligner(model, recipe.read_lexicon(), complete=complete)
 

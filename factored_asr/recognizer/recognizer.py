@@ -256,7 +256,7 @@ class Recognizer:
         return aligner_of(self.recipe, self.model)
 
     def explain(
-        self, source: Source | Frames, *, sample_rate: int | None = None,
+        self, source: Source, *, sample_rate: int | None = None,
         options: ExplainOptions | None = None, progress: Progress | None = None,
     ) -> Explanation:
         """Explain why a sound is recognised as it is: `explain.explain` with this recogniser."""

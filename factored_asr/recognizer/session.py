@@ -103,7 +103,7 @@ class Searches:
 
     def finish(self, acoustic: AcousticSession) -> Found:
         """End the utterance."""
-        background = self._background and self._background.finish().best()
+        background = None if self._background is None else self._background.finish().best()
         return Found(self.graph.finish(), background, acoustic.in_noise, acoustic.speech)
 
 
@@ -124,7 +124,9 @@ class Session:
     def __init__(self, pipeline: Pipeline, *, whole: bool, after: Session | None = None):
         self.pipeline, self._whole = pipeline, whole
         before = None if after is None else after.acoustic
-        self.acoustic = pipeline.model.session(pipeline.pdfs, whole=whole, after=before)
+        self.acoustic: AcousticSession = pipeline.model.session(
+            pipeline.pdfs, whole=whole, after=before
+        )
         self._searches = Searches(pipeline)
 
     def accept(self, samples: np.ndarray) -> None:

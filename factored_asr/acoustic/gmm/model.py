@@ -17,7 +17,7 @@ from factored_asr.acoustic.gmm.parameters import GmmParameters
 from factored_asr.acoustic.gmm.session import GmmSession, Scoring, joint_mean
 from factored_asr.acoustic.gmm.speaker import speaker_map
 from factored_asr.acoustic.gmm.tools import NoiseTools
-from factored_asr.acoustic.model import AcousticSession, Frames, SpeakerEvidence
+from factored_asr.acoustic.model import AcousticModel, AcousticSession, Frames, SpeakerEvidence
 from factored_asr.features.files import read_feature_file
 
 SCORINGS = 4  # sets of pdfs whose prepared scorers are kept: grammar, alignment, speakers
@@ -78,10 +78,10 @@ class GmmModel(GmmParameters):
 
     def adapted(
         self, sounds: Sequence[SpeakerEvidence], options: FmllrOptions | None = None,
-        previous: GmmModel | None = None,
+        previous: AcousticModel | None = None,
     ) -> GmmModel:
         """Return the model behind an fMLLR map of the speaker; see `AcousticModel.adapted`."""
-        start = None if previous is None else previous.speaker_map
+        start = previous.speaker_map if isinstance(previous, GmmModel) else None
         affine = speaker_map(self, sounds, options, start)
         return replace(self.with_transform(affine), speaker_map=affine)
 

@@ -189,7 +189,8 @@ class NoiseAdapter:
 
     def _scorers_of(self, pdfs: np.ndarray) -> tuple[TiedScorer, TiedScorer | None]:
         """Scorers of the static cepstra and of the deltas, before they are moved."""
-        return self._static.scorer(pdfs), self._rest and self._rest.scorer(pdfs)
+        rest = None if self._rest is None else self._rest.scorer(pdfs)
+        return self._static.scorer(pdfs), rest
 
     def presence(self, around: Surroundings) -> Callable[[np.ndarray], np.ndarray]:
         """From cepstra in these surroundings, (n_frames, n_cepstra), to the share of speech in the
