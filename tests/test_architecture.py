@@ -278,15 +278,12 @@ WORDS_LEFT = {
     "factored_asr/acoustic": 2,
     "factored_asr/corpus": 1,
     "factored_asr/decoder": 40,
-    "factored_asr/dialogue": 7,
     "factored_asr/explain": 217,
     "factored_asr/graph": 35,
     "factored_asr/language": 5,
-    "factored_asr/lattice": 7,
     "factored_asr/models": 3,
     "factored_asr/recognizer": 24,
     "factored_asr/training": 56,
-    "factored_asr/understanding": 13,
     "tests": 160,
 }  # fmt: skip
 """How many of the words a room may still hold; to become empty."""
