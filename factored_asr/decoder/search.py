@@ -127,7 +127,7 @@ class _Scratch(threading.local):
 
 
 _SCRATCH = _Scratch()
-FIRST_TOKENS, FIRST_STEPS = 1 << 12, 1 << 13  # room at the start; more is taken when needed
+FIRST_TOKENS = 1 << 14  # room at the start; pages not yet used cost nothing
 
 
 def label_columns(graph: Graph, pdfs: np.ndarray | None) -> np.ndarray:
@@ -171,7 +171,7 @@ class Search:
         """`pdfs`: the ascending pdfs whose scores the columns are; None: column k is pdf k."""
         self.graph, self.options = graph, options or BeamOptions()
         self._columns = label_columns(graph, pdfs)
-        self._used = np.unique(self._columns[1:])
+        self._used = graph.pdfs if pdfs is None else np.unique(self._columns[1:])
         self._n_columns = int(self._used.max(initial=-1)) + 1 if pdfs is None else len(pdfs)
         self._exactly = pdfs is not None
         self._counters = np.zeros(kernels.N_COUNTERS, np.int64)
@@ -182,8 +182,7 @@ class Search:
 
     def start(self) -> None:
         """Begin a new utterance; what was searched before is dropped."""
-        n_steps = min(max(self.options.history_steps, 16), FIRST_STEPS)
-        self._steps = np.zeros(n_steps, kernels.STEP)
+        self._steps = np.zeros(max(self.options.history_steps, 16), kernels.STEP)
         self._offset = np.zeros(1, np.float64)
         self._dead_at: int | None = None
         self._dropped_at = -1
@@ -336,9 +335,6 @@ class Search:
     def _drop_steps(self) -> None:
         """Keep the steps some token leads back to; take more room where that is not enough."""
         now, size = self._now(), len(self._steps)
-        if size < self.options.history_steps:
-            self._steps = np.concatenate([self._steps, np.zeros(size, kernels.STEP)])
-            return
         n_steps = kernels.collect(
             now, len(now), self._steps, self._counters[kernels.N_STEPS], np.empty(size, np.int32)
         )
