@@ -77,7 +77,7 @@ def test_likelihood_never_falls_while_maps_stay(
     everybody: TrainingData, lexicon: Lexicon, sat: Trained
 ) -> None:
     told: list[PassReport] = []
-    options = FoldInOptions(passes=10, anew=(1, 6), update=NO_FLOOR)
+    options = FoldInOptions(passes=10, realign=(1, 6), update=NO_FLOOR)
     train_fold_in(everybody, lexicon, sat, options, Run(report=told.append))
     values = [done.log_likelihood for done in told]
     assert never_falls(values[:5]) and never_falls(values[5:]) and values[-1] > values[0]

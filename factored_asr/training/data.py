@@ -28,7 +28,6 @@ from factored_asr.training.parallel import over
 BLOCK_FRAMES = 32_000  # statistics are added up over blocks of about so many frames
 
 
-
 @dataclass(frozen=True, eq=False)
 class TrainingData:
     """Utterances and their normalised static cepstra."""
@@ -36,11 +35,11 @@ class TrainingData:
     utterances: tuple[Utterance, ...]
     """Words, speakers and files."""
     cepstra: tuple[np.ndarray, ...]
-    """(n_frames, n_cepstra) float32 each: static, the mean taken off."""
+    """(n_frames, n_cepstra) float32 each: static, normalised."""
     options: FeatureOptions
-    """The front end that the cepstra are of."""
+    """Front end of the cepstra."""
     mean_over: MeanOver = "utterance"
-    """Whether each utterance or each speaker had a mean of its own."""
+    """Whether each utterance or each speaker has a mean of its own."""
 
     def __post_init__(self) -> None:
         if len(self.utterances) != len(self.cepstra):
@@ -58,7 +57,7 @@ class TrainingData:
         return len(self.utterances)
 
     def __add__(self, other: TrainingData) -> TrainingData:
-        """All utterances of both; both must be of one front end."""
+        """Return all utterances of both, which must have one front end."""
         if (self.options, self.mean_over) != (other.options, other.mean_over):
             raise OptionError("data of two front ends, or of two kinds of means, do not add up")
         return replace(
@@ -76,14 +75,8 @@ class TrainingData:
         """The speakers, each once, sorted."""
         return tuple(sorted({utterance.speaker for utterance in self.utterances}))
 
-    @property
-    def speaker_index(self) -> np.ndarray:
-        """(n_utterances,) int32: index into `speakers` of each utterance's."""
-        number = {speaker: i for i, speaker in enumerate(self.speakers)}
-        return np.array([number[utterance.speaker] for utterance in self.utterances], np.int32)
-
     def features(self, index: int, options: FeatureOptions | None = None) -> np.ndarray:
-        """Features of one utterance, (n_frames, n_features) float32.
+        """Return the features of one utterance, (n_frames, n_features) float32.
 
         Parameters
         ----------
@@ -117,17 +110,17 @@ class TrainingData:
         return x if affine is None else apply_affine(affine, x)
 
     def select(self, indices: Sequence[int] | np.ndarray) -> TrainingData:
-        """Some of the utterances; the means that were taken off them stay what they were."""
+        """Return some of the utterances, with unchanged means."""
         return replace(
             self, utterances=tuple(self.utterances[i] for i in indices),
             cepstra=tuple(self.cepstra[i] for i in indices),
         )  # fmt: skip
 
     def blocks(self) -> Iterator[range]:
-        """Runs of utterances, in order, of about `BLOCK_FRAMES` frames each.
+        """Yield runs of utterances, in order, of about `BLOCK_FRAMES` frames each.
 
-        They depend on the data alone. Sums over blocks, added up in this order, are the same to
-        the last bit however many processes work on the blocks.
+        They depend on the data alone: sums over blocks in this order are the same to the last bit,
+        however many processes share the blocks.
         """
         first = n_frames = 0
         for i, cepstra in enumerate(self.cepstra):
@@ -145,7 +138,7 @@ def load_data(
     jobs: int = 1,
     mean_over: MeanOver = "utterance",
 ) -> TrainingData:
-    """Read or compute the cepstra of a corpus, and take their means off.
+    """Read or compute the cepstra of a corpus, and normalise them.
 
     Parameters
     ----------
@@ -156,8 +149,9 @@ def load_data(
     jobs
         Processes that share the work.
     mean_over
-        Whose mean is taken off: ``"utterance"`` is what decoding one file alone can do as well;
-        ``"speaker"`` is steadier on short utterances, and needs decoding to know the speaker.
+        Normalise by the mean of each ``"utterance"``, as decoding of one file does, or of each
+        ``"speaker"``, which is steadier on short utterances and needs decoding that knows the
+        speaker.
     """
     if mean_over not in get_args(MeanOver):
         raise OptionError(f"mean_over is {mean_over!r}, must be utterance or speaker")
@@ -246,7 +240,7 @@ def normalise_all(
     cepstra: Sequence[np.ndarray], speakers: Sequence[str], options: FeatureOptions,
     mean_over: MeanOver,
 ) -> tuple[np.ndarray, ...]:
-    """Take the mean off each utterance's cepstra: its own, or that of all its speaker says.
+    """Normalise each utterance by its own mean, or by that of all that its speaker says.
 
     Examples
     --------
@@ -269,7 +263,7 @@ def normalise_all(
 
 
 def dynamic(cepstra: np.ndarray, options: FeatureOptions) -> np.ndarray:
-    """Deltas or splices of normalised cepstra: (n_frames, n_features) float32."""
+    """Return deltas or splices of normalised cepstra, (n_frames, n_features) float32."""
     return _plain_front_end(replace(options, normalisation="none")).features_from_cepstra(cepstra)
 
 

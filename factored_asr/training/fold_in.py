@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from factored_asr._deprecated import renamed_fields
 from factored_asr.errors import OptionError
 from factored_asr.lexicon import Lexicon
 from factored_asr.training.alignment import AlignmentOptions, Trained
@@ -18,13 +19,14 @@ from factored_asr.training.schedule import Schedule
 from factored_asr.training.update import UpdateOptions
 
 
+@renamed_fields({"anew": "realign"})
 @dataclass(frozen=True)
 class FoldInOptions:
     """How long a model learns from all speakers."""
 
     passes: int = 4
     """Updates of the model. On AN4 twice as many gained nothing."""
-    anew: tuple[int, ...] = (1, 3)
+    realign: tuple[int, ...] = (1, 3)
     """Passes (from 1) before which the data are re-aligned, and speakers' maps re-estimated if
     the model has them."""
     alignment: AlignmentOptions = field(default_factory=AlignmentOptions)
@@ -66,12 +68,12 @@ def train_fold_in(
         return replace(before, alignments=found.alignments)
 
     def adapt(number: int, trained: Trained) -> Trained:
-        if not has_maps or number not in options.anew:
+        if not has_maps or number not in options.realign:
             return trained
         return replace(trained, transforms=estimate_transforms(data, trained, jobs=run.jobs))
 
     # Without maps, the alignments before the first pass are the model's own.
-    realigned = tuple(number for number in options.anew if has_maps or number > 1)
+    realigned = tuple(number for number in options.realign if has_maps or number > 1)
     schedule = Schedule(passes=options.passes, realign=realigned, n_gaussians=1)  # none are added
     passes = EmOptions(schedule, options.alignment, options.update)
     trained = train_em(data, lexicon, begin, "fold_in", passes, run, before_pass=adapt)

@@ -1,5 +1,5 @@
-"""From a corpus to a model on disk: train on most speakers, tune on the others, learn from these
-too, write."""
+"""From a corpus to a model on disk: train on most speakers, tune on the others, fold these in,
+write."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SPHINX_CEPSTRA = FeatureOptions(
     dct="legacy", n_mels=40, low_hz=133.33334, high_hz=6855.4976, lifter=0, remove_noise=False,
     normalisation="batch",
 )
-"""What Sphinx's ``sphinx_fe`` computes unless told otherwise: taken for cepstra that come alone."""
+"""Front end of corpora of cepstra: the default of Sphinx's ``sphinx_fe``."""
 TELEPHONE = FeatureOptions(sample_rate=8000, n_fft=256, n_mels=18, high_hz=3700.0)
 """The front end of en-us as far as sound of 8 kHz reaches."""
 
@@ -51,11 +51,11 @@ class MakeOptions:
     """The front end; None: that of en-us for sound, cut down if that is of 8 kHz, and Sphinx's
     default one for given cepstra."""
     mean_over: MeanOver = "utterance"
-    """Whose cepstral mean is taken off; a whole speaker's is steadier, and asks for decoding that
-    knows the speaker."""
+    """Normalise each utterance by itself, or by all that its speaker says, which is steadier and
+    needs decoding that knows the speaker."""
     fold_in: bool = True
-    """Once tuned, learn from the speakers tuned on, too; they then no longer tell how good the
-    model is. See fold_in.py."""
+    """After tuning, learn from the tuning speakers, too (see fold_in.py). They then no longer
+    measure how good the model is."""
     seed: int = 0
     """The same seed gives the same model, bit for bit."""
     jobs: int = 1
@@ -68,19 +68,20 @@ class MakeOptions:
 
 @dataclass(frozen=True)
 class Made:
-    """A model that was made."""
+    """A new model on disk."""
 
     folder: Path
     result: TrainingResult
     tuning: Tuning | None
-    """None where there was no language model to tune, or nobody to tune it on."""
+    """None without a language model or without speakers to tune on."""
 
 
 @dataclass(frozen=True)
 class Listener:
-    """Is told what goes on; None: nobody is."""
+    """Progress callbacks; None disables one."""
 
     passes: Report | None = None
+    """Called after each pass."""
     settings: Any = None
     """Called with each `Tried`."""
 
@@ -96,29 +97,27 @@ def make_model(
     Parameters
     ----------
     corpus
-        What is trained on: checked utterances (see `check`).
+        Checked utterances to train on (see `check`).
     lexicon
-        A pronunciation for every word; it goes with the model, and with the probabilities that
-        the corpus gives the pronunciations of a word.
+        A pronunciation for every word; it is written with the model, with probabilities of
+        pronunciations from the corpus.
     output
         The model's folder.
     held_out
-        Utterances of other speakers to tune on, and then to learn from; not tuned where None or
-        without an LM.
+        Utterances of other speakers to tune on and to fold in; None, or no LM: no tuning.
     lm
-        A language model, which goes with the model as it is.
+        A language model, which is copied to the model.
     g2p
-        A model of letters and phones, which goes with it, too: words that the lexicon lacks are
-        guessed by it.
+        A grapheme-to-phoneme model, which is copied to the model, for words that the lexicon lacks.
     checkpoints
-        Where the states of training are kept, and stay; None: beside the output until all is done.
+        Folder of checkpoints; None: a folder next to the output, which is deleted at the end.
 
     Raises
     ------
     OptionError
-        An unknown stage, or an output folder that is there and no model.
+        An unknown stage, or an output folder that exists and is no model.
     FormatError, MissingError
-        The language model or the one of letters breaks its format, or is not there.
+        The language model or the grapheme-to-phoneme model is broken or missing.
     """
     options, listener, output = options or MakeOptions(), listener or Listener(), Path(output)
     _check_stages(options)
@@ -134,7 +133,7 @@ def make_model(
         jobs=options.jobs, report=listener.passes,
     )
     model, weighed = result.trained.model, _weighed(lexicon, data, result)
-    settings, tuning, again = settings_of(model.first_pass is not None), None, None
+    settings, tuning, folded = settings_of(model.first_pass is not None), None, None
     if language is not None and held_out:
         tuning = tune(
             model, weighed, language, held_out, settings["dictation"], jobs=options.jobs,
@@ -144,15 +143,15 @@ def make_model(
         settings["dictation"] = tuning.options
         if options.fold_in:
             data += load_data(held_out, features, options.jobs, options.mean_over)
-            again = _fold_in(data, lexicon, result, options, Path(kept), listener)
-            model, weighed = again.trained.model, _weighed(lexicon, data, again)
+            folded = _fold_in(data, lexicon, result, options, Path(kept), listener)
+            model, weighed = folded.trained.model, _weighed(lexicon, data, folded)
     write_model(
         output, model, lexicon=weighed, lm=lm, g2p=g2p,
-        about=_about(data, corpus.name, options, (result, again), tuning, settings),
+        about=_about(data, corpus.name, options, (result, folded), tuning, settings),
     )
     if checkpoints is None:
         shutil.rmtree(kept, ignore_errors=True)
-    return Made(output, again or result, tuning)
+    return Made(output, folded or result, tuning)
 
 
 def _weighed(lexicon: Lexicon, data: TrainingData, result: TrainingResult) -> Lexicon:
@@ -163,7 +162,7 @@ def _fold_in(
     data: TrainingData, lexicon: Lexicon, result: TrainingResult, options: MakeOptions,
     checkpoints: Path, listener: Listener,
 ) -> TrainingResult:
-    """The model after what it learns from everybody; MMI comes last again."""
+    """Train the model further on all speakers; if MMI was a stage, it comes last."""
     stages = ("fold_in", *(name for name in options.stages if name == "mmi"))
     return train(
         data, lexicon, stages, _seeded(options, stages), start=result.likeliest,
@@ -172,12 +171,12 @@ def _fold_in(
 
 
 def hold_out(corpus: Corpus, speakers: Sequence[str] | None = None) -> tuple[Corpus, Corpus]:
-    """Part a corpus: what to train on, and other speakers to tune on.
+    """Divide a corpus into one to train on, and one of other speakers to tune on.
 
     Parameters
     ----------
     speakers
-        Whom to tune on; None: every 8th of the sorted speakers, or of two or more the last.
+        Speakers to tune on; None: every 8th of the sorted speakers, or of two or more the last.
     """
     if speakers is None:
         known = corpus.speakers
@@ -186,7 +185,7 @@ def hold_out(corpus: Corpus, speakers: Sequence[str] | None = None) -> tuple[Cor
 
 
 def features_of(corpus: Corpus) -> FeatureOptions:
-    """The front end for a corpus, with its mean over speech, which streams start from."""
+    """Return the front end for a corpus, with its mean over speech, from which streams start."""
     if not len(corpus):
         raise OptionError(f"{corpus.name}: not a single utterance")
     first = corpus.utterances[0]
@@ -196,11 +195,11 @@ def features_of(corpus: Corpus) -> FeatureOptions:
         _, rate = read_audio(first.path)
         options = TELEPHONE if rate < FeatureOptions().sample_rate else FeatureOptions()
     front_end, some = FrontEnd(options), range(0, len(corpus), 1 + len(corpus) // MEAN_UTTERANCES)
-    spoken = []
+    speech = []
     for index in some:
-        heard = cepstra_of(corpus.utterances[index], front_end)
-        spoken.append(heard[speech_frames(heard, min_range(options))])
-    together = np.concatenate(spoken)
+        cepstra = cepstra_of(corpus.utterances[index], front_end)
+        speech.append(cepstra[speech_frames(cepstra, min_range(options))])
+    together = np.concatenate(speech)
     if not len(together):
         return options
     mean = together.mean(axis=0, dtype=np.float64).round(2)
@@ -208,7 +207,7 @@ def features_of(corpus: Corpus) -> FeatureOptions:
 
 
 def settings_of(adaptive: bool) -> dict[str, DecodeOptions]:
-    """Where the settings of a new model begin: those of en-us, with Kaldi's weight of the LM."""
+    """Return the settings that tuning starts from: those of en-us, with Kaldi's LM scale."""
     scale = 1 / 12 if adaptive else 0.1
     graph = replace(DICTATION.graph, word_penalty=0.0)
     return {
@@ -224,7 +223,7 @@ def _check_stages(options: MakeOptions) -> None:
 
 
 def _seeded(options: MakeOptions, stages: Sequence[str]) -> dict[str, Any]:
-    """The options of these stages, with the seed in those that have one."""
+    """Return the options of these stages, with the seed in those that have one."""
     chosen = {name: options.stage_options.get(name, STAGES[name].options) for name in stages}
     return {
         name: replace(of, seed=options.seed) if hasattr(of, "seed") else of
@@ -237,27 +236,27 @@ def _about(
     results: tuple[TrainingResult, TrainingResult | None], tuning: Tuning | None,
     settings: Mapping[str, DecodeOptions],
 ) -> About:
-    """What the manifest says. Nothing in it changes from run to run."""
-    first, again = results
-    stages = (*options.stages, "fold_in") if again else options.stages
+    """Return the facts for the manifest, which do not change from run to run."""
+    first, folded = results
+    stages = (*options.stages, "fold_in") if folded else options.stages
     asked = {
         "stages": options.stages, "seed": options.seed, "mean_over": options.mean_over,
-        "fold_in": again is not None,
+        "fold_in": folded is not None,
         "utterances": len(data), "speakers": len(data.speakers),
         "stage_options": {name: asdict(of) for name, of in _seeded(options, stages).items()},
     }
-    training = _told(first)
+    training = _last_reports(first)
     if tuning is not None:
         training.append({"stage": "tune", **_tried(tuning.best)})
-    training += _told(again) if again else []
+    training += _last_reports(folded) if folded else []
     return About(
         options.origin or Path(name).name, options.licences, asked,
         {kind: of.to_dict() for kind, of in settings.items()}, training,
     )
 
 
-def _told(result: TrainingResult) -> list[dict[str, Any]]:
-    """What each stage came to in the end."""
+def _last_reports(result: TrainingResult) -> list[dict[str, Any]]:
+    """Return the last report of each stage as plain values."""
     last: dict[str, PassReport] = {done.stage: done for done in result.log}
     return [
         {"stage": done.stage, "passes": done.of, "frames": done.n_frames,

@@ -1,8 +1,8 @@
-"""How much the language weighs against the sound, found on speakers that were not trained on.
+"""Tuning of language model scale and word penalty, on speakers that were not trained on.
 
-The scale of the language model is swept; from the best one a walk goes on, to a lower or higher
-word penalty or to the next scale, as long as errors fall. They are a smooth valley, mostly aslant:
-a whole grid would only cost more, and one setting after the other stops on the valley's side.
+All scales are tried; from the best one a walk moves to a lower or higher word penalty or to the
+next scale, or both, as long as errors fall. Errors form a smooth diagonal valley: a full grid only
+costs more, and tuning one setting at a time stops too early.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ class Tried:
 
 @dataclass(frozen=True)
 class Tuning:
-    """The settings that erred least, and all that were tried."""
+    """The settings with fewest errors, and all that were tried."""
 
     options: DecodeOptions
     tried: tuple[Tried, ...]
 
     @property
     def best(self) -> Tried:
-        """The one of fewest errors; of several, the first."""
+        """Return the setting with fewest errors; of several, the first."""
         return min(self.tried, key=lambda each: each.errors.total)
 
 
@@ -66,29 +66,29 @@ def tune(
     lm_scales: Sequence[float] = LM_SCALES, penalty_step: float = PENALTY_STEP,
     report: Callable[[Tried], object] | None = None,
 ) -> Tuning:
-    """Find the scale and the word penalty that err least.
+    """Find the scale and the word penalty with fewest errors.
 
     Parameters
     ----------
     corpus
         Utterances of speakers that the model was not trained on.
     start
-        Where to begin: its other options are kept.
+        Settings to start from; their other options are kept.
     mean_over
         Normalise each utterance by itself, or by all that its speaker says.
     adapt
-        How to adapt to each speaker, once, at the starting point.
+        How the model is adapted to each speaker, once, at the start; None disables it.
     lm_scales
-        Ascending; no others are tried.
+        Scales to try, ascending.
     penalty_step
-        How far the word penalty goes at a time, > 0. Lower: finer, and longer.
+        Step of the word penalty, > 0. Lower: finer and slower.
     report
-        Is told of each setting that was tried.
+        Progress callback, called with each setting; None disables it.
 
     Raises
     ------
     OptionError
-        Nothing to tune on, no scales, or no way to go.
+        Nothing to tune on, no scales, or a step that is not above 0.
     """
     scales = tuple(lm_scales)
     if not len(corpus):
@@ -132,7 +132,7 @@ def _voices(
     model: AcousticModel, graph: Graph, corpus: Corpus, options: DecodeOptions,
     adapt: SpeakerOptions | None, mean_over: MeanOver, jobs: int,
 ) -> dict[str, AcousticModel]:
-    """The model as it is for each speaker."""
+    """Return the model of each speaker."""
     recognizer = Recognizer(model, graph, options)
 
     def of(speaker: str) -> AcousticModel:
