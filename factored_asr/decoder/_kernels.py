@@ -457,7 +457,7 @@ def advance(
 ):
     """Search the rows of `scores`, one frame each. Returns (status, rows done).
 
-    A frame that runs out of room leaves everything as it found it and is done again.
+    A frame that runs out of room leaves everything as it found it and is repeated.
     """
     nodes, links, layers, lattice_beam = forward.nodes, forward.links, forward.layers, forward.beam
     for row in range(len(scores)):
@@ -584,7 +584,7 @@ SPAN = np.dtype(
     [("next", "<i4"), ("source", "<i4"), ("target", "<i4"), ("word", "<i4"), ("spoken", "<i4"),
      ("times", "<i4"), ("graph", "<f8"), ("acoustic", "<f8")]
 )  # fmt: skip
-# What a route has heard since its boundary. A word or silence ends where the next phone begins.
+# What a route has passed since its boundary. A word or silence ends where the next phone begins.
 NOTHING, SILENCE, INSIDE, LAST_PHONE = 0, 1, 2, 3
 # Tables `spell` fills, in the order of their counts; FULL says that one had no room left, FREE is
 # the first of the routes no longer needed.
@@ -906,8 +906,8 @@ def spell(
 ):
     """From links to arcs that span whole words or silences, with the least cost of each.
 
-    A route is the best way from a boundary to a node among those that heard the same phones and
-    words: the words heard of which no segment has come to an end yet wait in its queue, for a
+    A route is the best way from a boundary to a node among those with the same phones and
+    words: the words of which no segment has come to an end yet wait in its queue, for a
     word may stand anywhere before its last phone's end or on the next arc that begins a phone. If
     one comes later still, words cannot be matched to segments, and False is returned. Without
     phones (empty `labels`) a segment ends where a word stands. `ending`: by how much ending in a

@@ -96,7 +96,7 @@ def expand_context(
 
     A state is (LG state, left class, pending phone symbol). Where units depend on the right
     neighbour, a phone is written one phone late, when that is known; otherwise at once, and none
-    is ever pending. `same_left[symbol, left]` stands for all left classes that need not be told
+    is ever pending. `same_left[symbol, left]` stands for all left classes that need not be kept
     apart before a symbol. `silent_end`: an utterance without phones ends by an epsilon arc.
     Returns per arc: source, label (unit + 1; 0 = epsilon), word, cost, target; and the final cost
     of each state. State 0 is the start; phones that were late end in state 1.

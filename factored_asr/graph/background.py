@@ -1,12 +1,12 @@
-"""The background: what else might have been said, so that a grammar need not hear a command in it.
+"""The background model: speech outside a grammar, so that not every sound becomes a command.
 
-A grammar on its own hears its nearest sentence in any sound. Beside it stands a background: the
-grammar's own words in any order, and phones out of context between them, for words it does not
-have. A word costs something, a frame of phones too; a sentence of the grammar costs nothing of
-that, so it wins where it fits the sound nearly as well as anything could. Words that pass for a
-command in a wrong order fit this graph best of all, and in noise, which flattens what phones
-score, words lose as much on both sides. After the *garbage models* of keyword spotting (Rose,
-Paul 1990, "A hidden Markov model based keyword recognition system").
+A grammar alone finds its nearest sentence in any sound. It competes with a background model: the
+grammar's own words in any order, and phones out of context between them, for words that it lacks.
+A word has a cost, a frame of phones too; a sentence of the grammar pays none of these, so it wins
+where it fits the sound nearly as well as anything could. Words that resemble a command in a wrong
+order fit this graph best, and noise, which flattens what phones score, lowers words on both sides.
+After the *garbage models* of keyword spotting (Rose, Paul 1990, "A hidden Markov model based
+keyword recognition system").
 
 It is searched apart (`recognizer.Session`): in the graph of the grammar the background would fall
 out of the beam where speech begins like a command, and be missing where it stops to be one.
@@ -69,7 +69,7 @@ def build_background(
     model
         The grammar's.
     lexicon
-        Pronunciations; a word that it lacks is heard as phones.
+        Pronunciations; a word that it lacks is recognised as phones.
     words
         Those of the grammar.
     options

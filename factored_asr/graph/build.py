@@ -44,19 +44,19 @@ Progress = Callable[[str], None]
 @renamed_fields({"lead_ins": "prefixes", "lead_in_cost": "prefix_cost"})
 @dataclass(frozen=True)
 class GraphOptions:
-    """What goes into a graph besides its knowledge sources."""
+    """Options of a graph, in addition to its knowledge sources."""
 
     silence_probability: float = 0.005
-    """Probability of a silence between two words, (0, 1]; lower: fewer pauses heard."""
+    """Probability of a silence between two words, (0, 1]; lower: fewer pauses found."""
     filler_probability: float = 1e-8
     """Probability of each filler (breath, noise) between two words, [0, 1]; 0 leaves them out.
-    An n-gram model hears them in its empty history, a grammar anywhere."""
+    An n-gram model allows them in its empty history, a grammar anywhere."""
     transition_scale: float = 1.0
     """Weight of the HMM transition costs, >= 0; higher: durations matter more."""
     word_penalty: float = 0.0
     """Cost added to every word; higher: fewer, longer words."""
     empty_cost: float = 0.0
-    """Cost of hearing no word at all under a grammar; higher: fewer empty results."""
+    """Cost of no word at all under a grammar; higher: fewer empty results."""
     prefixes: tuple[str, ...] = ()
     """Words that may stand before a sentence of a grammar and are no part of it; see `DENIALS`."""
     prefix_cost: float = 7.0
@@ -204,7 +204,7 @@ def ngram_graph(language: NGramModel, words: Mapping[str, int]) -> Graph:
 
 
 def grammar_graph(grammar: Grammar, words: Mapping[str, int], options: GraphOptions) -> Graph:
-    """G of a grammar, which may also hear nothing at all."""
+    """Return G of a grammar; the empty sentence is allowed, too."""
     graph = from_pynini(grammar.acceptor(words))
     graph = with_prefixes(graph, options.prefixes, words, options.prefix_cost)
     final = graph.final.copy()
@@ -220,7 +220,7 @@ def compose_lexicon(lexicon: Graph, grammar: Graph, back_off: int, n_symbols: in
     fst = pynini.determinize(pynini.compose(to_pynini(lexicon), fst).connect())
     graph = from_pynini(fst)
     if not graph.n_arcs:
-        raise OptionError("no sentence of the language model can be said with this lexicon")
+        raise OptionError("no sentence of the language model can be pronounced with this lexicon")
     arcs = graph.arcs.copy()
     label = arcs["label"]
     arcs["label"] = np.where((label > 0) & (label < back_off), (label - 1) % n_symbols + 1, 0)
@@ -325,7 +325,7 @@ def build_alignment_graph(
     options: GraphOptions | None = None,
     units: Units | None = None,
 ) -> Graph:
-    """Compile H ∘ C ∘ L ∘ G where nothing but these words can have been said.
+    """Compile H ∘ C ∘ L ∘ G of these words alone.
 
     Every pronunciation is allowed, and silence and fillers before, between and after the words.
     Needs no pynini. `units` are the model's with the options' transition scale, kept from
