@@ -130,7 +130,7 @@ def test_scores_equal_the_naive_definition(tmp_path: Path, order: int) -> None:
         assert model.log_prob(word, history) == pytest.approx(expected, abs=2e-6)
 
 
-def test_find_and_suffix_agree_with_the_words(tmp_path: Path) -> None:
+def test_find_agrees_with_the_words(tmp_path: Path) -> None:
     ngrams, path = random_file(tmp_path, 5, 4, n_words=4)
     model = read_arpa(path)
     rows = list(naive.ngrams_of(model))
@@ -140,7 +140,7 @@ def test_find_and_suffix_agree_with_the_words(tmp_path: Path) -> None:
         ids = np.array([[model.ids[w] for w in g] for g in mine])
         assert model.find(ids).tolist() == list(range(len(mine)))
         expected = [below.index(g[1:]) if g[1:] in ngrams else -1 for g in mine]
-        assert model.suffix(n).tolist() == expected
+        assert model.find(ids[:, 1:]).tolist() == expected
         assert -1 in expected or n == 2
     assert model.find(np.array([[0, 1], [1, 0]])).tolist() == [-1, -1]
 
@@ -149,8 +149,6 @@ def test_arguments_are_checked(tiny: Path) -> None:
     model = read_lm(tiny)
     with pytest.raises(OptionError, match="1 to 3"):
         model.find(np.ones((2, 4), int))
-    with pytest.raises(OptionError, match="orders 2 to 3, got 1"):
-        model.suffix(1)
     with pytest.raises(OptionError, match="word ids must be 1 to 5"):
         model.log_probs(np.array([[6]]))
     with pytest.raises(OptionError, match="comes twice"):

@@ -1,12 +1,11 @@
 """Language models: n-gram models and grammars."""
 
 from factored_asr.language.arpa import common_log, read_arpa, write_arpa
-from factored_asr.language.backoff import NGramArcs
 from factored_asr.language.columns import read_columns, write_columns
 from factored_asr.language.estimate import EstimateOptions, estimate
 from factored_asr.language.grammar import Grammar, GrammarWarning
 from factored_asr.language.interpolate import interpolate, mixture_weights
-from factored_asr.language.ngram import NGramModel, NGramOrder, with_words
+from factored_asr.language.ngram import NGramArcs, NGramModel, NGramOrder, with_words
 from factored_asr.language.perplexity import TextScore, WordScore, score_text, score_words
 from factored_asr.language.prune import (
     normalise,

@@ -1,7 +1,6 @@
-"""ARPA files: the text form of back-off n-gram models, plain or gzip, of any order.
+"""ARPA files: the text form of back-off n-gram models, plain or gzip.
 
-Only `natural_log` and `common_log` convert between common logarithms (in files and in KenLM) and
-natural ones (everywhere else).
+Only `natural_log` and `common_log` convert between common logarithms (of files) and natural ones.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, NoReturn, TypeVar, cast
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 
@@ -34,11 +33,7 @@ _Logs = TypeVar("_Logs", float, np.ndarray)
 
 
 def natural_log(log10: _Logs) -> _Logs:
-    """Convert common logarithms to natural ones.
-
-    >>> round(natural_log(-1.0), 4)
-    -2.3026
-    """
+    """Convert common logarithms to natural ones."""
     return log10 * LN_10
 
 
@@ -52,18 +47,12 @@ def read_arpa(path: str | Path) -> NGramModel:
 
     Accepted, because real files have it: text before ``\\data\\``, any white space between fields,
     missing back-off weights (0), back-off weights in the highest order (not used), ``-inf`` (as
-    -99), no ``<unk>``, n-grams in any order. An n-gram whose history is not listed is kept, and
-    the history added with the probability it has by backing off (see `NGramModel.from_ngrams`).
-    The words keep the order of the unigrams.
+    -99), no ``<unk>``, n-grams in any order. A history that is not listed is added, see
+    `NGramModel.from_ngrams`. The words keep the order of the unigrams.
 
-    Raises
-    ------
-    MissingError
-        There is no such file.
-    FormatError
-        With file and line: no ``\\data\\`` or no ``\\end\\``, a section that is unknown, missing or
-        out of order, a count that does not hold, a line of too few or too many fields, a value that
-        is no number, a probability above 1, a word that is no unigram, an n-gram that comes twice.
+    Raises MissingError if there is no such file; FormatError, with file and line, for a section or
+    count that does not hold, a line of too few or too many fields, a value that is no number, a
+    probability above 1, a word that is no unigram, an n-gram that comes twice.
     """
     return _Arpa(unzipped(read_bytes(path), path), path).model()
 
@@ -86,10 +75,10 @@ def write_arpa(model: NGramModel, path: str | Path) -> None:
         f.write(b"\n\\end\\\n")
 
 
-def _opened(path: str | Path) -> AbstractContextManager[BinaryIO]:
+def _opened(path: str | Path) -> AbstractContextManager[Any]:
     if str(path) == "-":
         return nullcontext(sys.stdout.buffer)
-    return cast(BinaryIO, (gzip.open if str(path).endswith(".gz") else open)(path, "wb"))
+    return (gzip.open if str(path).endswith(".gz") else open)(path, "wb")
 
 
 def _lines(ngrams: Sequence[str], log_prob: np.ndarray, backoff: np.ndarray) -> Iterator[str]:
@@ -123,19 +112,16 @@ class _Arpa:
         counts = self._counts(marks[0].stop, marks[1].start)
         self._check_sections(marks, len(counts))
         words = self._vocabulary(marks[1].stop, marks[2].start)
-        tables: list[NGramTable] = []
-        places: list[np.ndarray] = []
+        found: list[tuple[NGramTable, np.ndarray]] = []
         for n, count in enumerate(counts, start=1):
             start, stop = marks[n].stop, marks[n + 1].start
-            table, place = self._table(n, start, stop, n == len(counts))
-            if len(place) != count:
-                self._fail(f"{len(place)} n-grams of order {n}, but \\data\\ says {count}", start)
-            tables.append(table)
-            places.append(place)
+            found.append(self._table(n, start, stop, n == len(counts)))
+            if (n_found := len(found[-1][1])) != count:
+                self._fail(f"{n_found} n-grams of order {n}, but \\data\\ says {count}", start)
         try:
-            return NGramModel.from_ngrams((EPSILON, *words), tables)
+            return NGramModel.from_ngrams((EPSILON, *words), [table for table, _ in found])
         except OptionError:
-            for table, place in zip(tables, places, strict=True):
+            for table, place in found:
                 self._report_twins(table[0], place)
             raise
 

@@ -30,10 +30,7 @@ def write_columns(model: NGramModel, folder: str | Path) -> None:
 def read_columns(folder: str | Path) -> NGramModel:
     """Map a folder of `write_columns` into memory; nothing is read before its use.
 
-    Raises
-    ------
-    FormatError
-        The folder holds something else, or its arrays do not fit together.
+    Raises FormatError if it holds something else, or its arrays do not fit together.
     """
     folder = Path(folder)
     try:

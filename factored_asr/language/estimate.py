@@ -9,9 +9,6 @@ lose is given out in proportion to the shorter history's distribution,
 Below the highest order c is no count of occurrences but of the different words that stand before
 the n-gram; n-grams that begin a sentence, which nothing stands before, keep their occurrences. The
 shortest history, the empty one, interpolates with the uniform distribution.
-
-Everything works on sorted arrays: at each place of the text stands the row of the n-gram that ends
-there, and one more word of history is one call of ``np.unique`` on (row of the history, word).
 """
 
 from __future__ import annotations
@@ -59,24 +56,10 @@ def estimate(
 ) -> NGramModel:
     """Estimate an n-gram model by interpolated modified Kneser–Ney smoothing.
 
-    Parameters
-    ----------
-    sentences
-        The words of each sentence, without ``<s>`` and ``</s>``. Read them with `read_sentences`.
+    Sentences are words without ``<s>`` and ``</s>``, see `read_sentences`. Probabilities sum to
+    one after every history; ``<s>`` itself has none. The order is lower than asked for if no
+    sentence is so long. Raises FormatError if there is no word, or a mark stands in a sentence.
 
-    Returns
-    -------
-    NGramModel
-        Its probabilities sum to one after every history; ``<s>`` itself has none. Histories of
-        more words than any sentence has do not exist, so its order may be lower than asked for.
-
-    Raises
-    ------
-    FormatError
-        There is no word at all, or a mark stands in a sentence.
-
-    Examples
-    --------
     >>> text = ["the cat sat", "the cat ran", "a dog ran"]
     >>> model = estimate((line.split() for line in text), EstimateOptions(order=2))
     >>> model.counts
@@ -124,14 +107,11 @@ def _vocabulary(
     least = options.min_count if given is None or options.min_count > 1 else 0
     seen = Counter(dict(zip(found, counts.tolist(), strict=True)))
     candidates = dict.fromkeys((*found, *(() if given is None else given)))
-    ranked = sorted(
-        (word for word in candidates if word not in MARKS and word not in UNKNOWN
-         and (allowed is None or word in allowed) and seen[word] >= least),
-        key=lambda word: -seen[word],
-    )
-    if not ranked:
+    kept = [word for word in candidates if word not in MARKS and word not in UNKNOWN
+            and (allowed is None or word in allowed) and seen[word] >= least]
+    if not kept:
         raise OptionError("no word of the text is within the limits of the vocabulary")
-    ranked = ranked[: options.max_words or None]
+    ranked = sorted(kept, key=lambda word: -seen[word])[: options.max_words or None]
     words = (*MARKS, *((UNK,) if options.unknown else ()), *ranked)
     ids = {word: i for i, word in enumerate(words)}
     outside = ids.get(UNK, 0)
@@ -140,16 +120,12 @@ def _vocabulary(
 
 @dataclass(frozen=True, eq=False)
 class _Counts:
-    """The n-grams of one order, sorted by (parent, word)."""
+    """The n-grams of one order, sorted by (parent, word); arrays (n,)."""
 
-    parent: np.ndarray
-    """(n,) row of the history in the order below"""
-    word: np.ndarray
-    """(n,) id of the last word"""
-    count: np.ndarray
-    """(n,) int64: different words before it, or occurrences"""
-    suffix: np.ndarray
-    """(n,) row of the words without the first in the order below"""
+    parent: np.ndarray  # row of the history in the order below
+    word: np.ndarray  # id of the last word
+    count: np.ndarray  # different words before it, or occurrences
+    suffix: np.ndarray  # row of the words without the first in the order below
 
 
 def _counted(text: np.ndarray, n_words: int, order: int, begin: int) -> list[_Counts]:
@@ -218,12 +194,9 @@ def discounts_of(counts: np.ndarray) -> tuple[float, float, float]:
     """Return the discounts of n-grams seen once, twice, and three times or more.
 
     Chen and Goodman's equation 26, from the numbers of n-grams seen 1, 2, 3 and 4 times. Where a
-    small text gives no sensible value (a discount of 0, or of the whole count), every n-gram is
-    discounted by n1 / (n1 + 2 n2), as in Ney, Essen and Kneser (1994); if n1 or n2 is 0, by
-    `FALLBACK`.
+    small text gives no sensible value, every n-gram is discounted by n1 / (n1 + 2 n2), as in Ney,
+    Essen and Kneser (1994); if n1 or n2 is 0, by `FALLBACK`.
 
-    Examples
-    --------
     >>> discounts_of(np.repeat([1, 2, 3, 4], [1000, 400, 200, 120]))
     (0.555..., 1.166..., 1.666...)
     >>> discounts_of(np.repeat([1, 2], [60, 20]))

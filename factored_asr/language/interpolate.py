@@ -24,14 +24,9 @@ SETTLED = 1e-6  # EM ends when no weight changes by more
 def interpolate(models: Sequence[NGramModel], weights: Sequence[float]) -> NGramModel:
     """Interpolate models into one, over the words and n-grams of all.
 
-    Parameters
-    ----------
-    weights
-        One for each model, 0 or more; they are scaled to sum to one. `mixture_weights` finds those
-        that suit a text.
+    There is one weight a model, 0 or more; they are scaled to sum to one. `mixture_weights` finds
+    those that suit a text.
 
-    Examples
-    --------
     >>> from factored_asr.language import EstimateOptions, estimate
     >>> one, other = (estimate([text.split()]) for text in ("tea or coffee", "tea and cake"))
     >>> mixed = interpolate([one, other], [0.75, 0.25])
@@ -61,15 +56,8 @@ def mixture_weights(
 ) -> tuple[float, ...]:
     """Estimate by EM the weights under which a held-out text is most probable.
 
-    Words that no model knows are skipped.
+    Words that no model knows are skipped. Raises OptionError if no other word is left.
 
-    Raises
-    ------
-    OptionError
-        There are no models, or no model knows any word of the text.
-
-    Examples
-    --------
     >>> from factored_asr.language import estimate
     >>> one, other = (estimate([text.split()]) for text in ("tea or coffee", "tea and cake"))
     >>> tea, cake = mixture_weights([one, other], [["tea", "and", "cake"]])
@@ -80,22 +68,18 @@ def mixture_weights(
         raise OptionError("a mixture needs at least one model")
     words = _union_of_words(models)
     ids = {word: i for i, word in enumerate(words)}
-    order = max(model.order for model in models)
-    ngrams = windows(sentences, ids, order)
-    ngrams = ngrams[ngrams[:, -1] > 0]
-    probs = np.exp(_log_probs(models, words, ngrams))
+    ngrams = windows(sentences, ids, max(model.order for model in models))
+    probs = np.exp(_log_probs(models, words, ngrams[ngrams[:, -1] > 0]))
     probs = probs[probs.sum(axis=1) > 0]
     if not len(probs):
         raise OptionError("no model knows any word of the text")
     shares = np.full(len(models), 1.0 / len(models))
     for _ in range(N_ROUNDS):
-        joint = probs * shares
-        updated = (joint / joint.sum(axis=1, keepdims=True)).mean(axis=0)
-        change = np.abs(updated - shares).max()
-        shares = updated
-        if change < SETTLED:
+        joint, before = probs * shares, shares
+        shares = (joint / joint.sum(axis=1, keepdims=True)).mean(axis=0)
+        if np.abs(shares - before).max() < SETTLED:
             break
-    return tuple(float(share) for share in shares)
+    return tuple(shares.tolist())
 
 
 def _union_of_words(models: Sequence[NGramModel]) -> tuple[str, ...]:
@@ -123,10 +107,8 @@ def _log_probs(
     """Return (n, n_models) float64: each model's log P of the last word; -inf: unknown."""
     columns = np.full((len(ngrams), len(models)), -np.inf)
     for k, model in enumerate(models):
-        theirs = _translated(model, words, ngrams)
-        in_model = np.array([word in model.ids for word in words])
-        known = np.flatnonzero(in_model[ngrams[:, -1]])
-        columns[known, k] = model.log_probs(theirs[known])
+        known = np.array([word in model.ids for word in words])[ngrams[:, -1]]
+        columns[known, k] = model.log_probs(_translated(model, words, ngrams[known]))
     return columns
 
 

@@ -64,15 +64,8 @@ class WordScore:
 
 
 def score_text(model: NGramModel, sentences: Iterable[Sequence[str]]) -> TextScore:
-    """Score the sentences of a text.
+    """Score the sentences of a text; FormatError if there are no words.
 
-    Raises
-    ------
-    FormatError
-        There are no words.
-
-    Examples
-    --------
     >>> from factored_asr.language import estimate
     >>> model = estimate([["tea", "please"], ["coffee", "please"]])
     >>> score = score_text(model, [["tea", "please"], ["cake", "please"]])
@@ -100,8 +93,6 @@ def score_text(model: NGramModel, sentences: Iterable[Sequence[str]]) -> TextSco
 def score_words(model: NGramModel, sentence: Sequence[str]) -> tuple[WordScore, ...]:
     """Score the words of one sentence, one by one, its end included.
 
-    Examples
-    --------
     >>> from factored_asr.language import estimate
     >>> model = estimate([["tea", "please"], ["coffee", "please"]])
     >>> [(each.word, each.n_matched) for each in score_words(model, ["please", "tea", "please"])]

@@ -2,11 +2,8 @@
 
 Entropy pruning is that of Stolcke (Entropy-based pruning of backoff language models, 1998): an
 n-gram is removed if the perplexity rises by less than a threshold without it, each n-gram taken by
-itself. Unigrams always stay, and so does every history of an n-gram that stays.
-
-Back-off weights are set so that every history keeps the total probability it had: 1 for a proper
-model; a model whose probabilities were rounded, or whose words were restricted, keeps its excess
-or deficit. A history that nothing follows any more backs off for free.
+itself. Unigrams always stay, and so does every history of an n-gram that stays. Back-off weights
+are set so that every history keeps the total probability it had: 1 in a proper model.
 """
 
 from __future__ import annotations
@@ -17,23 +14,17 @@ from dataclasses import replace
 import numpy as np
 
 from factored_asr.errors import OptionError
-from factored_asr.language.backoff import Links, next_links
-from factored_asr.language.ngram import BEGIN, END, NGramModel, NGramOrder
+from factored_asr.language.ngram import BEGIN, END, Links, NGramModel, NGramOrder, next_links
 
 TINY = 1e-6  # a smaller probability mass is within the rounding of float32 logarithms
 
 
 def prune(model: NGramModel, threshold: float) -> NGramModel:
-    """Prune by entropy with a threshold.
+    """Prune by entropy with a threshold, 0 or more.
 
-    Parameters
-    ----------
-    threshold
-        Least relative rise of perplexity, exp(relative entropy) - 1, that an n-gram must be worth;
-        from 0 up; larger keeps fewer. 1e-8 to 1e-7 are usual for large models.
+    It is the least relative rise of perplexity, exp(relative entropy) - 1, that an n-gram must be
+    worth; larger keeps fewer. 1e-8 to 1e-7 are usual for large models.
 
-    Examples
-    --------
     >>> words = ("<eps>", "<s>", "</s>", "yes", "no")
     >>> unigrams = ([[1], [2], [3], [4]], np.log([1e-9, 0.4, 0.3, 0.3]), [0.0, 0, 0, 0])
     >>> bigrams = ([[1, 3]], np.log([0.3]), [0.0])  # says nothing that the unigram does not say
@@ -42,7 +33,7 @@ def prune(model: NGramModel, threshold: float) -> NGramModel:
     """
     if not threshold >= 0:
         raise OptionError(f"the pruning threshold must be 0 or more, got {threshold}")
-    return _select(model, [worth >= threshold for worth in entropy_worth(model)])
+    return _select(model, [worth >= threshold for worth in _entropy_worth(model)])
 
 
 def prune_to(model: NGramModel, n_ngrams: int) -> NGramModel:
@@ -54,11 +45,11 @@ def prune_to(model: NGramModel, n_ngrams: int) -> NGramModel:
         law = f"fewer than the {len(model.orders[0])} unigrams, which stay"
         raise OptionError(f"{n_ngrams} n-grams are {law}")
     n_kept = n_ngrams - len(model.orders[0])
-    worth = entropy_worth(model)
+    worth = _entropy_worth(model)
     above = np.concatenate([np.zeros(0), *worth[1:]])
     if n_kept >= len(above):
         return model
-    limit = np.partition(above, len(above) - 1 - n_kept)[len(above) - 1 - n_kept]
+    limit = np.sort(above)[len(above) - 1 - n_kept]
     return _select(model, [w > limit for w in worth])
 
 
@@ -81,11 +72,10 @@ def truncate(model: NGramModel, order: int) -> NGramModel:
 
 
 def restrict(model: NGramModel, vocabulary: Collection[str]) -> NGramModel:
-    """Return the model without words outside `vocabulary`; the marks ``<s>`` and ``</s>`` stay.
+    """Return the model without words outside `vocabulary`; ``<s>`` and ``</s>`` stay.
 
-    Nothing is renormalised: every remaining sentence keeps its probability, and the dropped words
-    leave a deficit. ``<unk>`` is a word like any other here. The remaining words keep their order
-    and get new ids.
+    Nothing is renormalised: every remaining sentence keeps its probability. ``<unk>`` is a word
+    like any other here. The remaining words keep their order and get new ids.
     """
     wanted = set(vocabulary) | {BEGIN, END}
     kept_word = np.array([True] + [word in wanted for word in model.vocabulary])
@@ -97,16 +87,14 @@ def restrict(model: NGramModel, vocabulary: Collection[str]) -> NGramModel:
     for at in model.orders:
         kept = kept_word[at.word]
         keep.append(kept & keep[-1][at.parent] if keep else kept)
-    columns = _rows(model, keep)
-    renumbered = (replace(at, word=new_id[at.word].astype(np.int32)) for at in columns)
-    return NGramModel(words, tuple(renumbered))
+    orders = (replace(at, word=new_id[at.word].astype(np.int32)) for at in _rows(model, keep))
+    return NGramModel(words, tuple(orders))
 
 
 def normalise(model: NGramModel) -> NGramModel:
     """Return the model with back-off weights so that every history's probabilities sum to one.
 
-    A weight stays unchanged if the mass to distribute, or that of the words to receive it, is
-    within the rounding of logarithms.
+    A weight stays as it is if the mass to distribute, or to receive it, is below `TINY`.
     """
     orders = [replace(at, backoff=at.backoff.copy()) for at in model.orders]
     orders[-1].backoff[:] = 0
@@ -115,12 +103,8 @@ def normalise(model: NGramModel) -> NGramModel:
     return normal
 
 
-def entropy_worth(model: NGramModel) -> list[np.ndarray]:
-    """Return the relative rise of perplexity without each n-gram, its *worth*.
-
-    One (n,) float64 array for each order; infinite for unigrams. A history is worth at least as
-    much as the most valuable n-gram that needs it, so that what reaches a threshold is a model.
-    """
+def _entropy_worth(model: NGramModel) -> list[np.ndarray]:
+    """Return the relative rise of perplexity without each n-gram, (n,) float64 for each order."""
     links, totals, free = _masses(model)
     log_marginal = _log_marginals(model)
     worth = [np.full(len(model.orders[0]), np.inf)]
@@ -155,10 +139,9 @@ def _log_marginals(model: NGramModel) -> list[np.ndarray]:
 
     As <s> has no probability of its own, it counts as often as </s>.
     """
-    unigrams = model.orders[0].log_prob.astype(np.float64)
+    marginals = [model.orders[0].log_prob.astype(np.float64)]
     if BEGIN in model.ids and END in model.ids:
-        unigrams[model.ids[BEGIN] - 1] = unigrams[model.ids[END] - 1]
-    marginals = [unigrams]
+        marginals[0][model.ids[BEGIN] - 1] = marginals[0][model.ids[END] - 1]
     for at in model.orders[1:]:
         marginals.append(marginals[-1][at.parent] + at.log_prob)
     return marginals

@@ -15,12 +15,7 @@ KENLM_MAGIC = b"mmap lm http://kheafield.com/code"
 def read_lm(path: str | Path) -> NGramModel:
     """Read an n-gram model: a Sphinx trie, or ARPA, plain or gzip.
 
-    Raises
-    ------
-    MissingError
-        There is no such file.
-    FormatError
-        The file is neither, or broken.
+    Raises MissingError if there is no such file, FormatError if it is neither, or broken.
     """
     return read_sphinx_lm(path) if _begins_with(MAGIC, path) else read_arpa(path)
 

@@ -15,7 +15,6 @@ from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.language.arpa import natural_log
 from factored_asr.language.ngram import BEGIN, END, NGramModel
 
-INF = float("inf")
 N_REMEMBERED = 200_000  # look-ups kept, some 300 bytes each
 
 
@@ -39,18 +38,9 @@ class NGramScorer:
     """Scores words with an `NGramModel`.
 
     A state holds, for each length, the row of the n-gram that the last words make (-1 where there
-    is none): all that the next word needs.
+    is none). `unknown_log_prob` is the natural log of the probability of a word that a model
+    without ``<unk>`` lacks, after which the history is empty; None raises MissingError there.
 
-    Parameters
-    ----------
-    model
-        The n-gram model.
-    unknown_log_prob
-        Natural log of the probability of a word that a model without ``<unk>`` lacks; None raises
-        MissingError for such a word. The next word has no history.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> words = ("<eps>", "<s>", "</s>", "yes", "no")
     >>> unigrams = ([[1], [2], [3], [4]], np.log([1e-9, 0.4, 0.3, 0.3]), [0.0, 0, 0, 0])
@@ -106,12 +96,7 @@ class NGramScorer:
 class MixedScorer:
     """Interpolates models linearly: P(word | history) is the weighted mean of theirs.
 
-    Parameters
-    ----------
-    scorers
-        The models; each has its own words and orders.
-    weights
-        One for each, 0 or more, with sum 1.
+    Weights are 0 or more and sum to 1. Each model has its own words and orders.
     """
 
     def __init__(self, scorers: Sequence[WordScorer], weights: Sequence[float]) -> None:
@@ -119,48 +104,38 @@ class MixedScorer:
             raise OptionError(f"{len(scorers)} language models need as many weights")
         if min(weights) < 0 or abs(sum(weights) - 1) > 1e-6:
             raise OptionError(f"weights must be 0 or more and sum to 1, got {list(weights)}")
-        self._parts = [
-            (scorer, math.log(weight))
-            for scorer, weight in zip(scorers, weights, strict=True) if weight > 0
-        ]
+        pairs = zip(scorers, weights, strict=True)
+        self._parts = [(scorer, math.log(weight)) for scorer, weight in pairs if weight > 0]
 
     def start(self) -> tuple[Hashable, ...]:
         return tuple(scorer.start() for scorer, _ in self._parts)
 
     def score_word(self, state: Any, word: str) -> tuple[tuple[Hashable, ...], float]:
-        after, log_probs = [], []
-        for (scorer, log_weight), part in zip(self._parts, state, strict=True):
-            next_part, log_prob = scorer.score_word(part, word)
-            after.append(next_part)
-            log_probs.append(log_weight + log_prob)
-        return tuple(after), log_sum(log_probs)
+        pairs = zip(self._parts, state, strict=True)
+        after, log_probs = zip(*(scorer.score_word(part, word) for (scorer, _), part in pairs),
+                               strict=True)
+        return after, self._mean(log_probs)
 
     def finish(self, state: Any) -> float:
-        return log_sum([
-            log_weight + scorer.finish(part)
-            for (scorer, log_weight), part in zip(self._parts, state, strict=True)
-        ])
+        pairs = zip(self._parts, state, strict=True)
+        return self._mean([scorer.finish(part) for (scorer, _), part in pairs])
 
-
-def log_sum(logs: Sequence[float]) -> float:
-    """Return the natural log of the sum of exponentials."""
-    top = max(logs)
-    return top if top == -INF else top + math.log(sum(math.exp(x - top) for x in logs))
+    def _mean(self, log_probs: Sequence[float]) -> float:
+        """Return the natural log of the weighted mean of probabilities."""
+        pairs = zip(self._parts, log_probs, strict=True)
+        logs = [log_weight + log_prob for (_, log_weight), log_prob in pairs]
+        top = max(logs)
+        return top if top == -math.inf else top + math.log(sum(math.exp(x - top) for x in logs))
 
 
 class KenLMScorer:
     """Scores words with an ARPA file or a binary model of KenLM.
 
     Scores are natural logarithms. A word that the model lacks is scored as ``<unk>``; ``word in
-    scorer`` says whether it is known. Equal states give equal scores for all continuations.
-
-    Examples
-    --------
-    ::
+    scorer`` says whether it is known. Equal states give equal scores for all continuations::
 
         scorer = KenLMScorer("lm.arpa")
-        state = scorer.start()
-        state, log_prob = scorer.score_word(state, "hello")
+        state, log_prob = scorer.score_word(scorer.start(), "hello")
         log_prob += scorer.finish(state)        # == scorer.score_sentence(["hello"])
     """
 
@@ -192,10 +167,8 @@ class KenLMScorer:
     def start(self, *, marks: bool = True) -> Any:
         """Return the state after ``<s>``, or without `marks` that of the empty history."""
         state = self._new_state()
-        if marks:
-            self._model.BeginSentenceWrite(state)
-        else:
-            self._model.NullContextWrite(state)
+        write = self._model.BeginSentenceWrite if marks else self._model.NullContextWrite
+        write(state)
         return state
 
     def score_word(self, state: Any, word: str) -> tuple[Any, float]:

@@ -17,14 +17,9 @@ from factored_asr.language.ngram import BEGIN, END, EPSILON
 def read_sentences(*sources: str | Path) -> Iterator[list[str]]:
     """Read the sentences of text files, plain or gzip; ``"-"`` is standard input.
 
-    ``<s>`` at the beginning of a line and ``</s>`` at its end are dropped, and so are blank lines.
-
-    Raises
-    ------
-    MissingError
-        There is no such file.
-    FormatError
-        With file and line: not UTF-8, broken gzip data, a mark inside a sentence.
+    ``<s>`` at the beginning of a line, ``</s>`` at its end and blank lines are dropped. Raises
+    MissingError if there is no such file; FormatError, with file and line, for other text than
+    UTF-8, broken gzip data and a mark inside a sentence.
     """
     for source in sources:
         yield from (sentence for sentence in _sentences(source) if sentence)
@@ -33,12 +28,11 @@ def read_sentences(*sources: str | Path) -> Iterator[list[str]]:
 def read_vocabulary(path: str | Path) -> tuple[str, ...]:
     """Read the first field of every line, each word once: a word list, or a dictionary.
 
-    The marks ``<s>`` and ``</s>``, blank lines, and lines that begin with ``;;`` or ``##`` are
-    skipped.
+    Marks, blank lines, and lines that begin with ``;;`` or ``##`` are skipped.
     """
-    lines = (line for line in _sentences(path, checked=False) if line)
-    found = dict.fromkeys(line[0] for line in lines if not line[0].startswith((";;", "##")))
-    words = tuple(word for word in found if word not in (BEGIN, END, EPSILON))
+    first = dict.fromkeys(line[0] for line in _sentences(path, checked=False) if line)
+    comment, marks = (";;", "##"), (BEGIN, END, EPSILON)
+    words = tuple(word for word in first if not word.startswith(comment) and word not in marks)
     if not words:
         raise FormatError("a vocabulary without a single word", path)
     return words

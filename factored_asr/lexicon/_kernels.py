@@ -91,26 +91,6 @@ def best_pairs(letters, letter_first, phones, phone_first, log_probs, base, widt
 
 
 @njit(cache=True, nogil=True)
-def first_at_least(values, low, high, value):
-    """Return the first place in the sorted values[low:high] that is not below `value`."""
-    while low < high:
-        middle = (low + high) // 2
-        if values[middle] < value:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-@njit(cache=True, nogil=True)
-def log_add(a, b):
-    """Return log(exp(a) + exp(b))."""
-    if a < b:
-        a, b = b, a
-    return a if b == -np.inf else a + math.log1p(math.exp(b - a))
-
-
-@njit(cache=True, nogil=True)
 def successors(state, log_prob, low, high, network, seen, mark, arcs, scores):
     """Find the arcs of the pairs low <= pair < high after a state, with their log probabilities.
 
@@ -119,8 +99,8 @@ def successors(state, log_prob, low, high, network, seen, mark, arcs, scores):
     """
     n = 0
     while True:
-        end = network.first_arc[state + 1]
-        arc = first_at_least(network.arc_pair, network.first_arc[state], end, low)
+        first, end = network.first_arc[state], network.first_arc[state + 1]
+        arc = first + np.searchsorted(network.arc_pair[first:end], low)
         while arc < end and network.arc_pair[arc] < high:
             pair = network.arc_pair[arc]
             if seen[pair] != mark:
@@ -151,7 +131,7 @@ def recombined(first, end, states, hashes, scores, beam, max_tokens):
     n = 0
     for row in first + np.argsort(keys, kind="mergesort"):
         if n and hashes[kept[n - 1]] == hashes[row] and states[kept[n - 1]] == states[row]:
-            scores[kept[n - 1]] = log_add(scores[kept[n - 1]], scores[row])
+            scores[kept[n - 1]] = np.logaddexp(scores[kept[n - 1]], scores[row])
         else:
             kept[n] = row
             n += 1
@@ -166,22 +146,10 @@ def recombined(first, end, states, hashes, scores, beam, max_tokens):
 def pronounce(low, high, pair_phones, network, start, beam, max_tokens):
     """Search the pronunciations of a word, letter by letter.
 
-    Parameters
-    ----------
-    low, high
-        (n_letters,) the pairs low <= pair < high are those of each letter.
-    pair_phones
-        (n_pairs, width) phones of a pair, -1 where there are fewer.
-
-    Returns
-    -------
-    before, pair
-        (n_rows,) the row each came from and the pair it took; row 0 is the beginning.
-    hashes
-        (n_rows,) a hash of the phones so far.
-    ends, scores
-        The rows at the word's end, and the log of their joint probability, summed over all pairs
-        that lead to the same phones and state.
+    The pairs low <= pair < high (n_letters,) are those of each letter; `pair_phones` has -1 where
+    there are fewer. Returns the row that each came from and the pair it took (row 0 is the
+    beginning), a hash of the phones so far, all (n_rows,); then the rows at the word's end, and the
+    log of their joint probability, summed over all pairs that lead to the same phones and state.
     """
     size = 1024
     states, before = np.zeros(size, np.int64), np.zeros(size, np.int64)

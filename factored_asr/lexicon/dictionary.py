@@ -6,8 +6,7 @@
 * Kaldi's ``lexiconp.txt``: ``WORD PROBABILITY PH PH …``, the probability in (0, 1].
 
 A file is a ``lexiconp.txt`` if the second field of its first entry is a number; then that of every
-line must be. The other two are read alike: a number in brackets at the end of a word is always the
-number of a variant.
+line must be. In all of them a number in brackets at the end of a word is that of a variant.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ Entries = Mapping[str, tuple[Pronunciation, ...]]
 class Dictionary(Mapping[str, tuple[Pronunciation, ...]]):
     """The entries of a file, kept as text and parsed on access.
 
-    Most users need few of the words: this loads three times as fast, in a third of the memory.
+    Most users need few words: this loads three times as fast, in a third of the memory.
     """
 
     def __init__(self, texts: dict[str, str], weighted: bool) -> None:
@@ -64,12 +63,7 @@ class Dictionary(Mapping[str, tuple[Pronunciation, ...]]):
 
 
 def read_dictionary(path: str | Path, probabilities: bool | None = None) -> Dictionary:
-    """Read a dictionary file.
-
-    `probabilities` says whether the second field is one; None: decide by the first entry.
-    A repeated pronunciation of a word counts once, with the higher probability.
-    Raises MissingError where there is no file, FormatError with the line where one is malformed.
-    """
+    """Read a dictionary file; arguments and errors as of `Lexicon.read`."""
     texts: dict[str, str] = {}
     for line, text in enumerate(read_text(path).split("\n"), start=1):
         fields = text.split(None, 1)
@@ -112,22 +106,16 @@ def distinct(pronunciations: Iterable[Pronunciation]) -> tuple[Pronunciation, ..
 
 
 def strip_stress(phone: str) -> str:
-    """Return a phone without CMUdict's stress digit.
-
-    >>> strip_stress("AH0"), strip_stress("T")
-    ('AH', 'T')
-    """
+    """Return a phone without CMUdict's stress digit: AH0 → AH."""
     return phone[:-1] if phone[-1] in "012" and len(phone) > 1 else phone
 
 
 def _without_variant(word: str, path: str | Path, line: int) -> str:
     match = _VARIANT.fullmatch(word)
-    if not match:
-        return word
-    if not whole_number(match[2]):
+    if match and not whole_number(match[2]):
         law = "a variant is written WORD(2), with a number from 1"
         raise FormatError(f"{law}, not {word!r}", path, line)
-    return match[1]
+    return match[1] if match else word
 
 
 def _number(text: str) -> float | None:

@@ -22,9 +22,6 @@ from factored_asr.lexicon.dictionary import Pronunciation
 from factored_asr.lexicon.lexicon import Lexicon
 from factored_asr.storage.reading import read_arrays
 
-BEAM = 12.0  # natural log; greatest distance of a partial word to the best one
-MAX_TOKENS = 300  # partial words kept at each letter
-
 
 class PairNetwork(NamedTuple):
     """The pair n-gram model of the search: arcs by state, and the back-off of each state.
@@ -70,15 +67,7 @@ class G2P:
 
     @classmethod
     def read(cls, path: str | Path) -> G2P:
-        """Read a model.
-
-        Raises
-        ------
-        MissingError
-            There is no such file.
-        FormatError
-            The file is no such model, or its arrays are inconsistent.
-        """
+        """Read a model; FormatError if the file is none, or its arrays are inconsistent."""
         try:
             arrays = read_arrays(path)
             model = cls(
@@ -108,29 +97,14 @@ class G2P:
         return tuple(dict.fromkeys(c for c in word.lower() if c not in self._letter_ids))
 
     def guess(
-        self, word: str, n: int = 1, *, beam: float = BEAM, max_tokens: int = MAX_TOKENS
+        self, word: str, n: int = 1, *, beam: float = 12.0, max_tokens: int = 300
     ) -> tuple[Pronunciation, ...]:
-        """Return the most probable pronunciations of a word, the best first.
+        """Return the most probable pronunciations of a word, at most `n`, the best first.
 
-        Parameters
-        ----------
-        n
-            Most pronunciations, from 1.
-        beam
-            Natural log; greatest distance of a partial word to the best one. Higher: slower, more
-            pronunciations.
-        max_tokens
-            Partial words kept at each letter. Higher: slower, more pronunciations.
-
-        Returns
-        -------
-        tuple[Pronunciation, ...]
-            With probabilities that sum to one over all pronunciations found, not just these `n`.
-
-        Raises
-        ------
-        MissingError
-            The word has characters that the model does not know, such as digits; all are named.
+        Their probabilities sum to one over all pronunciations found, not just these. `beam` is the
+        greatest distance (natural log) of a partial word to the best one, `max_tokens` how many are
+        kept at each letter; higher: slower, more pronunciations. Raises MissingError if the word
+        has characters that the model does not know, such as digits; all are named.
         """
         for name, value in (("n", n), ("max_tokens", max_tokens)):
             if value < 1:
@@ -138,10 +112,9 @@ class G2P:
         if not beam > 0:
             raise OptionError(f"beam must be above 0, got {beam}")
         if unknown := self.unknown_letters(word):
-            raise MissingError(
-                f"word {word!r} cannot be pronounced: {' '.join(map(repr, unknown))} is no letter "
-                "that the G2P model knows; write the word in letters, or give its phones"
-            )
+            law = f"{' '.join(map(repr, unknown))} is no letter that the G2P model knows"
+            remedy = "write the word in letters, or give its phones"
+            raise MissingError(f"word {word!r} cannot be pronounced: {law}; {remedy}")
         found = self._search(word.lower(), beam, max_tokens) if word else {}
         if not found:
             raise MissingError(f"word {word!r} cannot be pronounced: no pronunciation was found")
@@ -170,17 +143,16 @@ class G2P:
             key = int(hashes[row])
             total[key] = total.get(key, 0.0) + share
             row_of[key] = row
-        found = {self._traced(row_of[key], before, pair): value for key, value in total.items()}
-        found.pop((), None)
+        found = {}
+        for key, value in total.items():
+            row, phones = row_of[key], list[int]()
+            while row:
+                phones = [p for p in self.pair_phones[pair[row]].tolist() if p >= 0] + phones
+                row = int(before[row])
+            if phones:
+                found[tuple(self.phones[p] for p in phones)] = value
         everything = sum(found.values())
         return {phones: value / everything for phones, value in found.items()}
-
-    def _traced(self, row: int, before: np.ndarray, pair: np.ndarray) -> tuple[str, ...]:
-        phones: list[int] = []
-        while row:
-            phones += [p for p in self.pair_phones[pair[row]][::-1].tolist() if p >= 0]
-            row = int(before[row])
-        return tuple(self.phones[p] for p in reversed(phones))
 
     @cached_property
     def _letter_ids(self) -> dict[str, int]:
@@ -218,9 +190,7 @@ _KINDS = (np.int64, np.int32, np.float32, np.int32, np.int32, np.float32, np.flo
 
 
 def _within(values: np.ndarray, size: int) -> bool:
-    if values.dtype.kind != "i":
-        return False
-    return not len(values) or bool(0 <= values.min() <= values.max() < size)
+    return bool(((values >= 0) & (values < size)).all())
 
 
 def _ends_at_0(backoff_state: np.ndarray) -> bool:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -46,15 +48,13 @@ class G2POptions:
             raise OptionError(f"width must be 1 to 3, got {self.width}")
 
 
-@dataclass(frozen=True, eq=False)
-class NumberedWords:
-    """Words and their phones as numbers, one after another."""
+class NumberedWords(NamedTuple):
+    """Words and their phones as numbers; word w has ``letter_ids[first[w]:first[w + 1]]``."""
 
     letters: tuple[str, ...]
     phones: tuple[str, ...]
     letter_ids: np.ndarray
     letter_first: np.ndarray
-    """(n_words + 1,)"""
     phone_ids: np.ndarray
     phone_first: np.ndarray
 
@@ -62,15 +62,8 @@ class NumberedWords:
 def train_g2p(
     lexicon: Lexicon, options: G2POptions | None = None, progress: Progress | None = None
 ) -> G2P:
-    """Train a model on all words of a lexicon.
+    """Train a model on all words of a lexicon; FormatError if there are too few to learn from.
 
-    Raises
-    ------
-    FormatError
-        There are too few words to learn from.
-
-    Examples
-    --------
     >>> from factored_asr.lexicon import Pronunciation
     >>> words = {"tea": "T IY", "sea": "S IY", "set": "S EH T", "test": "T EH S T"}
     >>> lexicon = Lexicon({w: (Pronunciation(tuple(p.split())),) for w, p in words.items()})
@@ -82,10 +75,8 @@ def train_g2p(
     report = progress or (lambda stage: None)
     words = numbered_words(lexicon, options.min_sign_count)
     codes = aligned_pairs(words, options.width, options.passes, report)
-    texts, first = [str(code) for code in codes.tolist()], words.letter_first
-    sentences = (
-        texts[a:b] for a, b in zip(first[:-1], first[1:], strict=True) if b > a and codes[a] >= 0
-    )
+    texts, bounds = [str(code) for code in codes.tolist()], pairwise(words.letter_first)
+    sentences = (texts[a:b] for a, b in bounds if b > a and codes[a] >= 0)
     report(f"estimating {options.order}-grams over {len(codes):,} pairs")
     model = estimate(sentences, EstimateOptions(options.order, unknown=False))
     if options.max_ngrams and sum(model.counts) > options.max_ngrams:
@@ -105,9 +96,8 @@ def numbered_words(lexicon: Lexicon, min_sign_count: int) -> NumberedWords:
         for pronunciation in pronunciations
     ]
     if not entries:
-        raise FormatError(
-            f"no word to learn from: each has a sign that fewer than {min_sign_count} words have"
-        )
+        law = f"each has a sign that fewer than {min_sign_count} words have"
+        raise FormatError(f"no word to learn from: {law}")
     phones = tuple(sorted({phone for _, sequence in entries for phone in sequence}))
     letter_id = {letter: i for i, letter in enumerate(letters)}
     phone_id = {phone: i for i, phone in enumerate(phones)}
@@ -126,7 +116,7 @@ def aligned_pairs(
     """Return a pair's code for each letter, after EM; -1 in words that no pairs cover."""
     from factored_asr.lexicon._kernels import best_pairs, expected_pairs
 
-    text = (words.letter_ids, words.letter_first, words.phone_ids, words.phone_first)
+    text = words[2:]
     base = 1 + len(words.phones)
     n_codes = len(words.letters) * base**width
     probs = np.full(n_codes, 1.0 / n_codes)

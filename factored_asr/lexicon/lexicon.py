@@ -25,8 +25,6 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
     Look-ups of the mapping are exact; `find` also tries the word in lower case, and its error names
     the word.
 
-    Examples
-    --------
     >>> lexicon = Lexicon({"tea": (Pronunciation(("T", "IY")),)})
     >>> lexicon.find("Tea")
     (Pronunciation(phones=('T', 'IY'), probability=1.0),)
@@ -42,30 +40,16 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
 
     @classmethod
     def read(
-        cls,
-        path: str | Path,
-        *,
-        fillers: str | Path | None = None,
+        cls, path: str | Path, *, fillers: str | Path | None = None,
         probabilities: bool | None = None,
     ) -> Lexicon:
         """Read a dictionary in one of the formats of `factored_asr.lexicon.dictionary`.
 
-        Parameters
-        ----------
-        path
-            The dictionary. A repeated pronunciation counts once, with the higher probability.
-        fillers
-            A noisedict, in the same format: ``<s> SIL``, ``[NOISE] +NSN+``.
-        probabilities
-            Whether the second field is a probability; None: decide by the first entry.
-
-        Raises
-        ------
-        MissingError
-            There is no such file.
-        FormatError
-            With file and line: not UTF-8, a word without phones, a variant number that is no
-            number from 1, a probability outside (0, 1], no entry at all.
+        `fillers` is a noisedict, in the same format: ``<s> SIL``, ``[NOISE] +NSN+``.
+        `probabilities` says whether the second field is one; None: decide by the first entry.
+        Raises MissingError if there is no such file; FormatError, with file and line, for other
+        text than UTF-8, a word without phones, a variant number that is no number from 1, a
+        probability outside (0, 1], no entry at all.
         """
         entries = read_dictionary(path, probabilities)
         if not entries:
@@ -104,14 +88,15 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
 
     def extend(self, other: Lexicon) -> Lexicon:
         """Merge two lexicons: a word of both has the pronunciations of both, its own first."""
-        entries = _union(self.entries, other.entries)
-        fillers = _union(self.fillers, other.fillers)
-        return Lexicon(entries, fillers, (*self.sources, *other.sources))
+        return Lexicon(
+            _union(self.entries, other.entries), _union(self.fillers, other.fillers),
+            (*self.sources, *other.sources),
+        )
 
     def replace(self, other: Lexicon) -> Lexicon:
         """Merge two lexicons: a word of both has the pronunciations of `other` alone."""
-        entries = _over(self.entries, other.entries)
         fillers = {**self.fillers, **other.fillers}
+        entries = _over(self.entries, other.entries)
         return Lexicon(entries, fillers, (*self.sources, *other.sources))
 
     def restrict(self, words: Iterable[str]) -> Lexicon:
@@ -132,12 +117,11 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
         known = set(phones)
         for word, prons in (*self.entries.items(), *self.fillers.items()):
             for p in prons:
-                if not known.issuperset(p.phones):
-                    lacking = next(phone for phone in p.phones if phone not in known)
-                    raise MissingError(
-                        f"{self._where(word, p)}phone {lacking!r} of word {word!r} "
-                        f"({' '.join(p.phones)}) is not in the acoustic model"
-                    )
+                for lacking in () if known.issuperset(p.phones) else p.phones:
+                    if lacking not in known:
+                        what = f"phone {lacking!r} of word {word!r} ({' '.join(p.phones)})"
+                        where = self._where(word, p)
+                        raise MissingError(f"{where}{what} is not in the acoustic model")
 
     def write(self, path: str | Path) -> None:
         """Write the words, without the fillers: as CMUdict, or, if any probability is below 1, as

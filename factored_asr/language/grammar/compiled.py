@@ -1,7 +1,6 @@
 """A compiled grammar as JSON: all that a parser needs, read back quickly.
 
-The network is compiled once; later runs read its arcs. The file holds no expressions, so G cannot
-be built from it: that takes the :class:`Grammar` itself.
+The file holds no expressions, so G cannot be built from it: that takes the `Grammar` itself.
 """
 
 from __future__ import annotations
@@ -42,13 +41,7 @@ class CompiledGrammar:
 
     @staticmethod
     def read(path: str | Path) -> CompiledGrammar:
-        """Read a file of :func:`write_compiled`.
-
-        Raises
-        ------
-        FormatError
-            If it is no such file, or of another version.
-        """
+        """Read a file of `write_compiled`; FormatError if it is none, or of another version."""
         try:
             plain = read_json(path)
             if plain["version"] != VERSION:
@@ -59,13 +52,7 @@ class CompiledGrammar:
 
 
 def write_compiled(grammar: Grammar, path: str | Path) -> None:
-    """Write the part of a grammar that a parser needs.
-
-    Raises
-    ------
-    TypeError
-        If JSON cannot hold a slot's value, such as a date.
-    """
+    """Write what a parser needs; TypeError if JSON cannot hold a slot's value, such as a date."""
     Path(path).write_text(json.dumps(_plain(grammar), separators=(",", ":")), encoding="utf-8")
 
 

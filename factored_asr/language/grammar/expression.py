@@ -113,15 +113,8 @@ def sequence(items: list[Expression]) -> Expression:
 def parse_template(
     template: str, path: str | Path | None = None, line: int | None = None
 ) -> Expression:
-    """Read a sentence template.
+    """Read a sentence template; FormatError, with its place, for unbalanced or empty brackets.
 
-    Raises
-    ------
-    FormatError
-        For unbalanced or empty brackets; names file, line, template and column.
-
-    Examples
-    --------
     >>> parse_template("fan[s] {state}").items[-1]
     ListReference(name='state', slot='state')
     """

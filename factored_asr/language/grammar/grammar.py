@@ -1,8 +1,7 @@
 """Grammars of commands: one file is the language model and the parser.
 
-A :class:`Grammar` is read from Home Assistant's sentence templates (YAML, a file or a folder) or
-from JSGF. :meth:`Grammar.acceptor` gives its word side, G; :attr:`Grammar.network` the whole of
-it, which the parser walks.
+A `Grammar` is read from Home Assistant's sentence templates (YAML) or from JSGF.
+`Grammar.acceptor` gives its word side, G; `Grammar.network` the whole of it for the parser.
 """
 
 from __future__ import annotations
@@ -16,17 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.language.grammar import expression as tree
 from factored_asr.language.grammar.acceptor import build_acceptor
-from factored_asr.language.grammar.expression import (
-    MAX_DEPTH,
-    Expression,
-    ListReference,
-    Permutation,
-    Repeat,
-    RuleReference,
-    children,
-    walk,
-)
 from factored_asr.language.grammar.home_assistant import read_home_assistant
 from factored_asr.language.grammar.jsgf import read_jsgf
 from factored_asr.language.grammar.network import Network, Symbol, words_of
@@ -56,8 +46,6 @@ class GrammarWarning(UserWarning):
 class Grammar:
     """Templates with all they refer to.
 
-    Examples
-    --------
     >>> grammar = Grammar.from_text('''
     ... language: en
     ... intents: {Light: {data: [{sentences: ["turn (on|off) [the] {room} light[s]"]}]}}
@@ -81,20 +69,10 @@ class Grammar:
     def read(path: str | Path, *, wildcard_words: WildcardWords = ()) -> Grammar:
         """Read a grammar: a YAML or JSGF file, or a folder whose files are merged.
 
-        Parameters
-        ----------
-        path
-            The file or folder.
-        wildcard_words
-            What a wildcard may stand for in G: words or phrases, or a mapping from each to
-            its cost (−log probability). Without them templates with wildcards stay out of G
-            (see ``left_out``) and serve text alone.
-
-        Raises
-        ------
-        FormatError
-            For a broken file or template, an unknown rule or list, a rule that contains
-            itself; names file, line and template.
+        `wildcard_words` are what a wildcard may stand for in G: words or phrases, or a mapping from
+        each to its cost (−log probability). Without them templates with wildcards stay out of G
+        (see ``left_out``) and serve text alone. Raises FormatError, with file, line and template,
+        for a broken file or template, an unknown rule or list, a rule that contains itself.
         """
         path = Path(path)
         files = [path]
@@ -118,13 +96,7 @@ class Grammar:
 
     @cached_property
     def network(self) -> Network:
-        """The compiled grammar, words and slots, which the parser walks.
-
-        Raises
-        ------
-        OptionError
-            If it may grow over ``MAX_ARCS`` arcs.
-        """
+        """The compiled grammar, words and slots; OptionError if it may exceed ``MAX_ARCS`` arcs."""
         if (arcs := estimate(self.templates, 0).network_arcs) > MAX_ARCS:
             raise OptionError(f"the grammar may need {arcs:,.0f} arcs, more than {MAX_ARCS:,}")
         return Network(self.templates)
@@ -161,21 +133,13 @@ class Grammar:
     def acceptor(self, word_ids: Mapping[str, int], *, max_arcs: int = MAX_ARCS) -> pynini.Fst:
         """Return G: the word side, an epsilon-free deterministic minimal acceptor over word ids.
 
-        Costs are −log of the weights on alternatives, 0 where none are given. Skip words may
-        stand before and after a sentence. The empty sentence is never accepted.
-
-        Raises
-        ------
-        MissingError
-            If ``word_ids`` lacks words of the grammar; names them.
-        OptionError
-            If the grammar may grow over ``max_arcs``, or accepts no sentence.
+        Costs are −log of the weights on alternatives, 0 where none are given. Skip words may stand
+        before and after a sentence; the empty one is never accepted. Raises MissingError if
+        `word_ids` lacks words of the grammar, OptionError if it may exceed `max_arcs` arcs, or
+        accepts no sentence.
         """
-        size = self.estimate()
-        if size.arcs > max_arcs:
-            raise OptionError(
-                f"the grammar may need {size.arcs:,.0f} arcs, more than max_arcs={max_arcs:,}"
-            )
+        if (arcs := self.estimate().arcs) > max_arcs:
+            raise OptionError(f"the grammar may need {arcs:,.0f} arcs, more than {max_arcs=:,}")
         ruler = Ruler()
         for template in self.templates:
             size = ruler.measure(template.expression, template.scope)
@@ -183,22 +147,14 @@ class Grammar:
                 raise template.error(f"more than {MAX_OPTIONAL} optional parts in a row")
             if size.words > MAX_WORDS:
                 raise template.error(f"a sentence may have {MAX_WORDS} words, got {size.words}")
-        self._warn_left_out()
+        if self.left_out:
+            first, more = self.left_out[0], len(self.left_out) - 1
+            which = f"template {first.text!r}" + (f" and {more} more are" if more else " is")
+            law = "left out of G: no words are given for a wildcard (wildcard_words)"
+            warnings.warn(f"{first.path}:{first.line}: {which} {law}", GrammarWarning, stacklevel=2)
         ids = _checked_ids(self.words, word_ids)
         return build_acceptor(
             self.word_arcs(), self.network, ids, self.wildcard_words, self.skip_words
-        )
-
-    def _warn_left_out(self) -> None:
-        if not self.left_out:
-            return
-        first, more = self.left_out[0], len(self.left_out) - 1
-        warnings.warn(
-            f"{first.path}:{first.line}: template {first.text!r}"
-            + (f" and {more} more are" if more else " is")
-            + " left out of G: no words are given for a wildcard (wildcard_words)",
-            GrammarWarning,
-            stacklevel=3,
         )
 
 
@@ -250,11 +206,11 @@ def _wildcard_phrases(words: WildcardWords) -> dict[tuple[str, ...], float]:
     return phrases
 
 
-def _has_wildcard(template: Template, expression: Expression, known: dict[str, bool]) -> bool:
-    for part in walk(expression):
-        if isinstance(part, ListReference) and template.scope.lists[part.name].wildcard:
+def _has_wildcard(template: Template, expression: tree.Expression, known: dict[str, bool]) -> bool:
+    for part in tree.walk(expression):
+        if isinstance(part, tree.ListReference) and template.scope.lists[part.name].wildcard:
             return True
-        if isinstance(part, RuleReference):
+        if isinstance(part, tree.RuleReference):
             if part.name not in known:
                 rule = template.scope.rules[part.name]
                 known[part.name] = _has_wildcard(template, rule.expression, known)
@@ -264,29 +220,27 @@ def _has_wildcard(template: Template, expression: Expression, known: dict[str, b
 
 
 def _check(
-    where: Template | Rule, scope: Scope, expression: Expression, rules: tuple[str, ...],
+    where: Template | Rule, scope: Scope, expression: tree.Expression, rules: tuple[str, ...],
     checked: set[tuple[Scope, str]],
 ) -> None:
     """Raise FormatError unless every reference of the expression is defined."""
-    for child in children(expression):
+    for child in tree.children(expression):
         _check(where, scope, child, rules, checked)
     match expression:
-        case RuleReference(name) if (scope, name) not in checked:
+        case tree.RuleReference(name) if (scope, name) not in checked:
             if name not in scope.rules:
                 raise where.error(f"unknown rule <{name}>")
             if name in rules:
                 chain = " > ".join(f"<{rule}>" for rule in (*rules, name))
                 raise where.error(f"rule <{name}> contains itself ({chain})")
-            if len(rules) >= MAX_DEPTH:
-                raise where.error(f"rules nest deeper than {MAX_DEPTH}")
+            if len(rules) >= tree.MAX_DEPTH:
+                raise where.error(f"rules nest deeper than {tree.MAX_DEPTH}")
             rule = scope.rules[name]
             _check(rule, scope, rule.expression, (*rules, name), checked)
             checked.add((scope, name))
-        case ListReference(name) if name not in scope.lists:
+        case tree.ListReference(name) if name not in scope.lists:
             raise where.error(f"unknown list {{{name}}}")
-        case Permutation(items) if len(items) > MAX_PERMUTED:
-            raise where.error(
-                f"a permutation may hold {MAX_PERMUTED} items, this one has {len(items)}"
-            )
-        case Repeat(item) if Ruler().measure(item, scope).may_be_empty:
+        case tree.Permutation(items) if (n := len(items)) > MAX_PERMUTED:
+            raise where.error(f"a permutation may hold {MAX_PERMUTED} items, this one has {n}")
+        case tree.Repeat(item) if Ruler().measure(item, scope).may_be_empty:
             raise where.error("a phrase that may be empty is repeated")

@@ -13,19 +13,9 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
-from factored_asr.language.grammar.expression import (
-    Alternative,
-    Expression,
-    ListReference,
-    Permutation,
-    RuleReference,
-    Sequence,
-    Text,
-    parse_template,
-    walk,
-)
+from factored_asr.language.grammar import expression as tree
 from factored_asr.language.grammar.normalisation import normalise_text
 from factored_asr.language.grammar.templates import (
     Block,
@@ -38,14 +28,24 @@ from factored_asr.language.grammar.templates import (
 )
 from factored_asr.language.grammar.yaml_nodes import Node, read_yaml
 
-Parts: TypeAlias = Mapping[str, Node]
-
 MAX_COUNT = 1e18
 MAX_CHARACTERS = 10_000  # in one spoken form of a value
 MAX_FORMS = 10_000  # spoken forms of one value
 _TEMPLATE = re.compile(r"[(){}<>\[\]|;]")
 _INLINE_RANGE = re.compile(r"(\d+)\.\.(\d+)(?:,(\d+))?")
 _FRACTIONS = {"halves": (0.5,), "tenths": tuple(n / 10 for n in range(1, 10))}
+
+
+def _entries(parts: Mapping[str, Node], key: str) -> dict[str, Node]:
+    return parts[key].mapping(key) if key in parts else {}
+
+
+def _items(parts: Mapping[str, Node], key: str) -> list[Node]:
+    return parts[key].sequence(key) if key in parts else []
+
+
+def _plain(parts: Mapping[str, Node], key: str) -> dict[str, Any]:
+    return parts[key].plain_mapping(key) if key in parts else {}
 
 
 @dataclass
@@ -74,27 +74,12 @@ class _Sources:
         self.skip_words += [word.text("a skip word") for word in _items(parts, "skip_words")]
 
 
-def _entries(parts: Parts, key: str) -> dict[str, Node]:
-    return parts[key].mapping(key) if key in parts else {}
-
-
-def _items(parts: Parts, key: str) -> list[Node]:
-    return parts[key].sequence(key) if key in parts else []
-
-
-def _plain(parts: Parts, key: str) -> dict[str, Any]:
-    return parts[key].plain_mapping(key) if key in parts else {}
-
-
 def read_home_assistant(
     texts: Iterable[tuple[str, str]],
 ) -> tuple[list[Template], tuple[tuple[str, ...], ...]]:
     """Read the templates and the skip words of (name, text) pairs, merged.
 
-    Raises
-    ------
-    FormatError
-        For broken YAML, a wrong kind of entry, a broken template; names file and line.
+    Raises FormatError, with file and line, for broken YAML, templates and entries of a wrong kind.
     """
     sources = _Sources()
     for name, text in texts:
@@ -112,8 +97,8 @@ def read_home_assistant(
 def _read_rules(nodes: Mapping[str, Node]) -> dict[str, Rule]:
     rules = {}
     for name, node in nodes.items():
-        text = node.text(f"rule {name}")
-        rules[name] = Rule(text, parse_template(text, node.path, node.line), node.path, node.line)
+        text, path, line = node.text(f"rule {name}"), node.path, node.line
+        rules[name] = Rule(text, tree.parse_template(text, path, line), path, line)
     return rules
 
 
@@ -136,7 +121,7 @@ def _read_block(intent: str, node: Node, scope: Scope, language: str) -> Iterato
                 raise sentence.error(f"a sentence of {intent} needs 'sentence'")
             sentence, count = entry["sentence"], _read_count(entry)
         text = sentence.text(f"a sentence of {intent}")
-        expression = parse_template(text, sentence.path, sentence.line)
+        expression = tree.parse_template(text, sentence.path, sentence.line)
         try:
             own = _with_inline_ranges(expression, scope)
         except ValueError as error:
@@ -144,7 +129,7 @@ def _read_block(intent: str, node: Node, scope: Scope, language: str) -> Iterato
         yield Template(text, expression, block, own, sentence.path, sentence.line, count)
 
 
-def _read_count(parts: Parts) -> float | None:
+def _read_count(parts: Mapping[str, Node]) -> float | None:
     if "count" not in parts:
         return None
     count = parts["count"].plain()
@@ -153,17 +138,17 @@ def _read_count(parts: Parts) -> float | None:
     return float(count)
 
 
-def _local_scope(parts: Parts, scope: Scope, language: str) -> Scope:
+def _local_scope(parts: Mapping[str, Node], scope: Scope, language: str) -> Scope:
     rules = {**scope.rules, **_read_rules(_entries(parts, "expansion_rules"))}
     nodes = {name: [node] for name, node in _entries(parts, "lists").items()}
     return Scope(rules, {**scope.lists, **_read_lists(nodes, rules, language)})
 
 
-def _with_inline_ranges(expression: Expression, scope: Scope) -> Scope:
+def _with_inline_ranges(expression: tree.Expression, scope: Scope) -> Scope:
     """Return the scope with a list for every ``{0..100:slot}`` of the template."""
     inline = {}
-    for part in walk(expression):
-        if isinstance(part, ListReference) and part.name not in scope.lists:
+    for part in tree.walk(expression):
+        if isinstance(part, tree.ListReference) and part.name not in scope.lists:
             if match := _INLINE_RANGE.fullmatch(part.name):
                 first, last, step = match.groups(default="1")
                 inline[part.name] = number_range(part.name, int(first), int(last), int(step))
@@ -179,8 +164,8 @@ def _read_lists(
         for node in definitions:
             parts = node.mapping(f"list {name}")
             if "values" in parts:
-                nodes_of_values = parts["values"].sequence(f"values of list {name}")
-                values += [_read_value(value, name, rules) for value in nodes_of_values]
+                items = parts["values"].sequence(f"values of list {name}")
+                values += [_read_value(value, name, rules) for value in items]
                 lists[name] = ValueList(name, tuple(values))
             elif "range" in parts:
                 lists[name] = _read_range(parts["range"], name, language)
@@ -205,7 +190,7 @@ def _read_value(node: Node, name: str, rules: Mapping[str, Rule]) -> Value:
         out = None if _TEMPLATE.search(text) else text
     texts = [text]
     if _TEMPLATE.search(text):
-        texts = _texts(parse_template(text, node.path, node.line), rules, node)
+        texts = _texts(tree.parse_template(text, node.path, node.line), rules, node)
     forms = tuple(dict.fromkeys(map(normalise_text, texts)))
     if () in forms:
         raise node.error(f"a value of list {name} may be empty: {text!r}")
@@ -213,24 +198,23 @@ def _read_value(node: Node, name: str, rules: Mapping[str, Rule]) -> Value:
     return Value(forms, out, context, metadata, _read_count(parts))
 
 
-def _texts(expression: Expression, rules: Mapping[str, Rule], node: Node) -> list[str]:
+def _texts(expression: tree.Expression, rules: Mapping[str, Rule], node: Node) -> list[str]:
     """Return all texts of a value's template."""
     match expression:
-        case Text(text):
+        case tree.Text(text):
             return [text]
-        case Sequence(items):
-            parts = [_texts(item, rules, node) for item in items]
-            found = _product(parts, "", node)
-        case Permutation(items):
+        case tree.Sequence(items):
+            found = _product([_texts(item, rules, node) for item in items], "", node)
+        case tree.Permutation(items):
             parts = [_texts(item, rules, node) for item in items]
             orders = itertools.islice(itertools.permutations(parts), MAX_FORMS + 1)
             found = [text for order in orders for text in _product(order, " ", node)]
-        case Alternative(items):
+        case tree.Alternative(items):
             found = [text for item in items for text in _texts(item, rules, node)]
-        case RuleReference(rule) if rule in rules:
+        case tree.RuleReference(rule) if rule in rules:
             inner = {name: body for name, body in rules.items() if name != rule}
             found = _texts(rules[rule].expression, inner, node)
-        case RuleReference(rule):
+        case tree.RuleReference(rule):
             raise node.error(f"a list value refers to rule <{rule}>: unknown, or inside itself")
         case _:
             raise node.error("a list value may not refer to a list")

@@ -9,20 +9,10 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from factored_asr.errors import FormatError
-from factored_asr.language.grammar.expression import (
-    EMPTY,
-    MAX_DEPTH,
-    Alternative,
-    Expression,
-    Repeat,
-    RuleReference,
-    Tagged,
-    Text,
-    sequence,
-)
+from factored_asr.language.grammar import expression as tree
 from factored_asr.language.grammar.templates import Block, Rule, Scope, Template
 
 _HEADER = re.compile(r"\s*#JSGF\s+V[\d.]+[^;\n]*;?")
@@ -42,23 +32,13 @@ _TAG = re.compile(r"([\w.-]+)\s*(?:[=:]\s*(.*))?", re.DOTALL)
 def read_jsgf(path: str, text: str) -> list[Template]:
     """Read the public rules of a JSGF grammar as templates.
 
-    Raises
-    ------
-    FormatError
-        For what is not JSGF, an import, or a grammar without a public rule; names file and line.
+    Raises FormatError, with file and line, for what is not JSGF, an import, or no public rule.
     """
     return _JsgfReader(path, text).read()
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-    start: int
-
-
 class _JsgfReader:
-    """Recursive descent over the tokens of one grammar."""
+    """Recursive descent over the tokens, matches of `_TOKEN`, of one grammar."""
 
     def __init__(self, path: str, text: str):
         self.path, self.text = path, text
@@ -69,16 +49,14 @@ class _JsgfReader:
         self.index = 0
         self.grammar = ""
 
-    def tokenise(self, position: int) -> list[_Token]:
-        found = []
+    def tokenise(self, position: int) -> Iterator[re.Match[str]]:
         while position < len(self.text):
             match = _TOKEN.match(self.text, position)
             if match is None:
                 raise self.error(f"unexpected {self.text[position]!r}", position)
-            if (kind := match.lastgroup or "") != "blank":
-                found.append(_Token(kind, match.group(), position))
+            if match.lastgroup != "blank":
+                yield match
             position = match.end()
-        return found
 
     def line(self, position: int) -> int:
         return self.text.count("\n", 0, position) + 1
@@ -86,20 +64,20 @@ class _JsgfReader:
     def error(self, message: str, position: int | None = None) -> FormatError:
         if position is None:
             token = self.peek()
-            position = token.start if token else len(self.text)
+            position = token.start() if token else len(self.text)
         return FormatError(message, self.path, self.line(position))
 
-    def peek(self) -> _Token | None:
+    def peek(self) -> re.Match[str] | None:
         return self.tokens[self.index] if self.index < len(self.tokens) else None
 
     def at(self, *texts: str) -> bool:
         token = self.peek()
-        return token is not None and token.kind in ("sign", "word") and token.text in texts
+        return token is not None and token.lastgroup in ("sign", "word") and token[0] in texts
 
-    def take(self, kind: str, what: str) -> _Token:
+    def take(self, kind: str, what: str) -> re.Match[str]:
         token = self.peek()
-        if token is None or token.kind != kind or (kind == "sign" and token.text != what):
-            found = "the end of the file" if token is None else repr(token.text)
+        if token is None or token.lastgroup != kind or (kind == "sign" and token[0] != what):
+            found = "the end of the file" if token is None else repr(token[0])
             raise self.error(f"{what if kind != 'sign' else repr(what)} expected, found {found}")
         self.index += 1
         return token
@@ -107,7 +85,7 @@ class _JsgfReader:
     def read(self) -> list[Template]:
         if self.at("grammar"):
             self.index += 1
-            self.grammar = self.take("word", "the name of the grammar").text
+            self.grammar = self.take("word", "the name of the grammar")[0]
             self.take("sign", ";")
         rules: dict[str, Rule] = {}
         public = []
@@ -124,10 +102,10 @@ class _JsgfReader:
         if not public:
             raise FormatError("a JSGF grammar needs a public rule", self.path)
         scope = Scope(rules)
+        public_rules = [(name, rules[name]) for name in public]
         return [
-            Template(rules[name].text, RuleReference(name), Block(name), scope, self.path,
-                     rules[name].line)
-            for name in public
+            Template(rule.text, tree.RuleReference(name), Block(name), scope, self.path, rule.line)
+            for name, rule in public_rules
         ]
 
     def rule(self) -> tuple[str, Rule]:
@@ -135,20 +113,20 @@ class _JsgfReader:
         self.take("sign", "=")
         expression = self.alternatives(0)
         end = self.take("sign", ";")
-        text = " ".join(self.text[token.start : end.start + 1].split())
-        return self.local_name(token), Rule(text, expression, self.path, self.line(token.start))
+        text = " ".join(self.text[token.start() : end.end()].split())
+        return self.local_name(token), Rule(text, expression, self.path, self.line(token.start()))
 
-    def local_name(self, token: _Token) -> str:
-        return token.text[1:-1].removeprefix(f"{self.grammar}.")
+    def local_name(self, token: re.Match[str]) -> str:
+        return token[0][1:-1].removeprefix(f"{self.grammar}.")
 
-    def alternatives(self, depth: int) -> Expression:
-        if depth > MAX_DEPTH:
-            raise self.error(f"brackets nest deeper than {MAX_DEPTH}")
+    def alternatives(self, depth: int) -> tree.Expression:
+        if depth > tree.MAX_DEPTH:
+            raise self.error(f"brackets nest deeper than {tree.MAX_DEPTH}")
         items, weights = [], []
         while True:
             token = self.peek()
-            if token is not None and token.kind == "weight":
-                weights.append(float(self.take("weight", "a weight").text.strip("/ \t\n")))
+            if token is not None and token.lastgroup == "weight":
+                weights.append(float(self.take("weight", "a weight")[0].strip("/ \t\n")))
             items.append(self.sequence(depth))
             if not self.at("|"):
                 break
@@ -157,53 +135,53 @@ class _JsgfReader:
             return items[0]
         if weights and (len(weights) != len(items) or not 0 < sum(weights) < math.inf):
             raise self.error("either all alternatives have a finite weight, one above 0, or none")
-        return Alternative(tuple(items), tuple(weights) or None)
+        return tree.Alternative(tuple(items), tuple(weights) or None)
 
-    def sequence(self, depth: int) -> Expression:
-        items: list[Expression] = []
+    def sequence(self, depth: int) -> tree.Expression:
+        items: list[tree.Expression] = []
         while (token := self.peek()) is not None and not self.at("|", ")", "]", ";"):
-            if token.kind in ("weight", "tag") or self.at("*", "+", "="):
-                raise self.error(f"{token.text!r} stands after nothing")
+            if token.lastgroup in ("weight", "tag") or self.at("*", "+", "="):
+                raise self.error(f"{token[0]!r} stands after nothing")
             items.append(self.item(token, depth))
         if not items:
             raise self.error("a word, rule or bracket expected")
-        return sequence(items)
+        return tree.sequence(items)
 
-    def item(self, token: _Token, depth: int) -> Expression:
+    def item(self, token: re.Match[str], depth: int) -> tree.Expression:
         self.index += 1
-        found: Expression
-        if token.kind == "rule":
+        found: tree.Expression
+        if token.lastgroup == "rule":
             name = self.local_name(token)
-            special: dict[str, Expression] = {"NULL": EMPTY, "VOID": Alternative(())}
-            found = special.get(name, RuleReference(name))
-        elif token.text in ("(", "["):
+            special: dict[str, tree.Expression] = {"NULL": tree.EMPTY, "VOID": tree.Alternative(())}
+            found = special.get(name, tree.RuleReference(name))
+        elif token[0] in ("(", "["):
             found = self.alternatives(depth + 1)
-            self.take("sign", ")" if token.text == "(" else "]")
-            if token.text == "[":
-                found = Alternative((found, EMPTY))
+            self.take("sign", ")" if token[0] == "(" else "]")
+            if token[0] == "[":
+                found = tree.Alternative((found, tree.EMPTY))
         else:
-            word = token.text[1:-1] if token.kind == "quoted" else token.text
+            word = token[0][1:-1] if token.lastgroup == "quoted" else token[0]
             plain = re.sub(r"\\(.)", r"\1", word)
-            found = Text(f" {plain} ")  # blanks: nothing is joined in JSGF
+            found = tree.Text(f" {plain} ")  # blanks: nothing is joined in JSGF
         return self.operators(found)
 
-    def operators(self, found: Expression) -> Expression:
+    def operators(self, found: tree.Expression) -> tree.Expression:
         """Apply ``*``, ``+`` and tags that follow an item."""
         first = self.index
         while (token := self.peek()) is not None:
-            if self.index - first > MAX_DEPTH:
-                raise self.error(f"more than {MAX_DEPTH} tags and repeats on one phrase")
+            if self.index - first > tree.MAX_DEPTH:
+                raise self.error(f"more than {tree.MAX_DEPTH} tags and repeats on one phrase")
             if self.at("*", "+"):
-                found = Repeat(found)
-                if token.text == "*":
-                    found = Alternative((found, EMPTY))
-            elif token.kind == "tag":
-                content = re.sub(r"\\(.)", r"\1", token.text[1:-1]).strip()
+                found = tree.Repeat(found)
+                if token[0] == "*":
+                    found = tree.Alternative((found, tree.EMPTY))
+            elif token.lastgroup == "tag":
+                content = re.sub(r"\\(.)", r"\1", token[0][1:-1]).strip()
                 match = _TAG.fullmatch(content.removesuffix(";").rstrip())
                 if match is None:
-                    raise self.error(f"a tag is {{slot}} or {{slot=value}}, got {token.text}")
+                    raise self.error(f"a tag is {{slot}} or {{slot=value}}, got {token[0]}")
                 value = None if match[2] is None else match[2].strip("\"'")
-                found = Tagged(found, match[1], value)
+                found = tree.Tagged(found, match[1], value)
             else:
                 break
             self.index += 1

@@ -17,17 +17,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TypeAlias
 
-from factored_asr.language.grammar.expression import (
-    Alternative,
-    Expression,
-    ListReference,
-    Permutation,
-    Repeat,
-    RuleReference,
-    Sequence,
-    Tagged,
-    Text,
-)
+from factored_asr.language.grammar import expression as tree
 from factored_asr.language.grammar.normalisation import normalise_text
 from factored_asr.language.grammar.templates import Block, Template, ValueList
 
@@ -77,7 +67,7 @@ class Mark:
 Symbol: TypeAlias = str | ListSymbol | Mark | None  # None is epsilon
 Arc: TypeAlias = tuple[Symbol, int, float]  # symbol, target, cost
 # An unfinished word; or a list with the text joined before and after it.
-_Open: TypeAlias = str | tuple[str, ListReference, str]
+_Open: TypeAlias = str | tuple[str, tree.ListReference, str]
 _Ends: TypeAlias = dict[tuple[int, _Open], float]  # (state, open word) -> cost not yet on an arc
 
 
@@ -200,34 +190,34 @@ class _Compiler:
     def arc(self, source: int, symbol: Symbol, target: int, cost: float = 0.0) -> None:
         self.network.arcs[source].append((symbol, target, cost))
 
-    def add(self, expression: Expression, ends: _Ends) -> _Ends:
+    def add(self, expression: tree.Expression, ends: _Ends) -> _Ends:
         """Lay an expression after these ends; return the new ends."""
         match expression:
-            case Text(text):
+            case tree.Text(text):
                 return self.add_text(text, ends)
-            case Sequence(items):
+            case tree.Sequence(items):
                 for item in items:
                     ends = self.add(item, ends)
                 return ends
-            case Alternative(items, weights):
+            case tree.Alternative(items, weights):
                 parts = [
                     self.add(item, {end: old + cost for end, old in ends.items()})
                     for item, cost in zip(items, costs_of(weights, len(items)), strict=True)
                     if cost < math.inf
                 ]
                 return self.join(parts)
-            case Permutation(items):
+            case tree.Permutation(items):
                 return self.add_permutation(items, ends)
-            case Repeat(item):
+            case tree.Repeat(item):
                 before = self.hub(ends)
                 after = self.hub(self.add(item, {(before, ""): 0.0}))
                 self.arc(after, None, before)
                 return {(after, ""): 0.0}
-            case Tagged(item, slot, value):
+            case tree.Tagged(item, slot, value):
                 return self.add_tagged(item, slot, value, ends)
-            case ListReference():
+            case tree.ListReference():
                 return self.add_list(expression, ends)
-            case RuleReference(name):
+            case tree.RuleReference(name):
                 return self.add(self.template.scope.rules[name].expression, ends)
 
     def add_text(self, text: str, ends: _Ends) -> _Ends:
@@ -240,7 +230,7 @@ class _Compiler:
                 ends = {(state, _glue(word, piece)): cost for (state, word), cost in ends.items()}
         return ends
 
-    def add_permutation(self, items: tuple[Expression, ...], ends: _Ends) -> _Ends:
+    def add_permutation(self, items: tuple[tree.Expression, ...], ends: _Ends) -> _Ends:
         """Lay the items by the subset already laid: 2^n nodes instead of n! orders."""
         reached: dict[int, list[_Ends]] = {0: [self.close(ends)]}
         for subset in range(2 ** len(items) - 1):
@@ -251,14 +241,14 @@ class _Compiler:
                     reached.setdefault(subset | 1 << i, []).append(after)
         return self.join(reached[2 ** len(items) - 1])
 
-    def add_tagged(self, item: Expression, slot: str, value: str | None, ends: _Ends) -> _Ends:
+    def add_tagged(self, item: tree.Expression, slot: str, value: str | None, ends: _Ends) -> _Ends:
         before, inside = self.hub(ends), self.new_state()
         self.arc(before, Mark(slot, value, begins=True), inside)
         end, after = self.hub(self.add(item, {(inside, ""): 0.0})), self.new_state()
         self.arc(end, Mark(slot, value, begins=False), after)
         return {(after, ""): 0.0}
 
-    def add_list(self, reference: ListReference, ends: _Ends) -> _Ends:
+    def add_list(self, reference: tree.ListReference, ends: _Ends) -> _Ends:
         """Open a word with a list in it; a word holds at most one list."""
         full = {end: cost for end, cost in ends.items() if not isinstance(end[1], str)}
         free = {end: cost for end, cost in ends.items() if isinstance(end[1], str)}
@@ -319,7 +309,9 @@ class _Compiler:
         self.arc(state, symbols[-1] if symbols else None, target, cost)
         return True
 
-    def list_symbol(self, reference: ListReference, prefix: str, suffix: str) -> ListSymbol | None:
+    def list_symbol(
+        self, reference: tree.ListReference, prefix: str, suffix: str
+    ) -> ListSymbol | None:
         """Return the symbol of a list; None if the template's context allows none of its values."""
         values = self.template.scope.lists[reference.name]
         if values.wildcard:
@@ -354,8 +346,6 @@ def costs_of(weights: tuple[float, ...] | None, n_items: int) -> list[float]:
 def counted_costs(counts: Iterable[float | None]) -> list[float]:
     """Return the costs of alternatives from their counts; a count of None is 1, all None: 0.
 
-    Examples
-    --------
     >>> [round(cost, 2) for cost in counted_costs([3, None])], counted_costs([None, None])
     ([0.29, 1.39], [0.0, 0.0])
     """
@@ -380,8 +370,6 @@ def words_of(
 def joined(form: tuple[str, ...], prefix: str, suffix: str) -> tuple[str, ...]:
     """Return the words of a list value with a prefix and a suffix joined to its ends.
 
-    Examples
-    --------
     >>> joined(("living", "room"), "", "'s")
     ('living', "room's")
     """

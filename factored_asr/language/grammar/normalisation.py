@@ -41,8 +41,6 @@ class Token:
 def tokens(text: str) -> list[Token]:
     """Return the words of the spoken form of ``text``, each with its place in the text.
 
-    Examples
-    --------
     >>> [token.word for token in tokens("What's 2,700 K in the living-room?")]
     ["what's", 'two', 'thousand', 'seven', 'hundred', 'k', 'in', 'the', 'living', 'room']
     """
@@ -65,8 +63,6 @@ def tokens(text: str) -> list[Token]:
 def normalise_text(text: str) -> tuple[str, ...]:
     """Return the words of the spoken form of ``text``.
 
-    Examples
-    --------
     >>> normalise_text("I'd like it at 50%, please!")
     ("i'd", 'like', 'it', 'at', 'fifty', 'percent', 'please')
     """
@@ -91,8 +87,6 @@ def _spell_match(match: re.Match[str]) -> list[str]:
 def spell_number(number: int | float) -> str:
     """Return a number in words, as :func:`normalise_text` writes digits.
 
-    Examples
-    --------
     >>> spell_number(2705), spell_number(-21), spell_number(0.5)
     ('two thousand seven hundred five', 'minus twenty one', 'zero point five')
     """
@@ -109,8 +103,6 @@ def spell_number(number: int | float) -> str:
 def number_forms(number: int | float) -> tuple[str, ...]:
     """Return all spoken forms of a number, the plainest first.
 
-    Examples
-    --------
     >>> number_forms(105)
     ('one hundred five', 'one hundred and five', 'a hundred five', 'a hundred and five')
     >>> number_forms(1700), number_forms(2.5)[1]

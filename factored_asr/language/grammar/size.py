@@ -6,18 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from factored_asr.language.grammar.expression import (
-    Alternative,
-    Expression,
-    ListReference,
-    Permutation,
-    Repeat,
-    RuleReference,
-    Sequence,
-    Tagged,
-    Text,
-    children,
-)
+from factored_asr.language.grammar import expression as tree
 from factored_asr.language.grammar.normalisation import normalise_text
 from factored_asr.language.grammar.templates import Scope, Template
 
@@ -57,28 +46,28 @@ class Ruler:
         self.n_wildcard_words = n_wildcard_words
         self._rules: dict[tuple[Scope, str], GrammarSize] = {}
 
-    def measure(self, expression: Expression, scope: Scope) -> GrammarSize:
+    def measure(self, expression: tree.Expression, scope: Scope) -> GrammarSize:
         """Return the size of an expression."""
-        parts = [self.measure(child, scope) for child in children(expression)]
+        parts = [self.measure(child, scope) for child in tree.children(expression)]
         sentences = [part.sentences for part in parts]
         match expression:
-            case Text(text):
+            case tree.Text(text):
                 n = len(normalise_text(text))
                 return GrammarSize(1.0, n + 1.0, n + 1.0, not n, 0, n)
-            case Sequence():
+            case tree.Sequence():
                 return _in_a_row(parts, math.prod(sentences))
-            case Alternative():
+            case tree.Alternative():
                 return _side_by_side(parts, sum(sentences), 1)
-            case Permutation(items):
+            case tree.Permutation(items):
                 orders = math.factorial(len(items))
                 return _in_a_row(parts, orders * math.prod(sentences), 2, 2 ** (len(items) - 1))
-            case Repeat():
+            case tree.Repeat():
                 return _side_by_side(parts, math.inf, 3)
-            case Tagged():
+            case tree.Tagged():
                 return _side_by_side(parts, sentences[0], 4)
-            case ListReference(name):
+            case tree.ListReference(name):
                 return self._measure_list(name, scope)
-            case RuleReference(name):
+            case tree.RuleReference(name):
                 key = (scope, name)
                 if key not in self._rules:
                     self._rules[key] = self.measure(scope.rules[name].expression, scope)

@@ -152,13 +152,8 @@ def number_range(
 ) -> ValueList:
     """Return ``first``, ``first + step``, … ≤ ``last`` (and fractions between) as a list.
 
-    Raises
-    ------
-    ValueError
-        If the range is empty, longer than ``MAX_RANGE``, or beyond ``MAX_NUMBER``.
+    Raises ValueError if it is empty, longer than ``MAX_RANGE``, or beyond ``MAX_NUMBER``.
 
-    Examples
-    --------
     >>> number_range("degrees", 20, 22, fractions=(0.5,)).values[1].forms
     (('twenty', 'point', 'five'), ('twenty', 'and', 'a', 'half'))
     """

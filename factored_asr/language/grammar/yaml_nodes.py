@@ -94,13 +94,7 @@ def _check_depth(text: str, path: str) -> None:
 
 
 def read_yaml(text: str, path: str) -> Node:
-    """Read the one document of a YAML text.
-
-    Raises
-    ------
-    FormatError
-        For broken YAML; names file and line.
-    """
+    """Read the one document of a YAML text; FormatError, with file and line, if it is broken."""
     import yaml
 
     _check_depth(text, path)
