@@ -16,4 +16,5 @@ autodoc_typehints = "signature"
 autodoc_default_options = {"members": True}
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
-suppress_warnings = ["misc.highlighting_failure"]
+# Shapes such as (n_frames,) in docstrings are names of several attributes.
+suppress_warnings = ["misc.highlighting_failure", "ref.python"]
