@@ -312,6 +312,7 @@ def test_two_runs_do_not_write_into_one_folder(tmp_path: Path) -> None:
     with open_folder(tmp_path, "text", "k", {}), pytest.raises(OptionError, match="another run"):
         with open_folder(tmp_path, "text", "k", {}):
             pass
+    assert [file.name for file in tmp_path.iterdir()] == [JOURNAL]  # no lock is left
 
 
 def resumed(calls: Path, recipe: Recipe, options: BatchOptions, output: Path) -> list[str]:

@@ -6,18 +6,18 @@ After a run was killed, every output in its journal is complete; the next run ma
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from factored_asr.batch.inputs import STDIN, Input
 from factored_asr.errors import OptionError
 from factored_asr.features.files import feature_file_path
 from factored_asr.results.formats import SUFFIXES
+from factored_asr.storage.journal import Journal
 from factored_asr.storage.lock import locked
 from factored_asr.storage.writing import whole_file
 
@@ -26,18 +26,9 @@ VERSION = 1
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file: a reader finds the new content, the old content, or no file.
-
-    Raises
-    ------
-    OptionError
-        It cannot be written.
-    """
-    with (
-        whole_file(path, unique=False) as part,
-        part.open("w", encoding="utf-8", newline="\n") as file,
-    ):
-        file.write(text)
+    """Write a text file whole; raise OptionError if it cannot be written."""
+    with whole_file(path, unique=False) as part, part.open("wb") as file:
+        file.write(text.encode())
         file.flush()
         os.fsync(file.fileno())
 
@@ -57,17 +48,12 @@ class Resumed:
 
 
 class OutputFolder:
-    """A folder with an output for each sound, and the journal of finished outputs.
+    """A folder of outputs, and the journal of the finished ones; see `open_folder`."""
 
-    Use it by `open_folder`.
-    """
-
-    def __init__(
-        self, journal: BinaryIO, format_name: str, key: str, facts: Mapping[str, Any]
-    ):
+    def __init__(self, journal: Journal, format_name: str, key: str, facts: Mapping[str, Any]):
         self._journal, self._key, self._facts = journal, key, facts
         self._suffix = SUFFIXES.get(format_name, f".{format_name}")
-        self.folder = Path(journal.name).parent
+        self.folder = journal.path.parent
 
     def path(self, sound: Input) -> Path:
         """Return the path of a sound's output."""
@@ -75,17 +61,11 @@ class OutputFolder:
 
     def begin(self) -> None:
         """Empty the journal, so that all outputs are made."""
-        self._journal.truncate(0)
-        self._append(self._head())
+        self._journal.clear()
+        self._add_head()
 
     def resume(self, sounds: tuple[Input, ...]) -> Resumed:
-        """Find the finished outputs, and append to the journal.
-
-        Raises
-        ------
-        OptionError
-            The journal is of another version.
-        """
+        """Find the finished outputs; raise OptionError if the journal is of another version."""
         options: dict[str, Mapping[str, Any]] = {}
         done: dict[str, Mapping[str, Any]] = {}
         for entry in self._entries():
@@ -105,7 +85,7 @@ class OutputFolder:
             else:
                 finished.add(sound.output)
         if self._key not in options:
-            self._append(self._head())
+            self._add_head()
         names = {
             name for key in outdated for name in self._facts.keys() | options[key].keys()
             if self._facts.get(name) != options[key].get(name)
@@ -113,21 +93,12 @@ class OutputFolder:
         return Resumed(frozenset(finished), tuple(changed), tuple(sorted(names)), len(outdated))
 
     def put(self, sound: Input, text: str) -> None:
-        """Write the output of a sound; after this returns, a resumed run finds it.
-
-        Raises
-        ------
-        OptionError
-            It cannot be written.
-        """
+        """Write the output of a sound; after this returns, a resumed run finds it."""
         state = _state(sound)
         content = text + "\n" if text else ""
         write_whole(self.path(sound), content)
-        entry = {
-            "output": self._name(sound), "key": self._key, "sound": state,
-            "bytes": len(content.encode()),
-        }
-        self._append(json.dumps(entry, ensure_ascii=False) + "\n")
+        self._journal.add({"output": self._name(sound), "key": self._key, "sound": state,
+                           "bytes": len(content.encode())})
 
     def _name(self, sound: Input) -> str:
         return sound.output + self._suffix
@@ -138,38 +109,17 @@ class OutputFolder:
         except OSError:
             return False
 
-    def _head(self) -> str:
-        entry = {"version": VERSION, "key": self._key, "options": self._facts}
-        return json.dumps(entry, ensure_ascii=False) + "\n"
-
-    def _append(self, line: str) -> None:
-        """Write a line at once; an incomplete line of a killed run is ended first."""
-        file = self._journal
-        try:
-            if file.seek(0, os.SEEK_END):
-                file.seek(-1, os.SEEK_END)
-                if file.read(1) != b"\n":
-                    line = "\n" + line
-            file.write(line.encode())
-            file.flush()  # survives this process; a power cut costs only work
-        except OSError as error:
-            raise OptionError(f"{file.name}: cannot be written: {error.strerror}") from error
+    def _add_head(self) -> None:
+        self._journal.add({"version": VERSION, "key": self._key, "options": self._facts})
 
     def _entries(self) -> Iterator[dict[str, Any]]:
-        """Yield the entries of the journal; incomplete or edited lines are skipped."""
+        """Yield the entries of the journal, but those whose options are missing."""
         known: set[str] = set()
-        self._journal.seek(0)
-        for line in self._journal.read().split(b"\n"):
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue
-            if not isinstance(entry, dict):
-                continue
+        for entry in self._journal.entries():
             if isinstance(entry.get("options"), dict) and "key" in entry:
                 if entry.get("version") != VERSION:
                     raise OptionError(
-                        f"{self._journal.name} is of version {entry.get('version')}, not {VERSION} "
+                        f"{self._journal.path} is of version {entry.get('version')}, not {VERSION} "
                         "as this program writes it: run without resuming"
                     )
                 known.add(entry["key"])
@@ -182,7 +132,7 @@ class OutputFolder:
 def open_folder(
     folder: str | Path, format_name: str, key: str, facts: Mapping[str, Any]
 ) -> Iterator[OutputFolder]:
-    """Open a folder of outputs for one run alone.
+    """Open a folder of outputs for one run alone; OptionError if another run is writing into it.
 
     Parameters
     ----------
@@ -190,22 +140,14 @@ def open_folder(
         One of `factored_asr.results.formats.FORMATS`; it gives the ending of the files.
     key, facts
         Everything but the sounds that outputs depend on, as a hash and by name.
-
-    Raises
-    ------
-    OptionError
-        The folder cannot be written, or another run is writing into it.
     """
-    folder = Path(folder)
+    lock = Path(folder) / LOCK
     with ExitStack() as stack:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(locked(folder / LOCK, wait=False))
-            journal = stack.enter_context((folder / JOURNAL).open("ab+"))
+            stack.enter_context(locked(lock, wait=False, remove=True))
         except TimeoutError as error:
             raise OptionError(f"{folder}: another run is writing into it") from error
-        except OSError as error:
-            raise OptionError(f"{folder}: cannot be written: {error.strerror}") from error
+        journal = stack.enter_context(closing(Journal(lock.with_name(JOURNAL))))
         yield OutputFolder(journal, format_name, key, facts)
 
 

@@ -1,10 +1,8 @@
 """One interface for all systems: transcribe a whole sound, or stream it block by block.
 
-Each system is set up for whole files as its makers advise: our `Recognizer.transcribe`;
-pocketsphinx with the feature means of the whole utterance and all its passes; moonshine's
-`Transcriber`, which finds the speech itself; whisper's `transcribe`; vosk's `KaldiRecognizer`. Ours
-and pocketsphinx take a grammar; the texts of the others are read by the grammar's rules afterwards.
-Foreign packages are imported when a system is opened, in its own process.
+Each system is set up for whole files as its makers advise. Ours and pocketsphinx take a grammar;
+the texts of the others are read by the grammar's rules afterwards. Foreign packages are imported
+when a system is opened, in its own process.
 """
 
 from __future__ import annotations
@@ -12,6 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 import shlex
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -43,32 +42,23 @@ class Result:
 class System(Protocol):
     """A loaded system."""
 
-    files: tuple[Path, ...]
-    """Files and folders that it must be shipped with."""
+    files: tuple[Path, ...] = ()
+    """Files and folders that it must be shipped with; empty: unknown."""
 
     def transcribe(self, samples: np.ndarray) -> Result:
         """Transcribe a whole sound, (n_samples,) float32."""
 
     def stream(self, blocks: Iterable[np.ndarray]) -> Iterator[str] | None:
         """Yield the text after each block, and the final text; return None if it cannot stream."""
+        return None
 
 
 def open_system(spec: SystemSpec, grammar: Path | None) -> System:
-    """Load a system.
-
-    Raises
-    ------
-    MissingError
-        Its package, program or model is missing.
-    OptionError
-        It rejects these options.
-    """
-    kinds: dict[str, Any] = {
-        "ours": Ours, "pocketsphinx": Pocketsphinx, "moonshine": Moonshine, "whisper": Whisper,
-        "vosk": Vosk, "command": Command,
-    }
+    """Load a system; raise MissingError without its package, program or model, and OptionError if
+    it rejects the options."""
+    kinds = (Ours, Pocketsphinx, Moonshine, Whisper, Vosk, Command)
     try:
-        system: System = kinds[spec.kind](spec, grammar)
+        system: System = {kind.__name__.lower(): kind for kind in kinds}[spec.kind](spec, grammar)
     except (FactoredASRError, MemoryError):
         raise
     except Exception as error:  # whatever a foreign package raises about its options or models
@@ -84,7 +74,7 @@ def package(name: str, spec: SystemSpec, install: str) -> Any:
         raise MissingError(f"{spec.name}: {error}; pip install {install}") from None
 
 
-class Ours:
+class Ours(System):
     """This library, with a grammar if there is one, else with a language model."""
 
     def __init__(self, spec: SystemSpec, grammar: Path | None):
@@ -96,16 +86,12 @@ class Ours:
 
         given = dict(spec.options)
         bundle = Bundle.find(given.get("model", "en-us"))
-        lm, lexicon = (given.get(name) for name in ("lm", "lexicon"))
-        recipe = Recipe(
-            bundle, grammar, Path(lm) if lm else None, Path(lexicon) if lexicon else None,
-            guess=given.get("guess", "no") in ("yes", "true", "1"),
-        )
+        lm, lexicon = (Path(given[name]) if given.get(name) else None for name in ("lm", "lexicon"))
+        guess = given.get("guess", "no") in ("yes", "true", "1")
+        recipe = Recipe(bundle, grammar, lm, lexicon, guess=guess)
         beam = recipe.settings.beam
-        beam = replace(
-            beam, beam=float(given.get("beam", beam.beam)),
-            max_active=int(given.get("max_active", beam.max_active)),
-        )
+        beam = replace(beam, beam=float(given.get("beam", beam.beam)),
+                       max_active=int(given.get("max_active", beam.max_active)))
         recipe = replace(recipe, options=replace(recipe.settings, beam=beam))
         self._recognizer = Recognizer.from_recipe(recipe)
         self.files = (bundle.acoustic, recipe.lexicon_path, recipe.language_path)
@@ -126,7 +112,7 @@ class Ours:
         yield stream.finish().text
 
 
-class Pocketsphinx:
+class Pocketsphinx(System):
     """pocketsphinx with the models of its wheel; it takes its own options."""
 
     def __init__(self, spec: SystemSpec, grammar: Path | None):
@@ -136,17 +122,14 @@ class Pocketsphinx:
         home = Path(pocketsphinx.get_model_path("en-us"))
         options: dict[str, Any] = {
             "hmm": str(home / "en-us"), "dict": str(home / "cmudict-en-us.dict"),
-            **({} if grammar else {"lm": str(home / "en-us.lm.bin")}), **spec.options,
+            "lm": str(home / "en-us.lm.bin"), **spec.options, **({"lm": None} if grammar else {}),
         }
-        if grammar:
-            options["lm"] = None
         self._decoder = pocketsphinx.Decoder(**options, loglevel="FATAL")
-        language = options["lm"]
         if grammar:
             self._decoder.add_jsgf_string("commands", as_jsgf(grammar).encode())
             self._decoder.activate_search("commands")
-            language = grammar
-        self.files = (Path(options["hmm"]), Path(options["dict"]), Path(language))
+        names = options["hmm"], options["dict"], grammar or options["lm"]
+        self.files = tuple(map(Path, names))
 
     def transcribe(self, samples: np.ndarray) -> Result:
         self._decoder.start_utt()
@@ -167,7 +150,7 @@ class Pocketsphinx:
         return found.hypstr if found is not None else ""
 
 
-class Moonshine:
+class Moonshine(System):
     """moonshine-voice with the end-to-end model tiny-en of its wheel, or another model's folder."""
 
     def __init__(self, spec: SystemSpec, grammar: Path | None):
@@ -199,7 +182,7 @@ class Moonshine:
             yield _lines(stream.stop())
 
 
-class Whisper:
+class Whisper(System):
     """openai-whisper, if it is installed."""
 
     def __init__(self, spec: SystemSpec, grammar: Path | None):
@@ -208,20 +191,15 @@ class Whisper:
         name = spec.options.get("model", "tiny.en")
         self._model = whisper.load_model(name, device="cpu")
         self._language = spec.options.get("language", "en")
-        place = Path(name) if Path(name).is_file() else (
-            Path.home() / ".cache" / "whisper" / f"{name}.pt"
-        )
-        self.files = (place,) if place.is_file() else ()
+        places = (Path(name), Path.home() / ".cache" / "whisper" / f"{name}.pt")
+        self.files = tuple(place for place in places if place.is_file())[:1]
 
     def transcribe(self, samples: np.ndarray) -> Result:
         found = self._model.transcribe(samples, language=self._language, fp16=False)
         return Result(found["text"].strip())
 
-    def stream(self, blocks: Iterable[np.ndarray]) -> None:
-        return None
 
-
-class Vosk:
+class Vosk(System):
     """vosk with a model folder of the user."""
 
     def __init__(self, spec: SystemSpec, grammar: Path | None):
@@ -241,24 +219,19 @@ class Vosk:
         recognizer = self._vosk.KaldiRecognizer(self._model, SAMPLE_RATE)
         ended: list[str] = []
         for block in blocks:
+            partial = ""
             if recognizer.AcceptWaveform(_pcm(block)):
                 ended.append(json.loads(recognizer.Result())["text"])
-                yield " ".join(filter(None, ended))
             else:
                 partial = json.loads(recognizer.PartialResult())["partial"]
-                yield " ".join(filter(None, [*ended, partial]))
-        ended.append(json.loads(recognizer.FinalResult())["text"])
-        yield " ".join(filter(None, ended))
+            yield " ".join(filter(None, [*ended, partial]))
+        yield " ".join(filter(None, [*ended, json.loads(recognizer.FinalResult())["text"]]))
 
 
-class Command:
+class Command(System):
     """Any program that prints a transcript; it is started for each file."""
 
-    files: tuple[Path, ...] = ()
-
     def __init__(self, spec: SystemSpec, grammar: Path | None):
-        import shutil
-
         self._words = shlex.split(spec.command)
         if not self._words or shutil.which(self._words[0]) is None:
             raise MissingError(f"{spec.name}: there is no such program")
@@ -277,9 +250,6 @@ class Command:
             last = (done.stderr.strip().splitlines() or [""])[-1]
             raise OptionError(f"{self._words[0]} ended with {done.returncode}: {last}")
         return Result(" ".join(done.stdout.split()))
-
-    def stream(self, blocks: Iterable[np.ndarray]) -> None:
-        return None
 
 
 def _lines(transcript: Any) -> str:

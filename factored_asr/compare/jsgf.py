@@ -14,14 +14,10 @@ _UNKNOWN = re.compile(r"[;{}]")
 
 
 def as_jsgf(path: str | Path) -> str:
-    """Return a grammar file as JSGF; a file of JSGF is returned unchanged.
+    """Return a grammar file as JSGF, and a file of JSGF as it is.
 
-    Brackets, bars and rules mean the same in both formats; lists of plain texts become rules.
-
-    Raises
-    ------
-    FormatError
-        The grammar has something that JSGF lacks: ranges, wildcards, permutations.
+    Brackets, bars and rules mean the same in both formats; lists of plain texts become rules. What
+    JSGF lacks (ranges, wildcards, permutations) raises FormatError.
     """
     import yaml
 
@@ -30,12 +26,8 @@ def as_jsgf(path: str | Path) -> str:
     if text.lstrip("\ufeff \n").startswith("#JSGF"):
         return text
     content = yaml.safe_load(text)
-    sentences = [
-        sentence
-        for intent in content["intents"].values()
-        for data in intent["data"]
-        for sentence in data["sentences"]
-    ]
+    sentences = [sentence for intent in content["intents"].values()
+                 for data in intent["data"] for sentence in data["sentences"]]
     lines = ["#JSGF V1.0;", "grammar commands;", _rule("sentence", sentences, file, public=True)]
     for name, body in content.get("expansion_rules", {}).items():
         lines.append(_rule(name, [body], file))

@@ -33,26 +33,14 @@ class Item:
         return self.utterance.text
 
     def samples(self) -> np.ndarray:
-        """Return the samples, (n_samples,) float32 at `SAMPLE_RATE`.
-
-        Raises
-        ------
-        MissingError, FormatError
-            There is no such sound, or it cannot be read.
-        """
+        """Return the samples, (n_samples,) float32 at `SAMPLE_RATE`."""
         if self.utterance.kind != "audio":
             raise FormatError("systems need sound, not features", self.utterance.path)
         return read_samples(self.utterance, SAMPLE_RATE)
 
 
 def read_spoken(corpus: str | Path, layout: str = "auto") -> tuple[Item, ...]:
-    """Return the utterances of a corpus that have a text; see `Corpus.read`.
-
-    Raises
-    ------
-    MissingError
-        No utterance of the corpus has a text.
-    """
+    """Return the utterances of a corpus that have a text; MissingError without any."""
     items = tuple(Item(u.id, u) for u in Corpus.read(corpus, layout) if u.words)
     if not items:
         raise MissingError(f"{corpus}: no utterance has a text; for commands, give their labels")
@@ -60,22 +48,11 @@ def read_spoken(corpus: str | Path, layout: str = "auto") -> tuple[Item, ...]:
 
 
 def read_labelled(folder: str | Path, labels: str | Path) -> tuple[Item, ...]:
-    """Return labelled commands, sorted by name.
+    """Return the labelled commands of a folder, sorted by name.
 
-    Parameters
-    ----------
-    folder
-        Folder of the sounds.
-    labels
-        A JSON object: file name → ``{"intent": ..., "slots": {name: value}}``; an intent of null
-        for a sound without a command.
-
-    Raises
-    ------
-    MissingError
-        The file, or a sound that it names, is missing.
-    FormatError
-        The labels are not of this form.
+    The labels are a JSON object: file name → ``{"intent": ..., "slots": {name: value}}``; an intent
+    of null is a sound without a command. MissingError if a sound is missing, FormatError if the
+    labels are not of this form.
     """
     file, folder = Path(labels), Path(folder)
     content = read_json(file)
@@ -101,17 +78,13 @@ def read_noise(path: str | Path) -> np.ndarray:
 
 
 def conditions(snrs: str, with_noise: bool) -> tuple[float, ...]:
-    """Parse signal-to-noise ratios in decibels; infinity for clean sound.
+    """Parse different signal-to-noise ratios in decibels, infinity for clean sound; else raise
+    OptionError.
 
     Examples
     --------
     >>> conditions("clean,24,6", with_noise=True)
     (inf, 24.0, 6.0)
-
-    Raises
-    ------
-    OptionError
-        One is neither ``clean`` nor a number, occurs twice, or needs noise that is not given.
     """
     found: list[float] = []
     for name in filter(None, (part.strip() for part in snrs.split(","))):
@@ -128,11 +101,5 @@ def conditions(snrs: str, with_noise: bool) -> tuple[float, ...]:
 
 
 def condition_name(snr: float) -> str:
-    """Return ``clean``, or decibels.
-
-    Examples
-    --------
-    >>> condition_name(float("inf")), condition_name(6.0)
-    ('clean', '6 dB')
-    """
+    """Return ``clean``, or decibels such as ``6 dB``."""
     return "clean" if snr == float("inf") else f"{snr:g} dB"

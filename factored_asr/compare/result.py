@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from factored_asr.compare.material import Item, condition_name
 from factored_asr.compare.systems import SystemSpec
@@ -35,6 +35,9 @@ from factored_asr.evaluation.normalise import Rules
 from factored_asr.evaluation.scoring import Errors, Scored, bootstrap, score, total
 from factored_asr.evaluation.significance import compare_errors, mcnemar, wilson
 from factored_asr.evaluation.transcript_files import Meaning
+
+if TYPE_CHECKING:
+    from factored_asr.dialogue import Reader
 
 SCHEMA_VERSION = 1
 
@@ -99,12 +102,10 @@ class SystemFacts:
     def summary(self) -> dict[str, Any]:
         """Return the figures for the result's JSON."""
         firsts = [each for each in self.first_words if not math.isnan(each)]
-        return {
-            "name": self.system, "load_seconds": self.load_seconds,
-            "model_bytes": self.model_bytes, "peak_bytes": self.peak_bytes,
-            "first_word": median(firsts) if firsts else None,
-            "answer": median(self.answers) if self.answers else None,
-        }
+        return {"name": self.system, "load_seconds": self.load_seconds,
+                "model_bytes": self.model_bytes, "peak_bytes": self.peak_bytes,
+                "first_word": median(firsts) if firsts else None,
+                "answer": median(self.answers) if self.answers else None}
 
 
 @dataclass(frozen=True)
@@ -184,13 +185,7 @@ class Comparison:
         answers: Mapping[tuple[str, float, str], Answer], facts: Mapping[str, SystemFacts],
         rules: Rules, grammar: Path | None = None, seed: int = 0,
     ) -> Comparison:
-        """Score answers.
-
-        Raises
-        ------
-        OptionError
-            Commands without a grammar, and a system that returns no meanings.
-        """
+        """Score answers; OptionError if a text is a command but there is no grammar to read it."""
         read = _reader(grammar)
         rows = []
         for snr in snrs:
@@ -200,8 +195,8 @@ class Comparison:
                 row = _row(items, given, rules, read, seed)
                 rows.append(row if first is None else replace(row, p=_p(first, row, seed)))
                 first = first or row
-        return Comparison(tuple(items), tuple(rows), tuple(facts[spec.name] for spec in systems),
-                          rules, grammar)
+        about = tuple(facts[spec.name] for spec in systems)
+        return Comparison(tuple(items), tuple(rows), about, rules, grammar)
 
     @property
     def measure(self) -> str:
@@ -224,8 +219,7 @@ class Comparison:
 
     def _utterance(self, i: int, item: Item) -> dict[str, Any]:
         return {
-            "id": item.name, "said": item.text,
-            "asked": item.meaning and asdict(item.meaning),
+            "id": item.name, "said": item.text, "asked": item.meaning and asdict(item.meaning),
             "heard": [
                 {"system": row.system, "snr": _finite(row.snr), "text": row.answers[i].text,
                  "right": row.right[i], "error": row.answers[i].error,
@@ -253,9 +247,8 @@ class Comparison:
 
     def _line(self, row: Row) -> list[str]:
         counts = row.understood
-        n, of = (counts.accepted, counts.n_commands) if counts else (
-            row.errors.total, row.errors.n_words
-        )
+        words = row.errors
+        n, of = (counts.accepted, counts.n_commands) if counts else (words.total, words.n_words)
         return [
             condition_name(row.snr), row.system, f"{n}/{of} = {100 * row.value:.1f} %",
             f"{100 * row.low:.1f} to {100 * row.high:.1f}", "" if row.p is None else f"{row.p:.2g}",
@@ -269,7 +262,7 @@ class Comparison:
         return self.rows[0].understood.n_others if self.rows[0].understood else 0
 
 
-def _reader(grammar: Path | None) -> Any:
+def _reader(grammar: Path | None) -> Reader | None:
     """Return a reader of texts by the grammar and its rules of speech."""
     if grammar is None:
         return None
@@ -280,27 +273,25 @@ def _reader(grammar: Path | None) -> Any:
 
 
 def _row(
-    items: Sequence[Item], answers: tuple[Answer, ...], rules: Rules, read: Any, seed: int
+    items: Sequence[Item], answers: tuple[Answer, ...], rules: Rules, read: Reader | None, seed: int
 ) -> Row:
     row = Row(answers[0].system, answers[0].snr, answers)
+    pairs = list(zip(items, answers, strict=True))
     if items[0].meaning is None:
         scored = tuple(
             score(item.name, item.utterance.speaker, rules.apply(item.text),
-                  rules.apply(each.text), fold_case=False)
-            for item, each in zip(items, answers, strict=True)
+                  rules.apply(each.text), fold_case=False) for item, each in pairs
         )
         interval = bootstrap(scored, seed=seed)
         return replace(row, scored=scored, low=interval.low, high=interval.high)
-    meanings = tuple(
-        (item.meaning or Meaning(), _meaning(each, rules, read))
-        for item, each in zip(items, answers, strict=True)
-    )
+    meanings = tuple((item.meaning or Meaning(), _meaning(each, rules, read))
+                     for item, each in pairs)
     counts = understood(meanings)
     low, high = wilson(counts.accepted, counts.n_commands)
     return replace(row, meanings=meanings, low=low, high=high)
 
 
-def _meaning(answer: Answer, rules: Rules, read: Any) -> Meaning:
+def _meaning(answer: Answer, rules: Rules, read: Reader | None) -> Meaning:
     """Return the meaning that a system returns, or else that of its text."""
     if answer.understood:
         return Meaning(answer.intent, answer.slots or {})
@@ -322,14 +313,10 @@ def _p(first: Row, row: Row, seed: int) -> float:
 
 
 def _fact(each: Mapping[str, Any]) -> list[str]:
-    def shown(value: float | None, form: str, unit: float = 1) -> str:
-        return "-" if value is None else format(value / unit, form)
-
-    return [
-        each["name"], shown(each["first_word"], ".2f"), shown(each["answer"], ".2f"),
-        shown(each["peak_bytes"], ".0f", 1e6), shown(each["model_bytes"], ".1f", 1e6),
-        shown(each["load_seconds"], ".2f"),
-    ]
+    figures = (("first_word", ".2f", 1.0), ("answer", ".2f", 1.0), ("peak_bytes", ".0f", 1e6),
+               ("model_bytes", ".1f", 1e6), ("load_seconds", ".2f", 1.0))
+    return [each["name"], *("-" if each[name] is None else format(each[name] / unit, form)
+                            for name, form, unit in figures)]
 
 
 def _columns(rows: Sequence[Sequence[str]], header: Sequence[str]) -> list[str]:

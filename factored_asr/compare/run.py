@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from factored_asr.compare.systems import SystemSpec
 from factored_asr.compare.worker import Ready, serve
 from factored_asr.errors import FactoredASRError, FormatError, MissingError, OptionError
 from factored_asr.evaluation.normalise import Rules
+from factored_asr.storage.journal import Journal
 
 CLEAN = float("inf")
 JOURNAL_VERSION = 1
@@ -58,19 +59,12 @@ def compare(
     items: Sequence[Item], systems: Sequence[SystemSpec], options: CompareOptions | None = None,
     tick: Tick | None = None,
 ) -> Comparison:
-    """Transcribe all sounds with all systems.
+    """Transcribe all sounds with all systems, each in a process of its own, in turn.
 
-    Each system runs in a process of its own with one thread and one core. Systems take turns, sound
-    by sound, so that they share the state of the machine. The first sound is transcribed once
-    before it is measured. If a system fails on a sound, or dies, its text is empty and the failure
-    is counted.
-
-    Raises
-    ------
-    OptionError
-        Two systems of one name, no sounds, or a journal of another comparison.
-    MissingError
-        A system, or something it needs, is missing.
+    Systems take turns, sound by sound, so that they share the state of the machine; each has one
+    thread and one core. If a system fails on a sound, or dies, its text is empty and the failure is
+    counted. Two systems of one name, no sounds, or the journal of another comparison raise
+    OptionError; a system or something it needs that is missing, MissingError.
     """
     options = options or CompareOptions()
     names = [spec.name for spec in systems]
@@ -78,33 +72,32 @@ def compare(
         raise MissingError(f"{options.grammar}: there is no such grammar")
     if not items or not systems or len(set(names)) < len(names):
         raise OptionError(f"there must be sounds, and systems of different names; got {names}")
-    with Journal.open(options) as journal, ExitStack() as stack:
+    with ExitStack() as stack:
+        journal = options.journal and stack.enter_context(closing(Journal(options.journal)))
+        kept = Kept(options, journal)
         runners = [stack.enter_context(closing(Runner(spec, options.grammar))) for spec in systems]
-        _transcribe_all(items, runners, options, journal, tick)
+        _transcribe_all(items, runners, options, kept, tick)
         for runner in runners:
-            _ask_facts(runner, items[: options.latency_files], journal)
-        return Comparison.of(
-            items, systems, options.snrs, journal.answers, journal.facts, options.rules,
-            options.grammar, options.seed,
-        )
+            _ask_facts(runner, items[: options.latency_files], kept)
+        return Comparison.of(items, systems, options.snrs, kept.answers, kept.facts,
+                             options.rules, options.grammar, options.seed)
 
 
 def _transcribe_all(
-    items: Sequence[Item], runners: Sequence[Runner], options: CompareOptions, journal: Journal,
+    items: Sequence[Item], runners: Sequence[Runner], options: CompareOptions, kept: Kept,
     tick: Tick | None,
 ) -> None:
     noise = None if options.noise is None else read_noise(options.noise)
     done, of = 0, len(options.snrs) * len(items) * len(runners)
-    for snr in options.snrs:
-        for turn, item in enumerate(items):
-            order = [*runners[turn % len(runners) :], *runners[: turn % len(runners)]]
-            lacking = [r for r in order if (r.spec.name, snr, item.name) not in journal.answers]
-            sound = _sound(item, snr, noise) if lacking else None
-            for runner in lacking:
-                journal.add(runner.transcribe(item.name, snr, sound))
-            done += len(runners)
-            if tick:
-                tick(done, of)
+    for snr, (turn, item) in product(options.snrs, enumerate(items)):
+        order = [*runners[turn % len(runners) :], *runners[: turn % len(runners)]]
+        lacking = [r for r in order if (r.spec.name, snr, item.name) not in kept.answers]
+        sound = _sound(item, snr, noise) if lacking else None
+        for runner in lacking:
+            kept.add(runner.transcribe(item.name, snr, sound))
+        done += len(runners)
+        if tick:
+            tick(done, of)
 
 
 def _sound(item: Item, snr: float, noise: np.ndarray | None) -> np.ndarray | str:
@@ -116,9 +109,10 @@ def _sound(item: Item, snr: float, noise: np.ndarray | None) -> np.ndarray | str
         return str(error)
 
 
-def _ask_facts(runner: Runner, items: Sequence[Item], journal: Journal) -> None:
-    """Measure latency and memory of a system, unless the journal has them and it did not run."""
-    if runner.spec.name in journal.facts and not runner.is_open:
+def _ask_facts(runner: Runner, items: Sequence[Item], kept: Kept) -> None:
+    """Measure latency and memory of a system, unless they are kept and it did not run."""
+    name = runner.spec.name
+    if name in kept.facts and not runner.is_open:
         return
     sounds = [sound for item in items if not isinstance(sound := _sound(item, CLEAN, None), str)]
     if not runner.is_open and sounds:
@@ -127,10 +121,10 @@ def _ask_facts(runner: Runner, items: Sequence[Item], journal: Journal) -> None:
     latencies = [
         each for sound in sounds if "error" not in (each := runner.ask("latency", sound))
     ]
-    before = journal.facts.get(runner.spec.name)
-    journal.add(SystemFacts(
-        runner.spec.name, runner.ready.load_seconds, runner.ready.model_bytes,
-        max(peak if isinstance(peak, int) else 0, before.peak_bytes if before else 0),
+    before = kept.facts[name].peak_bytes if name in kept.facts else 0
+    kept.add(SystemFacts(
+        name, runner.ready.load_seconds, runner.ready.model_bytes,
+        max(peak if isinstance(peak, int) else 0, before),
         tuple(each["first"] for each in latencies), tuple(each["answer"] for each in latencies),
     ))
 
@@ -153,9 +147,8 @@ class Runner:
         """Load the system; its first message."""
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(
-            target=serve, args=(theirs, self.spec, self._grammar), daemon=True
-        )
+        arguments = (theirs, self.spec, self._grammar)
+        self._process = context.Process(target=serve, args=arguments, daemon=True)
         before = dict(os.environ)
         os.environ.update(ONE_THREAD)
         try:
@@ -204,77 +197,39 @@ class Runner:
         self.__dict__.pop("ready", None)
 
 
-class Journal:
-    """Answers and facts of systems, a JSON line each, flushed as they come."""
+class Kept:
+    """Answers and facts of systems; the journal, if there is one, keeps them for the next run."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, options: CompareOptions, journal: Journal | None):
         self.answers: dict[tuple[str, float, str], Answer] = {}
         self.facts: dict[str, SystemFacts] = {}
-        self._path = path
-        self._file: Any = None
-
-    @staticmethod
-    @contextmanager
-    def open(options: CompareOptions) -> Iterator[Journal]:
-        """Read a journal and append to it."""
-        journal = Journal(options.journal)
-        about = {
-            "journal": JOURNAL_VERSION, "grammar": _digest(options.grammar),
-            "noise": _digest(options.noise),
-        }
-        if options.journal is not None:
-            journal._resume(options.journal, about)
+        self._journal: Journal | None = None
+        if journal is None:
+            return
+        about = {"journal": JOURNAL_VERSION, "grammar": _digest(options.grammar),
+                 "noise": _digest(options.noise)}
+        rows = journal.entries()
+        if journal.path.stat().st_size == 0:
+            journal.add(about)
+        elif rows[:1] != [about]:
+            raise OptionError(
+                f"{journal.path}: the journal of another comparison: its grammar or noise differ"
+            )
         try:
-            yield journal
-        finally:
-            if journal._file:
-                journal._file.close()
+            for row in rows[1:]:
+                self.add((Answer if "item" in row else SystemFacts).from_dict(row))
+        except (ValueError, KeyError, TypeError) as error:
+            raise FormatError(f"no journal of a comparison: {error!r}", journal.path) from None
+        self._journal = journal
 
     def add(self, entry: Answer | SystemFacts) -> None:
         """Add an answer, or the facts of a system."""
-        self._keep(entry)
-        if self._file:
-            self._file.write(json.dumps(entry.to_dict(), ensure_ascii=False) + "\n")
-            self._file.flush()
-
-    def _keep(self, entry: Answer | SystemFacts) -> None:
         if isinstance(entry, Answer):
             self.answers[entry.system, entry.snr, entry.item] = entry
         else:
             self.facts[entry.system] = entry
-
-    def _resume(self, path: Path, about: dict[str, Any]) -> None:
-        content = path.read_bytes() if path.is_file() else b""
-        whole = content[: content.rfind(b"\n") + 1]  # a truncated line is dropped
-        lines = whole.decode("utf-8", "replace").splitlines()
-        try:
-            for number, line in enumerate(lines, start=1):
-                self._take(json.loads(line), number, about)
-        except (ValueError, KeyError, TypeError) as error:
-            if isinstance(error, FactoredASRError):
-                raise
-            raise FormatError(f"no journal of a comparison: {error!r}", path, number) from None
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("r+b" if content else "wb")
-        except OSError as error:
-            raise OptionError(f"{path}: cannot be written: {error.strerror}") from error
-        self._file.truncate(len(whole))
-        self._file.close()
-        self._file = path.open("a", encoding="utf-8")
-        if not lines:
-            self._file.write(json.dumps(about) + "\n")
-
-    def _take(self, row: dict[str, Any], number: int, about: dict[str, Any]) -> None:
-        if number == 1:
-            if row != about:
-                raise OptionError(
-                    f"{self._path}: the journal of another comparison: its grammar or noise differ"
-                )
-        elif "item" in row:
-            self._keep(Answer.from_dict(row))
-        else:
-            self._keep(SystemFacts.from_dict(row))
+        if self._journal:
+            self._journal.add(entry.to_dict())
 
 
 def _digest(path: Path | None) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -57,31 +56,20 @@ def serve(connection: Connection, spec: SystemSpec, grammar: Path | None) -> Non
 
 
 def latency(system: System, samples: np.ndarray) -> dict[str, float]:
-    """Measure when words appear if the sound comes from a microphone.
+    """Measure when words appear if the sound comes from a microphone, block by block.
 
-    Each block arrives when it has been spoken. The system works on it then, or after it has
-    finished the block before.
-
-    Returns
-    -------
-    ``first``: seconds from the start of the sound to the first word shown (nan: none);
-    ``answer``: seconds from the end of the sound to the final words.
+    ``first`` are the seconds from the start of the sound to the first word shown (nan: none),
+    ``answer`` those from the end of the sound to the final words. The system works on a block when
+    it has been spoken, or after it has finished the block before.
     """
     n = round(BLOCK_SECONDS * SAMPLE_RATE)
     blocks = [samples[at : at + n] for at in range(0, len(samples), n)]
     shown = system.stream(iter(blocks))
     duration = len(samples) / SAMPLE_RATE
+    arrivals = [min((i + 1) * BLOCK_SECONDS, duration) for i in range(len(blocks))]
     if shown is None:
-        begun = time.perf_counter()
-        text = system.transcribe(samples).text
-        took = time.perf_counter() - begun
-        return {"first": duration + took if text else float("nan"), "answer": took}
-    return _streamed(shown, len(blocks), duration)
-
-
-def _streamed(shown: Iterator[str], n_blocks: int, duration: float) -> dict[str, float]:
+        arrivals, shown = [], map(lambda whole: system.transcribe(whole).text, [samples])
     clock, first = 0.0, float("nan")
-    arrivals = [min((i + 1) * BLOCK_SECONDS, duration) for i in range(n_blocks)]
     for arrival in [*arrivals, duration]:  # the last: after the end
         begun = time.perf_counter()
         text = next(shown, "")
@@ -95,13 +83,8 @@ def _streamed(shown: Iterator[str], n_blocks: int, duration: float) -> dict[str,
 
 def size_of(files: tuple[Path, ...]) -> int | None:
     """Return the bytes of files and of all files in folders; None without any."""
-    if not files:
-        return None
-    return sum(
-        each.stat().st_size
-        for path in files for each in ([path] if path.is_file() else path.rglob("*"))
-        if each.is_file()
-    )
+    found = {each for path in files for each in (path, *path.rglob("*")) if each.is_file()}
+    return sum(each.stat().st_size for each in found) if files else None
 
 
 def peak_memory() -> int:

@@ -11,19 +11,8 @@ from factored_asr.evaluation.transcript_files import Meaning
 
 
 def accepts(asked: Meaning, done: Meaning) -> bool:
-    """Return whether the intent and every slot asked for are right; more slots may be filled.
-
-    Examples
-    --------
-    >>> asked = Meaning("order", {"drink": "latte"})
-    >>> accepts(asked, Meaning("order", {"drink": "latte", "size": "small"}))
-    True
-    >>> accepts(asked, Meaning("order", {"size": "small"}))
-    False
-    """
-    return done.intent == asked.intent and all(
-        done.slots.get(name) == value for name, value in asked.slots.items()
-    )
+    """Return whether the intent and every slot asked for are right; more slots may be filled."""
+    return done.intent == asked.intent and asked.slots.items() <= done.slots.items()
 
 
 @dataclass(frozen=True)
@@ -31,7 +20,6 @@ class Understood:
     """Counts over utterances with a known meaning."""
 
     n_commands: int = 0
-    """Utterances that are commands."""
     accepted: int = 0
     """Commands with the intent and every slot right."""
     intents: int = 0
@@ -47,7 +35,7 @@ class Understood:
     n_others: int = 0
     """Utterances that are no commands."""
     false_actions: int = 0
-    """Utterances that are no commands but led to an action."""
+    """Those that led to an action."""
 
     @property
     def wrong(self) -> int:
@@ -120,10 +108,7 @@ def understood(pairs: Iterable[tuple[Meaning, Meaning]]) -> Understood:
         unanswered=sum(not done.intent for _, done in commands),
         n_slots=sum(len(asked.slots) for asked, _ in commands),
         filled=sum(len(done.slots) for _, done in commands),
-        slots=sum(
-            done.slots.get(name) == value
-            for asked, done in commands for name, value in asked.slots.items()
-        ),
+        slots=sum(len(asked.slots.items() & done.slots.items()) for asked, done in commands),
         n_others=len(others), false_actions=sum(bool(done.intent) for done in others),
     )
 

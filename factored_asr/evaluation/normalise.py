@@ -57,23 +57,15 @@ class Rules:
     def named(names: str, replacements: str | Path | None = None) -> Rules:
         """Return rules by their names, separated by commas; or ``all`` or ``none``.
 
-        Raises
-        ------
-        OptionError
-            There is no rule of that name.
-        FormatError, MissingError
-            See `read_replacements`.
+        An unknown name raises OptionError; for the replacements see `read_replacements`.
         """
         chosen = {name.strip() for name in names.split(",")} - {"", "none"}
         if "all" in chosen:
             chosen = set(SWITCHES)
-        unknown = sorted(chosen.difference(SWITCHES))
-        if unknown:
-            raise OptionError(
-                f"{unknown[0]!r} is no rule; there are all, none, {', '.join(SWITCHES)}"
-            )
-        case, fillers, punctuation, digits = (name in chosen for name in SWITCHES)
-        rules = Rules(case, fillers, punctuation, digits)
+        if unknown := sorted(chosen.difference(SWITCHES)):
+            known = ", ".join(SWITCHES)
+            raise OptionError(f"{unknown[0]!r} is no rule; there are all, none, {known}")
+        rules = Rules(*(name in chosen for name in SWITCHES))
         if replacements is None:
             return rules
         read = read_replacements(replacements)
@@ -96,7 +88,8 @@ class Rules:
             text = _SOUND.sub(" ", text)
         if self.punctuation:
             text = _unpunctuated(text)
-        return tuple(w for w in text.split() if not (self.fillers and _bare(w) in FILLERS))
+        fillers = FILLERS if self.fillers else ()
+        return tuple(w for w in text.split() if w.strip(".,;:!?").lower() not in fillers)
 
     def _replaced(self, words: Sequence[str]) -> Iterator[str]:
         longest = max(map(len, self.replacements))
@@ -114,10 +107,8 @@ class Rules:
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values for JSON."""
-        return {
-            **{name: getattr(self, name) for name in SWITCHES},
-            "replacements": len(self.replacements), "replacements_file": self.source or None,
-        }
+        return {**{name: getattr(self, name) for name in SWITCHES},
+                "replacements": len(self.replacements), "replacements_file": self.source or None}
 
     def __str__(self) -> str:
         on = [name for name in SWITCHES if getattr(self, name)]
@@ -132,14 +123,7 @@ def read_replacements(path: str | Path) -> dict[tuple[str, ...], tuple[str, ...]
 
     This is the plain part of NIST's GLM files: square brackets around both sides and an empty
     context ``/ [ ] __ [ ]`` are accepted; lines that begin with ``;;``, ``#`` or ``*`` are
-    comments. An empty right side deletes the words.
-
-    Raises
-    ------
-    MissingError
-        There is no such file.
-    FormatError
-        With file and line: no rule, the same words twice, a context or alternatives.
+    comments. An empty right side deletes the words. Anything else raises FormatError with the line.
     """
     file = Path(path)
     found: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -149,24 +133,14 @@ def read_replacements(path: str | Path) -> dict[tuple[str, ...], tuple[str, ...]
         match = _RULE.match(line)
         if not match:
             raise FormatError("must be: old words => new words", file, number)
-        old, new = (_unbracketed(match[side]) for side in ("old", "new"))
+        old, new = (tuple(re.sub(r"^\[(.*)\]$", r"\1", match[side].strip()).split())
+                    for side in ("old", "new"))
         if "/" in new or "{" in "".join((*old, *new)):
             raise FormatError("contexts and alternatives are not known", file, number)
         if not old or old in found:
             raise FormatError(f"{' '.join(old)!r} is there already, or empty", file, number)
         found[old] = new
     return found
-
-
-def _unbracketed(text: str) -> tuple[str, ...]:
-    text = text.strip()
-    if text.startswith("[") and text.endswith("]"):
-        text = text[1:-1]
-    return tuple(text.split())
-
-
-def _bare(word: str) -> str:
-    return word.strip(".,;:!?").lower()
 
 
 def _unpunctuated(text: str) -> str:

@@ -88,21 +88,18 @@ class System:
 
     def confusions(self) -> dict[str, list[tuple[Any, ...]]]:
         """Return the pairs of confused words with their counts, the most frequent first."""
-        kinds: dict[str, Counter[tuple[str, ...]]] = {
-            "substitutions": Counter(), "deletions": Counter(), "insertions": Counter()
+        counts = Counter(pair for each in self.scored for pair in each.confusions)
+        found: dict[str, list[tuple[Any, ...]]] = {
+            "substitutions": [], "deletions": [], "insertions": []
         }
-        for each in self.scored:
-            for reference, hypothesis in each.confusions:
-                if reference == NOTHING:
-                    kinds["insertions"][hypothesis,] += 1
-                elif hypothesis == NOTHING:
-                    kinds["deletions"][reference,] += 1
-                else:
-                    kinds["substitutions"][reference, hypothesis] += 1
-        return {
-            kind: [(*words, n) for words, n in sorted(c.items(), key=lambda kv: (-kv[1], kv[0]))]
-            for kind, c in kinds.items()
-        }
+        for (reference, hypothesis), n in sorted(counts.items(), key=lambda kv: (-kv[1], kv[0])):
+            if reference == NOTHING:
+                found["insertions"].append((hypothesis, n))
+            elif hypothesis == NOTHING:
+                found["deletions"].append((reference, n))
+            else:
+                found["substitutions"].append((reference, hypothesis, n))
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -129,8 +126,13 @@ class System:
                 f"{s.id} ({s.speaker}) {s.errors.describe('words')}\n{s.describe()}\n"
                 for s in self.scored if s.errors.total
             ]
-        if total(self.scored).n_words:
-            parts += [*self._confused(), speaker_table(self.scored), self._sum()]
+        if self.interval:
+            parts += [
+                *self._confused(), speaker_table(self.scored),
+                f"WER {total(self.scored).describe('words')}", str(self.interval),
+                f"CER {self.characters.describe('letters')}",
+                f"{self._n_wrong} of {len(self.scored)} utterances with errors",
+            ]
         if self.understood:
             parts.append(self.understood.describe())
         return "\n".join(parts)
@@ -147,13 +149,6 @@ class System:
     @property
     def _n_wrong(self) -> int:
         return sum(s.errors.total > 0 for s in self.scored)
-
-    def _sum(self) -> str:
-        return (
-            f"WER {total(self.scored).describe('words')}\n{self.interval}\n"
-            f"CER {self.characters.describe('letters')}\n"
-            f"{self._n_wrong} of {len(self.scored)} utterances with errors"
-        )
 
 
 @dataclass(frozen=True)
@@ -173,8 +168,7 @@ class Report:
         return {
             "schema": SCHEMA_VERSION, "reference": self.reference,
             "rules": self.options.rules.to_dict(), "weights": self.options.weights,
-            "ignored": self.ignored,
-            "systems": [each.to_dict() for each in self.systems],
+            "ignored": self.ignored, "systems": [each.to_dict() for each in self.systems],
             "differences": [asdict(each) for each in self.differences],
         }
 
@@ -201,15 +195,9 @@ def score_files(
 ) -> Report:
     """Score hypotheses against a reference, and compare each pair of them.
 
-    A missing utterance counts as an empty hypothesis.
-
-    Raises
-    ------
-    MissingError
-        A system shares no utterance with the reference.
-    OptionError
-        The speaker's pattern is no regular expression with a group, or the reference needs words
-        with times that a system lacks.
+    A missing utterance counts as an empty hypothesis. Raise MissingError if a system shares no
+    utterance with the reference, OptionError if the speaker's pattern is no regular expression with
+    a group, or the reference needs words with times that a system lacks.
     """
     options = options or ScoreOptions()
     reference, fitted = _fit(reference, hypotheses)
@@ -218,12 +206,12 @@ def score_files(
         if not each.ignored
     }
     systems = tuple(_score(reference.name, scored, each, options) for each in fitted)
-    compared = [each for each in systems if total(each.scored).n_words]
-    return Report(reference.name, options, systems, tuple(
-        compare_errors((one.name, two.name), one.scored, two.scored, options.unit,
-                       seed=options.seed)
-        for one, two in itertools.combinations(compared, 2)
-    ), tuple(name for name, each in reference.entries.items() if each.ignored))
+    differences = tuple(
+        compare_errors((a.name, b.name), a.scored, b.scored, options.unit, seed=options.seed)
+        for a, b in itertools.combinations([each for each in systems if each.interval], 2)
+    )
+    ignored = tuple(name for name, each in reference.entries.items() if each.ignored)
+    return Report(reference.name, options, systems, differences, ignored)
 
 
 def _fit(
@@ -247,11 +235,9 @@ def _with_speakers(reference: Transcripts, pattern: str) -> dict[str, Entry]:
         raise OptionError(f"{pattern!r} is no regular expression: {error}") from None
     if compiled.groups < 1:
         raise OptionError(f"{pattern!r} must have a group, which is the speaker")
-    found = {}
-    for name, each in reference.entries.items():
-        match = compiled.search(name)
-        found[name] = replace(each, speaker=match[1] if match and match[1] else each.speaker)
-    return found
+    matches = ((name, compiled.search(name), each) for name, each in reference.entries.items())
+    return {name: replace(each, speaker=match[1] if match and match[1] else each.speaker)
+            for name, match, each in matches}
 
 
 def _score(
@@ -268,10 +254,9 @@ def _score(
         other = found.get(name, Entry(name, ""))
         if entry.text is not None:
             words = options.rules.apply(other.text or "")
-            scored.append(score(
-                name, entry.speaker, _nearest(entry, words, where, options.rules), words,
-                fold_case=False, weights=options.weights,
-            ))
+            best = _nearest(entry, words, where, options.rules)
+            scored.append(score(name, entry.speaker, best, words, fold_case=False,
+                                weights=options.weights))
         if entry.meaning is not None and any(e.meaning for e in found.values()):
             meanings.append((entry.meaning, other.meaning or Meaning()))
     return System(
@@ -283,14 +268,10 @@ def _score(
     )
 
 
-def _nearest(
-    entry: Entry, hypothesis: Sequence[str], where: str, rules: Rules
-) -> tuple[str, ...]:
+def _nearest(entry: Entry, hypothesis: Sequence[str], where: str, rules: Rules) -> tuple[str, ...]:
     """Return the words of a reference; of alternatives those nearest to the hypothesis."""
     choices = [[rules.apply(text) for text in texts] for texts in alternatives(entry, where)]
-    if all(len(texts) == 1 for texts in choices):
-        return tuple(word for texts in choices for word in texts[0])
-    return nearest(choices, hypothesis)
+    return choices[0][0] if [*map(len, choices)] == [1] else nearest(choices, hypothesis)
 
 
 def _counts(errors: Errors) -> dict[str, Any]:

@@ -8,8 +8,9 @@ ICASSP 2004: units are drawn with replacement, and the error rate of each draw i
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -55,23 +56,12 @@ class Errors:
         return self.total / self.n_words if self.n_words else float("nan")
 
     def describe(self, of: str) -> str:
-        """Return rate and counts as text.
-
-        Examples
-        --------
-        >>> Errors(8, substitutions=1, deletions=1).describe("words")
-        '25.00 %: 1 substituted, 1 deleted, 0 inserted of 8 words'
-        """
-        return (
-            f"{100 * self.rate:.2f} %: {self.substitutions} substituted, {self.deletions} deleted, "
-            f"{self.insertions} inserted of {self.n_words} {of}"
-        )
+        """Return rate and counts as text: ``25.00 %: 1 substituted, … of 8 words``."""
+        return (f"{100 * self.rate:.2f} %: {self.substitutions} substituted, {self.deletions} "
+                f"deleted, {self.insertions} inserted of {self.n_words} {of}")
 
     def __add__(self, other: Errors) -> Errors:
-        return Errors(
-            self.n_words + other.n_words, self.substitutions + other.substitutions,
-            self.deletions + other.deletions, self.insertions + other.insertions,
-        )
+        return Errors(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True)
@@ -86,9 +76,8 @@ class Scored:
     @property
     def errors(self) -> Errors:
         """Counts of this utterance."""
-        kinds = [_kind(*pair) for pair in self.pairs]
-        n_words = len(kinds) - kinds.count("I")
-        return Errors(n_words, kinds.count("S"), kinds.count("D"), kinds.count("I"))
+        kinds = Counter(_kind(*pair) for pair in self.pairs)
+        return Errors(len(self.pairs) - kinds["I"], kinds["S"], kinds["D"], kinds["I"])
 
     @property
     def reference(self) -> str:
@@ -145,26 +134,17 @@ class Bootstrap:
     seed: int
 
     def __str__(self) -> str:
-        return (
-            f"95 % interval {100 * self.low:.2f} to {100 * self.high:.2f} %, by bootstrap over "
-            f"{self.n_units} {self.unit} ({self.n_draws} draws, seed {self.seed})"
-        )
+        return (f"95 % interval {100 * self.low:.2f} to {100 * self.high:.2f} %, by bootstrap over "
+                f"{self.n_units} {self.unit} ({self.n_draws} draws, seed {self.seed})")
 
 
 def score(
     name: str, speaker: str, reference: Sequence[str], hypothesis: Sequence[str], *,
     fold_case: bool = True, weights: Weights = "levenshtein",
 ) -> Scored:
-    """Align a hypothesis with its reference.
+    """Align the hypothesis of an utterance with its reference.
 
-    Parameters
-    ----------
-    name, speaker
-        Of the utterance.
-    fold_case
-        True: ignore case.
-    weights
-        Costs of the alignment, see `Weights`.
+    Case is ignored, unless `fold_case` is False. For the costs of the alignment see `Weights`.
 
     Examples
     --------
@@ -180,13 +160,7 @@ def score(
 
 
 def character_errors(scored: Iterable[Scored]) -> Errors:
-    """Return the errors of letters; a space between words counts as one (as jiwer counts).
-
-    Examples
-    --------
-    >>> character_errors([score("1", "ann", ["so", "far"], ["so", "four"])])
-    Errors(n_words=6, substitutions=1, deletions=0, insertions=1)
-    """
+    """Return the errors of letters; a space between words counts as one (as jiwer counts)."""
     import kaldialign
 
     found = Errors()
@@ -214,12 +188,7 @@ def nearest_pronunciation(
 def nearest(
     choices: Iterable[Iterable[Sequence[str]]], hypothesis: Sequence[str]
 ) -> tuple[str, ...]:
-    """Return, of a text with alternatives, the version with the fewest errors.
-
-    Parameters
-    ----------
-    choices
-        For each place in the text its alternatives; an empty alternative is optional text.
+    """Return, of a text with alternatives at each place, the version with the fewest errors.
 
     Examples
     --------
@@ -262,37 +231,23 @@ def bootstrap(
 ) -> Bootstrap:
     """Return the 95 % interval of the error rate on other speakers or utterances like these.
 
-    Parameters
-    ----------
-    unit
-        What is drawn. A speaker's utterances share a voice, so whole speakers give the honest,
-        wider interval if there are enough. None: speakers if there are 8 or more, else utterances.
-    n_draws, seed
-        Number of draws, and seed of the random numbers.
-
-    Raises
-    ------
-    OptionError
-        Nothing to draw from, or the reference is empty.
+    A speaker's utterances share a voice, so drawing whole speakers gives the honest, wider interval
+    if there are enough. Default of `unit`: speakers if there are 8 or more, else utterances. Raise
+    OptionError if the reference is empty.
     """
     unit = unit_of(scored, unit)
-    if n_draws < 1:
-        raise OptionError(f"n_draws is {n_draws}, must be at least 1")
     table = error_table(scored, unit)
-    if not table.size or not table[:, 1].sum():
-        raise OptionError("no interval of an error rate without words in the reference")
-    rates = np.empty(n_draws)
-    for draw, rows in enumerate(draws(len(table), n_draws, seed)):
-        errors, words = table[rows].sum(axis=0)
-        rates[draw] = errors / words if words else np.nan
-    low, high = np.nanquantile(rates, (0.025, 0.975))
+    low, high = np.nanquantile(drawn_rates(table, n_draws, seed), (0.025, 0.975))
     return Bootstrap(float(low), float(high), unit, len(table), n_draws, seed)
 
 
-def draws(n_units: int, n_draws: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield indices of units drawn with replacement, one draw at a time to keep memory small."""
-    rng = np.random.default_rng(seed)
-    return (rng.integers(n_units, size=n_units) for _ in range(n_draws))
+def drawn_rates(table: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
+    """Return the error rates, (n_draws,), of units drawn with replacement; nan without words."""
+    if n_draws < 1:
+        raise OptionError(f"n_draws is {n_draws}, must be at least 1")
+    rng, n = np.random.default_rng(seed), len(table)
+    errors, words = np.array([table[rng.integers(n, size=n)].sum(0) for _ in range(n_draws)]).T
+    return np.divide(errors, words, out=np.full(n_draws, np.nan), where=words > 0)
 
 
 def unit_of(scored: Sequence[Scored], unit: Unit | None) -> Unit:
@@ -307,7 +262,9 @@ def error_table(scored: Sequence[Scored], unit: Unit) -> np.ndarray:
     """Return errors and words of each unit, (n_units, 2), in the order of first appearance."""
     counts = _sums((each.speaker if unit == "speakers" else i, each)
                    for i, each in enumerate(scored))
-    return np.array([(c.total, c.n_words) for c in counts.values()], np.float64)
+    if not any(each.n_words for each in counts.values()):
+        raise OptionError("no error rate without words in the reference")
+    return np.array([(each.total, each.n_words) for each in counts.values()], np.float64)
 
 
 def by_speaker(scored: Iterable[Scored]) -> dict[str, Errors]:
@@ -327,11 +284,8 @@ def speaker_table(scored: Iterable[Scored]) -> str:
     speakers = by_speaker(scored)
     width = max([9, *(len(name) + 2 for name in speakers)])
     lines = [f"{'speaker':{width}}  words  sub  del  ins   WER %"]
-    for name, e in speakers.items():
-        lines.append(
-            f"{name:{width}}  {e.n_words:5}  {e.substitutions:3}  {e.deletions:3}  "
-            f"{e.insertions:3}  {100 * e.rate:6.2f}"
-        )
+    lines += [f"{name:{width}}  {e.n_words:5}  {e.substitutions:3}  {e.deletions:3}  "
+              f"{e.insertions:3}  {100 * e.rate:6.2f}" for name, e in speakers.items()]
     return "\n".join(lines) + "\n"
 
 

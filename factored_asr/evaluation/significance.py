@@ -19,7 +19,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from factored_asr.errors import OptionError
-from factored_asr.evaluation.scoring import NOTHING, Scored, Unit, draws, error_table, unit_of
+from factored_asr.evaluation.scoring import (
+    NOTHING,
+    Scored,
+    Unit,
+    drawn_rates,
+    error_table,
+    total,
+    unit_of,
+)
 
 GOOD_WORDS = 2  # right in a row, by both systems, separate two segments
 
@@ -47,52 +55,32 @@ class Difference:
     segments or more."""
 
     def __str__(self) -> str:
-        return (
-            f"{self.first} against {self.second}: {100 * self.difference:+.2f} points of WER, "
-            f"95 % interval {100 * self.low:+.2f} to {100 * self.high:+.2f}, "
-            f"p = {self.p_bootstrap:.4f} (paired bootstrap over {self.unit}); "
-            f"p = {self.p_segments:.4f} (matched pairs, {self.n_segments} segments, "
-            f"z = {self.z:+.2f})"
-        )
+        return (f"{self.first} against {self.second}: {100 * self.difference:+.2f} points of WER, "
+                f"95 % interval {100 * self.low:+.2f} to {100 * self.high:+.2f}, p = "
+                f"{self.p_bootstrap:.4f} (paired bootstrap over {self.unit}); p = "
+                f"{self.p_segments:.4f} (matched pairs, {self.n_segments} segments, "
+                f"z = {self.z:+.2f})")
 
 
 def compare_errors(
     names: tuple[str, str], first: Sequence[Scored], second: Sequence[Scored],
     unit: Unit | None = None, n_draws: int = 10_000, seed: int = 0,
 ) -> Difference:
-    """Compare two systems on the same utterances.
+    """Compare two systems on the same utterances in the same order; for the rest see `bootstrap`.
 
-    Parameters
-    ----------
-    first, second
-        The same utterances in the same order.
-    unit, n_draws, seed
-        See `bootstrap`.
-
-    Raises
-    ------
-    OptionError
-        Not the same utterances, or the reference is empty.
+    Raise OptionError if the utterances differ, or the reference is empty.
     """
     if [s.id for s in first] != [s.id for s in second]:
         raise OptionError(f"{names[0]} and {names[1]} were not scored on the same utterances")
     unit = unit_of(first, unit)
     one, two = (error_table(scored, unit) for scored in (first, second))
-    if not one.size or not one[:, 1].sum():
-        raise OptionError("no difference of error rates without words in the reference")
-    drawn = np.empty(n_draws)
-    for draw, rows in enumerate(draws(len(one), n_draws, seed)):
-        (errors, words), (others, their_words) = one[rows].sum(axis=0), two[rows].sum(axis=0)
-        drawn[draw] = errors / words - others / their_words if words and their_words else 0.0
+    drawn = np.nan_to_num(drawn_rates(one, n_draws, seed) - drawn_rates(two, n_draws, seed))
     sides = min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
     low, high = np.quantile(drawn, (0.025, 0.975))
-    sums = (one.sum(axis=0), two.sum(axis=0))
-    n_segments, z, p = segment_test([
-        pair for a, b in zip(first, second, strict=True) for pair in segments(a, b)
-    ])
+    pairs = [pair for a, b in zip(first, second, strict=True) for pair in segments(a, b)]
     return Difference(
-        *names, float(sums[0][0] / sums[0][1] - sums[1][0] / sums[1][1]), float(low), float(high),
-        min(1.0, 2 * (sides + 1) / (n_draws + 1)), unit, n_segments, z, p,
+        *names, total(first).rate - total(second).rate, float(low), float(high),
+        min(1.0, 2 * (sides + 1) / (n_draws + 1)), unit, *segment_test(pairs),
     )
 
 
@@ -111,17 +99,16 @@ def segments(first: Scored, second: Scored, n_good: int = GOOD_WORDS) -> list[tu
     >>> segments(one, two)
     [(1, 0), (1, 1)]
     """
-    found, errors, good = [], np.zeros(2, int), 0
-    for before, wrong in zip(*(_by_word(s) for s in (first, second)), strict=True):
-        here = np.array([before[0] + before[1], wrong[0] + wrong[1]])
-        if before[0] or wrong[0]:
+    found, errors, good = [], (0, 0), 0
+    for one, two in zip(_by_word(first), _by_word(second), strict=True):
+        if one[0] or two[0]:
             good = 0  # something inserted
-        good = 0 if before[1] or wrong[1] else good + 1
-        errors += here
-        if good >= n_good and errors.any():
-            found.append((int(errors[0]), int(errors[1])))
-            errors = np.zeros(2, int)
-    return [*found, (int(errors[0]), int(errors[1]))] if errors.any() else found
+        good = 0 if one[1] or two[1] else good + 1
+        errors = (errors[0] + sum(one), errors[1] + sum(two))
+        if good >= n_good and any(errors):
+            found.append(errors)
+            errors = (0, 0)
+    return [*found, errors] if any(errors) else found
 
 
 def segment_test(pairs: Sequence[tuple[int, int]]) -> tuple[int, float, float]:
@@ -144,14 +131,7 @@ def segment_test(pairs: Sequence[tuple[int, int]]) -> tuple[int, float, float]:
 
 
 def wilson(n_right: int, n: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of a share; (0, 1) if `n` is 0.
-
-    Examples
-    --------
-    >>> low, high = wilson(9, 10)
-    >>> round(low, 3), round(high, 3)
-    (0.596, 0.982)
-    """
+    """Return Wilson's 95 % interval of a share; (0, 1) if `n` is 0."""
     from scipy.stats import binomtest
 
     if not n:
@@ -161,12 +141,7 @@ def wilson(n_right: int, n: int) -> tuple[float, float]:
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Return the two-sided p of McNemar's exact test: are two systems right equally often?
-
-    Parameters
-    ----------
-    only_first, only_second
-        Number of items that only the first, or only the second system has right.
+    """Return the two-sided p of McNemar's exact test from the items that only one system has right.
 
     Examples
     --------

@@ -36,8 +36,6 @@ UNKNOWN = "unknown"  # the speaker, as in the trn and stm files we write
 _TRN = re.compile(r"(.*?)\s*\(([^()\s]+)\)\s*$")
 _LABELS = re.compile(r"<[^<>\s]*>$")
 
-Row = tuple[int, str]
-
 
 @dataclass(frozen=True)
 class Meaning:
@@ -49,7 +47,7 @@ class Meaning:
 
 @dataclass(frozen=True)
 class Timed:
-    """A word and the middle of its time, seconds."""
+    """A word and the middle of its time in seconds."""
 
     text: str
     middle: float
@@ -84,64 +82,91 @@ class Entry:
         return (self.text or "").strip().upper() == IGNORED
 
 
+@dataclass(frozen=True)
+class _Line:
+    """A line of a file, or an entry of a JSON document."""
+
+    text: str
+    file: Path
+    number: int = 0
+    """0: the whole file."""
+
+    def wrong(self, law: str) -> FormatError:
+        """Return an error that names the line."""
+        return FormatError(law, self.file, self.number or None)
+
+    def seconds(self, text: str) -> float:
+        """Return a time of this line in seconds."""
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not 0 <= value < float("inf"):
+            raise self.wrong(f"{text!r} is no time in seconds")
+        return value
+
+    def json(self) -> Any:
+        """Return the value of the line."""
+        return parse_json(self.text, self.file, self.number or None)
+
+
 def read_entries(file: Path, layout: str = "auto") -> Iterator[Entry]:
     """Yield the entries of a file in its order; see `Transcripts.read`."""
+    known = ", ".join(_READERS)
     if layout == "auto":
-        layout = _SUFFIXES.get(file.suffix.lower(), "")
-        if not layout:
-            raise OptionError(
-                f"{file}: its name does not tell the format, name one: {', '.join(_READERS)}"
-            )
+        layout = file.suffix.lower()[1:].replace("jsonl", "json")
+        if layout not in _READERS:
+            raise OptionError(f"{file}: its name does not tell the format, name one: {known}")
     if layout not in _READERS:
-        raise OptionError(f"format is {layout!r}, must be one of {', '.join(_READERS)}")
-    return _READERS[layout](file)
+        raise OptionError(f"format is {layout!r}, must be one of {known}")
+    return _READERS[layout]([
+        _Line(text if layout == "tsv" else text.strip(), file, number)
+        for number, text in enumerate(read_text(file).split("\n"), start=1)
+        if text.strip() and not text.startswith(";;")
+    ])
 
 
-def _read_trn(file: Path) -> Iterator[Entry]:
-    for number, text in _lines(file):
-        match = _TRN.match(text)
+def _read_trn(lines: list[_Line]) -> Iterator[Entry]:
+    for line in lines:
+        match = _TRN.match(line.text)
         if not match:
-            raise FormatError("must end with the utterance's id in brackets", file, number)
-        yield Entry(match[2], match[1], line=number, marked=True)
+            raise line.wrong("must end with the utterance's id in brackets")
+        yield Entry(match[2], match[1], line=line.number, marked=True)
 
 
-def _read_stm(file: Path) -> Iterator[Entry]:
+def _read_stm(lines: list[_Line]) -> Iterator[Entry]:
     found = []
-    for number, text in _lines(file):
-        fields = text.split(None, 5)
+    for line in lines:
+        fields = line.text.split(None, 5)
         if len(fields) < 5:
-            raise FormatError("must be: file, channel, speaker, start, end, words", file, number)
-        start, end = (_seconds(value, file, number) for value in fields[3:5])
+            raise line.wrong("must be: file, channel, speaker, start, end, words")
+        start, end = map(line.seconds, fields[3:5])
         if end < start:
-            raise FormatError(f"ends at {end:g} s, before it starts at {start:g} s", file, number)
-        words = fields[5].split() if len(fields) > 5 else []
+            raise line.wrong(f"ends at {end:g} s, before it starts at {start:g} s")
+        words = " ".join(fields[5:]).split()
         if words and _LABELS.match(words[0]):
             words = words[1:]
         name = f"{fields[0]}-{fields[1]}-{start:.2f}"
-        found.append(Entry(
-            name, " ".join(words), fields[2], None, fields[0], fields[1], start, end,
-            line=number, marked=True,
-        ))
+        found.append(Entry(name, " ".join(words), fields[2], None, fields[0], fields[1], start, end,
+                           line=line.number, marked=True))
     recordings = Counter(each.recording for each in found)
     for each in found:
         yield replace(each, id=each.recording) if recordings[each.recording] == 1 else each
 
 
-def _read_ctm(file: Path) -> Iterator[Entry]:
+def _read_ctm(lines: list[_Line]) -> Iterator[Entry]:
     words: dict[tuple[str, str], list[Timed]] = {}
     first: dict[tuple[str, str], int] = {}
-    for number, text in _lines(file):
-        fields = text.split()
+    for line in lines:
+        fields = line.text.split()
         if len(fields) not in (5, 6):
-            raise FormatError(
-                f"must be: file, channel, start, length, word (confidence); has {len(fields)} "
-                "fields", file, number,
-            )
+            raise line.wrong("must be: file, channel, start, length, word (confidence); has "
+                             f"{len(fields)} fields")
         if fields[4].startswith("<ALT"):
-            raise FormatError("alternatives are known in trn and stm only", file, number)
-        start, length = (_seconds(value, file, number) for value in fields[2:4])
+            raise line.wrong("alternatives are known in trn and stm only")
+        start, length = map(line.seconds, fields[2:4])
         key = fields[0], fields[1]
-        first.setdefault(key, number)
+        first.setdefault(key, line.number)
         words.setdefault(key, []).append(Timed(fields[4], start + length / 2))
     channels = Counter(name for name, _ in words)
     for (name, channel), timed in words.items():
@@ -153,116 +178,91 @@ def _read_ctm(file: Path) -> Iterator[Entry]:
         )
 
 
-def _read_tsv(file: Path) -> Iterator[Entry]:
-    rows = list(_lines(file, strip=False))
-    columns = [name.strip() for name in rows[0][1].split("\t")] if rows else []
+def _read_tsv(lines: list[_Line]) -> Iterator[Entry]:
+    if not lines:
+        return
+    columns = [name.strip() for name in lines[0].text.split("\t")]
     if not {"text", "intent"} & set(columns) or not {"id", "path", "file"} & set(columns):
         raise FormatError(
-            f"the header must name id or path, and text or intent; has {columns}", file, 1
+            f"the header must name id or path, and text or intent; has {columns}", lines[0].file, 1
         )
-    for number, text in rows[1:]:
-        values = text.split("\t")
+    for line in lines[1:]:
+        values = line.text.split("\t")
         if len(values) != len(columns):
-            raise FormatError(f"{len(values)} columns, the header has {len(columns)}", file, number)
+            raise line.wrong(f"{len(values)} columns, the header has {len(columns)}")
         row: dict[str, Any] = dict(zip(columns, map(str.strip, values), strict=True))
         if row.get("slots"):
-            row["slots"] = parse_json(row["slots"], file, number)
-        yield _of_fields(row, file, number)
+            row["slots"] = replace(line, text=row["slots"]).json()
+        yield _of_fields(row, line)
 
 
-def _read_kaldi(file: Path) -> Iterator[Entry]:
-    for number, text in _lines(file):
-        name, _, words = text.partition(" ")
-        yield Entry(name, words.strip(), line=number)
+def _read_kaldi(lines: list[_Line]) -> Iterator[Entry]:
+    for line in lines:
+        name, _, words = line.text.partition(" ")
+        yield Entry(name, words.strip(), line=line.number)
 
 
-def _read_json(file: Path) -> Iterator[Entry]:
-    rows = list(_lines(file))
-    if rows and rows[0][1].rstrip() in ("{", "["):  # one value over many lines
-        content = parse_json("\n".join(text for _, text in rows), file)
-        yield from _of_document(content, file)
-        return
-    for number, text in rows:
-        row = parse_json(text, file, number)
-        if len(rows) == 1 and not (isinstance(row, dict) and {"id", "file", "path"} & set(row)):
-            yield from _of_document(row, file)
+def _read_json(lines: list[_Line]) -> Iterator[Entry]:
+    if lines and lines[0].text in ("{", "["):  # one value over many lines
+        lines = [_Line("\n".join(line.text for line in lines), lines[0].file)]
+    for line in lines:
+        row = line.json()
+        if len(lines) == 1 and not (isinstance(row, dict) and {"id", "file", "path"} & set(row)):
+            yield from _of_document(row, line)
         else:
-            yield _of_fields(row, file, number)
+            yield _of_fields(row, line)
 
 
-def _of_document(content: Any, file: Path) -> Iterator[Entry]:
+def _of_document(content: Any, line: _Line) -> Iterator[Entry]:
     """Yield the entries of a list of objects, or of an object of them by name."""
-    if not isinstance(content, list) and not (
-        isinstance(content, dict) and all(isinstance(v, dict) for v in content.values())
-    ):
-        content = [content]
-    named = content.items() if isinstance(content, dict) else ((None, each) for each in content)
-    for number, (name, row) in enumerate(named, start=1):
+    if isinstance(content, dict) and all(isinstance(row, dict) for row in content.values()):
+        content = [{"file": name, **row} for name, row in content.items()]
+    for number, row in enumerate(content if isinstance(content, list) else [content], start=1):
         if not isinstance(row, dict):
-            raise FormatError(f"entry {number} must be an object, is {row!r}", file)
-        yield _of_fields(row if name is None else {"file": name, **row}, file, number)
+            raise FormatError(f"entry {number} must be an object, is {row!r}", line.file)
+        yield _of_fields(row, replace(line, number=number))
 
 
-def _of_fields(row: Mapping[str, Any], file: Path, number: int) -> Entry:
+def _of_fields(row: Mapping[str, Any], line: _Line) -> Entry:
     """Return an entry from the fields that `tsv` and `json` share."""
     if not isinstance(row, dict):
-        raise FormatError(f"must be an object, is {row!r}", file, number)
+        raise line.wrong(f"must be an object, is {row!r}")
     name = row.get("file") or row.get("path")
     if not (row.get("id") or name):
-        raise FormatError("names no id, file or path", file, number)
+        raise line.wrong("names no id, file or path")
     text = row.get("text")
     if text is not None and not isinstance(text, str):
-        raise FormatError(f"text must be a string, is {text!r}", file, number)
+        raise line.wrong(f"text must be a string, is {text!r}")
     short = utterance_id(str(name)) if name else ""
     return Entry(
         str(row.get("id") or short), text, str(row.get("speaker") or UNKNOWN),
-        _meaning(row, file, number), short or str(row["id"]),
-        timed=_timed(row.get("words"), file, number), line=number,
+        _meaning(row, line), short or str(row["id"]), timed=_timed(row.get("words"), line),
+        line=line.number,
     )
 
 
-def _meaning(row: Mapping[str, Any], file: Path, number: int) -> Meaning | None:
+def _meaning(row: Mapping[str, Any], line: _Line) -> Meaning | None:
     if "interpretation" in row:
         row = row["interpretation"] or {"intent": None}
     if "intent" not in row:
         return None
     slots = row.get("slots") or {}
     if not isinstance(slots, dict):
-        raise FormatError(f"slots must be an object, is {slots!r}", file, number)
+        raise line.wrong(f"slots must be an object, is {slots!r}")
     return Meaning(str(row["intent"] or ""), {k: str(v) for k, v in slots.items()})
 
 
-def _timed(words: Any, file: Path, number: int) -> tuple[Timed, ...] | None:
+def _timed(words: Any, line: _Line) -> tuple[Timed, ...] | None:
     if not isinstance(words, list):
         return None
     try:
         return tuple(Timed(w["word"], (w["start"] + w["end"]) / 2) for w in words)
     except (KeyError, TypeError) as error:
-        raise FormatError("each word must have word, start and end", file, number) from error
+        raise line.wrong("each word must have word, start and end") from error
 
 
-def _lines(file: Path, strip: bool = True) -> Iterator[Row]:
-    """Yield numbered lines that are neither empty nor comments (;;)."""
-    for number, text in enumerate(read_text(file).split("\n"), start=1):
-        if text.strip() and not text.startswith(";;"):
-            yield number, text.strip() if strip else text
-
-
-def _seconds(text: str, file: Path, number: int) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not 0 <= value < float("inf"):
-        raise FormatError(f"{text!r} is no time in seconds", file, number)
-    return value
-
-
-_READERS: dict[str, Callable[[Path], Iterator[Entry]]] = {
+_READERS: dict[str, Callable[[list[_Line]], Iterator[Entry]]] = {
     "trn": _read_trn, "stm": _read_stm, "ctm": _read_ctm, "tsv": _read_tsv, "json": _read_json,
     "kaldi": _read_kaldi,
-}
-_SUFFIXES = {
-    ".trn": "trn", ".stm": "stm", ".ctm": "ctm", ".tsv": "tsv", ".json": "json", ".jsonl": "json",
 }
 LAYOUTS = ("auto", *_READERS)

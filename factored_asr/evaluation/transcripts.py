@@ -35,38 +35,23 @@ class Transcripts:
 
     @staticmethod
     def read(path: str | Path, layout: str = "auto") -> Transcripts:
-        """Read a file.
+        """Read a file; the layout is one of `LAYOUTS`, by default the end of the file's name.
 
-        Raises
-        ------
-        MissingError
-            There is no such file.
-        FormatError
-            With file and line: a line breaks the format, or an id occurs twice.
-        OptionError
-            The layout is unknown, or the file's name does not tell it.
+        A line that breaks the format or repeats an id raises FormatError with file and line.
         """
         file = Path(path)
         entries: dict[str, Entry] = {}
         for entry in read_entries(file, layout):
             if entry.id in entries:
-                raise FormatError(
-                    f"{entry.id!r} is there already in line {entries[entry.id].line}", file,
-                    entry.line,
-                )
+                law = f"{entry.id!r} is there already in line {entries[entry.id].line}"
+                raise FormatError(law, file, entry.line)
             entries[entry.id] = entry
         if not entries:
             raise FormatError("holds not a single transcript", file)
         return Transcripts(str(path), entries)
 
     def joined(self) -> Transcripts:
-        """Return the utterances of each recording joined into one.
-
-        Raises
-        ------
-        OptionError
-            A segment is to be ignored, which needs words with times.
-        """
+        """Return the utterances of each recording joined into one."""
         recordings: dict[tuple[str, str], list[Entry]] = {}
         for each in self.entries.values():
             if each.ignored:
@@ -94,17 +79,12 @@ def _joined(name: str, parts: Sequence[Entry]) -> Entry:
 
 
 def alternatives(entry: Entry, where: str) -> list[list[str]]:
-    """Return a text as a sequence of parts, each a list of alternatives.
+    """Return a text of the file `where` as a sequence of parts, each a list of alternatives.
 
     Examples
     --------
     >>> alternatives(Entry("1", "i've { um / uh / @ } as far (as)", marked=True), "ref.trn")
     [["i've"], ['um', 'uh', ''], ['as far'], ['as', '']]
-
-    Raises
-    ------
-    FormatError
-        A brace is not matched; `where` is the file.
     """
     text = entry.text or ""
     if not entry.marked or not set(text) & set("{}("):
@@ -167,8 +147,7 @@ def cut(hypothesis: Transcripts, reference: Transcripts) -> Transcripts:
     extra = {h.id: h for h in hypothesis.entries.values() if h.recording not in known}
     return replace(hypothesis, entries={
         **{name: replace(reference.entries[name], text=" ".join(words), meaning=None)
-           for name, words in texts.items()},
-        **extra,
+           for name, words in texts.items()}, **extra,
     })
 
 

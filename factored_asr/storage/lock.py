@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 
 @contextmanager
-def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
+def locked(path: Path, *, wait: bool = True, remove: bool = False) -> Iterator[bool]:
     """Hold a lock during the block, against other processes and threads.
 
     Gives True, or False where the lock file cannot be written: the block then runs without.
@@ -19,6 +19,8 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
         The lock file; its folder is made.
     wait
         Wait for whatever holds the lock (default), or raise at once.
+    remove
+        Remove the lock file at the end; default: leave it for the next one.
 
     Raises
     ------
@@ -36,4 +38,9 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
         except OSError:
             yield False
             return
-        yield True
+        try:
+            yield True
+        finally:
+            if remove:  # while it is held, so that no other process can have it
+                with suppress(OSError):  # Windows removes no open file
+                    path.unlink()
