@@ -8,7 +8,7 @@ names, so they must see the same file system. See https://distributed.dask.org.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from factored_asr.batch.inputs import Input
-from factored_asr.batch.pool import Finished
-from factored_asr.batch.work import BatchOptions, Job, Outcome, loaded, transcribe_input
+from factored_asr.batch.pool import Outcomes, outcome_of
+from factored_asr.batch.work import Job, Outcome, loaded, transcribe_input
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.graph import Graph
 from factored_asr.models.folder import ModelFolder
@@ -26,7 +26,7 @@ from factored_asr.recognizer.recognizer import Recognizer
 from factored_asr.storage.cache import cache_folder
 
 try:
-    from distributed import Client, KilledWorker, WorkerPlugin, as_completed, get_worker
+    from distributed import Client, WorkerPlugin, as_completed, get_worker
 except ImportError as error:
     raise MissingError(
         "a cluster needs the package dask: pip install 'factored-asr[cluster]'"
@@ -40,16 +40,11 @@ Files = dict[str, bytes]
 
 def in_cluster(
     job: Job, sounds: Sequence[Input], places: Sequence[int], address: str
-) -> Iterator[Finished]:
+) -> Outcomes:
     """Share sounds among the workers of a cluster; yield each outcome as soon as it is there.
 
     Closing the iterator cancels the sounds that have not begun. A sound whose workers die (three
-    times by default) gives an error.
-
-    Raises
-    ------
-    OptionError
-        No scheduler answers at the address.
+    times by default) gives an error; an address where no scheduler answers raises OptionError.
     """
     luggage = Luggage(job)
     try:
@@ -61,7 +56,7 @@ def in_cluster(
         threads = sum(client.nthreads().values())
 
         def submit(place: int) -> Any:
-            """Submit one sound; not `pure`, as the file may have changed since the last run."""
+            # Not `pure`, as the file may have changed since the last run.
             future = client.submit(perform_there, job.key, sounds[place], pure=False)
             placed[future.key] = place
             return future
@@ -72,18 +67,8 @@ def in_cluster(
         running = as_completed(first, loop=client.loop)
         for future in running:
             place = placed.pop(future.key)
-            yield place, _outcome(future, sounds[place])
+            yield place, outcome_of(future, sounds[place])
             running.update([submit(place) for place in islice(waiting, 1)])
-
-
-def _outcome(future: Any, sound: Input) -> Outcome:
-    try:
-        outcome: Outcome = future.result()
-        return outcome
-    except KilledWorker as error:
-        return Outcome(error=f"{sound.label}: the workers that had it died: {error}")
-    except Exception as error:  # a bug on one sound must not lose the others
-        return Outcome(error=f"{sound.label}: {type(error).__name__}: {error}")
 
 
 class Luggage(WorkerPlugin):
@@ -91,7 +76,7 @@ class Luggage(WorkerPlugin):
 
     def __init__(self, job: Job):
         self.name = f"{LUGGAGE}-{job.key}"
-        self._recipe, self._options = job.recipe, job.options
+        self._recipe, self.options = job.recipe, job.options
         self._graph_key = job.recipe.key()
         self._files = {name: _packed(path) for name, path in _paths(job.recipe).items()}
         self._files["graph"] = _packed(cache_folder() / self._graph_key)
@@ -108,11 +93,6 @@ class Luggage(WorkerPlugin):
         for name, files in self._files.items():
             _unpack(files, self._folder / name)
         self._files = {}
-
-    @property
-    def options(self) -> BatchOptions:
-        """Options of the job."""
-        return self._options
 
     def recognizer(self) -> Recognizer:
         """On a worker: load the recogniser; its graph is mapped from the machine's cache."""
@@ -174,6 +154,5 @@ def _packed(path: Path) -> Files:
 
 def _unpack(files: Files, folder: Path) -> None:
     for name, content in files.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)

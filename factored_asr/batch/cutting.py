@@ -38,10 +38,8 @@ class CutOptions:
 
     def __post_init__(self) -> None:
         if not self.longer_than >= 0 or not 2 <= self.max_seconds < float("inf"):
-            raise OptionError(
-                f"cutting needs longer_than >= 0 and max_seconds of at least 2, "
-                f"got {self.longer_than} and {self.max_seconds}"
-            )
+            raise OptionError("cutting needs longer_than >= 0 and max_seconds of at least 2, "
+                              f"got {self.longer_than} and {self.max_seconds}")
         if not 0 <= self.join_seconds <= self.max_seconds:
             raise OptionError(f"join_seconds must lie in 0..max_seconds, got {self.join_seconds}")
 
@@ -57,12 +55,7 @@ class Piece:
 
 
 class Cutter:
-    """Cuts one recording, block by block.
-
-    Parameters
-    ----------
-    rate
-        Samples a second.
+    """Cuts one recording, block by block; `rate` are its samples a second.
 
     Examples
     --------
@@ -107,9 +100,12 @@ class Cutter:
         return pieces
 
     def _walk(self, speech: np.ndarray) -> Iterator[Piece]:
+        joined = self._options.join_seconds
         for is_speech in speech.tolist():
             if is_speech:
-                if self._begin is not None and self._is_over():
+                if self._begin is not None and self._end < self._at and (
+                    (self._at - self._begin) * FRAME_SECONDS > joined
+                ):
                     yield self._piece(self._begin, self._end)
                     self._begin = None
                 if self._begin is None:
@@ -121,13 +117,6 @@ class Cutter:
             if self._begin is not None and self._at - self._end > MAX_GAP / FRAME_SECONDS:
                 yield self._piece(self._begin, self._end)
                 self._begin = None
-
-    def _is_over(self) -> bool:
-        """Return whether the open piece ends at the silence before this frame."""
-        if self._end == self._at or self._begin is None:
-            return False
-        joined = (self._at - self._begin) * FRAME_SECONDS
-        return joined > self._options.join_seconds
 
     def _cut_off(self, begin: int) -> Piece:
         """Return the open piece up to the quietest frame of its second half; keep the rest open."""
@@ -172,14 +161,9 @@ def shifted(transcript: Transcript, seconds: float) -> Transcript:
 
 
 def join(parts: Iterable[Transcript], duration: float) -> Transcript:
-    """Join the transcripts of a recording's pieces.
+    """Join the transcripts of the pieces of a recording of `duration` seconds.
 
-    Parameters
-    ----------
-    parts
-        In order, with times from the start of the recording; those without words are dropped.
-    duration
-        Of the whole recording, seconds.
+    The pieces are in order, with times from its start; those without words are dropped.
 
     Examples
     --------

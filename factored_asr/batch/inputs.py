@@ -56,27 +56,18 @@ def find_inputs(
 ) -> tuple[Input, ...]:
     """Return the sounds that names stand for, in the order of the names.
 
+    Each source is a sound file; a folder, searched recursively for `SOUNDS`; a pattern with ``*``,
+    ``?``, ``[…]`` or ``**``; a table ``*.tsv`` with a column ``path`` and optional columns ``id``,
+    ``start`` and ``end`` (seconds); ``@FILE``, a list of such names, one a line (``@-``: on
+    standard input); or ``-``, the sound on standard input. A folder, pattern, table or list without
+    a sound raises MissingError; a missing single file is reported later, when it is read.
+
     Parameters
     ----------
-    sources
-        Each one a sound file; a folder, searched recursively for `SOUNDS`; a pattern with ``*``,
-        ``?``, ``[…]`` or ``**``; a table ``*.tsv`` with a column ``path`` and optional columns
-        ``id``, ``start`` and ``end`` (seconds); ``@FILE``, a list of such names, one a line
-        (``@-``: on standard input); or ``-``, the sound on standard input.
     channels
         ``mix``: the mean of a file's channels. ``separate``: each on its own.
     working_folder
         Base of relative names.
-
-    Raises
-    ------
-    MissingError
-        A folder or pattern without a sound, or a missing table or list. A missing single file is
-        reported later, when it is read.
-    FormatError
-        A table breaks its format.
-    OptionError
-        No source, or channels is neither of the two.
     """
     if channels not in ("mix", "separate"):
         raise OptionError(f"channels must be mix or separate, got {channels!r}")
@@ -85,26 +76,19 @@ def find_inputs(
     if not found:
         raise OptionError("no sound is given")
     measured = [_measured(each) for each in found]
-    if channels == "mix":
-        return tuple(each for each, _ in measured)
-    return tuple(channel for each, n in measured for channel in _channels(each, n))
+    split = channels == "separate"
+    return tuple(channel for each, n in measured for channel in _channels(each, n if split else 1))
 
 
 def distinct(inputs: Iterable[Input]) -> tuple[tuple[Input, ...], int]:
-    """Return each sound once, and the number of repetitions.
-
-    Raises
-    ------
-    OptionError
-        Two sounds have the same output.
-    """
+    """Return each sound once, and the number of repetitions; two with one output: OptionError."""
     by_output: dict[str, Input] = {}
     n_again = 0
     for each in inputs:
         other = by_output.setdefault(each.output, each)
         if other is each:
             continue
-        if _place(other) != _place(each):
+        if Path(other.name).resolve() != Path(each.name).resolve() or other.part != each.part:
             raise OptionError(
                 f"{other.label} and {each.label} would both be written to {each.output}: give the "
                 "folder that holds them, whose folders the output then has, or a table with an id "
@@ -112,10 +96,6 @@ def distinct(inputs: Iterable[Input]) -> tuple[tuple[Input, ...], int]:
             )
         n_again += 1
     return tuple(by_output.values()), n_again
-
-
-def _place(sound: Input) -> tuple[Path, Part]:
-    return Path(sound.name).resolve(), sound.part
 
 
 def _expand(source: str, root: Path) -> Iterator[Input]:
@@ -173,9 +153,8 @@ def _in_table(path: Path) -> Iterator[Input]:
         place = Path(each.id)
         plain = each.id.isprintable() and ".." not in place.parts
         if place.is_absolute() or not place.name or not plain:
-            raise FormatError(
-                f"{each.source}: id {each.id!r} must be a name that an output can have"
-            )
+            law = f"id {each.id!r} must be a name that an output can have"
+            raise FormatError(f"{each.source}: {law}")
         try:
             part = Part(None, each.start, each.end)
         except OptionError as error:

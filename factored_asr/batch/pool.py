@@ -12,8 +12,9 @@ import signal
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,20 +25,16 @@ from factored_asr.recognizer.recognizer import Recognizer
 MAX_DEATHS = 3  # of workers that had the same sound
 AHEAD = 2  # sounds a worker holds, so that it need not wait while an output is written
 SHORT_SECONDS = 60.0  # a longer sound waits for the first free worker
-ONE_THREAD = {
-    name: "1" for name in (
-        "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS",
-    )
-}
+ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "MKL", "OMP", "NUMBA")}
 ORPHAN_SECONDS = 1.0
 
-Finished = tuple[int, Outcome]
-"""Place of a sound in the list, and its outcome."""
+Outcomes = Generator[tuple[int, Outcome], None, None]
+"""Yields the place of a sound in the list with its outcome, and ends the work when closed."""
 
 
 def in_this_process(
     recognizer: Recognizer, options: BatchOptions, sounds: Sequence[Input], places: Sequence[int]
-) -> Iterator[Finished]:
+) -> Outcomes:
     """Transcribe one sound after the other, in order."""
     for place in places:
         yield place, transcribe_input(recognizer, sounds[place], options)
@@ -45,7 +42,7 @@ def in_this_process(
 
 def in_processes(
     job: Job, sounds: Sequence[Input], places: Sequence[int], n_workers: int
-) -> Iterator[Finished]:
+) -> Outcomes:
     """Share sounds among worker processes; yield each outcome as soon as it is there.
 
     Closing the iterator kills the workers.
@@ -53,7 +50,7 @@ def in_processes(
     _ = job.key  # computed once here, not by every worker
     crew = _Crew(job, sounds, deque(places))
     workers = [_Worker() for _ in range(min(n_workers, len(places)))]
-    finished: list[Finished] = []
+    finished: list[tuple[int, Outcome]] = []
     try:
         while True:
             for depth in (1, AHEAD):  # all get a first sound before any gets a second
@@ -75,13 +72,14 @@ class _Worker:
 
     def __init__(self) -> None:
         self.held: deque[tuple[Future[Outcome], int]] = deque()
-        self._executor = self._start()
+        self._start()
 
-    def _start(self) -> Any:
-        """Return an executor of one process, which starts with its first task."""
+    def _start(self) -> None:
         from loky import ProcessPoolExecutor
 
-        return ProcessPoolExecutor(1, env=ONE_THREAD, initializer=_settle, initargs=(os.getpid(),))
+        self._executor: Any = ProcessPoolExecutor(
+            1, env=ONE_THREAD, initializer=_settle, initargs=(os.getpid(),)
+        )  # whose process starts with its first task
 
     def give(self, job: Job, sound: Input, place: int) -> None:
         """Submit a sound; a process that starts for it ignores Ctrl-C, which the parent handles."""
@@ -97,7 +95,7 @@ class _Worker:
         """Start a new process in place of one that has died."""
         self.end()
         self.held.clear()
-        self._executor = self._start()
+        self._start()
 
     def end(self) -> None:
         """Kill the process."""
@@ -122,36 +120,31 @@ class _Crew:
                 return
             worker.give(self.job, sound, self.waiting.popleft())
 
-    def collect(self, worker: _Worker) -> Iterator[Finished]:
+    def collect(self, worker: _Worker) -> Outcomes:
         """Yield what a worker has finished; if it has died, blame its first sound."""
         while worker.held and worker.held[0][0].done():
             future, place = worker.held.popleft()
-            outcome = _outcome(future, self.sounds[place])
-            if outcome is None:
-                lost = [each for _, each in worker.held]
-                worker.replace()
-                self.deaths[place] += 1
-                if self.deaths[place] < MAX_DEATHS:
-                    lost.insert(0, place)
-                else:
-                    outcome = Outcome(error=(
-                        f"{self.sounds[place].label}: {MAX_DEATHS} workers have died of it, one "
-                        "after the other: killed, or out of memory"
-                    ))
-                self.waiting.extendleft(reversed(lost))
-            if outcome is not None:
-                yield place, outcome
+            if not isinstance(future.exception(), BrokenProcessPool):
+                yield place, outcome_of(future, self.sounds[place])
+                continue
+            lost = [each for _, each in worker.held]
+            worker.replace()
+            self.deaths[place] += 1
+            if self.deaths[place] < MAX_DEATHS:
+                lost.insert(0, place)
+            self.waiting.extendleft(reversed(lost))
+            if self.deaths[place] == MAX_DEATHS:
+                yield place, Outcome(error=(
+                    f"{self.sounds[place].label}: {MAX_DEATHS} workers have died of it, one after "
+                    "the other: killed, or out of memory"
+                ))
 
 
-def _outcome(future: Future[Outcome], sound: Input) -> Outcome | None:
-    """Return the outcome of a worker; None if it has died."""
-    from concurrent.futures.process import BrokenProcessPool
-
+def outcome_of(future: Future[Outcome], sound: Input) -> Outcome:
+    """Return what a worker made of a sound; a bug on one sound must not lose the others."""
     try:
         return future.result()
-    except BrokenProcessPool:
-        return None
-    except Exception as error:  # a bug on one sound must not lose the others
+    except Exception as error:
         return Outcome(error=f"{sound.label}: {type(error).__name__}: {error}")
 
 

@@ -6,24 +6,22 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from factored_asr.batch.inputs import STDIN, Input, distinct, find_inputs
-from factored_asr.batch.outputs import OutputFolder, Resumed, open_folder
-from factored_asr.batch.pool import Finished, in_processes, in_this_process
+from factored_asr.batch.outputs import Resumed, open_folder
+from factored_asr.batch.pool import Outcomes, in_processes, in_this_process
 from factored_asr.batch.work import BatchOptions, Job, Outcome
 from factored_asr.errors import OptionError
 from factored_asr.models.grammars import cached_grammar
 from factored_asr.models.recipe import Recipe, cached_graph
 from factored_asr.recognizer.recognizer import Recognizer
 
-Workers = Callable[[Sequence[Input], Sequence[int]], Iterator[Finished]]
-"""Transcribes the sounds at these places of a list; yields each outcome with its place, in any
-order."""
+Workers = Callable[[Sequence[Input], Sequence[int]], Outcomes]
+"""Transcribes the sounds at these places of a list, in any order."""
 Each = Callable[[Input, Outcome], None]
 
 
@@ -72,47 +70,18 @@ class BatchReport:
     """Repetitions of sounds that were given more than once."""
 
 
-@dataclass
-class _Tally:
-    """Counts outcomes and reports progress."""
-
-    progress: Progress
-    report: Callable[[Progress], None]
-    began: float = field(default_factory=time.monotonic)
-    failures: dict[int, Failure] = field(default_factory=dict)
-
-    def count(self, place: int, sound: Input, outcome: Outcome) -> None:
-        """Count an outcome that is on disk."""
-        if outcome.error:
-            self.failures[place] = Failure(sound, outcome.error)
-        now = self.progress
-        self.progress = replace(
-            now, done=now.done + 1, failed=len(self.failures),
-            seconds=now.seconds + outcome.seconds,
-            seconds_left=max(0.0, now.seconds_left - sound.seconds),
-            elapsed=time.monotonic() - self.began,
-        )
-        self.report(self.progress)
-
-
 def transcribe_files(
-    sources: Sequence[str | Path | Input],
-    recipe: Recipe,
-    options: BatchOptions | None = None,
-    *,
-    output_dir: str | Path | None = None,
-    jobs: int = 1,
-    channels: str = "mix",
-    resume: bool = False,
-    cluster: str | None = None,
-    each: Each | None = None,
+    sources: Sequence[str | Path | Input], recipe: Recipe, options: BatchOptions | None = None, *,
+    output_dir: str | Path | None = None, jobs: int = 1, channels: str = "mix",
+    resume: bool = False, cluster: str | None = None, each: Each | None = None,
     report: Callable[[Progress], None] | None = None,
     compiling: Callable[[str], None] | None = None,
 ) -> BatchReport:
     """Transcribe many sounds; a failed one is reported and the others are transcribed.
 
     Ctrl-C, and SIGTERM if it was not handled before, raise KeyboardInterrupt: workers are ended, no
-    output is incomplete, and all that `report` counted is on disk.
+    output is incomplete, and all that `report` counted is on disk. Two sounds with the same output,
+    or options that contradict each other, raise OptionError before any work begins.
 
     Parameters
     ----------
@@ -133,17 +102,8 @@ def transcribe_files(
     each
         Called with every sound and its outcome: in the order they finish, or without `output_dir`
         in the order of the sounds.
-    report
-        Progress callback, called at the start and after every sound.
-    compiling
-        Called with each stage of compiling the graph.
-
-    Raises
-    ------
-    OptionError
-        Two sounds have the same output, or the options contradict each other.
-    MissingError, FormatError
-        A source has no sound, or the graph cannot be compiled.
+    report, compiling
+        Progress callbacks: at the start and after every sound; with each stage of compiling.
 
     Examples
     --------
@@ -182,13 +142,8 @@ def transcribe_files(
 
 
 def run_batch(
-    sounds: Sequence[Input],
-    workers: Workers,
-    job: Job,
-    *,
-    output_dir: str | Path | None = None,
-    resume: bool = False,
-    each: Each | None = None,
+    sounds: Sequence[Input], workers: Workers, job: Job, *, output_dir: str | Path | None = None,
+    resume: bool = False, each: Each | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> BatchReport:
     """`transcribe_files` with other workers."""
@@ -196,27 +151,38 @@ def run_batch(
     n_again = 0
     if output_dir is not None:
         sounds, n_again = distinct(sounds)
-    with _sigterm_is_ctrl_c(), _folder(output_dir, job) as folder:
+    opened = nullcontext() if output_dir is None else open_folder(
+        output_dir, job.options.format, job.key, job.facts
+    )
+    failures: dict[int, Failure] = {}
+    with _sigterm_is_ctrl_c(), opened as folder:
         resumed = folder.resume(tuple(sounds)) if folder and resume else Resumed()
         if folder and not resume:
             folder.begin()
         places = [i for i, sound in enumerate(sounds) if sound.output not in resumed.done]
         left = sum(sounds[place].seconds for place in places)
-        start = Progress(
-            len(sounds), len(sounds) - len(places), seconds_left=left, resumed=resumed
-        )
-        tally = _Tally(start, report)
-        report(start)
+        began = time.monotonic()
+        n_done = len(sounds) - len(places)
+        now = Progress(len(sounds), n_done, seconds_left=left, resumed=resumed)
+        report(now)
         if folder:  # the longest first, so that none is left for the end
             places.sort(key=lambda place: -sounds[place].seconds)
-        with closing(_closable(workers(sounds, places))) as finished:
+        with closing(workers(sounds, places)) as finished:
             for place, outcome in finished if folder else _in_order(finished, places):
-                if folder and not outcome.error:
-                    folder.put(sounds[place], outcome.text)
-                each(sounds[place], outcome)
-                tally.count(place, sounds[place], outcome)
-    failures = tuple(tally.failures[place] for place in sorted(tally.failures))
-    return BatchReport(tally.progress, failures, n_again)
+                sound = sounds[place]
+                if outcome.error:
+                    failures[place] = Failure(sound, outcome.error)
+                elif folder:
+                    folder.put(sound, outcome.text)
+                each(sound, outcome)
+                now = replace(
+                    now, done=now.done + 1, failed=len(failures),
+                    seconds=now.seconds + outcome.seconds,
+                    seconds_left=max(0.0, now.seconds_left - sound.seconds),
+                    elapsed=time.monotonic() - began,
+                )
+                report(now)
+    return BatchReport(now, tuple(failures[place] for place in sorted(failures)), n_again)
 
 
 def compile_once(recipe: Recipe, compiling: Callable[[str], None] | None = None) -> None:
@@ -243,30 +209,13 @@ def _check(
         raise OptionError("the sound on standard input needs this process: jobs must be 1")
 
 
-def _in_order(finished: Iterator[Finished], places: Sequence[int]) -> Iterator[Finished]:
+def _in_order(finished: Outcomes, places: Sequence[int]) -> Outcomes:
     """Yield outcomes in the order of the sounds."""
     early: dict[int, Outcome] = {}
-    following = iter(places)
-    place = next(following, None)
-    for each, outcome in finished:
-        early[each] = outcome
-        while place in early:
-            assert place is not None
-            yield place, early.pop(place)
-            place = next(following, None)
-
-
-def _folder(
-    output_dir: str | Path | None, job: Job
-) -> AbstractContextManager[OutputFolder | None]:
-    if output_dir is None:
-        return nullcontext()
-    return open_folder(output_dir, job.options.format, job.key, job.facts)
-
-
-def _closable(finished: Iterator[Finished]) -> Any:
-    """Return a generator, which ends its workers when it is closed."""
-    return finished if hasattr(finished, "close") else (each for each in finished)
+    for place in places:
+        while place not in early:
+            early.update([next(finished)])
+        yield place, early.pop(place)
 
 
 class Terminated(KeyboardInterrupt):

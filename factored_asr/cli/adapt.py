@@ -32,8 +32,7 @@ def adapt(options: argparse.Namespace) -> int:
     from factored_asr.training.run import describe
 
     bundle = Bundle.find(options.model)
-    paths = (None if path is None else Path(path) for path in (options.lexicon, options.words))
-    given, words = paths
+    given, words = (path and Path(path) for path in (options.lexicon, options.words))
     lexicon = Recipe(bundle, lexicon=given, words=words).read_lexicon()
     corpus, n_left_out = (_recognised if options.untranscribed else corpus_of)(options, lexicon)
 
@@ -46,7 +45,7 @@ def adapt(options: argparse.Namespace) -> int:
     folder = adapt_bundle(
         bundle, corpus, options.output, _settings(options), lexicon=lexicon, noises=noises,
         jobs=options.jobs, report=tell,
-    )  # fmt: skip
+    )
     print(f"{folder}\tadapted to {len(corpus)} utterances of {len(corpus.speakers)} speakers")
     return 1 if n_left_out else 0
 
@@ -86,10 +85,8 @@ def _settings(options: argparse.Namespace) -> Any:
 
 def add(commands: Any) -> None:
     """Add the command to the program."""
-    parser = add_command(
-        commands, "adapt", adapt, "adapt a model to a small corpus",
-        factor_options(), corpus_options(),
-    )  # fmt: skip
+    parser = add_command(commands, "adapt", adapt, "adapt a model to a small corpus",
+                         factor_options(), corpus_options())
     parser.add_argument("--output", required=True, metavar="MODEL", help="the new model's folder")
     parser.add_argument("--untranscribed", action="store_true",
                         help="the corpus is a folder, pattern or list of sounds without words")

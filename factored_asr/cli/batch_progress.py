@@ -1,42 +1,38 @@
-"""Progress of a run over many sounds on standard error: a bar on a terminal, else lines."""
+"""Progress of a run over many sounds on standard error, and its end."""
 
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from factored_asr.cli.shared import say
+from factored_asr.cli.shared import Show, say
 
 if TYPE_CHECKING:
     from factored_asr.batch import BatchReport, Progress
 
-LINE_SECONDS = 10.0  # between lines where there is no terminal
 TERMINATED = 143  # as in shells: 128 + the signal's number
 INTERRUPTED = 130
 MAX_NAMED = 30  # failures in the summary
 
 
 class Shown:
-    """Progress callback that prints lines; it keeps the last progress for the end."""
+    """Progress callback that calls `show`, unless texts on the same terminal show the progress."""
 
-    def __init__(self, quiet: bool):
-        self._quiet = quiet
+    def __init__(self, show: Show, quiet: bool, into_files: bool):
+        texts_show_it = not into_files and sys.stderr.isatty() and sys.stdout.isatty()
+        self._quiet, self._show = quiet or texts_show_it, show
         self._last: Progress | None = None
-        self._printed = 0.0  # elapsed seconds at the last line
 
     def __call__(self, progress: Progress) -> None:
         if self._last is None:
             self._say_resumed(progress)
         self._last = progress
-        if not self._quiet:
-            self.show(progress)
-
-    def show(self, progress: Progress) -> None:
-        """Print a line every ten seconds."""
-        if progress.elapsed - self._printed >= LINE_SECONDS:
-            self._printed = progress.elapsed
-            say(describe(progress))
+        if self._quiet:
+            return
+        left, done = progress.seconds_left, progress.seconds
+        if not left + done:  # headers do not tell the seconds
+            left, done = progress.n - progress.done, progress.done
+        self._show(describe(progress), done, left + done)
 
     def say_stopped(self, stopped: KeyboardInterrupt, kept: bool) -> int:
         """Print how far an interrupted run came; return the exit code."""
@@ -56,49 +52,6 @@ class Shown:
             say(f"options have changed ({names}): {resumed.n_outdated} outputs are remade")
         for name in resumed.changed:
             say(f"{name}: has changed since it was done, is done again")
-
-
-class _Bar(Shown):
-    """Shows progress as a bar of `rich`."""
-
-    def __init__(self, stack: ExitStack):
-        super().__init__(quiet=False)
-        self._stack = stack
-        self._bar: Any = None
-        self._task: Any = None
-
-    def show(self, progress: Progress) -> None:
-        """Move the bar, by seconds of sound if headers tell them, else by sounds."""
-        if self._bar is None:
-            self._open()
-        left, done = progress.seconds_left, progress.seconds
-        known = left + done > 0
-        self._bar.update(
-            self._task, completed=done if known else progress.done,
-            total=left + done if known else progress.n, told=describe(progress),
-        )
-
-    def _open(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, TextColumn
-        from rich.progress import Progress as RichProgress
-
-        told = TextColumn("{task.percentage:>3.0f} %, {task.fields[told]}")
-        self._bar = self._stack.enter_context(
-            RichProgress(BarColumn(), told, console=Console(stderr=True), transient=True,
-                         redirect_stdout=False)
-        )
-        self._task = self._bar.add_task("transcribing", total=None, told="")
-
-
-def show_progress(stack: ExitStack, quiet: bool, into_files: bool) -> Shown:
-    """Return the progress callback: a bar, which ends with the stack, unless texts go to the same
-    terminal; else lines."""
-    if quiet or not sys.stderr.isatty():
-        return Shown(quiet)
-    if into_files or not sys.stdout.isatty():
-        return _Bar(stack)
-    return Shown(quiet=True)  # the texts show it
 
 
 def describe(progress: Progress) -> str:

@@ -7,17 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from factored_asr.cli.shared import (
-    add_command,
-    factor_options,
-    progress_bar,
-    recipe_of,
-    recognizer_of,
-    report_options,
-    say,
-    search_options,
-    source_options,
-)
+from factored_asr.cli import shared
 
 if TYPE_CHECKING:
     from factored_asr.corpus.corpus import Corpus
@@ -30,16 +20,16 @@ def evaluate(options: argparse.Namespace) -> int:
     from factored_asr.evaluation import evaluate as decode_and_score
     from factored_asr.recognizer.speaker import SpeakerOptions
 
-    lexicon = recipe_of(options).read_lexicon() if options.phones else None
+    lexicon = shared.recipe_of(options).read_lexicon() if options.phones else None
     corpus, n_left_out = corpus_of(options, lexicon)
-    recognizer = recognizer_of(options)
+    recognizer = shared.recognizer_of(options)
     adapt = SpeakerOptions() if options.adapt else None
     with ExitStack() as stack:
         result = decode_and_score(
             recognizer, corpus, adapt=adapt, jobs=options.jobs,
             mean_over=options.mean_over or mean_of(options.model), lexicon=lexicon,
             unit=options.interval_over, seed=options.seed,
-            tick=progress_bar(stack, "decoding", options.quiet),
+            tick=shared.progress_bar(stack, "decoding", options.quiet),
             about={"model": options.model, "corpus": options.corpus, "adapt": options.adapt,
                    "settings": recognizer.options.to_dict()},
         )
@@ -47,9 +37,7 @@ def evaluate(options: argparse.Namespace) -> int:
     return 1 if n_left_out else 0
 
 
-def corpus_of(
-    options: argparse.Namespace, lexicon: Lexicon | None = None
-) -> tuple[Corpus, int]:
+def corpus_of(options: argparse.Namespace, lexicon: Lexicon | None = None) -> tuple[Corpus, int]:
     """Return the corpus without unusable utterances, which are reported, and their number."""
     from factored_asr.corpus.corpus import Corpus, check
     from factored_asr.training.data import seconds_of
@@ -61,9 +49,9 @@ def corpus_of(
         corpus = corpus.without(names(options.exclude_speakers))
     good, problems = check(corpus, lexicon, seconds=seconds_of())
     for problem in problems:
-        say(problem.message)
+        shared.say(problem.message)
     if problems:
-        say(f"{len(problems)} of {len(corpus)} utterances are left out")
+        shared.say(f"{len(problems)} of {len(corpus)} utterances are left out")
     return good, len(problems)
 
 
@@ -103,10 +91,9 @@ def corpus_options() -> argparse.ArgumentParser:
 
 def add(commands: Any) -> None:
     """Add this group's commands to the program."""
-    sources = source_options(factor_options())
-    parser = add_command(
-        commands, "evaluate", evaluate, "word error rate on a corpus",
-        sources, corpus_options(), search_options(), report_options(),
+    parser = shared.add_command(
+        commands, "evaluate", evaluate, "word error rate on a corpus", shared.source_options(),
+        corpus_options(), shared.search_options(), shared.report_options(),
     )
     parser.add_argument("--adapt", choices=("speaker",),
                         help="decode twice: adapt to each speaker after the first time")

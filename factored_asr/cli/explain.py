@@ -7,17 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from factored_asr.cli.shared import (
-    add_command,
-    add_old_name,
-    factor_options,
-    progress,
-    recipe_of,
-    say,
-    search_options,
-    source_options,
-    writing,
-)
+from factored_asr.cli import shared
 
 ABLATIONS = ("language", "background", "weights", "pronunciation", "variants", "transitions")
 DEFAULT_WITHOUT = "language,background,weights,pronunciation"
@@ -48,8 +38,8 @@ def explain(options: argparse.Namespace) -> int:
         other_lm=options.other_lm, other_lexicon=options.other_lexicon,
     )
     with ExitStack() as stack:
-        tell = progress(stack, options.quiet)
-        recognizer = Recognizer.from_recipe(recipe_of(options), tell)
+        tell = shared.progress(stack, options.quiet)
+        recognizer = Recognizer.from_recipe(shared.recipe_of(options), tell)
         explanation = recognizer.explain(options.file, options=asked, progress=tell)
     if options.format == "html":
         written = as_html(explanation, title=Path(options.file).name)
@@ -58,10 +48,10 @@ def explain(options: argparse.Namespace) -> int:
     if not options.output:
         print(written)
         return 0
-    with writing(options.output):
+    with shared.writing(options.output):
         Path(options.output).write_text(written + "\n", encoding="utf-8")
     if not options.quiet:
-        say(f"written to {options.output}")
+        shared.say(f"written to {options.output}")
     return 0
 
 
@@ -71,9 +61,9 @@ def _names(text: str) -> tuple[str, ...]:
 
 def add(commands: Any) -> None:
     """Add the command of this module."""
-    parser = add_command(
+    parser = shared.add_command(
         commands, "explain", explain, "why the words were recognised, factor by factor",
-        source_options(factor_options()), search_options(), examples=EXAMPLES,
+        shared.source_options(), shared.search_options(), examples=EXAMPLES,
     )
     parser.add_argument("file", metavar="FILE", help="sound file; - is standard input")
     parser.add_argument("--format", default="text", choices=("text", "json", "html"),
@@ -85,7 +75,7 @@ def add(commands: Any) -> None:
         help=f"factors to leave out one by one: {', '.join(ABLATIONS)}, with commas; or none "
         f"(default: {DEFAULT_WITHOUT})",
     )
-    add_old_name(parser, "--mute", without)
+    shared.add_old_name(parser, "--mute", without)
     parser.add_argument("--other-lm", metavar="LM", help="also decode with this language model")
     parser.add_argument("--other-lexicon", metavar="DICT", help="also decode with this dictionary")
     parser.add_argument("--lattice-beam", type=float, metavar="COST",

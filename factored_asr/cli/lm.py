@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from factored_asr.cli.shared import add_command, add_group, say, writing
@@ -126,8 +127,7 @@ def _write(model: NGramModel, options: argparse.Namespace) -> int:
     with writing(options.output):
         write_arpa(model, options.output)
     if not options.quiet:
-        counts = ", ".join(f"{n:,} {k}-grams" for k, n in enumerate(model.counts, start=1))
-        say(counts)
+        say(", ".join(f"{n:,} {k}-grams" for k, n in enumerate(model.counts, start=1)))
     return 0
 
 
@@ -147,21 +147,18 @@ def add(commands: Any) -> None:
     output.add_argument("-o", "--output", default="-", metavar="ARPA",
                         help="write here, gzip if it ends in .gz (default: standard output)")
     output.add_argument("--quiet", action="store_true", help="no counts on standard error")
-    _add_estimate(
-        add_command(group, "estimate", estimate, "from text", output, examples=EXAMPLES)
-    )
-    _add_prune(add_command(group, "prune", prune, "fewer n-grams", output, examples=EXAMPLES))
+    command = partial(add_command, group, examples=EXAMPLES)
+    _add_estimate(command("estimate", estimate, "from text", output))
+    _add_prune(command("prune", prune, "fewer n-grams", output))
 
-    parser = add_command(group, "interpolate", interpolate, "several into one", output,
-                         examples=EXAMPLES)
+    parser = command("interpolate", interpolate, "several into one", output)
     parser.add_argument("models", nargs="+", metavar="LM")
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument("--weights", type=_weights, metavar="W,W,...",
                          help="one for each model (default: equal)")
     weights.add_argument("--tune", metavar="TEXT", help="find the best weights for this text")
 
-    parser = add_command(group, "perplexity", perplexity, "perplexity of a text",
-                         examples=EXAMPLES)
+    parser = command("perplexity", perplexity, "perplexity of a text")
     parser.add_argument("model", metavar="LM")
     _add_texts(parser)
     parser.add_argument("--words", action="store_true", help="every word: log10 probability, words "

@@ -8,14 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from factored_asr.cli.shared import (
-    add_command,
-    factor_options,
-    progress,
-    recipe_of,
-    source_options,
-    writing,
-)
+from factored_asr.cli import shared
 
 if TYPE_CHECKING:
     from factored_asr.models.bundle import Bundle
@@ -24,19 +17,19 @@ if TYPE_CHECKING:
 
 def compile_graph(options: argparse.Namespace) -> int:
     """Compile a graph into the cache, or into a file."""
-    recipe = recipe_of(options)
+    recipe = shared.recipe_of(options)
     with ExitStack() as stack:
         model = recipe.bundle.acoustic_model()
-        graph = recipe.graph(model, progress(stack, options.quiet))
+        graph = recipe.graph(model, shared.progress(stack, options.quiet))
         if options.output is None:
             recipe.background(model)
-    if options.output is None:
+    where = options.output
+    if where is None:
         from factored_asr.storage.cache import cache_folder
 
-        where = str(cache_folder() / recipe.key())
+        where = cache_folder() / recipe.key()
     else:
-        where = options.output
-        with writing(where):
+        with shared.writing(where):
             (graph.write_openfst if where.endswith(".fst") else graph.write)(where)
     megabytes = graph.arcs.nbytes / 1e6
     print(f"{where}\t{graph.n_states} states, {graph.n_arcs} arcs ({megabytes:.1f} MB), "
@@ -54,14 +47,12 @@ def import_model(options: argparse.Namespace) -> int:
     from factored_asr.models.bundle import Bundle
     from factored_asr.models.folder import About, write_model
 
-    source = Path(options.source)
-    lexicon, lm = options.lexicon, options.lm
     bundle = Bundle.find(options.source)
     model = bundle.acoustic_model()
-    lexicon, lm = lexicon or bundle.lexicon, lm or bundle.lm
+    lexicon, lm = options.lexicon or bundle.lexicon, options.lm or bundle.lm
     if lm and not is_kenlm_binary(lm):
         read_lm(lm)  # raises if the file is broken
-    about = About(origin=options.origin or source.name,
+    about = About(origin=options.origin or Path(options.source).name,
                   licences={"model": options.licence} if options.licence else {})
     write_model(options.output, model, lexicon=Lexicon.read(lexicon) if lexicon else None, lm=lm,
                 about=about)
@@ -112,13 +103,12 @@ def _facts(bundle: Bundle) -> Iterator[tuple[str, object]]:
 
 def add(commands: Any) -> None:
     """Add this group's commands to the program."""
-    sources = source_options(factor_options())
-    parser = add_command(
-        commands, "compile", compile_graph, "compile a graph ahead of time", sources
-    )
+    parser = shared.add_command(commands, "compile", compile_graph, "compile a graph ahead of time",
+                                shared.source_options())
     parser.add_argument("--output", metavar="PATH", help="write here: a folder, or a file .fst")
 
-    parser = add_command(commands, "import", import_model, "convert a model of Kaldi or Sphinx")
+    parser = shared.add_command(commands, "import", import_model,
+                                "convert a model of Kaldi or Sphinx")
     parser.add_argument("source", metavar="FOLDER", help="of Kaldi (final.mdl, tree) or Sphinx")
     parser.add_argument("--output", required=True, metavar="MODEL", help="the new model's folder")
     parser.add_argument("--lexicon", metavar="DICT", help="dictionary of the model")
@@ -126,7 +116,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--origin", metavar="TEXT", help="where it comes from, for `info`")
     parser.add_argument("--licence", metavar="TEXT", help="of the model, for `info`")
 
-    parser = add_command(commands, "info", info, "describe a model, list the cache")
+    parser = shared.add_command(commands, "info", info, "describe a model, list the cache")
     parser.add_argument("model", nargs="?", default="en-us", help="en-us, or a model folder")
     parser.add_argument("--cache", action="store_true", help="list the compiled graphs")
     parser.add_argument("--clear-cache", action="store_true", help="remove the compiled graphs")

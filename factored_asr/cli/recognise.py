@@ -5,16 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from factored_asr.cli.shared import (
-    add_command,
-    add_format,
-    factor_options,
-    recipe_of,
-    recognizer_of,
-    say,
-    search_options,
-    source_options,
-)
+from factored_asr.cli import shared
 from factored_asr.errors import FactoredASRError, OptionError
 
 if TYPE_CHECKING:
@@ -29,7 +20,7 @@ def align(options: argparse.Namespace) -> int:
     if aligned or options.format == "json":
         print(write_alignment(aligned, options.format, options.file))
     if aligned.reason and not options.quiet:
-        say(f"{options.file}: {aligned.reason}")
+        shared.say(f"{options.file}: {aligned.reason}")
     return 0 if aligned else 1
 
 
@@ -40,8 +31,7 @@ def _aligned(options: argparse.Namespace) -> Alignment:
     if (options.text is None) == (options.text_file is None):
         raise OptionError("give the spoken text, or its file by --text-file")
     text = options.text if options.text_file is None else read_text(options.text_file)
-    recipe = recipe_of(options)
-    return aligner_of(recipe).align(options.file, text)
+    return aligner_of(shared.recipe_of(options)).align(options.file, text)
 
 
 def plot(options: argparse.Namespace) -> int:
@@ -52,29 +42,28 @@ def plot(options: argparse.Namespace) -> int:
     if options.lattice:
         if given:
             raise OptionError("--lattice draws the recognised words: give no text")
-        lattice = recognizer_of(options).transcribe(options.file).lattice
+        lattice = shared.recognizer_of(options).transcribe(options.file).lattice
         if lattice is None or not lattice.n_nodes:
             raise FactoredASRError(f"{options.file}: no speech, no lattice")
         save(plot_lattice(lattice), options.output)
         return 0
-    found = _aligned(options) if given else recognizer_of(options).transcribe(options.file)
+    found = _aligned(options) if given else shared.recognizer_of(options).transcribe(options.file)
     if found.reason and not options.quiet:
-        say(f"{options.file}: {found.reason}")
+        shared.say(f"{options.file}: {found.reason}")
     save(plot_utterance(options.file, found), options.output)
     return 0
 
 
 def add(commands: Any) -> None:
     """Add this group's commands to the program."""
-    factors, search = factor_options(), search_options()
-    sources = source_options(factors)
-
-    parser = add_command(commands, "align", align, "times of the words of a known text", factors)
+    parser = shared.add_command(commands, "align", align, "times of the words of a known text",
+                                shared.factor_options())
     _add_text(parser)
-    add_format(parser, "ctm")
+    shared.add_format(parser, "ctm")
 
-    parser = add_command(commands, "plot", plot, "a picture of a sound, its words and phones",
-                       sources, search)
+    parser = shared.add_command(commands, "plot", plot,
+                                "a picture of a sound, its words and phones",
+                                shared.source_options(), shared.search_options())
     _add_text(parser)
     parser.add_argument("--lattice", action="store_true", help="draw the word lattice")
     parser.add_argument("-o", "--output", required=True, metavar="IMAGE",

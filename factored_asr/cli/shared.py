@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from factored_asr.models.settings import DecodeOptions
     from factored_asr.recognizer.recognizer import Recognizer
 
+Show = Callable[[str, float, float], None]
+"""Shows a text, and how much is done of how much."""
+LINE_SECONDS = 10.0  # between lines of progress where there is no terminal
 FORMATS = ("text", "json", "ctm", "stm", "trn", "srt", "vtt", "textgrid")
 EXAMPLES = """\
 examples:
@@ -81,13 +85,13 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
     from factored_asr.models.bundle import Bundle
     from factored_asr.models.recipe import Recipe
 
-    paths = [getattr(options, name, None) for name in ("grammar", "lm", "lexicon", "words")]
-    grammar, lm, lexicon, words = (None if path is None else Path(path) for path in paths)
-    second = tuple(map(Path, getattr(options, "rescore_lm", ())))
-    g2p = getattr(options, "g2p", None)
-    guess = Path(g2p) if g2p else bool(getattr(options, "guess", False))
+    names = ("grammar", "lm", "lexicon", "words", "g2p")
+    given = (getattr(options, name, None) for name in names)
+    grammar, lm, lexicon, words, g2p = (None if path is None else Path(path) for path in given)
     recipe = Recipe(
-        Bundle.find(options.model), grammar, lm, lexicon, words, guess=guess, rescore_lms=second,
+        Bundle.find(options.model), grammar, lm, lexicon, words,
+        guess=g2p or getattr(options, "guess", False),
+        rescore_lms=tuple(map(Path, getattr(options, "rescore_lm", ()))),
         lm_weights=tuple(getattr(options, "lm_weight", ())),
     )
     return replace(recipe, options=_settings(recipe.settings, options))
@@ -97,9 +101,8 @@ def _settings(settings: DecodeOptions, options: argparse.Namespace) -> DecodeOpt
     """Return the model's settings with the values that the command line gives."""
     from factored_asr.graph import DENIALS
 
-    beam = replace(settings.beam, **_given(
-        options, beam="beam", max_active="max_active", min_active="min_active"
-    ))
+    beam = replace(settings.beam, **_given(options, beam="beam", max_active="max_active",
+                                           min_active="min_active"))
     graph = replace(settings.graph, **_given(options, word_penalty="word_penalty"))
     scale, lm_scale = (getattr(options, f"{of}_scale", None) for of in ("acoustic", "lm"))
     if lm_scale is not None:
@@ -120,9 +123,8 @@ def _settings(settings: DecodeOptions, options: argparse.Namespace) -> DecodeOpt
 
 
 def _second_pass(settings: SecondPassOptions, options: argparse.Namespace) -> SecondPassOptions:
-    weights = replace(settings.rescore, **_given(
-        options, lm_scale="rescore_scale", word_insertion_penalty="rescore_penalty"
-    ))
+    weights = replace(settings.rescore, **_given(options, lm_scale="rescore_scale",
+                                                 word_insertion_penalty="rescore_penalty"))
     kept = [getattr(options, name, None) for name in ("nbest", "lattice_output", "lattice")]
     return replace(
         settings, rescore=weights, keep=settings.keep or any(kept),
@@ -145,43 +147,48 @@ def recognizer_of(options: argparse.Namespace) -> Recognizer:
         return Recognizer.from_recipe(recipe_of(options), progress(stack, options.quiet))
 
 
-def progress(stack: ExitStack, quiet: bool, doing: str = "compiling") -> Progress:
-    """Return a callback that shows each stage on standard error: a spinner on a terminal, else
-    lines."""
-    status: list[Any] = []
+def show_progress(stack: ExitStack, quiet: bool) -> Show:
+    """Return a callback that shows progress on standard error until the stack ends: a bar on a
+    terminal, else a line every ten seconds, or for each text if `of` is 0."""
+    bars: list[Any] = []
+    printed = time.monotonic()
 
-    def tell(stage: str) -> None:
+    def show(text: str, done: float, of: float) -> None:
+        nonlocal printed
         if quiet:
             return
-        if not sys.stderr.isatty():
-            say(f"{doing}: {stage}")
-        elif status:
-            status[0].update(stage)
-        else:
-            from rich.console import Console
+        if sys.stderr.isatty():
+            if not bars:
+                bars.append(stack.enter_context(_bar()))
+            bars[0].update(bars[0].task_ids[0], description=text, completed=done, total=of or None)
+        elif not of or time.monotonic() - printed >= LINE_SECONDS:
+            printed = time.monotonic()
+            say(text)
 
-            status.append(stack.enter_context(Console(stderr=True).status(stage)))
+    return show
 
-    return tell
+
+def _bar() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
+    text = TextColumn("{task.description}", markup=False)
+    bar = Progress(SpinnerColumn(), BarColumn(), text, console=Console(stderr=True), transient=True,
+                   redirect_stdout=False)
+    bar.add_task("", total=None)
+    return bar
+
+
+def progress(stack: ExitStack, quiet: bool, doing: str = "compiling") -> Progress:
+    """Return a callback that shows each stage on standard error."""
+    show = show_progress(stack, quiet)
+    return lambda stage: show(f"{doing}: {stage}", 0, 0)
 
 
 def progress_bar(stack: ExitStack, title: str, quiet: bool) -> Callable[[int, int], None]:
-    """Return a callback that shows how much is done on standard error: a bar on a terminal, else a
-    line for each tenth."""
-    if quiet:
-        return lambda done, of: None
-    if not sys.stderr.isatty():
-        def tell(done: int, of: int) -> None:
-            if done * 10 // of != (done - 1) * 10 // of:
-                say(f"{title}: {done} of {of}")
-
-        return tell
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    bar = stack.enter_context(Bar(console=Console(stderr=True), transient=True))
-    task = bar.add_task(title, total=None)
-    return lambda done, of: bar.update(task, completed=done, total=of)
+    """Return a callback that shows on standard error how much is done."""
+    show = show_progress(stack, quiet)
+    return lambda done, of: show(f"{title}: {done} of {of}", done, of)
 
 
 def add_command(
@@ -238,9 +245,9 @@ def factor_options() -> argparse.ArgumentParser:
     return parser
 
 
-def source_options(factors: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """Return the options of what a graph is compiled from."""
-    parser = argparse.ArgumentParser(add_help=False, parents=[factors])
+def source_options() -> argparse.ArgumentParser:
+    """Return the options of what a graph is compiled from, those of the model included."""
+    parser = argparse.ArgumentParser(add_help=False, parents=[factor_options()])
     language = parser.add_argument_group("language").add_mutually_exclusive_group()
     language.add_argument("--grammar", metavar="PATH", help="commands: a grammar file or folder")
     language.add_argument("--lm", metavar="ARPA", help="n-gram model in place of the model's own")

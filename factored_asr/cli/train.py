@@ -57,10 +57,8 @@ def _listener(stack: ExitStack, quiet: bool) -> Listener:
 
     if quiet:
         return Listener()
-
-    passes = stack.enter_context(progress()) if sys.stderr.isatty() else (
-        lambda done: say(describe(done)))
-    return Listener(passes, lambda line: say(str(line)))
+    bars = stack.enter_context(progress()) if sys.stderr.isatty() else None
+    return Listener(bars or (lambda done: say(describe(done))), lambda line: say(str(line)))
 
 
 def add(commands: Any) -> None:

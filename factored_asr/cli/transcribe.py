@@ -5,30 +5,19 @@ from __future__ import annotations
 import argparse
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from factored_asr.cli.batch_progress import say_end, show_progress
-from factored_asr.cli.shared import (
-    add_command,
-    add_format,
-    complain,
-    factor_options,
-    progress,
-    recipe_of,
-    recognizer_of,
-    say,
-    search_options,
-    second_pass_options,
-    source_options,
-)
+from factored_asr.cli import shared
+from factored_asr.cli.batch_progress import Shown, say_end
 from factored_asr.errors import FactoredASRError, OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from factored_asr.batch import BatchOptions, BatchReport, Input
-    from factored_asr.batch.pool import Finished
+    from factored_asr.batch.pool import Outcomes
     from factored_asr.batch.work import Outcome
     from factored_asr.lattice import Lattice
     from factored_asr.recognizer.recognizer import Recognizer
@@ -45,18 +34,20 @@ def transcribe(options: argparse.Namespace) -> int:
     sounds = find_inputs(options.files, channels=options.channels)
     _check(options, sounds)
     with ExitStack() as stack:
-        printer = _Printer(options, labels=not _is_one_file(options.files, sounds))
-        shown = show_progress(
-            stack, options.quiet or len(sounds) == 1, bool(options.output_dir)
+        one_file = len(options.files) == len(sounds) == 1 and (
+            str(Path(options.files[0])) == sounds[0].name  # which need not be printed
         )
+        printer = _Printer(options, labels=not one_file)
+        show = shared.show_progress(stack, options.quiet)
+        shown = Shown(show, options.quiet or len(sounds) == 1, bool(options.output_dir))
         try:
             if options.adapt:
                 report = _adapted(options, sounds, batch, printer, shown)
             else:
                 report = transcribe_files(
-                    sounds, recipe_of(options), batch, output_dir=options.output_dir,
+                    sounds, shared.recipe_of(options), batch, output_dir=options.output_dir,
                     jobs=options.jobs, resume=options.resume, cluster=options.cluster, each=printer,
-                    report=shown, compiling=progress(stack, options.quiet),
+                    report=shown, compiling=lambda stage: show(f"compiling: {stage}", 0, 0),
                 )
         except KeyboardInterrupt as stopped:
             stack.close()
@@ -79,13 +70,13 @@ class _Printer:
     def __call__(self, sound: Input, outcome: Outcome) -> None:
         options = self._options
         if outcome.error:
-            complain(FactoredASRError(outcome.error), 1)
+            shared.complain(FactoredASRError(outcome.error), 1)
             return
         if not options.output_dir and (outcome.text or options.format == "text"):
             label = f"{sound.label}\t" if self._labels else ""
             print(label + outcome.text, flush=True)
         if outcome.reason and not options.quiet:
-            say(f"{sound.label}: {outcome.reason}")
+            shared.say(f"{sound.label}: {outcome.reason}")
         for lattice in outcome.lattices:
             self._collect(lattice, sound)
 
@@ -93,17 +84,9 @@ class _Printer:
         """Keep the lattice under the sound's name; number further ones of that name."""
         from factored_asr.results.formats import utterance_id
 
-        first = name = sound.id or utterance_id(sound.output)
-        number = 1
-        while name in self.lattices:
-            number += 1
-            name = f"{first}-{number}"
-        self.lattices[name] = lattice
-
-
-def _is_one_file(names: Sequence[str], sounds: Sequence[Input]) -> bool:
-    """Return whether a single file was given, whose name need not be printed."""
-    return len(names) == len(sounds) == 1 and str(Path(names[0])) == sounds[0].name
+        first = sound.id or utterance_id(sound.output)
+        names = chain([first], (f"{first}-{number}" for number in count(2)))
+        self.lattices[next(name for name in names if name not in self.lattices)] = lattice
 
 
 def _batch_options(options: argparse.Namespace) -> BatchOptions:
@@ -112,10 +95,9 @@ def _batch_options(options: argparse.Namespace) -> BatchOptions:
 
     cut = None
     if options.cut is not None:
-        cut = replace(cut_for(recipe_of(options)), longer_than=options.cut)
-    return BatchOptions(
-        options.format, options.digits, options.nbest, bool(options.lattice_output), cut=cut
-    )
+        cut = replace(cut_for(shared.recipe_of(options)), longer_than=options.cut)
+    return BatchOptions(options.format, options.digits, options.nbest,
+                        bool(options.lattice_output), cut=cut)
 
 
 def _check(options: argparse.Namespace, sounds: Sequence[Input]) -> None:
@@ -132,26 +114,24 @@ def _check(options: argparse.Namespace, sounds: Sequence[Input]) -> None:
 
 def _adapted(
     options: argparse.Namespace, sounds: Sequence[Input], batch: BatchOptions, printer: _Printer,
-    shown: Any,
+    shown: Shown,
 ) -> BatchReport:
     """Run with a recogniser for each speaker, in this process."""
     from factored_asr.batch.run import run_batch
     from factored_asr.batch.work import Job, transcribe_input
 
-    recognizer = recognizer_of(options)
+    recognizer = shared.recognizer_of(options)
     voices = _voices(recognizer, options, sounds)
     batch = replace(batch, adapted=options.speaker_by)
-    job = Job.of(recipe_of(options), batch)
+    job = Job.of(shared.recipe_of(options), batch)
 
-    def workers(sounds: Sequence[Input], places: Sequence[int]) -> Iterator[Finished]:
+    def workers(sounds: Sequence[Input], places: Sequence[int]) -> Outcomes:
         for place in places:
             voice = voices.get(sounds[place].name, recognizer)
             yield place, transcribe_input(voice, sounds[place], job.options)
 
-    return run_batch(
-        sounds, workers, job, output_dir=options.output_dir, resume=options.resume, each=printer,
-        report=shown,
-    )
+    return run_batch(sounds, workers, job, output_dir=options.output_dir, resume=options.resume,
+                     each=printer, report=shown)
 
 
 def _voices(
@@ -182,7 +162,7 @@ def _live(options: argparse.Namespace) -> int:
     from factored_asr.results.numbers import with_digits
 
     _check_live(options)
-    recognizer = recognizer_of(options)
+    recognizer = shared.recognizer_of(options)
     several, n_failed = len(options.files) > 1, 0
     for name in options.files:
         try:
@@ -195,7 +175,7 @@ def _live(options: argparse.Namespace) -> int:
         except FactoredASRError as error:
             n_failed += 1
             text = str(error)
-            complain(error if name in text else FactoredASRError(f"{name}: {text}"), 1)
+            shared.complain(error if name in text else FactoredASRError(f"{name}: {text}"), 1)
     return 1 if n_failed else 0
 
 
@@ -226,15 +206,15 @@ def _utterances(recognizer: Recognizer, name: str) -> Iterator[Transcript]:
 
 def add(commands: Any) -> None:
     """Add the command to the program."""
-    parser = add_command(
+    parser = shared.add_command(
         commands, "transcribe", transcribe, "sound files to text",
-        source_options(factor_options()), search_options(), second_pass_options(),
+        shared.source_options(), shared.search_options(), shared.second_pass_options(),
     )
     parser.add_argument("files", nargs="+", metavar="SOUND", help="sound file; folder (searched "
                         "recursively); pattern in quotes; table .tsv with a column path and "
                         "optional id, start, end; @FILE, a list of such names (@-: on standard "
                         "input); - is the sound on standard input")
-    add_format(parser, "text")
+    shared.add_format(parser, "text")
     parser.add_argument("--nbest", type=int, default=0, metavar="N",
                         help="the N best word strings of each sound")
     parser.add_argument("--lattice-output", metavar="FILE", help="write the lattices here: .slf "

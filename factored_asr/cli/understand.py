@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from factored_asr.cli.shared import add_command
 from factored_asr.errors import OptionError
-
-if TYPE_CHECKING:
-    from factored_asr.dialogue import Dialogue
 
 DESCRIPTION = """\
 Read sentences from standard input, one per line; write the meaning of each as a JSON line:
@@ -40,10 +38,8 @@ def understand(options: argparse.Namespace) -> int:
 
     grammar = packaged(options.grammar)
     context = dict(_pair(text) for text in options.context)
-    if options.dialogue:
-        _write(_conversation(_dialogue(grammar, context)))
-    else:
-        _write(_meanings(grammar, context))
+    for line in (_conversation if options.dialogue else _meanings)(grammar, context):
+        print(json.dumps(line, ensure_ascii=False), flush=True)
     return 0
 
 
@@ -63,25 +59,15 @@ def _meanings(grammar: Any, context: dict[str, str]) -> Iterator[dict[str, Any]]
         yield reader.read(line.strip(), context).to_dict()
 
 
-def _dialogue(grammar: Any, context: dict[str, str]) -> Dialogue:
+def _conversation(grammar: Any, context: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """Yield the turns of a conversation on standard input, in real time."""
     from factored_asr.dialogue import Dialogue, World
     from factored_asr.models.grammars import read_understander
 
-    return Dialogue(read_understander(grammar).grammar, World.read(grammar), context)
-
-
-def _conversation(dialogue: Dialogue) -> Iterator[dict[str, Any]]:
-    """Yield the turns of a conversation on standard input, in real time."""
-    import time
-
+    dialogue = Dialogue(read_understander(grammar).grammar, World.read(grammar), context)
     begun = time.monotonic()
     for line in sys.stdin:
         yield dialogue.hear(line.strip(), at=time.monotonic() - begun).to_dict()
-
-
-def _write(lines: Any) -> None:
-    for line in lines:
-        print(json.dumps(line, ensure_ascii=False), flush=True)
 
 
 def add(commands: Any) -> None:

@@ -271,7 +271,9 @@ def _score(
 def _nearest(entry: Entry, hypothesis: Sequence[str], where: str, rules: Rules) -> tuple[str, ...]:
     """Return the words of a reference; of alternatives those nearest to the hypothesis."""
     choices = [[rules.apply(text) for text in texts] for texts in alternatives(entry, where)]
-    return choices[0][0] if [*map(len, choices)] == [1] else nearest(choices, hypothesis)
+    if all(len(texts) == 1 for texts in choices):
+        return tuple(word for texts in choices for word in texts[0])
+    return nearest(choices, hypothesis)
 
 
 def _counts(errors: Errors) -> dict[str, Any]:
