@@ -62,7 +62,7 @@ class Cutter:
     >>> sound = np.random.default_rng(1).normal(0, 1e-3, 80000).astype(np.float32)
     >>> sound[32000:48000] *= 100  # loud from 2 s to 3 s
     >>> cutter = Cutter(16000)
-    >>> pieces = cutter.accept(sound) + cutter.finish()
+    >>> pieces = cutter.pieces([sound])
     >>> [(round(piece.start, 2), len(piece.samples) / 16000) for piece in pieces]
     [(1.75, 1.61)]
     """
@@ -81,6 +81,12 @@ class Cutter:
         self._max_frames = round(self._options.max_seconds / FRAME_SECONDS)
         self.n_samples = 0
         """Samples accepted so far."""
+
+    def pieces(self, blocks: Iterable[Samples]) -> Iterator[Piece]:
+        """Yield the pieces of a whole recording as soon as they are complete."""
+        for block in blocks:
+            yield from self.accept(block)
+        yield from self.finish()
 
     def accept(self, samples: Samples) -> list[Piece]:
         """Accept the next samples, (k,) float32; return the pieces that are complete."""

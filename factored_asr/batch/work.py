@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import chain
@@ -18,14 +17,7 @@ import numpy as np
 
 from factored_asr import __version__
 from factored_asr.audio.reading import Samples, read_blocks
-from factored_asr.batch.cutting import (
-    JOINED_SECONDS,
-    CutOptions,
-    Cutter,
-    Piece,
-    join,
-    shifted,
-)
+from factored_asr.batch.cutting import JOINED_SECONDS, CutOptions, Cutter, join, shifted
 from factored_asr.batch.inputs import Input
 from factored_asr.errors import FactoredASRError, FormatError, OptionError
 from factored_asr.features.files import is_feature_file
@@ -73,27 +65,27 @@ class Outcome:
     text: str = ""
     """What is to be written, whole lines without the last line's end."""
     reason: str = ""
-    """Why no words were heard, where none were."""
+    """Why there are no words; empty if there are some."""
     error: str = ""
-    """Why there is no text; empty where there is."""
+    """Why there is no text; empty if there is one."""
     seconds: float = 0.0
     """Of sound."""
     work_seconds: float = 0.0
-    """That the worker was at it."""
+    """Spent by the worker."""
     lattices: tuple[Lattice, ...] = field(default=(), repr=False)
     """Of each piece, where they were asked for."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker must know besides the sound; travels to it."""
+    """What a worker must know besides the sound."""
 
     recipe: Recipe
     options: BatchOptions
 
     @staticmethod
     def of(recipe: Recipe, options: BatchOptions | None = None) -> Job:
-        """A job with its cutting settled."""
+        """Return a job; recordings are cut as suits commands or dictation by default."""
         options = options or BatchOptions()
         if options.cut is None:
             options = replace(options, cut=cut_for(recipe))
@@ -101,16 +93,16 @@ class Job:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """By name all that outputs depend on besides the sounds, as plain values; files count by
-        their content. Reads them all, once."""
-        told = dataclasses.asdict(self.options)
-        del told["lattices"]
+        """All that outputs depend on besides the sounds, by name as plain values; of files, their
+        content."""
+        given = dataclasses.asdict(self.options)
+        del given["lattices"]
         recipe = self.recipe
         facts = {
             "version": __version__, "model and language": recipe.key(),
             "decoding": recipe.settings.to_dict(), "guess": str(recipe.guess),
             "second language models": [content_key(path) for path in recipe.rescore_lms],
-            "weights of language models": list(recipe.lm_weights), **told,
+            "weights of language models": list(recipe.lm_weights), **given,
         }
         return dict(json.loads(json.dumps(facts, sort_keys=True, default=str)))
 
@@ -122,7 +114,7 @@ class Job:
 
 
 def cut_for(recipe: Recipe) -> CutOptions:
-    """Commands stand alone; dictation is cut less often, for its words hang together."""
+    """Return how recordings are cut: dictation less often, as its words depend on each other."""
     return CutOptions() if recipe.grammar else CutOptions(join_seconds=JOINED_SECONDS)
 
 
@@ -131,17 +123,13 @@ _loading = threading.Lock()
 
 
 def perform(job: Job, sound: Input) -> Outcome:
-    """Transcribe one sound in this process, which loads the recogniser of a job only once.
-
-    Bad input becomes an outcome with an error; only what is no fault of the sound is raised.
-    """
-    return transcribe_input(
-        loaded(job.key, lambda: Recognizer.from_recipe(job.recipe)), sound, job.options
-    )
+    """Transcribe one sound in this process, which loads the recogniser of a job only once."""
+    recognizer = loaded(job.key, lambda: Recognizer.from_recipe(job.recipe))
+    return transcribe_input(recognizer, sound, job.options)
 
 
 def loaded(key: str, load: Callable[[], Recognizer]) -> Recognizer:
-    """The recogniser of a job, loaded by this process if it does not hold it."""
+    """Return the recogniser of a job, loaded by this process if it does not hold it."""
     with _loading:
         if key not in _loaded:
             _loaded.clear()  # another job's, if any: a worker holds one
@@ -150,66 +138,48 @@ def loaded(key: str, load: Callable[[], Recognizer]) -> Recognizer:
 
 
 def transcribe_input(recognizer: Recognizer, sound: Input, options: BatchOptions) -> Outcome:
-    """Transcribe one sound by a given recogniser; see `Outcome`."""
+    """Transcribe one sound; bad input becomes an outcome with an error."""
     began = time.perf_counter()
     lattices: list[Lattice] = []
 
-    def refine(said: Transcript) -> Transcript:
-        if options.lattices and said.lattice is not None and said.lattice.n_nodes:
-            lattices.append(said.lattice)
+    def refine(found: Transcript) -> Transcript:
+        if options.lattices and found.lattice is not None and found.lattice.n_nodes:
+            lattices.append(found.lattice)
         if options.nbest:
-            said = replace(said, alternatives=said.nbest(options.nbest))
-        return replace(with_digits(said) if options.digits else said, lattice=None)
+            found = replace(found, alternatives=found.nbest(options.nbest))
+        return replace(with_digits(found) if options.digits else found, lattice=None)
 
     try:
-        said = _heard(recognizer, sound, options.cut or CutOptions(), refine)
+        found = _transcript(recognizer, sound, options.cut or CutOptions(), refine)
     except FactoredASRError as error:
-        told = str(error)
-        named = told if sound.name in told else f"{sound.label}: {told}"
+        law = str(error)
+        named = law if sound.name in law else f"{sound.label}: {law}"
         return Outcome(error=named, work_seconds=time.perf_counter() - began)
-    said = replace(shifted(said, sound.part.start), id=sound.id, channel=sound.part.channel or 0)
-    return Outcome(
-        write(said, options.format, sound.name), said.reason, "", said.duration,
-        time.perf_counter() - began, tuple(lattices),
-    )
+    found = replace(shifted(found, sound.part.start), id=sound.id, channel=sound.part.channel or 0)
+    return Outcome(write(found, options.format, sound.name), found.reason, "", found.duration,
+                   time.perf_counter() - began, tuple(lattices))
 
 
-def _heard(
+def _transcript(
     recognizer: Recognizer, sound: Input, cut: CutOptions,
     refine: Callable[[Transcript], Transcript],
 ) -> Transcript:
-    """A sound in one piece if it is short, else in pieces that are joined."""
+    """Transcribe a sound in one piece if it is short, else in pieces that are joined."""
     if is_feature_file(sound.name):
         return refine(recognizer.transcribe(sound.name))
     rate = recognizer.model.sample_rate
-    hear = partial(recognizer.transcribe, sample_rate=rate)
-    blocks = read_blocks(
-        sound.name, sample_rate=rate, block_seconds=BLOCK_SECONDS, part=sound.part
-    )
-    head, is_whole = _head(blocks, cut.longer_than * rate)
+    transcribe = partial(recognizer.transcribe, sample_rate=rate)
+    blocks = read_blocks(sound.name, sample_rate=rate, block_seconds=BLOCK_SECONDS, part=sound.part)
+    head: list[Samples] = []
+    n_samples = 0
+    while n_samples <= cut.longer_than * rate and (block := next(blocks, None)) is not None:
+        head.append(block)
+        n_samples += len(block)
     if not head:
         raise FormatError(f"shorter than one sample at {rate} Hz", sound.name)
-    if is_whole:
-        return refine(hear(np.concatenate(head)))
+    if n_samples <= cut.longer_than * rate:
+        return refine(transcribe(np.concatenate(head)))
     cutter = Cutter(rate, cut)
-    parts = []
-    for piece in _pieces(cutter, chain(head, blocks)):
-        parts.append(shifted(refine(hear(piece.samples)), piece.start))
+    parts = [shifted(refine(transcribe(piece.samples)), piece.start)
+             for piece in cutter.pieces(chain(head, blocks))]
     return join(parts, cutter.n_samples / rate)
-
-
-def _head(blocks: Iterator[Samples], n_samples: float) -> tuple[list[Samples], bool]:
-    """The blocks until there is more than n_samples, and whether they are all."""
-    head, total = [], 0
-    for block in blocks:
-        head.append(block)
-        total += len(block)
-        if total > n_samples and not math.isinf(n_samples):
-            return head, False
-    return head, True
-
-
-def _pieces(cutter: Cutter, blocks: Iterator[Samples]) -> Iterator[Piece]:
-    for block in blocks:
-        yield from cutter.accept(block)
-    yield from cutter.finish()

@@ -73,8 +73,8 @@ def compare(
     if not items or not systems or len(set(names)) < len(names):
         raise OptionError(f"there must be sounds, and systems of different names; got {names}")
     with ExitStack() as stack:
-        journal = options.journal and stack.enter_context(closing(Journal(options.journal)))
-        kept = Kept(options, journal)
+        journal = Journal(options.journal) if options.journal else None
+        kept = Kept(options, journal and stack.enter_context(closing(journal)))
         runners = [stack.enter_context(closing(Runner(spec, options.grammar))) for spec in systems]
         _transcribe_all(items, runners, options, kept, tick)
         for runner in runners:

@@ -39,18 +39,18 @@ Tick = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a recogniser made of a corpus."""
+    """The errors of a recogniser on a corpus."""
 
     scored: tuple[Scored, ...]
     """Every utterance, in the corpus's order."""
     interval: Bootstrap
-    """In which the word error rate lies."""
+    """Of the word error rate."""
     seconds: float
     """Of speech."""
     work_seconds: float
-    """That decoding took, by the clock."""
+    """Of decoding, by the clock."""
     phones: Errors | None = None
-    """Of phones: those heard against the nearest pronunciation of what was said."""
+    """Of the recognised phones, against the nearest pronunciation of the reference."""
     about: dict[str, Any] = field(default_factory=dict)
     """What was evaluated: model, corpus, settings."""
 
@@ -65,7 +65,7 @@ class Evaluation:
         return by_speaker(self.scored)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as plain values, for JSON."""
+        """Return plain values for JSON."""
         return {
             "wer": self.errors.rate, **asdict(self.errors), "interval": asdict(self.interval),
             "phones": self.phones and {"per": self.phones.rate, **asdict(self.phones)},
@@ -76,33 +76,24 @@ class Evaluation:
             },
             "utterances": [
                 {"id": s.id, "speaker": s.speaker, "said": s.reference, "heard": s.hypothesis,
-                 "pairs": s.pairs}
-                for s in self.scored
+                 "pairs": s.pairs} for s in self.scored
             ],
         }
 
     def to_json(self) -> str:
-        """One JSON object."""
+        """Return one JSON object."""
         return json.dumps(self.to_dict(), ensure_ascii=False)
 
     def describe(self, alignments: bool = True) -> str:
-        """For people: the sum, each speaker, and the alignment of every utterance with errors."""
+        """Return as text the sum, each speaker, and the alignment of utterances with errors."""
         wrong = [s for s in self.scored if s.errors.total] if alignments else []
-        parts = [f"{s.id} ({s.speaker})\n{s.describe()}\n" for s in wrong]
-        return "\n".join([*parts, speaker_table(self.scored), self._sum()])
-
-    def _phones(self) -> str:
-        e = self.phones
-        return "" if e is None else f"PER {e.describe('phones')}\n"
-
-    def _sum(self) -> str:
-        e = self.errors
         speed = self.work_seconds / self.seconds if self.seconds else float("nan")
-        return (
-            f"WER {e.describe('words')} in {len(self.scored)} utterances\n"
-            f"{self.interval}\n{self._phones()}"
-            f"{self.seconds:.0f} s of speech, decoded at {speed:.3f} x real time"
-        )
+        return "\n".join([
+            *(f"{s.id} ({s.speaker})\n{s.describe()}\n" for s in wrong), speaker_table(self.scored),
+            f"WER {self.errors.describe('words')} in {len(self.scored)} utterances",
+            str(self.interval), *([f"PER {self.phones.describe('phones')}"] if self.phones else []),
+            f"{self.seconds:.0f} s of speech, decoded at {speed:.3f} x real time",
+        ])
 
 
 def evaluate(
@@ -111,31 +102,25 @@ def evaluate(
     unit: Unit | None = None, seed: int = 0,
     tick: Tick | None = None, about: dict[str, Any] | None = None,
 ) -> Evaluation:
-    """Decode a corpus and score it.
+    """Decode a corpus and score it; OptionError if it has no words.
 
     Parameters
     ----------
     corpus
         Utterances with audio or feature files; all must be readable (see `check`).
     adapt
-        How to adapt to each speaker, from what is heard of all the speaker's utterances, before
-        they are decoded for good; None: not at all.
+        How to adapt to each speaker, by a first pass over all the speaker's utterances; None
+        (default): do not adapt.
     jobs
-        Utterances (or speakers) decoded at once; threads, which share model and graph.
+        Utterances (or speakers) decoded at once, in threads, which share model and graph.
     mean_over
-        Normalise each utterance by itself, or by all that its speaker says; what the model was
-        trained with suits it best.
+        Normalise each utterance by itself (default) or by all of its speaker, as in training.
     lexicon
-        Says how the words that were said sound; phones are counted where it is given.
+        Pronunciations of the references; with them errors of phones are counted, too.
     unit, seed
         Of the interval: see `bootstrap`.
     tick
         Called after each utterance, or after each speaker's utterances.
-
-    Raises
-    ------
-    OptionError
-        The corpus is empty, or says nothing.
     """
     if not len(corpus):
         raise OptionError(f"{corpus.name}: nothing to evaluate")
@@ -149,15 +134,13 @@ def evaluate(
     )
 
 
-def phone_errors(
-    corpus: Corpus, transcripts: Sequence[Transcript], lexicon: Lexicon
-) -> Errors:
+def phone_errors(corpus: Corpus, transcripts: Sequence[Transcript], lexicon: Lexicon) -> Errors:
     """Count errors of phones against the nearest pronunciations of the reference."""
     errors = Errors()
     for utterance, transcript in zip(corpus, transcripts, strict=True):
         phones = [phone for word in transcript.words for phone in word.phones]
-        said = nearest_pronunciation(utterance.words, phones, lexicon)
-        errors += score(utterance.id, utterance.speaker, said, phones).errors
+        reference = nearest_pronunciation(utterance.words, phones, lexicon)
+        errors += score(utterance.id, utterance.speaker, reference, phones).errors
     return errors
 
 
@@ -173,10 +156,7 @@ def transcribe_all(
     recognizer: Recognizer, corpus: Corpus, adapt: SpeakerOptions | None = None, jobs: int = 1,
     mean_over: MeanOver = "utterance", tick: Tick | None = None,
 ) -> list[Transcript]:
-    """Transcribe every utterance, in order; several (or several speakers) at once in threads.
-
-    Parameters and errors are those of `evaluate`.
-    """
+    """Transcribe every utterance, in order; for the parameters see `evaluate`."""
     if mean_over not in get_args(MeanOver):
         raise OptionError(f"mean_over is {mean_over!r}, must be utterance or speaker")
     groups = [[u] for u in corpus]
@@ -217,9 +197,7 @@ def sound_of(utterance: Utterance, model: AcousticModel) -> np.ndarray | Frames:
     return Frames(frames[frames_of(utterance, model.frame_seconds, len(frames))])
 
 
-def in_threads(
-    function: Callable[[Any], Any], tasks: Iterable[Any], jobs: int
-) -> Iterator[Any]:
+def in_threads(function: Callable[[Any], Any], tasks: Iterable[Any], jobs: int) -> Iterator[Any]:
     """``map``, with several tasks worked on at once."""
     from joblib import Parallel, delayed
 

@@ -65,7 +65,8 @@ class Rules:
         if unknown := sorted(chosen.difference(SWITCHES)):
             known = ", ".join(SWITCHES)
             raise OptionError(f"{unknown[0]!r} is no rule; there are all, none, {known}")
-        rules = Rules(*(name in chosen for name in SWITCHES))
+        case, fillers, punctuation, digits = (name in chosen for name in SWITCHES)
+        rules = Rules(case, fillers, punctuation, digits)
         if replacements is None:
             return rules
         read = read_replacements(replacements)

@@ -78,9 +78,10 @@ def compare_errors(
     sides = min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
     low, high = np.quantile(drawn, (0.025, 0.975))
     pairs = [pair for a, b in zip(first, second, strict=True) for pair in segments(a, b)]
+    n_segments, z, p = segment_test(pairs)
     return Difference(
         *names, total(first).rate - total(second).rate, float(low), float(high),
-        min(1.0, 2 * (sides + 1) / (n_draws + 1)), unit, *segment_test(pairs),
+        min(1.0, 2 * (sides + 1) / (n_draws + 1)), unit, n_segments, z, p,
     )
 
 
