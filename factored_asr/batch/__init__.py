@@ -6,8 +6,6 @@ from factored_asr.batch.inputs import Input, find_inputs
 from factored_asr.batch.run import BatchReport, Failure, Progress, transcribe_files
 from factored_asr.batch.work import BatchOptions
 
-__all__ = [
-    "BatchOptions", "BatchReport", "CutOptions", "Cutter", "Failure", "Input", "Piece", "Progress",
-    "find_inputs", "join", "shifted", "transcribe_files",
-]
+__all__ = ["BatchOptions", "BatchReport", "CutOptions", "Cutter", "Failure", "Input", "Piece",
+           "Progress", "find_inputs", "join", "shifted", "transcribe_files"]
 __getattr__ = old_names(__name__)

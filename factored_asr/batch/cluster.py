@@ -38,9 +38,7 @@ LUGGAGE = "factored-asr"
 Files = dict[str, bytes]
 
 
-def in_cluster(
-    job: Job, sounds: Sequence[Input], places: Sequence[int], address: str
-) -> Outcomes:
+def in_cluster(job: Job, sounds: Sequence[Input], places: Sequence[int], address: str) -> Outcomes:
     """Share sounds among the workers of a cluster; yield each outcome as soon as it is there.
 
     Closing the iterator cancels the sounds that have not begun. A sound whose workers die (three
@@ -97,9 +95,8 @@ class Luggage(WorkerPlugin):
     def recognizer(self) -> Recognizer:
         """On a worker: load the recogniser; its graph is mapped from the machine's cache."""
         recipe = _moved(self._recipe, self._folder)
-        graph = cached_graph(
-            self._graph_key, self._recipe.about(), lambda: Graph.read(self._folder / "graph")
-        )
+        graph = cached_graph(self._graph_key, self._recipe.about(),
+                             lambda: Graph.read(self._folder / "graph"))
         model, folder = recipe.bundle.acoustic_model(), self._folder / "background"
         background = Graph.read(folder) if folder.is_dir() else None
         return Recognizer(model, graph, recipe.settings, recipe.grammar, recipe, background)

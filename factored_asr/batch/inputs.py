@@ -21,10 +21,8 @@ from factored_asr.features.files import is_feature_file
 from factored_asr.results.formats import utterance_id
 from factored_asr.storage.reading import read_text
 
-SOUNDS = (
-    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".sph", ".aiff", ".aif", ".au", ".w64",
-    ".rf64", ".caf", *RAW_SUFFIXES,
-)
+SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".sph", ".aiff", ".aif", ".au", ".w64",
+          ".rf64", ".caf", *RAW_SUFFIXES)
 """Endings of sound files that folders are searched for."""
 STDIN = "-"
 
@@ -51,9 +49,8 @@ class Input:
         return self.id + channel if self.id else self.name + channel
 
 
-def find_inputs(
-    sources: Sequence[str | Path], *, channels: str = "mix", working_folder: str | Path = "."
-) -> tuple[Input, ...]:
+def find_inputs(sources: Sequence[str | Path], *, channels: str = "mix",
+                working_folder: str | Path = ".") -> tuple[Input, ...]:
     """Return the sounds that names stand for, in the order of the names.
 
     Each source is a sound file; a folder, searched recursively for `SOUNDS`; a pattern with ``*``,

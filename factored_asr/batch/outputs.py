@@ -129,9 +129,8 @@ class OutputFolder:
 
 
 @contextmanager
-def open_folder(
-    folder: str | Path, format_name: str, key: str, facts: Mapping[str, Any]
-) -> Iterator[OutputFolder]:
+def open_folder(folder: str | Path, format_name: str, key: str,
+                facts: Mapping[str, Any]) -> Iterator[OutputFolder]:
     """Open a folder of outputs for one run alone; OptionError if another run is writing into it.
 
     Parameters

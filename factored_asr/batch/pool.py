@@ -32,17 +32,15 @@ Outcomes = Generator[tuple[int, Outcome], None, None]
 """Yields the place of a sound in the list with its outcome, and ends the work when closed."""
 
 
-def in_this_process(
-    recognizer: Recognizer, options: BatchOptions, sounds: Sequence[Input], places: Sequence[int]
-) -> Outcomes:
+def in_this_process(recognizer: Recognizer, options: BatchOptions, sounds: Sequence[Input],
+                    places: Sequence[int]) -> Outcomes:
     """Transcribe one sound after the other, in order."""
     for place in places:
         yield place, transcribe_input(recognizer, sounds[place], options)
 
 
-def in_processes(
-    job: Job, sounds: Sequence[Input], places: Sequence[int], n_workers: int
-) -> Outcomes:
+def in_processes(job: Job, sounds: Sequence[Input], places: Sequence[int],
+                 n_workers: int) -> Outcomes:
     """Share sounds among worker processes; yield each outcome as soon as it is there.
 
     Closing the iterator kills the workers.

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -136,9 +136,8 @@ def transcribe_files(
     else:
         recognizer = Recognizer.from_recipe(recipe, compiling)
         workers = partial(in_this_process, recognizer, job.options)
-    return run_batch(
-        sounds, workers, job, output_dir=output_dir, resume=resume, each=each, report=report
-    )
+    return run_batch(sounds, workers, job, output_dir=output_dir, resume=resume, each=each,
+                     report=report)
 
 
 def run_batch(
@@ -151,11 +150,11 @@ def run_batch(
     n_again = 0
     if output_dir is not None:
         sounds, n_again = distinct(sounds)
-    opened = nullcontext() if output_dir is None else open_folder(
-        output_dir, job.options.format, job.key, job.facts
-    )
     failures: dict[int, Failure] = {}
-    with _sigterm_is_ctrl_c(), opened as folder:
+    with _sigterm_is_ctrl_c(), ExitStack() as stack:
+        folder = None if output_dir is None else stack.enter_context(
+            open_folder(output_dir, job.options.format, job.key, job.facts)
+        )
         resumed = folder.resume(tuple(sounds)) if folder and resume else Resumed()
         if folder and not resume:
             folder.begin()
@@ -187,18 +186,15 @@ def run_batch(
 
 def compile_once(recipe: Recipe, compiling: Callable[[str], None] | None = None) -> None:
     """Compile into the cache what every worker would otherwise compile."""
-    cached_graph(
-        recipe.key(), recipe.about(),
-        lambda: recipe.compile(recipe.bundle.acoustic_model(), compiling),
-    )
+    cached_graph(recipe.key(), recipe.about(),
+                 lambda: recipe.compile(recipe.bundle.acoustic_model(), compiling))
     if recipe.grammar:
         recipe.background()
         cached_grammar(recipe.grammar)
 
 
-def _check(
-    sounds: Sequence[Input], output_dir: object, jobs: int, resume: bool, cluster: str | None
-) -> None:
+def _check(sounds: Sequence[Input], output_dir: object, jobs: int, resume: bool,
+           cluster: str | None) -> None:
     if jobs < 1:
         raise OptionError(f"jobs must be at least 1, got {jobs}")
     if cluster is not None and jobs != 1:

@@ -160,10 +160,8 @@ def transcribe_input(recognizer: Recognizer, sound: Input, options: BatchOptions
                    time.perf_counter() - began, tuple(lattices))
 
 
-def _transcript(
-    recognizer: Recognizer, sound: Input, cut: CutOptions,
-    refine: Callable[[Transcript], Transcript],
-) -> Transcript:
+def _transcript(recognizer: Recognizer, sound: Input, cut: CutOptions,
+                refine: Callable[[Transcript], Transcript]) -> Transcript:
     """Transcribe a sound in one piece if it is short, else in pieces that are joined."""
     if is_feature_file(sound.name):
         return refine(recognizer.transcribe(sound.name))

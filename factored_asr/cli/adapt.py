@@ -42,10 +42,8 @@ def adapt(options: argparse.Namespace) -> int:
 
     rate = bundle.acoustic_model().sample_rate if options.noise else 0
     noises = [read_audio(path, sample_rate=rate)[0] for path in options.noise]
-    folder = adapt_bundle(
-        bundle, corpus, options.output, _settings(options), lexicon=lexicon, noises=noises,
-        jobs=options.jobs, report=tell,
-    )
+    folder = adapt_bundle(bundle, corpus, options.output, _settings(options), lexicon=lexicon,
+                          noises=noises, jobs=options.jobs, report=tell)
     print(f"{folder}\tadapted to {len(corpus)} utterances of {len(corpus.speakers)} speakers")
     return 1 if n_left_out else 0
 

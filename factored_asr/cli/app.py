@@ -25,9 +25,8 @@ from factored_asr.cli import (
 from factored_asr.cli.shared import EXAMPLES, complain
 from factored_asr.errors import FactoredASRError, OptionError
 
-GROUPS = (
-    transcribe, recognise, explain, train, adapt, corpora, scores, lm, lexicon, models, understand,
-)
+GROUPS = (transcribe, recognise, explain, train, adapt, corpora, scores, lm, lexicon, models,
+          understand)
 """In the order in which ``--help`` lists their commands."""
 
 
@@ -52,10 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _show_warning(
-    message: Warning | str, category: type[Warning], filename: str, lineno: int,
-    file: object = None, line: str | None = None,
-) -> None:
+def _show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int,
+                  file: object = None, line: str | None = None) -> None:
     print(f"factored-asr: {message}", file=sys.stderr)
 
 

@@ -43,9 +43,8 @@ def estimate(options: argparse.Namespace) -> int:
     from factored_asr.language import estimate as run
 
     vocabulary = None if options.vocabulary is None else read_vocabulary(options.vocabulary)
-    settings = EstimateOptions(
-        options.order, vocabulary, options.max_words, options.min_count, not options.closed
-    )
+    settings = EstimateOptions(options.order, vocabulary, options.max_words, options.min_count,
+                               not options.closed)
     return _write(run(read_sentences(*options.texts), settings), options)
 
 

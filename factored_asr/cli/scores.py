@@ -132,10 +132,8 @@ def add(commands: Any) -> None:
 
 
 def _add_compare(commands: Any) -> None:
-    parser = add_command(
-        commands, "compare", compare, "compare recognisers on the same sounds",
-        examples=COMPARE_EXAMPLES,
-    )
+    parser = add_command(commands, "compare", compare, "compare recognisers on the same sounds",
+                         examples=COMPARE_EXAMPLES)
     parser.add_argument("corpus", metavar="CORPUS", help="a corpus, or a folder of commands")
     parser.add_argument("system", metavar="SYSTEM", nargs="+", help="see below")
     parser.add_argument("--layout", default="auto", metavar="NAME",
@@ -161,10 +159,8 @@ def _add_compare(commands: Any) -> None:
 
 
 def _add_score(commands: Any) -> None:
-    parser = add_command(
-        commands, "score", score, "word errors of transcripts; compare systems", report_options(),
-        examples=EXAMPLES,
-    )
+    parser = add_command(commands, "score", score, "word errors of transcripts; compare systems",
+                         report_options(), examples=EXAMPLES)
     parser.add_argument("reference", metavar="REF", help="reference texts or meanings")
     parser.add_argument("hypothesis", metavar="HYP", nargs="+", help="hypotheses of a system")
     parser.add_argument("--normalise", default="case", metavar="RULES",

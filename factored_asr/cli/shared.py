@@ -191,10 +191,8 @@ def progress_bar(stack: ExitStack, title: str, quiet: bool) -> Callable[[int, in
     return lambda done, of: show(f"{title}: {done} of {of}", done, of)
 
 
-def add_command(
-    commands: Any, name: str, run: Any, summary: str, *parents: argparse.ArgumentParser,
-    examples: str = EXAMPLES,
-) -> argparse.ArgumentParser:
+def add_command(commands: Any, name: str, run: Any, summary: str, *parents: argparse.ArgumentParser,
+                examples: str = EXAMPLES) -> argparse.ArgumentParser:
     """Add a command that runs `run`, whose docstring is the description in ``--help``."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=inspect.cleandoc(run.__doc__), parents=parents,
@@ -218,10 +216,8 @@ def add_old_name(group: Any, old: str, option: argparse.Action) -> None:
     new = option.option_strings[0]
 
     class OldName(argparse.Action):
-        def __call__(
-            self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
-            option_string: str | None = None,
-        ) -> None:
+        def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace,
+                     values: Any, option_string: str | None = None) -> None:
             warnings.warn(f"{old} is deprecated, use {new}", DeprecationWarning, stacklevel=1)
             option(parser, namespace, values, option_string)
 

@@ -63,9 +63,8 @@ def _listener(stack: ExitStack, quiet: bool) -> Listener:
 
 def add(commands: Any) -> None:
     """Add this group's commands to the program."""
-    parser = add_command(
-        commands, "train", train, "train a model on transcribed speech", corpus_options()
-    )
+    parser = add_command(commands, "train", train, "train a model on transcribed speech",
+                         corpus_options())
     parser.add_argument("--lexicon", required=True, metavar="DICT",
                         help="a pronunciation for every word of the corpus")
     parser.add_argument("--fillers", metavar="DICT", help="words for noises: a noisedict of Sphinx")

@@ -112,10 +112,8 @@ def _check(options: argparse.Namespace, sounds: Sequence[Input]) -> None:
         raise OptionError("--adapt decodes twice in one process: no --jobs, no --cluster")
 
 
-def _adapted(
-    options: argparse.Namespace, sounds: Sequence[Input], batch: BatchOptions, printer: _Printer,
-    shown: Shown,
-) -> BatchReport:
+def _adapted(options: argparse.Namespace, sounds: Sequence[Input], batch: BatchOptions,
+             printer: _Printer, shown: Shown) -> BatchReport:
     """Run with a recogniser for each speaker, in this process."""
     from factored_asr.batch.run import run_batch
     from factored_asr.batch.work import Job, transcribe_input
@@ -134,9 +132,8 @@ def _adapted(
                      each=printer, report=shown)
 
 
-def _voices(
-    recognizer: Recognizer, options: argparse.Namespace, sounds: Sequence[Input]
-) -> dict[str, Recognizer]:
+def _voices(recognizer: Recognizer, options: argparse.Namespace,
+            sounds: Sequence[Input]) -> dict[str, Recognizer]:
     """Return the recogniser of each file's speaker; unreadable files are reported later."""
     names = list(dict.fromkeys(sound.name for sound in sounds))
     if "-" in names:

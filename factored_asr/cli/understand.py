@@ -72,9 +72,8 @@ def _conversation(grammar: Any, context: dict[str, str]) -> Iterator[dict[str, A
 
 def add(commands: Any) -> None:
     """Add this group's commands to the program."""
-    parser = add_command(
-        commands, "understand", understand, "sentences on stdin to intents, as JSON"
-    )
+    parser = add_command(commands, "understand", understand,
+                         "sentences on stdin to intents, as JSON")
     parser.description = DESCRIPTION
     parser.add_argument("--grammar", required=True, metavar="PATH", help="grammar file or folder")
     parser.add_argument("--context", action="append", default=[], metavar="KEY=VALUE",

@@ -272,9 +272,8 @@ def _reader(grammar: Path | None) -> Reader | None:
     return Reader(read_understander(grammar))
 
 
-def _row(
-    items: Sequence[Item], answers: tuple[Answer, ...], rules: Rules, read: Reader | None, seed: int
-) -> Row:
+def _row(items: Sequence[Item], answers: tuple[Answer, ...], rules: Rules, read: Reader | None,
+         seed: int) -> Row:
     row = Row(answers[0].system, answers[0].snr, answers)
     pairs = list(zip(items, answers, strict=True))
     if items[0].meaning is None:

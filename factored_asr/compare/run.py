@@ -55,10 +55,8 @@ class CompareOptions:
     """Of the bootstrap."""
 
 
-def compare(
-    items: Sequence[Item], systems: Sequence[SystemSpec], options: CompareOptions | None = None,
-    tick: Tick | None = None,
-) -> Comparison:
+def compare(items: Sequence[Item], systems: Sequence[SystemSpec],
+            options: CompareOptions | None = None, tick: Tick | None = None) -> Comparison:
     """Transcribe all sounds with all systems, each in a process of its own, in turn.
 
     Systems take turns, sound by sound, so that they share the state of the machine; each has one
@@ -83,10 +81,8 @@ def compare(
                              options.rules, options.grammar, options.seed)
 
 
-def _transcribe_all(
-    items: Sequence[Item], runners: Sequence[Runner], options: CompareOptions, kept: Kept,
-    tick: Tick | None,
-) -> None:
+def _transcribe_all(items: Sequence[Item], runners: Sequence[Runner], options: CompareOptions,
+                    kept: Kept, tick: Tick | None) -> None:
     noise = None if options.noise is None else read_noise(options.noise)
     done, of = 0, len(options.snrs) * len(items) * len(runners)
     for snr, (turn, item) in product(options.snrs, enumerate(items)):
@@ -118,9 +114,7 @@ def _ask_facts(runner: Runner, items: Sequence[Item], kept: Kept) -> None:
     if not runner.is_open and sounds:
         runner.ask("transcribe", sounds[0])
     peak = runner.ask("memory", np.empty(0, np.float32))  # before streams use more
-    latencies = [
-        each for sound in sounds if "error" not in (each := runner.ask("latency", sound))
-    ]
+    latencies = [each for sound in sounds if "error" not in (each := runner.ask("latency", sound))]
     before = kept.facts[name].peak_bytes if name in kept.facts else 0
     kept.add(SystemFacts(
         name, runner.ready.load_seconds, runner.ready.model_bytes,

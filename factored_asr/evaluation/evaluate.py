@@ -146,10 +146,8 @@ def phone_errors(corpus: Corpus, transcripts: Sequence[Transcript], lexicon: Lex
 
 def score_all(corpus: Corpus, transcripts: Sequence[Transcript]) -> tuple[Scored, ...]:
     """Score the transcript of every utterance."""
-    return tuple(
-        score(u.id, u.speaker, u.words, t.text.split())
-        for u, t in zip(corpus, transcripts, strict=True)
-    )
+    pairs = zip(corpus, transcripts, strict=True)
+    return tuple(score(u.id, u.speaker, u.words, t.text.split()) for u, t in pairs)
 
 
 def transcribe_all(

@@ -89,9 +89,8 @@ class System:
     def confusions(self) -> dict[str, list[tuple[Any, ...]]]:
         """Return the pairs of confused words with their counts, the most frequent first."""
         counts = Counter(pair for each in self.scored for pair in each.confusions)
-        found: dict[str, list[tuple[Any, ...]]] = {
-            "substitutions": [], "deletions": [], "insertions": []
-        }
+        found: dict[str, list[tuple[Any, ...]]] = {"substitutions": [], "deletions": [],
+                                                   "insertions": []}
         for (reference, hypothesis), n in sorted(counts.items(), key=lambda kv: (-kv[1], kv[0])):
             if reference == NOTHING:
                 found["insertions"].append((hypothesis, n))
@@ -190,9 +189,8 @@ class Report:
         return not any(each.missing or each.extra for each in self.systems)
 
 
-def score_files(
-    reference: Transcripts, hypotheses: Sequence[Transcripts], options: ScoreOptions | None = None
-) -> Report:
+def score_files(reference: Transcripts, hypotheses: Sequence[Transcripts],
+                options: ScoreOptions | None = None) -> Report:
     """Score hypotheses against a reference, and compare each pair of them.
 
     A missing utterance counts as an empty hypothesis. Raise MissingError if a system shares no
@@ -201,10 +199,8 @@ def score_files(
     """
     options = options or ScoreOptions()
     reference, fitted = _fit(reference, hypotheses)
-    scored = {
-        name: each for name, each in _with_speakers(reference, options.speaker).items()
-        if not each.ignored
-    }
+    named = _with_speakers(reference, options.speaker)
+    scored = {name: each for name, each in named.items() if not each.ignored}
     systems = tuple(_score(reference.name, scored, each, options) for each in fitted)
     differences = tuple(
         compare_errors((a.name, b.name), a.scored, b.scored, options.unit, seed=options.seed)
@@ -214,9 +210,8 @@ def score_files(
     return Report(reference.name, options, systems, differences, ignored)
 
 
-def _fit(
-    reference: Transcripts, hypotheses: Sequence[Transcripts]
-) -> tuple[Transcripts, list[Transcripts]]:
+def _fit(reference: Transcripts,
+         hypotheses: Sequence[Transcripts]) -> tuple[Transcripts, list[Transcripts]]:
     """Return all in the same utterances: cut by the words' times, else whole recordings."""
     if not reference.segmented:
         return reference, list(hypotheses)
@@ -240,9 +235,8 @@ def _with_speakers(reference: Transcripts, pattern: str) -> dict[str, Entry]:
             for name, match, each in matches}
 
 
-def _score(
-    where: str, reference: dict[str, Entry], hypothesis: Transcripts, options: ScoreOptions
-) -> System:
+def _score(where: str, reference: dict[str, Entry], hypothesis: Transcripts,
+           options: ScoreOptions) -> System:
     found = hypothesis.entries
     if not reference.keys() & found.keys():
         raise MissingError(

@@ -22,6 +22,8 @@ NOTHING = ""
 """The other side of an inserted or deleted word in an alignment."""
 FEW_SPEAKERS = 8
 
+_Row = list[tuple[int, tuple[str, ...]]]
+
 Unit = Literal["speakers", "utterances"]
 Weights = Literal["levenshtein", "sclite"]
 """Costs of the alignment: 1 for each error; or, as in NIST's sclite, 4 for a substitution and 3 for
@@ -138,10 +140,8 @@ class Bootstrap:
                 f"{self.n_units} {self.unit} ({self.n_draws} draws, seed {self.seed})")
 
 
-def score(
-    name: str, speaker: str, reference: Sequence[str], hypothesis: Sequence[str], *,
-    fold_case: bool = True, weights: Weights = "levenshtein",
-) -> Scored:
+def score(name: str, speaker: str, reference: Sequence[str], hypothesis: Sequence[str], *,
+          fold_case: bool = True, weights: Weights = "levenshtein") -> Scored:
     """Align the hypothesis of an utterance with its reference.
 
     Case is ignored, unless `fold_case` is False. For the costs of the alignment see `Weights`.
@@ -170,9 +170,8 @@ def character_errors(scored: Iterable[Scored]) -> Errors:
     return found
 
 
-def nearest_pronunciation(
-    words: Sequence[str], phones: Sequence[str], lexicon: Lexicon
-) -> tuple[str, ...]:
+def nearest_pronunciation(words: Sequence[str], phones: Sequence[str],
+                          lexicon: Lexicon) -> tuple[str, ...]:
     """Return the pronunciation of a text that is nearest to a sequence of phones.
 
     Examples
@@ -185,9 +184,8 @@ def nearest_pronunciation(
     return nearest([[p.phones for p in lexicon.find(word)] for word in words], phones)
 
 
-def nearest(
-    choices: Iterable[Iterable[Sequence[str]]], hypothesis: Sequence[str]
-) -> tuple[str, ...]:
+def nearest(choices: Iterable[Iterable[Sequence[str]]],
+            hypothesis: Sequence[str]) -> tuple[str, ...]:
     """Return, of a text with alternatives at each place, the version with the fewest errors.
 
     Examples
@@ -195,7 +193,7 @@ def nearest(
     >>> nearest([[["i've"]], [["um"], ["uh"], []], [["as", "far"]]], "i've uh as fur".split())
     ("i've", 'uh', 'as', 'far')
     """
-    row: list[tuple[int, tuple[str, ...]]] = [(n, ()) for n in range(len(hypothesis) + 1)]
+    row: _Row = [(n, ()) for n in range(len(hypothesis) + 1)]
     for alternatives in choices:
         ends = []
         for alternative in alternatives:
@@ -207,16 +205,12 @@ def nearest(
     return row[-1][1]
 
 
-def _next_row(
-    row: list[tuple[int, tuple[str, ...]]], word: str, hypothesis: Sequence[str]
-) -> list[tuple[int, tuple[str, ...]]]:
+def _next_row(row: _Row, word: str, hypothesis: Sequence[str]) -> _Row:
     """Return errors and reference, one word longer, for each length of the hypothesis."""
     new = [(row[0][0] + 1, (*row[0][1], word))]
     for n, other in enumerate(hypothesis, start=1):
-        cost, inserted, before = min(
-            (row[n - 1][0] + (word != other), 0, row[n - 1][1]),
-            (row[n][0] + 1, 0, row[n][1]), (new[-1][0] + 1, 1, new[-1][1]),
-        )
+        cost, inserted, before = min((row[n - 1][0] + (word != other), 0, row[n - 1][1]),
+                                     (row[n][0] + 1, 0, row[n][1]), (new[-1][0] + 1, 1, new[-1][1]))
         new.append((cost, before if inserted else (*before, word)))
     return new
 
@@ -226,9 +220,8 @@ def total(scored: Iterable[Scored]) -> Errors:
     return sum((each.errors for each in scored), Errors())
 
 
-def bootstrap(
-    scored: Sequence[Scored], unit: Unit | None = None, n_draws: int = 10_000, seed: int = 0
-) -> Bootstrap:
+def bootstrap(scored: Sequence[Scored], unit: Unit | None = None, n_draws: int = 10_000,
+              seed: int = 0) -> Bootstrap:
     """Return the 95 % interval of the error rate on other speakers or utterances like these.
 
     A speaker's utterances share a voice, so drawing whole speakers gives the honest, wider interval

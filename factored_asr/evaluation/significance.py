@@ -62,10 +62,8 @@ class Difference:
                 f"z = {self.z:+.2f})")
 
 
-def compare_errors(
-    names: tuple[str, str], first: Sequence[Scored], second: Sequence[Scored],
-    unit: Unit | None = None, n_draws: int = 10_000, seed: int = 0,
-) -> Difference:
+def compare_errors(names: tuple[str, str], first: Sequence[Scored], second: Sequence[Scored],
+                   unit: Unit | None = None, n_draws: int = 10_000, seed: int = 0) -> Difference:
     """Compare two systems on the same utterances in the same order; for the rest see `bootstrap`.
 
     Raise OptionError if the utterances differ, or the reference is empty.
@@ -79,10 +77,8 @@ def compare_errors(
     low, high = np.quantile(drawn, (0.025, 0.975))
     pairs = [pair for a, b in zip(first, second, strict=True) for pair in segments(a, b)]
     n_segments, z, p = segment_test(pairs)
-    return Difference(
-        *names, total(first).rate - total(second).rate, float(low), float(high),
-        min(1.0, 2 * (sides + 1) / (n_draws + 1)), unit, n_segments, z, p,
-    )
+    return Difference(*names, total(first).rate - total(second).rate, float(low), float(high),
+                      min(1.0, 2 * (sides + 1) / (n_draws + 1)), unit, n_segments, z, p)
 
 
 def segments(first: Scored, second: Scored, n_good: int = GOOD_WORDS) -> list[tuple[int, int]]:

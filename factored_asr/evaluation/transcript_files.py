@@ -183,9 +183,8 @@ def _read_tsv(lines: list[_Line]) -> Iterator[Entry]:
         return
     columns = [name.strip() for name in lines[0].text.split("\t")]
     if not {"text", "intent"} & set(columns) or not {"id", "path", "file"} & set(columns):
-        raise FormatError(
-            f"the header must name id or path, and text or intent; has {columns}", lines[0].file, 1
-        )
+        raise FormatError(f"the header must name id or path, and text or intent; has {columns}",
+                          lines[0].file, 1)
     for line in lines[1:]:
         values = line.text.split("\t")
         if len(values) != len(columns):

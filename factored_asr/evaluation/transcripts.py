@@ -72,10 +72,8 @@ def _joined(name: str, parts: Sequence[Entry]) -> Entry:
     if len(parts) == 1:
         return replace(parts[0], id=name)
     speakers = {part.speaker for part in parts}
-    return replace(
-        parts[0], id=name, text=" ".join(part.text or "" for part in parts), start=0.0,
-        end=float("inf"), speaker=speakers.pop() if len(speakers) == 1 else UNKNOWN,
-    )
+    return replace(parts[0], id=name, text=" ".join(part.text or "" for part in parts), start=0.0,
+                   end=float("inf"), speaker=speakers.pop() if len(speakers) == 1 else UNKNOWN)
 
 
 def alternatives(entry: Entry, where: str) -> list[list[str]]:
