@@ -8,7 +8,6 @@ from __future__ import annotations
 import gzip
 import re
 import sys
-from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeVar
@@ -54,7 +53,8 @@ def read_arpa(path: str | Path) -> NGramModel:
     count that does not hold, a line of too few or too many fields, a value that is no number, a
     probability above 1, a word that is no unigram, an n-gram that comes twice.
     """
-    return _Arpa(unzipped(read_bytes(path), path), path).model()
+    data = read_bytes(path)
+    return _Arpa(gunzipped(data, path) if data.startswith(GZIP_MAGIC) else data, path).model()
 
 
 def write_arpa(model: NGramModel, path: str | Path) -> None:
@@ -70,7 +70,10 @@ def write_arpa(model: NGramModel, path: str | Path) -> None:
             pairs = zip(at.parent, at.word, strict=True)
             ngrams = [prefixes[parent] + model.words[word] for parent, word in pairs]
             f.write(f"\n\\{n}-grams:\n".encode())
-            f.write("".join(_lines(ngrams, at.log_prob, at.backoff)).encode())
+            logs = (common_log(x.astype(np.float64)).tolist() for x in (at.log_prob, at.backoff))
+            rows = zip(ngrams, *logs, strict=True)
+            lines = (f"{p:.6f}\t{ngram}" + (f"\t{b:.6f}\n" if b else "\n") for ngram, p, b in rows)
+            f.write("".join(lines).encode())
             prefixes = [ngram + " " for ngram in ngrams] if n < model.order else []
         f.write(b"\n\\end\\\n")
 
@@ -79,17 +82,6 @@ def _opened(path: str | Path) -> AbstractContextManager[Any]:
     if str(path) == "-":
         return nullcontext(sys.stdout.buffer)
     return (gzip.open if str(path).endswith(".gz") else open)(path, "wb")
-
-
-def _lines(ngrams: Sequence[str], log_prob: np.ndarray, backoff: np.ndarray) -> Iterator[str]:
-    columns = (common_log(column.astype(np.float64)).tolist() for column in (log_prob, backoff))
-    for ngram, p, b in zip(ngrams, *columns, strict=True):
-        yield f"{p:.6f}\t{ngram}\t{b:.6f}\n" if b else f"{p:.6f}\t{ngram}\n"
-
-
-def unzipped(data: bytes, path: str | Path) -> bytes:
-    """Unpack gzip data; return other data as it is."""
-    return gunzipped(data, path) if data.startswith(GZIP_MAGIC) else data
 
 
 class _Mark(NamedTuple):
@@ -110,7 +102,10 @@ class _Arpa:
     def model(self) -> NGramModel:
         marks = self._marks()
         counts = self._counts(marks[0].stop, marks[1].start)
-        self._check_sections(marks, len(counts))
+        due = ["\\data\\", *(f"\\{n}-grams:" for n in range(1, len(counts) + 1)), "\\end\\"]
+        for name, mark in zip(due, marks, strict=False):
+            if mark.name != name:
+                self._fail(f"section {name} must come here, not {mark.name!r}", mark.start)
         words = self._vocabulary(marks[1].stop, marks[2].start)
         found: list[tuple[NGramTable, np.ndarray]] = []
         for n, count in enumerate(counts, start=1):
@@ -157,12 +152,6 @@ class _Arpa:
         if not counts or not counts[0]:
             self._fail("\\data\\ counts no unigrams", start)
         return counts
-
-    def _check_sections(self, marks: list[_Mark], order: int) -> None:
-        due = ["\\data\\", *(f"\\{n}-grams:" for n in range(1, order + 1)), "\\end\\"]
-        for name, mark in zip(due, marks, strict=False):
-            if mark.name != name:
-                self._fail(f"section {name} must come here, not {mark.name!r}", mark.start)
 
     def _vocabulary(self, start: int, stop: int) -> list[str]:
         words = []

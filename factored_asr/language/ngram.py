@@ -30,14 +30,10 @@ class NGramOrder:
     Unigrams have parent 0 and stand in the order of the words: row i is word i + 1.
     """
 
-    parent: np.ndarray
-    """(n,) int32: row of the history in the order below."""
-    word: np.ndarray
-    """(n,) int32: id of the last word, from 1."""
-    log_prob: np.ndarray
-    """(n,) float32: natural log of P(word | history)."""
-    backoff: np.ndarray
-    """(n,) float32: natural log of the weight paid for backing off from this n-gram, 0 if none."""
+    parent: np.ndarray  #: (n,) int32: row of the history in the order below
+    word: np.ndarray  #: (n,) int32: id of the last word, from 1
+    log_prob: np.ndarray  #: (n,) float32: natural log of P(word | history)
+    backoff: np.ndarray  #: (n,) float32: natural log of the weight of backing off from it, or 0
 
     def __len__(self) -> int:
         return len(self.word)
@@ -333,24 +329,15 @@ class NGramArcs:
     back-off arcs by source; every state but 0 has one.
     """
 
-    start: int
-    """State after ``<s>``; 0 in a model without that mark."""
-    n_states: int
-    """States 0 to n_states - 1; state 0 is the empty history. Some may not be reachable."""
-    source: np.ndarray
-    """(n_arcs,) int32"""
-    word: np.ndarray
-    """(n_arcs,) int32, ids in the model's words"""
-    log_prob: np.ndarray
-    """(n_arcs,) float32, natural log"""
-    target: np.ndarray
-    """(n_arcs,) int32"""
-    backoff_source: np.ndarray
-    """(n_states - 1,) int32"""
-    log_backoff: np.ndarray
-    """(n_states - 1,) float32, natural log; may be above 0"""
-    backoff_target: np.ndarray
-    """(n_states - 1,) int32, always a shorter history"""
+    start: int  #: State after ``<s>``; 0 in a model without that mark
+    n_states: int  #: State 0 is the empty history; some may not be reachable
+    source: np.ndarray  #: (n_arcs,) int32
+    word: np.ndarray  #: (n_arcs,) int32, ids in the model's words
+    log_prob: np.ndarray  #: (n_arcs,) float32, natural log
+    target: np.ndarray  #: (n_arcs,) int32
+    backoff_source: np.ndarray  #: (n_states - 1,) int32
+    log_backoff: np.ndarray  #: (n_states - 1,) float32, natural log; may be above 0
+    backoff_target: np.ndarray  #: (n_states - 1,) int32, always a shorter history
     final: np.ndarray
     """(n_states,) float32: log P(</s> | state), -inf where only backing off leads to the end; 0
     everywhere in a model without ``</s>``"""

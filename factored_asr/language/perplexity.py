@@ -24,12 +24,9 @@ class TextScore:
     """The score of a text; natural logarithms."""
 
     n_sentences: int
-    n_words: int
-    """Without the ends of sentences, unknown words included."""
-    n_unknown: int
-    """Words outside the vocabulary; ``<unk>`` itself is one."""
-    log_prob: float
-    """Of the known words and the ends of the sentences."""
+    n_words: int  # Without the ends of sentences, unknown words included
+    n_unknown: int  # Words outside the vocabulary; ``<unk>`` itself is one
+    log_prob: float  # Of the known words and the ends of the sentences
     log_prob_unknown: float
     """Of the unknown words, as ``<unk>``; -inf where the model has none and there are such."""
     n_ends: int
@@ -55,12 +52,10 @@ class TextScore:
 class WordScore:
     """The score of one word of a sentence."""
 
-    word: str
-    """The word, or ``</s>``."""
+    word: str  # The word, or ``</s>``
     log_prob: float
     """Natural log of P(word | words before it); -inf for an unknown word without ``<unk>``."""
-    n_matched: int
-    """Words in the longest n-gram of the model that ends here; 0 for an unknown word."""
+    n_matched: int  # Words in the longest n-gram of the model that ends here; 0 for an unknown word
 
 
 def score_text(model: NGramModel, sentences: Iterable[Sequence[str]]) -> TextScore:
@@ -105,9 +100,8 @@ def score_words(model: NGramModel, sentence: Sequence[str]) -> tuple[WordScore, 
         matched[model.find(ngrams[:, -n:]) >= 0] = n
     matched[unknown] = 0
     words = (*sentence, END)[: len(ngrams)]
-    return tuple(
-        WordScore(*each) for each in zip(words, log_probs.tolist(), matched.tolist(), strict=True)
-    )
+    scores = zip(words, log_probs.tolist(), matched.tolist(), strict=True)
+    return tuple(WordScore(*each) for each in scores)
 
 
 def windows(
@@ -131,9 +125,7 @@ def windows(
     return np.lib.stride_tricks.sliding_window_view(padded, order)[np.array(kept)]
 
 
-def _scored(
-    model: NGramModel, sentences: Sequence[Sequence[str]]
-) -> tuple[np.ndarray, np.ndarray]:
+def _scored(model: NGramModel, sentences: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
     """Return the log probability of each word and end, and whether it is unknown."""
     ngrams = windows(sentences, model.ids, model.order, model.unknown_id)
     outside = {*UNKNOWN} | {word for sentence in sentences for word in sentence} - model.ids.keys()

@@ -23,15 +23,12 @@ class WordScorer(Protocol):
 
     def start(self) -> Hashable:
         """Return the state before the first word."""
-        ...
 
     def score_word(self, state: Hashable, word: str) -> tuple[Hashable, float]:
         """Return the state after a word, and the natural log of P(word | state)."""
-        ...
 
     def finish(self, state: Hashable) -> float:
         """Return the natural log of P(end | state)."""
-        ...
 
 
 class NGramScorer:

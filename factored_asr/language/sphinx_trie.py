@@ -45,10 +45,6 @@ def read_sphinx_lm(path: str | Path) -> NGramModel:
     return _Trie(data, path).model()
 
 
-def _bits(largest: int) -> int:
-    return int(largest).bit_length()
-
-
 def _field(array: np.ndarray, n: int, record: int, offset: int, width: int) -> np.ndarray:
     """Return a bit field of n records, `record` bits apart, at bit `offset` in each; (n,) int32.
 
@@ -77,19 +73,16 @@ class _Trie:
             raise FormatError(f"ends after {len(data)} bytes, within its counts", path)
         self.counts = np.frombuffer(data, "<u4", self.order, at).astype(np.int64).tolist()
         at += 4 * self.order
-        sizes = list(self._sizes())
-        if len(data) < at + sum(sizes) + 4:
-            law = f"counts {self.counts} need {at + sum(sizes) + 4} and the words"
+        ends = at + np.cumsum(list(self._sizes()))
+        end = int(ends[-1])
+        if len(data) < end + 4:
+            law = f"counts {self.counts} need {end + 4} and the words"
             raise FormatError(f"{len(data)} bytes, but {law}", path)
-        buffer, self.parts = np.frombuffer(data, np.uint8), []
-        for size in sizes:
-            self.parts.append(buffer[at : at + size])
-            at += size
-        n_bytes = int(np.frombuffer(data, "<i4", 1, at)[0])
-        if n_bytes != len(data) - at - 4:
-            law = f"says that its words take {n_bytes} bytes, {len(data) - at - 4} are left"
-            raise FormatError(law, path)
-        self.word_bytes = data[at + 4 :]
+        self.parts = np.split(np.frombuffer(data, np.uint8)[at:end], ends[:-1] - at)
+        n_bytes, n_left = int(np.frombuffer(data, "<i4", 1, end)[0]), len(data) - end - 4
+        if n_bytes != n_left:
+            raise FormatError(f"says that its words take {n_bytes} bytes, {n_left} are left", path)
+        self.word_bytes = data[end + 4 :]
 
     def _sizes(self) -> Iterator[int]:
         """Iterate over the bytes of the tables, the unigrams, and each order's bit array from 2."""
@@ -100,8 +93,8 @@ class _Trie:
 
     def _record(self, n: int) -> int:
         """Return the bits of a record of order n."""
-        word = _bits(self.counts[0])
-        return word + 16 if n == self.order else word + 32 + _bits(self.counts[n])
+        word = self.counts[0].bit_length()
+        return word + 16 if n == self.order else word + 32 + self.counts[n].bit_length()
 
     def model(self) -> NGramModel:
         words = self._words()
@@ -140,7 +133,7 @@ class _Trie:
         if next_[0] or used > self.counts[n - 1] or (n_children < 0).any():
             raise FormatError(f"pointers into order {n} are out of order or of range", self.path)
         array, record = self.parts[n], self._record(n)
-        width = _bits(self.counts[0])
+        width = self.counts[0].bit_length()
         word = _field(array, used, record, 0, width)
         if used and word.max() >= self.counts[0]:
             raise FormatError(f"word number {word.max()} of {self.counts[0]} words", self.path)
@@ -152,7 +145,7 @@ class _Trie:
             return ids, log_prob[index], np.zeros(used, np.float32), next_
         backoff = _natural(tables[2 * (n - 2) + 1])[_field(array, used, record, width, 16)]
         index = _field(array, used, record, width + 16, 16)
-        pointers = _field(array, used + 1, record, width + 32, _bits(self.counts[n]))
+        pointers = _field(array, used + 1, record, width + 32, self.counts[n].bit_length())
         return ids, log_prob[index], backoff, pointers
 
 

@@ -84,8 +84,8 @@ def best_pairs(letters, letter_first, phones, phone_first, log_probs, base, widt
             k = m
             for i in range(n, 0, -1):
                 j = came[i, k]
-                codes[i0 + i - 1] = pair_code(letters[i0 + i - 1], phones, j0 + j, j0 + k, base,
-                                              width)
+                letter = letters[i0 + i - 1]
+                codes[i0 + i - 1] = pair_code(letter, phones, j0 + j, j0 + k, base, width)
                 k = j
     return codes
 
@@ -176,19 +176,14 @@ def pronounce(low, high, pair_phones, network, start, beam, max_tokens):
                     scores = np.append(scores, scores)
                 pair[n_rows], scores[n_rows] = network.arc_pair[arcs[k]], found[k]
                 states[n_rows], before[n_rows] = network.arc_target[arcs[k]], row
-                hashes[n_rows] = phone_hash(hashes[row], pair_phones[pair[n_rows]])
+                hashes[n_rows] = hashes[row]
+                for phone in pair_phones[pair[n_rows]]:
+                    if phone >= 0:
+                        hashes[n_rows] *= np.uint64(6364136223846793005)
+                        hashes[n_rows] += np.uint64(phone + 1)
                 n_rows += 1
         kept = recombined(first, n_rows, states, hashes, scores, beam, max_tokens)
     return before, pair, hashes, kept, ended(kept, states, scores, network)
-
-
-@njit(cache=True, nogil=True)
-def phone_hash(value, phones):
-    """Return the hash of a sequence of phones extended by up to two more."""
-    for phone in phones:
-        if phone >= 0:
-            value = value * np.uint64(6364136223846793005) + np.uint64(phone + 1)
-    return value
 
 
 @njit(cache=True, nogil=True)

@@ -18,8 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.lexicon.dictionary import Pronunciation
-from factored_asr.lexicon.lexicon import Lexicon
+from factored_asr.lexicon.lexicon import Lexicon, Pronunciation
 from factored_asr.storage.reading import read_arrays
 
 
@@ -29,18 +28,12 @@ class PairNetwork(NamedTuple):
     See `factored_asr.language.NGramArcs`; pairs are numbered from 0, in the order of their letters.
     """
 
-    first_arc: np.ndarray
-    """(n_states + 1,) int64"""
-    arc_pair: np.ndarray
-    """(n_arcs,) int32, rising within a state"""
-    arc_log_prob: np.ndarray
-    """(n_arcs,) float32, natural log"""
-    arc_target: np.ndarray
-    """(n_arcs,) int32"""
-    backoff_state: np.ndarray
-    """(n_states,) int32; state 0 has none"""
-    log_backoff: np.ndarray
-    """(n_states,) float32"""
+    first_arc: np.ndarray  # (n_states + 1,) int64
+    arc_pair: np.ndarray  # (n_arcs,) int32, rising within a state
+    arc_log_prob: np.ndarray  # (n_arcs,) float32, natural log
+    arc_target: np.ndarray  # (n_arcs,) int32
+    backoff_state: np.ndarray  # (n_states,) int32; state 0 has none
+    log_backoff: np.ndarray  # (n_states,) float32
     final: np.ndarray
     """(n_states,) float32: log probability of the word's end; -inf: back off first."""
 
@@ -53,16 +46,11 @@ class GuessWarning(UserWarning):
 class G2P:
     """A grapheme-to-phoneme model, made by `train_g2p` or read. Words are lower-cased."""
 
-    letters: tuple[str, ...]
-    """Letters of its words."""
-    phones: tuple[str, ...]
-    """Phones of its pronunciations."""
-    pair_letter: np.ndarray
-    """(n_pairs,) int32 of each pair, rising."""
-    pair_phones: np.ndarray
-    """(n_pairs, width) int32, -1 where a pair has fewer."""
-    start: int
-    """State at a word's beginning."""
+    letters: tuple[str, ...]  # Letters of its words
+    phones: tuple[str, ...]  # Phones of its pronunciations
+    pair_letter: np.ndarray  # (n_pairs,) int32 of each pair, rising
+    pair_phones: np.ndarray  # (n_pairs, width) int32, -1 where a pair has fewer
+    start: int  # State at a word's beginning
     network: PairNetwork
 
     @classmethod

@@ -110,9 +110,7 @@ def numbered_words(lexicon: Lexicon, min_sign_count: int) -> NumberedWords:
     )
 
 
-def aligned_pairs(
-    words: NumberedWords, width: int, passes: int, progress: Progress
-) -> np.ndarray:
+def aligned_pairs(words: NumberedWords, width: int, passes: int, progress: Progress) -> np.ndarray:
     """Return a pair's code for each letter, after EM; -1 in words that no pairs cover."""
     from factored_asr.lexicon._kernels import best_pairs, expected_pairs
 

@@ -1,21 +1,42 @@
-"""Pronunciation lexicons: words, each with one or several weighted pronunciations."""
+"""Pronunciation lexicons, and the files they come from: UTF-8, one pronunciation a line.
+
+* CMUdict: ``WORD PH PH …``, further pronunciations as ``WORD(2) PH …``; lines that begin with
+  ``;;``, ``##`` or ``# `` are comments, and so is what follows a ``#`` at the start of a field;
+* Kaldi's ``lexicon.txt``: the same without numbers, a word simply comes on several lines;
+* Kaldi's ``lexiconp.txt``: ``WORD PROBABILITY PH PH …``, the probability in (0, 1].
+
+A file is a ``lexiconp.txt`` if the second field of its first entry is a number; then that of every
+line must be. In all of them a number in brackets at the end of a word is that of a variant.
+"""
 
 from __future__ import annotations
 
+import re
 from collections import ChainMap
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from factored_asr.errors import FormatError, MissingError
-from factored_asr.lexicon.dictionary import (
-    Entries,
-    Pronunciation,
-    distinct,
-    find_line,
-    read_dictionary,
-    strip_stress,
-)
+from factored_asr.storage.reading import read_text, whole_number
+
+_COMMENT = re.compile(r"^(;;|##|# |#$).*|\s#.*")
+_VARIANT = re.compile(r"(.+)\(([^()]*)\)")
+
+
+class Pronunciation(NamedTuple):
+    """One pronunciation of a word: its phones and its probability, in (0, 1].
+
+    As in Kaldi the probabilities of a word need not sum to one: the commonest often has 1. Files
+    without probabilities give 1 to each.
+    """
+
+    phones: tuple[str, ...]
+    probability: float = 1.0
+
+
+Entries = Mapping[str, tuple[Pronunciation, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +64,7 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
         cls, path: str | Path, *, fillers: str | Path | None = None,
         probabilities: bool | None = None,
     ) -> Lexicon:
-        """Read a dictionary in one of the formats of `factored_asr.lexicon.dictionary`.
+        """Read a dictionary in one of the formats of this module.
 
         `fillers` is a noisedict, in the same format: ``<s> SIL``, ``[NOISE] +NSN+``.
         `probabilities` says whether the second field is one; None: decide by the first entry.
@@ -51,12 +72,12 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
         text than UTF-8, a word without phones, a variant number that is no number from 1, a
         probability outside (0, 1], no entry at all.
         """
-        entries = read_dictionary(path, probabilities)
+        entries = _read_dictionary(path, probabilities)
         if not entries:
             raise FormatError("a dictionary without a single entry", path)
         if fillers is None:
             return cls(entries, {}, (path,))
-        return cls(entries, dict(read_dictionary(fillers, False)), (path, fillers))
+        return cls(entries, dict(_read_dictionary(fillers, False)), (path, fillers))
 
     def __getitem__(self, word: str) -> tuple[Pronunciation, ...]:
         return self.entries[word]
@@ -88,10 +109,8 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
 
     def extend(self, other: Lexicon) -> Lexicon:
         """Merge two lexicons: a word of both has the pronunciations of both, its own first."""
-        return Lexicon(
-            _union(self.entries, other.entries), _union(self.fillers, other.fillers),
-            (*self.sources, *other.sources),
-        )
+        entries, fillers = _union(self.entries, other.entries), _union(self.fillers, other.fillers)
+        return Lexicon(entries, fillers, (*self.sources, *other.sources))
 
     def replace(self, other: Lexicon) -> Lexicon:
         """Merge two lexicons: a word of both has the pronunciations of `other` alone."""
@@ -120,7 +139,7 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
                 for lacking in () if known.issuperset(p.phones) else p.phones:
                     if lacking not in known:
                         what = f"phone {lacking!r} of word {word!r} ({' '.join(p.phones)})"
-                        where = self._where(word, p)
+                        where = self._where(word, p.phones)
                         raise MissingError(f"{where}{what} is not in the acoustic model")
 
     def write(self, path: str | Path) -> None:
@@ -134,11 +153,15 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
                     weight = f"{p.probability:.6g} " if weighted else ""
                     file.write(f"{name} {weight}{' '.join(p.phones)}\n")
 
-    def _where(self, word: str, sought: Pronunciation) -> str:
-        """Return file and line of a pronunciation, for an error, or an empty text."""
+    def _where(self, word: str, phones: tuple[str, ...]) -> str:
+        """Return file and line of a pronunciation, its stress digits ignored; none: empty text."""
         for path in self.sources:
-            if (line := find_line(path, word, sought.phones)) is not None:
-                return f"{path}:{line}: "
+            for line, text in enumerate(read_text(path).split("\n"), start=1):
+                fields = _COMMENT.sub("", text).split()
+                if fields and _without_variant(fields[0], path, line) in (word, word.lower()):
+                    found = tuple(fields[-len(phones) :])
+                    if phones in (found, tuple(map(strip_stress, found))):
+                        return f"{path}:{line}: "
         return ""
 
 
@@ -149,13 +172,92 @@ def _over(below: Entries, above: Entries) -> Entries:
 
 def _union(ours: Entries, theirs: Entries) -> Entries:
     both = ours.keys() & theirs.keys()
-    return _over(_over(ours, theirs), {w: distinct((*ours[w], *theirs[w])) for w in both})
+    return _over(_over(ours, theirs), {w: _distinct((*ours[w], *theirs[w])) for w in both})
 
 
 def _unstressed(entries: Entries) -> dict[str, tuple[Pronunciation, ...]]:
     phones = {phone for prons in entries.values() for p in prons for phone in p.phones}
     plain = {phone: strip_stress(phone) for phone in phones}
     return {
-        word: distinct(p._replace(phones=tuple(plain[x] for x in p.phones)) for p in prons)
+        word: _distinct(p._replace(phones=tuple(plain[x] for x in p.phones)) for p in prons)
         for word, prons in entries.items()
     }
+
+
+class _Dictionary(Mapping[str, tuple[Pronunciation, ...]]):
+    """The entries of a file, kept as text and parsed on access.
+
+    Most users need few words: this loads three times as fast, in a third of the memory.
+    """
+
+    def __init__(self, texts: dict[str, str], weighted: bool) -> None:
+        self._texts, self._weighted = texts, weighted
+
+    def __getitem__(self, word: str) -> tuple[Pronunciation, ...]:
+        lines = [text.split() for text in self._texts[word].split("\n")]
+        if self._weighted:
+            return _distinct(Pronunciation(tuple(x[1:]), float(x[0])) for x in lines)
+        return _distinct(Pronunciation(tuple(x)) for x in lines)
+
+    def __contains__(self, word: object) -> bool:
+        return word in self._texts
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+
+def _read_dictionary(path: str | Path, probabilities: bool | None = None) -> _Dictionary:
+    """Read a dictionary file; arguments and errors as of `Lexicon.read`."""
+    texts: dict[str, str] = {}
+    for line, text in enumerate(read_text(path).split("\n"), start=1):
+        fields = text.split(None, 1)
+        if "#" in text or text.startswith(";;"):
+            fields = _COMMENT.sub("", text).split(None, 1)
+        if not fields:
+            continue
+        word = fields[0]
+        if word[-1] == ")" and "(" in word:
+            word = _without_variant(word, path, line)
+        if probabilities is None:
+            probabilities = len(fields) > 1 and _number(fields[1].split()[0]) is not None
+        if probabilities:
+            found = fields[1].split()[0] if len(fields) > 1 else ""
+            if not 0 < (_number(found) or 0) <= 1:
+                law = f"word {word!r} needs a probability in (0, 1] before its phones"
+                raise FormatError(f"{law}, got {found!r}", path, line)
+        if len(fields) < 2 or (probabilities and len(fields[1].split(None, 1)) < 2):
+            raise FormatError(f"word {word!r} needs at least one phone, got none", path, line)
+        before = texts.get(word)
+        texts[word] = fields[1] if before is None else f"{before}\n{fields[1]}"
+    return _Dictionary(texts, bool(probabilities))
+
+
+def _distinct(pronunciations: Iterable[Pronunciation]) -> tuple[Pronunciation, ...]:
+    """Return each sequence of phones once, with its highest probability, in the given order."""
+    best: dict[tuple[str, ...], float] = {}
+    for phones, probability in pronunciations:
+        best[phones] = max(probability, best.get(phones, 0.0))
+    return tuple(Pronunciation(*item) for item in best.items())
+
+
+def strip_stress(phone: str) -> str:
+    """Return a phone without CMUdict's stress digit: AH0 → AH."""
+    return phone[:-1] if phone[-1] in "012" and len(phone) > 1 else phone
+
+
+def _without_variant(word: str, path: str | Path, line: int) -> str:
+    match = _VARIANT.fullmatch(word)
+    if match and not whole_number(match[2]):
+        law = "a variant is written WORD(2), with a number from 1"
+        raise FormatError(f"{law}, not {word!r}", path, line)
+    return match[1] if match else word
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

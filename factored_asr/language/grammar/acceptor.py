@@ -1,8 +1,7 @@
 """G by pynini: the word side of a grammar, determinised and minimised.
 
-A list stays one arc as long as possible: templates are determinised with lists as symbols, every
-list by itself; then the lists replace their symbols and the result is determinised. The other
-order would determinise every list as often as a template names it.
+Templates are determinised with lists as symbols, every list by itself; then the lists replace their
+symbols. The other order would determinise every list as often as a template names it.
 """
 
 from __future__ import annotations
@@ -23,11 +22,8 @@ _Arc: TypeAlias = tuple[int, int, int, float]  # source, label, target, cost
 
 
 def build_acceptor(
-    arcs: Iterable[tuple[int, Symbol, int, float]],
-    network: Network,
-    ids: Mapping[str, int],
-    wildcard_words: _Phrases,
-    skip_words: Iterable[tuple[str, ...]],
+    arcs: Iterable[tuple[int, Symbol, int, float]], network: Network, ids: Mapping[str, int],
+    wildcard_words: _Phrases, skip_words: Iterable[tuple[str, ...]],
 ) -> pynini.Fst:
     """Build G of the arcs (source, symbol, target, cost) of a network; see `Grammar.acceptor`."""
     import pynini
@@ -121,21 +117,19 @@ def _check_subsets(fst: pynini.Fst) -> None:
         for arc in fst.arcs(state):
             targets.setdefault(arc.ilabel, set()).add(arc.nextstate)
         following.append(targets)
-    start = frozenset([fst.start()]) if following else frozenset()
+    start = frozenset([fst.start()] if following else [])
     found, waiting = {start}, [start]
     while waiting:
         subset = waiting.pop()
         for label in set().union(*(following[state] for state in subset)):
-            parts = (following[state].get(label, ()) for state in subset)
-            after = frozenset(set().union(*parts))
+            after = frozenset().union(*(following[state].get(label, ()) for state in subset))
             if after not in found:
                 found.add(after)
                 waiting.append(after)
         if len(found) > MAX_SUBSETS + len(following):
-            raise OptionError(
-                f"the repeats of the grammar need more than {len(found):,} states; repeat less, "
-                "or phrases that begin with different words"
-            )
+            remedy = "repeat less, or phrases that begin with different words"
+            law = f"the repeats of the grammar need more than {len(found):,} states"
+            raise OptionError(f"{law}; {remedy}")
 
 
 def _without_empty(fst: pynini.Fst) -> pynini.Fst:

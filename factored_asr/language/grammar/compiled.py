@@ -69,7 +69,10 @@ def _plain(grammar: Grammar) -> dict[str, Any]:
         "version": VERSION,
         "digest": grammar.digest,
         "skip_words": grammar.skip_words,
-        "blocks": [_plain_block(block) for block in blocks],
+        "blocks": [
+            [b.intent, dict(b.slots), dict(b.requires_context), dict(b.excludes_context),
+             sorted(b.required_keywords)] for b in blocks
+        ],
         "templates": [[t.text, t.path, t.line, blocks[t.block]] for t in grammar.templates],
         "lists": [_plain_list(values) for values in lists],
         "symbols": [_plain_symbol(symbol, lists) for symbol in symbols],
@@ -80,11 +83,6 @@ def _plain(grammar: Grammar) -> dict[str, Any]:
 
 def _numbered(things: Iterable[Thing]) -> dict[Thing, int]:
     return {thing: i for i, thing in enumerate(dict.fromkeys(things))}
-
-
-def _plain_block(block: Block) -> list[Any]:
-    mappings = (block.slots, block.requires_context, block.excludes_context)
-    return [block.intent, *map(dict, mappings), sorted(block.required_keywords)]
 
 
 def _plain_list(values: ValueList) -> list[Any]:
@@ -144,10 +142,9 @@ def _check_states(
         if type(target) is not int or target not in states or not isinstance(cost, float | int):
             raise ValueError(f"an arc of cost {cost!r} to {target!r} of {len(arcs)} states")
     for state, template in finals.items():
-        if not (type(state) is type(template) is int):
-            raise ValueError("states and templates are numbers")
-        if state not in states or template not in templates:
-            raise ValueError(f"state {state} ends template {template} of {n_templates}")
+        numbers = type(state) is type(template) is int
+        if not (numbers and state in states and template in templates):
+            raise ValueError(f"state {state!r} ends template {template!r} of {n_templates}")
 
 
 def _dict(value: Any) -> dict[str, Any]:

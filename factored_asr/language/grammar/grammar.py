@@ -19,7 +19,7 @@ from factored_asr.language.grammar import expression as tree
 from factored_asr.language.grammar.acceptor import build_acceptor
 from factored_asr.language.grammar.home_assistant import read_home_assistant
 from factored_asr.language.grammar.jsgf import read_jsgf
-from factored_asr.language.grammar.network import Network, Symbol, words_of
+from factored_asr.language.grammar.network import ListSymbol, Network, Symbol, words_of
 from factored_asr.language.grammar.normalisation import normalise_text
 from factored_asr.language.grammar.size import GrammarSize, Ruler, estimate
 from factored_asr.language.grammar.templates import Rule, Scope, Template
@@ -106,7 +106,11 @@ class Grammar:
         """Templates left out of G because they hold a wildcard without words for it."""
         if self.wildcard_words:
             return ()
-        return tuple(t for t in self.templates if _has_wildcard(t, t.expression, {}))
+        owners = {
+            self.network.owners[target] for arcs in self.network.arcs for symbol, target, _ in arcs
+            if isinstance(symbol, ListSymbol) and symbol.list.wildcard
+        }
+        return tuple(self.templates[owner] for owner in sorted(owners))
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -204,19 +208,6 @@ def _wildcard_phrases(words: WildcardWords) -> dict[tuple[str, ...], float]:
     if () in phrases or any(not 0 <= cost < float("inf") for cost in phrases.values()):
         raise OptionError("wildcard_words need a word each, and finite costs >= 0")
     return phrases
-
-
-def _has_wildcard(template: Template, expression: tree.Expression, known: dict[str, bool]) -> bool:
-    for part in tree.walk(expression):
-        if isinstance(part, tree.ListReference) and template.scope.lists[part.name].wildcard:
-            return True
-        if isinstance(part, tree.RuleReference):
-            if part.name not in known:
-                rule = template.scope.rules[part.name]
-                known[part.name] = _has_wildcard(template, rule.expression, known)
-            if known[part.name]:
-                return True
-    return False
 
 
 def _check(

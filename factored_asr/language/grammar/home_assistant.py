@@ -13,22 +13,17 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from factored_asr.language.grammar import expression as tree
-from factored_asr.language.grammar.normalisation import normalise_text
-from factored_asr.language.grammar.templates import (
-    Block,
-    Rule,
-    Scope,
-    Template,
-    Value,
-    ValueList,
-    number_range,
-)
+from factored_asr.language.grammar.normalisation import normalise_text, number_forms
+from factored_asr.language.grammar.templates import Block, Rule, Scope, Template, Value, ValueList
 from factored_asr.language.grammar.yaml_nodes import Node, read_yaml
 
 MAX_COUNT = 1e18
+MAX_RANGE = 20_000  # numbers in one range
+MAX_NUMBER = 10**15
 MAX_CHARACTERS = 10_000  # in one spoken form of a value
 MAX_FORMS = 10_000  # spoken forms of one value
 _TEMPLATE = re.compile(r"[(){}<>\[\]|;]")
@@ -112,10 +107,12 @@ def _read_block(intent: str, node: Node, scope: Scope, language: str) -> Iterato
         _plain(parts, "excludes_context"), frozenset(normalise_text(" ".join(keywords))),
     )
     if "expansion_rules" in parts or "lists" in parts:
-        scope = _local_scope(parts, scope, language)
+        rules = {**scope.rules, **_read_rules(_entries(parts, "expansion_rules"))}
+        lists = {name: [node] for name, node in _entries(parts, "lists").items()}
+        scope = Scope(rules, {**scope.lists, **_read_lists(lists, rules, language)})
     for sentence in parts["sentences"].sequence(f"sentences of {intent}"):
         count = None
-        if sentence.is_mapping:
+        if sentence.node.id == "mapping":
             entry = sentence.mapping(f"a sentence of {intent}")
             if "sentence" not in entry:
                 raise sentence.error(f"a sentence of {intent} needs 'sentence'")
@@ -136,12 +133,6 @@ def _read_count(parts: Mapping[str, Node]) -> float | None:
     if not _is_number(count, int | float) or not 0 < count < MAX_COUNT:
         raise parts["count"].error(f"a 'count' is a number above 0 and below {MAX_COUNT:g}")
     return float(count)
-
-
-def _local_scope(parts: Mapping[str, Node], scope: Scope, language: str) -> Scope:
-    rules = {**scope.rules, **_read_rules(_entries(parts, "expansion_rules"))}
-    nodes = {name: [node] for name, node in _entries(parts, "lists").items()}
-    return Scope(rules, {**scope.lists, **_read_lists(nodes, rules, language)})
 
 
 def _with_inline_ranges(expression: tree.Expression, scope: Scope) -> Scope:
@@ -179,7 +170,7 @@ def _read_lists(
 
 
 def _read_value(node: Node, name: str, rules: Mapping[str, Rule]) -> Value:
-    if node.is_mapping:
+    if node.node.id == "mapping":
         parts = node.mapping(f"a value of list {name}")
         if "in" not in parts:
             raise node.error(f"a value of list {name} needs 'in'")
@@ -256,3 +247,31 @@ def _read_range(node: Node, name: str, language: str) -> ValueList:
 
 def _is_number(value: object, kind: Any) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
+
+
+@lru_cache(maxsize=256)
+def number_range(
+    name: str, first: int, last: int, step: int = 1, multiplier: float | None = None,
+    fractions: tuple[float, ...] = (),
+) -> ValueList:
+    """Return ``first``, ``first + step``, … ≤ ``last`` (and fractions between) as a list.
+
+    Raises ValueError if it is empty, longer than ``MAX_RANGE``, or beyond ``MAX_NUMBER``.
+
+    >>> number_range("degrees", 20, 22, fractions=(0.5,)).values[1].forms
+    (('twenty', 'point', 'five'), ('twenty', 'and', 'a', 'half'))
+    """
+    if max(abs(first), abs(last), step) > MAX_NUMBER:
+        raise ValueError(f"numbers of a range may go up to {MAX_NUMBER:,}")
+    if step < 1 or first > last:
+        raise ValueError(f"a range needs from <= to and step >= 1, got {first}, {last}, {step}")
+    if (last - first) // step * (1 + len(fractions)) > MAX_RANGE:
+        raise ValueError(f"a range may hold {MAX_RANGE} numbers, {first} to {last} is more")
+    values = []
+    for whole in range(first, last + 1, step):
+        for number in (whole, *(round(whole + part, 6) for part in fractions)):
+            out = number if multiplier is None else number * multiplier
+            if isinstance(out, float) and out.is_integer():
+                out = int(out)
+            values.append(Value(tuple(tuple(form.split()) for form in number_forms(number)), out))
+    return ValueList(name, tuple(values), is_range=True)

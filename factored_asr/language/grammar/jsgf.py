@@ -98,14 +98,13 @@ class _JsgfReader:
             if name in rules:
                 raise FormatError(f"rule <{name}> is defined twice", self.path, rule.line)
             rules[name] = rule
-            public += [name] if is_public else []
+            public += [(name, rule)] if is_public else []
         if not public:
             raise FormatError("a JSGF grammar needs a public rule", self.path)
         scope = Scope(rules)
-        public_rules = [(name, rules[name]) for name in public]
         return [
             Template(rule.text, tree.RuleReference(name), Block(name), scope, self.path, rule.line)
-            for name, rule in public_rules
+            for name, rule in public
         ]
 
     def rule(self) -> tuple[str, Rule]:

@@ -1,11 +1,9 @@
 """A compiled grammar: one network over words, lists and slots, which gives G and the parser.
 
 Templates become arcs between states, with rules expanded in place. A list is one arc, whatever its
-size, and stands for all its values: the network stays small, a wildcard costs nothing, and the
-subset construction, done lazily while sentences are parsed, has little to do.
-
-The one difficulty is the blank: ``fan[s] {area}'s`` joins text to text and text to lists. The last
-word is therefore kept open (``_Open``) until a blank closes it.
+size: the network stays small, a wildcard costs nothing, and the subset construction, done lazily
+while sentences are parsed, has little to do. As ``fan[s] {area}'s`` joins text to text and text to
+lists, the last word is kept open (``_Open``) until a blank closes it.
 """
 
 from __future__ import annotations
@@ -28,10 +26,8 @@ class ListSymbol:
 
     list: ValueList
     slot: str
-    prefix: str = ""
-    """Text joined to the first word of the value, as in ``un{state}``."""
-    suffix: str = ""
-    """Text joined to its last word, as in ``{area}'s``."""
+    prefix: str = ""  # Text joined to the first word of the value, as in ``un{state}``
+    suffix: str = ""  # Text joined to its last word, as in ``{area}'s``
     allowed: frozenset[int] | None = None
     """Indices of the values that the template's context allows; None: all."""
 
@@ -294,10 +290,11 @@ class _Compiler:
             symbols = [*normalise_text(word)]
         else:
             before, reference, after = word
-            joins = not self.template.scope.lists[reference.name].is_range  # "2700k": two words
+            values = self.template.scope.lists[reference.name]
+            joins = not values.is_range  # "2700k": two words
             prefix = "".join(_WORD_END.findall(before)[:1]) if joins else ""
             suffix = "".join(_WORD_START.findall(after)[:1]) if joins else ""
-            symbol = self.list_symbol(reference, prefix, suffix)
+            symbol = self.list_symbol(values, reference.slot, prefix, suffix)
             if symbol is None:
                 return False
             left, right = before[: len(before) - len(prefix)], after[len(suffix) :]
@@ -310,20 +307,19 @@ class _Compiler:
         return True
 
     def list_symbol(
-        self, reference: tree.ListReference, prefix: str, suffix: str
+        self, values: ValueList, slot: str, prefix: str, suffix: str
     ) -> ListSymbol | None:
         """Return the symbol of a list; None if the template's context allows none of its values."""
-        values = self.template.scope.lists[reference.name]
         if values.wildcard:
             if prefix or suffix:
-                raise self.template.error(f"text is joined to the wildcard {{{reference.name}}}")
-            return ListSymbol(values, reference.slot)
+                raise self.template.error(f"text is joined to the wildcard {{{values.name}}}")
+            return ListSymbol(values, slot)
         pair, known = (self.template.block, values), self.network.allowed
         if pair not in known:
             known[pair] = self.template.block.allowed(values)
         if known[pair] == frozenset():
             return None
-        symbol = ListSymbol(values, reference.slot, prefix, suffix, known[pair])
+        symbol = ListSymbol(values, slot, prefix, suffix, known[pair])
         self.network.list_keys.setdefault(symbol.key, len(self.network.list_keys))
         return symbol
 
@@ -354,9 +350,7 @@ def counted_costs(counts: Iterable[float | None]) -> list[float]:
     return costs_of(None if given.count(None) == len(given) else weights, len(given))
 
 
-def words_of(
-    symbols: Iterable[Symbol], phrases: Iterable[tuple[str, ...]]
-) -> frozenset[str]:
+def words_of(symbols: Iterable[Symbol], phrases: Iterable[tuple[str, ...]]) -> frozenset[str]:
     """Return all words of symbols, the forms of their lists, and phrases."""
     found = {word for phrase in phrases for word in phrase}
     for symbol in set(symbols):

@@ -15,18 +15,12 @@ from factored_asr.language.grammar.templates import Scope, Template
 class GrammarSize:
     """The size of a grammar or of a phrase in it."""
 
-    sentences: float
-    """Sentences that the templates generate (those of two templates count twice); may be inf."""
-    arcs: float
-    """Upper bound on the arcs of G before determinisation."""
-    network_arcs: float = 0.0
-    """The same for the parser's network, in which a list is one arc."""
-    may_be_empty: bool = False
-    """Whether a sentence may have no words."""
-    optional_parts: int = 0
-    """Most optional parts that follow one another."""
-    words: int = 0
-    """Words of the longest sentence; a repeated phrase counts once."""
+    sentences: float  # Sentences generated, those of two templates twice; may be inf
+    arcs: float  # Upper bound on the arcs of G before determinisation
+    network_arcs: float = 0.0  # The same for the parser's network, in which a list is one arc
+    may_be_empty: bool = False  # Whether a sentence may have no words
+    optional_parts: int = 0  # Most optional parts that follow one another
+    words: int = 0  # Words of the longest sentence; a repeated phrase counts once
 
 
 def estimate(templates: Iterable[Template], n_wildcard_words: int) -> GrammarSize:
@@ -106,9 +100,6 @@ def _in_a_row(
     for part in parts:
         run = run + max(part.optional_parts, 1) if part.may_be_empty else 0
         longest = max(longest, run)
-    return replace(
-        size,
-        may_be_empty=all(part.may_be_empty for part in parts),
-        optional_parts=longest,
-        words=sum(part.words for part in parts),
-    )
+    may_be_empty = all(part.may_be_empty for part in parts)
+    words = sum(part.words for part in parts)
+    return replace(size, may_be_empty=may_be_empty, optional_parts=longest, words=words)

@@ -11,7 +11,7 @@ from factored_asr.errors import FormatError
 if TYPE_CHECKING:
     import yaml
 
-
+MAX_DEPTH = 1000  # brackets; the time of reading grows with the square of it
 _BRACKETS = re.compile(r"[\[\]{}]")
 
 
@@ -26,10 +26,6 @@ class Node:
     def line(self) -> int:
         """Line of its first character, from 1."""
         return self.node.start_mark.line + 1
-
-    @property
-    def is_mapping(self) -> bool:
-        return self.node.id == "mapping"
 
     def error(self, message: str) -> FormatError:
         """Return an error that names file and line."""
@@ -81,29 +77,22 @@ class Node:
         return found
 
 
-MAX_DEPTH = 1000  # brackets; the time of reading grows with the square of it
+def read_yaml(text: str, path: str) -> Node:
+    """Read the one document of a YAML text; FormatError, with file and line, if it is broken."""
+    import yaml
 
-
-def _check_depth(text: str, path: str) -> None:
     depth = 0
     for bracket in _BRACKETS.finditer(text):
         depth += 1 if bracket[0] in "[{" else -1
         if depth > MAX_DEPTH:
             line = text.count("\n", 0, bracket.start()) + 1
             raise FormatError(f"brackets nest deeper than {MAX_DEPTH}", path, line)
-
-
-def read_yaml(text: str, path: str) -> Node:
-    """Read the one document of a YAML text; FormatError, with file and line, if it is broken."""
-    import yaml
-
-    _check_depth(text, path)
     try:
         node = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = None if mark is None else min(mark.line, text.count("\n")) + 1
-        raise FormatError(f"broken YAML: {error.problem}", path, line) from None
+        at = None if mark is None else min(mark.line, text.count("\n")) + 1
+        raise FormatError(f"broken YAML: {error.problem}", path, at) from None
     except yaml.YAMLError as error:
         raise FormatError(f"broken YAML: {str(error).splitlines()[0]}", path) from None
     except RecursionError:
