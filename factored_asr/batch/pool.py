@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -32,11 +32,11 @@ Outcomes = Generator[tuple[int, Outcome], None, None]
 """Yields the place of a sound in the list with its outcome, and ends the work when closed."""
 
 
-def in_this_process(recognizer: Recognizer, options: BatchOptions, sounds: Sequence[Input],
-                    places: Sequence[int]) -> Outcomes:
+def in_this_process(recognizer_for: Callable[[Input], Recognizer], options: BatchOptions,
+                    sounds: Sequence[Input], places: Sequence[int]) -> Outcomes:
     """Transcribe one sound after the other, in order."""
     for place in places:
-        yield place, transcribe_input(recognizer, sounds[place], options)
+        yield place, transcribe_input(recognizer_for(sounds[place]), sounds[place], options)
 
 
 def in_processes(job: Job, sounds: Sequence[Input], places: Sequence[int],

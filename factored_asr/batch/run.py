@@ -135,7 +135,7 @@ def transcribe_files(
         workers = partial(in_processes, job, n_workers=jobs)
     else:
         recognizer = Recognizer.from_recipe(recipe, compiling)
-        workers = partial(in_this_process, recognizer, job.options)
+        workers = partial(in_this_process, lambda sound: recognizer, job.options)
     return run_batch(sounds, workers, job, output_dir=output_dir, resume=resume, each=each,
                      report=report)
 

@@ -145,9 +145,7 @@ def transcribe_input(recognizer: Recognizer, sound: Input, options: BatchOptions
     def refine(found: Transcript) -> Transcript:
         if options.lattices and found.lattice is not None and found.lattice.n_nodes:
             lattices.append(found.lattice)
-        if options.nbest:
-            found = replace(found, alternatives=found.nbest(options.nbest))
-        return replace(with_digits(found) if options.digits else found, lattice=None)
+        return refined(found, options)
 
     try:
         found = _transcript(recognizer, sound, options.cut or CutOptions(), refine)
@@ -158,6 +156,13 @@ def transcribe_input(recognizer: Recognizer, sound: Input, options: BatchOptions
     found = replace(shifted(found, sound.part.start), id=sound.id, channel=sound.part.channel or 0)
     return Outcome(write(found, options.format, sound.name), found.reason, "", found.duration,
                    time.perf_counter() - began, tuple(lattices))
+
+
+def refined(found: Transcript, options: BatchOptions) -> Transcript:
+    """Return a transcript as it is written: with its N-best list or digits, without its lattice."""
+    if options.nbest:
+        found = replace(found, alternatives=found.nbest(options.nbest))
+    return replace(with_digits(found) if options.digits else found, lattice=None)
 
 
 def _transcript(recognizer: Recognizer, sound: Input, cut: CutOptions,

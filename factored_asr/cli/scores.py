@@ -107,10 +107,10 @@ def compare(options: argparse.Namespace) -> int:
     )[:: options.every]
     with ExitStack() as stack:
         result = run(items, [SystemSpec.parse(each) for each in options.system], CompareOptions(
-            packaged(options.grammar) if options.grammar else None, _path(options.noise),
+            options.grammar and packaged(options.grammar), options.noise and Path(options.noise),
             conditions(options.snr, bool(options.noise)),
             Rules.named(options.normalise, options.replace), options.latency_files,
-            _path(options.journal), options.seed,
+            options.journal and Path(options.journal), options.seed,
         ), progress_bar(stack, "comparing", options.quiet))
     for file, content in ((options.json, result.to_json), (options.html, lambda: as_html(
             result, f"Recognisers on {options.corpus}"))):
@@ -119,10 +119,6 @@ def compare(options: argparse.Namespace) -> int:
                 Path(file).write_text(content(), encoding="utf-8")
     print(result.describe())
     return 1 if any(row.failed for row in result.rows) else 0
-
-
-def _path(text: str | None) -> Path | None:
-    return None if text is None else Path(text)
 
 
 def add(commands: Any) -> None:

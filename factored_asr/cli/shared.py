@@ -170,11 +170,10 @@ def show_progress(stack: ExitStack, quiet: bool) -> Show:
 
 def _bar() -> Any:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-    text = TextColumn("{task.description}", markup=False)
-    bar = Progress(SpinnerColumn(), BarColumn(), text, console=Console(stderr=True), transient=True,
-                   redirect_stdout=False)
+    columns = BarColumn(), TaskProgressColumn(), TextColumn("{task.description}", markup=False)
+    bar = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
     bar.add_task("", total=None)
     return bar
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from factored_asr.batch import BatchOptions, BatchReport, Input
-    from factored_asr.batch.pool import Outcomes
     from factored_asr.batch.work import Outcome
     from factored_asr.lattice import Lattice
     from factored_asr.recognizer.recognizer import Recognizer
@@ -115,19 +115,14 @@ def _check(options: argparse.Namespace, sounds: Sequence[Input]) -> None:
 def _adapted(options: argparse.Namespace, sounds: Sequence[Input], batch: BatchOptions,
              printer: _Printer, shown: Shown) -> BatchReport:
     """Run with a recogniser for each speaker, in this process."""
+    from factored_asr.batch.pool import in_this_process
     from factored_asr.batch.run import run_batch
-    from factored_asr.batch.work import Job, transcribe_input
+    from factored_asr.batch.work import Job
 
     recognizer = shared.recognizer_of(options)
     voices = _voices(recognizer, options, sounds)
-    batch = replace(batch, adapted=options.speaker_by)
-    job = Job.of(shared.recipe_of(options), batch)
-
-    def workers(sounds: Sequence[Input], places: Sequence[int]) -> Outcomes:
-        for place in places:
-            voice = voices.get(sounds[place].name, recognizer)
-            yield place, transcribe_input(voice, sounds[place], job.options)
-
+    job = Job.of(shared.recipe_of(options), replace(batch, adapted=options.speaker_by))
+    workers = partial(in_this_process, lambda sound: voices[sound.name], job.options)
     return run_batch(sounds, workers, job, output_dir=options.output_dir, resume=options.resume,
                      each=printer, report=shown)
 
@@ -155,20 +150,18 @@ def _voices(recognizer: Recognizer, options: argparse.Namespace,
 
 def _live(options: argparse.Namespace) -> int:
     """Decode as the sound arrives; print each utterance when it has ended."""
+    from factored_asr.batch.work import BatchOptions, refined
     from factored_asr.results.formats import write
-    from factored_asr.results.numbers import with_digits
 
     _check_live(options)
+    batch = BatchOptions(options.format, options.digits, options.nbest)
     recognizer = shared.recognizer_of(options)
     several, n_failed = len(options.files) > 1, 0
     for name in options.files:
         try:
             for found in _utterances(recognizer, name):
-                if options.nbest:
-                    found = replace(found, alternatives=found.nbest(options.nbest))
-                found = with_digits(found) if options.digits else found
                 label = f"{name}\t" if several and options.format == "text" else ""
-                print(label + write(found, options.format, name), flush=True)
+                print(label + write(refined(found, batch), options.format, name), flush=True)
         except FactoredASRError as error:
             n_failed += 1
             text = str(error)
@@ -185,8 +178,6 @@ def _check_live(options: argparse.Namespace) -> None:
         )
     if options.adapt:
         raise OptionError("--adapt decodes twice: it needs files, and no --live")
-    if options.nbest < 0 or (options.nbest and options.digits):
-        raise OptionError("--nbest takes a number above 0, and does not go with --digits")
 
 
 def _utterances(recognizer: Recognizer, name: str) -> Iterator[Transcript]:

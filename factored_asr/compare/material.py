@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -58,18 +57,18 @@ def read_labelled(folder: str | Path, labels: str | Path) -> tuple[Item, ...]:
     content = read_json(file)
     if not isinstance(content, dict) or not content:
         raise FormatError("must be an object of file names with their labels", file)
-    return tuple(_labelled(folder, name, content[name], file) for name in sorted(content))
-
-
-def _labelled(folder: Path, name: str, label: Any, file: Path) -> Item:
-    slots = label.get("slots", {}) if isinstance(label, dict) else None
-    if not isinstance(slots, dict) or "intent" not in label:
-        raise FormatError(f"{name!r} must have an intent, and slots as an object", file)
-    path = folder / name
-    if not path.is_file():
-        raise MissingError(f"{path}: there is no such sound, {file} names it")
-    meaning = Meaning(str(label["intent"] or ""), {k: str(v) for k, v in slots.items()})
-    return Item(name, Utterance(name, str(label.get("speaker", "")), (), path), meaning)
+    items = []
+    for name, label in sorted(content.items()):
+        slots = label.get("slots", {}) if isinstance(label, dict) else None
+        if not isinstance(slots, dict) or "intent" not in label:
+            raise FormatError(f"{name!r} must have an intent, and slots as an object", file)
+        path = folder / name
+        if not path.is_file():
+            raise MissingError(f"{path}: there is no such sound, {file} names it")
+        meaning = Meaning(str(label["intent"] or ""), {k: str(v) for k, v in slots.items()})
+        utterance = Utterance(name, str(label.get("speaker", "")), (), path)
+        items.append(Item(name, utterance, meaning))
+    return tuple(items)
 
 
 def read_noise(path: str | Path) -> np.ndarray:

@@ -38,13 +38,6 @@ class SystemSpec:
         --------
         >>> SystemSpec.parse("ours:lm=small.arpa,name=small").name
         'small'
-        >>> SystemSpec.parse("command:my-program -q {file}").command
-        'my-program -q {file}'
-
-        Raises
-        ------
-        OptionError
-            An unknown kind or option.
         """
         kind, colon, rest = text.partition(":")
         if kind not in OPTIONS:
@@ -60,8 +53,7 @@ class SystemSpec:
         options = {name.strip(): value.strip() for name, _, value in pairs}
         name = options.pop("name", text)
         allowed = OPTIONS[kind]
-        unknown = sorted(set(options) - allowed) if allowed is not None else []
-        if unknown:
-            known = ", ".join(sorted(allowed or ())) or "none"
+        if allowed is not None and (unknown := sorted(set(options) - allowed)):
+            known = ", ".join(sorted(allowed)) or "none"
             raise OptionError(f"system {text!r}: no option {unknown[0]!r}, known are {known}, name")
         return SystemSpec(name, kind, options)

@@ -16,18 +16,8 @@ from factored_asr.acoustic.threads import blas_threads
 from factored_asr.corpus.corpus import Corpus, MeanOver
 from factored_asr.corpus.utterance import Utterance, frames_of, read_samples
 from factored_asr.errors import OptionError
-from factored_asr.evaluation.scoring import (
-    Bootstrap,
-    Errors,
-    Scored,
-    Unit,
-    bootstrap,
-    by_speaker,
-    nearest_pronunciation,
-    score,
-    speaker_table,
-    total,
-)
+from factored_asr.evaluation import scoring
+from factored_asr.evaluation.scoring import Bootstrap, Errors, Scored, Unit, score
 from factored_asr.lexicon import Lexicon
 from factored_asr.recognizer.recognizer import Recognizer
 from factored_asr.recognizer.speaker import SpeakerOptions
@@ -57,12 +47,12 @@ class Evaluation:
     @cached_property
     def errors(self) -> Errors:
         """Of all utterances."""
-        return total(self.scored)
+        return scoring.total(self.scored)
 
     @cached_property
     def by_speaker(self) -> dict[str, Errors]:
         """Of each speaker, sorted."""
-        return by_speaker(self.scored)
+        return scoring.by_speaker(self.scored)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -89,7 +79,8 @@ class Evaluation:
         wrong = [s for s in self.scored if s.errors.total] if alignments else []
         speed = self.work_seconds / self.seconds if self.seconds else float("nan")
         return "\n".join([
-            *(f"{s.id} ({s.speaker})\n{s.describe()}\n" for s in wrong), speaker_table(self.scored),
+            *(f"{s.id} ({s.speaker})\n{s.describe()}\n" for s in wrong),
+            scoring.speaker_table(self.scored),
             f"WER {self.errors.describe('words')} in {len(self.scored)} utterances",
             str(self.interval), *([f"PER {self.phones.describe('phones')}"] if self.phones else []),
             f"{self.seconds:.0f} s of speech, decoded at {speed:.3f} x real time",
@@ -128,10 +119,10 @@ def evaluate(
     transcripts = transcribe_all(recognizer, corpus, adapt, jobs, mean_over, tick)
     took = time.perf_counter() - begin
     scored = score_all(corpus, transcripts)
-    return Evaluation(
-        scored, bootstrap(scored, unit, seed=seed), sum(each.duration for each in transcripts),
-        took, None if lexicon is None else phone_errors(corpus, transcripts, lexicon), about or {},
-    )
+    interval = scoring.bootstrap(scored, unit, seed=seed)
+    phones = None if lexicon is None else phone_errors(corpus, transcripts, lexicon)
+    seconds = sum(each.duration for each in transcripts)
+    return Evaluation(scored, interval, seconds, took, phones, about or {})
 
 
 def phone_errors(corpus: Corpus, transcripts: Sequence[Transcript], lexicon: Lexicon) -> Errors:
@@ -139,7 +130,7 @@ def phone_errors(corpus: Corpus, transcripts: Sequence[Transcript], lexicon: Lex
     errors = Errors()
     for utterance, transcript in zip(corpus, transcripts, strict=True):
         phones = [phone for word in transcript.words for phone in word.phones]
-        reference = nearest_pronunciation(utterance.words, phones, lexicon)
+        reference = scoring.nearest_pronunciation(utterance.words, phones, lexicon)
         errors += score(utterance.id, utterance.speaker, reference, phones).errors
     return errors
 

@@ -30,23 +30,10 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from factored_asr.errors import MissingError, OptionError
+from factored_asr.evaluation import scoring
 from factored_asr.evaluation.meanings import Understood, understood
 from factored_asr.evaluation.normalise import Rules
-from factored_asr.evaluation.scoring import (
-    NOTHING,
-    Bootstrap,
-    Errors,
-    Scored,
-    Unit,
-    Weights,
-    bootstrap,
-    by_speaker,
-    character_errors,
-    nearest,
-    score,
-    speaker_table,
-    total,
-)
+from factored_asr.evaluation.scoring import NOTHING, Bootstrap, Errors, Scored, Unit, Weights, total
 from factored_asr.evaluation.significance import Difference, compare_errors
 from factored_asr.evaluation.transcript_files import Entry, Meaning
 from factored_asr.evaluation.transcripts import Transcripts, alternatives, cut
@@ -107,7 +94,7 @@ class System:
             "interval": self.interval and asdict(self.interval),
             "cer": _counts(self.characters)["wer"],
             "sentences": {"n": len(self.scored), "wrong": self._n_wrong},
-            "speakers": {name: _counts(e) for name, e in by_speaker(self.scored).items()},
+            "speakers": {name: _counts(e) for name, e in scoring.by_speaker(self.scored).items()},
             "confusions": self.confusions(),
             "understood": self.understood and self.understood.to_dict(),
             "missing": self.missing, "extra": self.extra,
@@ -127,7 +114,7 @@ class System:
             ]
         if self.interval:
             parts += [
-                *self._confused(), speaker_table(self.scored),
+                *self._confused(), scoring.speaker_table(self.scored),
                 f"WER {total(self.scored).describe('words')}", str(self.interval),
                 f"CER {self.characters.describe('letters')}",
                 f"{self._n_wrong} of {len(self.scored)} utterances with errors",
@@ -249,14 +236,16 @@ def _score(where: str, reference: dict[str, Entry], hypothesis: Transcripts,
         if entry.text is not None:
             words = options.rules.apply(other.text or "")
             best = _nearest(entry, words, where, options.rules)
-            scored.append(score(name, entry.speaker, best, words, fold_case=False,
-                                weights=options.weights))
+            scored.append(scoring.score(name, entry.speaker, best, words, fold_case=False,
+                                        weights=options.weights))
         if entry.meaning is not None and any(e.meaning for e in found.values()):
             meanings.append((entry.meaning, other.meaning or Meaning()))
+    interval = None
+    if total(scored).n_words:
+        interval = scoring.bootstrap(scored, options.unit, seed=options.seed)
     return System(
-        hypothesis.name, tuple(scored),
-        bootstrap(scored, options.unit, seed=options.seed) if total(scored).n_words else None,
-        character_errors(scored), understood(meanings) if meanings else None,
+        hypothesis.name, tuple(scored), interval,
+        scoring.character_errors(scored), understood(meanings) if meanings else None,
         tuple(name for name in reference if name not in found),
         tuple(name for name in found if name not in reference),
     )
@@ -267,7 +256,7 @@ def _nearest(entry: Entry, hypothesis: Sequence[str], where: str, rules: Rules) 
     choices = [[rules.apply(text) for text in texts] for texts in alternatives(entry, where)]
     if all(len(texts) == 1 for texts in choices):
         return tuple(word for texts in choices for word in texts[0])
-    return nearest(choices, hypothesis)
+    return scoring.nearest(choices, hypothesis)
 
 
 def _counts(errors: Errors) -> dict[str, Any]:

@@ -19,15 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from factored_asr.errors import OptionError
-from factored_asr.evaluation.scoring import (
-    NOTHING,
-    Scored,
-    Unit,
-    drawn_rates,
-    error_table,
-    total,
-    unit_of,
-)
+from factored_asr.evaluation import scoring
+from factored_asr.evaluation.scoring import NOTHING, Scored, Unit, drawn_rates, total
 
 GOOD_WORDS = 2  # right in a row, by both systems, separate two segments
 
@@ -70,8 +63,8 @@ def compare_errors(names: tuple[str, str], first: Sequence[Scored], second: Sequ
     """
     if [s.id for s in first] != [s.id for s in second]:
         raise OptionError(f"{names[0]} and {names[1]} were not scored on the same utterances")
-    unit = unit_of(first, unit)
-    one, two = (error_table(scored, unit) for scored in (first, second))
+    unit = scoring.unit_of(first, unit)
+    one, two = (scoring.error_table(scored, unit) for scored in (first, second))
     drawn = np.nan_to_num(drawn_rates(one, n_draws, seed) - drawn_rates(two, n_draws, seed))
     sides = min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
     low, high = np.quantile(drawn, (0.025, 0.975))

@@ -61,19 +61,17 @@ class Transcripts:
                 )
             recordings.setdefault((each.recording or each.id, each.channel), []).append(each)
         channels = Counter(name for name, _ in recordings)
-        whole = [
-            _joined(name if channels[name] == 1 else f"{name}-{channel}", parts)
-            for (name, channel), parts in recordings.items()
-        ]
-        return replace(self, entries={each.id: each for each in whole})
-
-
-def _joined(name: str, parts: Sequence[Entry]) -> Entry:
-    if len(parts) == 1:
-        return replace(parts[0], id=name)
-    speakers = {part.speaker for part in parts}
-    return replace(parts[0], id=name, text=" ".join(part.text or "" for part in parts), start=0.0,
-                   end=float("inf"), speaker=speakers.pop() if len(speakers) == 1 else UNKNOWN)
+        entries = {}
+        for (recording, channel), parts in recordings.items():
+            name = recording if channels[recording] == 1 else f"{recording}-{channel}"
+            entries[name] = replace(parts[0], id=name)
+            if len(parts) > 1:
+                text = " ".join(part.text or "" for part in parts)
+                speakers = {part.speaker for part in parts}
+                speaker = speakers.pop() if len(speakers) == 1 else UNKNOWN
+                entries[name] = replace(entries[name], text=text, start=0.0, end=float("inf"),
+                                        speaker=speaker)
+        return replace(self, entries=entries)
 
 
 def alternatives(entry: Entry, where: str) -> list[list[str]]:
