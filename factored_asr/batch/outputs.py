@@ -57,7 +57,7 @@ class OutputFolder:
 
     def path(self, sound: Input) -> Path:
         """Return the path of a sound's output."""
-        return self.folder / f"{sound.output}{self._suffix}"
+        return self.folder / self._name(sound)
 
     def begin(self) -> None:
         """Empty the journal, so that all outputs are made."""
@@ -86,10 +86,8 @@ class OutputFolder:
                 finished.add(sound.output)
         if self._key not in options:
             self._add_head()
-        names = {
-            name for key in outdated for name in self._facts.keys() | options[key].keys()
-            if self._facts.get(name) != options[key].get(name)
-        } if outdated else set()
+        names = {name for key in outdated for name in self._facts.keys() | options[key].keys()
+                 if self._facts.get(name) != options[key].get(name)}
         return Resumed(frozenset(finished), tuple(changed), tuple(sorted(names)), len(outdated))
 
     def put(self, sound: Input, text: str) -> None:

@@ -67,7 +67,7 @@ def open_system(spec: SystemSpec, grammar: Path | None) -> System:
 
 
 def package(name: str, spec: SystemSpec, install: str) -> Any:
-    """Import a foreign package; raise MissingError with what to install if it is missing."""
+    """Import a foreign package; MissingError tells what to install."""
     try:
         return importlib.import_module(name)
     except ImportError as error:

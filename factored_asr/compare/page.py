@@ -8,8 +8,6 @@ from typing import Any
 
 from factored_asr.compare.result import Comparison
 
-TITLE, DATA = "@TITLE@", "@DATA@"  # placeholders of the template
-
 
 def as_html(comparison: Comparison, title: str) -> str:
     """Return the page, which holds the comparison as JSON and scripts that draw it."""
@@ -18,4 +16,4 @@ def as_html(comparison: Comparison, title: str) -> str:
     # A "<" could end the element that holds the data.
     data = json.dumps(content, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
     safe = title.replace("&", "&amp;").replace("<", "&lt;")
-    return page.replace(TITLE, safe).replace(DATA, data)
+    return page.replace("@TITLE@", safe).replace("@DATA@", data)

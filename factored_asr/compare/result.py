@@ -23,6 +23,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -65,7 +66,7 @@ class Answer:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for the journal; an SNR of infinity is null."""
-        return {**asdict(self), "snr": None if math.isinf(self.snr) else self.snr}
+        return {**asdict(self), "snr": _finite(self.snr)}
 
     @staticmethod
     def from_dict(row: Mapping[str, Any]) -> Answer:
@@ -90,8 +91,7 @@ class SystemFacts:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for the journal."""
-        firsts = [None if math.isnan(each) else each for each in self.first_words]
-        return {**asdict(self), "first_words": firsts}
+        return {**asdict(self), "first_words": [_finite(each) for each in self.first_words]}
 
     @staticmethod
     def from_dict(row: Mapping[str, Any]) -> SystemFacts:
@@ -129,17 +129,17 @@ class Row:
         """Share of commands accepted, or word error rate."""
         return self.understood.acceptance if self.understood else self.errors.rate
 
-    @property
+    @cached_property
     def errors(self) -> Errors:
         """Word errors."""
         return total(self.scored)
 
-    @property
+    @cached_property
     def understood(self) -> Understood | None:
         """Counts of commands."""
         return understood(self.meanings) if self.meanings else None
 
-    @property
+    @cached_property
     def right(self) -> list[bool]:
         """For each sound, whether it was accepted, or transcribed without an error."""
         if self.meanings:
@@ -189,12 +189,11 @@ class Comparison:
         read = _reader(grammar)
         rows = []
         for snr in snrs:
-            first: Row | None = None
-            for spec in systems:
-                given = tuple(answers[spec.name, snr, item.name] for item in items)
-                row = _row(items, given, rules, read, seed)
-                rows.append(row if first is None else replace(row, p=_p(first, row, seed)))
-                first = first or row
+            first, *others = (
+                _row(items, tuple(answers[spec.name, snr, item.name] for item in items), rules,
+                     read, seed) for spec in systems
+            )
+            rows += [first, *(replace(row, p=_p(first, row, seed)) for row in others)]
         about = tuple(facts[spec.name] for spec in systems)
         return Comparison(tuple(items), tuple(rows), about, rules, grammar)
 

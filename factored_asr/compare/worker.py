@@ -36,7 +36,8 @@ def serve(connection: Connection, spec: SystemSpec, grammar: Path | None) -> Non
     ``first`` and ``answer`` (see `latency`); ``("memory", None)`` the peak memory in bytes.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
-    _one_core()
+    if hasattr(os, "sched_setaffinity"):  # one core: no variable limits some systems' threads
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     begun = time.perf_counter()
     try:
         system = open_system(spec, grammar)
@@ -115,9 +116,3 @@ def _cpu_seconds() -> float:
     """Return the CPU time of all threads, and of programs that were run."""
     times = os.times()
     return time.process_time() + times.children_user + times.children_system
-
-
-def _one_core() -> None:
-    """Use one core: some systems start threads that no variable limits."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
