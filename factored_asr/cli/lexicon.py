@@ -5,14 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import ExitStack
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from factored_asr.cli.shared import add_command, add_group, complain, progress, writing
+from factored_asr.cli.shared import add_command, add_group, complain, progress, recipe_of, writing
 from factored_asr.errors import MissingError
-
-if TYPE_CHECKING:
-    from factored_asr.lexicon.g2p import G2P
 
 ABOUT = "Guess the pronunciations of words from their letters (grapheme to phoneme)."
 
@@ -52,8 +48,9 @@ def apply(options: argparse.Namespace) -> int:
     """Guess pronunciations of words, and write them as a dictionary.
 
     A word with unknown letters is reported on standard error, and the others are written."""
-    words = options.words or [word for line in sys.stdin for word in line.split()]
-    model = _model(options)
+    words = options.word or [word for line in sys.stdin for word in line.split()]
+    with ExitStack() as stack:
+        model = recipe_of(options).g2p(progress(stack, options.quiet, "learning"))
     n_failed = 0
     for word in words:
         try:
@@ -68,17 +65,6 @@ def apply(options: argparse.Namespace) -> int:
             else:
                 print(f"{word if n == 1 else f'{word}({n})'} {' '.join(phones)}")
     return 1 if n_failed else 0
-
-
-def _model(options: argparse.Namespace) -> G2P:
-    from factored_asr.models.bundle import Bundle
-    from factored_asr.models.recipe import Recipe
-
-    guess = Path(options.g2p) if options.g2p else True
-    dictionary = Path(options.lexicon) if options.lexicon else None
-    with ExitStack() as stack:
-        tell = progress(stack, options.quiet, "learning")
-        return Recipe(Bundle.find(options.model), lexicon=dictionary, guess=guess).g2p(tell)
 
 
 def add(commands: Any) -> None:
@@ -96,7 +82,8 @@ def add(commands: Any) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
     parser = add_command(g2p, "apply", apply, "guess pronunciations", examples=EXAMPLES)
-    parser.add_argument("words", nargs="*", metavar="WORD",
+    parser.set_defaults(guess=True)
+    parser.add_argument("word", nargs="*", metavar="WORD",
                         help="words (default: those on standard input)")
     parser.add_argument("--g2p", metavar="MODEL", help="a model written by `train` "
                         "(default: the model's own, else trained on the dictionary, once)")
