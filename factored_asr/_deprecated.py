@@ -1,6 +1,6 @@
 """Old public names, kept for one release: each warns and gives the new object.
 
-To rename a module, add a line to `MODULES`. To rename or move a name, add it to `NAMES`; the module
+To rename a module, add it to `_MOVED`. To rename or move a name, add it to `NAMES`; the module
 that had it needs ``__getattr__ = old_names(__name__)``. To rename a field of an options class,
 decorate the class by `renamed_fields`.
 """
@@ -19,62 +19,29 @@ from typing import Any, TypeVar
 PACKAGE = "factored_asr."
 T = TypeVar("T")
 
-_MODULES = """
-acoustic.adaptation acoustic.gmm.adaptation
-acoustic.fmllr acoustic.gmm.fmllr
-acoustic.noise_adaptation acoustic.gmm.noise_adaptation
-acoustic.posteriors acoustic.gmm.statistics
-acoustic.snr_trust acoustic.gmm.tools
-acoustic.transforms acoustic.gmm.transforms
-acoustic.tree acoustic.gmm.tree
-alignment recognizer.alignment
-audio_headers audio.headers
-bundle models.bundle
-cache storage.cache
-decoder.confidence lattice.confidence
-decoder.lattice lattice.lattice
-decoder.lattice_files lattice.files
-decoder.paths lattice.paths
-decoder.posteriors lattice.posteriors
-decoder.rescore lattice.rescore
-decoder.rival lattice.rejection
-decoder.sausage lattice.confusion
-decoder.second_pass lattice.second_pass
-decoder.strings lattice.nbest
-decoder.viterbi_path lattice.path
-evaluation.make training.make
-evaluation.tune training.tune
-explain.beside explain.background
-explain.muted explain.ablation
-files storage.reading
-formats results.formats
-importers models.importers
-importers.kaldi models.importers.kaldi
-importers.sphinx models.importers.sphinx
-mixing audio.mixing
-model_folder models.folder
-model_zip models.zipped
-numbers results.numbers
-settings models.settings
-speaker recognizer.speaker
-stream recognizer.stream
-training.augment corpus.augment
-training.corpus corpus.corpus
-training.layouts corpus.layouts
-training.speech training.blocks
-training.stages training.run
-training.statistics training.update
-training.utterance corpus.utterance
-understanding.acts dialogue.acts
-understanding.dialogue dialogue.dialogue
-understanding.memory dialogue.memory
-understanding.reader dialogue.reader
-understanding.rules dialogue.rules
-understanding.scene dialogue.scene
-understanding.turn dialogue.turn
-understanding.world dialogue.world
-"""
-MODULES = dict(line.split() for line in _MODULES.strip().splitlines())
+_MOVED = {
+    "acoustic acoustic.gmm": "adaptation fmllr noise_adaptation posteriors=statistics "
+    "snr_trust=tools transforms tree",
+    "decoder lattice": "confidence lattice lattice_files=files paths posteriors rescore "
+    "rival=rejection sausage=confusion second_pass strings=nbest viterbi_path=path",
+    "evaluation training": "make tune",
+    "explain explain": "beside=background muted=ablation",
+    "importers models.importers": "kaldi sphinx",
+    "training corpus": "augment corpus layouts utterance",
+    "training training": "speech=blocks stages=run statistics=update",
+    "understanding dialogue": "acts dialogue memory reader rules scene turn world",
+    ". audio": "audio_headers=headers mixing",
+    ". models": "bundle importers model_folder=folder model_zip=zipped settings",
+    ". recognizer": "alignment speaker stream",
+    ". results": "formats numbers",
+    ". storage": "cache files=reading",
+}
+"""Old and new package, without the name of ours: their modules, ``old=new`` if renamed."""
+MODULES = {
+    f"{before}.{pair.partition('=')[0]}".lstrip("."): f"{after}.{pair.rpartition('=')[2]}"
+    for before, after, pairs in ((*key.split(), pairs) for key, pairs in _MOVED.items())
+    for pair in pairs.split()
+}
 """Old module: new module, both without the package's name."""
 
 NAMES: dict[str, dict[str, str]] = {

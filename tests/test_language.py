@@ -398,10 +398,11 @@ def test_a_broken_trie_is_refused_before_it_is_looked_into(
             read_sphinx_lm(path)
 
     refused(b"Trie Language", "not a Sphinx trie")
-    refused(whole[:19], "order 0")
+    refused(whole[:19], "order of 1 bytes cannot be in the 0 bytes left")
     refused(whole[:19] + b"\x63" + whole[20:], "order 99")
-    refused(whole[:24], "ends after 24 bytes, within its counts")
-    refused(whole[:20] + b"\xff\xff\xff\xff" + whole[24:], "counts .4294967295, .* need")
+    refused(whole[:24], "counts of 12 bytes cannot be in the 4 bytes left")
+    lies = whole[:20] + b"\xff\xff\xff\xff" + whole[24:]
+    refused(lies, "tables of .4294967295, .* cannot be in")
     refused(whole[:-1], "words take 120 bytes, 119 are left")
     refused(whole + b"\0", "words take 120 bytes, 121 are left")
     refused(whole[:-1] + b"x", "ended by a zero byte")

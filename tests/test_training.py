@@ -572,6 +572,22 @@ class TestCheckpoint:
         with pytest.raises(FormatError, match=r"state\.npz: no whole checkpoint"):
             Checkpoint.read(path)
 
+    def test_checkpoints_of_earlier_versions_are_read(self, mono: Trained, tmp_path: Path) -> None:
+        path = tmp_path / "state.npz"
+        Checkpoint("key", "mono", 7, False, mono, ()).write(path)
+        arrays = dict(np.load(path))
+        text = arrays["text"].tobytes().decode()
+        for new, old in (
+            ("acoustic.gmm.model:GmmModel", "acoustic.model:AcousticModel"),
+            ("acoustic.gmm.mixtures:DiagonalMixtures", "acoustic.gmm:DiagonalMixtures"),
+            ("training.alignment:Trained", "training.em:Trained"),
+            ('"sample_rate": ', '"reference": {"tuple": []}, "sample_rate": '),
+        ):
+            assert new in text
+            text = text.replace(new, old)
+        np.savez(path, **{**arrays, "text": np.frombuffer(text.encode(), np.uint8)})
+        assert same_models(Checkpoint.read(path).trained.model, mono.model)
+
     def test_nothing_foreign_is_made_from_a_file(self, tmp_path: Path) -> None:
         text = b'{"version": 1, "value": {"class": "os:system", "fields": {}}}'
         np.savez(tmp_path / "state.npz", text=np.frombuffer(text, np.uint8))

@@ -22,21 +22,20 @@ def plain_wav(head: bytes) -> tuple[int, int, int | None] | None:
     size, kind, n_channels, rate, _, n_bytes, bits, data, n_data = struct.unpack(
         "<IHHIIHH4sI", head[16:44]
     )
-    if (size, kind, bits, data) != (16, 1, 16, b"data"):
+    if (size, kind, bits, data) != (16, 1, 16, b"data") or 0 in (rate, n_channels):
         return None
-    if 0 in (rate, n_channels) or n_bytes != 2 * n_channels:
+    if n_bytes != 2 * n_channels:
         return None
     return rate, n_channels, n_data // n_bytes if 0 < n_data < UNKNOWN_LENGTH else None
 
 
-def check_head(stream: BinaryIO, n_bytes: int, name: str) -> bytes:
-    """Return the first bytes of a file of `n_bytes`; libsndfile does not report truncation.
+def check_head(stream: BinaryIO, name: str) -> bytes:
+    """Return the first bytes of a file; libsndfile does not report truncation.
 
-    Raises
-    ------
-    FormatError
-        The file is empty, or a wav whose header promises more data than there is.
+    Raises FormatError if it is empty, or a wav whose header promises more data than there is.
     """
+    n_bytes = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
     head = stream.read(12)
     if not head:
         raise FormatError("an empty file, audio has a header at least", name)
@@ -47,10 +46,8 @@ def check_head(stream: BinaryIO, n_bytes: int, name: str) -> bytes:
         if kind == b"data":
             there = n_bytes - stream.tell()
             if there < size < UNKNOWN_LENGTH:
-                raise FormatError(
-                    f"truncated: the header promises {size} bytes of samples, the file has {there}",
-                    name,
-                )
+                law = f"the header promises {size} bytes of samples, the file has {there}"
+                raise FormatError(f"truncated: {law}", name)
             return head
         stream.seek(size + size % 2, io.SEEK_CUR)
     raise FormatError("truncated: a wav file without a data chunk", name)

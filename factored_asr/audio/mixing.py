@@ -33,10 +33,7 @@ def mix(speech: np.ndarray, noise: np.ndarray, snr: float, name: str) -> np.ndar
     -------
     (n_samples,) of float32, of peak 0.5.
 
-    Raises
-    ------
-    OptionError
-        The noise is shorter than the speech, or one of them is silent.
+    Raises OptionError if the noise is shorter than the speech, or one of them is silent.
 
     Examples
     --------
@@ -58,18 +55,7 @@ def mix(speech: np.ndarray, noise: np.ndarray, snr: float, name: str) -> np.ndar
 
 
 def add_noise(speech: np.ndarray, noise: np.ndarray, snr: float) -> np.ndarray:
-    """Add noise of the same length; parameters and result as for `mix`.
-
-    Raises
-    ------
-    OptionError
-        One of them is silent.
-
-    Examples
-    --------
-    >>> float(add_noise(np.ones(4096), np.ones(4096), 0.0).max())
-    0.5
-    """
+    """Add noise of the same length; parameters, result and errors as for `mix`."""
     loud, under = peak_energy(speech), peak_energy(noise)
     if not (loud and under):
         raise OptionError(f"{'noise' if loud else 'speech'} is silent, has no SNR")

@@ -71,18 +71,9 @@ def read_audio(
     array_rate
         Hz of an array; needed with an array, and only there.
 
-    Returns
-    -------
-    Samples (n_samples,), at least one, and their rate in Hz.
-
-    Raises
-    ------
-    FormatError
-        The sound is empty, truncated, no audio, or holds a sample that is not finite.
-    MissingError
-        There is no such file.
-    OptionError
-        A rate is not positive, or an array comes without one.
+    Returns the samples, (n_samples,), at least one, and their rate in Hz. Raises FormatError if the
+    sound is empty, truncated, no audio, or holds a sample that is not finite; MissingError if there
+    is no such file; OptionError for a rate that is not positive, or an array without one.
 
     Examples
     --------
@@ -103,14 +94,10 @@ def read_audio(
 
 
 def read_blocks(
-    source: Source,
-    *,
-    sample_rate: int | None = None,
-    block_seconds: float = 0.1,
-    array_rate: int | None = None,
-    part: Part = WHOLE,
+    source: Source, *, sample_rate: int | None = None, block_seconds: float = 0.1,
+    array_rate: int | None = None, part: Part = WHOLE,
 ) -> Iterator[Samples]:
-    """Read a sound in blocks, such as from a microphone piped into standard input.
+    """Read a sound in blocks, (k,) of float32, such as from a microphone on standard input.
 
     The blocks together are the samples that :func:`read_audio` returns, but for the rounding of
     the resampler. Parameters and errors are those of :func:`read_audio`; a fault late in the
@@ -122,10 +109,6 @@ def read_blocks(
         Approximate length of a block. Shorter blocks come sooner and cost more calls.
     part
         One channel, or one stretch of the sound; what lies before it is skipped.
-
-    Yields
-    ------
-    (k,) of float32 at the rate asked for.
 
     Examples
     --------
@@ -148,12 +131,8 @@ def as_samples(array: ArrayLike, name: str = "<array>") -> Samples:
     name
         Name of the array in errors.
 
-    Raises
-    ------
-    FormatError
-        A sample is not finite, or far outside [-1, 1].
-    OptionError
-        The array is of another type or shape.
+    Raises FormatError for a sample that is not finite or far outside [-1, 1], OptionError for an
+    array of another type or shape.
 
     Examples
     --------
@@ -167,7 +146,7 @@ def as_samples(array: ArrayLike, name: str = "<array>") -> Samples:
         )
     if samples.size and samples.dtype != np.int16 and samples.dtype.kind != "f":
         raise OptionError(f"samples are of type {samples.dtype}, must be float or int16")
-    return _mono(_as_float(samples, name))
+    return _mono(samples, name)
 
 
 @dataclass(frozen=True)
@@ -189,31 +168,29 @@ class _Sound:
 
     def blocks(self, n_samples: int, part: Part = WHOLE) -> Iterator[Samples]:
         """Yield mono blocks of n_samples, the last one shorter; at least one sample in all."""
-        n_read = first = self._skip(round(part.start * self.rate))
+        n_read = first = round(part.start * self.rate)
+        self._skip(first)
         last = sys.maxsize if part.end is None else max(first + 1, round(part.end * self.rate))
         while n_read < last and len(block := self.read(min(n_samples, last - n_read))):
-            yield _mono(_as_float(block, self.name, n_read), part.channel, self.name)
+            yield _mono(block, self.name, part.channel, n_read)
             n_read += len(block)
         if self.n_promised is not None and n_read < min(last, self.n_promised):
-            raise FormatError(
-                f"truncated: the header promises {self.n_promised} samples, the file has {n_read}",
-                self.name,
-            )
+            law = f"the header promises {self.n_promised} samples, the file has {n_read}"
+            raise FormatError(f"truncated: {law}", self.name)
         if n_read == first:
             law = f"has nothing at {part.start} s" if first else "holds no samples"
             raise FormatError(f"{law}, must hold at least one sample", self.name)
 
-    def _skip(self, n_samples: int) -> int:
-        """Pass over the first samples of each channel; return their number."""
-        left = 0 if self.seek else n_samples
-        while left and (n_read := len(self.read(min(left, BLOCK_SAMPLES)))):
-            left -= n_read
+    def _skip(self, n_samples: int) -> None:
+        """Pass over the first samples of each channel."""
         try:
             if self.seek and n_samples:
                 self.seek(n_samples)
         except soundfile.LibsndfileError:
             raise FormatError(f"has nothing at {n_samples / self.rate:.2f} s", self.name) from None
-        return n_samples
+        left = 0 if self.seek else n_samples
+        while left and (n_read := len(self.read(min(left, BLOCK_SAMPLES)))):
+            left -= n_read
 
 
 def _blocks(
@@ -245,7 +222,7 @@ def _open(source: Source, array_rate: int | None) -> _Sound:
         raise OptionError(f"{name} cannot be read as a binary file: {error}") from None
     if not isinstance(data, bytes):
         raise OptionError(f"{name} gives {type(data).__name__}, must be opened in binary mode")
-    return _open_bytes(data, name)
+    return _open_file(data, name)
 
 
 def _open_path(path: Path) -> _Sound:
@@ -253,34 +230,33 @@ def _open_path(path: Path) -> _Sound:
         raise MissingError(f"{path}: there is no such file")
     name = str(path)
     try:
-        stream = path.open("rb")
         if path.suffix.lower() in RAW_SUFFIXES:
+            stream = path.open("rb")
             return _Sound(name, RAW_RATE, _pipe_reader(stream, name), close=stream.close)
-        with stream:
-            head = check_head(stream, path.stat().st_size, name)
-        return _open_file(name, name, head)
+        return _open_file(path, name)
     except OSError as error:
-        raise FormatError(f"cannot be read: {error.strerror}", path) from None
+        raise FormatError(f"cannot be read: {error.strerror or error}", path) from None
 
 
-def _open_bytes(data: bytes, name: str) -> _Sound:
-    head = check_head(io.BytesIO(data), len(data), name)
-    return _open_file(_Memory(data), name, head)
-
-
-def _open_file(file: str | io.BytesIO, name: str, head: bytes) -> _Sound:
+def _open_file(source: Path | bytes, name: str) -> _Sound:
+    """Open a file, or the bytes of one, by libsndfile."""
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
+        head = check_head(stream, name)
     try:
-        opened = soundfile.SoundFile(file)
+        file = soundfile.SoundFile(_Memory(source) if isinstance(source, bytes) else name)
     except (soundfile.LibsndfileError, TypeError):
-        raise FormatError(
-            f"begins with {head!r}, must be a format that libsndfile reads (wav, flac, ogg, mp3…)",
-            name,
-        ) from None
-    promised = opened.format == "FLAC" and opened.frames < UNKNOWN_LENGTH
-    return _Sound(
-        name, opened.samplerate, _file_reader(opened, name), opened.frames if promised else None,
-        opened.close, opened.seek if opened.seekable() else None,
-    )
+        law = "must be a format that libsndfile reads (wav, flac, ogg, mp3…)"
+        raise FormatError(f"begins with {head!r}, {law}", name) from None
+    n_promised = file.frames if file.format == "FLAC" and file.frames < UNKNOWN_LENGTH else None
+
+    def read(n_samples: int) -> np.ndarray:
+        try:
+            return file.read(n_samples, dtype="float32")
+        except soundfile.LibsndfileError as error:
+            raise FormatError(f"truncated or damaged audio: {error}", name) from None
+
+    seek = file.seek if file.seekable() else None
+    return _Sound(name, file.samplerate, read, n_promised, file.close, seek)
 
 
 class _Memory(io.BytesIO):
@@ -300,27 +276,15 @@ def _open_stdin(stdin: BinaryIO) -> _Sound:
             rate, n_channels, promised = layout
             return _Sound(name, rate, _pipe_reader(stdin, name, n_channels, promised), promised)
     if head.startswith(HEADERS):
-        return _open_bytes(head + stdin.read(), name)
+        return _open_file(head + stdin.read(), name)
     return _Sound(name, RAW_RATE, _pipe_reader(stdin, name, head=head))
 
 
-def _array_reader(array: Samples) -> Callable[[int], np.ndarray]:
-    left = array
-
+def _array_reader(left: Samples) -> Callable[[int], np.ndarray]:
     def read(n_samples: int) -> np.ndarray:
         nonlocal left
         block, left = left[:n_samples], left[n_samples:]
         return block
-
-    return read
-
-
-def _file_reader(file: soundfile.SoundFile, name: str) -> Callable[[int], np.ndarray]:
-    def read(n_samples: int) -> np.ndarray:
-        try:
-            return file.read(n_samples, dtype="float32")
-        except soundfile.LibsndfileError as error:
-            raise FormatError(f"truncated or damaged audio: {error}", name) from None
 
     return read
 
@@ -349,19 +313,18 @@ def _pipe_reader(
     return read
 
 
-def _as_float(samples: np.ndarray, name: str, n_before: int = 0) -> Samples:
+def _mono(
+    samples: np.ndarray, name: str, channel: int | None = None, n_before: int = 0
+) -> Samples:
+    """Return one channel, or the mean of all, as float32; `n_before` samples came earlier."""
     if samples.dtype == np.int16:
-        return samples.astype(np.float32) / np.float32(32768)
-    finite = np.isfinite(samples)
-    if not finite.all():
+        samples = samples.astype(np.float32) / np.float32(32768)
+    elif not (finite := np.isfinite(samples)).all():
         at = tuple(np.argwhere(~finite)[0])
         raise FormatError(f"sample {n_before + at[0]} is {samples[at]}, must be finite", name)
-    if samples.size and (loudest := float(max(samples.max(), -samples.min()))) > LOUDEST:
+    elif samples.size and (loudest := float(max(samples.max(), -samples.min()))) > LOUDEST:
         raise FormatError(f"a sample of float is {loudest:g}, must lie within [-1, 1]", name)
-    return samples.astype(np.float32, copy=False)
-
-
-def _mono(samples: Samples, channel: int | None = None, name: str = "<array>") -> Samples:
+    samples = samples.astype(np.float32, copy=False)
     n_channels = 1 if samples.ndim == 1 else samples.shape[1]
     if channel is not None and channel > n_channels:
         raise FormatError(f"has {n_channels} channels, channel {channel} is asked for", name)

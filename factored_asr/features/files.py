@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.storage.reading import is_file, read_array
+from factored_asr.storage.reading import is_file, read_array, read_bytes
 
 Array = NDArray[np.float32]
 
@@ -35,7 +35,7 @@ def feature_file_path(path: str | Path) -> Path:
 
 
 def read_feature_file(path: str | Path, n_cepstra: int) -> Array:
-    """Read the static cepstra, not normalised, of a feature file.
+    """Read the static cepstra, not normalised, of a feature file: (n_frames, n_cepstra) of float32.
 
     Parameters
     ----------
@@ -45,16 +45,8 @@ def read_feature_file(path: str | Path, n_cepstra: int) -> Array:
     n_cepstra
         Values a frame.
 
-    Returns
-    -------
-    (n_frames, n_cepstra) of float32, at least one frame, all finite.
-
-    Raises
-    ------
-    MissingError
-        There is no such file, or kaldiio is not installed.
-    FormatError
-        The file breaks its format, holds another number of values a frame, or one not finite.
+    Raises MissingError where the file, or kaldiio, is not there; FormatError for a file that breaks
+    its format, and for no frame, another number of values a frame, or one that is not finite.
     """
     file = feature_file_path(path)
     if not is_file(file):
@@ -72,10 +64,7 @@ def read_feature_file(path: str | Path, n_cepstra: int) -> Array:
 
 
 def _read_mfc(path: str | Path, n_cepstra: int) -> NDArray[Any]:
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise FormatError(f"cannot be read: {error.strerror}", path) from error
+    data = read_bytes(path)
     for order in (">", "<"):
         if len(data) >= 4 and int(np.frombuffer(data, f"{order}i4", 1)[0]) == len(data) / 4 - 1:
             values = np.frombuffer(data, f"{order}f4", offset=4)

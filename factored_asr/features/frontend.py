@@ -28,10 +28,7 @@ class FrontEnd:
     Frame t begins t frame shifts after the first sample. The samples left over at the end give
     one more frame, padded with zeros, as in Sphinx.
 
-    Parameters
-    ----------
-    options
-        Sizes and choices; default: the front end of the en-us model.
+    `options` are its sizes and choices; default: the front end of the en-us model.
 
     Examples
     --------
@@ -64,54 +61,34 @@ class FrontEnd:
     def powers(self, samples: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return power spectra and mel powers of a whole sound, with nothing taken off.
 
-        Parameters and errors as for :meth:`cepstra`.
-
-        Returns
-        -------
-        (n_frames, n_bins) and (n_frames, n_mels), of samples on a 16-bit scale; without the
-        frame that is padded.
+        They are (n_frames, n_bins) and (n_frames, n_mels), of samples on a 16-bit scale, without
+        the frame that is padded. Samples and errors as for :meth:`cepstra`.
         """
         spectra = SpectrumStream(self).accept(as_samples(samples))
         return spectra, spectra @ self.filters
 
     def cepstra(self, samples: ArrayLike) -> Array:
-        """Return static cepstra before normalisation.
+        """Return static cepstra before normalisation, (n_frames, n_cepstra) of float32.
 
         Parameters
         ----------
         samples
             (n_samples,) of float in [-1, 1], or of int16, at the front end's sample rate.
 
-        Returns
-        -------
-        (n_frames, n_cepstra) of float32.
-
-        Raises
-        ------
-        FormatError
-            A sample is not finite, or far outside [-1, 1].
-        OptionError
-            The samples are of another type or shape.
+        Raises FormatError for a sample that is not finite or far outside [-1, 1], OptionError for
+        samples of another type or shape.
         """
         stream = CepstraStream(self)
         return np.concatenate([stream.accept(samples), stream.finish()])
 
     def features(self, samples: ArrayLike) -> Array:
-        """Return normalised cepstra with deltas of a whole sound, (n_frames, n_features) float32.
-
-        Parameters and errors as for :meth:`cepstra`.
-        """
+        """Return normalised cepstra with deltas, (n_frames, n_features); see :meth:`cepstra`."""
         return self.features_from_cepstra(self.cepstra(samples))
 
     def features_from_cepstra(self, cepstra: ArrayLike) -> Array:
         """Return the same from static cepstra (n_frames, n_cepstra), such as a corpus may hold.
 
-        Raises
-        ------
-        FormatError
-            A value is not finite.
-        OptionError
-            The cepstra have another shape.
+        Raises FormatError for a value that is not finite, OptionError for another shape.
         """
         return self.dynamic(normalise(self.checked_cepstra(cepstra), self.options))
 
@@ -124,10 +101,8 @@ class FrontEnd:
             )
         if not np.isfinite(static).all():
             frame, cepstrum = np.argwhere(~np.isfinite(static))[0]
-            raise FormatError(
-                f"cepstrum {cepstrum} of frame {frame} is {static[frame, cepstrum]}, "
-                "must be finite"
-            )
+            found = static[frame, cepstrum]
+            raise FormatError(f"cepstrum {cepstrum} of frame {frame} is {found}, must be finite")
         return static
 
     def dynamic(self, cepstra: Array) -> Array:
@@ -141,13 +116,8 @@ class FrontEnd:
     def stream(self, mean: NDArray[np.floating] | None = None) -> FeatureStream:
         """Begin an utterance whose samples, or cepstra, come in chunks.
 
-        A stream cannot know the mean of what is still to come, so it takes off a running mean,
-        unless normalisation is "none".
-
-        Parameters
-        ----------
-        mean
-            (n_cepstra,) where the running mean starts; default: the stored mean of the model.
+        It takes off a running mean, unless normalisation is "none": `mean`, (n_cepstra,), is where
+        that starts (default: the stored mean of the model).
         """
         return FeatureStream(self, mean)
 
@@ -274,12 +244,7 @@ class FeatureStream:
     def accept(self, samples: ArrayLike) -> Array:
         """Take samples (any number, may be none); return the features that are ready.
 
-        Raises
-        ------
-        FormatError
-            A sample is not finite.
-        OptionError
-            The stream is finished already.
+        Raises FormatError for a sample that is not finite, OptionError once the stream is finished.
         """
         return self.accept_cepstra(self._cepstra.accept(samples))
 

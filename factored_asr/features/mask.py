@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.features.options import FeatureOptions
+from factored_asr.storage.reading import read_arrays
+from factored_asr.storage.writing import whole_file
 
 Array = NDArray[np.float64]
 Weights = NDArray[np.float32]
@@ -62,26 +64,18 @@ class SpeechMask:
         for number, (matrix, added) in enumerate(self.layers):
             arrays[f"matrix{number}"] = matrix.astype(np.float16)
             arrays[f"added{number}"] = added.astype(np.float16)
-        with Path(path).open("wb") as file:
+        with whole_file(path) as part, part.open("wb") as file:
             np.savez_compressed(file, **arrays)
 
     @staticmethod
     def read(path: str | Path) -> SpeechMask:
-        """Read a mask that `save` wrote.
-
-        Raises
-        ------
-        FormatError
-            The file is no mask.
-        """
+        """Read a mask that `save` wrote; FormatError for any other file."""
         try:
-            with np.load(path) as held:
-                layers = tuple(
-                    (held[f"matrix{i}"].astype(np.float32), held[f"added{i}"].astype(np.float32))
-                    for i in range(sum(name.startswith("matrix") for name in held.files))
-                )
-                return SpeechMask(layers, held["deviation"].astype(np.float32))
-        except (ValueError, KeyError, OSError, EOFError) as error:
+            held = {name: array.astype(np.float32) for name, array in read_arrays(path).items()}
+            n_layers = sum(name.startswith("matrix") for name in held)
+            layers = tuple((held[f"matrix{i}"], held[f"added{i}"]) for i in range(n_layers))
+            return SpeechMask(layers, held["deviation"])
+        except (ValueError, LookupError) as error:
             raise FormatError(f"no mask of speech: {error}", path) from error
 
 
@@ -103,18 +97,13 @@ def check_bands(options: FeatureOptions) -> None:
         return
     trained = FeatureOptions()
     for name in SHAPE:
-        if getattr(options, name) != getattr(trained, name):
-            raise OptionError(
-                f"the mask was trained for {name} {getattr(trained, name)}, not "
-                f"{getattr(options, name)}"
-            )
+        wanted, found = getattr(trained, name), getattr(options, name)
+        if found != wanted:
+            raise OptionError(f"the mask was trained for {name} {wanted}, not {found}")
 
 
 class MaskStream:
-    """Mel powers without the noise, AROUND frames late.
-
-    Chunks of any size give the same powers but for rounding.
-    """
+    """Mel powers without the noise, AROUND frames late; the size of the chunks does not matter."""
 
     def __init__(self, mask: SpeechMask):
         self._mask = mask
@@ -124,12 +113,8 @@ class MaskStream:
     def accept(self, spectra: Array, powers: Array) -> Array:
         """Return the masked mel powers of the frames that are ready.
 
-        Parameters
-        ----------
-        spectra
-            (n_frames, n_bins) powers, of samples on a 16-bit scale.
-        powers
-            (n_frames, n_mels) the same in mel bands.
+        `spectra` is (n_frames, n_bins) powers of samples on a 16-bit scale, `powers` the same in
+        mel bands, (n_frames, n_mels).
         """
         if not len(powers):
             return powers
@@ -153,9 +138,8 @@ class MaskStream:
         powers = waiting[AROUND : AROUND + n_ready, n_logs:]
         if not n_ready:
             return powers
-        shares = self._mask.shares(
-            windows(waiting[:, :n_logs], np.arange(n_ready), powers.shape[1], self._mask.deviation)
-        )
+        logs, frames = waiting[:, :n_logs], np.arange(n_ready)
+        shares = self._mask.shares(windows(logs, frames, powers.shape[1], self._mask.deviation))
         return powers * np.maximum(shares, FLOOR)
 
 
@@ -184,21 +168,11 @@ class RunningLogs:
 def windows(
     rows: NDArray[np.floating], frames: NDArray[np.integer], n_mels: int, deviation: Weights
 ) -> Weights:
-    """Return the inputs of the network for some frames.
+    """Return the inputs of the network for some frames, (n, n_inputs).
 
-    Parameters
-    ----------
-    rows
-        (n_rows, 2 * (n_mels + n_harmonics)) of `RunningLogs`, AROUND frames more on either side.
-    frames
-        (n,): row `frame` is the first of a frame's window.
-    deviation
-        Of the mask.
-
-    Returns
-    -------
-    (n, n_inputs): bands of 2 * AROUND + 1 frames, harmonics of 2 * HARMONIC_AROUND + 1, less the
-    mean as it stands at the window's end, in standard deviations.
+    They are the bands of 2 * AROUND + 1 frames and the harmonics of 2 * HARMONIC_AROUND + 1, less
+    the mean as it stands at the window's end, in standard deviations. `rows` are those of
+    `RunningLogs`, AROUND more on either side; `frames`, (n,), the first row of each window.
     """
     n_logs = rows.shape[1] // 2
     means = rows[frames + 2 * AROUND, n_logs:][:, None]

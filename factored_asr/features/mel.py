@@ -12,16 +12,9 @@ Matrix = NDArray[np.float64]
 
 
 def mel_filters(options: FeatureOptions) -> Matrix:
-    """Return the mel filters as a matrix.
+    """Return the mel filters, (n_fft // 2 + 1, n_mels), to be multiplied onto power spectra.
 
-    Returns
-    -------
-    (n_fft // 2 + 1, n_mels), to be multiplied from the right onto power spectra.
-
-    Raises
-    ------
-    OptionError
-        A filter covers no bin: too many filters, or too few points.
+    Raises OptionError where a filter covers no bin: too many filters, or too few points.
 
     Examples
     --------

@@ -26,22 +26,14 @@ NEIGHBOURS = 4  # bands to each side that a gain is averaged over
 
 
 class NoiseRemover:
-    """Takes the noise off mel powers; keeps its state between calls, so chunks are possible.
-
-    Parameters
-    ----------
-    n_mels
-        Number of bands.
-    """
+    """Takes the noise off mel powers; keeps its state between calls, so chunks are possible."""
 
     def __init__(self, n_mels: int):
         distance = np.abs(np.subtract.outer(np.arange(n_mels), np.arange(n_mels)))
         near = (distance <= NEIGHBOURS).astype(np.float64)
         self._smoother = near / near.sum(axis=0)
         self._power: Array | None = None  # (n_mels,) of the last frame, None before the first
-        self._noise = np.zeros(n_mels)
-        self._floor = np.zeros(n_mels)
-        self._peak = np.zeros(n_mels)
+        self._noise = self._floor = self._peak = np.zeros(n_mels)
 
     def __call__(self, powers: Array) -> Array:
         """Return mel powers (n_frames, n_mels) with the noise taken off."""
@@ -49,8 +41,7 @@ class NoiseRemover:
             return powers
         if self._power is None:
             self._power = powers[0]
-            self._noise = powers[0] / MAX_GAIN
-            self._floor = powers[0] / MAX_GAIN
+            self._noise = self._floor = powers[0] / MAX_GAIN
         before = SMOOTHING * self._power[None]
         power, _ = lfilter([1 - SMOOTHING], [1, -SMOOTHING], powers, axis=0, zi=before)
         noise = _lower_envelope(power, self._noise)
@@ -72,8 +63,7 @@ def _lower_envelope(values: Array, start: Array) -> Array:
     one is: no comparison is needed.
     """
     slow, fast = (1 - RISE) * values, (1 - FALL) * values
-    rise, fall = np.empty_like(start), np.empty_like(start)
-    envelope = np.empty_like(values)
+    rise, fall, envelope = np.empty_like(start), np.empty_like(start), np.empty_like(values)
     last = start
     multiply, add, minimum = np.multiply, np.add, np.minimum
     for slow_step, fast_step, out in zip(slow, fast, envelope, strict=True):
@@ -85,8 +75,7 @@ def _lower_envelope(values: Array, start: Array) -> Array:
 
 def _fading_peaks(values: Array, start: Array) -> tuple[Array, Array]:
     """Return the fading peak before each frame, and the peak after the last one."""
-    echoes = np.empty_like(values)
-    peak = start.copy()
+    echoes, peak = np.empty_like(values), start.copy()
     multiply, maximum = np.multiply, np.maximum
     for value, echo in zip(values, echoes, strict=True):
         multiply(peak, FORGETTING, out=echo)

@@ -23,7 +23,7 @@ SILENCE_SHARE = 0.1  # of the mean: models were trained on the mean of clips wit
 
 
 def speech_frames(energies: NDArray[np.floating], min_range: float = 15.0) -> NDArray[np.bool_]:
-    """Mark the frames of a whole sound that are speech by their energy.
+    """Mark the frames of a whole sound that are speech by their energy, (n_frames,) of bool.
 
     These lie above 40 % of the way from the 5th to the 98th percentile of the energies. Frames of
     digital silence (below 0) do not count.
@@ -36,27 +36,20 @@ def speech_frames(energies: NDArray[np.floating], min_range: float = 15.0) -> ND
         Where the percentiles are closer, as in steady noise, no frame is speech. The default fits
         the c0 of the en-us front end and stands for 13 dB.
 
-    Returns
-    -------
-    (n_frames,) of bool.
-
     Examples
     --------
     >>> speech_frames(np.array([30.0, 31.0, 62.0, 65.0, 32.0, 30.0])).tolist()
     [False, False, True, True, False, False]
     """
     energies = np.asarray(energies)
-    if energies.ndim == 2:
-        energies = energies[:, 0]
-    if energies.ndim != 1:
+    if energies.ndim not in (1, 2):
         raise OptionError(f"energies have {energies.ndim} dimensions, must have one or two")
-    with_energy = energies[energies >= 0]
-    if with_energy.size == 0:
-        return np.zeros(len(energies), dtype=np.bool_)
-    low, high = np.percentile(with_energy, (SILENCE_PERCENTILE, SPEECH_PERCENTILE))
-    if high - low < min_range:
-        return np.zeros(len(energies), dtype=np.bool_)
-    return energies > low + THRESHOLD * (high - low)
+    energies = energies if energies.ndim == 1 else energies[:, 0]
+    if (with_energy := energies[energies >= 0]).size:
+        low, high = np.percentile(with_energy, (SILENCE_PERCENTILE, SPEECH_PERCENTILE))
+        if high - low >= min_range:
+            return np.asarray(energies > low + THRESHOLD * (high - low))
+    return np.zeros(len(energies), dtype=np.bool_)
 
 
 def normalise(cepstra: Array, options: FeatureOptions) -> Array:
@@ -102,17 +95,9 @@ def stored_mean(options: FeatureOptions) -> NDArray[np.float64]:
 class RunningMean:
     """The mean of the speech so far, which each new frame of speech moves a little.
 
-    It starts from the stored mean, which counts for ``mean_weight`` frames, averages
-    ``mean_frames`` frames, and from then on forgets exponentially. The recursion runs over single
-    frames, so the values do not depend on the size of the chunks.
-
-    Parameters
-    ----------
-    options
-        The front end's options.
-    mean
-        Where to start, (n_cepstra,), such as the mean of the same speaker's last utterance;
-        default: the stored mean.
+    It starts from `mean`, (n_cepstra,), such as that of the same speaker's last utterance (default:
+    the model's stored mean), which counts for ``mean_weight`` frames. It averages ``mean_frames``
+    frames and then forgets exponentially. The size of the chunks does not matter.
     """
 
     def __init__(self, options: FeatureOptions, mean: NDArray[np.floating] | None = None):

@@ -92,81 +92,53 @@ class FeatureOptions:
     """Memory of a running mean in frames of speech. More is steadier and slower to follow."""
 
     def __post_init__(self) -> None:
-        self._check_choices()
-        self._check_sizes()
-        if not 0 <= self.low_hz < self.high_hz <= self.sample_rate / 2 + 1:
-            raise OptionError(
-                f"low_hz {self.low_hz} and high_hz {self.high_hz} must satisfy "
-                f"0 <= low < high <= sample_rate / 2 = {self.sample_rate / 2}"
-            )
-        if self.initial_mean and len(self.initial_mean) != self.n_cepstra:
-            raise OptionError(
-                f"initial_mean has {len(self.initial_mean)} values, "
-                f"must have n_cepstra = {self.n_cepstra} or none"
-            )
-
-    @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> FeatureOptions:
-        """Return the options of a manifest, which may be older and hold choices since removed.
-
-        Raises
-        ------
-        OptionError
-            A value that the option may not have, or a choice that was removed.
-        """
-        return FeatureOptions(**without_removed(values))
-
-    def _check_choices(self) -> None:
         for name, choices in CHOICES.items():
             if (value := getattr(self, name)) not in choices:
                 raise OptionError(f"{name} is {value!r}, must be one of {', '.join(choices)}")
-
-    def _check_sizes(self) -> None:
         for name in ("sample_rate", "n_mels", "n_cepstra", "delta_window"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"{name} is {getattr(self, name)}, must be at least 1")
-        if self.shift_samples < 1 or self.window_samples < self.shift_samples:
-            raise OptionError(
-                f"frame_length {self.frame_length} s and frame_shift {self.frame_shift} s must be "
-                "at least a sample, the length no shorter than the shift"
-            )
-        if self.n_fft < self.window_samples:
-            raise OptionError(
-                f"n_fft is {self.n_fft}, must be at least the {self.window_samples} samples "
-                "of a window"
-            )
-        if self.n_cepstra > self.n_mels:
-            raise OptionError(f"n_cepstra {self.n_cepstra} must not exceed n_mels {self.n_mels}")
-        if self.splice < 0:
-            raise OptionError(f"splice is {self.splice}, must not be negative")
-        if self.lifter < 0 or not 0 <= self.preemphasis <= 1:
-            raise OptionError(
-                f"lifter {self.lifter} must not be negative, preemphasis {self.preemphasis} "
-                "must lie in [0, 1]"
-            )
-        if not 0 <= self.mean_weight <= self.mean_frames or self.mean_frames < 1:
-            raise OptionError(
-                f"mean_weight {self.mean_weight} and mean_frames {self.mean_frames} must satisfy "
-                "0 <= weight <= frames, and frames at least 1"
-            )
+            if (value := getattr(self, name)) < 1:
+                raise OptionError(f"{name} is {value}, must be at least 1")
+        window, half = self.window_samples, self.sample_rate / 2
+        for law, holds in {
+            f"frame_length {self.frame_length} s and frame_shift {self.frame_shift} s must be at "
+            "least a sample, the length no shorter than the shift":
+                1 <= self.shift_samples <= window,
+            f"n_fft is {self.n_fft}, must be at least the {window} samples of a window":
+                self.n_fft >= window,
+            f"n_cepstra {self.n_cepstra} must not exceed n_mels {self.n_mels}":
+                self.n_cepstra <= self.n_mels,
+            f"splice is {self.splice}, must not be negative": self.splice >= 0,
+            f"lifter {self.lifter} must not be negative, preemphasis {self.preemphasis} must lie "
+            "in [0, 1]": self.lifter >= 0 and 0 <= self.preemphasis <= 1,
+            f"mean_weight {self.mean_weight} and mean_frames {self.mean_frames} must satisfy 0 <= "
+            "weight <= frames, and frames at least 1":
+                0 <= self.mean_weight <= self.mean_frames and self.mean_frames >= 1,
+            f"low_hz {self.low_hz} and high_hz {self.high_hz} must satisfy 0 <= low < high <= "
+            f"sample_rate / 2 = {half}": 0 <= self.low_hz < self.high_hz <= half + 1,
+            f"initial_mean has {len(self.initial_mean)} values, must have n_cepstra = "
+            f"{self.n_cepstra} or none": len(self.initial_mean) in (0, self.n_cepstra),
+        }.items():
+            if not holds:
+                raise OptionError(law)
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> FeatureOptions:
+        """Return the options of a manifest, perhaps of an older version; errors as of `changed`."""
+        return FeatureOptions(**without_removed(values))
 
     def changed(self, choices: Mapping[str, Any]) -> FeatureOptions:
         """Return the options with other choices, by name, as a file of settings may hold them.
 
-        Raises
-        ------
-        OptionError
-            A choice that is not known, or a value that it may not have.
+        Raises OptionError for a choice that is not known or was removed, or for its value.
 
         Examples
         --------
         >>> FeatureOptions().changed({"enhancement": "mask"}).enhancement
         'mask'
         """
-        known, choices = {field.name for field in fields(self)}, without_removed(choices)
-        for name in choices:
-            if name not in known:
-                raise OptionError(f"the front end has no choice {name!r}")
+        choices = without_removed(choices)
+        for name in choices.keys() - {field.name for field in fields(self)}:
+            raise OptionError(f"the front end has no choice {name!r}")
         return replace(self, **choices)
 
     @property
@@ -191,21 +163,18 @@ class FeatureOptions:
         """Frames to each side that the deltas of a frame, or its splice, need."""
         if self.splice:
             return self.splice
-        order = self.streams.count("d")  # 0, 1, 3: one letter, then one and two
-        if order == 0:
+        second = self.streams.endswith("dd")
+        if self.streams == "1s_c":
             return 0
         if self.delta == "difference":  # Sphinx takes a delta-delta from frames one apart
-            return self.delta_window + (order > 1)
-        return self.delta_window * (1 + (order > 1))
+            return self.delta_window + second
+        return self.delta_window * (1 + second)
 
 
 def without_removed(choices: Mapping[str, Any]) -> dict[str, Any]:
     """Return choices of the front end as an older file may hold them, for this version.
 
-    Raises
-    ------
-    OptionError
-        One of them was removed and had an effect.
+    Raises OptionError where one of them was removed and had an effect.
     """
     for name in ("enhancement", "normalisation"):
         if choices.get(name) in REMOVED:

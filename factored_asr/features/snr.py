@@ -11,10 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from factored_asr.errors import OptionError
 from factored_asr.features.normalisation import MIN_RANGE, min_range
 from factored_asr.features.options import FeatureOptions
-from factored_asr.features.voice import histogram_of, two_levels
+from factored_asr.features.voice import checked_levels, histogram_of, two_levels
 
 LEAST, MOST = -10.0, 60.0  # dB: below, speech cannot be told from noise; above, there is none
 FULL_SCALE = 20 * np.log10(32768.0)  # the front end takes samples of 16 bits
@@ -24,15 +23,7 @@ MIN_LEVELS = 10  # frames that are not digital silence: fewer have no two Gaussi
 def estimate_snr(levels: NDArray[np.floating]) -> float:
     """Return the signal-to-noise ratio, dB, within LEAST and MOST; MOST for digital silence.
 
-    Parameters
-    ----------
-    levels
-        (n_frames,) in dB of full scale, as `LevelStream` or `cepstral_levels` gives them.
-
-    Raises
-    ------
-    OptionError
-        A level is not finite, or they have another shape.
+    `levels` is (n_frames,), finite, in dB of full scale: of `LevelStream` or `cepstral_levels`.
 
     Examples
     --------
@@ -40,10 +31,7 @@ def estimate_snr(levels: NDArray[np.floating]) -> float:
     >>> estimate_snr(np.append(rng.normal(-60, 2, 300), rng.normal(-40, 2, 200))).__round__()
     20
     """
-    levels = np.asarray(levels, np.float64)
-    if levels.ndim != 1 or not np.isfinite(levels).all():
-        raise OptionError(f"levels must be finite and of one dimension, have {levels.shape}")
-    histogram = histogram_of(levels)
+    histogram = histogram_of(checked_levels(levels, np.float64))
     if histogram.sum() < MIN_LEVELS:
         return MOST
     (noise, speech), _ = two_levels(histogram)
@@ -54,11 +42,8 @@ def estimate_snr(levels: NDArray[np.floating]) -> float:
 def cepstral_levels(cepstra: NDArray[np.floating], options: FeatureOptions) -> np.ndarray:
     """Return the levels of frames by their c0, (n_frames,), in dB of full scale or near it.
 
-    Parameters
-    ----------
-    cepstra
-        (n_frames, n_cepstra) of the front end with these options, before any mean is taken off.
-        Where the front end removes noise, the levels are those of what is left.
+    `cepstra` are of a front end with these options, before any mean is taken off. Where it removes
+    noise, the levels are those of what is left.
     """
     log_power = np.asarray(cepstra, np.float64)[:, 0] / (min_range(options) / MIN_RANGE)
     return 10 / np.log(10) * log_power - FULL_SCALE

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import signal
 
 from factored_asr.audio.reading import Samples
@@ -53,16 +53,9 @@ class VoiceOptions:
 def voice_frames(
     levels: NDArray[np.floating], options: VoiceOptions | None = None
 ) -> NDArray[np.bool_]:
-    """Mark the frames of a whole sound that hold speech; `VoiceStream` in one piece.
+    """Mark the frames of a whole sound that hold speech, (n_frames,) of bool.
 
-    Parameters
-    ----------
-    levels
-        (n_frames,) in decibels of full scale, one each 10 ms, as `LevelStream` returns them.
-
-    Returns
-    -------
-    (n_frames,) of bool.
+    `levels` is (n_frames,) in dB of full scale, one each 10 ms, as `LevelStream` returns them.
 
     Examples
     --------
@@ -79,12 +72,7 @@ def voice_frames(
 class LevelStream:
     """Levels of the frames of a sound, in chunks of any size.
 
-    A frame's level is its power between 150 and 3500 Hz, in dB of full scale.
-
-    Parameters
-    ----------
-    rate
-        Samples a second.
+    A frame's level is its power between 150 and 3500 Hz, in dB of full scale; `rate` is in Hz.
 
     Examples
     --------
@@ -135,10 +123,7 @@ class VoiceStream:
 
     def accept(self, levels: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Take the next levels, (k,); return the mask of the frames that are decided."""
-        levels = np.asarray(levels, np.float32)
-        if levels.ndim != 1 or not np.isfinite(levels).all():
-            raise OptionError(f"levels must be finite and of one dimension, have {levels.shape}")
-        self._waiting = np.concatenate([self._waiting, levels])
+        self._waiting = np.concatenate([self._waiting, checked_levels(levels, np.float32)])
         judged = []
         while len(self._waiting) >= STEP + LOOKAHEAD:
             judged.append(self._judge(STEP))
@@ -189,12 +174,7 @@ class VoiceStream:
 def speech_threshold(histogram: NDArray[np.floating], min_range: float) -> float:
     """Return the level above which speech is more probable than silence, dB; inf for no speech.
 
-    Parameters
-    ----------
-    histogram
-        (len(LEVELS),) counts of the levels.
-    min_range
-        Least distance of the two levels, dB.
+    `histogram` is (len(LEVELS),) counts of the levels; `min_range` their least distance, dB.
     """
     if not histogram.any():
         return float("inf")
@@ -206,16 +186,8 @@ def speech_threshold(histogram: NDArray[np.floating], min_range: float) -> float
     return float(LEVELS[between][0] - 0.5) if between.any() else float(means.mean())
 
 
-def two_levels(
-    histogram: NDArray[np.floating],
-) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Return means and deviations, dB, (2,) each, of the levels of silence and of speech.
-
-    Parameters
-    ----------
-    histogram
-        As for `speech_threshold`; not all zero.
-    """
+def two_levels(histogram: NDArray[np.floating]) -> tuple[np.ndarray, np.ndarray]:
+    """Return means and deviations, dB, (2,) each, of silence and speech; not all counts are 0."""
     shares = np.cumsum(histogram) / histogram.sum()
     means = LEVELS[np.searchsorted(shares, (0.05, 0.995))]
     deviations = np.full(2, max(MIN_DEVIATION, (means[1] - means[0]) / 4))
@@ -228,6 +200,14 @@ def two_levels(
         spread = (posteriors * (LEVELS - means[:, None]) ** 2).sum(axis=1) / counts
         deviations, weights = np.maximum(np.sqrt(spread), MIN_DEVIATION), counts / counts.sum()
     return means, deviations
+
+
+def checked_levels(levels: ArrayLike, kind: type[np.floating]) -> NDArray[np.floating]:
+    """Return the levels as an array; OptionError if one is not finite, or for another shape."""
+    levels = np.asarray(levels, kind)
+    if levels.ndim != 1 or not np.isfinite(levels).all():
+        raise OptionError(f"levels must be finite and of one dimension, have {levels.shape}")
+    return levels
 
 
 def histogram_of(levels: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from factored_asr.errors import FormatError
+from factored_asr.storage.cursor import Cursor
 
 ARC = np.dtype([("label", "<i4"), ("word", "<i4"), ("cost", "<f4"), ("target", "<i4")])
 """One arc: input label (0 = epsilon), output word (0 = none), cost, target state."""
@@ -17,8 +17,11 @@ _MAGIC = 2125659606
 _CONST_STATE = np.dtype(
     [("final", "<f4"), ("pos", "<u4"), ("n_arcs", "<u4"), ("n_in_eps", "<u4"), ("n_out_eps", "<u4")]
 )
-_INTEGER, _PAIR, _VECTOR_STATE = struct.Struct("<i"), struct.Struct("<qq"), struct.Struct("<fq")
-_HEADER_NUMBERS = struct.Struct("<iiQqqq")  # version, flags, properties, start, n_states, n_arcs
+_VECTOR_STATE = np.dtype([("final", "<f4"), ("n_arcs", "<i8")])
+_HEADER = np.dtype(
+    [("version", "<i4"), ("flags", "<i4"), ("properties", "<u8"), ("start", "<i8"),
+     ("n_states", "<i8"), ("n_arcs", "<i8")]
+)  # fmt: skip
 _HAS_SYMBOLS, _ALIGNED = 0x3, 0x4
 
 
@@ -43,25 +46,24 @@ def read_openfst(path: Path) -> Arcs:
         data = np.memmap(path, np.uint8, mode="r")
     except (OSError, ValueError) as error:
         raise FormatError(f"cannot read graph: {error}", path) from error
-    cursor = _Cursor(data, path)
-    if cursor.numbers(_INTEGER, "magic number")[0] != _MAGIC:
+    cursor = Cursor(data, path)
+    if cursor.number("<i4", "magic number") != _MAGIC:
         raise FormatError("not an OpenFst binary file: wrong magic number", path)
     kind, arc_type = cursor.text("FST type"), cursor.text("arc type")
     if kind not in ("vector", "const") or arc_type != "standard":
         raise FormatError(
             f"the FST must be vector or const of standard arcs, got {kind!r} of {arc_type!r}", path
         )
-    _, flags, _, start, n_states, n_arcs = cursor.numbers(_HEADER_NUMBERS, "FST header")
+    _, flags, _, start, n_states, n_arcs = cursor.take(_HEADER, 1, "FST header")[0].tolist()
     for _ in range((flags & _HAS_SYMBOLS).bit_count()):
-        cursor.skip_symbols()
+        _skip_symbols(cursor)
     if kind == "vector":
         return Arcs(start, *_read_vector_states(cursor, n_states))
-    if flags & _ALIGNED:
-        cursor.align()
-    states = cursor.take(n_states * _CONST_STATE.itemsize, "state table").view(_CONST_STATE)
-    if flags & _ALIGNED:
-        cursor.align()
-    arcs = cursor.take(n_arcs * ARC.itemsize, "arc table").view(ARC)
+    padding = 16 if flags & _ALIGNED else 1
+    cursor.at += -cursor.at % padding
+    states = cursor.take(_CONST_STATE, n_states, "state table")
+    cursor.at += -cursor.at % padding
+    arcs = cursor.take(ARC, n_arcs, "arc table")
     first_arc = np.append(states["pos"].astype(np.int64), n_arcs)
     if np.any(np.diff(first_arc) != states["n_arcs"]):
         raise FormatError("states' arcs are not stored one after the other", path)
@@ -76,10 +78,10 @@ def write_openfst(path: str | Path, graph: Arcs) -> None:
     states["n_arcs"] = np.diff(first_arc)
     for column, symbol in (("n_in_eps", "label"), ("n_out_eps", "word")):
         states[column] = count_by_state(first_arc, arcs[symbol] == 0)
-    numbers = _HEADER_NUMBERS.pack(2, 0, 3, graph.start, len(states), len(arcs))
+    header = np.array((2, 0, 3, graph.start, len(states), len(arcs)), _HEADER)
     with open(path, "wb") as file:
-        file.write(_INTEGER.pack(_MAGIC) + _text(b"const") + _text(b"standard"))
-        file.write(numbers + states.tobytes() + arcs.tobytes())
+        file.write(_int32(_MAGIC) + _text(b"const") + _text(b"standard"))
+        file.write(header.tobytes() + states.tobytes() + arcs.tobytes())
 
 
 def count_by_state(first_arc: np.ndarray, marked: np.ndarray) -> np.ndarray:
@@ -89,54 +91,30 @@ def count_by_state(first_arc: np.ndarray, marked: np.ndarray) -> np.ndarray:
 
 
 def _text(value: bytes) -> bytes:
-    return _INTEGER.pack(len(value)) + value
+    return _int32(len(value)) + value
 
 
-class _Cursor:
-    """Reads little-endian fields off a buffer and refuses to run past its end."""
+def _int32(value: int) -> bytes:
+    return value.to_bytes(4, "little")
 
-    def __init__(self, data: np.ndarray, path: Path):
-        self.data, self.path, self.at = data, path, 0
 
-    def take(self, n_bytes: int, what: str) -> np.ndarray:
-        if n_bytes < 0 or self.at + n_bytes > len(self.data):
-            raise FormatError(
-                f"{what} needs {n_bytes} bytes at offset {self.at}, file has {len(self.data)}",
-                self.path,
-            )
-        self.at += n_bytes
-        return self.data[self.at - n_bytes : self.at]
-
-    def numbers(self, layout: struct.Struct, what: str) -> tuple[int, ...]:
-        return layout.unpack(self.take(layout.size, what).tobytes())
-
-    def text(self, what: str) -> str:
-        (length,) = self.numbers(_INTEGER, what)
-        return self.take(length, what).tobytes().decode("latin-1")
-
-    def skip_symbols(self) -> None:
-        """Pass over an embedded symbol table (magic, name, next key, size, then pairs)."""
-        self.take(4, "symbol table")
-        self.text("symbol table name")
-        _, size = self.numbers(_PAIR, "symbol table size")
-        for _ in range(size):
-            self.text("symbol")
-            self.take(8, "symbol key")
-
-    def align(self) -> None:
-        self.at += -self.at % 16
+def _skip_symbols(cursor: Cursor) -> None:
+    """Pass over an embedded symbol table (magic, name, next key, size, then pairs)."""
+    cursor.take("<i4", 1, "symbol table")
+    cursor.text("symbol table name")
+    for _ in range(cursor.take("<i8", 2, "symbol table size")[1]):
+        cursor.text("symbol")
+        cursor.take("<i8", 1, "symbol key")
 
 
 def _read_vector_states(
-    cursor: _Cursor, n_states: int
+    cursor: Cursor, n_states: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Vector files interleave: per state its final cost, arc count, arcs."""
-    if not 0 <= n_states * _VECTOR_STATE.size <= len(cursor.data) - cursor.at:
-        raise FormatError(f"{n_states} states do not fit into the file", cursor.path)
+    if not 0 <= n_states * _VECTOR_STATE.itemsize <= cursor.left:
+        cursor.fail(f"{n_states} states do not fit into the file")
     final, counts, parts = np.empty(n_states, np.float32), np.zeros(n_states + 1, np.int64), []
     for state in range(n_states):
-        cost, n_arcs = cursor.numbers(_VECTOR_STATE, f"state {state}")
-        final[state], counts[state + 1] = cost, n_arcs
-        parts.append(cursor.take(n_arcs * ARC.itemsize, f"arcs of state {state}"))
-    arcs = np.concatenate(parts).view(ARC) if parts else np.zeros(0, ARC)
-    return np.cumsum(counts), arcs, final
+        final[state], counts[state + 1] = cursor.take(_VECTOR_STATE, 1, f"state {state}")[0]
+        parts.append(cursor.take(ARC, int(counts[state + 1]), f"arcs of state {state}"))
+    return np.cumsum(counts), np.concatenate([np.zeros(0, ARC), *parts]), final

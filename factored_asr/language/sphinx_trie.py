@@ -24,6 +24,7 @@ import numpy as np
 
 from factored_asr.errors import FormatError
 from factored_asr.language.ngram import EPSILON, NGramModel, NGramTable
+from factored_asr.storage.cursor import Cursor
 from factored_asr.storage.reading import read_bytes
 
 MAGIC = b"Trie Language Model"
@@ -61,28 +62,21 @@ def _field(array: np.ndarray, n: int, record: int, offset: int, width: int) -> n
 
 
 class _Trie:
-    """The parts of a file; its size is checked before any of them is parsed."""
+    """The parts of a file, all of them there before any of them is parsed."""
 
     def __init__(self, data: bytes, path: str | Path) -> None:
-        self.path = path
-        self.order = data[len(MAGIC)] if len(data) > len(MAGIC) else 0
-        at = len(MAGIC) + 1
+        self.path, cursor = path, Cursor(data, path, len(MAGIC))
+        self.order = cursor.number("u1", "order")
         if not 1 <= self.order <= MAX_ORDER:
             raise FormatError(f"order {self.order} of n-grams; known are 1 to {MAX_ORDER}", path)
-        if len(data) < at + 4 * self.order:
-            raise FormatError(f"ends after {len(data)} bytes, within its counts", path)
-        self.counts = np.frombuffer(data, "<u4", self.order, at).astype(np.int64).tolist()
-        at += 4 * self.order
-        ends = at + np.cumsum(list(self._sizes()))
-        end = int(ends[-1])
-        if len(data) < end + 4:
-            law = f"counts {self.counts} need {end + 4} and the words"
-            raise FormatError(f"{len(data)} bytes, but {law}", path)
-        self.parts = np.split(np.frombuffer(data, np.uint8)[at:end], ends[:-1] - at)
-        n_bytes, n_left = int(np.frombuffer(data, "<i4", 1, end)[0]), len(data) - end - 4
-        if n_bytes != n_left:
-            raise FormatError(f"says that its words take {n_bytes} bytes, {n_left} are left", path)
-        self.word_bytes = data[end + 4 :]
+        self.counts: list[int] = cursor.take("<u4", self.order, "counts").tolist()
+        law = f"tables of {self.counts} n-grams"
+        self.parts = [cursor.take("u1", size, law) for size in self._sizes()]
+        n_bytes = cursor.number("<i4", "size of the words")
+        if n_bytes != cursor.left:
+            law = f"says that its words take {n_bytes} bytes, {cursor.left} are left"
+            raise FormatError(law, path)
+        self.word_bytes = data[cursor.at :]
 
     def _sizes(self) -> Iterator[int]:
         """Iterate over the bytes of the tables, the unigrams, and each order's bit array from 2."""

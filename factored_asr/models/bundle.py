@@ -15,12 +15,7 @@ from typing import Any
 from factored_asr._deprecated import old_names
 from factored_asr.acoustic.model import AcousticModel
 from factored_asr.errors import FormatError, MissingError
-from factored_asr.models.en_us import (
-    EN_US_COMMANDS,
-    EN_US_DICTATION,
-    EN_US_FRONT_END,
-    pocketsphinx_model_path,
-)
+from factored_asr.models import en_us
 from factored_asr.models.folder import ModelFolder
 from factored_asr.models.kinds import MANIFEST, importer_of
 from factored_asr.models.settings import COMMANDS, DICTATION, DecodeOptions
@@ -50,12 +45,7 @@ class Bundle:
 
     @staticmethod
     def find(model: str | Path) -> Bundle:
-        """Resolve a model's name, folder, or zip file of such a folder.
-
-        Raises
-        ------
-        MissingError
-            There is no such model.
+        """Return the bundle of a model's name, folder or zip file; MissingError if there is none.
 
         Examples
         --------
@@ -63,10 +53,10 @@ class Bundle:
         'cmudict-en-us.dict'
         """
         if str(model) == "en-us":
-            home = pocketsphinx_model_path()
+            home = en_us.pocketsphinx_model_path()
             return Bundle(
                 "en-us", home / "en-us", home / "cmudict-en-us.dict", home / "en-us.lm.bin",
-                EN_US_DICTATION, EN_US_COMMANDS, EN_US_FRONT_END,
+                en_us.EN_US_DICTATION, en_us.EN_US_COMMANDS, en_us.EN_US_FRONT_END,
             )
         folder = unpacked(model) if is_zip(model) else Path(model)
         if ModelFolder.is_one(folder):

@@ -30,12 +30,8 @@ EN_US_FRONT_END = {"initial_mean": EN_US_MEAN}
 def pocketsphinx_model_path() -> Path:
     """Folder ``model/en-us`` of the installed pocketsphinx package, found without importing it.
 
-    It holds the acoustic model ``en-us``, a dictionary and a language model.
-
-    Raises
-    ------
-    MissingError
-        The package is not installed, or carries no model.
+    It holds the acoustic model ``en-us``, a dictionary and a language model. Raises MissingError if
+    the package is not installed, or carries no model.
     """
     spec = importlib.util.find_spec("pocketsphinx")
     for place in (spec.submodule_search_locations or ()) if spec else ():

@@ -73,13 +73,9 @@ class ModelFolder:
     def open(folder: str | Path) -> ModelFolder:
         """Read the manifest, and check every file against it.
 
-        Raises
-        ------
-        MissingError
-            The manifest, or a file that it lists, is not there.
-        FormatError
-            The manifest breaks its format, is of another version, lists a file outside of the
-            folder, or a file was changed after the model was written.
+        Raises MissingError if the manifest, or a file that it lists, is not there; FormatError if
+        it breaks its format, is of another version, lists a file outside of the folder, or a file
+        was changed after the model was written.
         """
         path = Path(folder)
         manifest = _read_manifest(path / MANIFEST)
@@ -94,13 +90,7 @@ class ModelFolder:
         return ModelFolder(path, about, manifest["acoustic"], files, n_bytes)
 
     def acoustic_model(self) -> AcousticModel:
-        """Read the acoustic model.
-
-        Raises
-        ------
-        FormatError
-            Arrays or options that do not make a model.
-        """
+        """Read the acoustic model; FormatError if arrays or options do not make one."""
         return read_acoustic(self.path, self.acoustic)
 
 
@@ -114,17 +104,12 @@ def write_model(
     Parameters
     ----------
     folder
-        A model that is there already is replaced, anything else is not.
+        A model that is there already is replaced; OptionError for anything else that is there.
     lexicon, lm, g2p, calibration
         Files to go with it: pronunciations, a language model, a G2P model, and the calibration
         of confidences. None (default) for none.
     about
         Facts for the manifest.
-
-    Raises
-    ------
-    OptionError
-        The folder is there and no model, or cannot be written.
     """
     check_target(folder)
     with whole_folder(folder) as place:
@@ -175,9 +160,8 @@ def _read_manifest(file: Path) -> Json:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise FormatError(f"must be a manifest of the format {FORMAT!r}", file)
     if manifest.get("version") != VERSION:
-        raise FormatError(
-            f"is of version {manifest.get('version')!r}, this program reads version {VERSION}", file
-        )
+        found = manifest.get("version")
+        raise FormatError(f"is of version {found!r}, this program reads version {VERSION}", file)
     dicts = ("acoustic", "parts", "files", "licences", "settings", "options")
     kinds: dict[str, type] = {**dict.fromkeys(dicts, dict), "training": list, "origin": str}
     for name, kind in kinds.items():
@@ -202,8 +186,7 @@ def _check_file(folder: Path, name: str, facts: object) -> int:
     if found != {key: facts[key] for key in found}:
         raise FormatError(
             f"{found['bytes']} bytes with sha256 {found['sha256'][:12]}…, the manifest says "
-            f"{facts['bytes']} with {str(facts['sha256'])[:12]}…: damaged or edited",
-            folder / name,
+            f"{facts['bytes']} with {str(facts['sha256'])[:12]}…: damaged or edited", folder / name
         )
     return int(found["bytes"])
 

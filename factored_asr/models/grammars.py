@@ -14,13 +14,7 @@ if TYPE_CHECKING:
 
 
 def cached_grammar(path: str | Path) -> Grammar | CompiledGrammar:
-    """Return a grammar for parsing; compile it first if its files are new or changed.
-
-    Raises
-    ------
-    FormatError
-        The grammar is broken.
-    """
+    """Return a grammar for parsing; compile it first if its files are new or changed."""
     path = Path(path)
     if not path.exists():
         return Grammar.read(path)  # says what is missing

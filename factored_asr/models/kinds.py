@@ -26,19 +26,10 @@ Importer = Callable[[Path, Mapping[str, Any]], AcousticModel]
 
 
 def read_acoustic(folder: Path, facts: Mapping[str, Any]) -> AcousticModel:
-    """Read an acoustic model of any kind.
+    """Read an acoustic model of any kind: arrays in a folder, and the facts of `write_acoustic`.
 
-    Parameters
-    ----------
-    folder
-        Holds its arrays.
-    facts
-        What `write_acoustic` returned; its kind is ``gmm`` where they do not name it.
-
-    Raises
-    ------
-    FormatError
-        The kind is not known, or arrays and facts do not make a model.
+    The kind is ``gmm`` where they do not name it. Raises FormatError if the kind is not known, or
+    arrays and facts do not make a model.
     """
     name = facts.get("kind", "gmm")
     if name not in KINDS:

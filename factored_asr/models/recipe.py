@@ -100,9 +100,8 @@ class Recipe:
         """The file (or folder) that G comes from."""
         path = self.grammar or self.lm or self.bundle.lm
         if path is None:
-            raise MissingError(
-                f"model {self.bundle.name} brings no language model: give one, or a grammar"
-            )
+            lacks = "brings no language model: give one, or a grammar"
+            raise MissingError(f"model {self.bundle.name} {lacks}")
         return Path(path)
 
     @property
@@ -151,12 +150,8 @@ class Recipe:
     def compile(self, model: AcousticModel, progress: Progress | None = None) -> Graph:
         """Compile the graph.
 
-        Raises
-        ------
-        FormatError
-            A dictionary, language model or grammar breaks its format.
-        MissingError
-            A word of the grammar has no pronunciation, or a phone is not the model's.
+        Raises FormatError for a dictionary, language model or grammar that breaks its format,
+        MissingError for a word of a grammar without pronunciation, or a phone not of the model.
         """
         tell = progress or (lambda stage: None)
         tell(f"reading {self.lexicon_path.name} and {self.language_path.name}")
@@ -185,12 +180,8 @@ class Recipe:
     def with_guesses(self, lexicon: Lexicon, words: Iterable[str]) -> Lexicon:
         """Return the lexicon with a guessed pronunciation for each of these words that it lacks.
 
-        Each of the first `MAX_TOLD` guesses gives a `GuessWarning`; the others are counted.
-
-        Raises
-        ------
-        MissingError
-            A word cannot be pronounced: it has digits or signs.
+        Each of the first `MAX_TOLD` guesses gives a `GuessWarning`; the others are counted. Raises
+        MissingError for a word that cannot be pronounced: it has digits or signs.
         """
         missing = lexicon.missing(words)
         if not missing:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import stat
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.storage.cache import cache_folder, content_key
 from factored_asr.storage.lock import locked
-from factored_asr.storage.reading import check_ratio, is_file
+from factored_asr.storage.reading import NOT_ZIP, check_ratio, is_file
 from factored_asr.storage.writing import whole_folder
 
 MAX_FILES = 1000
@@ -24,15 +23,9 @@ def is_zip(path: str | Path) -> bool:
 def unpacked(path: str | Path) -> Path:
     """Return the folder of a zipped model in the cache; unpack it first if needed.
 
-    The files lie at the top of the zip, or all in one folder.
-
-    Raises
-    ------
-    MissingError
-        There is no such file.
-    FormatError
-        It is no whole zip; it holds an absolute name, one that leads out of the folder, a link, or
-        far more than it should; or there is no place to unpack it.
+    The files lie at the top of the zip, or all in one folder. Raises MissingError if there is no
+    such file, FormatError if it is no whole zip, holds an absolute name, one that leads out of the
+    folder, a link or far more than it should, or if there is no place to unpack it.
     """
     if not is_file(path):
         raise MissingError(f"{path}: there is no such file")
@@ -52,7 +45,7 @@ def _unpack(path: Path, folder: Path) -> None:
             _check(members, path)
             for member in members:
                 packed.extract(member, place)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except NOT_ZIP as error:
         raise FormatError(f"no whole zip of a model: {error}", path) from None
     except (OSError, OptionError) as error:
         raise FormatError(f"cannot be unpacked: {error}", path) from None

@@ -53,15 +53,10 @@ def cache_folder() -> Path:
 def content_key(*parts: object) -> str:
     """Hash texts, numbers and files into a name; a `Path` counts by its content, not its place.
 
-    Examples
-    --------
+    Raises FormatError for a file that cannot be read.
+
     >>> content_key("a", 1) == content_key("a", 1) != content_key("a", 2)
     True
-
-    Raises
-    ------
-    FormatError
-        A file cannot be read.
     """
     total = hashlib.sha256()
     for part in parts:

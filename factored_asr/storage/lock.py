@@ -11,21 +11,9 @@ from pathlib import Path
 def locked(path: Path, *, wait: bool = True, remove: bool = False) -> Iterator[bool]:
     """Hold a lock during the block, against other processes and threads.
 
-    Gives True, or False where the lock file cannot be written: the block then runs without.
-
-    Parameters
-    ----------
-    path
-        The lock file; its folder is made.
-    wait
-        Wait for whatever holds the lock (default), or raise at once.
-    remove
-        Remove the lock file at the end; default: leave it for the next one.
-
-    Raises
-    ------
-    TimeoutError
-        The lock is held, and `wait` is False.
+    Gives True, or False where the lock file cannot be written: the block then runs without. If
+    another holds the lock, it waits, or raises TimeoutError at once if `wait` is False. The lock
+    file stays for the next one, or goes at the end if `remove` is True.
     """
     from filelock import FileLock
 

@@ -13,7 +13,8 @@ import math
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -25,6 +26,8 @@ MAX_RATIO = 100
 """Times its own size that a packed file may unpack to; text and arrays are packed ten to one."""
 ALWAYS_ALLOWED = 1 << 26
 """Bytes that any packed file may unpack to."""
+NOT_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+"""What reading a zip file may raise if it is broken."""
 MAX_AXES = 32
 _PART = 1 << 22
 _MAX_DIGITS = 18
@@ -34,30 +37,30 @@ T = TypeVar("T")
 def read_bytes(path: str | Path) -> bytes:
     """Return the bytes of a file.
 
-    Raises
-    ------
-    MissingError
-        There is no such file.
-    FormatError
-        It is a folder, or cannot be read.
+    Raises MissingError if there is no such file, FormatError if it is a folder or cannot be read.
     """
-    try:
+    with _reading(path):
         return Path(path).read_bytes()
+
+
+@contextmanager
+def _reading(path: str | Path) -> Iterator[None]:
+    """Raise what the system says of a file as errors of ours."""
+    try:
+        yield
+    except FormatError:
+        raise
     except (FileNotFoundError, NotADirectoryError):
         raise MissingError(f"{path}: there is no such file") from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-        raise FormatError(f"cannot be read: {_why(error)}", path) from None
+        why = getattr(error, "strerror", None) or error
+        raise FormatError(f"cannot be read: {why}", path) from None
 
 
 def read_text(path: str | Path) -> str:
     """Return the text of a UTF-8 file, without a byte-order mark; ends of lines become ``\\n``.
 
-    Raises
-    ------
-    MissingError
-        There is no such file.
-    FormatError
-        It cannot be read, or is not UTF-8; names the line.
+    Raises MissingError if there is no such file, FormatError (with the line) if it is not UTF-8.
     """
     data = read_bytes(path)
     try:
@@ -71,13 +74,8 @@ def read_text(path: str | Path) -> str:
 def parse_json(text: str, path: str | Path | None = None, line: int | None = None) -> Any:
     """Return the value of a JSON text; FormatError, with the line, where it is none.
 
-    Parameters
-    ----------
-    line
-        Line of the text in a file of many; None (default) counts the lines of the text.
+    `line` is that of the text in a file of many; None (default) counts the lines of the text.
 
-    Examples
-    --------
     >>> parse_json('{"a": [1, 2]}')
     {'a': [1, 2]}
     """
@@ -119,30 +117,17 @@ def tuples(values: Mapping[str, Any]) -> dict[str, Any]:
 def read_array(path: str | Path, *, mapped: bool = False) -> np.ndarray:
     """Return the array of a ``.npy`` file, never unpickled.
 
-    Parameters
-    ----------
-    mapped
-        True: map the file into memory (not for arrays without elements). Default: read it.
-
-    Raises
-    ------
-    MissingError
-        There is no such file.
-    FormatError
-        It is no array of plain numbers or texts, or shorter than its header says.
+    `mapped` maps the file into memory (but not an array without elements). Default: read it. Raises
+    MissingError if there is no such file, FormatError if it is no array of plain numbers or texts,
+    or shorter than its header says.
     """
-    try:
-        with open(path, "rb") as file:
-            n_bytes = file.seek(0, 2)
-            file.seek(0)
-            shape, fortran, dtype = _array_header(file, n_bytes, path)
-            if not mapped or 0 in shape:
-                return _array(file, shape, fortran, dtype, path)
-            return np.memmap(path, dtype, "r", file.tell(), shape, "F" if fortran else "C")
-    except (FileNotFoundError, NotADirectoryError):
-        raise MissingError(f"{path}: there is no such file") from None
-    except OSError as error:
-        raise FormatError(f"cannot be read: {_why(error)}", path) from None
+    with _reading(path), open(path, "rb") as file:
+        n_bytes = file.seek(0, 2)
+        file.seek(0)
+        shape, fortran, dtype = _array_header(file, n_bytes, path)
+        if not mapped or 0 in shape:
+            return _array(file, shape, fortran, dtype, path)
+        return np.memmap(path, dtype, "r", file.tell(), shape, "F" if fortran else "C")
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
@@ -150,21 +135,18 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
 
     Raises FormatError, too, where it would unpack to more than `MAX_RATIO` times its size.
     """
-    try:
-        n_bytes = Path(path).stat().st_size
-        with zipfile.ZipFile(path) as packed:
-            members = packed.infolist()
-            check_ratio(sum(member.file_size for member in members), n_bytes, path)
-            return {
-                member.filename.removesuffix(".npy"): _member(packed, member, path)
-                for member in members
-            }
-    except (FileNotFoundError, NotADirectoryError):
-        raise MissingError(f"{path}: there is no such file") from None
-    except OSError as error:
-        raise FormatError(f"cannot be read: {_why(error)}", path) from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise FormatError(f"no whole zip of arrays: {error}", path) from None
+    with _reading(path):
+        try:
+            n_bytes = Path(path).stat().st_size
+            with zipfile.ZipFile(path) as packed:
+                members = packed.infolist()
+                check_ratio(sum(member.file_size for member in members), n_bytes, path)
+                return {
+                    member.filename.removesuffix(".npy"): _member(packed, member, path)
+                    for member in members
+                }
+        except NOT_ZIP as error:
+            raise FormatError(f"no whole zip of arrays: {error}", path) from None
 
 
 def exists(path: str | Path) -> bool:
@@ -183,19 +165,14 @@ def is_file(path: str | Path) -> bool:
 def check_ratio(unpacked: int, packed: int, path: str | Path) -> None:
     """Raise FormatError where packed data unpacks to far more than honest data does."""
     if unpacked > max(ALWAYS_ALLOWED, MAX_RATIO * packed):
-        raise FormatError(
-            f"{packed} bytes unpack to {unpacked} or more, may be at most {MAX_RATIO} times as "
-            "many", path,
-        )  # fmt: skip
+        law = f"may be at most {MAX_RATIO} times as many"
+        raise FormatError(f"{packed} bytes unpack to {unpacked} or more, {law}", path)
 
 
 def gunzipped(data: bytes, path: str | Path) -> bytes:
     """Return what gzip data unpacks to.
 
-    Raises
-    ------
-    FormatError
-        It is broken or cut off, or unpacks to more than `MAX_RATIO` times its size.
+    Raises FormatError if it is broken, cut off, or unpacks to more than `MAX_RATIO` times its size.
     """
     parts, n_bytes = [], 0
     try:
@@ -263,7 +240,3 @@ def _array(
     if dtype.kind == "U" and np.frombuffer(data, f"{order}u4").max(initial=0) > sys.maxunicode:
         raise FormatError("a text with a character that there is not", path)
     return array
-
-
-def _why(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)

@@ -23,18 +23,9 @@ PART = ".part"
 def whole_file(path: str | Path, *, unique: bool = True) -> Iterator[Path]:
     """Give a name to write a file under; it takes the place of `path` when the block ends.
 
-    Parameters
-    ----------
-    path
-        The file; its folder is made. An old file is replaced.
-    unique
-        True (default): several processes may write the same file at once, the last one wins.
-        False: only one may; what an interrupted one left is overwritten.
-
-    Raises
-    ------
-    OptionError
-        The file cannot be written. The old one is as it was.
+    Its folder is made; the old file is replaced. By default several processes may write it at once,
+    and the last one wins; if `unique` is False only one may, and what an interrupted one left is
+    overwritten. Raises OptionError, and leaves the old file, if it cannot be written.
     """
     path = Path(path)
     part = _part(path) if unique else path.with_name(f".{path.name}{PART}")
@@ -53,10 +44,7 @@ def whole_file(path: str | Path, *, unique: bool = True) -> Iterator[Path]:
 def whole_folder(path: str | Path) -> Iterator[Path]:
     """Give an empty folder to write into; it takes the place of `path` when the block ends.
 
-    Raises
-    ------
-    OptionError
-        The folder cannot be written. The old one is as it was.
+    Raises OptionError, and leaves the old one, if the folder cannot be written.
     """
     path = Path(path)
     part, old = _part(path), _part(path)

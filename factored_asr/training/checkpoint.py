@@ -25,6 +25,13 @@ from factored_asr.training.em import PassReport
 VERSION = 1
 ROOM = "factored_asr."  # only classes of our own are made from a file
 TEXT = "text"
+_FORMER = {
+    "acoustic.model:AcousticModel": "acoustic.gmm.model:GmmModel",
+    "acoustic.gmm:DiagonalMixtures": "acoustic.gmm.mixtures:DiagonalMixtures",
+    "acoustic.gmm:TiedMixtures": "acoustic.gmm.mixtures:TiedMixtures",
+    "acoustic.tree:DecisionTree": "acoustic.gmm.tree:DecisionTree",
+}
+"""Classes in checkpoints of earlier versions, and where they are now."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -115,13 +122,15 @@ def _unpack(text: Any, arrays: Mapping[str, np.ndarray]) -> Any:
         return tuple(_unpack(each, arrays) for each in text["tuple"])
     if "map" in text:
         return {_unpack(key, arrays): _unpack(each, arrays) for key, each in text["map"]}
-    module, name = text["class"].split(":")
-    if not module.startswith(ROOM):
+    room, place = text["class"][: len(ROOM)], text["class"][len(ROOM) :]
+    if room != ROOM:
         raise ValueError(f"a value of the foreign class {text['class']}")
-    kind = getattr(importlib.import_module(module), name)
+    module, name = _FORMER.get(place, place).split(":")
+    kind = getattr(importlib.import_module(ROOM + module), name)
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
         raise ValueError(f"{text['class']} is no record")
-    return kind(**{key: _unpack(each, arrays) for key, each in text["fields"].items()})
+    found = {key: _unpack(each, arrays) for key, each in text["fields"].items()}
+    return kind.from_dict(found) if hasattr(kind, "from_dict") else kind(**found)
 
 
 def _joined(alignments: tuple[StateAlignment | None, ...]) -> tuple[np.ndarray, ...]:

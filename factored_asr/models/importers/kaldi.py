@@ -25,13 +25,7 @@ from factored_asr.acoustic import BEGIN, END, INTERNAL, N_POSITIONS, SINGLE, Gmm
 from factored_asr.acoustic.gmm.mixtures import DiagonalMixtures
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.features import FeatureOptions
-from factored_asr.models.importers.kaldi_files import (
-    KaldiModel,
-    KaldiTree,
-    read_matrix,
-    read_model,
-    read_tree,
-)
+from factored_asr.models.importers import kaldi_files as files
 from factored_asr.storage.reading import read_text, whole_number
 
 KALDI_FEATURES = FeatureOptions(
@@ -67,22 +61,15 @@ def read_kaldi_model(
         The front end it was trained on, or what differs in it from Kaldi's recipes; None (default)
         for nothing. Deltas or a splice are chosen by the size of the model.
 
-    Raises
-    ------
-    MissingError
-        A file that is not there.
-    FormatError
-        A file that breaks its format, or files that do not fit each other.
-
-    Warns
-    -----
-    KaldiWarning
-        States that may be skipped: here each state is passed.
+    Raises MissingError for a file that is not there, FormatError for one that breaks its format and
+    for files that do not fit each other; warns with KaldiWarning of states that may be skipped,
+    which are passed here.
     """
     folder = Path(folder)
-    model, tree = read_model(folder / "final.mdl"), read_tree(folder / "tree")
+    model, tree = files.read_model(folder / "final.mdl"), files.read_tree(folder / "tree")
     phones = _Phones.read(_phone_table(folder), model)
-    transform = read_matrix(folder / "final.mat") if (folder / "final.mat").is_file() else None
+    matrix = folder / "final.mat"
+    transform = files.read_matrix(matrix) if matrix.is_file() else None
     hmms = _hmms(model, tree, phones, folder)
     try:
         n_inputs = model.means.shape[1] if transform is None else transform.shape[1]
@@ -93,8 +80,7 @@ def read_kaldi_model(
             transform = np.hstack([transform, np.zeros((len(transform), 1))])
         return GmmModel(
             phones.names, phones.silence, phones.fillers, options, _densities(model),
-            hmms.pdfs, hmms.phone, hmms.loop, hmms.exit, hmms.contexts, hmms.of_context,
-            transform, first_pass=_first_pass(folder, model),
+            transform=transform, **hmms, first_pass=_first_pass(folder, model),
         )
     except OptionError as error:
         raise FormatError(f"the model's files do not fit each other: {error}", folder) from error
@@ -109,14 +95,13 @@ class _Phones:
     """(n_phones, N_POSITIONS) int32."""
 
     @staticmethod
-    def read(path: Path, model: KaldiModel) -> _Phones:
+    def read(path: Path, model: files.KaldiModel) -> _Phones:
         numbers = _symbols(path)
         places: dict[str, dict[int, int]] = {}
         for name, number in numbers.items():
             if number in model.topology:
-                base, place = name, -1
-                if name[-2:] in SUFFIXES and len(name) > 2:
-                    base, place = name[:-2], SUFFIXES[name[-2:]]
+                placed = name[-2:] in SUFFIXES and len(name) > 2
+                base, place = (name[:-2], SUFFIXES[name[-2:]]) if placed else (name, -1)
                 places.setdefault(base, {})[place] = number
         lacking = sorted(set(model.topology).difference(numbers.values()))
         if lacking:
@@ -140,35 +125,22 @@ class _Phones:
         return (self.silence, *(name for name in FILLERS if name in self.names))
 
 
-@dataclass(frozen=True)
-class _Hmms:
-    """The HMMs of an `GmmModel`, by the names of its fields."""
-
-    pdfs: np.ndarray
-    phone: np.ndarray
-    loop: np.ndarray
-    exit: np.ndarray
-    contexts: np.ndarray
-    of_context: np.ndarray
-
-
-def _hmms(model: KaldiModel, tree: KaldiTree, phones: _Phones, folder: Path) -> _Hmms:
-    """Ask the tree about every context; equal answers of a phone are one HMM."""
+def _hmms(
+    model: files.KaldiModel, tree: files.KaldiTree, phones: _Phones, folder: Path
+) -> dict[str, Any]:
+    """Ask the tree about every context; equal answers of a phone are one HMM of a `GmmModel`."""
     n = len(phones.names)
     silence = phones.names.index(phones.silence)
     alone = np.array([(phone, silence, silence, SINGLE) for phone in range(n)], np.int32)
-    contexts = alone[:0]
-    if tree.width > 1:
-        grid = np.indices((n, n, n, N_POSITIONS), np.int32)
-        contexts = grid.reshape(4, -1).T
+    grid = np.indices((n, n, n, N_POSITIONS) if tree.width > 1 else (0,) * 4, np.int32)
+    contexts = grid.reshape(4, -1).T
     asked = np.concatenate([alone, contexts])
     centre = phones.number[asked[:, 0], asked[:, 3]]
+    window = centre[:, None]
     if tree.width > 1:
         left = phones.number[asked[:, 1], _places(LEFT_PLACE)[asked[:, 3]]]
         right = phones.number[asked[:, 2], _places(RIGHT_PLACE)[asked[:, 3]]]
         window = np.stack([left, centre, right], axis=1)
-    else:
-        window = centre[:, None]
     chains = {number: _chain(model, number, folder) for number in np.unique(centre).tolist()}
     pdfs = np.full((len(asked), max(map(len, chains.values()))), -1, np.int32)
     for number, classes in chains.items():
@@ -183,14 +155,18 @@ def _hmms(model: KaldiModel, tree: KaldiTree, phones: _Phones, folder: Path) -> 
     loop = _loops(model, centre[rows], pdfs[rows], folder)
     with np.errstate(divide="ignore", invalid="ignore"):  # what is no number is refused later
         exit_ = np.where(pdfs[rows] >= 0, np.log1p(-np.exp(loop)), -np.inf)
-    return _Hmms(pdfs[rows], asked[rows, 0], loop, exit_, contexts, n + hmm.reshape(-1))
+    return {
+        "hmm_pdfs": pdfs[rows], "hmm_phone": asked[rows, 0], "hmm_loop_log_probs": loop,
+        "hmm_exit_log_probs": exit_, "triphone_contexts": contexts,
+        "triphone_hmms": n + hmm.reshape(-1),
+    }
 
 
 def _places(of: Mapping[int, int]) -> np.ndarray:
     return np.array([of[place] for place in range(N_POSITIONS)])
 
 
-def _chain(model: KaldiModel, phone: int, folder: Path) -> list[int]:
+def _chain(model: files.KaldiModel, phone: int, folder: Path) -> list[int]:
     """The pdf classes of a phone's states, one after the other."""
     states = model.topology[phone][:-1]
     for number, state in enumerate(states):
@@ -206,17 +182,17 @@ def _chain(model: KaldiModel, phone: int, folder: Path) -> list[int]:
 
 
 def _loops(
-    model: KaldiModel, phones: np.ndarray, pdfs: np.ndarray, folder: Path
+    model: files.KaldiModel, phones: np.ndarray, pdfs: np.ndarray, folder: Path
 ) -> np.ndarray:
     """Log probability of staying in each state, -inf where it cannot be stayed in."""
-    of: dict[tuple[int, int, int], float] = {}
+    known: dict[tuple[int, int, int], float] = {}
     transition = 1
     for phone, state, pdf in model.triples.tolist():
+        known[phone, state, pdf] = -np.inf
         for target, _ in model.topology[phone][state].transitions:
             if target == state:
-                of[phone, state, pdf] = float(model.log_probs[transition])
+                known[phone, state, pdf] = float(model.log_probs[transition])
             transition += 1
-    known = {tuple(triple) for triple in model.triples.tolist()}
     loop = np.full(pdfs.shape, -np.inf)
     for row, state in np.argwhere(pdfs >= 0).tolist():
         triple = int(phones[row]), state, int(pdfs[row, state])
@@ -225,19 +201,19 @@ def _loops(
                 f"the tree gives phone {triple[0]}, state {state} the pdf {triple[2]}, which "
                 "final.mdl does not know", folder / "tree",
             )
-        loop[row, state] = of.get(triple, -np.inf)
+        loop[row, state] = known[triple]
     return loop
 
 
-def _densities(model: KaldiModel) -> DiagonalMixtures:
+def _densities(model: files.KaldiModel) -> DiagonalMixtures:
     return DiagonalMixtures(model.means, model.variances, model.weights, model.first_gaussian)
 
 
-def _first_pass(folder: Path, model: KaldiModel) -> DiagonalMixtures | None:
+def _first_pass(folder: Path, model: files.KaldiModel) -> DiagonalMixtures | None:
     path = folder / "final.alimdl"
     if not path.is_file():
         return None
-    first = read_model(path)
+    first = files.read_model(path)
     if len(first.first_gaussian) != len(model.first_gaussian):
         raise FormatError("has other pdfs than final.mdl", path)
     return _densities(first)

@@ -43,18 +43,11 @@ class KaldiModel:
 
 
 @dataclass(frozen=True, eq=False)
-class Leaf:
-    """A pdf."""
-
-    pdf: int
-
-
-@dataclass(frozen=True, eq=False)
 class Table:
     """Branches by the value at a place of the context."""
 
     key: int
-    branches: tuple[Leaf | Table | Split | None, ...]
+    branches: tuple[Node | None, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +56,12 @@ class Split:
 
     key: int
     members: np.ndarray
-    yes: Leaf | Table | Split
-    no: Leaf | Table | Split
+    yes: Node
+    no: Node
 
 
-Node = Leaf | Table | Split
+Node = int | Table | Split
+"""A node of a tree; a number is a pdf."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,18 +75,9 @@ class KaldiTree:
     root: Node
 
     def pdfs(self, context: np.ndarray, pdf_class: np.ndarray) -> np.ndarray:
-        """Return the pdf of states in context.
+        """Return the pdf, (n,) int32, of states in context; -1 where the tree has no answer.
 
-        Parameters
-        ----------
-        context
-            (n, width) phone numbers; 0 for none.
-        pdf_class
-            (n,) of the state.
-
-        Returns
-        -------
-        (n,) int32; -1 where the tree has no answer.
+        `context` is (n, width) phone numbers, 0 for none; `pdf_class` is (n,), of the states.
         """
         found = np.full(len(context), -1, np.int32)
         waiting: list[tuple[Node | None, np.ndarray]] = [(self.root, np.arange(len(context)))]
@@ -100,8 +85,8 @@ class KaldiTree:
             node, rows = waiting.pop()
             if node is None or not len(rows):
                 continue
-            if isinstance(node, Leaf):
-                found[rows] = node.pdf
+            if isinstance(node, int):
+                found[rows] = node
                 continue
             values = pdf_class[rows] if node.key == PDF_CLASS else context[rows, node.key]
             if isinstance(node, Split):
@@ -116,12 +101,8 @@ class KaldiTree:
 def read_model(path: str | Path) -> KaldiModel:
     """Read ``final.mdl`` of a GMM system.
 
-    Raises
-    ------
-    MissingError
-        There is no such file.
-    FormatError
-        The file is no model of mixtures, broken off, or its parts do not fit each other.
+    MissingError if there is no such file; FormatError if it is no model of mixtures, broken off, or
+    its parts do not fit each other.
     """
     reader = KaldiReader(path)
     reader.expect("<TransitionModel>")
@@ -138,9 +119,7 @@ def read_model(path: str | Path) -> KaldiModel:
     mixtures = [_read_mixture(reader, n_features) for _ in range(reader.count(4))]
     if not mixtures:
         reader.fail("a model without a pdf")
-    weights, means, variances = (
-        np.concatenate([each[part] for each in mixtures]) for part in range(3)
-    )
+    weights, means, variances = map(np.concatenate, zip(*mixtures, strict=True))
     first = np.cumsum([0, *(len(each[0]) for each in mixtures)]).astype(np.int32)
     model = KaldiModel(topology, triples, log_probs, means, variances, weights, first)
     _check_model(reader, model)
@@ -172,7 +151,6 @@ def read_matrix(path: str | Path) -> np.ndarray:
 
 def _read_topology(reader: KaldiReader) -> dict[int, tuple[State, ...]]:
     reader.expect("<Topology>")
-    entries: list[tuple[State, ...]] = []
     if not reader.binary:
         topology: dict[int, tuple[State, ...]] = {}
         while reader.word() == "<TopologyEntry>":
@@ -183,18 +161,20 @@ def _read_topology(reader: KaldiReader) -> dict[int, tuple[State, ...]]:
     n_entries = reader.integer()
     if n_entries < 0:
         reader.fail("a topology of chain models, whose states have two pdfs: not supported")
-    for _ in range(n_entries):
-        states = []
-        for _ in range(reader.count(10)):
-            pdf_class = reader.integer()
-            arcs = [(reader.integer(), reader.real()) for _ in range(reader.count(10))]
-            states.append(State(pdf_class, tuple(arcs)))
-        entries.append(tuple(states))
+    entries = [
+        tuple(_read_state(reader) for _ in range(reader.count(10))) for _ in range(n_entries)
+    ]
     reader.expect("</Topology>")
     try:
         return {int(phone): entries[entry_of[phone]] for phone in phones}
     except IndexError:
         reader.fail("a phone whose topology is not there")
+
+
+def _read_state(reader: KaldiReader) -> State:
+    pdf_class = reader.integer()
+    arcs = [(reader.integer(), reader.real()) for _ in range(reader.count(10))]
+    return State(pdf_class, tuple(arcs))
 
 
 def _read_phones(reader: KaldiReader) -> list[int]:
@@ -211,8 +191,7 @@ def _read_states(reader: KaldiReader) -> tuple[State, ...]:
     while (word := reader.word()) == "<State>":
         if reader.integer() != len(states):
             reader.fail("states must come in order, from 0")
-        pdf_class = -1
-        arcs: list[tuple[int, float]] = []
+        pdf_class, arcs = -1, list[tuple[int, float]]()
         while (word := reader.word()) != "</State>":
             if word == "<PdfClass>":
                 pdf_class = reader.integer()
@@ -226,9 +205,7 @@ def _read_states(reader: KaldiReader) -> tuple[State, ...]:
     return tuple(states)
 
 
-def _read_mixture(
-    reader: KaldiReader, n_features: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _read_mixture(reader: KaldiReader, n_features: int) -> tuple[np.ndarray, ...]:
     """Weights, means and variances of one pdf."""
     if reader.word() not in ("<DiagGMM>", "<DiagGMMBegin>"):
         reader.fail("must be <DiagGMM>: only models of diagonal mixtures are read")
@@ -257,7 +234,7 @@ def _read_node(reader: KaldiReader, width: int) -> Node | None:
     if kind == "NULL":
         return None
     if kind == "CE":
-        return Leaf(reader.integer())
+        return reader.integer()
     if kind not in ("TE", "SE"):
         reader.fail(f"a node of a tree must be NULL, CE, TE or SE, is {kind!r}")
     key = reader.integer()

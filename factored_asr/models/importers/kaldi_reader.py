@@ -1,164 +1,132 @@
-"""Words, numbers and arrays of a Kaldi file, text or binary.
-
-A binary file begins with a zero byte and ``B``; numbers then come with their size before them,
-vectors and matrices with their kind and shape. A text file has the same words with blanks between.
-Sizes that a file claims are held against what is left of it before anything is made.
-"""
+"""Words, numbers and arrays of a Kaldi file, text or binary."""
 
 from __future__ import annotations
 
-import struct
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 
-from factored_asr.errors import FormatError, MissingError
+from factored_asr.errors import FormatError
+from factored_asr.storage.cursor import Cursor
+from factored_asr.storage.reading import read_bytes
 
 LARGEST = 1 << 31
+_WORD = re.compile(rb"\S+")
 
 
-class KaldiReader:
-    """Words, numbers and arrays of a file, one after the other."""
+class KaldiReader(Cursor):
+    """Takes words, numbers and arrays, one after the other.
+
+    A binary file begins with a zero byte and ``B``; a number then comes with its size before it, a
+    vector or matrix with its kind and shape. A text file has the same words with blanks between.
+    """
 
     def __init__(self, path: str | Path):
-        self.path, self._at = Path(path), 0
-        try:
-            self._data = self.path.read_bytes()
-        except OSError as error:
-            raise MissingError(f"{path}: cannot be read: {error.strerror}") from error
-        self.binary = self._data[:2] == b"\0B"
-        if self.binary:
-            self._at = 2
+        self._bytes = read_bytes(path)
+        self.binary = self._bytes.startswith(b"\0B")
+        super().__init__(self._bytes, path, at=2 if self.binary else 0)
 
     def fail(self, message: str) -> NoReturn:
         """Raise a FormatError that names the file, and the place in it."""
-        line = None if self.binary else self._data.count(b"\n", 0, self._at) + 1
-        where = f" (at byte {self._at})" if self.binary else ""
-        raise FormatError(message + where, self.path, line)
+        if self.binary:
+            raise FormatError(f"{message} (at byte {self.at})", self.path)
+        raise FormatError(message, self.path, self._bytes.count(b"\n", 0, self.at) + 1)
 
     def peek(self) -> str:
         """Return the next word without taking it."""
-        at = self._at
-        word = self.word()
-        self._at = at
+        at, word = self.at, self.word()
+        self.at = at
         return word
 
     def word(self) -> str:
         """Take the next word."""
-        data = self._data
-        while self._at < len(data) and data[self._at : self._at + 1].isspace():
-            self._at += 1
-        end = self._at
-        while end < len(data) and not data[end : end + 1].isspace():
-            end += 1
-        word = data[self._at : end]
-        self._at = end + 1 if self.binary else end
-        if not word:
+        found = _WORD.search(self._bytes, self.at)
+        if found is None:
             self.fail("ends too soon")
-        return word[:80].decode("latin-1")
+        self.at = found.end() + self.binary
+        return found[0][:80].decode("latin-1")
 
     def expect(self, *words: str) -> None:
         """Take these words; FormatError where others follow."""
         for word in words:
-            found = self.word()
-            if found != word:
+            if (found := self.word()) != word:
                 self.fail(f"must go on with {word}, goes on with {found!r}")
 
     def integer(self) -> int:
         """Take a 32-bit integer."""
-        value = int(self._number("<i", int))
+        value = int(self._number("<i4", int))
         if not -LARGEST <= value < LARGEST:
             self.fail(f"must be a 32-bit number, is {value}")
         return value
 
     def real(self) -> float:
         """Take a number."""
-        return float(self._number("<f", float))
+        return float(self._number("<f4", float))
 
     def count(self, least: int) -> int:
         """Take the number of entries that follow, of `least` bytes or more each."""
         n = self.integer()
-        if not 0 <= n <= (len(self._data) - self._at) // least:
+        if not 0 <= n <= self.left // least:
             self.fail(f"promises {n} entries, which the file is too short for")
         return n
 
     def integers(self) -> np.ndarray:
         """Take a list of integers, int32."""
-        if not self.binary:
-            values = self._floats(self._bracketed().split())
-            if not (np.abs(values) < LARGEST).all() or (values % 1).any():
+        if self.binary:
+            if self.number("u1", "size of integers") != 4:
                 self.fail("must be a list of 32-bit integers")
-            return values.astype(np.int32)
-        if self._take(1) != b"\4":
+            return self.take("<i4", self.number("<i4", "number of integers"), "integers")
+        values = self._floats(self._bracketed().split())
+        if not (np.abs(values) < LARGEST).all() or (values % 1).any():
             self.fail("must be a list of 32-bit integers")
-        return np.frombuffer(self._take(4 * self._raw_size(4)), "<i4")
+        return values.astype(np.int32)
 
     def vector(self) -> np.ndarray:
         """Take a vector, (n,) float64."""
         if not self.binary:
             return self._floats(self._bracketed().split())
-        kind = self._kind("V")
-        n = self._sizes(1, kind)[0]
-        return np.frombuffer(self._take(n * kind.itemsize), kind).astype(np.float64)
+        return self.take(self._kind("V"), self.integer(), "a vector").astype(np.float64)
 
     def matrix(self) -> np.ndarray:
         """Take a matrix, (n_rows, n_columns) float64."""
         if self.binary:
-            kind = self._kind("M")
-            rows, columns = self._sizes(2, kind)
-            values = np.frombuffer(self._take(rows * columns * kind.itemsize), kind)
+            kind, rows, columns = self._kind("M"), self.integer(), self.integer()
+            if min(rows, columns) < 0:
+                self.fail(f"a matrix of {rows} x {columns} numbers cannot be")
+            values = self.take(kind, rows * columns, f"a matrix of {rows} x {columns} numbers")
             return values.reshape(rows, columns).astype(np.float64)
         lines = [line.split() for line in self._bracketed().split("\n") if line.strip()]
         if len({len(line) for line in lines}) > 1:
             self.fail("rows of a matrix must be of one length")
         return np.array([self._floats(line) for line in lines]).reshape(len(lines), -1)
 
-    def _number(self, code: str, parse: Callable[[str], float]) -> float:
-        if not self.binary:
-            word = self.word()
-            try:
-                return parse(word)
-            except ValueError:
-                self.fail(f"must be a number, is {word!r}")
-        if self._take(1) not in (b"\4", b"\xfc"):  # the sign of the size: unsigned
-            self.fail("must be a 32-bit number")
-        return float(struct.unpack(code, self._take(4))[0])
+    def _number(self, kind: str, parse: Callable[[str], float]) -> float:
+        if self.binary:
+            if self.number("i1", "size of a number") not in (4, -4):  # minus: unsigned
+                self.fail("must be a 32-bit number")
+            return float(self.number(kind, "a number"))
+        word = self.word()
+        try:
+            return parse(word)
+        except ValueError:
+            self.fail(f"must be a number, is {word!r}")
 
-    def _take(self, n_bytes: int) -> bytes:
-        taken = self._data[self._at : self._at + n_bytes]
-        if len(taken) < n_bytes:
-            self.fail(f"ends too soon: {n_bytes} bytes must follow")
-        self._at += n_bytes
-        return taken
-
-    def _raw_size(self, item: int) -> int:
-        n = int(struct.unpack("<i", self._take(4))[0])
-        if not 0 <= n * item <= len(self._data) - self._at:
-            self.fail(f"promises {n} numbers, which the file is too short for")
-        return n
-
-    def _kind(self, shape: str) -> np.dtype:
+    def _kind(self, shape: str) -> str:
         word = self.word()
         if word not in (f"F{shape}", f"D{shape}"):
             self.fail(f"must be a vector or matrix F{shape} or D{shape}, is {word!r}")
-        return np.dtype(np.float32 if word[0] == "F" else np.float64)
-
-    def _sizes(self, n: int, kind: np.dtype) -> list[int]:
-        sizes = [self.integer() for _ in range(n)]
-        total = kind.itemsize * int(np.prod(np.array(sizes, dtype=object)))
-        if min(sizes) < 0 or total > len(self._data) - self._at:
-            self.fail(f"promises {' x '.join(map(str, sizes))} numbers, is too short for them")
-        return sizes
+        return "<f4" if word[0] == "F" else "<f8"
 
     def _bracketed(self) -> str:
         self.expect("[")
-        end = self._data.find(b"]", self._at)
+        end = self._bytes.find(b"]", self.at)
         if end < 0:
             self.fail("a bracket that is not closed")
-        text = self._data[self._at : end].decode("latin-1")
-        self._at = end + 1
+        text = self._bytes[self.at : end].decode("latin-1")
+        self.at = end + 1
         return text
 
     def _floats(self, words: Sequence[str]) -> np.ndarray:

@@ -43,9 +43,7 @@ REQUIRED = {
 YES = {"yes": True, "no": False, "true": True, "false": False, "1": True, "0": False}
 
 
-def read_sphinx_model(
-    folder: str | Path, front_end: Mapping[str, Any] | None = None
-) -> GmmModel:
+def read_sphinx_model(folder: str | Path, front_end: Mapping[str, Any] | None = None) -> GmmModel:
     """Read a Sphinx acoustic model.
 
     Parameters
@@ -56,12 +54,8 @@ def read_sphinx_model(
     front_end
         Options of `FeatureOptions` that differ from these files; None for none.
 
-    Raises
-    ------
-    MissingError
-        A file that is not there.
-    FormatError
-        A file that breaks its format, or files that do not fit each other.
+    Raises MissingError for a file that is not there, FormatError for one that breaks its format and
+    for files that do not fit each other.
 
     Examples
     --------
@@ -84,18 +78,14 @@ def read_sphinx_model(
     names = definition.phones
     try:
         return GmmModel(
-            phones=names,
-            silence=SILENCE,
-            fillers=tuple(names[phone] for phone in np.flatnonzero(definition.fillers)),
-            features=options.changed(front_end or {}),
-            densities=densities,
+            names, SILENCE, tuple(names[phone] for phone in np.flatnonzero(definition.fillers)),
+            options.changed(front_end or {}), densities,
             hmm_pdfs=definition.sequences[definition.sequence[first]],
             hmm_phone=definition.centre[first],
             hmm_loop_log_probs=loop[definition.matrix[first]],
             hmm_exit_log_probs=exit_[definition.matrix[first]],
-            triphone_contexts=definition.contexts,
-            triphone_hmms=hmm_of[len(names) :],
-        )
+            triphone_contexts=definition.contexts, triphone_hmms=hmm_of[len(names) :],
+        )  # fmt: skip
     except OptionError as error:
         raise FormatError(f"the model's files do not fit each other: {error}", folder) from error
 
@@ -147,48 +137,35 @@ def _densities(
 
 
 def read_feature_options(path: Path) -> tuple[FeatureOptions, tuple[int, ...]]:
-    """Read ``feat.params``: ``-name value`` pairs; what is left out is as Sphinx's default.
+    """Read ``feat.params``: the front end, and the features in each stream (empty if not given).
 
-    The mean is taken over speech (see `FeatureOptions`) where the file has any normalisation;
-    ``-cmninit`` is the stored mean.
-
-    Returns
-    -------
-    The front end, and the features in each stream (empty where the file does not say).
-
-    Raises
-    ------
-    FormatError
-        A value out of its law, or an option that the front end cannot follow.
+    The file holds ``-name value`` pairs; what is left out is as Sphinx's default. The mean is taken
+    over speech (see `FeatureOptions`) where the file has any normalisation; ``-cmninit`` is the
+    stored mean. Raises FormatError for a value or option that the front end cannot follow.
     """
     values = {**DEFAULTS, **_pairs(path)}
     for name, law in REQUIRED.items():
         if values.get(name, law) != law:
             raise FormatError(f"{name} {values[name]} is not supported, only {law or 'none'}", path)
 
-    rate, length = _number(values, "-samprate", path), _number(values, "-wlen", path)
-    transforms = {"dct": "ortho", "htk": "htk", "legacy": "legacy"}
-    n_cepstra = int(_number(values, "-ncep", path))
+    def number(name: str) -> float:
+        return _float(values[name], name, path)
+
+    n_cepstra, rate, length = int(number("-ncep")), number("-samprate"), number("-wlen")
     mean = [_float(part, "-cmninit", path) for part in values["-cmninit"].split(",")]
     try:
         options = FeatureOptions(
-            sample_rate=int(rate),
-            frame_shift=1.0 / _number(values, "-frate", path),
-            frame_length=length,
-            n_fft=int(_number(values, "-nfft", path)) or 1 << (int(rate * length) - 1).bit_length(),
-            n_mels=int(_number(values, "-nfilt", path)),
-            low_hz=_number(values, "-lowerf", path),
-            high_hz=_number(values, "-upperf", path),
-            preemphasis=_number(values, "-alpha", path),
-            n_cepstra=n_cepstra,
-            lifter=int(_number(values, "-lifter", path)),
-            dct=transforms.get(values["-transform"], values["-transform"]),  # type: ignore[arg-type]
+            sample_rate=int(rate), frame_shift=1.0 / number("-frate"), frame_length=length,
+            n_fft=int(number("-nfft")) or 1 << (int(rate * length) - 1).bit_length(),
+            n_mels=int(number("-nfilt")), low_hz=number("-lowerf"), high_hz=number("-upperf"),
+            preemphasis=number("-alpha"), n_cepstra=n_cepstra, lifter=int(number("-lifter")),
+            dct={"dct": "ortho"}.get(values["-transform"], values["-transform"]),  # type: ignore[arg-type]
             remove_noise=_flag(values, "-remove_noise", path),
             remove_dc=_flag(values, "-remove_dc", path),
             streams=values["-feat"],  # type: ignore[arg-type]
             normalisation="none" if values["-cmn"] == "none" else "speech",
             initial_mean=tuple((mean + [0.0] * n_cepstra)[:n_cepstra]),
-        )
+        )  # fmt: skip
     except (OptionError, ZeroDivisionError) as error:
         raise FormatError(f"a front end that is not supported: {error}", path) from error
     return options, _streams(values["-svspec"], options.n_features, path)
@@ -210,10 +187,6 @@ def _streams(text: str, n_features: int, path: Path) -> tuple[int, ...]:
     if sum(streams, []) != list(range(n_features)) or not all(streams):
         raise FormatError(f"-svspec {text} must name all {n_features} features in order", path)
     return tuple(map(len, streams))
-
-
-def _number(values: dict[str, str], name: str, path: Path) -> float:
-    return _float(values[name], name, path)
 
 
 def _float(text: str, name: str, path: Path) -> float:

@@ -7,7 +7,6 @@ int32 sizes, float32 data and a checksum. ``sendump`` holds mixture weights in a
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from factored_asr.acoustic.gmm._kernels import rotating_checksum
 from factored_asr.errors import FormatError
+from factored_asr.storage.cursor import Cursor
 
 BYTE_ORDER = 0x11223344
 WEIGHT_FLOOR = 1e-7  # Sphinx's mixwfloor
@@ -24,18 +24,14 @@ LOG_UNIT = 1024 * math.log(1.0001)  # nats in one step of a weight in a byte
 
 
 def read_gaussians(path: Path) -> tuple[np.ndarray, tuple[int, ...]]:
-    """Read ``means`` or ``variances``.
+    """Read ``means`` or ``variances``, and the number of features in each stream.
 
-    Returns
-    -------
-    (n_codebooks, n_gaussians, n_features) float32 with the streams side by side, and the number
-    of features in each stream.
+    The Gaussians are (n_codebooks, n_gaussians, n_features) float32, the streams side by side.
     """
     words = _read_s3(path)
-    n_books, n_streams, n_gaussians = _sizes(path, words, 0, 3)
-    *sizes, total = _sizes(path, words, 3, n_streams + 1)
-    data = words[4 + n_streams :].view(np.float32)
-    _check_total(path, (n_books, n_gaussians, sum(sizes)), total, len(data))
+    n_books, n_streams, n_gaussians = _sizes(words, 3)
+    *sizes, total = _sizes(words, n_streams + 1)
+    data = _numbers(words, (n_books, n_gaussians, sum(sizes)), total)
     by_book = data.reshape(n_books, n_gaussians * sum(sizes))
     ends = np.cumsum(sizes) * n_gaussians
     streams = [
@@ -46,24 +42,16 @@ def read_gaussians(path: Path) -> tuple[np.ndarray, tuple[int, ...]]:
 
 
 def read_transitions(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read ``transition_matrices`` of chains: loop and exit log probabilities.
+    """Read ``transition_matrices``: loop and exit log probabilities.
 
-    Returns
-    -------
-    Two arrays (n_matrices, n_states) float32. Rows are normalised and floored as Sphinx does.
-
-    Raises
-    ------
-    FormatError
-        A transition back, or one that skips a state: the HMMs of this library are chains.
+    Both are (n_matrices, n_states) float32; rows are normalised and floored as Sphinx does. Raises
+    FormatError for a transition back, or one that skips a state: HMMs are chains here.
     """
     words = _read_s3(path)
-    n_matrices, n_from, n_to, total = _sizes(path, words, 0, 4)
-    data = words[4:].view(np.float32)
-    _check_total(path, (n_matrices, n_from, n_to), total, len(data))
+    n_matrices, n_from, n_to, total = _sizes(words, 4)
+    weights = _numbers(words, (n_matrices, n_from, n_to), total).astype(np.float64)
     if n_to != n_from + 1:
         raise FormatError(f"{n_from} states must have {n_from + 1} goals, not {n_to}", path)
-    weights = data.reshape(n_matrices, n_from, n_to).astype(np.float64)
     if not (np.isfinite(weights) & (weights >= 0)).all():
         raise FormatError("a transition weight is negative or not finite", path)
     state = np.arange(n_from)
@@ -91,12 +79,10 @@ def read_transitions(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def read_mixture_weights(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     """Read ``mixture_weights`` (or counts): (n_streams, n_gaussians, n_senones) float32."""
     words = _read_s3(path)
-    n_senones, n_streams, n_gaussians, total = _sizes(path, words, 0, 4)
-    data = words[4:].view(np.float32)
-    _check_total(path, (n_senones, n_streams, n_gaussians), total, len(data))
+    n_senones, n_streams, n_gaussians, total = _sizes(words, 4)
+    weights = _numbers(words, (n_senones, n_streams, n_gaussians), total)
     _check_shape(path, (n_streams, n_gaussians, n_senones), shape)
-    weights = data.reshape(n_senones, n_streams, n_gaussians).transpose(1, 2, 0)
-    weights = weights.astype(np.float64)
+    weights = weights.transpose(1, 2, 0).astype(np.float64)
     if not (np.isfinite(weights) & (weights >= 0)).all():
         raise FormatError("a mixture weight is negative or not finite", path)
     sums = weights.sum(axis=1, keepdims=True)
@@ -115,32 +101,22 @@ def read_sendump(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     table of sixteen such bytes.
     """
     data = path.read_bytes()
-    order = "<" if len(data) >= 4 and 0 < struct.unpack_from("<i", data)[0] < 1000 else ">"
-    facts, at = _dump_header(path, data, order)
+    dump = Cursor(data, path)
+    order = "<" if 0 < int.from_bytes(data[:4], "little", signed=True) < 1000 else ">"
+    facts = _dump_header(dump, f"{order}i4")
     n_streams, n_gaussians, n_senones = shape
-    named = (
-        facts.get("feature_count", n_streams),
-        facts.get("mixture_count", n_gaussians),
-        facts.get("model_count", n_senones),
-    )
-    _check_shape(path, named, shape)
+    named = ("feature_count", "mixture_count", "model_count")
+    _check_shape(path, [facts.get(name, n) for name, n in zip(named, shape, strict=True)], shape)
     clusters, bits = facts.get("cluster_count", 0), facts.get("cluster_bits", 8)
     if clusters not in (0, 15, 16) or bits not in (4, 8) or (bits == 4 and not clusters):
         raise FormatError(f"{clusters} clusters of {bits} bits must be 0, 15 or 16 of 4 or 8", path)
     width = n_senones
     if not clusters:
-        if at + 8 > len(data):
-            raise FormatError("the file ends before its numbers of rows and columns", path)
-        rows, width = struct.unpack_from(order + "2i", data, at)
-        at += 8
+        rows, width = dump.take(f"{order}i4", 2, "numbers of rows and columns").tolist()
         _check_shape(path, (n_streams, rows, min(width, n_senones)), shape)
-    table_size = 16 if clusters else 0
+    table = dump.take("u1", 16 if clusters else 0, "table of clusters")
     step = (width + 1) // 2 if bits == 4 else width
-    expected = table_size + n_streams * n_gaussians * step
-    if len(data) - at < expected:
-        raise FormatError(f"{len(data) - at} bytes of weights must be at least {expected}", path)
-    table = np.frombuffer(data, np.uint8, table_size, at)
-    packed: np.ndarray = np.frombuffer(data, np.uint8, expected - table_size, at + table_size)
+    packed = dump.take("u1", n_streams * n_gaussians * step, "weights")
     packed = packed.reshape(n_streams, n_gaussians, step)
     if bits == 4:
         packed = np.stack([packed & 15, packed >> 4], axis=3).reshape(n_streams, n_gaussians, -1)
@@ -152,27 +128,21 @@ def read_sendump(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     return values[packed[:, :, :n_senones]]
 
 
-def _dump_header(path: Path, data: bytes, order: str) -> tuple[dict[str, int], int]:
-    """The counts named in a sendump's strings, and where the strings end."""
+def _dump_header(dump: Cursor, size_kind: str) -> dict[str, int]:
+    """Return the counts named in a sendump's strings, of which an empty one is the last."""
     facts: dict[str, int] = {}
-    at = 0
-    while True:
-        if at + 4 > len(data):
-            raise FormatError("the file ends within its header", path)
-        (size,) = struct.unpack_from(order + "i", data, at)
-        at += 4
-        if size == 0:
-            return facts, at
-        if not 0 < size < 1000 or at + size > len(data):
-            raise FormatError(f"a header string of {size} bytes at byte {at} cannot be", path)
-        name, _, value = data[at : at + size].rstrip(b"\0").decode("latin-1").partition(" ")
+    while size := dump.number(size_kind, "the size of a header string"):
+        if not 0 < size < 1000:
+            dump.fail(f"a header string of {size} bytes at byte {dump.at} cannot be")
+        text = dump.take("u1", size, "a header string").tobytes().rstrip(b"\0")
+        name, _, value = text.decode("latin-1").partition(" ")
         if name.endswith(("_count", "_bits")) and value.isdecimal():
             facts[name] = int(value)
-        at += size
+    return facts
 
 
-def _read_s3(path: Path) -> np.ndarray:
-    """The 32-bit words of an S3 file's body in native order, checksum checked and taken off."""
+def _read_s3(path: Path) -> Cursor:
+    """Return the numbers of an S3 file in native byte order, checksum checked and taken off."""
     data = path.read_bytes()
     end = b"endhdr\n" if data.startswith(b"s3\n") else b"*end_comment*\n"
     at = data.find(end)
@@ -183,36 +153,34 @@ def _read_s3(path: Path) -> np.ndarray:
     body = data[at + len(end) :]
     if len(body) < 8 or len(body) % 4:
         raise FormatError(f"a body of {len(body)} bytes must be whole words of four", path)
-    for order in "<>":
-        if struct.unpack_from(order + "I", body)[0] == BYTE_ORDER:
-            words = np.frombuffer(body, order + "u4", offset=4).astype(np.uint32)
-            break
-    else:
+    words = np.frombuffer(body, "<u4").astype(np.uint32)
+    if words[0] != BYTE_ORDER:
+        words = words.byteswap()
+    if words[0] != BYTE_ORDER:
         raise FormatError(f"byte-order mark {body[:4].hex()} must be {BYTE_ORDER:x}", path)
-    if attributes.get("chksum0", "no") == "no":
-        return words
-    found = int(rotating_checksum(words[:-1]))
-    if found != words[-1]:
-        raise FormatError(f"checksum {found:08x} must be {int(words[-1]):08x}, as noted", path)
-    return words[:-1]
+    words = words[1:]
+    if attributes.get("chksum0", "no") != "no":
+        words, noted = words[:-1], int(words[-1])
+        if (found := int(rotating_checksum(words))) != noted:
+            raise FormatError(f"checksum {found:08x} must be {noted:08x}, as noted", path)
+    return Cursor(words.view(np.uint8), path)
 
 
-def _sizes(path: Path, words: np.ndarray, start: int, count: int) -> list[int]:
-    if count > len(words) - start:
-        raise FormatError(f"{count} sizes cannot be in the {len(words) - start} words left", path)
-    sizes: list[int] = words[start : start + count].view(np.int32).tolist()
+def _sizes(words: Cursor, count: int) -> list[int]:
+    sizes: list[int] = words.take("i4", count, "sizes").tolist()
     if min(sizes) < 1:
-        raise FormatError(f"size {min(sizes)} in the header must be positive", path)
+        words.fail(f"size {min(sizes)} in the header must be positive")
     return sizes
 
 
-def _check_total(path: Path, shape: Sequence[int], total: int, found: int) -> None:
+def _numbers(words: Cursor, shape: tuple[int, ...], total: int) -> np.ndarray:
+    """Return all that is left, (shape) float32."""
+    found = words.left // 4
     if math.prod(shape) != total or total != found:
         product = " × ".join(map(str, shape))
-        raise FormatError(
-            f"the header speaks of {total} numbers and of {product}, the file holds {found}: "
-            "all three must agree", path,
-        )  # fmt: skip
+        words.fail(f"the header speaks of {total} numbers and of {product}, the file holds "
+                   f"{found}: all three must agree")
+    return words.take("f4", total, "numbers").reshape(shape)
 
 
 def _check_shape(path: Path, found: Sequence[int], expected: Sequence[int]) -> None:

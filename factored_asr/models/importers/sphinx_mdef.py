@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from factored_asr.acoustic.topology import BEGIN, END, INTERNAL, N_POSITIONS, SINGLE
 from factored_asr.errors import FormatError
+from factored_asr.storage.cursor import Cursor
 from factored_asr.storage.reading import whole_number
 
 POSITION_LETTERS = {"b": BEGIN, "e": END, "i": INTERNAL, "s": SINGLE}
@@ -26,8 +26,6 @@ BINARY_COUNTS = (
     "n_cd_tree", "sil",
 )  # fmt: skip
 BINARY_PHONE = np.dtype([("sequence", "i4"), ("matrix", "i4"), ("context", "u1", 4)])
-
-
 _LARGEST = 2**31 - 1
 
 
@@ -70,15 +68,12 @@ class Definition:
         return np.concatenate([np.arange(len(self.phones), dtype=np.int32), self.contexts[:, 0]])
 
     def distinct_hmms(self) -> tuple[np.ndarray, np.ndarray]:
-        """Entries of one phone, matrix and senone sequence are one HMM; those out of context lead.
+        """Return the HMM of each entry, and for each HMM the first entry that is one.
 
-        Returns
-        -------
-        The HMM of each entry, and for each HMM the first entry that is one.
+        Entries of one phone, matrix and senone sequence are one HMM; those out of context lead.
         """
-        key = (self.centre.astype(np.int64) * self.n_matrices + self.matrix) * len(
-            self.sequences
-        ) + self.sequence
+        key = self.centre.astype(np.int64) * self.n_matrices + self.matrix
+        key = key * len(self.sequences) + self.sequence
         _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
         order = np.argsort(first)  # the first entries are the phones, each with a key of its own
         rank = np.empty(len(order), np.int32)
@@ -96,45 +91,38 @@ class Definition:
 
 
 def read_definition(path: str | Path) -> Definition:
-    """Read an ``mdef``, text or binary.
-
-    Raises
-    ------
-    FormatError
-        Anything that is not as the format says; of a text, with the line.
-    """
+    """Read an ``mdef``, text or binary; FormatError (with the line of a text) if it is broken."""
     path = Path(path)
     data = path.read_bytes()
-    if data[:4] in (b"BMDF", b"FDMB"):
-        return _read_binary(path, data)
-    return _read_text(path, data)
+    return (_read_binary if data[:4] in (b"BMDF", b"FDMB") else _read_text)(path, data)
 
 
 def _read_binary(path: Path, data: bytes) -> Definition:
-    reader = _Reader(path, data, "<" if data[:4] == b"BMDF" else ">")
-    version, skipped = reader.take("i4", 3, "a header")[1:].tolist()
+    order, reader = "<" if data[:4] == b"BMDF" else ">", Cursor(data, path, 4)
+    integer = f"{order}i4"
+    version, skipped = reader.take(integer, 2, "a header").tolist()
     if version != 1:
         raise FormatError(f"version {version} of a binary model definition must be 1", path)
     reader.take("u1", skipped, "a description of the format")
-    counts = dict(zip(BINARY_COUNTS, reader.take("i4", 10, "ten counts").tolist(), strict=True))
+    counts = dict(zip(BINARY_COUNTS, reader.take(integer, 10, "counts").tolist(), strict=True))
     n_phones, n_states = counts["n_ciphone"], counts["n_emit_state"]
     if not 0 < n_phones <= counts["n_phone"] or n_states < 1 or counts["n_ctx"] != 3:
         raise FormatError(
             f"{n_phones} phones of {counts['n_phone']} entries, {n_states} states each, "
             f"{counts['n_ctx']} phones of context: there must be phones, as many states in each, "
-            "and triphones",
-            path,
-        )
-    names = reader.names(n_phones)
+            "and triphones", path,
+        )  # fmt: skip
+    names = _names(reader, data, n_phones)
     reader.take("i8", counts["n_cd_tree"], "a tree of contexts")
-    entries = reader.take(BINARY_PHONE, counts["n_phone"], "phones")
-    n_senones = int(reader.take("i4", 1, "a size")[0])
+    entries = reader.take(BINARY_PHONE.newbyteorder(order), counts["n_phone"], "phones")
+    n_senones = reader.number(integer, "a size")
     if n_senones != counts["n_sseq"] * n_states:
         raise FormatError(
             f"{n_senones} senones in sequences must be {counts['n_sseq']} × {n_states}", path
         )
-    sequences = reader.take("u2", n_senones, "senone sequences").reshape(-1, n_states)
-    reader.end()
+    sequences = reader.take(f"{order}u2", n_senones, "senone sequences").reshape(-1, n_states)
+    if reader.left:
+        raise FormatError(f"{reader.left} bytes follow where the file should end", path)
     triphones = entries["context"][n_phones:]
     if triphones.size and triphones[:, 0].max() >= N_POSITIONS:
         raise FormatError(f"word position {triphones[:, 0].max()} must be 0 to 3", path)
@@ -148,42 +136,14 @@ def _read_binary(path: Path, data: bytes) -> Definition:
     )  # fmt: skip
 
 
-class _Reader:
-    """Takes arrays from the front of a file's bytes, checking that they are there."""
-
-    def __init__(self, path: Path, data: bytes, order: Literal["<", ">"]):
-        self.path, self.data, self.order, self.at = path, data, order, 0
-
-    def take(self, dtype: str | np.dtype, count: int, what: str) -> np.ndarray:
-        kind = np.dtype(dtype).newbyteorder(self.order)
-        left = len(self.data) - self.at
-        if count < 0 or count * kind.itemsize > left:
-            raise FormatError(
-                f"{what} of {count} × {kind.itemsize} bytes cannot be in the {left} bytes left",
-                self.path,
-            )
-        array = np.frombuffer(self.data, kind, count, self.at)
-        self.at += count * kind.itemsize
-        return array
-
-    def names(self, count: int) -> tuple[str, ...]:
-        """Null-terminated strings, padded to a multiple of four bytes."""
-        start = self.at
-        names: list[str] = []
-        for _ in range(count):
-            end = self.data.find(b"\0", self.at)
-            if end < 0:
-                raise FormatError(f"phone {len(names)} has a name without an end", self.path)
-            names.append(self.data[self.at : end].decode("utf-8", "replace"))
-            self.at = end + 1
-        self.at = start + (self.at - start + 3) // 4 * 4
-        return tuple(names)
-
-    def end(self) -> None:
-        if self.at != len(self.data):
-            raise FormatError(
-                f"{len(self.data) - self.at} bytes follow where the file should end", self.path
-            )
+def _names(reader: Cursor, data: bytes, count: int) -> tuple[str, ...]:
+    """Take names ended by a zero byte each, all of them padded to a multiple of four bytes."""
+    names = data[reader.at :].split(b"\0", count)
+    if len(names) <= count:
+        raise FormatError(f"phone {len(names) - 1} has a name without an end", reader.path)
+    n_bytes = sum(map(len, names[:count])) + count
+    reader.take("u1", n_bytes + -n_bytes % 4, "names of phones")
+    return tuple(name.decode("utf-8", "replace") for name in names[:count])
 
 
 def _read_text(path: Path, data: bytes) -> Definition:
@@ -237,10 +197,7 @@ def _index(text: str) -> int:
 
 
 def _text_phones(
-    path: Path,
-    lines: list[tuple[int, list[str]]],
-    n_phones: int,
-    n_states: int,
+    path: Path, lines: list[tuple[int, list[str]]], n_phones: int, n_states: int,
     counts: dict[str, int],
 ) -> Definition:
     index = {fields[0]: phone for phone, (_, fields) in enumerate(lines[:n_phones])}
