@@ -1,4 +1,4 @@
-"""A model of another kind goes through the unchanged graph builder and search.
+"""A model of another kind goes through the unchanged graph builder, search and recogniser.
 
 Its frames are of 40 ms, its phones of one state, with a blank and without silence.
 """
@@ -6,25 +6,40 @@ Its frames are of 40 ms, its phones of one state, with a blank and without silen
 from __future__ import annotations
 
 import tracemalloc
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
-from support.ctc_model import LEXICON, CtcModel, say, speak
+import soundfile
+from support.ctc_model import CtcModel
+from support.tones import LEXICON, RATE, say, speak
 
+from factored_asr import Recognizer
 from factored_asr.acoustic import N_POSITIONS, Topology
 from factored_asr.acoustic.model import AcousticModel
+from factored_asr.batch import BatchOptions, transcribe_files
+from factored_asr.cli import main
+from factored_asr.corpus.corpus import Corpus
+from factored_asr.corpus.utterance import Utterance
 from factored_asr.decoder import BeamOptions, Search
+from factored_asr.errors import OptionError
+from factored_asr.evaluation import evaluate
 from factored_asr.graph import (
     BLANK,
+    BackgroundOptions,
     Graph,
     build_alignment_graph,
     build_background,
     build_graph,
 )
 from factored_asr.language import Grammar, NGramModel
-from factored_asr.lattice import Lattice, nbest
+from factored_asr.lattice import Lattice, SecondPassOptions, nbest
 from factored_asr.lexicon import Lexicon, Pronunciation
+from factored_asr.models.folder import About, write_model
+from factored_asr.models.kinds import KINDS
+from factored_asr.models.settings import DecodeOptions
 
 GRAMMAR = """
 intents:
@@ -148,6 +163,159 @@ def test_background(model):
     assert lattice.best().words == ("bad", "ace")
     other = recognise(model, graph, speak(["", "E", "C", "B", "E", ""])).best()
     assert set(other.words) == {"<background>"} and other.has_speech
+
+
+# --- through the recogniser: nothing outside of acoustic/ knows the kind of model --------------
+
+SETTINGS = DecodeOptions(
+    acoustic_scale=1.0, beam=BeamOptions(lattice_beam=8.0),
+    second_pass=SecondPassOptions(confidences=True),
+)
+COMMANDS = replace(SETTINGS, background=BackgroundOptions())
+ARPA = """\\data\\
+ngram 1=8
+ngram 2=4
+
+\\1-grams:
+-99 <s> -0.3
+-0.9 </s>
+-0.9 a -0.3
+-0.9 ace -0.3
+-0.9 bad -0.3
+-0.9 bee -0.3
+-0.9 dad -0.3
+-0.9 deed -0.3
+
+\\2-grams:
+-0.3 <s> bad
+-0.3 bad a
+-0.3 bad ace
+-0.3 ace </s>
+
+\\end\\
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with the model on disk, a grammar, and some sounds."""
+    folder = tmp_path_factory.mktemp("ctc")
+    (folder / "grammar.yaml").write_text(GRAMMAR)
+    (folder / "lm.arpa").write_text(ARPA)
+    for text in TEXTS:
+        soundfile.write(folder / f"{text.replace(' ', '_')}.wav", say(text, gap=0.06), RATE)
+    about = About(settings={"dictation": SETTINGS.to_dict(), "commands": COMMANDS.to_dict()})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(KINDS, "ctc", "support.ctc_model")
+        write_model(
+            folder / "model", CtcModel(), lexicon=LEXICON, lm=folder / "lm.arpa", about=about
+        )
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def commands(home: Path, graph_cache: Path) -> Recognizer:
+    return Recognizer.load(home / "model", grammar=home / "grammar.yaml")
+
+
+@pytest.fixture(scope="module")
+def dictation(home: Path, graph_cache: Path) -> Recognizer:
+    return Recognizer.load(home / "model")
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_transcripts_have_confidences_alternatives_and_times(commands, dictation, home, text):
+    # The n-grams find "bad ace" nearly as good as "bad a": a phone of one frame costs 5.
+    for recognizer, least in ((commands, 0.9), (dictation, 0.5)):
+        result = recognizer.transcribe(home / f"{text.replace(' ', '_')}.wav")
+        assert result.text == text and result.confidence > least
+        assert result.words[0].start == pytest.approx(0.26, abs=0.05)
+        assert [word.phones for word in result.words] == [
+            LEXICON.find(word)[0].phones for word in text.split()
+        ]
+        first, *others = result.nbest(5)
+        assert first.text == text and text not in [other.text for other in others]
+    said = commands.transcribe(home / f"{text.replace(' ', '_')}.wav")
+    assert said.interpretation.intent == "Say"
+
+
+def test_a_word_between_two_words_has_less_confidence(commands):
+    mixed = speak(["", "B", "A", "D", "", "A", "C", ""])
+    mixed[3200:6400] = 0.52 * speak(["D"]) + 0.48 * mixed[3200:6400]
+    result = commands.transcribe(mixed, sample_rate=RATE)
+    assert [each.text for each in result.nbest(2)] == ["dad ace", "bad ace"]
+    assert result.words[0].confidence < 0.95 < result.words[1].confidence
+
+
+def test_other_speech_is_rejected_and_silence_is_none(commands):
+    other = commands.transcribe(speak(["", *"ECBEACB", ""]), sample_rate=RATE)
+    assert other.text == "" and "the background model fits better" in other.reason
+    assert commands.transcribe(np.zeros(RATE, np.float32), sample_rate=RATE).reason == "no speech"
+
+
+@pytest.mark.parametrize("redecode", [False, True])
+@pytest.mark.parametrize("chunk", [100, 1000, 7000])
+def test_a_stream_gives_what_a_file_gives(commands, dictation, redecode, chunk):
+    sound = say("bad ace deed", gap=0.06, seed=3)
+    for recognizer in (commands, dictation):
+        whole = recognizer.transcribe(sound, sample_rate=RATE)
+        stream = recognizer.stream(redecode=redecode)
+        for _ in range(2):  # the next utterance is as good
+            ends = [stream.accept(sound[i : i + chunk]) for i in range(0, len(sound), chunk)]
+            assert stream.partial() == "bad ace deed" and not any(ends[: len(ends) // 2])
+            result = stream.finish()
+            assert replace(result, lattice=None) == replace(whole, lattice=None)
+            assert result.lattice.best().cost == whole.lattice.best().cost
+        ended = [stream.accept(np.zeros(RATE, np.float32)) for _ in range(6)]
+        assert ended[-1] and stream.finish().text == ""
+
+
+def test_alignment_by_the_recogniser(commands):
+    aligned = commands.align(say("bad deed"), "bad deed", sample_rate=RATE)
+    assert [each.word.text for each in aligned.words] == ["bad", "deed"]
+    assert [each.word.start for each in aligned.words] == pytest.approx([0.2, 1.0])
+    assert all(each.fits for each in aligned.words)
+    ends = [state.end for state in aligned.states]
+    assert ends[-1] == aligned.duration
+    assert {state.pdf for state in aligned.states} == {0, 1, 2, 4, 5}  # blank, A, B, D, E
+    swapped = commands.align(say("bad deed"), "bee deed", sample_rate=RATE)
+    assert [each.fits for each in swapped.words] == [False, True]
+
+
+def test_evaluation_and_batch(commands, home):
+    sounds = [home / f"{text.replace(' ', '_')}.wav" for text in TEXTS]
+    corpus = Corpus(tuple(
+        Utterance(text, "ann", tuple(text.split()), sound)
+        for text, sound in zip(TEXTS, sounds, strict=True)
+    ))
+    for mean_over in ("utterance", "speaker"):
+        result = evaluate(commands, corpus, mean_over=mean_over, lexicon=LEXICON)
+        assert result.errors.total == result.phones.total == 0
+    texts = []
+    report = transcribe_files(
+        sounds, commands.recipe, BatchOptions(format="text", nbest=2),
+        each=lambda _, outcome: texts.append(outcome.text.split("\n")[0].split("\t")[-1]),
+    )
+    assert not report.failures and texts == TEXTS
+
+
+def test_what_the_model_cannot_do_is_an_error(commands, home):
+    with pytest.raises(OptionError, match="cannot be adapted"):
+        commands.adapted([say("bad ace")], sample_rate=RATE)
+    options = COMMANDS.against_noise(["vts"])
+    with pytest.raises(OptionError, match="no tools against noise"):
+        Recognizer.load(home / "model", grammar=home / "grammar.yaml", options=options)
+
+
+def test_the_command_line_takes_the_model(home, capsys):
+    model = str(home / "model")
+    assert main(["info", model]) == 0 and "A B C D E" in capsys.readouterr().out
+    sound, grammar = str(home / "bad_ace.wav"), str(home / "grammar.yaml")
+    assert main(["transcribe", sound, "--model", model, "--grammar", grammar]) == 0
+    assert capsys.readouterr().out == "bad ace\n"
+
+
+# --- large models -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """An acoustic model of another kind: 40 ms frames, one state a phone, a blank, no silence phone.
 
-Each phone sounds as a pair of tones. A frame's energies at the tones, through a softmax, are the
-posteriors of phones and blank, as a CTC network would give them; quiet frames are blank.
+A frame's energies at the phones' tones, through a softmax, are the posteriors of phones and blank,
+as a CTC network would give them; quiet frames are blank. `MODEL`, `read` and `write` make this
+module a kind of `models.kinds`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,37 +17,10 @@ import numpy as np
 
 from factored_asr.acoustic import N_POSITIONS, Topology
 from factored_asr.errors import FormatError, OptionError
-from factored_asr.lexicon import Lexicon, Pronunciation
+from support.tones import PHONES, RATE, TONES
 
-PHONES = ("A", "B", "C", "D", "E")
-RATE, FRAME = 16000, 640  # Hz; samples
-TONES = {phone: (300.0 + 200.0 * i, 1500.0 + 200.0 * i) for i, phone in enumerate(PHONES)}  # Hz
+FRAME = 640  # samples
 QUIET = 1e-3  # mean square below which nothing is said
-LEXICON = Lexicon({
-    "bad": (Pronunciation(("B", "A", "D")),), "dad": (Pronunciation(("D", "A", "D")),),
-    "ace": (Pronunciation(("A", "C")),), "a": (Pronunciation(("A",)),),
-    "bee": (Pronunciation(("B", "E")),), "deed": (Pronunciation(("D", "E", "E", "D")),),
-})  # fmt: skip
-
-
-def speak(
-    phones: Sequence[str], seconds: float = 0.2, gap: float = 0.0, seed: int = 0
-) -> np.ndarray:
-    """Say phones, each for `seconds`, with silences of `gap` seconds between; "" is a silence."""
-    rng, parts = np.random.default_rng(seed), []
-    time = np.arange(round(seconds * RATE)) / RATE
-    for phone in phones:
-        tones = TONES.get(phone, ())
-        parts.append(sum((0.2 * np.sin(2 * np.pi * f * time) for f in tones), 0.0 * time))
-        parts.append(np.zeros(round(gap * RATE)))
-    sound = np.concatenate([np.zeros(0), *parts])
-    return (sound + 1e-3 * rng.normal(size=len(sound))).astype(np.float32)
-
-
-def say(words: str, **how: Any) -> np.ndarray:
-    """Say words with silences around and between them."""
-    spoken = [[*LEXICON.find(word)[0].phones, ""] for word in words.split()]
-    return speak(["", *(phone for phones in spoken for phone in phones)], **how)
 
 
 def _log_posteriors(frames: np.ndarray) -> np.ndarray:
@@ -100,6 +74,10 @@ class CtcSession:
             frames = np.array(self._frames[first : first + 50])
             yield _log_posteriors(frames)[:, pdfs].astype(np.float32)
 
+    def path_scores(self, pdfs: np.ndarray) -> np.ndarray:
+        all_scores = np.concatenate([*self.scores(np.arange(1 + len(PHONES)))])
+        return all_scores[np.arange(len(pdfs)), pdfs]
+
     def _ready(self) -> np.ndarray:
         frames = np.array(self._frames[self._n_given :]).reshape(-1, FRAME)
         self._n_given = len(self._frames)
@@ -127,7 +105,10 @@ class CtcModel:
             np.repeat(unit, N_POSITIONS)[:, None, None], blank_pdf=0,
         )
 
-    def session(self, pdfs: np.ndarray, *, whole: bool) -> CtcSession:
+    def describe(self) -> dict[str, str]:
+        return {"phones": " ".join(PHONES)}
+
+    def session(self, pdfs: np.ndarray, *, whole: bool, after: Any = None) -> CtcSession:
         return CtcSession(np.asarray(pdfs), whole)
 
     def configured(self, tools: Any) -> CtcModel:
@@ -135,8 +116,24 @@ class CtcModel:
             raise OptionError("this model has no tools against noise")
         return self
 
-    def adapted(self, sounds: Sequence[Any], options: Any = None) -> CtcModel:
+    def adapted(
+        self, sounds: Sequence[Any], options: Any = None, previous: Any = None
+    ) -> CtcModel:
         raise OptionError("this model cannot be adapted")
+
+    def normalised_over(self, sounds: Sequence[Any]) -> CtcModel:
+        return self
 
     def read_frames(self, path: str | Path) -> np.ndarray:
         raise OptionError("this model reads no files of frames")
+
+
+MODEL = CtcModel
+
+
+def read(folder: Path, facts: Mapping[str, Any]) -> CtcModel:
+    return CtcModel()
+
+
+def write(folder: Path, model: CtcModel) -> dict[str, Any]:
+    return {}

@@ -123,6 +123,10 @@ class NoiseTools:
     front_end: Mapping[str, Any] = field(default_factory=dict)
     """Options of the front end, by their names, that differ from those of training."""
 
+    def __bool__(self) -> bool:
+        """Return whether any tool is in use: models without tools take none but empty ones."""
+        return self != NoiseTools()
+
     @property
     def least_weight(self) -> float:
         """The least weight that scores of a sound may have."""
