@@ -114,7 +114,7 @@ def aligned_pairs(words: NumberedWords, width: int, passes: int, progress: Progr
     """Return a pair's code for each letter, after EM; -1 in words that no pairs cover."""
     from factored_asr.lexicon._kernels import best_pairs, expected_pairs
 
-    text = words[2:]
+    text = words[2:]  # letters and phones as numbers
     base = 1 + len(words.phones)
     n_codes = len(words.letters) * base**width
     probs = np.full(n_codes, 1.0 / n_codes)
