@@ -20,7 +20,7 @@ PACKAGE = "factored_asr."
 T = TypeVar("T")
 
 _MOVED = {
-    "acoustic acoustic.gmm": "adaptation fmllr noise_adaptation posteriors=statistics "
+    "acoustic acoustic.gmm": "adaptation fmllr noise_adaptation=compensation posteriors=statistics "
     "snr_trust=tools transforms tree",
     "decoder lattice": "confidence lattice lattice_files=files paths posteriors rescore "
     "rival=rejection sausage=confusion second_pass strings=nbest viterbi_path=path",

@@ -11,10 +11,15 @@ import pytest
 from naive_acoustic import gaussian_in_noise
 
 from factored_asr import Recognizer
+from factored_asr.acoustic.gmm.compensation import (
+    DeltaScorer,
+    Gaussians,
+    NoiseAdapter,
+    NoiseOptions,
+    Surroundings,
+    in_share,
+)
 from factored_asr.acoustic.gmm.mixtures import DiagonalMixtures, TiedMixtures
-from factored_asr.acoustic.gmm.noise_adaptation import NoiseAdapter, NoiseOptions
-from factored_asr.acoustic.gmm.noise_deltas import DeltaScorer, in_share
-from factored_asr.acoustic.gmm.noise_mixing import Gaussians, Surroundings
 from factored_asr.audio.reading import read_audio
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.features import FeatureOptions, FrontEnd
@@ -111,7 +116,7 @@ def test_a_long_sound_is_sampled(adapter, monkeypatch):
         NoiseAdapter, "_pass",
         lambda self, part, before: seen.append(len(part)) or one_pass(self, part, before),
     )  # fmt: skip
-    monkeypatch.setattr("factored_asr.acoustic.gmm.noise_adaptation.MAX_FRAMES", 1000)
+    monkeypatch.setattr("factored_asr.acoustic.gmm.compensation.MAX_FRAMES", 1000)
     found = adapter.estimate(frames)
     assert max(seen) <= 1100
     np.testing.assert_allclose(found.noise, around.noise, atol=4.0)

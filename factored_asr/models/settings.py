@@ -43,7 +43,7 @@ class DecodeOptions:
     rejection: RejectionOptions = RejectionOptions()
     """When the best sentence of a grammar is rejected; only with a background."""
     noise: NoiseOptions | None = None
-    """How a GMM is moved to the noise of each whole sound (see noise_adaptation.py); None disables
+    """How a GMM is moved to the noise of each whole sound (see compensation.py); None disables
     it. A stream knows the noise only where it re-decodes an utterance at its end."""
     snr_scale: SnrScale | None = None
     """How the weight of a GMM's scores falls with the signal-to-noise ratio of each whole sound;

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -127,21 +126,29 @@ class Session:
         self.acoustic: AcousticSession = pipeline.model.session(
             pipeline.pdfs, whole=whole, after=before
         )
-        self._searches = Searches(pipeline)
+
+    @cached_property
+    def _searches(self) -> Searches:
+        """Begun with the first scores: those of a whole sound come at its end."""
+        return Searches(self.pipeline)
 
     def accept(self, samples: np.ndarray) -> None:
         """Take samples, (n_samples,) float32 or int16, at the model's rate."""
-        with self._threads():
-            self._searches.advance([self.acoustic.accept(samples)])
+        with blas_threads(self.pipeline.options.threads):
+            scores = self.acoustic.accept(samples)
+            if len(scores):
+                self._searches.advance([scores])
 
     def feed(self, source: Source | Frames, sample_rate: int | None = None) -> None:
         """Take a whole source: a file, standard input, an array, or ready-made frames.
 
         Parameters and errors are those of `Recognizer.transcribe`.
         """
-        with self._threads():
-            model = self.pipeline.model
-            self._searches.advance(scores_of(self.acoustic, model, source, sample_rate))
+        model = self.pipeline.model
+        with blas_threads(self.pipeline.options.threads):
+            for scores in scores_of(self.acoustic, model, source, sample_rate):
+                if len(scores):
+                    self._searches.advance([scores])
 
     def partial(self) -> BestPath | None:
         """The best path so far; its last words may still change. None where no path survives."""
@@ -163,7 +170,7 @@ class Session:
 
     def search(self) -> Found:
         """End the utterance, without a decision: search what is left."""
-        with self._threads():
+        with blas_threads(self.pipeline.options.threads):
             scores = self.acoustic.finish()
             if not self._whole or self.acoustic.speech.any():
                 self._searches.advance(scores)
@@ -171,21 +178,16 @@ class Session:
 
     def redecode(self, pipeline: Pipeline) -> Found:
         """Search the scores of the whole finished sound by another graph or other options."""
-        with self._threads():
+        with blas_threads(self.pipeline.options.threads):
             searches = Searches(pipeline)
             searches.advance(self.acoustic.scores(pipeline.pdfs))
             return searches.finish(self.acoustic)
 
     def close(self) -> None:
         """End the utterance where only what the next one goes on from is of interest."""
-        with self._threads():
+        with blas_threads(self.pipeline.options.threads):
             for _ in self.acoustic.finish():
                 pass
-
-    @contextmanager
-    def _threads(self) -> Iterator[None]:
-        with blas_threads(self.pipeline.options.threads):
-            yield
 
 
 def scores_of(

@@ -34,7 +34,7 @@ from common import N_BOOTSTRAP, SAMPLE_RATE, parser, read_samples, report
 from factored_asr import Recognizer
 from factored_asr.acoustic import GmmModel
 from factored_asr.acoustic.gmm.adaptation import MapOptions
-from factored_asr.acoustic.gmm.noise_adaptation import NoiseOptions
+from factored_asr.acoustic.gmm.compensation import NoiseOptions
 from factored_asr.acoustic.gmm.tools import SnrScale
 from factored_asr.corpus.augment import NoiseMix
 from factored_asr.corpus.corpus import Corpus

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from factored_asr.acoustic.gmm.compensation import check_movable
 from factored_asr.acoustic.gmm.fmllr import FmllrOptions
-from factored_asr.acoustic.gmm.noise_adaptation import check_movable
 from factored_asr.acoustic.gmm.parameters import GmmParameters
 from factored_asr.acoustic.gmm.session import GmmSession, Scoring, joint_mean
 from factored_asr.acoustic.gmm.speaker import speaker_map

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from factored_asr.acoustic.gmm.compensation import NoiseAdapter
 from factored_asr.acoustic.gmm.mixtures import Score
-from factored_asr.acoustic.gmm.noise_adaptation import NoiseAdapter
 from factored_asr.acoustic.gmm.parameters import GmmParameters
 from factored_asr.acoustic.model import AcousticSession, Frames
 from factored_asr.errors import OptionError

@@ -40,7 +40,7 @@ class NoiseOptions:
     delta_weight: float = 0.75
     """Weight of the log-likelihoods of deltas, > 0."""
     dynamic: bool = True
-    """Whether a frame's deltas count for as much as there is speech in it (see noise_deltas.py)."""
+    """Whether a frame's deltas count for as much as there is speech in it (see compensation.py)."""
 
     def __post_init__(self) -> None:
         for name in ("passes", "stride", "groups"):

@@ -1,4 +1,4 @@
-"""The model moved to the noise of a sound: compensation by a vector Taylor series.
+"""Noise compensation: the model moved to the noise of a sound by a vector Taylor series.
 
 Noise adds to speech as power, so in the cepstra y of noisy speech (x clean speech, h the channel
 with its level, n the noise; C the cosine transform, D its pseudo-inverse, rows as in the code)::
@@ -6,21 +6,26 @@ with its level, n the noise; C the cosine transform, D its pseudo-inverse, rows 
     y = x + h + log(1 + exp((n - x - h) D)) C
 
 Around a Gaussian's mean this is nearly linear, with a Jacobian G for speech and I - G for noise: so
-a Gaussian of clean speech becomes one of this very sound, and noise and channel are what makes the
-sound's frames most likely under a mixture of all speech (P. Moreno, "Speech recognition in noisy
-environments", 1996; A. Acero and others, "HMM adaptation using vector Taylor series for noisy
-speech recognition", 2000; J. Li and others, "A unified framework of HMM adaptation with joint
-compensation of additive and convolutive distortions", 2009).
+a Gaussian of clean speech becomes one of this very sound. Noise and channel are those under which
+the frames of the sound are most likely, given a mixture of all speech (P. Moreno, "Speech
+recognition in noisy environments", 1996; A. Acero and others, "HMM adaptation using vector Taylor
+series for noisy speech recognition", 2000; J. Li and others, "A unified framework of HMM adaptation
+with joint compensation of additive and convolutive distortions", 2009).
 
-A model whose front end removes noise is moved to what the removal leaves behind. One noise stands
-for the whole sound: steady noise is met best, the clatter of dishes least. Deltas are not moved but
-weighed (see noise_deltas.py).
+A model whose front end removes noise is moved to what the removal leaves. One noise stands for the
+whole sound, so that steady noise is met best.
+
+Differences of speech show in deltas by the share g of speech in a frame, those of noise by 1 - g,
+so a Gaussian of deltas with mean m and variance v gets the mean g m and the variance
+g² v + (1 - g)² n, with n that of the noise's deltas. In tied mixtures no Gaussian of a delta has
+one of static cepstra; g is the mean over the Gaussians that may have made the frame. Frames of
+like share are scored together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,8 +37,6 @@ from factored_asr.acoustic.gmm.mixtures import (
     expand,
     gaussian_matrix,
 )
-from factored_asr.acoustic.gmm.noise_deltas import DeltaScorer
-from factored_asr.acoustic.gmm.noise_mixing import Counts, Gaussians, Surroundings
 from factored_asr.acoustic.gmm.parameters import GmmParameters
 from factored_asr.acoustic.gmm.tools import NoiseOptions
 from factored_asr.errors import OptionError
@@ -46,6 +49,152 @@ MIN_FRAMES = 10  # of speech, and of what is none: fewer say nothing of channel 
 MAX_FRAMES = 5000  # looked at in a pass, about: an hour takes no more memory than a minute
 MIN_VARIANCE = 0.01  # of a noise whose frames are all alike
 SILENT = 1e3  # by which c0 of no noise lies below the speech
+MAX_EXPONENT = 80.0  # of a ratio of powers: beyond, the noise is all there is
+RIDGE = 1e-3  # keeps the step finite where no frame tells noise or level
+STEP = 15.0  # by which a cepstrum of noise or channel moves in one pass at most
+LEVELS = np.array([0.1, 0.3, 0.5, 0.7, 0.9, 1.0])
+"""Shares of speech that are told apart."""
+
+
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    """What stands between a clean voice and a sound, as cepstra of the front end; float64."""
+
+    channel: np.ndarray
+    """(n_cepstra,): what is added to the model's normalised cepstra, the level in c0."""
+    noise: np.ndarray
+    """(n_cepstra,): mean of the noise."""
+    variance: np.ndarray
+    """(n_cepstra,): its variance."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussians:
+    """Gaussians of static cepstra."""
+
+    means: np.ndarray
+    """(n_gaussians, n_cepstra) float64."""
+    variances: np.ndarray
+    """The same shape."""
+
+    def in_noise(
+        self, around: Surroundings, transform: np.ndarray, inverse: np.ndarray
+    ) -> tuple[Gaussians, np.ndarray]:
+        """The Gaussians as they are in these surroundings, and their Jacobians.
+
+        Parameters
+        ----------
+        transform, inverse
+            (n_mels, n_cepstra) from log powers to cepstra, (n_cepstra, n_mels) back.
+
+        Returns
+        -------
+        The Gaussians, and (n_gaussians, n_cepstra, n_cepstra) Jacobians: a small change of clean
+        cepstra, times these from the right, is the change of noisy ones.
+        """
+        size = self.means.shape[1]
+        clean = self.means + around.channel
+        ratio = (around.noise - clean) @ inverse
+        share = 1 / (1 + np.exp(np.minimum(ratio, MAX_EXPONENT)))  # of speech in a band's power
+        outer = (inverse.T[:, :, None] * transform[:, None, :]).reshape(len(transform), -1)
+        jacobians = (share @ outer).reshape(-1, size, size)
+        means = clean + np.logaddexp(0, ratio) @ transform
+        variances = np.matmul(self.variances[:, None], jacobians**2)[:, 0]
+        variances += np.matmul(around.variance, (np.eye(size) - jacobians) ** 2)
+        return Gaussians(means, variances), jacobians
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """How much of a sound each Gaussian may have made; float64."""
+
+    frames: np.ndarray
+    """(n_gaussians,): sum of the posteriors."""
+    total: np.ndarray
+    """(n_gaussians, n_cepstra): sum of the frames, each by its posterior."""
+
+    def channel_and_noise(
+        self, around: Surroundings, moved: Gaussians, jacobians: np.ndarray, mean: np.ndarray,
+        variance: float,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Newton's step along the Jacobians, towards where these frames are most likely.
+
+        Parameters
+        ----------
+        around
+            The surroundings so far.
+        moved, jacobians
+            The Gaussians in them; see `Gaussians.in_noise`.
+        mean, variance
+            Of the channel's prior, level aside: (n_cepstra,) and one for all cepstra.
+
+        Returns
+        -------
+        The channel and the noise, (n_cepstra,) each.
+        """
+        size = len(mean)
+        off = (self.total - self.frames[:, None] * moved.means) / moved.variances
+        # Rows: how channel and noise, side by side, move a Gaussian's mean.
+        pull = np.concatenate([jacobians, np.eye(size) - jacobians], axis=1)
+        scaled = pull * (self.frames[:, None] / moved.variances)[:, None]
+        curvature = np.tensordot(scaled, pull, ((0, 2), (0, 2)))
+        slope = np.tensordot(pull, off, ((0, 2), (0, 1)))
+        belief = np.zeros(2 * size)  # in the channel's prior, and a ridge for level and noise
+        belief[1:size] = 1 / variance
+        slope[:size] += belief[:size] * (mean - around.channel)
+        belief[[0, *range(size, 2 * size)]] = RIDGE
+        step = np.clip(np.linalg.solve(curvature + np.diag(belief), slope), -STEP, STEP)
+        return around.channel + step[:size], around.noise + step[size:]
+
+
+class DeltaScorer:
+    """Scores the deltas of one sound; threads may share it.
+
+    Parameters
+    ----------
+    densities
+        Of the streams of deltas alone.
+    noise
+        (n_features,) variance of the noise's deltas.
+    scorer
+        Of these densities, for the pdfs that are scored.
+    """
+
+    def __init__(self, densities: TiedMixtures, noise: np.ndarray, scorer: TiedScorer):
+        self._densities, self._noise, self._scorer = densities, noise, scorer
+        self._scorers: dict[int, TiedScorer] = {}
+
+    def __call__(self, deltas: np.ndarray, presence: np.ndarray) -> np.ndarray:
+        """Return scores, (n_frames, n_columns), of deltas and the share of speech in each frame."""
+        levels = np.abs(presence[:, None] - LEVELS).argmin(axis=1)
+        scores = np.zeros((len(deltas), len(self._scorer.columns)), np.float32)
+        for level in np.unique(levels).tolist():
+            scores[levels == level] = self._at(level)(deltas[levels == level])
+        return scores
+
+    def _at(self, level: int) -> TiedScorer:
+        if level not in self._scorers:
+            share = float(LEVELS[level])
+            self._scorers[level] = self._scorer.moved(
+                in_share(self._densities, self._noise, share)
+            )
+        return self._scorers[level]
+
+
+def in_share(densities: TiedMixtures, noise: np.ndarray, share: float) -> TiedMixtures:
+    """Densities of deltas where speech is that share of the sound.
+
+    Examples
+    --------
+    >>> clean = TiedMixtures([[[4.0]]], [[[8.0]]], [[[1.0]]], codebook=[0])
+    >>> noisy = in_share(clean, np.array([4.0]), share=0.5)
+    >>> noisy.means.item(), noisy.variances.item()
+    (2.0, 3.0)
+    """
+    return replace(
+        densities, means=share * densities.means,
+        variances=share**2 * densities.variances + (1 - share) ** 2 * noise,
+    )  # fmt: skip
 
 
 class NoiseAdapter:
