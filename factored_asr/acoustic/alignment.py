@@ -22,13 +22,8 @@ class SpanStates(NamedTuple):
 
 
 def align_spans(
-    topology: Topology,
-    units: np.ndarray,
-    start: np.ndarray,
-    stop: np.ndarray,
-    scores: np.ndarray,
-    pdfs: np.ndarray,
-    transition_scale: float = 1.0,
+    topology: Topology, units: np.ndarray, start: np.ndarray, stop: np.ndarray, scores: np.ndarray,
+    pdfs: np.ndarray, transition_scale: float = 1.0,
 ) -> SpanStates:
     """Find the best states of units whose times are known, exactly.
 

@@ -56,10 +56,7 @@ def noisy_copies(
     name
         The utterance's id: the same name, noises and options give the same copies.
 
-    Raises
-    ------
-    OptionError
-        A noise is empty or silent, or there is none.
+    Raises OptionError: A noise is empty or silent, or there is none.
     """
     options = options or NoiseMix()
     rng = np.random.default_rng([options.seed, zlib.crc32(name.encode())])

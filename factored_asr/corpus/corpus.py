@@ -73,14 +73,9 @@ class Corpus:
             Take the ``folder`` of a file, or each ``file``, for a speaker. None: the speakers that
             the layout names.
 
-        Raises
-        ------
-        MissingError
-            There is no such folder or file, or no list in it.
-        FormatError
-            With file and line: a list breaks its format.
-        OptionError
-            An unknown layout, or several lists where one is meant.
+        Raises MissingError: there is no such folder or file, or no list in it; FormatError: with
+        file and line: a list breaks its format; OptionError: an unknown layout, or several lists
+        where one is meant.
         """
         if speaker_by not in (None, "folder", "file"):
             raise OptionError(f"speaker_by is {speaker_by!r}, must be folder or file")

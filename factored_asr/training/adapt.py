@@ -58,12 +58,8 @@ class AdaptOptions:
 
 
 def adapt(
-    data: TrainingData,
-    lexicon: Lexicon,
-    model: GmmModel,
-    options: AdaptOptions | None = None,
-    jobs: int = 1,
-    report: Report | None = None,
+    data: TrainingData, lexicon: Lexicon, model: GmmModel, options: AdaptOptions | None = None,
+    jobs: int = 1, report: Report | None = None,
 ) -> GmmModel:
     """Adapt a model's means, variances and weights to a corpus.
 
@@ -81,12 +77,8 @@ def adapt(
     report
         Progress callback; None disables it.
 
-    Raises
-    ------
-    OptionError
-        Nothing could be aligned.
-    MissingError
-        A word has no pronunciation, or a pronunciation a phone the model lacks.
+    Raises OptionError: nothing could be aligned; MissingError: A word has no pronunciation, or a
+    pronunciation a phone the model lacks.
     """
     options, model = options or AdaptOptions(), model.unadapted
     steps = ["mllr"] * options.mllr_passes if "mllr" in options.method else []
@@ -106,16 +98,9 @@ def adapt(
 
 
 def adapt_bundle(
-    bundle: Bundle,
-    corpus: Corpus,
-    output: str | Path,
-    options: AdaptOptions | None = None,
-    *,
-    lexicon: Lexicon | None = None,
-    noises: Sequence[np.ndarray] = (),
-    mix: NoiseMix | None = None,
-    jobs: int = 1,
-    report: Report | None = None,
+    bundle: Bundle, corpus: Corpus, output: str | Path, options: AdaptOptions | None = None, *,
+    lexicon: Lexicon | None = None, noises: Sequence[np.ndarray] = (), mix: NoiseMix | None = None,
+    jobs: int = 1, report: Report | None = None,
 ) -> Path:
     """Adapt a model on disk to a corpus, and write it with its dictionary and language model.
 
@@ -135,10 +120,7 @@ def adapt_bundle(
     mix
         How much noise is added, and how often.
 
-    Raises
-    ------
-    MissingError
-        The bundle has no lexicon and none is given; else as `adapt`.
+    Raises MissingError: the bundle has no lexicon and none is given; else as `adapt`.
     """
     options = options or AdaptOptions()
     if lexicon is None:

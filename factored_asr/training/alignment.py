@@ -76,14 +76,9 @@ class AlignmentOptions:
 
 
 def align_all(
-    data: TrainingData,
-    lexicon: Lexicon,
-    model: GmmModel,
-    options: AlignmentOptions | None = None,
-    transforms: Mapping[str, np.ndarray] | None = None,
-    *,
-    sentences: Sequence[Sentence] | None = None,
-    jobs: int = 1,
+    data: TrainingData, lexicon: Lexicon, model: GmmModel, options: AlignmentOptions | None = None,
+    transforms: Mapping[str, np.ndarray] | None = None, *,
+    sentences: Sequence[Sentence] | None = None, jobs: int = 1,
 ) -> tuple[StateAlignment | None, ...]:
     """Return the best path of every utterance; None where the words do not fit the sound.
 

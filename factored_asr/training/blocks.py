@@ -50,19 +50,14 @@ class Block:
 
 
 def speech_blocks(
-    data: TrainingData,
-    trained: Trained,
-    groups: Iterable[Sequence[int]] | None = None,
+    data: TrainingData, trained: Trained, groups: Iterable[Sequence[int]] | None = None,
     silence_weight: float = 0.0,
 ) -> list[Block]:
     """Return the aligned utterances in blocks: those of the data, or groups such as speakers.
 
     A group without an aligned utterance has no block.
 
-    Raises
-    ------
-    OptionError
-        No utterance is aligned.
+    Raises OptionError: no utterance is aligned.
     """
     model, none = trained.model, np.zeros(0, np.int32)
     light = replace(model, triphone_contexts=none.reshape(0, 4), triphone_hmms=none, tree=None)

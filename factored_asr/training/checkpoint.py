@@ -68,10 +68,7 @@ class Checkpoint:
     def read(cls, path: str | Path) -> Checkpoint:
         """Read a checkpoint.
 
-        Raises
-        ------
-        FormatError
-            The file is no checkpoint, or one of another version.
+        Raises FormatError: the file is no checkpoint, or one of another version.
         """
         try:
             arrays = read_arrays(path)

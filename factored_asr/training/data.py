@@ -89,10 +89,7 @@ class TrainingData:
         return dynamic(self.cepstra[index], options or self.options)
 
     def observed(
-        self,
-        index: int,
-        features: FeatureOptions,
-        transform: np.ndarray | None,
+        self, index: int, features: FeatureOptions, transform: np.ndarray | None,
         transforms: Mapping[str, np.ndarray],
     ) -> np.ndarray:
         """Return the frames of an utterance as densities take them, (n_frames, n) float32.
@@ -133,9 +130,7 @@ class TrainingData:
 
 
 def load_data(
-    corpus: Corpus,
-    features: FeatureOptions | None = None,
-    jobs: int = 1,
+    corpus: Corpus, features: FeatureOptions | None = None, jobs: int = 1,
     mean_over: MeanOver = "utterance",
 ) -> TrainingData:
     """Read or compute the cepstra of a corpus, and normalise them.
@@ -174,12 +169,8 @@ def cepstra_of(utterance: Utterance, front_end: FrontEnd) -> np.ndarray:
     -------
     (n_frames, n_cepstra) float32, at least one frame.
 
-    Raises
-    ------
-    MissingError
-        There is no such file.
-    FormatError
-        Broken audio or cepstra, or a stretch outside the file.
+    Raises MissingError: there is no such file; FormatError: broken audio or cepstra, or a stretch
+    outside the file.
     """
     if utterance.path == NO_PATH:
         raise MissingError(f"{utterance.where}no file is named for it")
@@ -209,10 +200,8 @@ def seconds_of(front_end: FrontEnd | None = None) -> Callable[[Utterance], float
 
 
 def noisy_data(
-    corpus: Corpus,
-    noise: np.ndarray | Sequence[np.ndarray],
-    features: FeatureOptions | None = None,
-    options: NoiseMix | None = None,
+    corpus: Corpus, noise: np.ndarray | Sequence[np.ndarray],
+    features: FeatureOptions | None = None, options: NoiseMix | None = None,
 ) -> TrainingData:
     """Compute the cepstra of a corpus of audio, clean and in noise; see `noisy_copies`.
 

@@ -43,9 +43,7 @@ class EbwOptions:
 
 
 def update_ebw(
-    densities: DiagonalMixtures,
-    numerator: GaussianStatistics,
-    denominator: GaussianStatistics,
+    densities: DiagonalMixtures, numerator: GaussianStatistics, denominator: GaussianStatistics,
     options: EbwOptions | None = None,
 ) -> DiagonalMixtures:
     """The densities after one pass.

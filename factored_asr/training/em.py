@@ -106,14 +106,8 @@ transform or the speakers' (MLLT, fMLLR). It must depend on its arguments alone.
 
 
 def train_em(
-    data: TrainingData,
-    lexicon: Lexicon,
-    begin: Trained | Callable[[], Trained],
-    stage: str,
-    options: EmOptions,
-    run: Run | None = None,
-    *,
-    before_pass: BeforePass | None = None,
+    data: TrainingData, lexicon: Lexicon, begin: Trained | Callable[[], Trained], stage: str,
+    options: EmOptions, run: Run | None = None, *, before_pass: BeforePass | None = None,
     soft_passes: int = 0,
 ) -> Trained:
     """Run the passes of a stage.
@@ -178,12 +172,8 @@ class Seen:
 
 
 def realign(
-    data: TrainingData,
-    lexicon: Lexicon,
-    trained: Trained,
-    options: AlignmentOptions,
-    sentences: Sequence[Sentence] | None = None,
-    jobs: int = 1,
+    data: TrainingData, lexicon: Lexicon, trained: Trained, options: AlignmentOptions,
+    sentences: Sequence[Sentence] | None = None, jobs: int = 1,
 ) -> Trained:
     """Return the same model with alignments by itself."""
     found = align_all(data, lexicon, trained.model, options, trained.transforms,
@@ -194,10 +184,7 @@ def realign(
 def collect(data: TrainingData, trained: Trained, jobs: int = 1) -> Seen:
     """Take statistics along the alignments: every frame belongs to one state (Viterbi training).
 
-    Raises
-    ------
-    OptionError
-        No utterance is aligned.
+    Raises OptionError: no utterance is aligned.
     """
     seen = summed(_collect_block, speech_blocks(data, trained, silence_weight=1.0), jobs)
     return replace(seen, failed=sum(each is None for each in trained.alignments))
@@ -209,10 +196,7 @@ def _collect_block(block: Block) -> Seen:
 
 
 def collect_all_paths(
-    data: TrainingData,
-    sentences: Sequence[Sentence],
-    trained: Trained,
-    options: AlignmentOptions,
+    data: TrainingData, sentences: Sequence[Sentence], trained: Trained, options: AlignmentOptions,
     jobs: int = 1,
 ) -> Seen:
     """Take statistics over all paths, each by its probability (Baum–Welch training)."""
@@ -251,12 +235,7 @@ def _collect_paths_block(
 
 
 def improve(
-    model: GmmModel,
-    seen: Seen,
-    options: UpdateOptions | None,
-    target: int,
-    power: float,
-    seed: int,
+    model: GmmModel, seen: Seen, options: UpdateOptions | None, target: int, power: float, seed: int
 ) -> tuple[GmmModel, tuple[str, ...]]:
     """Update densities and transitions (the M step); then grow mixtures to `target` Gaussians.
 

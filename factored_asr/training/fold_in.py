@@ -40,11 +40,8 @@ class FoldInOptions:
 
 
 def train_fold_in(
-    data: TrainingData,
-    lexicon: Lexicon,
-    trained: Trained | None,
-    options: FoldInOptions | None = None,
-    run: Run | None = None,
+    data: TrainingData, lexicon: Lexicon, trained: Trained | None,
+    options: FoldInOptions | None = None, run: Run | None = None,
 ) -> Trained:
     """Train a model further, on data of any speakers, without making it larger.
 
@@ -54,10 +51,7 @@ def train_fold_in(
         Any model of plain mixtures; its alignments may be of other data. If it has speakers' maps,
         those of the data's speakers are estimated.
 
-    Raises
-    ------
-    OptionError
-        There is no model.
+    Raises OptionError: there is no model.
     """
     options, run, trained = options or FoldInOptions(), run or Run(), needed(trained, "fold_in")
     before, has_maps = trained, bool(trained.transforms)

@@ -58,18 +58,12 @@ class LdaMlltOptions(EmOptions):
 
 
 def train_lda_mllt(
-    data: TrainingData,
-    lexicon: Lexicon,
-    trained: Trained | None,
-    options: LdaMlltOptions | None = None,
-    run: Run | None = None,
+    data: TrainingData, lexicon: Lexicon, trained: Trained | None,
+    options: LdaMlltOptions | None = None, run: Run | None = None,
 ) -> Trained:
     """Train triphones over learnt features, from the alignments of a simpler model.
 
-    Raises
-    ------
-    OptionError
-        There is no model, or nothing is aligned.
+    Raises OptionError: there is no model, or nothing is aligned.
     """
     options, run = options or LdaMlltOptions(), run or Run()
     before = needed(trained, "lda_mllt", "tri")
@@ -92,10 +86,7 @@ def train_lda_mllt(
 
 
 def estimate_lda(
-    data: TrainingData,
-    trained: Trained,
-    features: FeatureOptions,
-    options: LdaMlltOptions,
+    data: TrainingData, trained: Trained, features: FeatureOptions, options: LdaMlltOptions,
     jobs: int = 1,
 ) -> np.ndarray:
     """Return LDA whose classes are the pdfs of the alignments, (n_features, n_spliced + 1)."""

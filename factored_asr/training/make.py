@@ -88,8 +88,7 @@ class Listener:
 
 def make_model(
     corpus: Corpus, lexicon: Lexicon, output: str | Path, *, held_out: Corpus | None = None,
-    lm: str | Path | None = None, g2p: str | Path | None = None,
-    options: MakeOptions | None = None,
+    lm: str | Path | None = None, g2p: str | Path | None = None, options: MakeOptions | None = None,
     checkpoints: str | Path | None = None, listener: Listener | None = None,
 ) -> Made:
     """Train, tune and write a model.
@@ -112,12 +111,9 @@ def make_model(
     checkpoints
         Folder of checkpoints; None: a folder next to the output, which is deleted at the end.
 
-    Raises
-    ------
-    OptionError
-        An unknown stage, or an output folder that exists and is no model.
-    FormatError, MissingError
-        The language model or the grapheme-to-phoneme model is broken or missing.
+    Raises OptionError: an unknown stage, or an output folder that exists and is no model;
+    FormatError, MissingError: the language model or the grapheme-to-phoneme model is broken or
+    missing.
     """
     options, listener, output = options or MakeOptions(), listener or Listener(), Path(output)
     _check_stages(options)

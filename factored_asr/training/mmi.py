@@ -95,11 +95,8 @@ class MmiLattices:
 
 
 def train_mmi(
-    data: TrainingData,
-    lexicon: Lexicon,
-    trained: Trained | None,
-    options: MmiOptions | None = None,
-    run: Run | None = None,
+    data: TrainingData, lexicon: Lexicon, trained: Trained | None,
+    options: MmiOptions | None = None, run: Run | None = None,
 ) -> Trained:
     """Train by boosted MMI, from a model of maximum likelihood.
 
@@ -111,10 +108,7 @@ def train_mmi(
     trained
         Any model of plain mixtures; speakers' transforms stay as they are.
 
-    Raises
-    ------
-    OptionError
-        There is no model, it has other densities, or no utterance has a lattice.
+    Raises OptionError: there is no model, it has other densities, or no utterance has a lattice.
     """
     options, run, trained = options or MmiOptions(), run or Run(), needed(trained, "mmi", "tri")
     mixtures_of(trained.model)

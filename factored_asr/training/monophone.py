@@ -37,11 +37,8 @@ class MonoOptions(EmOptions):
 
 
 def train_mono(
-    data: TrainingData,
-    lexicon: Lexicon,
-    trained: Trained | None = None,
-    options: MonoOptions | None = None,
-    run: Run | None = None,
+    data: TrainingData, lexicon: Lexicon, trained: Trained | None = None,
+    options: MonoOptions | None = None, run: Run | None = None,
 ) -> Trained:
     """Train monophones.
 
@@ -50,12 +47,8 @@ def train_mono(
     trained
         Not used.
 
-    Raises
-    ------
-    MissingError
-        A word has no pronunciation.
-    FormatError
-        No utterance is long enough for its words.
+    Raises MissingError: A word has no pronunciation; FormatError: no utterance is long enough for
+    its words.
     """
     options, run = options or MonoOptions(), run or Run()
     model = flat_model(data, lexicon, options)

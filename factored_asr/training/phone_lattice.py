@@ -87,10 +87,7 @@ def phone_lattice(lattice: Lattice, model: GmmModel, scores: np.ndarray) -> Phon
     scores
         (n_frames, n_pdfs): scaled, as they were searched.
 
-    Raises
-    ------
-    OptionError
-        The lattice does not know its phones, or has no path.
+    Raises OptionError: the lattice does not know its phones, or has no path.
     """
     if not lattice.aligned or not lattice.n_arcs:
         raise OptionError("the lattice does not know its phones, or has no path")

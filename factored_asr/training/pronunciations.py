@@ -68,10 +68,8 @@ def weigh_pronunciations(lexicon: Lexicon, counts: Counts, imagined: float = 1.0
     imagined
         Count that is added to each pronunciation, > 0. Higher: flatter probabilities.
 
-    Raises
-    ------
-    OptionError
-        `imagined` is not above 0: pronunciations without counts would be impossible.
+    Raises OptionError: `imagined` is not above 0: pronunciations without counts would be
+    impossible.
 
     Examples
     --------

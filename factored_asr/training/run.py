@@ -62,15 +62,9 @@ class TrainingResult:
 
 
 def train(
-    data: TrainingData,
-    lexicon: Lexicon,
-    stages: Sequence[str] = ("mono",),
-    options: Mapping[str, Any] | None = None,
-    *,
-    start: Trained | None = None,
-    checkpoints: str | Path | None = None,
-    jobs: int = 1,
-    report: Report | None = None,
+    data: TrainingData, lexicon: Lexicon, stages: Sequence[str] = ("mono",),
+    options: Mapping[str, Any] | None = None, *, start: Trained | None = None,
+    checkpoints: str | Path | None = None, jobs: int = 1, report: Report | None = None,
 ) -> TrainingResult:
     """Run stages of training in order.
 
@@ -89,10 +83,7 @@ def train(
     report
         Progress callback, such as that of `progress`; None disables it.
 
-    Raises
-    ------
-    OptionError
-        An unknown stage, or options of another stage.
+    Raises OptionError: an unknown stage, or options of another stage.
     """
     options = options or {}
     _check(stages, options)
@@ -164,16 +155,8 @@ def _check(stages: Sequence[str], options: Mapping[str, Any]) -> None:
 
 
 def _train_stage(
-    data: TrainingData,
-    lexicon: Lexicon,
-    trained: Trained | None,
-    name: str,
-    options: Any,
-    key: str,
-    path: Path | None,
-    begun: Checkpoint | None,
-    log: tuple[PassReport, ...],
-    jobs: int,
+    data: TrainingData, lexicon: Lexicon, trained: Trained | None, name: str, options: Any,
+    key: str, path: Path | None, begun: Checkpoint | None, log: tuple[PassReport, ...], jobs: int,
     report: Report | None,
 ) -> Checkpoint:
     reports = list(begun.log if begun else log)

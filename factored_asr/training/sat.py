@@ -51,11 +51,8 @@ class SatOptions(EmOptions):
 
 
 def train_sat(
-    data: TrainingData,
-    lexicon: Lexicon,
-    trained: Trained | None,
-    options: SatOptions | None = None,
-    run: Run | None = None,
+    data: TrainingData, lexicon: Lexicon, trained: Trained | None,
+    options: SatOptions | None = None, run: Run | None = None,
 ) -> Trained:
     """Train a model behind the maps of its speakers, from another's alignments.
 
@@ -63,10 +60,7 @@ def train_sat(
     -------
     The model with its first-pass densities, and the maps of the training speakers.
 
-    Raises
-    ------
-    OptionError
-        There is no model, or nothing is aligned.
+    Raises OptionError: there is no model, or nothing is aligned.
     """
     options, run = options or SatOptions(), run or Run()
     before = needed(trained, "sat", "lda_mllt")

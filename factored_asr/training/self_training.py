@@ -24,9 +24,7 @@ Tell = Callable[[Path, str], None]
 
 
 def self_transcribed(
-    recognizer: Recognizer,
-    sounds: Iterable[str | Path],
-    least_confidence: float = 0.9,
+    recognizer: Recognizer, sounds: Iterable[str | Path], least_confidence: float = 0.9,
     left_out: Tell | None = None,
 ) -> Corpus:
     """Return the sounds that a recogniser transcribes with confidence, with their words.
@@ -44,10 +42,8 @@ def self_transcribed(
     left_out
         Called with every sound that is left out, and why; None disables it.
 
-    Raises
-    ------
-    OptionError
-        The confidence lies outside [0, 1], the recogniser gives none, or no sound is kept.
+    Raises OptionError: the confidence lies outside [0, 1], the recogniser gives none, or no sound
+    is kept.
 
     Examples
     --------

@@ -71,21 +71,15 @@ class Trellis:
 
 
 def make_sentences(
-    texts: Iterable[Sequence[str]],
-    lexicon: Lexicon,
-    model: GmmModel,
+    texts: Iterable[Sequence[str]], lexicon: Lexicon, model: GmmModel,
     silence_probability: float = 0.5,
 ) -> tuple[Sentence, ...]:
     """Return the graphs of some texts, for a model and all that have its phones.
 
     The graphs of a context-independent model have no contexts and serve such models only.
 
-    Raises
-    ------
-    MissingError
-        A word has no pronunciation, or a pronunciation a phone the model lacks.
-    OptionError
-        A text without words.
+    Raises MissingError: A word has no pronunciation, or a pronunciation a phone the model lacks;
+    OptionError: A text without words.
     """
     index = {phone: i for i, phone in enumerate(model.phones)}
     silence, contextual = index[model.silence], bool(len(model.triphone_contexts))

@@ -39,11 +39,8 @@ class TriphoneOptions(EmOptions):
 
 
 def train_triphones(
-    data: TrainingData,
-    lexicon: Lexicon,
-    trained: Trained | None,
-    options: TriphoneOptions | None = None,
-    run: Run | None = None,
+    data: TrainingData, lexicon: Lexicon, trained: Trained | None,
+    options: TriphoneOptions | None = None, run: Run | None = None,
 ) -> Trained:
     """Train the stage ``tri``: states tied by decision trees, then mixtures.
 
@@ -52,10 +49,7 @@ def train_triphones(
     trained
         A model with alignments of the data, such as monophones.
 
-    Raises
-    ------
-    OptionError
-        There is no model, or nothing is aligned.
+    Raises OptionError: there is no model, or nothing is aligned.
     """
     options, run, before = options or TriphoneOptions(), run or Run(), needed(trained, "tri")
 
@@ -66,13 +60,8 @@ def train_triphones(
 
 
 def tie_states(
-    data: TrainingData,
-    trained: Trained,
-    options: TreeOptions | None = None,
-    *,
-    features: FeatureOptions | None = None,
-    transform: np.ndarray | None = None,
-    jobs: int = 1,
+    data: TrainingData, trained: Trained, options: TreeOptions | None = None, *,
+    features: FeatureOptions | None = None, transform: np.ndarray | None = None, jobs: int = 1,
 ) -> GmmModel:
     """Return a model of one Gaussian per pdf; the pdfs are leaves of a tree grown on the data.
 
@@ -106,18 +95,12 @@ def tie_states(
 
 
 def gather_contexts(
-    data: TrainingData,
-    trained: Trained,
-    features: FeatureOptions,
-    transform: np.ndarray | None,
+    data: TrainingData, trained: Trained, features: FeatureOptions, transform: np.ndarray | None,
     jobs: int = 1,
 ) -> ContextStatistics:
     """Take statistics of the states of all phones in context, by the alignments.
 
-    Raises
-    ------
-    OptionError
-        Nothing is aligned.
+    Raises OptionError: nothing is aligned.
     """
     blocks = speech_blocks(data, trained, silence_weight=1.0)
     return summed(_of_block, blocks, jobs, features, transform)

@@ -239,11 +239,8 @@ def best_split(
 
 
 def grow_tree(
-    statistics: ContextStatistics,
-    phones: tuple[str, ...],
-    n_states: np.ndarray,
-    options: TreeOptions | None = None,
-    whole: tuple[int, ...] = (),
+    statistics: ContextStatistics, phones: tuple[str, ...], n_states: np.ndarray,
+    options: TreeOptions | None = None, whole: tuple[int, ...] = (),
 ) -> DecisionTree:
     """Build the trees of all states of all phones.
 
@@ -264,10 +261,7 @@ def grow_tree(
         With a pdf for every state of every phone, even one that was never seen; pdfs are numbered
         by phone, state and leaf.
 
-    Raises
-    ------
-    OptionError
-        The phones have more states than there may be leaves.
+    Raises OptionError: the phones have more states than there may be leaves.
     """
     options = options or TreeOptions()
     n_roots = int(np.sum(n_states))

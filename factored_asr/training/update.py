@@ -50,8 +50,7 @@ class Update:
 
 
 def update(
-    densities: DiagonalMixtures,
-    statistics: GaussianStatistics,
+    densities: DiagonalMixtures, statistics: GaussianStatistics,
     options: UpdateOptions | None = None,
 ) -> Update:
     """Return the densities of maximum likelihood.
@@ -133,12 +132,8 @@ def split_targets(
 
 
 def split(
-    densities: DiagonalMixtures,
-    occupancy: np.ndarray,
-    target: int,
-    power: float = 0.25,
-    seed: int = 0,
-    perturbation: float = 0.01,
+    densities: DiagonalMixtures, occupancy: np.ndarray, target: int, power: float = 0.25,
+    seed: int = 0, perturbation: float = 0.01,
 ) -> DiagonalMixtures:
     """Grow mixtures to about `target` Gaussians: the heaviest of a pdf becomes two.
 

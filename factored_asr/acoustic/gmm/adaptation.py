@@ -60,10 +60,7 @@ def map_adapt(
     statistics
         Of the adaptation data, under these densities or others of the same shape.
 
-    Raises
-    ------
-    OptionError
-        The statistics are of densities of another shape.
+    Raises OptionError: the statistics are of densities of another shape.
 
     Examples
     --------
@@ -137,10 +134,7 @@ def mllr_adapt(
     continuous density hidden Markov models" (1995), for diagonal variances; the classes are a
     tree of close Gaussians, cut where there are enough frames.
 
-    Raises
-    ------
-    OptionError
-        The statistics are of densities of another shape.
+    Raises OptionError: the statistics are of densities of another shape.
     """
     options = options or MllrOptions()
     means, variances = _flat(densities, statistics)
@@ -159,10 +153,7 @@ def mllr_adapt(
 
 
 def mllr_map(
-    means: np.ndarray,
-    variances: np.ndarray,
-    occupancy: np.ndarray,
-    first: np.ndarray,
+    means: np.ndarray, variances: np.ndarray, occupancy: np.ndarray, first: np.ndarray,
     prior_frames: float = 0.0,
 ) -> np.ndarray:
     """Return the affine map of means (n_gaussians, n) under which the frames are most likely.

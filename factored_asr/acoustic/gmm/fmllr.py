@@ -98,10 +98,7 @@ class FmllrStatistics:
 
 
 def fmllr_statistics(
-    densities: Densities,
-    features: np.ndarray,
-    pdfs: np.ndarray,
-    weights: np.ndarray | None = None,
+    densities: Densities, features: np.ndarray, pdfs: np.ndarray, weights: np.ndarray | None = None,
     posterior_features: np.ndarray | None = None,
 ) -> FmllrStatistics:
     """Sum up a speaker's statistics from aligned frames.
@@ -116,10 +113,7 @@ def fmllr_statistics(
         Frames that the Gaussians' posteriors are computed from: behind the map found so far, or
         in the space of a first pass. `features` where None.
 
-    Raises
-    ------
-    OptionError
-        See `accumulate`.
+    Raises OptionError: See `accumulate`.
     """
     seen = features if posterior_features is None else posterior_features
     precisions, targets = expected_precisions(densities, seen, pdfs, weights)
@@ -145,10 +139,8 @@ def prior_statistics(densities: DiagonalMixtures, occupancy: np.ndarray) -> Fmll
 
 
 def fmllr(
-    statistics: FmllrStatistics,
-    options: FmllrOptions | None = None,
-    prior: FmllrStatistics | None = None,
-    start: np.ndarray | None = None,
+    statistics: FmllrStatistics, options: FmllrOptions | None = None,
+    prior: FmllrStatistics | None = None, start: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the map under which the frames are most likely.
 
@@ -167,10 +159,7 @@ def fmllr(
     -------
     (n_features, n_features + 1) float32; the identity where there are too few frames.
 
-    Raises
-    ------
-    OptionError
-        prior_frames without a prior.
+    Raises OptionError: prior_frames without a prior.
     """
     options = options or FmllrOptions()
     kind = options.chosen(statistics.frames)

@@ -99,10 +99,7 @@ class Aligned(NamedTuple):
 
 
 def accumulate(
-    densities: Densities,
-    features: np.ndarray,
-    pdfs: np.ndarray,
-    weights: np.ndarray | None = None,
+    densities: Densities, features: np.ndarray, pdfs: np.ndarray, weights: np.ndarray | None = None,
     posterior_features: np.ndarray | None = None,
 ) -> GaussianStatistics:
     """Sum up the statistics that means, variances and weights are estimated from (the E step).
@@ -120,10 +117,8 @@ def accumulate(
         Frames that the posteriors are computed from, where they differ from the frames that are
         summed up, such as features behind speakers' maps; `features` where None.
 
-    Raises
-    ------
-    OptionError
-        Features of another size or not finite, a pdf that does not exist, or bad weights.
+    Raises OptionError: features of another size or not finite, a pdf that does not exist, or bad
+    weights.
 
     Examples
     --------
@@ -157,10 +152,7 @@ def accumulate(
 
 
 def expected_precisions(
-    densities: Densities,
-    features: np.ndarray,
-    pdfs: np.ndarray,
-    weights: np.ndarray | None = None,
+    densities: Densities, features: np.ndarray, pdfs: np.ndarray, weights: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return what transforms of features need to know of each frame's Gaussians.
 
@@ -182,9 +174,7 @@ def expected_precisions(
 
 
 def mllt_statistics(
-    densities: DiagonalMixtures,
-    features: np.ndarray,
-    pdfs: np.ndarray,
+    densities: DiagonalMixtures, features: np.ndarray, pdfs: np.ndarray,
     weights: np.ndarray | None = None,
 ) -> MlltStatistics:
     """Return what MLLT needs; parameters and errors are those of `accumulate`.
@@ -297,10 +287,7 @@ def _expanded(densities: Densities, features: np.ndarray) -> list[np.ndarray]:
 
 
 def _aligned(
-    densities: Densities,
-    features: np.ndarray,
-    pdfs: np.ndarray,
-    weights: np.ndarray | None,
+    densities: Densities, features: np.ndarray, pdfs: np.ndarray, weights: np.ndarray | None
 ) -> Aligned:
     """Check and sort aligned frames; weights of 1 where None."""
     features = check_features(features, densities.n_features)

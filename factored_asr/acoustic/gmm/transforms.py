@@ -17,10 +17,7 @@ from factored_asr.errors import OptionError
 def apply_affine(affine: np.ndarray, features: np.ndarray) -> np.ndarray:
     """Map frames: (n_frames, n_inputs) → (n_frames, n_outputs) float32.
 
-    Raises
-    ------
-    OptionError
-        Frames of another size, or a value that is not finite.
+    Raises OptionError: frames of another size, or a value that is not finite.
 
     Examples
     --------
@@ -88,10 +85,7 @@ class ClassStatistics:
 
     @staticmethod
     def of(
-        features: np.ndarray,
-        classes: np.ndarray,
-        n_classes: int,
-        weights: np.ndarray | None = None,
+        features: np.ndarray, classes: np.ndarray, n_classes: int, weights: np.ndarray | None = None
     ) -> ClassStatistics:
         """Return the statistics of frames (n_frames, n_features), their classes 0..n_classes - 1,
         and their weights, 1 where None."""
@@ -135,10 +129,7 @@ def lda(statistics: ClassStatistics, n_outputs: int) -> np.ndarray:
     -------
     (n_outputs, n_features + 1) float32, an affine map.
 
-    Raises
-    ------
-    OptionError
-        More outputs than features, or fewer frames than the covariance needs.
+    Raises OptionError: more outputs than features, or fewer frames than the covariance needs.
 
     Examples
     --------

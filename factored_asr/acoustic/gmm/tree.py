@@ -129,10 +129,7 @@ class DecisionTree:
         -------
         int32 array of nodes, of the broadcast shape.
 
-        Raises
-        ------
-        OptionError
-            A phone, position or state out of range.
+        Raises OptionError: A phone, position or state out of range.
         """
         given = [np.asarray(part) for part in (centre, left, right, position, state)]
         limits = (len(self.phones),) * 3 + (N_POSITIONS, self.n_states)
@@ -188,12 +185,7 @@ class DecisionTree:
     def from_arrays(phones: tuple[str, ...], arrays: Mapping[str, np.ndarray]) -> DecisionTree:
         """Return the tree of saved `arrays`.
 
-        Raises
-        ------
-        MissingError
-            An array is not there.
-        OptionError
-            The arrays do not make a tree.
+        Raises MissingError: an array is not there; OptionError: the arrays do not make a tree.
         """
         if missing := [name for name in _ARRAYS if name not in arrays]:
             raise MissingError(f"a decision tree needs the arrays {', '.join(missing)}")
@@ -207,10 +199,7 @@ class DecisionTree:
         phone, state
             Trees of this phone and this state only; None: of all.
 
-        Raises
-        ------
-        MissingError
-            There is no such phone.
+        Raises MissingError: there is no such phone.
         """
         if phone is not None and phone not in self.phones:
             raise MissingError(f"the tree has no phone {phone!r}")

@@ -57,10 +57,7 @@ class Triphones:
                 raise OptionError(f"filler {phone} is not one of {self.n_phones} phones")
 
     def hmm_index(
-        self,
-        centre: np.ndarray | int,
-        left: np.ndarray | int,
-        right: np.ndarray | int,
+        self, centre: np.ndarray | int, left: np.ndarray | int, right: np.ndarray | int,
         position: np.ndarray | int,
     ) -> np.ndarray:
         """HMM of each phone in its context.
@@ -77,10 +74,7 @@ class Triphones:
         -------
         int32 array of HMM ids, of the broadcast shape.
 
-        Raises
-        ------
-        OptionError
-            A phone or position out of range.
+        Raises OptionError: A phone or position out of range.
         """
         centre, left, right, position = (
             np.asarray(part) for part in (centre, left, right, position)
