@@ -280,7 +280,6 @@ WORDS_LEFT = {
     "factored_asr/graph": 3,
     "factored_asr/models": 1,
     "factored_asr/recognizer": 8,
-    "factored_asr/training": 8,
     "tests": 74,
 }  # fmt: skip
 """How many of the words a room may still hold; to become empty."""

@@ -25,20 +25,11 @@ def align_spans(
     topology: Topology, units: np.ndarray, start: np.ndarray, stop: np.ndarray, scores: np.ndarray,
     pdfs: np.ndarray, transition_scale: float = 1.0,
 ) -> SpanStates:
-    """Find the best states of units whose times are known, exactly.
+    """Find the best states of units of a topology whose times are known, exactly.
 
-    Parameters
-    ----------
-    units
-        (n_spans,) int: units of the topology.
-    start, stop
-        (n_spans,) int: the first frame of each span, and the frame after its last.
-    scores
-        (n_frames, n_columns) float32: scaled log-likelihoods.
-    pdfs
-        (n_columns,) int, ascending: the pdf of each column; those of all units must be there.
-    transition_scale
-        Factor on the log probabilities of transitions.
+    `start` and `stop` are the first frame of each span and the frame after its last, (n_spans,) as
+    `units`. `scores` (n_frames, n_columns) are scaled log-likelihoods; `pdfs`, ascending, names
+    the pdf of each column: those of all units must be there.
 
     Examples
     --------

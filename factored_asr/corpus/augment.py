@@ -46,17 +46,9 @@ def noisy_copies(
 ) -> list[np.ndarray]:
     """Return copies of a sound: clean if `options.clean`, then in noise, one for each range.
 
-    Parameters
-    ----------
-    samples
-        (n_samples,), also returned as the clean copy.
-    noises
-        (n_samples,) each, at the same rate; repeated where the sound is longer. Each copy has one
-        of them, or two.
-    name
-        The utterance's id: the same name, noises and options give the same copies.
-
-    Raises OptionError: A noise is empty or silent, or there is none.
+    Each copy has one of the noises, or two: (n_samples,) at the sound's rate, repeated where the
+    sound is longer. The same `name` (the utterance's id), noises and options give the same copies.
+    Raises OptionError if a noise is empty or silent, or there is none.
     """
     options = options or NoiseMix()
     rng = np.random.default_rng([options.seed, zlib.crc32(name.encode())])
@@ -70,14 +62,9 @@ def noisy_copies(
 def in_noise(
     samples: np.ndarray, noise: np.ndarray, snr: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return a sound in a random piece of noise; the sound alone where either is silent.
+    """Return a sound in a random piece of noise of its rate; the sound alone if either is silent.
 
-    Parameters
-    ----------
-    samples, noise
-        (n_samples,) of one rate.
-    snr
-        Ratio of speech to noise between the loudest blocks of both, dB.
+    `snr` is the ratio of speech to noise between the loudest blocks of both, dB.
 
     Examples
     --------

@@ -58,34 +58,24 @@ class Corpus:
     """What it was read from."""
 
     @staticmethod
-    def read(
-        path: str | Path, layout: str = "auto", speaker_by: SpeakerBy | None = None
-    ) -> Corpus:
+    def read(path: str | Path, layout: str = "auto", speaker_by: SpeakerBy | None = None) -> Corpus:
         """Read a corpus's lists, in one of the layouts of `factored_asr.corpus.layouts`.
 
-        Parameters
-        ----------
-        path
-            A folder, a TSV manifest, or a Sphinx ``.fileids`` file.
-        layout
-            ``tsv``, ``kaldi``, ``sphinx``, ``librispeech``, ``names``; ``auto``: by what is there.
-        speaker_by
-            Take the ``folder`` of a file, or each ``file``, for a speaker. None: the speakers that
-            the layout names.
-
-        Raises MissingError: there is no such folder or file, or no list in it; FormatError: with
-        file and line: a list breaks its format; OptionError: an unknown layout, or several lists
-        where one is meant.
+        `path` is a folder, a TSV manifest, or a Sphinx ``.fileids`` file; `layout` is ``tsv``,
+        ``kaldi``, ``sphinx``, ``librispeech``, ``names`` or ``auto``, by what is there.
+        `speaker_by` takes the ``folder`` of a file, or each ``file``, for a speaker; None: the
+        speakers that the layout names. Raises MissingError if there is no such folder or list,
+        FormatError, with file and line, for a broken list, OptionError for an unknown layout, or
+        several lists where one is meant.
         """
         if speaker_by not in (None, "folder", "file"):
             raise OptionError(f"speaker_by is {speaker_by!r}, must be folder or file")
         utterances = read_layout(Path(path), layout)
         _check_ids(utterances)
         if speaker_by:
-            utterances = [
-                replace(u, speaker=_speaker(feature_file_path(u.path), speaker_by))
-                for u in utterances
-            ]
+            files = [feature_file_path(u.path) for u in utterances]
+            names = [f.parent.name if speaker_by == "folder" else f.stem for f in files]
+            utterances = [replace(u, speaker=n) for u, n in zip(utterances, names, strict=True)]
         return Corpus(tuple(utterances), str(path))
 
     def __len__(self) -> int:
@@ -124,19 +114,11 @@ def check(
     corpus: Corpus, lexicon: Lexicon | None = None, options: CheckOptions | None = None,
     *, seconds: Callable[[Utterance], float] = seconds_of,
 ) -> tuple[Corpus, tuple[Problem, ...]]:
-    """Check the text and the data of every utterance.
+    """Return the utterances that can be used, and what is wrong with each of the others.
 
-    Parameters
-    ----------
-    lexicon
-        Must have every word; None: words are not looked up.
-    seconds
-        Reads an utterance and returns its length, or raises FormatError. The default reads sounds;
-        for ready-made features give `training.data.seconds_of`.
-
-    Returns
-    -------
-    The utterances that can be used, and what is wrong with each of the others.
+    The lexicon must have every word; None: words are not looked up. `seconds` reads an utterance
+    and returns its length, or raises FormatError; for ready-made features give
+    `training.data.seconds_of`.
     """
     options = options or CheckOptions()
     problems = {
@@ -175,21 +157,15 @@ def _absurd(
     most = min((len(utterance.words) + 1) * options.max_word_seconds, options.max_seconds)
     if least <= seconds <= most:
         return None
-    law = (
-        f"{seconds:.2f} s are too short for {n_phones} phones, must be {least:.2f}"
-        if seconds < least
-        else f"{seconds:.1f} s are too long for {len(utterance.words)} words, "
-        f"must be at most {most:.0f}"
-    )
+    law = f"{seconds:.2f} s are too short for {n_phones} phones, must be {least:.2f}"
+    if seconds >= least:
+        law = (f"{seconds:.1f} s are too long for {len(utterance.words)} words, "
+               f"must be at most {most:.0f}")  # fmt: skip
     return _found(utterance, "absurd duration", law)
 
 
 def _found(utterance: Utterance, kind: object, message: str) -> Problem:
     return Problem(utterance.id, kind, f"{utterance.where}{message}")  # type: ignore[arg-type]
-
-
-def _speaker(path: Path, by: SpeakerBy) -> str:
-    return path.parent.name if by == "folder" else path.stem
 
 
 def _check_ids(utterances: Collection[Utterance]) -> None:

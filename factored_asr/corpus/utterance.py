@@ -56,8 +56,8 @@ class Utterance:
 def read_samples(utterance: Utterance, sample_rate: int) -> Samples:
     """Read the sound of an utterance, no more of its file than that, at a rate in Hz.
 
-    Raises MissingError: there is no such file; FormatError: broken audio, or a stretch outside the
-    file.
+    Raises MissingError if there is no such file, FormatError for broken audio or a stretch outside
+    the file.
     """
     if utterance.start == 0 and utterance.end is None:
         return read_audio(utterance.path, sample_rate=sample_rate)[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -36,25 +36,19 @@ class AdaptOptions:
     """Passes of MLLR; each starts from the last one's result."""
     map_passes: int = 3
     """Passes of MAP; the prior of all is the result of MLLR."""
-    mllr: MllrOptions = field(default_factory=MllrOptions)
+    mllr: MllrOptions = MllrOptions()
     """How freely means may move."""
-    map: MapOptions = field(default_factory=lambda: MapOptions(5.0, 20.0, 10.0))
+    map: MapOptions = MapOptions(5.0, 20.0, 10.0)
     """Weight of the prior. For an hour of another accent half of Kaldi's counts are best."""
-    alignment: AlignmentOptions = field(
-        default_factory=lambda: AlignmentOptions(boost_silence=1.0)
-    )
+    alignment: AlignmentOptions = AlignmentOptions(boost_silence=1.0)
     """How texts are aligned with speech."""
 
     def __post_init__(self) -> None:
         if self.method not in get_args(Method):
-            raise OptionError(
-                f"method is {self.method!r}, must be one of {', '.join(get_args(Method))}"
-            )
-        if self.mllr_passes < 1 or self.map_passes < 1:
-            raise OptionError(
-                f"mllr_passes {self.mllr_passes} and map_passes {self.map_passes} must be at "
-                "least 1"
-            )
+            wanted = ", ".join(get_args(Method))
+            raise OptionError(f"method is {self.method!r}, must be one of {wanted}")
+        if (least := min(self.mllr_passes, self.map_passes)) < 1:
+            raise OptionError(f"mllr_passes and map_passes must be at least 1, got {least}")
 
 
 def adapt(
@@ -63,22 +57,11 @@ def adapt(
 ) -> GmmModel:
     """Adapt a model's means, variances and weights to a corpus.
 
-    Parameters
-    ----------
-    data
-        Made with the model's own front end.
-    lexicon
-        The words of the corpus in the model's phones.
-    model
-        Any, imported ones such as en-us, too. Of a model with first-pass densities, these are
-        adapted and kept alone.
-    jobs
-        Processes that share the work; the result does not depend on it.
-    report
-        Progress callback; None disables it.
-
-    Raises OptionError: nothing could be aligned; MissingError: A word has no pronunciation, or a
-    pronunciation a phone the model lacks.
+    The model may be any, imported ones such as en-us, too; of one with first-pass densities, these
+    are adapted and kept alone. The data are made with its front end, the lexicon in its phones.
+    `jobs` processes share the work; the result does not depend on it. Raises OptionError if
+    nothing can be aligned, MissingError if a word has no pronunciation, or a pronunciation a phone
+    the model lacks.
     """
     options, model = options or AdaptOptions(), model.unadapted
     steps = ["mllr"] * options.mllr_passes if "mllr" in options.method else []
@@ -104,23 +87,9 @@ def adapt_bundle(
 ) -> Path:
     """Adapt a model on disk to a corpus, and write it with its dictionary and language model.
 
-    Parameters
-    ----------
-    bundle
-        The model to start from; it is not changed.
-    corpus
-        Checked utterances (see `check`).
-    output
-        Folder of the new model.
-    lexicon
-        The words of the corpus; the bundle's own where None. It is written with the new model.
-    noises
-        Sounds, (n_samples,) each at the model's rate, that are mixed into copies of the corpus:
-        see `noisy_data`.
-    mix
-        How much noise is added, and how often.
-
-    Raises MissingError: the bundle has no lexicon and none is given; else as `adapt`.
+    `corpus` are checked utterances (see `check`), `lexicon` their words: the bundle's own where
+    None. `noises`, (n_samples,) each at the model's rate, are mixed into copies of the corpus as
+    `mix` says (see `noisy_data`). Raises MissingError if there is no lexicon; else as `adapt`.
     """
     options = options or AdaptOptions()
     if lexicon is None:
@@ -135,18 +104,14 @@ def adapt_bundle(
     model = bundle.acoustic_model()
     if not isinstance(model, GmmModel):
         raise OptionError(f"model {bundle.name} is no model of Gaussian mixtures")
-    if noises:
-        data = noisy_data(corpus, noises, model.features, mix)
-    else:
-        data = load_data(corpus, model.features, jobs)
+    data = (noisy_data(corpus, noises, model.features, mix) if noises
+            else load_data(corpus, model.features, jobs))  # fmt: skip
     model = adapt(data, lexicon, model, options, jobs, note)
     about = bundle.folder.about if bundle.folder else About(origin=bundle.name)
     about = replace(
         about, origin=f"{about.origin}; adapted to {corpus.name}",
         options={**about.options, "adapt": asdict(options)}, training=[*about.training, *log],
-        settings={
-            "dictation": bundle.dictation.to_dict(), "commands": bundle.commands.to_dict()
-        },
+        settings={kind: getattr(bundle, kind).to_dict() for kind in ("dictation", "commands")},
     )  # fmt: skip
     g2p = None if bundle.folder is None else bundle.folder.files.get("g2p")
     return write_model(output, model, lexicon=lexicon, lm=bundle.lm, g2p=g2p, about=about)

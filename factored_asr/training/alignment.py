@@ -68,9 +68,8 @@ class AlignmentOptions:
 
     def __post_init__(self) -> None:
         if not 0 < self.silence_probability < 1:
-            raise OptionError(
-                f"silence_probability must lie in (0, 1), got {self.silence_probability}"
-            )
+            wrong = self.silence_probability
+            raise OptionError(f"silence_probability must lie in (0, 1), got {wrong}")
         if not self.boost_silence > 0:
             raise OptionError(f"boost_silence must be above 0, got {self.boost_silence}")
 
@@ -82,16 +81,9 @@ def align_all(
 ) -> tuple[StateAlignment | None, ...]:
     """Return the best path of every utterance; None where the words do not fit the sound.
 
-    The search is exact, over all pronunciations and silences.
-
-    Parameters
-    ----------
-    transforms
-        Speaker → fMLLR applied after the model's own transform; none for speakers not in it.
-    sentences
-        Graphs of the texts from `sentences_of`, to be used in many passes.
-    jobs
-        Processes that share the work; the result does not depend on it.
+    The search is exact, over all pronunciations and silences. `transforms`, speaker → fMLLR, apply
+    after the model's own transform. `sentences` are the graphs of `sentences_of`, to be used in
+    many passes. `jobs` processes share the work; the result does not depend on it.
     """
     options = options or AlignmentOptions()
     if sentences is None:
@@ -120,10 +112,8 @@ def align_equally(
     It takes the first pronunciations and a silence before and after all words. Short utterances
     have no silence, or no alignment.
     """
-    return tuple(
-        _equal(sentence, len(cepstra), model)
-        for sentence, cepstra in zip(sentences, data.cepstra, strict=True)
-    )
+    both = zip(sentences, data.cepstra, strict=True)
+    return tuple(_equal(sentence, len(cepstra), model) for sentence, cepstra in both)
 
 
 def scores_of(model: GmmModel, pdfs: np.ndarray, observed: np.ndarray) -> np.ndarray:

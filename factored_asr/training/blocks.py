@@ -32,10 +32,7 @@ class Block:
     def frames(self, *, mapped: bool = True) -> np.ndarray:
         """Return the frames of all utterances as the model's densities take them.
 
-        Parameters
-        ----------
-        mapped
-            Apply the speakers' maps after the model's transform.
+        If `mapped`, the speakers' maps apply after the model's transform.
         """
         return self.frames_of(self.model.features, self.model.transform, mapped=mapped)
 
@@ -55,9 +52,7 @@ def speech_blocks(
 ) -> list[Block]:
     """Return the aligned utterances in blocks: those of the data, or groups such as speakers.
 
-    A group without an aligned utterance has no block.
-
-    Raises OptionError: no utterance is aligned.
+    A group without an aligned utterance has no block. Raises OptionError if there is no block.
     """
     model, none = trained.model, np.zeros(0, np.int32)
     light = replace(model, triphone_contexts=none.reshape(0, 4), triphone_hmms=none, tree=None)

@@ -66,10 +66,7 @@ class Checkpoint:
 
     @classmethod
     def read(cls, path: str | Path) -> Checkpoint:
-        """Read a checkpoint.
-
-        Raises FormatError: the file is no checkpoint, or one of another version.
-        """
+        """Read a checkpoint; FormatError if the file is none, or one of another version."""
         try:
             arrays = read_arrays(path)
             text = parse_json(arrays.pop(TEXT).tobytes().decode("utf-8"))
@@ -93,11 +90,8 @@ def _pack(value: Any, arrays: dict[str, np.ndarray]) -> Any:
         return {"array": name}
     if dataclasses.is_dataclass(value):
         kind = type(value)
-        fields = {
-            field.name: _pack(getattr(value, field.name), arrays)
-            for field in dataclasses.fields(value)
-            if field.init
-        }
+        names = [field.name for field in dataclasses.fields(value) if field.init]
+        fields = {name: _pack(getattr(value, name), arrays) for name in names}
         return {"class": f"{kind.__module__}:{kind.__qualname__}", "fields": fields}
     if isinstance(value, tuple):
         return {"tuple": [_pack(each, arrays) for each in value]}

@@ -43,14 +43,13 @@ class TrainingData:
 
     def __post_init__(self) -> None:
         if len(self.utterances) != len(self.cepstra):
-            raise OptionError(
-                f"{len(self.utterances)} utterances need as many cepstra, got {len(self.cepstra)}"
-            )
+            n_utterances, n = len(self.utterances), len(self.cepstra)
+            raise OptionError(f"{n_utterances} utterances need as many cepstra, got {n}")
         for utterance, cepstra in zip(self.utterances, self.cepstra, strict=True):
             if cepstra.ndim != 2 or cepstra.shape[1] != self.options.n_cepstra:
+                wanted = f"must be (n_frames, {self.options.n_cepstra})"
                 raise OptionError(
-                    f"cepstra of {utterance.id} have shape {cepstra.shape}, "
-                    f"must be (n_frames, {self.options.n_cepstra})"
+                    f"cepstra of {utterance.id} have shape {cepstra.shape}, {wanted}"
                 )
 
     def __len__(self) -> int:
@@ -78,13 +77,8 @@ class TrainingData:
     def features(self, index: int, options: FeatureOptions | None = None) -> np.ndarray:
         """Return the features of one utterance, (n_frames, n_features) float32.
 
-        Parameters
-        ----------
-        index
-            Which utterance.
-        options
-            How deltas or splices are made of the cepstra; the data's own where None. Only what
-            comes after the static cepstra may differ from the data's own.
+        `options` say how deltas or splices are made; up to the static cepstra they must be the
+        data's own.
         """
         return dynamic(self.cepstra[index], options or self.options)
 
@@ -94,12 +88,7 @@ class TrainingData:
     ) -> np.ndarray:
         """Return the frames of an utterance as densities take them, (n_frames, n) float32.
 
-        Parameters
-        ----------
-        features, transform
-            Front end and affine map of a model.
-        transforms
-            Speaker → fMLLR, applied after the model's transform; none for speakers not in it.
+        The speaker's fMLLR in `transforms`, if there is one, applies after the model's transform.
         """
         own = transforms.get(self.utterances[index].speaker)
         affine = transform if own is None else compose(own, transform)
@@ -135,42 +124,26 @@ def load_data(
 ) -> TrainingData:
     """Read or compute the cepstra of a corpus, and normalise them.
 
-    Parameters
-    ----------
-    corpus
-        Utterances with audio or given cepstra.
-    features
-        The front end; that of the en-us model where None.
-    jobs
-        Processes that share the work.
-    mean_over
-        Normalise by the mean of each ``"utterance"``, as decoding of one file does, or of each
-        ``"speaker"``, which is steadier on short utterances and needs decoding that knows the
-        speaker.
+    The front end is that of the en-us model where None; `jobs` processes share the work.
+    `mean_over` normalises by the mean of each ``"utterance"``, as decoding of one file does, or of
+    each ``"speaker"``, which is steadier on short utterances and needs decoding that knows the
+    speaker.
     """
     if mean_over not in get_args(MeanOver):
         raise OptionError(f"mean_over is {mean_over!r}, must be utterance or speaker")
-    options = features or FeatureOptions()
-    blocks = [range(i, min(i + 50, len(corpus.utterances)))
-              for i in range(0, len(corpus.utterances), 50)]  # fmt: skip
-    read = over(_read, [(corpus, block, options) for block in blocks], jobs)
-    cepstra = [each for block in read for each in block]
-    speakers = [utterance.speaker for utterance in corpus.utterances]
-    return TrainingData(
-        tuple(corpus.utterances), normalise_all(cepstra, speakers, options, mean_over), options,
-        mean_over,
-    )  # fmt: skip
+    options, utterances = features or FeatureOptions(), corpus.utterances
+    blocks = [utterances[i : i + 50] for i in range(0, len(utterances), 50)]
+    read = over(_read, [(block, options) for block in blocks], jobs)
+    speakers = [utterance.speaker for utterance in utterances]
+    cepstra = normalise_all([x for block in read for x in block], speakers, options, mean_over)
+    return TrainingData(tuple(utterances), cepstra, options, mean_over)
 
 
 def cepstra_of(utterance: Utterance, front_end: FrontEnd) -> np.ndarray:
     """Read the static cepstra of an utterance, or compute them from its sound; not normalised.
 
-    Returns
-    -------
-    (n_frames, n_cepstra) float32, at least one frame.
-
-    Raises MissingError: there is no such file; FormatError: broken audio or cepstra, or a stretch
-    outside the file.
+    They are (n_frames, n_cepstra) float32, at least one frame. Raises MissingError if there is no
+    such file, FormatError for broken audio or cepstra, or a stretch outside the file.
     """
     if utterance.path == NO_PATH:
         raise MissingError(f"{utterance.where}no file is named for it")
@@ -205,12 +178,8 @@ def noisy_data(
 ) -> TrainingData:
     """Compute the cepstra of a corpus of audio, clean and in noise; see `noisy_copies`.
 
-    Each copy is normalised by the mean of its whole file, as where commands are decoded.
-
-    Parameters
-    ----------
-    noise
-        One or several sounds, (n_samples,) at the rate of the front end.
+    Each copy is normalised by the mean of its whole file, as where commands are decoded. `noise`
+    is one or several sounds, (n_samples,) at the rate of the front end.
     """
     features = features or FeatureOptions()
     noises = [noise] if isinstance(noise, np.ndarray) else list(noise)
@@ -261,6 +230,6 @@ def _plain_front_end(options: FeatureOptions) -> FrontEnd:
     return FrontEnd(options)
 
 
-def _read(corpus: Corpus, block: range, options: FeatureOptions) -> list[np.ndarray]:
+def _read(utterances: Sequence[Utterance], options: FeatureOptions) -> list[np.ndarray]:
     front_end = FrontEnd(options)
-    return [cepstra_of(corpus.utterances[i], front_end) for i in block]
+    return [cepstra_of(utterance, front_end) for utterance in utterances]

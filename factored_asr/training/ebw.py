@@ -46,7 +46,7 @@ def update_ebw(
     densities: DiagonalMixtures, numerator: GaussianStatistics, denominator: GaussianStatistics,
     options: EbwOptions | None = None,
 ) -> DiagonalMixtures:
-    """The densities after one pass.
+    """Return the densities after one pass.
 
     Examples
     --------

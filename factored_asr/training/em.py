@@ -15,6 +15,7 @@ import numpy as np
 
 from factored_asr.acoustic import DiagonalMixtures, GmmModel
 from factored_asr.acoustic.gmm.statistics import GaussianStatistics, accumulate
+from factored_asr.acoustic.gmm.sums import Sums
 from factored_asr.errors import OptionError
 from factored_asr.lexicon import Lexicon
 from factored_asr.training import _kernels
@@ -28,7 +29,7 @@ from factored_asr.training.alignment import (
 )
 from factored_asr.training.blocks import Block, speech_blocks
 from factored_asr.training.data import TrainingData
-from factored_asr.training.parallel import over, summed
+from factored_asr.training.parallel import added, over, summed
 from factored_asr.training.schedule import Schedule
 from factored_asr.training.sentence import Sentence, make_trellis
 from factored_asr.training.update import UpdateOptions, split, update
@@ -110,21 +111,12 @@ def train_em(
     options: EmOptions, run: Run | None = None, *, before_pass: BeforePass | None = None,
     soft_passes: int = 0,
 ) -> Trained:
-    """Run the passes of a stage.
+    """Run the passes of a stage, whose name `stage` is for reports.
 
-    Parameters
-    ----------
-    begin
-        The model to begin with (its tree and transform are kept, its mixtures grow) and the
-        alignments of the first pass, unless that is a soft one; or a function that makes them,
-        which is not called where training resumes.
-    stage
-        Its name, for reports.
-    before_pass
-        The stage's own work, before the alignment of each pass.
-    soft_passes
-        Number of first passes that count all paths by their probability (Baum–Welch) instead of
-        the best path alone.
+    `begin` is the model to begin with (its tree and transform are kept, its mixtures grow) and the
+    alignments of the first pass; or a function that makes them, which is not called where training
+    resumes. `before_pass` is the stage's own work, before the alignment of each pass. The first
+    `soft_passes` count all paths by their probability (Baum–Welch) instead of the best path alone.
     """
     run, alignment = run or Run(), options.alignment
     schedule = options.schedule.sized(data.n_frames)
@@ -154,8 +146,8 @@ def train_em(
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """Statistics of one pass over the data; parts add up."""
+class Seen(Sums):
+    """Statistics of one pass over the data."""
 
     mixtures: GaussianStatistics
     transitions: np.ndarray
@@ -163,12 +155,6 @@ class Seen:
     was left. Transition probabilities are tied over all contexts of a phone."""
     failed: int = 0
     """Utterances without a path."""
-
-    def __add__(self, other: Seen) -> Seen:
-        return Seen(
-            self.mixtures + other.mixtures, self.transitions + other.transitions,
-            self.failed + other.failed,
-        )  # fmt: skip
 
 
 def realign(
@@ -184,7 +170,7 @@ def realign(
 def collect(data: TrainingData, trained: Trained, jobs: int = 1) -> Seen:
     """Take statistics along the alignments: every frame belongs to one state (Viterbi training).
 
-    Raises OptionError: no utterance is aligned.
+    Raises OptionError if no utterance is aligned.
     """
     seen = summed(_collect_block, speech_blocks(data, trained, silence_weight=1.0), jobs)
     return replace(seen, failed=sum(each is None for each in trained.alignments))
@@ -204,8 +190,7 @@ def collect_all_paths(
         (data.select(block), [sentences[i] for i in block], trained, options)
         for block in data.blocks()
     ]
-    parts = over(_collect_paths_block, tasks, jobs)
-    return sum(parts[1:], parts[0])
+    return added(over(_collect_paths_block, tasks, jobs))
 
 
 def _collect_paths_block(
@@ -239,7 +224,7 @@ def improve(
 ) -> tuple[GmmModel, tuple[str, ...]]:
     """Update densities and transitions (the M step); then grow mixtures to `target` Gaussians.
 
-    Returns the model, and notes on what had too little data.
+    Return the model, and notes on what had too little data.
     """
     before = mixtures_of(model)
     done = update(before, seen.mixtures, options)
@@ -298,10 +283,8 @@ def mixtures_of(model: GmmModel) -> DiagonalMixtures:
 def needed(trained: Trained | None, stage: str, before: str = "mono") -> Trained:
     """Return what a stage builds on; OptionError where there is nothing."""
     if trained is None:
-        raise OptionError(
-            f"the stage {stage} needs a trained model: put another stage, such as {before}, "
-            "before it"
-        )
+        remedy = f"put another stage, such as {before}, before it"
+        raise OptionError(f"the stage {stage} needs a trained model: {remedy}")
     return trained
 
 

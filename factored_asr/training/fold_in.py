@@ -19,7 +19,7 @@ from factored_asr.training.schedule import Schedule
 from factored_asr.training.update import UpdateOptions
 
 
-@renamed_fields({"anew": "realign"})
+@renamed_fields({"anew": "realign"})  # old name
 @dataclass(frozen=True)
 class FoldInOptions:
     """How long a model learns from all speakers."""
@@ -45,13 +45,8 @@ def train_fold_in(
 ) -> Trained:
     """Train a model further, on data of any speakers, without making it larger.
 
-    Parameters
-    ----------
-    trained
-        Any model of plain mixtures; its alignments may be of other data. If it has speakers' maps,
-        those of the data's speakers are estimated.
-
-    Raises OptionError: there is no model.
+    `trained` may be any model of plain mixtures; its alignments may be of other data. If it has
+    speakers' maps, those of the data's speakers are estimated.
     """
     options, run, trained = options or FoldInOptions(), run or Run(), needed(trained, "fold_in")
     before, has_maps = trained, bool(trained.transforms)

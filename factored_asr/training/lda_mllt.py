@@ -61,10 +61,7 @@ def train_lda_mllt(
     data: TrainingData, lexicon: Lexicon, trained: Trained | None,
     options: LdaMlltOptions | None = None, run: Run | None = None,
 ) -> Trained:
-    """Train triphones over learnt features, from the alignments of a simpler model.
-
-    Raises OptionError: there is no model, or nothing is aligned.
-    """
+    """Train triphones over learnt features, from the alignments of a simpler model."""
     options, run = options or LdaMlltOptions(), run or Run()
     before = needed(trained, "lda_mllt", "tri")
 
@@ -72,10 +69,9 @@ def train_lda_mllt(
         features = replace(before.model.features, splice=options.splice)
         transform = estimate_lda(data, before, features, options, run.jobs)
         plain = replace(before, transforms={})
-        model = tie_states(
+        return replace(plain, model=tie_states(
             data, plain, options.tree, features=features, transform=transform, jobs=run.jobs
-        )
-        return replace(plain, model=model)
+        ))  # fmt: skip
 
     def turn(number: int, trained: Trained) -> Trained:
         if number not in options.mllt_passes:
@@ -119,8 +115,5 @@ def apply_mllt(trained: Trained, matrix: np.ndarray) -> Trained:
     model = trained.model
     affine = np.hstack([matrix, np.zeros((len(matrix), 1))])
     means = apply_affine(affine, model.densities.means)
-    turned = replace(
-        model, densities=replace(model.densities, means=means),
-        transform=compose(affine, model.transform),
-    )  # fmt: skip
-    return replace(trained, model=turned)
+    densities, transform = replace(model.densities, means=means), compose(affine, model.transform)
+    return replace(trained, model=replace(model, densities=densities, transform=transform))

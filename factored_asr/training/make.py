@@ -25,8 +25,8 @@ from factored_asr.recognizer.speaker import SpeakerOptions
 from factored_asr.training.data import MeanOver, TrainingData, cepstra_of, load_data
 from factored_asr.training.em import PassReport, Report
 from factored_asr.training.pronunciations import count_pronunciations, weigh_pronunciations
-from factored_asr.training.run import STAGES, TrainingResult, train
-from factored_asr.training.tune import Tried, Tuning, tune
+from factored_asr.training.run import STAGES, TrainingResult, check_stages, train
+from factored_asr.training.tune import Tuning, tune
 
 EVERY_NTH = 8  # speaker is held out for tuning
 MEAN_UTTERANCES = 200  # are enough for the mean that a stream starts from
@@ -100,24 +100,19 @@ def make_model(
     lexicon
         A pronunciation for every word; it is written with the model, with probabilities of
         pronunciations from the corpus.
-    output
-        The model's folder.
     held_out
         Utterances of other speakers to tune on and to fold in; None, or no LM: no tuning.
-    lm
-        A language model, which is copied to the model.
-    g2p
-        A grapheme-to-phoneme model, which is copied to the model, for words that the lexicon lacks.
+    lm, g2p
+        A language model and a grapheme-to-phoneme model, which are copied to the model.
     checkpoints
         Folder of checkpoints; None: a folder next to the output, which is deleted at the end.
 
-    Raises OptionError: an unknown stage, or an output folder that exists and is no model;
-    FormatError, MissingError: the language model or the grapheme-to-phoneme model is broken or
-    missing.
+    Raises OptionError for an unknown stage or an output folder that exists and is no model,
+    FormatError or MissingError if a model to be copied is broken or missing.
     """
     options, listener, output = options or MakeOptions(), listener or Listener(), Path(output)
-    _check_stages(options)
-    check_target(output)  # before the hours of training
+    check_stages(options.stages, {})  # before the hours of training
+    check_target(output)
     language = None if lm is None else read_lm(lm)
     if g2p is not None:
         G2P.read(g2p)
@@ -169,10 +164,7 @@ def _fold_in(
 def hold_out(corpus: Corpus, speakers: Sequence[str] | None = None) -> tuple[Corpus, Corpus]:
     """Divide a corpus into one to train on, and one of other speakers to tune on.
 
-    Parameters
-    ----------
-    speakers
-        Speakers to tune on; None: every 8th of the sorted speakers, or of two or more the last.
+    These are `speakers`; None: every 8th of the sorted speakers, or of two or more the last.
     """
     if speakers is None:
         known = corpus.speakers
@@ -206,25 +198,15 @@ def settings_of(adaptive: bool) -> dict[str, DecodeOptions]:
     """Return the settings that tuning starts from: those of en-us, with Kaldi's LM scale."""
     scale = 1 / 12 if adaptive else 0.1
     graph = replace(DICTATION.graph, word_penalty=0.0)
-    return {
-        "dictation": replace(DICTATION, acoustic_scale=scale, graph=graph, max_ngrams=0),
-        "commands": COMMANDS,
-    }
-
-
-def _check_stages(options: MakeOptions) -> None:
-    for name in options.stages:
-        if name not in STAGES:
-            raise OptionError(f"stage {name!r} must be one of {', '.join(STAGES)}")
+    dictation = replace(DICTATION, acoustic_scale=scale, graph=graph, max_ngrams=0)
+    return {"dictation": dictation, "commands": COMMANDS}
 
 
 def _seeded(options: MakeOptions, stages: Sequence[str]) -> dict[str, Any]:
     """Return the options of these stages, with the seed in those that have one."""
     chosen = {name: options.stage_options.get(name, STAGES[name].options) for name in stages}
-    return {
-        name: replace(of, seed=options.seed) if hasattr(of, "seed") else of
-        for name, of in chosen.items()
-    }
+    return {name: replace(of, seed=options.seed) if hasattr(of, "seed") else of
+            for name, of in chosen.items()}  # fmt: skip
 
 
 def _about(
@@ -237,13 +219,15 @@ def _about(
     stages = (*options.stages, "fold_in") if folded else options.stages
     asked = {
         "stages": options.stages, "seed": options.seed, "mean_over": options.mean_over,
-        "fold_in": folded is not None,
-        "utterances": len(data), "speakers": len(data.speakers),
+        "fold_in": folded is not None, "utterances": len(data), "speakers": len(data.speakers),
         "stage_options": {name: asdict(of) for name, of in _seeded(options, stages).items()},
     }
     training = _last_reports(first)
     if tuning is not None:
-        training.append({"stage": "tune", **_tried(tuning.best)})
+        best = tuning.best
+        training.append({"stage": "tune", "lm_scale": best.lm_scale,
+                         "word_penalty": best.word_penalty,
+                         "wer": round(best.errors.rate, 4)})  # fmt: skip
     training += _last_reports(folded) if folded else []
     return About(
         options.origin or Path(name).name, options.licences, asked,
@@ -260,10 +244,3 @@ def _last_reports(result: TrainingResult) -> list[dict[str, Any]]:
          "gaussians": done.n_gaussians, "failed": done.failed}
         for done in last.values()
     ]
-
-
-def _tried(best: Tried) -> dict[str, Any]:
-    return {
-        "lm_scale": best.lm_scale, "word_penalty": best.word_penalty,
-        "wer": round(best.errors.rate, 4),
-    }

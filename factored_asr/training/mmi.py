@@ -17,15 +17,10 @@ import numpy as np
 
 from factored_asr.acoustic import GmmModel
 from factored_asr.acoustic.gmm.statistics import GaussianStatistics, accumulate
+from factored_asr.acoustic.gmm.sums import Sums
 from factored_asr.decoder import BeamOptions, decode
 from factored_asr.errors import OptionError
-from factored_asr.graph import (
-    Graph,
-    GraphOptions,
-    build_alignment_graph,
-    build_graph,
-    make_units,
-)
+from factored_asr.graph import Graph, GraphOptions, build_alignment_graph, build_graph, make_units
 from factored_asr.language.ngram import BEGIN, END, EPSILON, NGramModel
 from factored_asr.lexicon import Lexicon
 from factored_asr.training import _kernels
@@ -33,7 +28,7 @@ from factored_asr.training.alignment import Trained, scores_of
 from factored_asr.training.data import TrainingData
 from factored_asr.training.ebw import EbwOptions, update_ebw
 from factored_asr.training.em import PassReport, Run, mixtures_of, needed
-from factored_asr.training.parallel import over
+from factored_asr.training.parallel import added, over
 from factored_asr.training.phone_lattice import (
     START,
     PhoneLattice,
@@ -98,17 +93,11 @@ def train_mmi(
     data: TrainingData, lexicon: Lexicon, trained: Trained | None,
     options: MmiOptions | None = None, run: Run | None = None,
 ) -> Trained:
-    """Train by boosted MMI, from a model of maximum likelihood.
+    """Train by boosted MMI, from a model of maximum likelihood; speakers' transforms stay.
 
     The reports give the objective per frame as the log-likelihood: it is that of the words given
-    the sound, at most 0 without boosting.
-
-    Parameters
-    ----------
-    trained
-        Any model of plain mixtures; speakers' transforms stay as they are.
-
-    Raises OptionError: there is no model, it has other densities, or no utterance has a lattice.
+    the sound, at most 0 without boosting. Raises OptionError if there is no model, it has other
+    densities than plain mixtures, or no utterance has a lattice.
     """
     options, run, trained = options or MmiOptions(), run or Run(), needed(trained, "mmi", "tri")
     mixtures_of(trained.model)
@@ -137,20 +126,14 @@ def train_mmi(
 
 
 @dataclass(frozen=True, eq=False)
-class MmiStatistics:
-    """Statistics of a pass; those of parts of the data add up."""
+class MmiStatistics(Sums):
+    """Statistics of a pass."""
 
     numerator: GaussianStatistics
     denominator: GaussianStatistics
     objective: float = 0.0
     """Sum over utterances of log numerator - log boosted denominator."""
     n_frames: int = 0
-
-    def __add__(self, other: MmiStatistics) -> MmiStatistics:
-        return MmiStatistics(
-            self.numerator + other.numerator, self.denominator + other.denominator,
-            self.objective + other.objective, self.n_frames + other.n_frames,
-        )  # fmt: skip
 
 
 def unigram(data: TrainingData, lexicon: Lexicon) -> NGramModel:
@@ -220,8 +203,7 @@ def gather(
         (data.select(block), [lattices[i] for i in block], light, options)
         for block in data.blocks()
     ]
-    blocks = over(_gather_block, tasks, jobs)
-    return sum(blocks[1:], blocks[0])
+    return added(over(_gather_block, tasks, jobs))
 
 
 def _gather_block(
@@ -257,17 +239,10 @@ def state_differences(
     lattices: MmiLattices, model: GmmModel, scores: np.ndarray, pdfs: np.ndarray,
     options: MmiOptions,
 ) -> tuple[np.ndarray, float]:
-    """Return numerator less denominator posteriors, and the objective.
+    """Return numerator less denominator posteriors, and log numerator - log boosted denominator.
 
-    Parameters
-    ----------
-    scores, pdfs
-        (n_frames, n_columns) log-likelihoods, and the pdf of each column, ascending.
-
-    Returns
-    -------
-    (n_frames, n_columns): differences, those below 1e-4 left out; and log numerator - log boosted
-    denominator.
+    The differences are (n_frames, n_columns), those below 1e-4 left out; `scores` are
+    log-likelihoods, `pdfs` their columns' pdfs, ascending.
     """
     scaled = scores * np.float32(options.acoustic_scale)
     boosts, silence = (0.0, options.boost), model.phones.index(model.silence)

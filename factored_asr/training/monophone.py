@@ -40,15 +40,10 @@ def train_mono(
     data: TrainingData, lexicon: Lexicon, trained: Trained | None = None,
     options: MonoOptions | None = None, run: Run | None = None,
 ) -> Trained:
-    """Train monophones.
+    """Train monophones; `trained` is not used.
 
-    Parameters
-    ----------
-    trained
-        Not used.
-
-    Raises MissingError: A word has no pronunciation; FormatError: no utterance is long enough for
-    its words.
+    Raises MissingError if a word has no pronunciation, FormatError if no utterance is long enough
+    for its words.
     """
     options, run = options or MonoOptions(), run or Run()
     model = flat_model(data, lexicon, options)
@@ -56,22 +51,19 @@ def train_mono(
     alignments = align_equally(data, sentences, model)
     if not any(alignments):
         raise FormatError("no utterance of the corpus is long enough for its words")
-    return train_em(
-        data, lexicon, Trained(model, alignments), "mono", options, run,
-        soft_passes=options.soft_passes,
-    )  # fmt: skip
+    begin = Trained(model, alignments)
+    return train_em(data, lexicon, begin, "mono", options, run, soft_passes=options.soft_passes)
 
 
 def flat_model(data: TrainingData, lexicon: Lexicon, options: MonoOptions) -> GmmModel:
     """Return a model whose states all have the same Gaussian, that of all frames."""
     phones = tuple(sorted({*lexicon.phones, options.silence}))
-    fillers = sorted({p for said in lexicon.fillers.values() for each in said for p in each.phones})
+    sounds = [each for ways in lexicon.fillers.values() for each in ways]
+    fillers = sorted({phone for each in sounds for phone in each.phones})
     n_states = np.where(np.array(phones) == options.silence, options.silence_states, options.states)
-    shape = len(phones), int(n_states.max())
-    real = np.arange(shape[1]) < n_states[:, None]
+    shape, n_pdfs = (len(phones), int(n_states.max())), int(n_states.sum())
     pdfs = np.full(shape, -1, np.int32)
-    n_pdfs = int(n_states.sum())
-    pdfs[real] = np.arange(n_pdfs)
+    pdfs[np.arange(shape[1]) < n_states[:, None]] = np.arange(n_pdfs)
     mean, variance = _moments(data)
     densities = DiagonalMixtures(
         np.tile(mean, (n_pdfs, 1)), np.tile(variance, (n_pdfs, 1)), np.ones(n_pdfs),

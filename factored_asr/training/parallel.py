@@ -33,9 +33,13 @@ def over(function: Callable[..., Result], tasks: Sequence[tuple[Any, ...]], jobs
 def summed(
     function: Callable[..., Result], blocks: Sequence[Any], jobs: int = 1, *arguments: Any
 ) -> Result:
-    """Add up ``function(block, *arguments)`` of all blocks, in order: the last bit is always the
-    same, however many processes share the work."""
-    return reduce(add, over(function, [(block, *arguments) for block in blocks], jobs))
+    """Add up ``function(block, *arguments)`` of all blocks."""
+    return added(over(function, [(block, *arguments) for block in blocks], jobs))
+
+
+def added(parts: Sequence[Result]) -> Result:
+    """Add up results in order, so that the last bit is the same for any number of processes."""
+    return reduce(add, parts)
 
 
 def _single_threaded(function: Callable[..., Result], task: tuple[Any, ...]) -> Result:

@@ -46,12 +46,12 @@ class PhoneLattice:
         return len(self.arc_source)
 
     def over_arcs(self, of_spans: np.ndarray) -> np.ndarray:
-        """(n_arcs,): sums over the phones of each arc."""
+        """Return sums over the phones of each arc, (n_arcs,)."""
         sums = np.append(0.0, np.cumsum(of_spans[self.arc_spans]))
         return sums[self.arc_first[1:]] - sums[self.arc_first[:-1]]
 
     def over_spans(self, of_arcs: np.ndarray) -> np.ndarray:
-        """(n_spans,): sums over the arcs that share each phone."""
+        """Return sums over the arcs that share each phone, (n_spans,)."""
         values = np.repeat(of_arcs, np.diff(self.arc_first))
         return np.bincount(self.arc_spans, values, len(self.spans))
 
@@ -82,12 +82,8 @@ class PhoneLattice:
 def phone_lattice(lattice: Lattice, model: GmmModel, scores: np.ndarray) -> PhoneLattice:
     """Return the phone lattice of a word lattice that a search with this model made.
 
-    Parameters
-    ----------
-    scores
-        (n_frames, n_pdfs): scaled, as they were searched.
-
-    Raises OptionError: the lattice does not know its phones, or has no path.
+    `scores` (n_frames, n_pdfs) are scaled, as they were searched. Raises OptionError if the
+    lattice does not know its phones, or has no path.
     """
     if not lattice.aligned or not lattice.n_arcs:
         raise OptionError("the lattice does not know its phones, or has no path")

@@ -63,13 +63,8 @@ def weigh_pronunciations(lexicon: Lexicon, counts: Counts, imagined: float = 1.0
     The most frequent one of each word has probability 1, as in Kaldi, so that words with many
     pronunciations are not less likely. Words without counts, or with one pronunciation, stay.
 
-    Parameters
-    ----------
-    imagined
-        Count that is added to each pronunciation, > 0. Higher: flatter probabilities.
-
-    Raises OptionError: `imagined` is not above 0: pronunciations without counts would be
-    impossible.
+    `imagined` is added to each count; higher: flatter probabilities. Raises OptionError if it is
+    not above 0: pronunciations without counts would be impossible.
 
     Examples
     --------

@@ -66,12 +66,10 @@ def train(
     options: Mapping[str, Any] | None = None, *, start: Trained | None = None,
     checkpoints: str | Path | None = None, jobs: int = 1, report: Report | None = None,
 ) -> TrainingResult:
-    """Run stages of training in order.
+    """Run stages of training in order, names in `STAGES`; each builds on the one before it.
 
     Parameters
     ----------
-    stages
-        Names in `STAGES`; each builds on the one before it.
     options
         Stage → its options; others have the defaults.
     start
@@ -83,10 +81,10 @@ def train(
     report
         Progress callback, such as that of `progress`; None disables it.
 
-    Raises OptionError: an unknown stage, or options of another stage.
+    Raises OptionError for an unknown stage, or options of another stage.
     """
     options = options or {}
-    _check(stages, options)
+    check_stages(stages, options)
     key, trained = _fingerprint(data, lexicon), start
     if start is not None:
         key = _digest(key, _digest_of(start))
@@ -140,7 +138,8 @@ def progress() -> Iterator[Report]:
         yield report
 
 
-def _check(stages: Sequence[str], options: Mapping[str, Any]) -> None:
+def check_stages(stages: Sequence[str], options: Mapping[str, Any]) -> None:
+    """Raise OptionError for an unknown stage, no stage, or options of another stage."""
     if not stages:
         raise OptionError("training needs at least one stage")
     for name in (*stages, *options):

@@ -56,11 +56,7 @@ def train_sat(
 ) -> Trained:
     """Train a model behind the maps of its speakers, from another's alignments.
 
-    Returns
-    -------
-    The model with its first-pass densities, and the maps of the training speakers.
-
-    Raises OptionError: there is no model, or nothing is aligned.
+    Return it with its first-pass densities and the maps of the training speakers.
     """
     options, run = options or SatOptions(), run or Run()
     before = needed(trained, "sat", "lda_mllt")
@@ -90,10 +86,8 @@ def estimate_transforms(
     groups = by_speaker(data).values()
     blocks = speech_blocks(data, trained, groups, options.silence_weight)
     maps = over(_speaker_transform, [(block, options.fmllr) for block in blocks], jobs)
-    return {
-        block.data.utterances[0].speaker: affine
-        for block, affine in zip(blocks, maps, strict=True)
-    }
+    speakers = [block.data.utterances[0].speaker for block in blocks]
+    return dict(zip(speakers, maps, strict=True))
 
 
 def _speaker_transform(block: Block, options: FmllrOptions) -> np.ndarray:
@@ -118,7 +112,5 @@ def with_first_pass(
 
 
 def _two_feature_statistics(block: Block) -> GaussianStatistics:
-    return accumulate(
-        block.model.densities, block.frames(mapped=False), block.pdfs, block.weights,
-        block.frames(),
-    )  # fmt: skip
+    plain, mapped = block.frames(mapped=False), block.frames()
+    return accumulate(block.model.densities, plain, block.pdfs, block.weights, mapped)

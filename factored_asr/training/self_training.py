@@ -42,7 +42,7 @@ def self_transcribed(
     left_out
         Called with every sound that is left out, and why; None disables it.
 
-    Raises OptionError: the confidence lies outside [0, 1], the recogniser gives none, or no sound
+    Raises OptionError if the confidence lies outside [0, 1], the recogniser gives none, or no sound
     is kept.
 
     Examples

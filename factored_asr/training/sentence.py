@@ -65,9 +65,7 @@ class Trellis:
     @property
     def transitions(self) -> tuple[np.ndarray, ...]:
         """Arguments of the kernels, in their order."""
-        return (
-            self.loop, self.start, self.end, self.first_in, self.source, self.arc_log_prob
-        )  # fmt: skip
+        return self.loop, self.start, self.end, self.first_in, self.source, self.arc_log_prob
 
 
 def make_sentences(
@@ -76,10 +74,9 @@ def make_sentences(
 ) -> tuple[Sentence, ...]:
     """Return the graphs of some texts, for a model and all that have its phones.
 
-    The graphs of a context-independent model have no contexts and serve such models only.
-
-    Raises MissingError: A word has no pronunciation, or a pronunciation a phone the model lacks;
-    OptionError: A text without words.
+    The graphs of a context-independent model have no contexts and serve such models only. Raises
+    MissingError if a word has no pronunciation, or a pronunciation a phone the model lacks,
+    OptionError for a text without words.
     """
     index = {phone: i for i, phone in enumerate(model.phones)}
     silence, contextual = index[model.silence], bool(len(model.triphone_contexts))

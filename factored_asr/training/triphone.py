@@ -44,12 +44,7 @@ def train_triphones(
 ) -> Trained:
     """Train the stage ``tri``: states tied by decision trees, then mixtures.
 
-    Parameters
-    ----------
-    trained
-        A model with alignments of the data, such as monophones.
-
-    Raises OptionError: there is no model, or nothing is aligned.
+    `trained` is a model with alignments of the data, such as monophones.
     """
     options, run, before = options or TriphoneOptions(), run or Run(), needed(trained, "tri")
 
@@ -65,13 +60,8 @@ def tie_states(
 ) -> GmmModel:
     """Return a model of one Gaussian per pdf; the pdfs are leaves of a tree grown on the data.
 
-    Parameters
-    ----------
-    trained
-        Alignments, and the model that gives phones and transitions; speakers' transforms are
-        applied where there are any.
-    features, transform
-        Another front end than the model's, and its affine map.
+    `trained` gives alignments, phones and transitions, and speakers' transforms if there are any;
+    `features` and `transform` are another front end than its model's.
     """
     options, old = options or TreeOptions(), trained.model
     if features is None:
@@ -84,13 +74,10 @@ def tie_states(
     tree = grow_tree(statistics, old.phones, n_states, options, whole)
     tied = tree.tied_hmms(silence[0], fillers)
     densities = single_gaussians(tree, statistics, options.variance_floor)
-    loop, leave = (
-        table[:n_phones][tied.hmm_phone] for table in (old.hmm_loop_log_probs,
-                                                       old.hmm_exit_log_probs)
-    )  # fmt: skip
     return GmmModel(
-        old.phones, old.silence, old.fillers, features, densities, tied.hmm_pdfs, tied.hmm_phone,
-        loop, leave, tied.triphone_contexts, tied.triphone_hmms, transform, tree,
+        old.phones, old.silence, old.fillers, features, densities, **tied._asdict(),
+        hmm_loop_log_probs=old.hmm_loop_log_probs[tied.hmm_phone],
+        hmm_exit_log_probs=old.hmm_exit_log_probs[tied.hmm_phone], transform=transform, tree=tree,
     )  # fmt: skip
 
 
@@ -98,10 +85,7 @@ def gather_contexts(
     data: TrainingData, trained: Trained, features: FeatureOptions, transform: np.ndarray | None,
     jobs: int = 1,
 ) -> ContextStatistics:
-    """Take statistics of the states of all phones in context, by the alignments.
-
-    Raises OptionError: nothing is aligned.
-    """
+    """Take statistics of the states of all phones in context, by the alignments."""
     blocks = speech_blocks(data, trained, silence_weight=1.0)
     return summed(_of_block, blocks, jobs, features, transform)
 

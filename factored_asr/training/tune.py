@@ -85,7 +85,7 @@ def tune(
     report
         Progress callback, called with each setting; None disables it.
 
-    Raises OptionError: nothing to tune on, no scales, or a step that is not above 0.
+    Raises OptionError for nothing to tune on, no scales, or a step that is not above 0.
     """
     scales = tuple(lm_scales)
     if not len(corpus):

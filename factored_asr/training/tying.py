@@ -86,14 +86,9 @@ class ContextStatistics:
 
 
 def context_statistics(features: np.ndarray, contexts: np.ndarray) -> ContextStatistics:
-    """Return statistics of frames, each of which is a state of a phone in context.
+    """Return statistics of frames (n_frames, n_features), each a state of a phone in context.
 
-    Parameters
-    ----------
-    features
-        (n_frames, n_features)
-    contexts
-        (n_frames, 5): see `ContextStatistics.contexts`.
+    `contexts` are (n_frames, 5), as in `ContextStatistics`.
     """
     x = np.asarray(features, np.float64)
     if len(x) != len(contexts):
@@ -124,16 +119,8 @@ def variances(statistics: np.ndarray) -> np.ndarray:
 def log_likelihood(statistics: np.ndarray, floor: np.ndarray) -> np.ndarray:
     """Return the log-likelihood of pooled frames under the Gaussian of their mean and variance.
 
-    Parameters
-    ----------
-    statistics
-        (..., 1 + 2 * n_features): count, sum, sum of squares.
-    floor
-        (n_features,): the Gaussian's variances are at least this.
-
-    Examples
-    --------
-    Two frames, -1 and 1: variance 1, so each has -½ log 2π - ½.
+    Statistics are (..., 1 + 2 * n_features): count, sum, sum of squares; `floor` is the least
+    variance of each feature. Two frames, -1 and 1, have variance 1, so each has -½ log 2π - ½:
 
     >>> float(log_likelihood(np.array([2.0, 0.0, 2.0]), np.array([0.01])).round(4))
     -2.8379
@@ -242,26 +229,12 @@ def grow_tree(
     statistics: ContextStatistics, phones: tuple[str, ...], n_states: np.ndarray,
     options: TreeOptions | None = None, whole: tuple[int, ...] = (),
 ) -> DecisionTree:
-    """Build the trees of all states of all phones.
+    """Build the trees of all states of all phones from statistics of the contexts seen in training.
 
-    Parameters
-    ----------
-    statistics
-        Of contexts seen in training.
-    phones
-        Names of the phones.
-    n_states
-        (n_phones,): states of each phone's HMM.
-    whole
-        Phones that are not split: silence and noises.
-
-    Returns
-    -------
-    DecisionTree
-        With a pdf for every state of every phone, even one that was never seen; pdfs are numbered
-        by phone, state and leaf.
-
-    Raises OptionError: the phones have more states than there may be leaves.
+    `n_states` are those of each phone's HMM, (n_phones,). Phones in `whole`, silence and noises,
+    are not split. Every state of every phone has a pdf, even one that was never seen; pdfs are
+    numbered by phone, state and leaf. Raises OptionError if the phones have more states than there
+    may be leaves.
     """
     options = options or TreeOptions()
     n_roots = int(np.sum(n_states))

@@ -140,16 +140,9 @@ def split(
     The two stand a little to each side of the old mean, in a random direction, each with half its
     weight. EM drives them apart.
 
-    Parameters
-    ----------
-    occupancy
-        (n_pdfs,) frames of each pdf: `GaussianStatistics.of_pdfs`.
-    target, power
-        Gaussians altogether, and how much the frequent pdfs are favoured; see `split_targets`.
-    seed
-        Of the random directions.
-    perturbation
-        How far each moves, in standard deviations.
+    `occupancy` are the frames of each pdf, see `GaussianStatistics.of_pdfs`, `target` and `power`
+    as in `split_targets`. The seed selects the directions; `perturbation` is how far each moves, in
+    standard deviations.
     """
     rng = np.random.default_rng(seed)
     goal = split_targets(occupancy, target, power)

@@ -53,14 +53,7 @@ def map_adapt(
     observations of Markov chains" (1994), section III, with one number for the prior's counts of
     each kind.
 
-    Parameters
-    ----------
-    densities
-        Plain or tied mixtures.
-    statistics
-        Of the adaptation data, under these densities or others of the same shape.
-
-    Raises OptionError: the statistics are of densities of another shape.
+    Raises OptionError if the statistics are of densities of another shape.
 
     Examples
     --------
@@ -95,14 +88,12 @@ def _map_weights(densities: Densities, occupancy: np.ndarray, tau: float) -> np.
     if np.isinf(tau):
         return densities.weights
     old = densities.weights.astype(np.float64)
+    counts = occupancy + (tau + 1e-3) * old
     if isinstance(densities, TiedMixtures):
-        counts = occupancy + (tau + 1e-3) * old
         shares = counts / counts.sum(axis=1, keepdims=True)
-        floor = old.min()  # what the model's own scores are known to bear
-        shares = np.maximum(shares, floor)
+        shares = np.maximum(shares, old.min())  # what the model's own scores are known to bear
         return shares / shares.sum(axis=1, keepdims=True)
     first = densities.first_gaussian
-    counts = occupancy + (tau + 1e-3) * old
     return counts / np.repeat(np.add.reduceat(counts, first[:-1]), np.diff(first))
 
 
@@ -132,9 +123,8 @@ def mllr_adapt(
 
     Leggetter and Woodland, "Maximum likelihood linear regression for speaker adaptation of
     continuous density hidden Markov models" (1995), for diagonal variances; the classes are a
-    tree of close Gaussians, cut where there are enough frames.
-
-    Raises OptionError: the statistics are of densities of another shape.
+    tree of close Gaussians, cut where there are enough frames. Raises OptionError if the
+    statistics are of densities of another shape.
     """
     options = options or MllrOptions()
     means, variances = _flat(densities, statistics)
@@ -156,20 +146,10 @@ def mllr_map(
     means: np.ndarray, variances: np.ndarray, occupancy: np.ndarray, first: np.ndarray,
     prior_frames: float = 0.0,
 ) -> np.ndarray:
-    """Return the affine map of means (n_gaussians, n) under which the frames are most likely.
+    """Return the affine map of a class's means under which the frames are most likely, (n, n + 1).
 
-    Parameters
-    ----------
-    means, variances
-        (n_gaussians, n) of one class.
-    occupancy, first
-        (n_gaussians,) and (n_gaussians, n): sums of posteriors, and of frames by them.
-    prior_frames
-        Weight of the means as they are, in frames that are spread like the real ones.
-
-    Returns
-    -------
-    (n, n + 1) float64; the identity without frames.
+    `means`, `variances` and `first` are (n_gaussians, n). `prior_frames` is the weight of the means
+    as they are, in frames that are spread like the real ones. Without frames: the identity.
     """
     n = means.shape[1]
     n_frames = np.sum(occupancy)
@@ -192,28 +172,24 @@ def regression_classes(
     """Cluster Gaussians into classes of close Gaussians with enough frames each.
 
     The class with most frames is cut in two, first that of all Gaussians, until there are as many
-    classes as allowed or no cut leaves both halves enough frames.
-
-    Returns
-    -------
-    A list of index arrays that together name every Gaussian once.
+    classes as allowed or no cut leaves both halves enough frames. Each class is an array of
+    indices.
     """
-    waiting: list[np.ndarray] = [np.arange(len(means))]
-    done: list[np.ndarray] = []
+    waiting, done = [np.arange(len(means))], list[np.ndarray]()
     while waiting and len(waiting) + len(done) < options.classes:
         waiting.sort(key=lambda members: occupancy[members].sum())
         members = waiting.pop()
         halves = _cut(means, occupancy, members)
-        if min(occupancy[half].sum() for half in halves) < max(options.min_frames, 1e-6):
-            done.append(members)
-        else:
-            waiting.extend(halves)
+        enough = min(occupancy[half].sum() for half in halves) >= max(options.min_frames, 1e-6)
+        (waiting if enough else done).extend(halves if enough else [members])
     return done + waiting
 
 
 def _cut(means: np.ndarray, occupancy: np.ndarray, members: np.ndarray) -> list[np.ndarray]:
     """Two-means, begun along the axis of largest spread: the same every time."""
     own, weight = means[members], occupancy[members] + 1e-3
+    if len(members) < 2:
+        return [members, members[:0]]
     centre = np.average(own, axis=0, weights=weight)
     _, vectors = np.linalg.eigh(np.cov(own.T, aweights=weight).reshape((own.shape[1],) * 2))
     upper = (own - centre) @ vectors[:, -1] > 0
@@ -235,9 +211,7 @@ def _by_feature(densities: Densities, statistics: GaussianStatistics) -> np.ndar
     return np.repeat(statistics.by_stream(densities), sizes, axis=0).T
 
 
-def _flat(
-    densities: Densities, statistics: GaussianStatistics
-) -> tuple[np.ndarray, np.ndarray]:
+def _flat(densities: Densities, statistics: GaussianStatistics) -> tuple[np.ndarray, np.ndarray]:
     """Means and variances (n_gaussians, n_features) float64, once the statistics fit."""
     shape = (densities.means.size // densities.n_features, densities.n_features)
     if statistics.first.shape != shape or statistics.occupancy.shape != densities.weights.shape:

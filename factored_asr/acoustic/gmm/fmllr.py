@@ -13,6 +13,7 @@ import numpy as np
 
 from factored_asr.acoustic.gmm.mixtures import DiagonalMixtures
 from factored_asr.acoustic.gmm.statistics import Densities, expected_precisions, weighted_outer
+from factored_asr.acoustic.gmm.sums import Sums
 from factored_asr.acoustic.gmm.transforms import identity
 from factored_asr.errors import OptionError
 
@@ -21,13 +22,7 @@ Kind = Literal["auto", "full", "diagonal", "offset"]
 
 @dataclass(frozen=True)
 class FmllrOptions:
-    """How freely a speaker's map may move.
-
-    Examples
-    --------
-    >>> FmllrOptions(kind="diagonal").kind
-    'diagonal'
-    """
+    """How freely a speaker's map may move."""
 
     kind: Kind = "auto"
     """A full matrix, a scale for each dimension, or an offset alone; auto: by the frames."""
@@ -69,8 +64,8 @@ class FmllrOptions:
 
 
 @dataclass(frozen=True, eq=False)
-class FmllrStatistics:
-    """Statistics of a speaker's frames, float64; those of utterances add up.
+class FmllrStatistics(Sums):
+    """Statistics of a speaker's frames, float64.
 
     With z = [x 1], the i-th row w of the map has the auxiliary function
     ``frames * log |det A| + w · linear[i] - ½ w' quadratic[i] w``.
@@ -82,12 +77,6 @@ class FmllrStatistics:
     """(n_features, n_features + 1)."""
     quadratic: np.ndarray
     """(n_features, n_features + 1, n_features + 1), symmetric."""
-
-    def __add__(self, other: FmllrStatistics) -> FmllrStatistics:
-        return FmllrStatistics(
-            self.frames + other.frames, self.linear + other.linear,
-            self.quadratic + other.quadratic,
-        )  # fmt: skip
 
     def auxiliary(self, affine: np.ndarray) -> float:
         """Return the expected log-likelihood of the mapped frames, up to a constant."""
@@ -103,17 +92,9 @@ def fmllr_statistics(
 ) -> FmllrStatistics:
     """Sum up a speaker's statistics from aligned frames.
 
-    Parameters
-    ----------
-    densities
-        Those of the speakers that the model knows.
-    features, pdfs, weights
-        See statistics.py; leave silence out, or give it the weight 0.
-    posterior_features
-        Frames that the Gaussians' posteriors are computed from: behind the map found so far, or
-        in the space of a first pass. `features` where None.
-
-    Raises OptionError: See `accumulate`.
+    Leave silence out, or give it the weight 0. The Gaussians' posteriors are computed from
+    `posterior_features`: frames behind the map found so far, or in the space of a first pass; from
+    `features` where None. See statistics.py for the rest.
     """
     seen = features if posterior_features is None else posterior_features
     precisions, targets = expected_precisions(densities, seen, pdfs, weights)
@@ -144,42 +125,23 @@ def fmllr(
 ) -> np.ndarray:
     """Return the map under which the frames are most likely.
 
-    Parameters
-    ----------
-    statistics
-        Of one speaker.
-    options
-        What may move, by how many frames.
-    prior
-        See `prior_statistics`, for options.prior_frames.
-    start
-        The present map: a full one is then never worse. Scales and offsets do not need it.
-
-    Returns
-    -------
-    (n_features, n_features + 1) float32; the identity where there are too few frames.
-
-    Raises OptionError: prior_frames without a prior.
+    It is (n_features, n_features + 1) float32; the identity where there are too few frames. From
+    `start`, the present map, a full map never becomes worse. Raises OptionError if
+    options.prior_frames are given without a `prior`, see `prior_statistics`.
     """
     options = options or FmllrOptions()
     kind = options.chosen(statistics.frames)
-    n_features = len(statistics.linear)
     if kind is None:
-        return identity(n_features)
+        return identity(len(statistics.linear))
     if options.prior_frames:
         if prior is None:
             raise OptionError("prior_frames need prior statistics")
         tau = options.prior_frames
-        statistics += FmllrStatistics(
-            tau * prior.frames, tau * prior.linear, tau * prior.quadratic
-        )
-    if kind == "offset":
-        affine = _offset(statistics)
-    else:
-        affine = _diagonal(statistics)
-        if kind == "full":
-            begin = affine if start is None else np.asarray(start, np.float64)
-            affine = _full(statistics, begin, options.sweeps)
+        statistics += FmllrStatistics(tau * prior.frames, tau * prior.linear, tau * prior.quadratic)
+    affine = _offset(statistics) if kind == "offset" else _diagonal(statistics)
+    if kind == "full":
+        begin = affine if start is None else np.asarray(start, np.float64)
+        affine = _full(statistics, begin, options.sweeps)
     return affine.astype(np.float32)
 
 

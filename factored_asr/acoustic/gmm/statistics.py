@@ -20,6 +20,7 @@ from factored_asr.acoustic.gmm.mixtures import (
     check_features,
     gaussian_matrix,
 )
+from factored_asr.acoustic.gmm.sums import Sums
 from factored_asr.acoustic.gmm.transforms import MlltStatistics
 from factored_asr.errors import OptionError
 
@@ -28,8 +29,8 @@ _BLOCK_FRAMES = 2000  # outer products held at once
 
 
 @dataclass(frozen=True, eq=False)
-class GaussianStatistics:
-    """Expected counts and moments of every Gaussian: sums over frames that add up."""
+class GaussianStatistics(Sums):
+    """Expected counts and moments of every Gaussian."""
 
     occupancy: np.ndarray
     """Sum of posteriors, in the shape of the densities' weights, float64."""
@@ -48,13 +49,6 @@ class GaussianStatistics:
         """Return the statistics of no frames."""
         shape = densities.means.size // densities.n_features, densities.n_features
         return cls(np.zeros(densities.weights.shape), np.zeros(shape), np.zeros(shape))
-
-    def __add__(self, other: GaussianStatistics) -> GaussianStatistics:
-        return GaussianStatistics(
-            self.occupancy + other.occupancy, self.first + other.first,
-            self.second + other.second, self.log_likelihood + other.log_likelihood,
-            self.frames + other.frames,
-        )  # fmt: skip
 
     def by_stream(self, densities: Densities) -> np.ndarray:
         """Return the occupancy of each Gaussian in each stream, (n_streams, n_gaussians)."""
@@ -107,18 +101,10 @@ def accumulate(
     With E the rows ``[x, x², 1]`` of the frames of one pdf and W the matrix that gives log
     densities, the posteriors are ``softmax(E W)``, and the statistics are ``posteriorsᵀ E``.
 
-    Parameters
-    ----------
-    densities
-        Densities that give the posteriors.
-    features, pdfs, weights
-        Aligned frames: (n, n_features), (n,) and (n,); weights of 1 where None.
-    posterior_features
-        Frames that the posteriors are computed from, where they differ from the frames that are
-        summed up, such as features behind speakers' maps; `features` where None.
-
-    Raises OptionError: features of another size or not finite, a pdf that does not exist, or bad
-    weights.
+    Features are (n, n_features), pdfs and weights (n,); weights are 1 where None. The posteriors
+    are computed from `posterior_features`, such as frames behind speakers' maps; from `features`
+    where None. Raises OptionError for features of another size or not finite, a pdf that does not
+    exist, or bad weights.
 
     Examples
     --------
@@ -128,12 +114,10 @@ def accumulate(
     ([1.0, 2.0], [[1.0], [8.0]], [[1.0], [34.0]])
     """
     frames = _aligned(densities, features, pdfs, weights)
-    own = _expanded(densities, frames.features)
-    if posterior_features is None:
-        seen = own
-    else:
-        seen = check_features(posterior_features, densities.n_features)[frames.order]
-        seen = _expanded(densities, seen)
+    own = seen = _expanded(densities, frames.features)
+    if posterior_features is not None:
+        others = check_features(posterior_features, densities.n_features)
+        seen = _expanded(densities, others[frames.order])
     total = GaussianStatistics.zeros(densities)
     log_likelihood = 0.0
     for part in _parts(densities, seen, frames):
@@ -156,10 +140,8 @@ def expected_precisions(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return what transforms of features need to know of each frame's Gaussians.
 
-    Returns
-    -------
-    Two arrays (n, n_features) float64: the sum over Gaussians of posterior / variance, and that
-    of posterior * mean / variance. Parameters and errors are those of `accumulate`.
+    These are two arrays (n, n_features) float64: the sum over Gaussians of posterior / variance,
+    and that of posterior * mean / variance. Arguments and errors are those of `accumulate`.
     """
     frames = _aligned(densities, features, pdfs, weights)
     inverse = 1 / densities.variances.reshape(-1, densities.n_features).astype(np.float64)
@@ -177,7 +159,7 @@ def mllt_statistics(
     densities: DiagonalMixtures, features: np.ndarray, pdfs: np.ndarray,
     weights: np.ndarray | None = None,
 ) -> MlltStatistics:
-    """Return what MLLT needs; parameters and errors are those of `accumulate`.
+    """Return what MLLT needs; arguments and errors are those of `accumulate`.
 
     The scatter around a mean m is that around 0, less what is linear in m:
     ``Σ γ (x - m)(x - m)' = Σ γ x x' - f m' - m f' + n m m'`` with f and n the Gaussian's own.
@@ -194,18 +176,10 @@ def mllt_statistics(
 
 
 def softmax(logs: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Turn joint log-likelihoods into posteriors, in place.
+    """Turn joint log-likelihoods (n_frames, n_gaussians) into posteriors, in place.
 
-    Parameters
-    ----------
-    logs
-        (n_frames, n_gaussians); overwritten.
-    weights
-        (n_frames,) that the rows shall sum to; 1 where None.
-
-    Returns
-    -------
-    The posteriors, and (n_frames,) the log of each row's sum of likelihoods.
+    Rows sum to `weights`, 1 where None. Returns the posteriors, and the log of each row's sum of
+    likelihoods.
 
     Examples
     --------
@@ -251,9 +225,7 @@ def streams_of(densities: Densities) -> list[slice]:
     return [slice(int(end - size), int(end)) for size, end in zip(sizes, ends, strict=True)]
 
 
-def _parts(
-    densities: Densities, expanded: list[np.ndarray], frames: Aligned
-) -> Iterator[Part]:
+def _parts(densities: Densities, expanded: list[np.ndarray], frames: Aligned) -> Iterator[Part]:
     """Yield posteriors of Gaussians, frames of one pdf (or codebook and stream) at a time."""
     present, first = np.unique(frames.keys, return_index=True)
     bounds = np.append(first, len(frames.keys)).tolist()

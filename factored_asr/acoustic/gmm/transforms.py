@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import eigh
 
+from factored_asr.acoustic.gmm.sums import Sums
 from factored_asr.errors import OptionError
 
 
 def apply_affine(affine: np.ndarray, features: np.ndarray) -> np.ndarray:
     """Map frames: (n_frames, n_inputs) → (n_frames, n_outputs) float32.
 
-    Raises OptionError: frames of another size, or a value that is not finite.
+    Raises OptionError for frames of another size, or a value that is not finite.
 
     Examples
     --------
@@ -73,8 +74,8 @@ def check_affine(affine: np.ndarray, n_inputs: int | None) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class ClassStatistics:
-    """Statistics for LDA of frames in classes; those of parts of the data add up."""
+class ClassStatistics(Sums):
+    """Statistics for LDA of frames in classes."""
 
     counts: np.ndarray
     """(n_classes,) float64: frames, or their weights, in each class."""
@@ -87,8 +88,8 @@ class ClassStatistics:
     def of(
         features: np.ndarray, classes: np.ndarray, n_classes: int, weights: np.ndarray | None = None
     ) -> ClassStatistics:
-        """Return the statistics of frames (n_frames, n_features), their classes 0..n_classes - 1,
-        and their weights, 1 where None."""
+        """Return those of frames (n_frames, n_features), of their classes 0..n_classes - 1, and
+        their weights, 1 where None."""
         frames = np.asarray(features, np.float64)
         classes = np.asarray(classes, np.int64)
         if classes.shape != frames.shape[:1] or (
@@ -102,11 +103,6 @@ class ClassStatistics:
         counts = np.bincount(classes, share, n_classes)
         return ClassStatistics(counts, sums, weighed.T @ frames)
 
-    def __add__(self, other: ClassStatistics) -> ClassStatistics:
-        return ClassStatistics(
-            self.counts + other.counts, self.sums + other.sums, self.second + other.second
-        )
-
     def scatter(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return mean, covariance within classes, and covariance of the classes' means."""
         total = self.counts.sum()
@@ -119,17 +115,12 @@ class ClassStatistics:
 
 
 def lda(statistics: ClassStatistics, n_outputs: int) -> np.ndarray:
-    """Return the projection of linear discriminant analysis.
+    """Return the projection of linear discriminant analysis, (n_outputs, n_features + 1) float32.
 
     It maximises the ratio of the covariance between classes to that within them. Its outputs are
     centred, uncorrelated within a class and of variance 1 there, the most discriminative first.
-    (Fukunaga, Introduction to Statistical Pattern Recognition, 10.2.)
-
-    Returns
-    -------
-    (n_outputs, n_features + 1) float32, an affine map.
-
-    Raises OptionError: more outputs than features, or fewer frames than the covariance needs.
+    (Fukunaga, Introduction to Statistical Pattern Recognition, 10.2.) Raises OptionError for more
+    outputs than features, or fewer frames than the covariance needs.
 
     Examples
     --------
@@ -155,7 +146,7 @@ def lda(statistics: ClassStatistics, n_outputs: int) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class MlltStatistics:
+class MlltStatistics(Sums):
     """Statistics for MLLT: for each dimension the precision-weighted scatter around means."""
 
     frames: float
@@ -163,9 +154,6 @@ class MlltStatistics:
     scatter: np.ndarray
     """(n_features, n_features, n_features) float64: for each dimension i the sum over Gaussians
     and frames of posterior / variance_i * (x - mean)(x - mean)'."""
-
-    def __add__(self, other: MlltStatistics) -> MlltStatistics:
-        return MlltStatistics(self.frames + other.frames, self.scatter + other.scatter)
 
     def auxiliary(self, matrix: np.ndarray) -> float:
         """Expected log-likelihood of the frames behind a matrix, up to a constant."""
@@ -177,12 +165,8 @@ def mllt(statistics: MlltStatistics, n_sweeps: int = 20) -> np.ndarray:
     """Return the maximum likelihood linear transform for diagonal covariances.
 
     Row by row as in Gales, "Semi-tied covariance matrices for hidden Markov models" (1999),
-    equation 20, with fixed variances; no update lowers the likelihood.
-
-    Returns
-    -------
-    (n_features, n_features) float64: to be applied to features and to means alike, before the
-    variances are re-estimated.
+    equation 20, with fixed variances; no update lowers the likelihood. The (n_features, n_features)
+    matrix applies to features and to means alike, before the variances are re-estimated.
     """
     n_features = len(statistics.scatter)
     matrix = np.eye(n_features)

@@ -84,11 +84,10 @@ class DecisionTree:
     """(n_nodes,) float32: log-likelihood that the question gained; 0 for a leaf."""
 
     def __post_init__(self) -> None:
-        for name in ("roots", "asks", "branches", "leaf_pdf"):
-            object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), np.int32))
-        for name in ("frames", "gain"):
-            object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), np.float32))
-        object.__setattr__(self, "members", np.ascontiguousarray(self.members, bool))
+        kinds = {"members": bool, "frames": np.float32, "gain": np.float32}
+        for name in _ARRAYS:
+            array = np.ascontiguousarray(getattr(self, name), kinds.get(name, np.int32))
+            object.__setattr__(self, name, array)
         self._check()
 
     @property
@@ -116,20 +115,8 @@ class DecisionTree:
     ) -> np.ndarray:
         """Return the leaf of states of phones in context; -1 where the phone lacks the state.
 
-        Parameters
-        ----------
-        centre, left, right
-            Phone indices, arrays of one shape or broadcast against each other.
-        position
-            ``BEGIN``, ``END``, ``INTERNAL`` or ``SINGLE`` (see topology.py).
-        state
-            HMM state, 0 the first.
-
-        Returns
-        -------
-        int32 array of nodes, of the broadcast shape.
-
-        Raises OptionError: A phone, position or state out of range.
+        All are indices, broadcast against each other (positions: see topology.py). Raises
+        OptionError if one is out of range.
         """
         given = [np.asarray(part) for part in (centre, left, right, position, state)]
         limits = (len(self.phones),) * 3 + (N_POSITIONS, self.n_states)
@@ -157,10 +144,7 @@ class DecisionTree:
     def tied_hmms(self, silence: int, fillers: Sequence[int] = ()) -> TiedHmms:
         """Return an HMM for each sequence of pdfs that a phone has in some context.
 
-        Parameters
-        ----------
-        silence, fillers
-            As neighbours, the fillers count as this phone of silence.
+        As neighbours, the fillers count as silence.
         """
         n, states = len(self.phones), np.arange(self.n_states)
         axes = (np.arange(n), np.arange(n), np.arange(n), np.arange(N_POSITIONS))
@@ -183,10 +167,7 @@ class DecisionTree:
 
     @staticmethod
     def from_arrays(phones: tuple[str, ...], arrays: Mapping[str, np.ndarray]) -> DecisionTree:
-        """Return the tree of saved `arrays`.
-
-        Raises MissingError: an array is not there; OptionError: the arrays do not make a tree.
-        """
+        """Return the tree of saved `arrays`; MissingError if one is not there."""
         if missing := [name for name in _ARRAYS if name not in arrays]:
             raise MissingError(f"a decision tree needs the arrays {', '.join(missing)}")
         return DecisionTree(tuple(phones), **{name: arrays[name] for name in _ARRAYS})
@@ -194,12 +175,7 @@ class DecisionTree:
     def describe(self, phone: str | None = None, state: int | None = None) -> str:
         """Return the trees as text, questions indented below questions.
 
-        Parameters
-        ----------
-        phone, state
-            Trees of this phone and this state only; None: of all.
-
-        Raises MissingError: there is no such phone.
+        They are those of one phone or state, of all where None. MissingError: no such phone.
         """
         if phone is not None and phone not in self.phones:
             raise MissingError(f"the tree has no phone {phone!r}")

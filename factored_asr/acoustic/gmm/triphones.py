@@ -60,25 +60,12 @@ class Triphones:
         self, centre: np.ndarray | int, left: np.ndarray | int, right: np.ndarray | int,
         position: np.ndarray | int,
     ) -> np.ndarray:
-        """HMM of each phone in its context.
+        """Return the HMM of each phone in its context, int32.
 
-        Parameters
-        ----------
-        centre, left, right
-            Phone indices, arrays of one shape or broadcast against each other; a neighbour of -1
-            is an unknown one and gives the HMM without context.
-        position
-            ``BEGIN``, ``END``, ``INTERNAL`` or ``SINGLE``.
-
-        Returns
-        -------
-        int32 array of HMM ids, of the broadcast shape.
-
-        Raises OptionError: A phone or position out of range.
+        Indices of phones and positions broadcast against each other; a neighbour of -1 is an
+        unknown one and gives the HMM without context. Raises OptionError if one is out of range.
         """
-        centre, left, right, position = (
-            np.asarray(part) for part in (centre, left, right, position)
-        )
+        centre, left, right, position = map(np.asarray, (centre, left, right, position))
         _check_range(centre, self.n_phones, "a phone")
         _check_range(left, self.n_phones, "a left neighbour", lowest=-1)
         _check_range(right, self.n_phones, "a right neighbour", lowest=-1)
