@@ -327,6 +327,8 @@ def test_regression_classes_are_clusters_that_heard_enough() -> None:
     ]  # fmt: skip
     few = regression_classes(means, heard, MllrOptions(classes=3, min_frames=600))
     assert [len(members) for members in few] == [15]
+    one_each = regression_classes(means, heard, MllrOptions(classes=20, min_frames=0))
+    assert sorted(np.concatenate(one_each).tolist()) == list(range(15))
 
 
 def test_a_speaker_who_was_not_heard_moves_nothing() -> None:

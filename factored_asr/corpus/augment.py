@@ -59,23 +59,6 @@ def noisy_copies(
     ]
 
 
-def in_noise(
-    samples: np.ndarray, noise: np.ndarray, snr: float, rng: np.random.Generator
-) -> np.ndarray:
-    """Return a sound in a random piece of noise of its rate; the sound alone if either is silent.
-
-    `snr` is the ratio of speech to noise between the loudest blocks of both, dB.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> speech, noise = rng.normal(0, 0.1, (2, 16000))
-    >>> float(abs(in_noise(speech, noise, 10.0, rng)).max())
-    0.5
-    """
-    return _over(samples, cut_from(noise, len(samples), rng), snr)
-
-
 def _over(samples: np.ndarray, cut: np.ndarray, snr: float) -> np.ndarray:
     return add_noise(samples, cut, snr) if np.any(cut) and np.any(samples) else samples
 

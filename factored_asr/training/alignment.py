@@ -15,8 +15,7 @@ from factored_asr.acoustic import GmmModel
 from factored_asr.acoustic._kernels import viterbi
 from factored_asr.errors import OptionError
 from factored_asr.lexicon import Lexicon
-from factored_asr.training.data import TrainingData
-from factored_asr.training.parallel import over
+from factored_asr.training.data import TrainingData, over_blocks
 from factored_asr.training.sentence import Sentence, Trellis, make_sentences, make_trellis
 
 
@@ -89,11 +88,8 @@ def align_all(
     if sentences is None:
         sentences = sentences_of(data, lexicon, model, options)
     trained = Trained(model, (), transforms or {})
-    tasks = [
-        (data.select(block), [sentences[i] for i in block], trained, options)
-        for block in data.blocks()
-    ]
-    return tuple(each for block in over(_align_block, tasks, jobs) for each in block)
+    blocks = over_blocks(_align_block, data, sentences, jobs, trained, options)
+    return tuple(each for block in blocks for each in block)
 
 
 def sentences_of(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.features import FeatureOptions, FrontEnd
 from factored_asr.features.files import read_feature_file
 from factored_asr.features.normalisation import normalise
-from factored_asr.training.parallel import over
+from factored_asr.training.parallel import Result, over
 
 BLOCK_FRAMES = 32_000  # statistics are added up over blocks of about so many frames
 
@@ -47,10 +47,8 @@ class TrainingData:
             raise OptionError(f"{n_utterances} utterances need as many cepstra, got {n}")
         for utterance, cepstra in zip(self.utterances, self.cepstra, strict=True):
             if cepstra.ndim != 2 or cepstra.shape[1] != self.options.n_cepstra:
-                wanted = f"must be (n_frames, {self.options.n_cepstra})"
-                raise OptionError(
-                    f"cepstra of {utterance.id} have shape {cepstra.shape}, {wanted}"
-                )
+                law = f"shape {cepstra.shape}, must be (n_frames, {self.options.n_cepstra})"
+                raise OptionError(f"cepstra of {utterance.id} have {law}")
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -59,10 +57,8 @@ class TrainingData:
         """Return all utterances of both, which must have one front end."""
         if (self.options, self.mean_over) != (other.options, other.mean_over):
             raise OptionError("data of two front ends, or of two kinds of means, do not add up")
-        return replace(
-            self, utterances=self.utterances + other.utterances,
-            cepstra=self.cepstra + other.cepstra,
-        )  # fmt: skip
+        utterances, cepstra = self.utterances + other.utterances, self.cepstra + other.cepstra
+        return replace(self, utterances=utterances, cepstra=cepstra)
 
     @property
     def n_frames(self) -> int:
@@ -97,10 +93,8 @@ class TrainingData:
 
     def select(self, indices: Sequence[int] | np.ndarray) -> TrainingData:
         """Return some of the utterances, with unchanged means."""
-        return replace(
-            self, utterances=tuple(self.utterances[i] for i in indices),
-            cepstra=tuple(self.cepstra[i] for i in indices),
-        )  # fmt: skip
+        utterances = tuple(self.utterances[i] for i in indices)
+        return replace(self, utterances=utterances, cepstra=tuple(self.cepstra[i] for i in indices))
 
     def blocks(self) -> Iterator[range]:
         """Yield runs of utterances, in order, of about `BLOCK_FRAMES` frames each.
@@ -116,6 +110,15 @@ class TrainingData:
                 first, n_frames = i + 1, 0
         if first < len(self.cepstra):
             yield range(first, len(self.cepstra))
+
+
+def over_blocks(
+    function: Callable[..., Result], data: TrainingData, items: Sequence[Any], jobs: int,
+    *arguments: Any,
+) -> list[Result]:
+    """Return ``function(block, items of its utterances, *arguments)`` of all blocks of the data."""
+    blocks = [(data.select(i), [items[j] for j in i], *arguments) for i in data.blocks()]
+    return over(function, blocks, jobs)
 
 
 def load_data(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import numpy as np
 
@@ -28,8 +27,8 @@ from factored_asr.training.alignment import (
     sentences_of,
 )
 from factored_asr.training.blocks import Block, speech_blocks
-from factored_asr.training.data import TrainingData
-from factored_asr.training.parallel import added, over, summed
+from factored_asr.training.data import TrainingData, over_blocks
+from factored_asr.training.parallel import added, summed
 from factored_asr.training.schedule import Schedule
 from factored_asr.training.sentence import Sentence, make_trellis
 from factored_asr.training.update import UpdateOptions, split, update
@@ -75,16 +74,10 @@ class PassReport:
     """Remarks: Gaussians dropped, pdfs without data."""
 
 
-class Report(Protocol):
-    """Progress callback, called after every pass."""
-
-    def __call__(self, done: PassReport, /) -> None: ...
-
-
-class Keep(Protocol):
-    """Callback that may save the state after pass `number` (0: before the first)."""
-
-    def __call__(self, number: int, trained: Trained, /) -> None: ...
+Report = Callable[[PassReport], None]
+"""Progress callback, called after every pass."""
+Keep = Callable[[int, Trained], None]
+"""Callback that may save the state after a pass."""
 
 
 @dataclass(frozen=True)
@@ -186,11 +179,7 @@ def collect_all_paths(
     jobs: int = 1,
 ) -> Seen:
     """Take statistics over all paths, each by its probability (Baum–Welch training)."""
-    tasks = [
-        (data.select(block), [sentences[i] for i in block], trained, options)
-        for block in data.blocks()
-    ]
-    return added(over(_collect_paths_block, tasks, jobs))
+    return added(over_blocks(_collect_paths_block, data, sentences, jobs, trained, options))
 
 
 def _collect_paths_block(

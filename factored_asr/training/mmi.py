@@ -25,7 +25,7 @@ from factored_asr.language.ngram import BEGIN, END, EPSILON, NGramModel
 from factored_asr.lexicon import Lexicon
 from factored_asr.training import _kernels
 from factored_asr.training.alignment import Trained, scores_of
-from factored_asr.training.data import TrainingData
+from factored_asr.training.data import TrainingData, over_blocks
 from factored_asr.training.ebw import EbwOptions, update_ebw
 from factored_asr.training.em import PassReport, Run, mixtures_of, needed
 from factored_asr.training.parallel import added, over
@@ -199,11 +199,7 @@ def gather(
 ) -> MmiStatistics:
     """Take statistics of all lattices under a model."""
     light = replace(trained, alignments=())
-    tasks = [
-        (data.select(block), [lattices[i] for i in block], light, options)
-        for block in data.blocks()
-    ]
-    return added(over(_gather_block, tasks, jobs))
+    return added(over_blocks(_gather_block, data, lattices, jobs, light, options))
 
 
 def _gather_block(
