@@ -95,12 +95,12 @@ class Corpus:
         return tuple(sorted({word for u in self.utterances for word in u.words}))
 
     def select(self, speakers: Collection[str]) -> Corpus:
-        """Only these speakers; MissingError where one is not in the corpus."""
+        """Return only these speakers; MissingError where one is not in the corpus."""
         self._check_speakers(speakers)
         return replace(self, utterances=tuple(u for u in self if u.speaker in set(speakers)))
 
     def without(self, speakers: Collection[str]) -> Corpus:
-        """All but these speakers; MissingError where one is not in the corpus."""
+        """Return all but these speakers; MissingError where one is not in the corpus."""
         self._check_speakers(speakers)
         return replace(self, utterances=tuple(u for u in self if u.speaker not in set(speakers)))
 

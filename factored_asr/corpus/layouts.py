@@ -39,7 +39,7 @@ def read_layout(path: Path, layout: str) -> list[Utterance]:
 
 
 def read_manifest(path: Path, needed: Collection[str] = ("path", "text")) -> list[Utterance]:
-    """A table with a header and the columns ``path`` and ``text``, tabs between.
+    """Read a table with a header and the columns ``path`` and ``text``, tabs between.
 
     ``id`` (default: the path without its ending), ``speaker`` (default: the file's folder),
     ``start`` and ``end`` (seconds) may be there; other columns are not looked at. Paths are
@@ -69,7 +69,7 @@ def _manifest_row(file: Path, number: int, columns: list[str], text: str) -> Utt
 
 
 def read_kaldi_folder(path: Path) -> list[Utterance]:
-    """A data folder of Kaldi: ``text``, ``utt2spk``, ``wav.scp`` (with ``segments``) or
+    """Read a data folder of Kaldi: ``text``, ``utt2spk``, ``wav.scp`` (with ``segments``) or
     ``feats.scp``, which goes first. Relative paths count from the folder that is worked in, as in
     Kaldi, else from the data folder. Commands in ``wav.scp`` are not run."""
     texts = _table(path / "text")
@@ -86,16 +86,15 @@ def read_kaldi_folder(path: Path) -> list[Utterance]:
 
 
 def _kaldi_sounds(path: Path) -> dict[str, tuple[Path, float, float | None]]:
-    """Of each utterance the file and the stretch."""
+    """Return the file and the stretch of each utterance."""
     features = path / "feats.scp"
     file = features if features.is_file() else path / "wav.scp"
     files = {}
     for name, (number, place) in _table(file).items():
         if place.endswith("|"):
             raise FormatError(f"a command, {place!r}: only files are read", file, number)
-        near = path / place
-        is_near = not exists(Path(place)) and exists(near.parent)
-        files[name] = near if is_near else Path(place)
+        near, here = path / place, Path(place)
+        files[name] = near if not exists(here) and exists(near.parent) else here
     if file == features or not (path / "segments").is_file():
         return {name: (sound, 0.0, None) for name, sound in files.items()}
     segments = {}
@@ -110,7 +109,7 @@ def _kaldi_sounds(path: Path) -> dict[str, tuple[Path, float, float | None]]:
 
 
 def read_sphinx_corpus(path: Path) -> list[Utterance]:
-    """Sphinx's layout: ``etc/NAME.fileids`` and ``etc/NAME.transcription``, the files below
+    """Read Sphinx's layout: ``etc/NAME.fileids``, ``etc/NAME.transcription``, and files below
     ``feat`` or ``wav``. The speaker is the folder that a fileid lies in."""
     if not path.exists():
         raise MissingError(f"{path}: there is no such corpus")
@@ -136,36 +135,32 @@ def read_sphinx_corpus(path: Path) -> list[Utterance]:
 
 
 def _sphinx_sound(root: Path, name: str) -> Path:
-    """The file of a fileid; its place for ready-made features if there is none."""
+    """Return the file of a fileid; its place for ready-made features if there is none."""
     places = [root / "feat" / f"{name}.mfc", *(root / "wav" / f"{name}{end}" for end in SOUNDS)]
     return next((place for place in places if is_file(place)), places[0])
 
 
 def read_librispeech(path: Path) -> list[Utterance]:
-    """Folders ``SPEAKER/CHAPTER`` with the sounds and a file ``SPEAKER-CHAPTER.trans.txt``."""
+    """Read folders ``SPEAKER/CHAPTER`` with sounds and a file ``SPEAKER-CHAPTER.trans.txt``."""
     utterances = []
     for file in sorted(path.rglob("*.trans.txt")):
         for name, (number, text) in _table(file).items():
             sounds = [file.parent / f"{name}{end}" for end in (".flac", ".wav")]
             sound = next((sound for sound in sounds if is_file(sound)), sounds[0])
-            speaker = name.split("-")[0]
-            utterances.append(
-                Utterance(name, speaker, _words(text), sound, source=f"{file}:{number}")
-            )
+            speaker, place = name.split("-")[0], f"{file}:{number}"
+            utterances.append(Utterance(name, speaker, _words(text), sound, source=place))
     return utterances
 
 
 def read_named_files(path: Path) -> list[Utterance]:
-    """Sounds named ``TEXT_SPEAKER_TAKE.wav``, such as ``7_jackson_12.wav``; underscores in the
-    text part words, digits are spelled out."""
+    """Read sounds named ``TEXT_SPEAKER_TAKE.wav``, such as ``7_jackson_12.wav``; underscores in
+    the text part words, digits are spelled out."""
     utterances = []
     for file in sorted(path.iterdir()):
         match = _TAKE.match(file.stem)
         if file.suffix in SOUNDS and match:
-            words = tuple(
-                DIGITS[int(word)] if re.fullmatch("[0-9]", word) else word
-                for word in match[1].split("_")
-            )
+            text = match[1].split("_")
+            words = tuple(DIGITS[int(w)] if re.fullmatch("[0-9]", w) else w for w in text)
             utterances.append(Utterance(file.stem, match[2], words, file, source=str(file)))
     return utterances
 
@@ -192,7 +187,7 @@ def _layout_of(path: Path) -> str:
 
 
 def _one(folder: Path, lists: Iterable[Path]) -> Path:
-    """The one list of a corpus."""
+    """Return the one list of a corpus."""
     found = sorted(lists)
     if not found:
         raise MissingError(f"{folder}: no list of utterances in this layout")
@@ -208,7 +203,7 @@ def _is_manifest(file: Path) -> bool:
 
 
 def _table(file: Path) -> dict[str, Line]:
-    """Lines of a name and a value; the value may be empty."""
+    """Read lines of a name and a value; the value may be empty."""
     table: dict[str, Line] = {}
     for number, text in _lines(file):
         name, _, value = text.partition(" ") if "\t" not in text else text.partition("\t")
@@ -219,7 +214,7 @@ def _table(file: Path) -> dict[str, Line]:
 
 
 def _lines(file: Path, strip: bool = True) -> Iterator[Line]:
-    """Numbered lines that are not empty."""
+    """Yield numbered lines that are not empty."""
     for number, text in enumerate(read_text(file).split("\n"), 1):
         if text.strip():
             yield number, text.strip() if strip else text

@@ -33,7 +33,7 @@ class StateAlignment:
     """(n_frames,) int32: index of the HMM state within its phone."""
 
     def pdfs(self, model: GmmModel) -> np.ndarray:
-        """(n_frames,) int32: the pdf of each frame under a model with the same phones."""
+        """Return the pdf of each frame under a model with the same phones, (n_frames,) int32."""
         hmm = model.hmm_index(*self.phones.T)
         return model.hmm_pdfs[hmm[self.segment], self.state]
 

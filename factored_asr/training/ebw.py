@@ -1,8 +1,7 @@
-"""Extended Baum–Welch: what becomes of Gaussians that are pulled both ways.
+"""Extended Baum–Welch: the update of Gaussians from statistics of numerator and denominator.
 
-Statistics of the numerator say where a Gaussian should be, those of the denominator where it
-should not; the constant D keeps it near where it was, so that the objective rises (Gopalakrishnan
-et al. 1991; D of each Gaussian, I-smoothing and weights after Povey 2003, "Discriminative training
+The constant D keeps a Gaussian near where it was, so that the objective rises (Gopalakrishnan et
+al. 1991; D of each Gaussian, I-smoothing and weights after Povey 2003, "Discriminative training
 for large vocabulary speech recognition", chapters 4 and 5).
 """
 
@@ -92,7 +91,7 @@ def update_ebw(
 def _weights(
     densities: DiagonalMixtures, wanted: np.ndarray, unwanted: np.ndarray, options: EbwOptions
 ) -> np.ndarray:
-    """Weights w of each pdf that maximise Σ wanted log w - Σ unwanted w / w_old."""
+    """Return the weights w of each pdf that maximise Σ wanted log w - Σ unwanted w / w_old."""
     first = densities.first_gaussian
     pdf_of = np.repeat(np.arange(densities.n_pdfs), np.diff(first))
     old = densities.weights.astype(np.float64)

@@ -185,7 +185,8 @@ def collect_all_paths(
 def _collect_paths_block(
     data: TrainingData, sentences: Sequence[Sentence], trained: Trained, options: AlignmentOptions
 ) -> Seen:
-    model, counts = trained.model, no_transitions(trained.model)
+    model = trained.model
+    counts = count_transitions((), model)
     parts: list[tuple[np.ndarray, ...]] = []
     log_likelihood, failed = 0.0, 0
     for i, sentence in enumerate(sentences):
@@ -229,14 +230,9 @@ def improve(
     return update_transitions(model, seen.transitions), tuple(notes)
 
 
-def no_transitions(model: GmmModel) -> np.ndarray:
-    """Return counts of no transitions; see `Seen`."""
-    return np.zeros((2, len(model.phones), model.hmm_pdfs.shape[1]))
-
-
 def count_transitions(alignments: Iterable[StateAlignment], model: GmmModel) -> np.ndarray:
-    """Count stays along the paths of alignments."""
-    counts = no_transitions(model)
+    """Count frames and exits of states along the paths of alignments; see `Seen`."""
+    counts = np.zeros((2, len(model.phones), model.hmm_pdfs.shape[1]))
     for each in alignments:
         phone = each.phones[each.segment, 0]
         np.add.at(counts[0], (phone, each.state), 1.0)

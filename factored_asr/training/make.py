@@ -229,10 +229,8 @@ def _about(
                          "word_penalty": best.word_penalty,
                          "wer": round(best.errors.rate, 4)})  # fmt: skip
     training += _last_reports(folded) if folded else []
-    return About(
-        options.origin or Path(name).name, options.licences, asked,
-        {kind: of.to_dict() for kind, of in settings.items()}, training,
-    )
+    kept = {kind: of.to_dict() for kind, of in settings.items()}
+    return About(options.origin or Path(name).name, options.licences, asked, kept, training)
 
 
 def _last_reports(result: TrainingResult) -> list[dict[str, Any]]:

@@ -1,10 +1,9 @@
 """The stage mmi: boosted MMI, which makes the reference likelier than its competitors.
 
 The objective is the log of the numerator, all paths through the reference, over the denominator,
-all paths of a lattice with a weak language model. Paths of the denominator have the more weight
-the more phones they have wrong (Povey, Kanevsky, Kingsbury, Ramabhadran, Saon, Visweswariah 2008,
-"Boosted MMI for model and feature-space discriminative training"). Lattices are made once, with
-the first model.
+all paths of a lattice with a weak language model, where a path has the more weight the more phones
+it has wrong (Povey and others 2008, "Boosted MMI for model and feature-space discriminative
+training"). Lattices are made once, with the first model.
 """
 
 from __future__ import annotations
@@ -114,12 +113,11 @@ def train_mmi(
         trained = replace(trained, model=replace(trained.model, densities=densities))
         if run.report:
             odds = seen.objective / max(len(lattices) - failed, 1)
-            run.report(
-                PassReport("mmi", number, options.passes, seen.n_frames,
-                           seen.objective / max(seen.n_frames, 1), densities.n_pdfs,
-                           len(densities.weights), failed,
-                           (f"objective {odds:.4f} an utterance",))
-            )  # fmt: skip
+            run.report(PassReport(
+                "mmi", number, options.passes, seen.n_frames,
+                seen.objective / max(seen.n_frames, 1), densities.n_pdfs, len(densities.weights),
+                failed, (f"objective {odds:.4f} an utterance",),
+            ))  # fmt: skip
         if run.keep:
             run.keep(number, trained)
     return trained
@@ -185,10 +183,9 @@ def _lattices_of_block(
         denominator = phone_lattice(all_words, model, scores)
         if not holds(all_words, words):
             denominator = denominator.joined(numerator)
-        phone = np.concatenate(
-            [np.full(each.end - each.start, model.phones.index(each.phone), np.int32)
-             for each in reference.best().phones]
-        )  # fmt: skip
+        best = reference.best().phones
+        phone = np.repeat([model.phones.index(each.phone) for each in best],
+                          [each.end - each.start for each in best]).astype(np.int32)  # fmt: skip
         found.append(MmiLattices(numerator, denominator, phone))
     return found
 

@@ -62,8 +62,8 @@ class PhoneLattice:
     def joined(self, other: PhoneLattice) -> PhoneLattice:
         """Return all paths of both lattices; a common path is there twice."""
         shift = len(self.final) - 1  # the start is shared, other nodes follow
-        source = np.concatenate([self.arc_source, np.where(other.arc_source, other.arc_source
-                                                           + shift, 0)])  # fmt: skip
+        moved = np.where(other.arc_source, other.arc_source + shift, 0)
+        source = np.concatenate([self.arc_source, moved])
         target = np.concatenate([self.arc_target, other.arc_target + shift])
         order = np.argsort(source, kind="stable")
         length = np.concatenate([np.diff(self.arc_first), np.diff(other.arc_first)])
@@ -119,7 +119,7 @@ def span_frames(lattice: PhoneLattice) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _spans_of(lattice: Lattice, model: GmmModel) -> np.ndarray:
-    """(n, 6): the phones of all arcs in order, as rows of `PhoneLattice.spans`.
+    """Return the phones of all arcs in order, as rows of `PhoneLattice.spans`, (n, 6).
 
     A neighbour in another arc is that of any arc before or after: the graph's states keep arcs
     apart that would need another HMM.

@@ -29,21 +29,11 @@ def self_transcribed(
 ) -> Corpus:
     """Return the sounds that a recogniser transcribes with confidence, with their words.
 
-    Each sound counts as a speaker.
-
-    Parameters
-    ----------
-    recognizer
-        With confidences, best with a grammar: those of n-gram models are often low.
-    sounds
-        Paths of sounds or cepstra, one utterance each.
-    least_confidence
-        Lowest confidence of a word, 0 to 1. Higher: fewer sounds with fewer errors.
-    left_out
-        Called with every sound that is left out, and why; None disables it.
-
-    Raises OptionError if the confidence lies outside [0, 1], the recogniser gives none, or no sound
-    is kept.
+    The recogniser gives confidences, best with a grammar: those of n-gram models are often low.
+    Each sound is an utterance and counts as a speaker. `least_confidence` is the lowest of a word,
+    0 to 1; higher: fewer sounds with fewer errors. `left_out` is called with every sound that is
+    left out, and why. Raises OptionError if the confidence lies outside [0, 1], the recogniser
+    gives none, or no sound is kept.
 
     Examples
     --------

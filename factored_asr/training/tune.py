@@ -68,23 +68,10 @@ def tune(
 ) -> Tuning:
     """Find the scale and the word penalty with fewest errors.
 
-    Parameters
-    ----------
-    corpus
-        Utterances of speakers that the model was not trained on.
-    start
-        Settings to start from; their other options are kept.
-    mean_over
-        Normalise each utterance by itself, or by all that its speaker says.
-    adapt
-        How the model is adapted to each speaker, once, at the start; None disables it.
-    lm_scales
-        Scales to try, ascending.
-    penalty_step
-        Step of the word penalty, > 0. Lower: finer and slower.
-    report
-        Progress callback, called with each setting; None disables it.
-
+    `corpus` has speakers that the model was not trained on. The other options of `start` are kept.
+    `mean_over` normalises each utterance by itself, or by all that its speaker says; `adapt` is how
+    the model is adapted to each speaker, once, at the start. `lm_scales` are tried in ascending
+    order; a lower `penalty_step`, > 0, is finer and slower. `report` is called with each setting.
     Raises OptionError for nothing to tune on, no scales, or a step that is not above 0.
     """
     scales = tuple(lm_scales)

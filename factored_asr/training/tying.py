@@ -1,10 +1,9 @@
 """Growing decision trees: states of phones in similar contexts share a pdf.
 
-Every state of a phone in a context is a single diagonal Gaussian, given by its count of frames,
-their sum and their sum of squares. From these follow the log-likelihood of any pool of contexts,
-the questions (sets of phones that cluster together), and the trees: the leaf whose best question
-gains most is split, until no question gains enough (Young, Odell, Woodland 1994; questions from
-data as in Singh, Raj, Stern 1999 and Kaldi's cluster-phones).
+A state in a context is one diagonal Gaussian: a count of frames, their sum and sum of squares.
+Questions are sets of phones that cluster together (Singh, Raj, Stern 1999; Kaldi's
+cluster-phones). The leaf whose best question gains most log-likelihood is split, until no question
+gains enough (Young, Odell, Woodland 1994).
 """
 
 from __future__ import annotations
@@ -97,7 +96,7 @@ def context_statistics(features: np.ndarray, contexts: np.ndarray) -> ContextSta
 
 
 def _pooled(contexts: np.ndarray, statistics: np.ndarray) -> ContextStatistics:
-    """One row for each distinct context."""
+    """Add up the rows of each distinct context."""
     base = contexts.max(axis=0, initial=0).astype(np.int64) + 1
     key = np.ravel_multi_index(tuple(contexts.T.astype(np.int64)), tuple(base))
     order = np.argsort(key, kind="stable")
@@ -158,11 +157,10 @@ def agglomerate(
 
 
 def phone_questions(statistics: ContextStatistics, n_phones: int, share: float) -> np.ndarray:
-    """Return sets of similar phones, (n_questions, n_phones) bool, distinct.
+    """Return sets of similar phones, (n_questions, n_phones) bool, distinct, small ones first.
 
-    For each state, phones are clustered by the frames of that state in all contexts; each
-    intermediate cluster and each single phone is a question. Small sets come first, so that of two
-    questions with the same effect the smaller one is asked.
+    For each state, phones are clustered by its frames in all contexts; each intermediate cluster
+    and each single phone is a question.
     """
     floor = statistics.floor(share)
     sets = [np.eye(n_phones, dtype=bool)]

@@ -96,7 +96,7 @@ def update(
 
 
 def overall_variance(statistics: GaussianStatistics) -> np.ndarray:
-    """(n_features,) variance of all frames together; zeros where there are none."""
+    """Return the variance of all frames together, (n_features,); zeros where there are none."""
     total = statistics.occupancy.sum()
     if not total > 0:
         return np.zeros(statistics.first.shape[1])
@@ -107,7 +107,7 @@ def overall_variance(statistics: GaussianStatistics) -> np.ndarray:
 def split_targets(
     occupancy: np.ndarray, target: int, power: float, min_occupancy: float = 20.0
 ) -> np.ndarray:
-    """How many Gaussians each pdf should have, (n_pdfs,) int64, by its number of frames.
+    """Return how many Gaussians each pdf should have, (n_pdfs,) int64, by its number of frames.
 
     One after the other goes to the pdf with the most ``frames ** power`` for each Gaussian it has
     by then, as long as at least `min_occupancy` frames are there for each.

@@ -84,7 +84,7 @@ def map_adapt(
 
 
 def _map_weights(densities: Densities, occupancy: np.ndarray, tau: float) -> np.ndarray:
-    """Weights of each mixture: its prior counts for tau frames, spread as the old weights are."""
+    """Return the weights; the prior counts for tau frames, spread as the old weights are."""
     if np.isinf(tau):
         return densities.weights
     old = densities.weights.astype(np.float64)
@@ -186,7 +186,7 @@ def regression_classes(
 
 
 def _cut(means: np.ndarray, occupancy: np.ndarray, members: np.ndarray) -> list[np.ndarray]:
-    """Two-means, begun along the axis of largest spread: the same every time."""
+    """Cut a class by two-means, begun along the axis of largest spread: the same every time."""
     own, weight = means[members], occupancy[members] + 1e-3
     if len(members) < 2:
         return [members, members[:0]]
@@ -212,7 +212,7 @@ def _by_feature(densities: Densities, statistics: GaussianStatistics) -> np.ndar
 
 
 def _flat(densities: Densities, statistics: GaussianStatistics) -> tuple[np.ndarray, np.ndarray]:
-    """Means and variances (n_gaussians, n_features) float64, once the statistics fit."""
+    """Return means and variances (n_gaussians, n_features) float64, if the statistics fit."""
     shape = (densities.means.size // densities.n_features, densities.n_features)
     if statistics.first.shape != shape or statistics.occupancy.shape != densities.weights.shape:
         raise OptionError(

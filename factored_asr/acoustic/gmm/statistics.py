@@ -2,8 +2,7 @@
 
 All functions take *aligned frames*: features (n, n_features), the pdf of each, and its weight. A
 frame that several pdfs may have emitted (posteriors of states or lattices) stands there once for
-each. Statistics of parts of the data add up to those of the whole, so they map over processes. All
-sums are float64.
+each. All sums are float64.
 """
 
 from __future__ import annotations
@@ -196,7 +195,7 @@ def softmax(logs: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.nda
 
 
 def weighted_outer(frames: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Sums over frames of weight * x x', for each column of weights; float64.
+    """Return sums over frames of weight * x x', for each column of weights; float64.
 
     (n, d) and (n, k) → (k, d, d), one matrix product over the upper triangle.
 

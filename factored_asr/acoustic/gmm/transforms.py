@@ -156,7 +156,7 @@ class MlltStatistics(Sums):
     and frames of posterior / variance_i * (x - mean)(x - mean)'."""
 
     def auxiliary(self, matrix: np.ndarray) -> float:
-        """Expected log-likelihood of the frames behind a matrix, up to a constant."""
+        """Return the expected log-likelihood of the frames behind a matrix, up to a constant."""
         quadratic = np.einsum("ij,ijk,ik->", matrix, self.scatter, matrix)
         return float(self.frames * np.linalg.slogdet(matrix)[1] - 0.5 * quadratic)
 

@@ -1,13 +1,9 @@
 """Decision trees: which pdf a state of a phone in context has.
 
-Every state of every phone has a root. A node asks whether the left neighbour, the right neighbour
-or the position in the word is one of a set; a leaf is a pdf. Contexts that training did not see
-have a pdf, too (Young, Odell, Woodland 1994, "Tree-based state tying for high accuracy acoustic
-modelling").
-
-Here, and in all of GMM training, an HMM is a phone between one neighbour on each side, and the
-first HMMs of a model are those of the phones out of context. Tables of contexts are dense,
-4 · n_phones³ entries: small for some 40 phones.
+A node asks whether the left neighbour, the right one or the position in the word is one of a set;
+a leaf is a pdf, also for contexts that training did not see (Young, Odell, Woodland 1994,
+"Tree-based state tying for high accuracy acoustic modelling"). The first HMMs of a model are those
+of the phones out of context. Tables of contexts are dense: small for some 40 phones.
 """
 
 from __future__ import annotations

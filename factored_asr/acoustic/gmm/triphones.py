@@ -112,12 +112,12 @@ class Triphones:
 
 
 def _tried(exact: np.ndarray, position: int) -> list[np.ndarray]:
-    """The tables by position in the order in which they are tried for one position."""
+    """Return the tables by position in the order in which they are tried for one position."""
     return [exact[position], *(exact[p] for p in SUBSTITUTES if p != position)]
 
 
 def _first(*tables: np.ndarray) -> np.ndarray:
-    """The first entry that is not -1, table by table."""
+    """Return the first entry that is not -1, table by table."""
     found = tables[0]
     for table in tables[1:]:
         found = np.where(found >= 0, found, table)
