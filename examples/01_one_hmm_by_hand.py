@@ -1,10 +1,10 @@
-"""One hidden Markov model by hand: Baum–Welch and Viterbi, and which of two words was said.
+"""One hidden Markov model by hand: Baum–Welch and Viterbi, and which of two words was spoken.
 
 A word is a chain of states. Each state has a Gaussian that says how its frames sound, and a
-probability of staying another frame. Nobody says which frame belongs to which state: Baum–Welch
-(Rabiner 1989, sections III.A and III.C) shares every frame out by its posterior, in turn with
-making the Gaussians anew, and each turn makes the speech more likely. Two such words, learnt from
-seven voices, are then told apart in an eighth, which neither has heard.
+probability of staying another frame. No label says which frame belongs to which state: Baum–Welch
+(Rabiner 1989, sections III.A and III.C) distributes every frame over the states by its posterior,
+then re-estimates the Gaussians; each pass makes the speech more likely. Two such words, learnt from
+seven voices, are then recognised in an eighth.
 
     python examples/01_one_hmm_by_hand.py
 
@@ -117,7 +117,7 @@ def baum_welch(word: Word, sounds: list[Array]) -> tuple[Word, float]:
 def main() -> None:
     """Learn two words, tell them apart in a new voice, and draw what was learnt."""
     front_end = FrontEnd()
-    words, likelihoods, unheard = {}, {}, {}
+    words, likelihoods, held_out = {}, {}, {}
     for text in WORDS:
         sounds = []
         for utterance in read_corpus().utterances:
@@ -125,7 +125,7 @@ def main() -> None:
                 samples, _ = read_audio(utterance.path, sample_rate=16000)
                 frames = front_end.features(samples).astype(np.float64)
                 if utterance.speaker == HELD_OUT:
-                    unheard[text] = frames
+                    held_out[text] = frames
                 else:
                     sounds.append(frames)
         word, n_frames = flat_start(sounds), sum(map(len, sounds))
@@ -136,12 +136,12 @@ def main() -> None:
         words[text] = word
         print(f'"{text}": log-likelihood a frame {likelihoods[text][0]:.2f} from the flat start,'
               f" {likelihoods[text][-1]:.2f} after {N_PASSES - 1} passes")  # fmt: skip
-    for text, frames in unheard.items():
+    for text, frames in held_out.items():
         totals = {each: word.posteriors(frames)[1] for each, word in words.items()}
-        heard = max(totals, key=lambda each: totals[each])
-        margin = totals[heard] - min(totals.values())
-        print(f'{HELD_OUT} says "{text}": heard "{heard}", likelier by e^{margin:.0f}')
-    draw(likelihoods, unheard[WORDS[0]], words[WORDS[0]])
+        best = max(totals, key=lambda each: totals[each])
+        margin = totals[best] - min(totals.values())
+        print(f'{HELD_OUT} says "{text}": recognised "{best}", likelier by e^{margin:.0f}')
+    draw(likelihoods, held_out[WORDS[0]], words[WORDS[0]])
 
 
 def draw(likelihoods: dict[str, list[float]], frames: Array, word: Word) -> None:
@@ -157,7 +157,7 @@ def draw(likelihoods: dict[str, list[float]], frames: Array, word: Word) -> None
     right.imshow(posteriors.T, aspect="auto", origin="lower", cmap="Blues",
                  extent=(0, len(frames) * 0.01, 0.5, N_STATES + 0.5))  # fmt: skip
     right.step(seconds, np.array(path) + 1, where="post", color="#b3261e", label="Viterbi path")
-    right.set(xlabel="time (s)", ylabel="state", title=f'"{WORDS[0]}" in an unheard voice')
+    right.set(xlabel="time (s)", ylabel="state", title=f'"{WORDS[0]}" in a new voice')
     right.legend(loc="lower right")
     save(drawing, __file__)
 

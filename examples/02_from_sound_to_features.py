@@ -1,9 +1,9 @@
 """From sound to features: what the recogniser sees of a sound, one step at a time.
 
-    sound → frames → power spectrum → mel bands → logarithm → cosine transform → mean off → deltas
+    sound → frames → power spectrum → mel bands → logarithm → cosine transform → mean → deltas
 
 Each step is a line or two of numpy and librosa here; at the end they are compared with the front
-end of the library, which can also track the noise of each band and take it off.
+end of the library, which can also track the noise of each band and subtract it.
 (Davis and Mermelstein 1980; the sizes are those of CMU Sphinx.)
 
     python examples/02_from_sound_to_features.py
@@ -39,7 +39,7 @@ def main() -> None:
         window=np.hamming, center=False,
     ).T) ** 2  # fmt: skip
 
-    # The ear hears power in bands, narrow where frequencies are low, and hears loudness in ratios.
+    # The ear perceives power in bands, narrow at low frequencies, and loudness in ratios.
     bands = power @ mel_filters(options)
     loudness = np.log(np.maximum(bands, 1e-5))
 

@@ -49,7 +49,7 @@ def main() -> None:
     l, back_off = lexicon_graph(read_lexicon().restrict(words), words, model, options)  # noqa: E741
     # What both allow: phones in, the grammar's sentences out.
     lg = compose_lexicon(l, g, back_off, len(model.phones) * N_POSITIONS)
-    # A phone sounds different beside different neighbours: C turns phones into triphones.
+    # A phone sounds different next to different neighbours: C turns phones into triphones.
     clg, _ = minimise(expand_context(lg, units))
     # H turns a triphone into the states of its HMM, each with a loop that lets it last.
     hclg = expand_graph(lg, model, units, table)

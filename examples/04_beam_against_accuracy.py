@@ -1,4 +1,4 @@
-"""The beam: how much of the search may be thrown away before words get lost.
+"""The beam: how narrow it may be before words are lost.
 
 At every frame the decoder drops the tokens whose cost lies more than `beam` behind the best one's.
 A narrow beam is fast, and sometimes drops what would have won in the end: a search error, which

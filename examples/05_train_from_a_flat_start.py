@@ -1,9 +1,10 @@
-"""Training from a flat start: monophones that begin knowing nothing, and what each pass gives.
+"""Training from a flat start: monophones, and the gain of each pass.
 
-At first every state of every phone holds the same Gaussian, and the frames of a word are shared out
-equally among its states. Then, in turn: the model aligns the speech, and the aligned speech makes
-the model. The likelihood never falls while the alignment and the number of Gaussians stand; it
-jumps where Gaussians are split. Seven synthetic voices teach, an eighth is the test.
+At first every state of every phone has the same Gaussian, and the frames of a word are divided
+equally among its states. Then, in turn: the model aligns the speech, and the model is re-estimated
+from the aligned speech. The likelihood never falls while the alignment and the number of Gaussians
+are fixed; it jumps where Gaussians are split. Training is on seven synthetic voices, the test on an
+eighth.
 
     python examples/05_train_from_a_flat_start.py
 
@@ -30,7 +31,7 @@ LISTEN_AFTER = (1, 2, 4, 6, 8, 12, 16)
 
 
 def main() -> None:
-    """Train on seven voices, and listen to the eighth after some of the passes."""
+    """Train on seven voices, and test on the eighth after some of the passes."""
     corpus, lexicon = read_corpus(), read_lexicon()
     teach, test = corpus.without([HELD_OUT]), corpus.select([HELD_OUT])
     # These voices never went through a room or a microphone: there is neither noise nor a mean to
@@ -40,21 +41,21 @@ def main() -> None:
     log: list[PassReport] = []
     accuracies = {}
 
-    def listen(number: int, so_far: Trained) -> None:
-        """After some passes: how many words does the model hear right by now?"""
+    def test_now(number: int, so_far: Trained) -> None:
+        """After some passes: how many words does the model recognise by now?"""
         if number in LISTEN_AFTER:
             graph = build_graph(so_far.model, lexicon, words)
             recognizer = Recognizer(so_far.model, graph, SETTINGS)
             errors = evaluate(recognizer, test).errors
             accuracies[number] = 1 - errors.rate
             print(f"{number:2} passes: {log[-1].n_gaussians} Gaussians, log-likelihood a frame "
-                  f"{log[-1].log_likelihood:.2f}, {1 - errors.rate:.0%} of the unheard voice's "
+                  f"{log[-1].log_likelihood:.2f}, {1 - errors.rate:.0%} of the new voice's "
                   "words right")  # fmt: skip
 
     schedule = Schedule(16, realign=tuple(range(2, 16)), n_gaussians=150, grow_until=10)
     trained = train_mono(
         data, lexicon, options=MonoOptions(schedule=schedule),
-        run=Run(report=log.append, keep=listen),
+        run=Run(report=log.append, keep=test_now),
     )
     folder = output_folder() / "words_model"
     about = About("example 05, synthetic voices", settings={"commands": SETTINGS.to_dict()})
@@ -64,7 +65,7 @@ def main() -> None:
 
 
 def draw(log: list[PassReport], accuracies: dict[int, float]) -> None:
-    """Likelihood and Gaussians over passes; what they are worth on an unheard voice."""
+    """Likelihood and Gaussians over passes; their accuracy on a new voice."""
     drawing, (left, right) = figure(1, 2, width=11, height=4)
     passes = [done.number for done in log]
     left.plot(passes, [done.log_likelihood for done in log], "o-", color=BLUE)

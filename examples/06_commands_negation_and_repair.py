@@ -1,9 +1,9 @@
-"""Commands, negation and repair: what rules understand that data rarely shows.
+"""Commands, negation and repair: what rules understand and data rarely shows.
 
-Somebody wants the bedroom light; "bedroom" is misheard as "kitchen". They say "no, don't turn on
-the kitchen light", and mean: turn it off again, and turn on what I said. A conversation keeps what
-was done and what else may have been said, so that it can take back the one and do the other. Each
-line printed shows what was said, what is done, and the rules that led there.
+A person wants the bedroom light; "bedroom" is recognised as "kitchen". They say "no, don't turn on
+the kitchen light", and mean: turn it off, and turn on the light that I named. A dialogue keeps its
+actions and the other hypotheses, so that it can undo the one and do the other. Each line printed
+shows the words, the actions, and the rules that led there.
 
     python examples/06_commands_negation_and_repair.py
 
@@ -21,9 +21,9 @@ from factored_asr.language import Grammar
 HOUSE = ROOT / "lm" / "house.yaml"
 LIGHTS = ("kitchen", "bedroom", "hall", "porch")
 
-# A string is heard for sure; a list holds what may have been said, with probabilities.
-Heard = str | list[tuple[str, float]]
-CONVERSATION: tuple[Heard, ...] = (
+# A text is certain; a list holds hypotheses with their probabilities.
+Turn = str | list[tuple[str, float]]
+CONVERSATION: tuple[Turn, ...] = (
     [("alexa turn on the kitchen light", 0.60), ("alexa turn on the bedroom light", 0.35)],
     "no alexa don't turn on the kitchen light",
     "don't turn on the hall light",
@@ -44,20 +44,20 @@ def main() -> None:
     house = Dialogue(Grammar.read(HOUSE), World.read(HOUSE))
     stands = [states_of(house)]
     done = []
-    for turn, heard in enumerate(CONVERSATION, start=1):
-        outcome = house.hear(heard)
+    for number, turn in enumerate(CONVERSATION, start=1):
+        outcome = house.hear(turn)
         stands.append(states_of(house))
         did = "; ".join(outcome.actions) or (outcome.question if outcome.ask else "nothing")
         done.append(did)
-        print(f"{turn:2}. {best_of(heard)}\n    → {did}")
+        print(f"{number:2}. {best_of(turn)}\n    → {did}")
         for rule in outcome.trace:
             print(f"      {rule}")
     draw(np.array(stands).T, done)
 
 
-def best_of(heard: Heard) -> str:
-    """The likeliest of what may have been said."""
-    return heard if isinstance(heard, str) else max(heard, key=lambda guess: guess[1])[0]
+def best_of(turn: Turn) -> str:
+    """The likeliest hypothesis."""
+    return turn if isinstance(turn, str) else max(turn, key=lambda guess: guess[1])[0]
 
 
 def states_of(house: Dialogue) -> list[bool]:
@@ -70,9 +70,9 @@ def draw(lit: np.ndarray, done: list[str]) -> None:
     drawing, axes = figure(width=13, height=5.5)
     axes.imshow(lit, cmap="YlOrBr", vmin=0, vmax=2.6, aspect="auto")
     axes.set_yticks(range(len(LIGHTS)), LIGHTS)
-    said = ["at first", *(best_of(heard) for heard in CONVERSATION)]
-    axes.set_xticks(range(len(said)), said, rotation=28, ha="right", fontsize=9)
-    axes.set_xticks(np.arange(len(said)) + 0.5, minor=True)
+    texts = ["at first", *(best_of(turn) for turn in CONVERSATION)]
+    axes.set_xticks(range(len(texts)), texts, rotation=28, ha="right", fontsize=9)
+    axes.set_xticks(np.arange(len(texts)) + 0.5, minor=True)
     axes.set_yticks(np.arange(len(LIGHTS)) + 0.5, minor=True)
     axes.grid(which="minor", color="white", linewidth=2)
     axes.tick_params(which="minor", length=0)

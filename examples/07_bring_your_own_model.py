@@ -1,15 +1,15 @@
-"""Bring your own model: the same words and lexicon, heard by three acoustic models.
+"""Bring your own model: the same words and lexicon with three acoustic models.
 
-The factors meet at one array, (n_frames, n_pdfs) log-likelihoods, so any of them can be replaced
-without the others noticing. Here the grammar and the lexicon stay, and the acoustic model is in
+The factors meet at one array, (n_frames, n_pdfs) log-likelihoods, so each can be replaced without a
+change of the others. Here the grammar and the lexicon stay, and the acoustic model is in
 turn the en-us model, trained on hundreds of people; the one that example 05 trains on a minute of
-synthetic voices; and en-us moved towards the speaker by MAP, with half of the words.
+synthetic voices; and en-us adapted to the speaker by MAP, with half of the words.
 
     python examples/07_bring_your_own_model.py
 
 draws 07_bring_your_own_model.png: which of twenty words each model takes for which. A model of
 your own comes in the same way: `Recognizer.load(FOLDER)` takes what `factored-asr train`,
-`factored-asr adapt` or `factored-asr import` has written, and folders of Sphinx.
+`factored-asr adapt` or `factored-asr import` has written, and folders of Sphinx and Kaldi.
 """
 
 import subprocess
@@ -55,7 +55,8 @@ def main() -> None:
         axes.imshow(confusion, cmap="Blues")
         axes.set_xticks(range(len(words) + 1), [*words, "nothing"], rotation=90)
         axes.set_yticks(range(len(words)), words)
-        axes.set(title=f"{name}\n{right} of {confusion.sum()} right", xlabel="heard", ylabel="said")
+        axes.set(title=f"{name}\n{right} of {confusion.sum()} right", xlabel="recognised",
+                 ylabel="spoken")
     save(drawing, __file__)
 
 
@@ -69,7 +70,7 @@ def own_model() -> Path:
 
 
 def adapted(recognizer: Recognizer, spoken: Corpus, words: list[str]) -> Recognizer:
-    """The recogniser, its Gaussians moved towards how the voice says these words."""
+    """The recogniser, its Gaussians adapted to the voice by these words."""
     chosen = Corpus(tuple(u for u in spoken.utterances if u.text in words))
     data = load_data(chosen, recognizer.model.features)
     options = AdaptOptions(method="map")
@@ -81,8 +82,8 @@ def confusions(recognizer: Recognizer, spoken: Corpus, words: list[str]) -> np.n
     counts = np.zeros((len(words), len(words) + 1), int)
     for utterance in spoken.utterances:
         text = recognizer.transcribe(utterance.path).text
-        heard = words.index(text) if text in words else len(words)
-        counts[words.index(utterance.text), heard] += 1
+        found = words.index(text) if text in words else len(words)
+        counts[words.index(utterance.text), found] += 1
     return counts
 
 

@@ -1,14 +1,14 @@
-"""The prior in noise: the listener who leans on what could have been said.
+"""The prior in noise: three language models and the weight of the sound.
 
 In a quiet room the sound decides. In a noisy one people rely on their prior, on what the other may
-well have said; so can a factored recogniser, by the choice of its language model and by the weight
-that it gives to the sound (the acoustic scale). Real spoken orders in kitchen noise are heard with
-three priors, from weak to strong: single words by frequency, pairs of words, the grammar.
+well say; so can a factored recogniser, by the choice of its language model and by the weight of the
+sound (the acoustic scale). Real spoken orders in kitchen noise are recognised with three priors,
+from weak to strong: single words by frequency, pairs of words, the grammar.
 
     python examples/08_the_prior_in_noise.py --data DATA
 
-measures on DATA/coffee_commands (real speakers, not part of the project), writes what it found to
-08_the_prior_in_noise.json beside the picture, and draws 08_the_prior_in_noise.png. Without --data
+measures on DATA/coffee_commands (real speakers, not part of the project), writes its figures to
+08_the_prior_in_noise.json next to the picture, and draws 08_the_prior_in_noise.png. Without --data
 the figures of an earlier run, committed in examples/results/, are drawn.
 """
 
@@ -32,7 +32,7 @@ from factored_asr.understanding import Understander
 
 SNRS = (math.inf, 18.0, 12.0, 6.0)  # decibels
 SCALES = (0.05, 0.1, 0.2, 0.4)
-EVERY = 8  # of the orders is heard
+EVERY = 8  # of the orders is used
 N_SENTENCES = 3000  # drawn from the grammar, for the n-gram models to learn from
 
 
@@ -77,7 +77,7 @@ def measure(data: Path) -> dict[str, Any]:
                 for j, scale in enumerate(SCALES):
                     text = best_text(graph, scores * np.float32(scale), pdfs)
                     right[name][i, j] += understood(understander, text, item)
-        print(f"heard {number} of {len(items)}", end="\r", flush=True)
+        print(f"decoded {number} of {len(items)}", end="\r", flush=True)
     print()
     return {
         "orders": len(items), "snrs": [str(snr) if snr < math.inf else "clean" for snr in SNRS],

@@ -1,15 +1,15 @@
-"""Factored against end-to-end: who learns more from an hour, from ten minutes, from five?
+"""Factored against end-to-end: which learns more from an hour, from ten minutes, from five?
 
-A factored recogniser is told how words are said and how they follow each other, and learns only how
-phones sound. An end-to-end network is told nothing and learns everything from pairs of sound and
-text. Both are trained here on the same utterances and heard on the same other speakers:
+A factored recogniser is given pronunciations and a language model, and learns only how phones
+sound. An end-to-end network is given neither and learns everything from pairs of sound and text.
+Both are trained here on the same utterances and tested on the same other speakers:
 
 * monophones, triphones, LDA + MLLT, and speaker-adaptive training with fMLLR;
-* the network of end_to_end.py beside this file, read greedily, and read through this library's own
-  search with the same words and unigram as the factored system: the network is then an acoustic
-  model, and takes its place at the one array where factors meet.
+* the network of end_to_end.py, read greedily, and read through the search of this library with the
+  same words and unigram as the factored system: the network then takes the place of the acoustic
+  model.
 
-Then the en-us model stands beside an end-to-end recogniser that was trained on hundreds of
+Then the en-us model is compared with an end-to-end recogniser that was trained on hundreds of
 thousands of hours (moonshine tiny), on open dictation and on spoken orders whose grammar is known.
 
     python examples/09_factored_against_end_to_end.py --data DATA [--quick]
@@ -17,8 +17,8 @@ thousands of hours (moonshine tiny), on open dictation and on spoken orders whos
 needs torch and moonshine (pip install 'factored-asr[e2e,compare]'). It trains on 5, 10, 20 and 40
 minutes of DATA/an4 (spelled words and numbers), twice, and on three of the four speakers of
 DATA/digits for the fourth: about an hour on one core. --quick: two sizes, once, some minutes.
-What is found is kept after each training in 09_factored_against_end_to_end.json beside the picture;
-broken off and begun again, it goes on from there.
+The figures are kept after each training in 09_factored_against_end_to_end.json next to the picture;
+an interrupted run resumes from there.
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ CTC_SCALE = 2.0  # of the network's: each the best of some on AN4's speakers for
 TELEPHONE = FeatureOptions(sample_rate=8000, n_fft=256, n_mels=20, high_hz=3700.0)
 
 Learned = list[tuple[str, Sequence[Scored], float]]
-"""Of each system its name, what it heard, and the CPU seconds of training up to it."""
+"""Of each system its name, its scored results, and the CPU seconds of training up to it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What is trained on, and what is heard then."""
+    """What is trained on, and what is tested on."""
 
     name: str
     seed: int
@@ -197,8 +197,8 @@ def factored(task: Task, _: int) -> Learned:
             recognizer = Recognizer(model, build_graph(model, task.lexicon, task.unigram),
                                     DecodeOptions(acoustic_scale=SCALE))  # fmt: skip
             adapt = SpeakerOptions() if model.first_pass is not None else None
-            heard = evaluate(recognizer, task.test, adapt=adapt, mean_over=task.train.mean_over)
-            rows.append((name, heard.scored, seconds + (rows[-1][2] if rows else 0.0)))
+            result = evaluate(recognizer, task.test, adapt=adapt, mean_over=task.train.mean_over)
+            rows.append((name, result.scored, seconds + (rows[-1][2] if rows else 0.0)))
     return rows
 
 

@@ -1,8 +1,8 @@
 """Swap the factors: where do the errors come from?
 
 Acoustic model, lexicon and language model are trained apart, so each can be swapped alone. Every
-combination of three acoustic models, two lexicons and three language models hears the same people,
-and the table tells what each factor is worth in the company of the others:
+combination of three acoustic models, two lexicons and three language models is tested on the same
+speakers, and the table shows the gain of each factor next to the others:
 
 * monophones, triphones, and speaker-adaptive triphones, trained on half an hour of AN4;
 * the dictionary made by hand, and one guessed from the spelling by rules learnt from other words;
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def measure(data: Path) -> dict[str, Any]:
-    """Every combination hears the speakers who were not trained on."""
+    """Test every combination on the speakers who were not trained on."""
     folder = data / "an4"
     by_hand = Lexicon.read(folder / "etc" / "an4.dic", fillers=folder / "etc" / "an4.filler")
     corpus = Corpus.read(folder)
@@ -76,11 +76,12 @@ def measure(data: Path) -> dict[str, Any]:
             graph = build_graph(model, lexicons[lexicon], languages[language])
             recognizer = Recognizer(model, graph, DecodeOptions(acoustic_scale=SCALE))
             adapt = SpeakerOptions() if model.first_pass is not None else None
-            heard = evaluate(recognizer, test, adapt=adapt)
+            result = evaluate(recognizer, test, adapt=adapt)
             rows.append({
                 "acoustic": name, "lexicon": lexicon, "language": language,
-                "rate": heard.errors.rate, "low": heard.interval.low, "high": heard.interval.high,
-                "errors": heard.errors.total, "words": heard.errors.n_words,
+                "rate": result.errors.rate, "low": result.interval.low,
+                "high": result.interval.high, "errors": result.errors.total,
+                "words": result.errors.n_words,
             })  # fmt: skip
             print(f"decoded {len(rows)} of 18", end="\r", flush=True)
     print()

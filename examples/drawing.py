@@ -88,5 +88,5 @@ def read_corpus() -> Corpus:
 
 
 def read_lexicon() -> Lexicon:
-    """How the twenty words are said."""
+    """The pronunciations of the twenty words."""
     return Lexicon.read(HERE / "words" / "words.dict")

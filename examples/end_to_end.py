@@ -1,4 +1,4 @@
-"""A small end-to-end network, for example 09: sound in, letters out, and nothing else told.
+"""A small end-to-end network, for example 09: sound in, letters out, and nothing else given.
 
 A convolution, a bidirectional LSTM and a softmax over letters, trained with the CTC loss (Graves et
 al., Connectionist temporal classification, 2006). Each step says a letter, or says nothing (the

@@ -1,6 +1,6 @@
 """Recognisers that come trained, for example 09: en-us, and moonshine tiny, an end-to-end system.
 
-`factored-asr compare` does the same from the command line, with any other system beside them.
+`factored-asr compare` does the same from the command line, with any other system.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from factored_asr.training.data import load_data
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NUMBERED = sorted(path.name for path in EXAMPLES.glob("[0-9][0-9]_*.py"))
 CLAIMS = {
-    "01": r'slt says "stop": heard "stop".*\n.*slt says "zero": heard "zero"',
+    "01": r'slt says "stop": recognised "stop".*\n.*slt says "zero": recognised "zero"',
     "02": r"by hand and by the library: 0\.\d+ apart",
     "03": r"H ∘ C ∘ L ∘ G: states, each with its loop: \d+ states",
     "04": r"(?m)^ +20 +\d\.\d% +0\.0%|^ +20 +\d\d\.\d% +0\.0%",
