@@ -272,9 +272,6 @@ OLD_NAME = re.compile(r"# old name|deprecat", re.I)
 """A line that keeps an old name for those who use it says so."""
 
 WORDS_LEFT = {
-    "README.md": 7,
-    "docs": 14,
-    "examples": 10,
     "factored_asr/decoder": 1,
     "factored_asr/explain": 192,
     "factored_asr/graph": 3,
