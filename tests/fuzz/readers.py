@@ -270,7 +270,7 @@ def _checkpoint(folder: Path) -> None:
 
 
 def _lattice(folder: Path) -> None:
-    for lattice in read_kaldi(folder / "a.lat", acoustic_scale=0.1).values():
+    for lattice in read_kaldi(folder / "a.lat", acoustic_scale=0.1, frame_seconds=0.01).values():
         _walk(lattice)
 
 
