@@ -41,12 +41,8 @@ class Act:
         return plain | ({"note": self.note} if self.note else {})
 
 
-def act(
-    kind: str,
-    reading: Interpretation | None = None,
-    words: Sequence[str] = (),
-    note: str = "",
-) -> Act:
+def act(kind: str, reading: Interpretation | None = None, words: Sequence[str] = (),
+        note: str = "") -> Act:
     """Return an act with the meaning of its reading.
 
     Examples
@@ -89,13 +85,10 @@ class Utterance:
     @property
     def interpretation(self) -> Interpretation | None:
         """Return the first command to execute now, independent of a dialogue."""
-        readings = (a.reading for a in self.commands)
-        found = next((reading for reading in readings if reading is not None), None)
-        if found is None:
-            return None
-        found = relocated(found, self.text)
-        return replace(
-            found, trace=self.trace, confidence=self.confidence, alternatives=self.alternatives
+        found = next((a.reading for a in self.commands if a.reading is not None), None)
+        return found and replace(
+            relocated(found, self.text), trace=self.trace, confidence=self.confidence,
+            alternatives=self.alternatives,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -142,9 +135,7 @@ def _places(wanted: list[str], words: list[str]) -> list[int]:
     places: list[int] = []
     position = len(words)
     for word in reversed(wanted):
-        position -= 1
-        while position >= 0 and words[position] != word:
-            position -= 1
+        position = next((i for i in range(position - 1, -1, -1) if words[i] == word), -1)
         if position < 0:
             return []
         places.insert(0, position)

@@ -43,12 +43,8 @@ class Dialogue:
     ('off kitchen light', 'on hall light')
     """
 
-    def __init__(
-        self,
-        grammar: Grammar | CompiledGrammar,
-        world: World,
-        context: Mapping[str, object] | None = None,
-    ):
+    def __init__(self, grammar: Grammar | CompiledGrammar, world: World,
+                 context: Mapping[str, object] | None = None):
         self.reader = Reader(Understander(grammar))
         self.world, self.context = world, context
         self.memory = Memory(world.start())
@@ -56,22 +52,15 @@ class Dialogue:
     def hear(self, said: Any, *, at: float | None = None) -> Outcome:
         """Return the outcome of an utterance.
 
-        Parameters
-        ----------
-        said
-            Text; or a list of (text, posterior); or a transcript: the ``N_BEST`` likeliest word
-            strings of its lattice, or its text if it has none.
-        at
-            Time in seconds; by default that of the last utterance.
+        ``said`` is text; or a list of (text, posterior); or a transcript: the ``N_BEST`` likeliest
+        word strings of its lattice, or its text if it has none. ``at`` is the time in seconds, by
+        default that of the last utterance.
         """
         if at is not None:
             self.wait(at - self.memory.time)
-        names = [device for kind in self.world.kinds.values() for device in kind.devices]
-        scene = self.memory.scene(names)
-        guesses = [
-            (self.reader.read(text, self.context, scene), posterior)
-            for text, posterior in _texts(said)
-        ]
+        scene = self.memory.scene(tuple(self.world.start()))
+        guesses = [(self.reader.read(text, self.context, scene), posterior)
+                   for text, posterior in _texts(said)]
         self.memory, outcome = step(self.memory, guesses, self.world)
         return outcome
 
@@ -97,16 +86,9 @@ def _texts(said: Any) -> list[tuple[str, float]]:
 def step(
     memory: Memory, guesses: Sequence[tuple[Utterance, float]], world: World
 ) -> tuple[Memory, Outcome]:
-    """Return the memory and the outcome after one turn.
+    """Return the memory and the outcome after one turn, from the memory before.
 
-    Parameters
-    ----------
-    memory
-        The state before.
-    guesses
-        Possible utterances with posteriors; those of equal meaning are added.
-    world
-        The devices.
+    ``guesses`` are possible utterances with posteriors; those of equal meaning are added.
     """
     ranked = _added_up(guesses)
     turn = Turn(replace(memory, turn=memory.turn + 1), world)

@@ -7,6 +7,7 @@ grammar decides which result is a sentence.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import combinations
 
 from factored_asr.dialogue.acts import Act, act
 from factored_asr.dialogue.frames import Words
@@ -26,15 +27,10 @@ def complete(words: Words, base: Act, parse: Parse) -> Act | None:
     for part in _variants(words):
         for start, end, sentence in _put_in(part, base):
             reading = parse(sentence)
-            if reading is None or not _says_something(reading, base, start, start + len(part)):
-                continue
-            rank = (
-                reading.intent != base.reading.intent,
-                reading.slots.keys() != base.reading.slots.keys(),
-                end - start,
-                -start,
-            )
-            found.append((rank, sentence, reading))
+            if reading and _says_something(reading, base, start, start + len(part)):
+                new_intent = reading.intent != base.reading.intent
+                new_slots = reading.slots.keys() != base.reading.slots.keys()
+                found.append(((new_intent, new_slots, end - start, -start), sentence, reading))
         if found:
             _, sentence, reading = min(found, key=lambda entry: entry[0])
             return act("command", reading, sentence)
@@ -57,13 +53,11 @@ def _variants(words: Words) -> Iterator[Words]:
 
 def _put_in(words: Words, base: Act) -> Iterator[tuple[int, int, Words]]:
     """Yield the base with words ``start`` … ``end - 1`` replaced; a slot's value is never cut."""
-    words_before, n = base.words, len(base.words)
-    spans = () if base.reading is None else base.reading.spans
+    n, spans = len(base.words), base.reading.spans if base.reading else ()
     inside = {p for slot in spans for p in range(slot.start + 1, slot.end)}
-    for start in range(n):
-        for end in range(start + 1, n + 1):
-            if start not in inside and end not in inside and end - start < n:
-                yield start, end, words_before[:start] + words + words_before[end:]
+    for start, end in combinations(range(n + 1), 2):
+        if start not in inside and end not in inside and end - start < n:
+            yield start, end, base.words[:start] + words + base.words[end:]
 
 
 def _says_something(reading: Interpretation, base: Act, start: int, end: int) -> bool:
@@ -84,15 +78,12 @@ def pointing(words: Words, pronouns: Mapping[Words, str]) -> Iterator[tuple[int,
                 yield start, start + length, kind
 
 
-def resolve(
-    words: Words, start: int, end: int, kind: str, base: Act, parse: Parse
-) -> Act | None:
+def resolve(words: Words, start: int, end: int, kind: str, base: Act, parse: Parse) -> Act | None:
     """Read the pronoun in words ``start`` … ``end - 1`` as a device of the base."""
     before = (*words[:start], "in") if kind == "place" else words[:start]
     for part in _nameable(base):
         sentence = before + part + words[end:]
-        reading = parse(sentence)
-        if reading is not None:
+        if reading := parse(sentence):
             return act("command", reading, sentence)
     return None
 
@@ -102,9 +93,8 @@ def _nameable(base: Act) -> list[Words]:
     n, spans = len(base.words), base.reading.spans if base.reading else ()
     named = any(not isinstance(slot.value, int | float) for slot in spans)
     ranked = []
-    for first in range(n):
-        for last in range(first + 1, n + 1):
-            covered = sum(first <= slot.start and slot.end <= last for slot in spans)
-            if covered or not named:
-                ranked.append((-covered, first - last, base.words[first:last]))
+    for first, last in combinations(range(n + 1), 2):
+        covered = sum(first <= slot.start and slot.end <= last for slot in spans)
+        if covered or not named:
+            ranked.append((-covered, first - last, base.words[first:last]))
     return [words for *_, words in sorted(ranked, key=lambda entry: entry[:2])]

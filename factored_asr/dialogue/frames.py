@@ -34,16 +34,15 @@ class Frames:
         text = RULES.read_text(encoding="utf-8")
         grammar = Grammar.from_text(text, name=RULES.name)
         self._understander = Understander(grammar)
-        self._order = {
-            f"{t.path}:{t.line}: {t.text}": i for i, t in enumerate(grammar.templates)
-        }
+        self._order = {f"{t.path}:{t.line}: {t.text}": i for i, t in enumerate(grammar.templates)}
         parts = read_yaml(text, RULES.name).mapping("the rules")
         opposites = parts["opposites"].mapping("opposites")
         self._opposites = {word: node.text("a command") for word, node in opposites.items()}
-        self.pronouns: dict[Words, str] = {}
-        for kind, node in parts["pronouns"].mapping("pronouns").items():
-            for phrase in node.sequence("pronouns"):
-                self.pronouns[normalise_text(phrase.text("a pronoun"))] = kind
+        self.pronouns: dict[Words, str] = {
+            normalise_text(phrase.text("a pronoun")): kind
+            for kind, node in parts["pronouns"].mapping("pronouns").items()
+            for phrase in node.sequence("pronouns")
+        }
 
     def fitting(self, words: Words) -> list[Frame]:
         """The rules that fit the words, first rules first, each with every way it fits.
@@ -54,8 +53,7 @@ class Frames:
         found = []
         for reading in self._understander.readings(words):
             parts = {s.name: words[s.start : s.end] for s in reading.spans if s.name != "state"}
-            state = str(reading.slots.get("state", ""))
-            frame = Frame(reading.intent, parts, state)
+            frame = Frame(reading.intent, parts, str(reading.slots.get("state", "")))
             length = sum(map(len, parts.values())) if len(parts) == 1 else 0
             found.append((self._order[reading.template], -length, frame))
         return [frame for *_, frame in sorted(found, key=lambda entry: entry[:2])]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,10 +51,9 @@ class Memory:
         """Return True if the dialogue may still refer to that turn and time."""
         return self.turn - turn <= IN_MIND_TURNS and self.time - time < IN_MIND_SECONDS
 
-    def scene(self, names: Sequence[str]) -> Scene:
+    def scene(self, names: tuple[str, ...]) -> Scene:
         """Return what pronouns and fragments may refer to."""
-        acts = tuple(acts for turn, time, acts in self.acts if self.in_mind(turn, time))
-        return Scene(acts, tuple(names))
+        return Scene(tuple(a for turn, time, a in self.acts if self.in_mind(turn, time)), names)
 
     def last(self) -> list[Entry]:
         """Return the deeds of the last turn that did something; of its commands if it had any."""

@@ -48,21 +48,13 @@ class Reader:
         self.understander = understander
 
     def read(
-        self,
-        text: str | Sequence[str],
-        context: Mapping[str, object] | None = None,
+        self, text: str | Sequence[str], context: Mapping[str, object] | None = None,
         scene: Scene = NOTHING_SAID,
     ) -> Utterance:
-        """Return the acts of an utterance; none if nothing fits.
+        """Return the acts of a sentence (text or words); none if nothing fits.
 
-        Parameters
-        ----------
-        text
-            A sentence, or its words.
-        context
-            What is known in addition, as for :meth:`Understander.parse`.
-        scene
-            Acts before; without it pronouns and fragments find nothing.
+        ``context`` is that of :meth:`Understander.parse`; without the acts before, in ``scene``,
+        pronouns and fragments find nothing.
         """
         text = text if isinstance(text, str) else " ".join(text)
         exact = self.understander.parse(text, context)
@@ -190,12 +182,12 @@ class Reading:
             if kind == "many" and (found := self.many(words, start, end, scene, parse)):
                 return found
             for base in (a for turn in scene.turns for a in _latest_first(turn)):
-                if base.note != "except":
-                    resolved = resolve(words, start, end, kind, base, parse)
-                    if resolved is not None:
-                        pronoun = " ".join(words[start:end])
-                        trace = (f"pointing: {pronoun!r} in {' '.join(resolved.words)!r}",)
-                        return Found((resolved,), trace, elliptical=True)
+                if base.note != "except" and (
+                    resolved := resolve(words, start, end, kind, base, parse)
+                ):
+                    pronoun = " ".join(words[start:end])
+                    trace = f"pointing: {pronoun!r} in {' '.join(resolved.words)!r}"
+                    return Found((resolved,), (trace,), elliptical=True)
         return None
 
     def at_nothing(self, words: Words, scene: Scene) -> Found | None:
@@ -207,9 +199,7 @@ class Reading:
                     return Found((act("command", note="it"),), (trace,))
         return None
 
-    def many(
-        self, words: Words, start: int, end: int, scene: Scene, parse: Parse
-    ) -> Found | None:
+    def many(self, words: Words, start: int, end: int, scene: Scene, parse: Parse) -> Found | None:
         """ "Them": what the last turn that fits spoke of, or one thing each of several turns."""
         gathered: list[Act] = []
         denied_since = set[object]()
@@ -225,11 +215,9 @@ class Reading:
             if len(acts) > 1 or plural and "both" not in words:
                 break  # "the blinds" are more than one already
         distinct = tuple({a.meaning: a for a in gathered}.values())
-        if not distinct:
-            return None
-        return Found(tuple(
-            replace(a, kind="deny") if a.note == "except" else a for a in distinct
-        ), (f"pointing: {' '.join(words[start:end])!r} at {len(distinct)} before",), True)
+        acts = [replace(a, kind="deny") if a.note == "except" else a for a in distinct]
+        trace = f"pointing: {' '.join(words[start:end])!r} at {len(acts)} before"
+        return Found(tuple(acts), (trace,), elliptical=True) if acts else None
 
     def parse_softly(self, words: Words) -> Interpretation | None:
         """The grammar's reading, soft words left out where need be."""
@@ -240,23 +228,19 @@ class Reading:
 
     def fragment(self, words: Words, scene: Scene) -> Found | None:
         """A part of a sentence, in the place of a part of the last one."""
-        base = scene.base
-        completed = base and complete(words, base, self.parse)
+        completed = scene.base and complete(words, scene.base, self.parse)
         if not completed:
             return None
-        trace = (f"completed: {' '.join(words)!r} to {' '.join(completed.words)!r}",)
-        return Found((completed,), trace, elliptical=True)
+        trace = f"completed: {' '.join(words)!r} to {' '.join(completed.words)!r}"
+        return Found((completed,), (trace,), elliptical=True)
 
     def side_by_side(self, words: Words, scene: Scene) -> Found | None:
         """Two sentences without a word between them, or a list that ends in "and"."""
         for middle in range(len(words) - 1, 0, -1):
             left = self.exactly(words[:middle])
-            if left is None:
-                continue
-            later = scene.after(left.acts)
-            right = self.read(words[middle:], later)
+            right = self.read(words[middle:], scene.after(left.acts)) if left else None
             listed = words[middle] in ("the", "my", "our") and "and" in words[middle:]
-            if right is not None and (listed or not right.elliptical):
+            if left and right and (listed or not right.elliptical):
                 return Found(left.acts + right.acts, left.trace + right.trace, right.elliptical)
         return None
 

@@ -6,7 +6,7 @@ the next rule is tried then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Protocol
 
@@ -34,9 +34,7 @@ _TIMES = frozenset("yesterday today tomorrow already before earlier last night w
 _PASSIVE = ("to", "be", "is", "are", "being", "turned", "switched", "put", "set", "that")
 
 
-def _found(
-    acts: Iterable[Act], *parts: Found | None, elliptical: bool | None = None
-) -> Found:
+def _found(acts: Iterable[Act], *parts: Found | None, elliptical: bool | None = None) -> Found:
     """Return acts with the traces of the parts; elliptical by default if one of the parts is."""
     trace = tuple(line for part in parts if part for line in part.trace)
     if elliptical is None:
@@ -48,9 +46,29 @@ def _commands(found: Found | None) -> list[Act]:
     return [a for a in found.acts if a.kind == "command"] if found else []
 
 
+def _denial(found: Found | None) -> Found | None:
+    """Return the opposite of acts that move something."""
+    return _found(denied(found.acts), found) if found and found.moves else None
+
+
+def _spared(found: Found | None, note: str) -> list[Act]:
+    """Return commands as denials with a note."""
+    return [replace(a, kind="deny", note=note) for a in _commands(found)]
+
+
 def _whole(kind: str, note: str = "") -> Rule:
     """Return the rule of a sentence that is one act."""
     return lambda reading, frame, scene: _found([act(kind, note=note)])
+
+
+def _nothing_done(note: str) -> Rule:
+    """Return the rule of "leave x alone" and of "x … never mind"."""
+
+    def rule(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+        inner = reading.read(frame.parts["x"], scene)
+        return _found(_spared(inner, note), inner) if _commands(inner) else None
+
+    return rule
 
 
 def _about(kind: str) -> Rule:
@@ -73,8 +91,8 @@ def _about(kind: str) -> Rule:
 
 
 def command(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
-    """ "Don't forget to x" is x."""
-    return reading.read(frame.parts["x"], scene)
+    """ "Don't forget to x" is x; "only" between x and y adds nothing."""
+    return reading.read(frame.parts["x"] + frame.parts.get("y", ()), scene)
 
 
 def because(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
@@ -86,21 +104,16 @@ def because(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
 def doing(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "Would you mind turning …" is "turn …"."""
     part = frame.parts["x"]
-    for words in as_command(part):
-        if words != part and (found := reading.read(words, scene, lists=False)):
-            return found
-    return None
+    forms = (reading.read(w, scene, lists=False) for w in as_command(part) if w != part)
+    return next(filter(None, forms), None)
 
 
 def want(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "I want the light (to be) (turned) on", "make sure the light is on"."""
     words = frame.parts["x"]
     active = tuple(word for word in words if word not in _PASSIVE)
-    for variant in (active, ("turn", *active), words):
-        found = reading.read(variant, scene)
-        if _commands(found):
-            return found
-    return None
+    forms = (reading.read(form, scene) for form in (active, ("turn", *active), words))
+    return next(filter(_commands, forms), None)
 
 
 def contrast(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
@@ -165,60 +178,45 @@ def whole(found: Found) -> bool:
 def add(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "x too": more of the same, also of a denial."""
     inner = reading.read(frame.parts["x"], scene)
-    if inner is None or not any(a.kind in ("command", "deny") for a in inner.acts):
+    if inner is None or not inner.moves:
         return None
-    if not whole(inner) and scene.base and scene.base.kind == "deny":
-        return _found(denied(inner.acts), inner)
-    return inner
+    denies = not whole(inner) and scene.base and scene.base.kind == "deny"
+    return _denial(inner) if denies else inner
 
 
 def stay(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "Leave x on" is "don't turn x off"."""
     inner = reading.read(frames().kept_from(frame.state, frame.parts["x"]), scene)
-    return _found(denied(inner.acts), inner) if _commands(inner) and inner else None
-
-
-def untouched(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
-    """ "Leave x alone": nothing is done to x."""
-    inner = reading.read(frame.parts["x"], scene)
-    if not _commands(inner):
-        return None
-    return _found([replace(a, kind="deny", note="except") for a in _commands(inner)], inner)
+    return _denial(inner) if _commands(inner) else None
 
 
 def deny(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "Don't x"."""
     if frame.parts["x"][0] in ("and", "but"):
         return None  # the rule allows for it, and x would be denied as well
-    inner = reading.read(frame.parts["x"], scene, lists=False)
-    return _found(denied(inner.acts), inner) if inner and inner.moves else None
+    return _denial(reading.read(frame.parts["x"], scene, lists=False))
 
 
 def deny_doing(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "Stop turning …"."""
-    inner = doing(reading, frame, scene)
-    return _found(denied(inner.acts), inner) if inner and inner.moves else None
+    return _denial(doing(reading, frame, scene))
 
 
 def deny_done(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "You shouldn't have turned …", "no one told you to turn …"."""
-    for words in as_command(frame.parts["x"]):
-        inner = reading.read(words, scene, lists=False)
-        if inner and inner.moves:
-            return _found(denied(inner.acts), inner)
-    return None
+    forms = (reading.read(form, scene, lists=False) for form in as_command(frame.parts["x"]))
+    return next(filter(None, map(_denial, forms)), None)
 
 
 def nobut(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "Neither y nor x"."""
-    both = _joined(reading, frame.parts["x"], frame.parts["y"], scene)
+    both = each(reading, frame, scene)
     return both and _found(denied(both.acts), both)
 
 
 def infix(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "z not y but x" is "z x" and not "z y"; "z neither y nor x" is neither."""
-    words = frame.parts["z"] + frame.parts["x"]
-    yes = reading.read(words, scene)
+    yes = reading.read(frame.parts["z"] + frame.parts["x"], scene)
     if not (yes and _commands(yes)):
         return None
     no = reading.read(frame.parts["y"], scene.after(yes.acts))
@@ -228,14 +226,6 @@ def infix(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     if frame.rule == "neither":
         acts = [*denied([*_commands(no), *_commands(yes)])]
     return _found(acts, yes, no, elliptical=yes.elliptical)
-
-
-def cancel(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
-    """ "x … never mind": nothing is done."""
-    inner = reading.read(frame.parts["x"], scene)
-    if not _commands(inner):
-        return None
-    return _found([replace(a, kind="deny", note="cancel") for a in _commands(inner)], inner)
 
 
 def repair(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
@@ -262,33 +252,37 @@ def _familiar(reading: Reading, words: Words) -> bool:
     return all(word in known or (word,) in frames().pronouns for word in words)
 
 
-def _bodies(reading: Reading, words: Words, rest: Words, scene: Scene) -> Iterator[
-    tuple[Found, Words]
-]:
-    """Yield commands of ``words`` and the end of ``rest``, with what is left of ``rest``.
+_Pair = tuple[Found, Found]
 
-    "turn all the lights | the hall on" is "turn all the lights on" and "the hall".
+
+def _pair(
+    reading: Reading, words: Words, rest: Words, scene: Scene, inflected: bool = False
+) -> _Pair | None:
+    """Read two phrases that share the end of the second: "turn the kitchen | the hall light on".
+
+    The first is `words` with an end of `rest`, the second what is left of `rest`; `inflected`: its
+    verb may have another form ("turning").
     """
     for n in range(len(rest), 0, -1):
         body = reading.read(words + rest[n:], scene)
         if body and _commands(body):
-            yield body, rest[:n]
-
-
-def _joined(reading: Reading, first: Words, second: Words, scene: Scene) -> Found | None:
-    """Read two phrases that share words of one of them: "the hall and the porch light"."""
-    for body, rest in _bodies(reading, first, second, scene):
-        other = reading.read(rest, scene.after(body.acts))
-        if other and _commands(other):
-            acts = body.acts + other.acts
-            return _found(acts, body, other, elliptical=body.elliptical)
+            for form in (rest[:n], *(as_command(rest[:n]) if inflected else ())):
+                other = reading.read(form, scene.after(body.acts))
+                if other and _commands(other):
+                    return body, other
     return None
+
+
+def _first_and(pair: _Pair, acts: Iterable[Act]) -> Found:
+    """Return the acts of the first phrase, then these."""
+    return _found([*pair[0].acts, *acts], *pair, elliptical=pair[0].elliptical)
 
 
 def each(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "x and y" that share a verb or an end; "x not only z but y"."""
     first = frame.parts["x"] + frame.parts.get("z", ())
-    return _joined(reading, first, frame.parts["y"], scene)
+    pair = _pair(reading, first, frame.parts["y"], scene)
+    return pair and _first_and(pair, pair[1].acts)
 
 
 def choice(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
@@ -299,70 +293,26 @@ def choice(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
 
 def exception(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "x except y"."""
-    for body, rest in _bodies(reading, frame.parts["x"], frame.parts["y"], scene):
-        but = reading.read(rest, scene.after(body.acts))
-        if but and _commands(but):
-            spared = [replace(a, kind="deny", note="except") for a in _commands(but)]
-            acts = [*body.acts, *spared]
-            return _found(acts, body, but, elliptical=body.elliptical)
-    return None
+    pair = _pair(reading, frame.parts["x"], frame.parts["y"], scene)
+    return pair and _first_and(pair, _spared(pair[1], "except"))
 
 
 def instead(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "x instead of y": x, and y not."""
-    for body, rest in _bodies(reading, frame.parts["x"], frame.parts["y"], scene):
-        for words in (rest, *as_command(rest)):
-            no = reading.read(words, scene.after(body.acts))
-            if no and _commands(no):
-                acts = [*body.acts, *denied(_commands(no))]
-                return _found(acts, body, no, elliptical=body.elliptical)
-    return None
-
-
-def only(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
-    """A word that adds nothing to the command."""
-    return reading.read(frame.parts["x"] + frame.parts.get("y", ()), scene)
+    pair = _pair(reading, frame.parts["x"], frame.parts["y"], scene, inflected=True)
+    return pair and _first_and(pair, denied(_commands(pair[1])))
 
 
 RULES_BY_NAME: dict[str, Rule] = {
-    "swap": _whole("correction", "swap"),
-    "undo": _whole("undo"),
-    "stop": _whole("undo", "stop"),
-    "confirm": _whole("confirm"),
-    "misdone": _whole("correction"),
-    "agree": agree,
-    "reject": _whole("correction"),
-    "idle": _whole("report"),
-    "told": _about("report"),
-    "condition": _about("report"),
-    "query": _about("query"),
-    "report": _about("report"),
-    "polite": command,
-    "command": command,
-    "because": because,
-    "doing": doing,
-    "want": want,
-    "contrast": contrast,
-    "contrast_plain": contrast,
-    "correct": correct,
-    "blame": correct,
-    "change": change,
-    "clauses": clauses,
-    "add": add,
-    "stay": stay,
-    "untouched": untouched,
-    "deny": deny,
-    "deny_doing": deny_doing,
-    "deny_done": deny_done,
-    "nobut": nobut,
-    "notonly": each,
-    "infix": infix,
-    "neither": infix,
-    "cancel": cancel,
-    "repair": repair,
-    "except": exception,
-    "instead": instead,
-    "only": only,
-    "each": each,
-    "choice": choice,
+    "swap": _whole("correction", "swap"), "undo": _whole("undo"), "stop": _whole("undo", "stop"),
+    "confirm": _whole("confirm"), "misdone": _whole("correction"), "reject": _whole("correction"),
+    "idle": _whole("report"), "told": _about("report"), "condition": _about("report"),
+    "query": _about("query"), "report": _about("report"),
+    "untouched": _nothing_done("except"), "cancel": _nothing_done("cancel"),
+    "polite": command, "command": command, "only": command, "because": because, "doing": doing,
+    "want": want, "contrast": contrast, "contrast_plain": contrast, "agree": agree,
+    "correct": correct, "blame": correct, "change": change, "clauses": clauses, "add": add,
+    "stay": stay, "deny": deny, "deny_doing": deny_doing, "deny_done": deny_done, "nobut": nobut,
+    "infix": infix, "neither": infix, "repair": repair, "except": exception, "instead": instead,
+    "notonly": each, "each": each, "choice": choice,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -68,8 +68,7 @@ class Turn:
     def needs_certainty(self, ranked: Sequence[Guess], chosen: Utterance) -> bool:
         """Return True if an action needs care and the utterance is not clear.
 
-        It is clear if it is the best hypothesis, far ahead of all with another action on the same
-        device.
+        It is clear if it is the best hypothesis, far ahead of other actions on the same device.
         """
         careful = {d.device for d in self.deeds(chosen) if self.world.wants_care(d)}
         if not careful:
@@ -114,11 +113,10 @@ class Turn:
         """Ask whether this was meant."""
         self.trace.append("ask: the hypotheses are not clear enough")
         self.meant += [a for a in utterance.acts if a.kind == "command"]
-        orders = [order for order in self.orders(utterance.acts) if order.deeds]
-        for order in orders:
-            self.ask(order)
-        if not orders:
-            self.questions.append("what was that?")
+        for order in self.orders(utterance.acts):
+            if order.deeds:
+                self.ask(order)
+        self.questions = self.questions or ["what was that?"]
 
     def act_on(self, utterance: Utterance) -> None:
         """Execute the acts."""
@@ -149,10 +147,9 @@ class Turn:
         ordered = {d for a in acts if a.kind == "command" for d in self.order(a).deeds}
         correction = any(a.kind == "correction" for a in acts)
         denials = [a for a in acts if a.kind == "deny" and not a.note]
-        if denials:
-            for act in denials:
-                self.deny(act, new, ordered)
-        elif correction and orders:
+        for act in denials:
+            self.deny(act, new, ordered)
+        if correction and orders and not denials:
             self.trace.append("correction: what was done instead is taken back")
             last = self.memory.last()
             wrong = [e for e in last if e.changed and e.why == "command"]
@@ -160,10 +157,8 @@ class Turn:
             if self.done:  # "no just the kitchen": that much was right
                 already = {e.deed for e in last}
         self.meant += acts
-        for act in acts:
-            if act.note in ("it", "choice"):
-                self.questions.append("which one?")
-                break
+        if any(act.note in ("it", "choice") for act in acts):
+            self.questions.append("which one?")
         for order in orders:
             if order.unclear:
                 self.questions.append(f"{order.unclear}?")
@@ -214,16 +209,13 @@ class Turn:
         if seconds is not None and entries and self.memory.time - entries[0].time >= seconds:
             return
         self.reverse([e for e in entries if e.changed or self.reversal_wants_care(e)], "undo")
-        entries_set = set(map(id, entries))
-        self.journal = [
-            replace(e, undone=True) if id(e) in entries_set else e for e in self.journal
-        ]
+        undone = set(map(id, entries))
+        self.journal = [replace(e, undone=True) if id(e) in undone else e for e in self.journal]
 
     def swap(self) -> None:
         """Do the opposite of all that the last turn did."""
-        deeds = [(e.deed, self.world.reversal(e.deed, e.before)) for e in self.memory.last()]
-        for _, deed in deeds:
-            if deed is not None:
+        for entry in self.memory.last():
+            if deed := self.world.reversal(entry.deed, entry.before):
                 self.infer(Order((deed,)), "command")
 
     def reject(self) -> None:
@@ -243,12 +235,12 @@ class Turn:
             deeds = {d for order in orders for d in order.deeds}
             if not deeds or deeds & excluded or posterior < WORTH_ASKING:
                 continue
-            act: Callable[[Order], None] = self.ask
-            if posterior >= SECOND_CHANCE:
-                act = lambda order: self.do(order, "command")  # noqa: E731
             self.trace.append(f"next hypothesis: {guess.text!r}, {posterior:.2f}")
             for order in orders:
-                act(order)
+                if posterior >= SECOND_CHANCE:
+                    self.do(order, "command")
+                else:
+                    self.ask(order)
             self.meant += guess.commands
             self.left = self.memory.guesses[i + 1 :]
             return

@@ -13,7 +13,7 @@ place in ``place``, all of them by ``which: all``; a step by ``change`` (1 or -1
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -104,12 +104,7 @@ class World:
     def read(path: str | Path) -> World:
         """Read the ``world`` of a grammar file, or of the files of a folder.
 
-        Raises
-        ------
-        MissingError
-            If none of them describes a world.
-        FormatError
-            If one describes it wrongly.
+        MissingError: none of them describes a world; FormatError: one describes it wrongly.
         """
         from factored_asr.language.grammar.yaml_nodes import read_yaml
 
@@ -166,23 +161,21 @@ class World:
             return Order()
         act = kind.acts[reading.intent]
         devices, whole, unclear = _devices(kind, reading.slots, act, states, recent)
-        if kind.value is None:
-            return Order(tuple(Deed(d, act) for d in devices), whole, unclear=unclear)
-        values = [(d, _value(kind.value, reading.slots, states.get(d))) for d in devices]
-        deeds = tuple(Deed(d, act, v) for d, v in values if v is not None)
-        return Order(deeds, whole, unclear=unclear)
+        deeds = [Deed(d, act) for d in devices]
+        if kind.value is not None:
+            values = [_value(kind.value, reading.slots, states.get(d)) for d in devices]
+            deeds = [Deed(d, act, v) for d, v in zip(devices, values, strict=True) if v is not None]
+        return Order(tuple(deeds), whole, unclear=unclear)
 
     def _kind(self, reading: Interpretation) -> Kind | None:
         named = self.kinds.get(str(reading.slots.get("kind")))
-        if named is not None:
-            return named if reading.intent in named.acts else None
-        able = [kind for kind in self.kinds.values() if reading.intent in kind.acts]
+        kinds = [named] if named else self.kinds.values()
+        able = [kind for kind in kinds if reading.intent in kind.acts]
         return able[0] if len(able) == 1 else None
 
     def reversal(self, deed: Deed, before: State) -> Deed | None:
         """What takes a deed back: its opposite, or the former value; None if there is neither."""
-        opposite = self.kind_of(deed.device).opposite(deed.act)
-        if opposite is not None:
+        if (opposite := self.kind_of(deed.device).opposite(deed.act)) is not None:
             return Deed(deed.device, opposite)
         return None if before is None else Deed(deed.device, deed.act, before)
 
@@ -193,14 +186,13 @@ class World:
     def describe(self, order: Order) -> list[str]:
         """The deeds in words; all of a kind together: ``on all lights but kitchen hall``."""
         deeds = order.deeds
-        if not order.whole or not deeds:
-            return [str(deed) for deed in deeds]
-        kind, done = self.kind_of(deeds[0].device), {deed.device for deed in deeds}
-        spared = [p for p, d in zip(kind.places, kind.devices, strict=True) if d not in done]
-        if order.inferred and 2 * len(spared) >= len(kind.places):
-            return [str(deed) for deed in deeds]
-        but = f" but {' '.join(spared)}" if spared else ""
-        return [f"{deeds[0].act} all {kind.plural}{but}"]
+        if order.whole and deeds:
+            kind, done = self.kind_of(deeds[0].device), {deed.device for deed in deeds}
+            spared = [p for p, d in zip(kind.places, kind.devices, strict=True) if d not in done]
+            if not order.inferred or 2 * len(spared) < len(kind.places):
+                but = f" but {' '.join(spared)}" if spared else ""
+                return [f"{deeds[0].act} all {kind.plural}{but}"]
+        return [str(deed) for deed in deeds]
 
 
 def _word(value: object) -> str:
@@ -211,7 +203,7 @@ def _word(value: object) -> str:
 def _devices(
     kind: Kind, slots: Mapping[str, object], act: str, states: Mapping[str, State],
     recent: Sequence[str],
-) -> tuple[Iterable[str], bool, str]:
+) -> tuple[Sequence[str], bool, str]:
     """The devices that slots speak of, whether all, and what is unclear."""
     if not kind.places:
         return kind.devices, False, ""
@@ -219,19 +211,16 @@ def _devices(
         return kind.devices, True, ""
     if "place" in slots:
         place = slots["place"]
-        return ([f"{place} {kind.name}"] if place in kind.places else ()), False, ""
-    for device in recent:
-        if device in kind.devices:
-            return (device,), False, ""
+        return ([f"{place} {kind.name}"] if place in kind.places else []), False, ""
+    if known := [device for device in recent if device in kind.devices]:
+        return known[:1], False, ""
     for place in kind.places:
         if recent and recent[0].startswith(f"{place} "):  # the blinds where the light is
-            return (f"{place} {kind.name}",), False, ""
+            return [f"{place} {kind.name}"], False, ""
     if kind.name == kind.plural:  # "the blinds": no one of them
         return kind.devices, True, ""
     undone = [device for device in kind.devices if states.get(device) != act]
-    if len(undone) == 1:
-        return undone, False, ""
-    return (), False, f"which {kind.name}"
+    return (undone, False, "") if len(undone) == 1 else ((), False, f"which {kind.name}")
 
 
 def _value(slot: str, slots: Mapping[str, Any], now: State) -> State:

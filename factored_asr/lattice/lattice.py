@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from factored_asr.errors import OptionError
-from factored_asr.lattice.path import Path, PhoneSegment, WordSegment
+from factored_asr.lattice.path import Path, PhoneSegment, WordSegment, spelt
 
 
 def _no(dtype: type) -> Any:
@@ -118,10 +119,7 @@ class Lattice:
     def best(self) -> Path:
         """Return the search's best path; of infinite cost and without words if none survived.
 
-        Raises
-        ------
-        OptionError
-            The lattice is not from a search: `lattice.best_path` finds its cheapest path.
+        OptionError: the lattice is not from a search; `lattice.best_path` finds its cheapest path.
         """
         if self.path is None:
             raise OptionError("this lattice is not from a search: use lattice.best_path")
@@ -129,7 +127,7 @@ class Lattice:
 
     def spelt(self, word_id: int) -> str:
         """Return a word by its id; the number for a foreign graph without its word table."""
-        return self.words[word_id] if word_id < len(self.words) else str(word_id)
+        return spelt(self.words, word_id)
 
     def first_arcs(self) -> list[int]:
         """Return n_nodes + 1 indices: arcs ``first[n]`` to ``first[n + 1] - 1`` leave node n."""
@@ -144,25 +142,20 @@ class Lattice:
     def segment(self, arc: int) -> WordSegment:
         """Return an arc as a word with its times and, if known, its phones."""
         start, end = (int(self.node_frame[at[arc]]) for at in (self.arc_source, self.arc_target))
-        ends = self.arc_phone_ends(arc).tolist()
-        is_silence = not self.arc_word[arc]
-        phones = tuple(
-            PhoneSegment(phone, since, until, is_silence)
-            for phone, since, until in zip(
-                self.pronunciations[self.arc_pronunciation[arc]], [start, *ends], ends,
-                strict=False,
-            )
-        )
-        word = int(self.arc_word[arc])
+        ends, word = self.arc_phone_ends(arc).tolist(), int(self.arc_word[arc])
+        names = self.pronunciations[self.arc_pronunciation[arc]]
+        phones = tuple(PhoneSegment(*each, not word)
+                       for each in zip(names, [start, *ends], ends, strict=False))
         return WordSegment(self.spelt(word) if word else "", word, start, end, phones)
+
+    def segments(self, arcs: Iterable[int]) -> tuple[WordSegment, ...]:
+        """Return those of the arcs that are words, as `segment` does."""
+        return tuple(self.segment(arc) for arc in arcs if self.arc_word[arc])
 
     def with_arcs(self, origin: np.ndarray) -> Lattice:
         """Return a lattice, not from a search, with copies of this one's arcs in the given order.
 
-        Parameters
-        ----------
-        origin
-            (n,) int: arcs of this lattice, sorted by their sources.
+        `origin` is (n,) int: arcs of this lattice, sorted by their sources.
         """
         columns = {name: getattr(self, name)[origin] for name in ("arc_source", *ARC_COLUMNS)}
         first, ends = self.phone_first, self.phone_end
@@ -171,9 +164,9 @@ class Lattice:
             new_first = np.concatenate([[0], np.cumsum(length)])
             shift = np.repeat(first[:-1][origin] - new_first[:-1], length)
             first, ends = new_first, ends[np.arange(new_first[-1]) + shift]
+        origin = np.asarray(origin, np.int64)
         return replace(
-            self, path=None, arc_origin=np.asarray(origin, np.int64), phone_first=first,
-            phone_end=ends, **columns,
+            self, path=None, arc_origin=origin, phone_first=first, phone_end=ends, **columns
         )
 
 

@@ -5,7 +5,7 @@ Times are those of the labels of a word's phones, never guessed from the place o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,32 +88,24 @@ def read_path(
 ) -> Path:
     """Read words, phones and times off a path.
 
-    Parameters
-    ----------
-    arcs
-        (n_path_arcs,) int64: indices into ``graph.arcs``.
-    stays
-        (n_path_arcs,) bool: the arc is a self-loop.
+    `arcs` is (n_path_arcs,) int64, indices into ``graph.arcs``; `stays` bool, the self-loops.
     """
     taken = graph.arcs[arcs]
     word_ids = tuple(taken["word"][taken["word"] != 0].tolist())
     emits = taken["label"] != 0
     labels = np.ascontiguousarray(taken["label"][emits])
-    words = tuple(_spelt(graph, word_id) for word_id in word_ids)
+    words = tuple(spelt(graph.words, word_id) for word_id in word_ids)
     phones, spoken = _segment(graph, labels, stays[emits])
-    segments = tuple(
-        WordSegment(word, word_id, phones[0].start, phones[-1].end, phones)
-        if phones else WordSegment(word, word_id)
-        for word, word_id, phones in zip(
-            words, word_ids, spoken + [()] * (len(words) - len(spoken)), strict=False
-        )
-    )
-    return Path(cost, word_ids, words, labels, arcs, reached_final, segments, phones)
+    segments = []
+    for i, named in enumerate(zip(words, word_ids, strict=True)):
+        times = (spoken[i][0].start, spoken[i][-1].end, spoken[i]) if i < len(spoken) else ()
+        segments.append(WordSegment(*named, *times))
+    return Path(cost, word_ids, words, labels, arcs, reached_final, tuple(segments), phones)
 
 
-def _spelt(graph: Graph, word_id: int) -> str:
+def spelt(words: Sequence[str], word_id: int) -> str:
     """Return a word by its id; the number for a foreign graph without its word table."""
-    return graph.words[word_id] if word_id < len(graph.words) else str(word_id)
+    return words[word_id] if word_id < len(words) else str(word_id)
 
 
 def _segment(
@@ -122,16 +114,13 @@ def _segment(
     """Split the frames into phones, and phones into words; the last may be unfinished."""
     if not graph.has_phones or not len(labels):
         return (), []
-    phones, spoken, word = [], [], []
+    phones, spoken, within = [], list[tuple[PhoneSegment, ...]](), False
     for phone, ends_word in _phones(graph, labels, stays):
         phones.append(phone)
         if not phone.is_silence:
-            word.append(phone)
-        if ends_word and word:
-            spoken.append(tuple(word))
-            word = []
-    if word:
-        spoken.append(tuple(word))
+            spoken.append((*(spoken.pop() if within else ()), phone))
+            within = True
+        within = within and not ends_word
     return tuple(phones), spoken
 
 

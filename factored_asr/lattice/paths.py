@@ -31,10 +31,10 @@ class LatticePath:
     @staticmethod
     def of(lattice: Lattice, cost: float, arcs: Sequence[int]) -> LatticePath:
         """Return the path of these arcs, whose cost is known."""
-        arcs = list(arcs)
-        ids = tuple(i for i in lattice.arc_word[arcs].tolist() if i) if arcs else ()
-        acoustic = float(lattice.arc_acoustic[arcs].sum()) if arcs else 0.0
-        return LatticePath(cost, acoustic, tuple(arcs), ids, tuple(lattice.spelt(i) for i in ids))
+        at = np.array(arcs, np.int64)
+        ids = tuple(i for i in lattice.arc_word[at].tolist() if i)
+        acoustic = float(lattice.arc_acoustic[at].sum())
+        return LatticePath(cost, acoustic, tuple(arcs), ids, tuple(map(lattice.spelt, ids)))
 
 
 def sum_of_ways(a: float, b: float) -> float:
@@ -49,12 +49,8 @@ def costs_to_end(
 ) -> np.ndarray:
     """Return the cost from each node to the end, (n_nodes,) float64; inf if there is no way.
 
-    Parameters
-    ----------
-    scale
-        Multiplies every cost, default 1.
-    add
-        Joins the costs of two ways: `min` (default) for the cheapest, `sum_of_ways` for all.
+    `scale` multiplies every cost, default 1. `add` joins the costs of two ways: `min` (default)
+    for the cheapest, `sum_of_ways` for all.
     """
     total = (scale * np.asarray(lattice.final, np.float64)).tolist()
     source, target = lattice.arc_source.tolist(), lattice.arc_target.tolist()

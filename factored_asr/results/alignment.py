@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from factored_asr.results.transcript import SCHEMA_VERSION, Phone, Transcript, Word, phones_dict
+from factored_asr.results.transcript import SCHEMA_VERSION, Phone, Transcript, Word, word_dict
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,7 @@ class Alignment:
     @property
     def transcript(self) -> Transcript:
         """Return the words as a transcript, for all formats."""
-        words = tuple(each.word for each in self.words)
-        return Transcript(words, self.duration, reason=self.reason)
+        return Transcript(tuple(w.word for w in self.words), self.duration, reason=self.reason)
 
     def __bool__(self) -> bool:
         return bool(self.words)
@@ -96,19 +95,13 @@ class Alignment:
         return {
             "schema": SCHEMA_VERSION, "text": self.text, "duration": round(self.duration, 3),
             "score": round(self.score, 3) if self.words else None, "reason": self.reason,
-            "words": [
-                {"word": each.word.text, "start": round(each.word.start, 3),
-                 "end": round(each.word.end, 3), "score": round(each.score, 3),
-                 "fits": each.fits, **phones_dict(each.word)}
-                for each in self.words
-            ],
-            "phones": [
-                {"phone": each.text, "start": round(each.start, 3), "end": round(each.end, 3)}
-                for each in self.phones
-            ],
-            "states": [
-                {"phone": each.phone, "state": each.state, "pdf": each.pdf,
-                 "start": round(each.start, 3), "end": round(each.end, 3)}
-                for each in self.states
-            ],
+            "words": [word_dict(each.word, score=round(each.score, 3), fits=each.fits)
+                      for each in self.words],
+            "phones": [{"phone": each.text, **_times(each)} for each in self.phones],
+            "states": [{"phone": each.phone, "state": each.state, "pdf": each.pdf, **_times(each)}
+                       for each in self.states],
         }
+
+
+def _times(each: Phone | State) -> dict[str, float]:
+    return {"start": round(each.start, 3), "end": round(each.end, 3)}

@@ -42,9 +42,9 @@ def as_json(transcript: Transcript, name: str) -> str:
 
 def as_ctm(transcript: Transcript, name: str) -> str:
     """Return NIST CTM: file, channel, start, duration, word and, if known, its confidence."""
+    head = f"{utterance_id(name)} {transcript.channel or 1}"
     return "\n".join(
-        f"{utterance_id(name)} {transcript.channel or 1} {word.start:.3f} {word.duration:.3f} "
-        f"{word.text}"
+        f"{head} {word.start:.3f} {word.duration:.3f} {word.text}"
         + ("" if word.confidence is None else f" {word.confidence:.4f}")
         for word in transcript.words
     )
@@ -68,19 +68,14 @@ def as_trn(transcript: Transcript, name: str) -> str:
 
 def as_srt(transcript: Transcript, name: str) -> str:
     """Return SubRip subtitles."""
-    return "\n\n".join(
-        f"{number}\n{_clock(cue[0].start, ',')} --> {_clock(cue[-1].end, ',')}\n{_text(cue)}"
-        for number, cue in enumerate(cues(transcript.words), start=1)
-    )
+    blocks = (f"{times}\n{text}" for times, text in _subtitles(transcript, ","))
+    return "\n\n".join(f"{number}\n{block}" for number, block in enumerate(blocks, start=1))
 
 
 def as_vtt(transcript: Transcript, name: str) -> str:
     """Return WebVTT subtitles."""
-    blocks = [
-        f"{_clock(cue[0].start, '.')} --> {_clock(cue[-1].end, '.')}\n"
-        + escape(_text(cue), quote=False)
-        for cue in cues(transcript.words)
-    ]
+    blocks = [f"{times}\n{escape(text, quote=False)}"
+              for times, text in _subtitles(transcript, ".")]
     return "\n\n".join(["WEBVTT", *blocks])
 
 
@@ -124,7 +119,7 @@ SUFFIXES = {"text": ".txt", "json": ".json", "textgrid": ".TextGrid"}
 
 
 def write(transcript: Transcript, format_name: str, name: str = "") -> str:
-    """Return a transcript in one of `FORMATS`.
+    """Return a transcript in one of `FORMATS`; OptionError if there is no format of that name.
 
     Examples
     --------
@@ -132,11 +127,6 @@ def write(transcript: Transcript, format_name: str, name: str = "") -> str:
     >>> print(write(said, "ctm", "greeting.wav"))
     greeting 1 0.100 0.300 good
     greeting 1 0.400 0.500 morning
-
-    Raises
-    ------
-    OptionError
-        There is no format of that name.
     """
     if format_name not in FORMATS:
         raise OptionError(f"format must be one of {', '.join(FORMATS)}, got '{format_name}'")
@@ -144,27 +134,14 @@ def write(transcript: Transcript, format_name: str, name: str = "") -> str:
 
 
 def write_alignment(alignment: Alignment, format_name: str, name: str = "") -> str:
-    """Return an alignment: `json` with scores, phones and states, all others as a transcript.
-
-    Raises
-    ------
-    OptionError
-        There is no format of that name.
-    """
+    """Return an alignment: `json` with scores, phones and states, all others as `write` does."""
     if format_name == "json":
         return json.dumps({"file": name, **alignment.to_dict()}, ensure_ascii=False)
     return write(alignment.transcript, format_name, name)
 
 
-def write_file(
-    folder: str | Path, transcript: Transcript, format_name: str, name: str
-) -> Path:
-    """Write a transcript to a file named after its sound, in a folder.
-
-    Raises
-    ------
-    OptionError
-        There is no format of that name, or the file cannot be written.
+def write_file(folder: str | Path, transcript: Transcript, format_name: str, name: str) -> Path:
+    """Write a transcript to a file named after its sound, in a folder; OptionError if impossible.
     """
     text = write(transcript, format_name, name)
     stem = utterance_id(name) if name == "-" else Path(name).stem
@@ -214,6 +191,12 @@ def cues(words: Sequence[Word]) -> Iterator[tuple[Word, ...]]:
 
 def _text(words: Iterable[Word]) -> str:
     return " ".join(word.text for word in words)
+
+
+def _subtitles(transcript: Transcript, point: str) -> Iterator[tuple[str, str]]:
+    """Yield the times and the text of each subtitle."""
+    for cue in cues(transcript.words):
+        yield f"{_clock(cue[0].start, point)} --> {_clock(cue[-1].end, point)}", _text(cue)
 
 
 def _clock(seconds: float, point: str) -> str:

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from factored_asr.language.grammar.normalisation import spell_number
 from factored_asr.results.transcript import Transcript, Word
 
-_SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-    "fifteen sixteen seventeen eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-SMALL = {word: value for value, word in enumerate(_SMALL)}
-TENS = {word: 10 * value for value, word in enumerate(_TENS, start=2)}
+SMALL = {spell_number(value): value for value in range(20)}
+TENS = {spell_number(value): value for value in range(20, 100, 10)}
 SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9}
 LEAST = 10  # numbers below stay words
 

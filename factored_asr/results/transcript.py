@@ -109,10 +109,7 @@ def words_of(
 ) -> tuple[Word, ...]:
     """Return the words of a path, with times in seconds instead of frames.
 
-    Raises
-    ------
-    OptionError
-        The words have no times, because the graph does not know its phones.
+    OptionError: the words have no times, because the graph does not know its phones.
     """
     words = []
     for segment, confidence in zip_longest(segments, confidences):
@@ -166,12 +163,8 @@ class Transcript:
         """Return the n word strings of lowest cost in the lattice, best first, each one once.
 
         Each has the times of its cheapest path. If the words were chosen by minimum Bayes risk,
-        they need not be the first.
-
-        Raises
-        ------
-        OptionError
-            There is no lattice: load with ``second_pass=SecondPassOptions(keep=True)``; or n < 1.
+        they need not be the first. OptionError: n < 1, or there is no lattice; load with
+        ``second_pass=SecondPassOptions(keep=True)``.
         """
         if self.lattice is None or not self.lattice.n_nodes:
             if self.words:
@@ -179,10 +172,7 @@ class Transcript:
             return ()
         lattice, seconds = self.lattice, self.lattice.frame_seconds or 1.0
         return tuple(
-            Hypothesis(
-                words_of([lattice.segment(a) for a in path.arcs if lattice.arc_word[a]], seconds),
-                path.cost,
-            )
+            Hypothesis(words_of(lattice.segments(path.arcs), seconds), path.cost)
             for path in nbest(lattice, n)
         )
 
@@ -197,29 +187,21 @@ class Transcript:
     def to_dict(self) -> dict[str, Any]:
         """Return plain dictionaries and lists, as described at the top of this module."""
         meaning = self.interpretation
-        alternatives = [
-            {"text": each.text, "cost": round(each.cost, 4)} for each in self.alternatives
-        ]
+        only_some = {
+            "alternatives": [{"text": each.text, "cost": round(each.cost, 4)}
+                             for each in self.alternatives],
+            "id": self.id, "channel": self.channel, "start": round(self.start, 3),
+            "parts": [part.to_dict() for part in self.parts],
+        }
         return {
-            "schema": SCHEMA_VERSION, "text": self.text,
-            "confidence": _rounded(self.confidence),
+            "schema": SCHEMA_VERSION, "text": self.text, "confidence": _rounded(self.confidence),
             "duration": round(self.duration, 3), "reason": self.reason,
             "words": [
-                {"word": word.text, "start": round(word.start, 3), "end": round(word.end, 3),
-                 "confidence": _rounded(word.confidence), **phones_dict(word)}
-                for word in self.words
+                word_dict(word, confidence=_rounded(word.confidence)) for word in self.words
             ],
             "interpretation": None if meaning is None else meaning.to_dict(),
-            **({"alternatives": alternatives} if alternatives else {}),
-            **self._origin(),
+            **{name: value for name, value in only_some.items() if value},
         }
-
-    def _origin(self) -> dict[str, Any]:
-        """Return the fields that a whole file recognised in one piece does not have."""
-        parts = [part.to_dict() for part in self.parts]
-        all_fields = {"id": self.id, "channel": self.channel, "start": round(self.start, 3),
-                      "parts": parts}
-        return {name: value for name, value in all_fields.items() if value}
 
     def to_json(self) -> str:
         """Return one line of JSON."""
@@ -227,12 +209,7 @@ class Transcript:
 
     @staticmethod
     def from_json(text: str) -> Transcript:
-        """Read the result of `to_json`, which does not hold the lattice.
-
-        Raises
-        ------
-        FormatError
-            The text is no JSON object of this schema version, or a field has the wrong type.
+        """Read the result of `to_json`, which does not hold the lattice; FormatError if it is none.
 
         Examples
         --------
@@ -277,7 +254,9 @@ def _rounded(confidence: float | None) -> float | None:
     return None if confidence is None else round(confidence, 4)
 
 
-def phones_dict(word: Word) -> dict[str, Any]:
-    """Return the phones of a word as in the JSON."""
-    ends = [round(end, 3) for end in word.phone_ends]
-    return {"phones": list(word.phones), "phone_ends": ends}
+def word_dict(word: Word, **more: Any) -> dict[str, Any]:
+    """Return a word as in the JSON, with more fields before its phones."""
+    return {
+        "word": word.text, "start": round(word.start, 3), "end": round(word.end, 3), **more,
+        "phones": list(word.phones), "phone_ends": [round(end, 3) for end in word.phone_ends],
+    }

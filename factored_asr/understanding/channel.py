@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
+from typing import TypeAlias
 
 from factored_asr.language.grammar.normalisation import normalise_text, spell_number
 from factored_asr.language.grammar.yaml_nodes import Node, read_yaml
@@ -32,13 +34,17 @@ class Deletion:
     why: str
 
 
+_Phrases: TypeAlias = dict[str, tuple[tuple[tuple[str, ...], str], ...]]
+"""(words, why) of phrases by their first word, the longest first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lexicon:
     """Phrases that may be deleted, by their first word, and words that may not."""
 
-    noise: dict[str, tuple[tuple[tuple[str, ...], str], ...]]
+    noise: _Phrases
     """Fillers, courtesies, wake words: never part of a command."""
-    soft: dict[str, tuple[tuple[tuple[str, ...], str], ...]]
+    soft: _Phrases
     """Deleted where the grammar has no place for them ("now", "back", "just")."""
     protected: frozenset[str]
 
@@ -47,14 +53,11 @@ class Lexicon:
 def lexicon() -> Lexicon:
     """Return the words of channel.yaml, read once."""
     channel = read_yaml(WORDS.read_text(encoding="utf-8"), WORDS.name).mapping("the words")
-    noise = {why: channel[why] for why in ("filler", "courtesy", "wake word")}
+    noise = [(why, channel[why]) for why in ("filler", "courtesy", "wake word")]
     numbers = {word for n in (*range(21), *range(30, 101, 10)) for word in spell_number(n).split()}
-    protected = {word for (word,) in _phrases(channel["protected"])}
-    return Lexicon(
-        _by_first_word(noise.items()),
-        _by_first_word([("soft", channel["soft"])]),
-        frozenset(protected | numbers),
-    )
+    protected = {word for (word,) in _phrases(channel["protected"])} | numbers
+    soft = _by_first_word([("soft", channel["soft"])])
+    return Lexicon(_by_first_word(noise), soft, frozenset(protected))
 
 
 def _phrases(node: Node) -> Iterator[tuple[str, ...]]:
@@ -62,15 +65,10 @@ def _phrases(node: Node) -> Iterator[tuple[str, ...]]:
         yield normalise_text(entry.text("a phrase"))
 
 
-def _by_first_word(
-    kinds: Iterable[tuple[str, Node]],
-) -> dict[str, tuple[tuple[tuple[str, ...], str], ...]]:
-    found: dict[str, list[tuple[tuple[str, ...], str]]] = {}
-    for why, node in kinds:
-        for phrase in _phrases(node):
-            found.setdefault(phrase[0], []).append((phrase, why))
-    longest_first = {w: sorted(p, key=lambda x: -len(x[0])) for w, p in found.items()}
-    return {word: tuple(phrases) for word, phrases in longest_first.items()}
+def _by_first_word(kinds: Iterable[tuple[str, Node]]) -> _Phrases:
+    found = [(phrase, why) for why, node in kinds for phrase in _phrases(node)]
+    found.sort(key=lambda entry: (entry[0][0], -len(entry[0])))
+    return {word: tuple(same) for word, same in groupby(found, key=lambda entry: entry[0][0])}
 
 
 def noise(words: Sequence[str]) -> list[Deletion]:
@@ -141,14 +139,7 @@ def _restarts(words: Sequence[str]) -> Iterator[Deletion]:
 
 def _are_repeated(dropped: Sequence[str], rest: Sequence[str]) -> bool:
     """Return True if all words are repeated in order; the last may be cut off ("kit|kitchen")."""
-    position = 0
-    for i, word in enumerate(dropped):
-        last = i == len(dropped) - 1
-        while position < len(rest) and not (
-            rest[position] == word or last and rest[position].startswith(word)
-        ):
-            position += 1
-        if position == len(rest):
-            return False
-        position += 1
-    return True
+    others = iter(rest)  # each `any` goes on where the one before has found its word
+    return all(any(other == word for other in others) for word in dropped[:-1]) and any(
+        other.startswith(dropped[-1]) for other in others
+    )

@@ -46,6 +46,9 @@ class MeaningOptions:
             )
 
 
+DEFAULTS = MeaningOptions()
+
+
 @dataclass(frozen=True)
 class Meanings:
     """All possible meanings of an utterance."""
@@ -56,7 +59,7 @@ class Meanings:
     """Probability of no meaning: background model, and sentences outside the grammar."""
     left_out: float
     """Probability of strings left out; all three parts sum to 1."""
-    options: MeaningOptions = MeaningOptions()
+    options: MeaningOptions = DEFAULTS
 
     @property
     def margin(self) -> float:
@@ -75,11 +78,8 @@ class Meanings:
 
 
 def interpret(
-    lattice: Lattice,
-    understander: Understander,
-    context: Mapping[str, object] | None = None,
-    options: MeaningOptions | None = None,
-    background: Path | None = None,
+    lattice: Lattice, understander: Understander, context: Mapping[str, object] | None = None,
+    options: MeaningOptions = DEFAULTS, background: Path | None = None,
 ) -> Interpretation | None:
     """Return the best meaning of an utterance; None if there is none, or its margin is too small.
 
@@ -96,11 +96,8 @@ def interpret(
 
 
 def meanings(
-    lattice: Lattice,
-    understander: Understander,
-    context: Mapping[str, object] | None = None,
-    options: MeaningOptions | None = None,
-    background: Path | None = None,
+    lattice: Lattice, understander: Understander, context: Mapping[str, object] | None = None,
+    options: MeaningOptions = DEFAULTS, background: Path | None = None,
 ) -> Meanings:
     """Return all possible meanings of an utterance, with probabilities.
 
@@ -130,7 +127,6 @@ def meanings(
     >>> [(each.intent, each.text, round(each.confidence, 2)) for each in found.ranked]
     [('stop', 'stop', 0.54), ('go', 'go', 0.44)]
     """
-    options = options or MeaningOptions()
     strings, left_out = word_strings(
         lattice, options.n_strings, scale=options.scale, least=options.least
     )
@@ -141,14 +137,12 @@ def meanings(
     ]
     outside = _outside(lattice, background, strings, options.scale)
     total = math.fsum([*weights, left_out, outside])
-    sums: dict[object, list[tuple[float, int]]] = {}
+    groups: dict[object, list[tuple[float, int]]] = {}
     for i, (_, reading) in enumerate(read):
         if reading is not None:
-            sums.setdefault(reading.meaning, []).append((weights[i], i))
-    ranked = sorted(
-        (_merged(lattice, read, group, total) for group in sums.values()),
-        key=lambda each: -each.confidence,
-    )
+            groups.setdefault(reading.meaning, []).append((weights[i], i))
+    merged = (_merged(lattice, read, group, total) for group in groups.values())
+    ranked = sorted(merged, key=lambda each: -each.confidence)
     nothing = math.fsum(w for w, (_, reading) in zip(weights, read, strict=True) if not reading)
     return Meanings(tuple(ranked), (nothing + outside) / total, left_out / total, options)
 
@@ -170,10 +164,8 @@ def _read(
     text: tuple[str, ...], understander: Understander, context: Mapping[str, object] | None
 ) -> Interpretation | None:
     """Parse a string, if necessary with deletions."""
-    if not text:
-        return None
-    reading = understander.parse(text, context)
-    if reading is not None:
+    reading = understander.parse(text, context) if text else None
+    if reading is not None or not text:
         return reading
     words = [token.word for token in tokens(" ".join(text))]
     left_out = [*noise(words), *deletions(words)]
@@ -198,23 +190,15 @@ def _merged(
     """Return one meaning: its likeliest wording, with the probabilities of all wordings."""
     string, reading = read[max(group, key=lambda each: each[0])[1]]
     assert reading is not None
-    seconds = lattice.frame_seconds
-    if seconds is not None:
-        reading = timed(reading, _times(lattice, string, seconds))
+    if seconds := lattice.frame_seconds:
+        starts, ends = (lattice.node_frame[at] for at in (lattice.arc_source, lattice.arc_target))
+        arcs = [a for a in string.arcs if lattice.arc_word[a]]
+        reading = timed(
+            reading, [(float(starts[a]) * seconds, float(ends[a]) * seconds) for a in arcs]
+        )
     confidence = min(1.0, math.fsum(weight for weight, _ in group) / total)
     trace = [f"grammar: {reading.template}", *reading.trace]
-    trace += [
-        f"hypothesis {' '.join(read[i][0].words)!r}: {weight / total:.3f}"
-        for weight, i in sorted(group, reverse=True)
-    ]
+    trace += [f"hypothesis {' '.join(read[i][0].words)!r}: {weight / total:.3f}"
+              for weight, i in sorted(group, reverse=True)]
     costs = replace(reading.costs, acoustic=string.acoustic, language=string.graph)
     return replace(reading, confidence=confidence, costs=costs, trace=tuple(trace))
-
-
-def _times(
-    lattice: Lattice, string: WordString, frame_seconds: float
-) -> list[tuple[float, float]]:
-    """Return start and end of each word of a string's cheapest path, in seconds."""
-    arcs = [a for a in string.arcs if lattice.arc_word[a]]
-    starts, ends = lattice.node_frame[lattice.arc_source], lattice.node_frame[lattice.arc_target]
-    return [(float(starts[a]) * frame_seconds, float(ends[a]) * frame_seconds) for a in arcs]

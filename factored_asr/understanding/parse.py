@@ -23,12 +23,14 @@ from __future__ import annotations
 import itertools
 import re
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
 from factored_asr.language.grammar import DfaState, Grammar, ListSymbol, Mark, Network, tokens
 from factored_asr.language.grammar.compiled import CompiledGrammar
+from factored_asr.language.grammar.templates import Template
 from factored_asr.understanding.channel import Deletion
 from factored_asr.understanding.interpretation import Costs, Interpretation, Slot
 
@@ -66,9 +68,7 @@ class Understander:
             self._skips.setdefault(phrase[0], []).append(phrase)
 
     def parse(
-        self,
-        words: str | Sequence[str],
-        context: Mapping[str, object] | None = None,
+        self, words: str | Sequence[str], context: Mapping[str, object] | None = None,
         deletions: Sequence[Deletion] = (),
     ) -> Interpretation | None:
         """Return the best reading of a sentence; None if the grammar has none.
@@ -78,11 +78,10 @@ class Understander:
         words
             Text, or its words (as a recogniser gives them).
         context
-            What is known in addition, such as ``{"area": "kitchen"}``: templates may require,
+            What is known in addition, such as ``{"area": "kitchen"}``, for templates that require,
             exclude or use it.
         deletions
-            Words that may be deleted, with costs (see ``channel.deletions``); the cheapest
-            reading is best.
+            Words that may be deleted, with costs (see ``channel.deletions``): the fewest are best.
         """
         return next(self._ranked(words, context or {}, deletions), None)
 
@@ -97,31 +96,27 @@ class Understander:
         return found
 
     def _ranked(
-        self,
-        words: str | Sequence[str],
-        context: Mapping[str, object],
+        self, words: str | Sequence[str], context: Mapping[str, object],
         deletions: Sequence[Deletion] = (),
     ) -> Iterator[Interpretation]:
         sentence = _Sentence(words if isinstance(words, str) else " ".join(words))
         if not 0 < len(sentence.words) <= MAX_WORDS:
             return
         walk = _Walk(self.grammar.network, sentence.words, self._skips, deletions)
-        templates = self.grammar.templates
         scored = []
         for path, ends in itertools.islice(walk.paths(), MAX_READINGS):
             if (score := _score(path)) is not None:
                 for t in ends:
-                    block = templates[t].block
-                    scored.append(((*score, -len(block.slots), block.intent, t), t, path))
-        for rank, t, path in sorted(scored, key=lambda entry: entry[0]):
-            reading = _Reader(sentence, path).interpret(self.grammar, t, context)
+                    block = self.grammar.templates[t].block
+                    scored.append(((*score, -len(block.slots), block.intent, t), path))
+        for rank, path in sorted(scored, key=lambda entry: entry[0]):
+            reading = _interpret(sentence, path, self.grammar.templates[rank[-1]], context)
             if reading is not None:
                 yield replace(reading, costs=Costs(channel=rank[0])) if deletions else reading
 
 
 def parse(
-    grammar: Grammar | CompiledGrammar,
-    words: str | Sequence[str],
+    grammar: Grammar | CompiledGrammar, words: str | Sequence[str],
     context: Mapping[str, object] | None = None,
 ) -> Interpretation | None:
     """Return the best reading of one sentence; see :meth:`Understander.parse`.
@@ -160,16 +155,13 @@ class _Walk:
     """All paths of one sentence through the network."""
 
     def __init__(
-        self,
-        network: Network,
-        words: list[str],
-        skips: Mapping[str, list[tuple[str, ...]]],
-        deletions: Sequence[Deletion] = (),
+        self, network: Network, words: list[str], skips: Mapping[str, list[tuple[str, ...]]],
+        deletions: Sequence[Deletion],
     ):
         self.network, self.words, self.skips = network, words, skips
-        self.deletions: dict[int, list[Deletion]] = {}
+        self.deletions = defaultdict[int, list[Deletion]](list)
         for deletion in deletions:
-            self.deletions.setdefault(deletion.start, []).append(deletion)
+            self.deletions[deletion.start].append(deletion)
         self.reached: list[dict[DfaState, list[_Step]]] = [{} for _ in range(len(words) + 1)]
         self.reached[0][network.start] = []
         for position in range(len(words) + 1):
@@ -206,11 +198,7 @@ class _Walk:
         self._skip(position)
 
     def _reach(self, position: int, state: DfaState, step: _Step) -> None:
-        steps = self.reached[position].get(state)
-        if steps is None:
-            self.reached[position][state] = [step]
-        else:
-            steps.append(step)
+        self.reached[position].setdefault(state, []).append(step)
 
     def _matches(self, position: int) -> dict[int, list[tuple[int, int]]]:
         """Find list values from this position on: list key -> [(end, value index)]."""
@@ -299,58 +287,45 @@ def _score(path: _Path) -> tuple[float, int, int, int, int, int, int] | None:
     return deleted, wildcards, -longest, -literal, wild, skipped, -slots
 
 
-class _Reader:
-    """Turns a path into an interpretation."""
+def _interpret(
+    sentence: _Sentence, path: _Path, template: Template, context: Mapping[str, object]
+) -> Interpretation | None:
+    """Return the reading by one template; None if the context or a keyword forbids it."""
+    block = template.block
+    if block.required_keywords and block.required_keywords.isdisjoint(sentence.words):
+        return None
+    known = dict(context)
+    for _, _, (symbol, value) in path:
+        if isinstance(symbol, ListSymbol) and not symbol.list.wildcard:
+            known.update(symbol.list.values[value].context)
+    from_context = block.context_slots(known)
+    if from_context is None:
+        return None
+    filled = list(_slots(sentence, path))
+    slots = {**block.slots, **from_context, **{slot.name: slot.value for slot in filled}}
+    return Interpretation(
+        str(slots.pop("intent", block.intent)), slots, sentence.text,
+        spans=tuple(slot for slot in filled if slot.name != "intent"),
+        template=f"{template.path}:{template.line}: {template.text}",
+        trace=tuple(
+            f"{read[0].why}: {sentence.slice(start, end)!r} is left out"
+            for start, end, read in path if isinstance(read[0], Deletion)
+        ),
+    )
 
-    def __init__(self, sentence: _Sentence, path: _Path):
-        self.sentence, self.path = sentence, path
 
-    def interpret(
-        self, grammar: Grammar | CompiledGrammar, index: int, context: Mapping[str, object]
-    ) -> Interpretation | None:
-        """Return the reading by one template; None if the context or a keyword forbids it."""
-        template = grammar.templates[index]
-        block = template.block
-        if block.required_keywords and block.required_keywords.isdisjoint(self.sentence.words):
-            return None
-        known = dict(context)
-        for _, _, (symbol, value) in self.path:
-            if isinstance(symbol, ListSymbol) and not symbol.list.wildcard:
-                known.update(symbol.list.values[value].context)
-        from_context = block.context_slots(known)
-        if from_context is None:
-            return None
-        filled = list(self._slots())
-        slots = {**block.slots, **from_context, **{slot.name: slot.value for slot in filled}}
-        intent = str(slots.pop("intent", block.intent))
-        spans = tuple(slot for slot in filled if slot.name != "intent")
-        return Interpretation(
-            intent,
-            slots,
-            self.sentence.text,
-            spans=spans,
-            template=f"{template.path}:{template.line}: {template.text}",
-            trace=tuple(self._deleted()),
-        )
-
-    def _deleted(self) -> Iterator[str]:
-        for start, end, (symbol, _) in self.path:
-            if isinstance(symbol, Deletion):
-                yield f"{symbol.why}: {self.sentence.slice(start, end)!r} is left out"
-
-    def _slots(self) -> Iterator[Slot]:
-        begun: list[int] = []
-        for start, end, (symbol, value) in self.path:
-            if isinstance(symbol, ListSymbol) and symbol.slot:
-                if symbol.list.wildcard:
-                    slot = self.sentence.slot(symbol.slot, None, start, end)
-                    yield replace(slot, wildcard=True)
-                    continue
-                chosen = symbol.list.values[value]
-                slot = self.sentence.slot(symbol.slot, chosen.out, start, end)
-                yield replace(slot, metadata=chosen.metadata) if chosen.metadata else slot
-            elif isinstance(symbol, Mark):
-                if symbol.begins:
-                    begun.append(start)
-                else:
-                    yield self.sentence.slot(symbol.slot, symbol.value, begun.pop(), end)
+def _slots(sentence: _Sentence, path: _Path) -> Iterator[Slot]:
+    begun: list[int] = []
+    for start, end, (symbol, value) in path:
+        if isinstance(symbol, ListSymbol) and symbol.slot:
+            if symbol.list.wildcard:
+                yield replace(sentence.slot(symbol.slot, None, start, end), wildcard=True)
+                continue
+            chosen = symbol.list.values[value]
+            slot = sentence.slot(symbol.slot, chosen.out, start, end)
+            yield replace(slot, metadata=chosen.metadata) if chosen.metadata else slot
+        elif isinstance(symbol, Mark):
+            if symbol.begins:
+                begun.append(start)
+            else:
+                yield sentence.slot(symbol.slot, symbol.value, begun.pop(), end)
