@@ -75,8 +75,8 @@ def test_reliability_shows_the_share_right_of_each_bin() -> None:
 
 @pytest.mark.parametrize(
     ("pairs", "law"),
-    [([], "at least one pair"), ([(1.5, True)], "between 0 and 1"),
-     ([(float("nan"), True)], "between 0 and 1")],
+    [([], "at least one pair"), ([(1.5, True)], "0 to 1"),
+     ([(float("nan"), True)], "0 to 1")],
 )  # fmt: skip
 def test_what_is_no_probability_is_refused(pairs: list[tuple[float, bool]], law: str) -> None:
     with pytest.raises(OptionError, match=law):

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from factored_asr.errors import FormatError, OptionError
 
+Scores: TypeAlias = "Sequence[float] | np.ndarray"
+Outcomes: TypeAlias = "Sequence[bool] | np.ndarray"
 CLIP = 1e-6
 """Scores are clipped to this distance from 0 and 1, where the logit is infinite."""
 
@@ -34,9 +37,7 @@ class Calibration:
     weights: tuple[float, ...] = ()
     """One for each additional feature."""
 
-    def probability(
-        self, scores: Sequence[float] | np.ndarray, features: np.ndarray | None = None
-    ) -> np.ndarray:
+    def probability(self, scores: Scores, features: np.ndarray | None = None) -> np.ndarray:
         """Return probabilities, (n,) float64, for scores of 0 to 1 and (n, n_weights) features."""
         columns = _columns(scores, features)
         if columns.shape[1] != 2 + len(self.weights):
@@ -65,11 +66,7 @@ class Calibration:
 
 
 def fit_calibration(
-    scores: Sequence[float] | np.ndarray,
-    correct: Sequence[bool] | np.ndarray,
-    features: np.ndarray | None = None,
-    *,
-    prior: float = 1.0,
+    scores: Scores, correct: Outcomes, features: np.ndarray | None = None, *, prior: float = 1.0
 ) -> Calibration:
     """Fit a calibration by regularised logistic regression (Newton's method).
 
@@ -95,12 +92,10 @@ def fit_calibration(
         raise OptionError(f"the weight of the prior must be 0 or more, got {prior}")
     columns = _columns(scores, features)
     right = _outcomes(correct, len(columns))
-    mean = np.zeros(columns.shape[1])
-    mean[1] = 1.0
+    mean = np.eye(columns.shape[1])[1]
     weights = _newton(columns, right, mean, max(prior, 1e-6))
     if weights[1] < 0:  # the score misleads: use the features only
-        columns[:, 1] = 0.0
-        mean[1] = 0.0
+        columns[:, 1] = mean[1] = 0.0
         weights = _newton(columns, right, mean, max(prior, 1e-6))
     return Calibration(float(weights[0]), max(float(weights[1]), 0.0), tuple(weights[2:].tolist()))
 
@@ -108,6 +103,11 @@ def fit_calibration(
 def _newton(
     columns: np.ndarray, right: np.ndarray, mean: np.ndarray, prior: float
 ) -> np.ndarray:
+    def loss_of(weights: np.ndarray) -> float:
+        logits = columns @ weights
+        fit = np.logaddexp(0.0, logits) - right * logits
+        return float(fit.sum() + prior / 2 * ((weights - mean) ** 2).sum())
+
     weights, loss = mean.copy(), np.inf
     for _ in range(100):
         p = _sigmoid(columns @ weights)
@@ -116,7 +116,7 @@ def _newton(
         step, size = np.linalg.solve(curvature, gradient), 1.0
         while size > 1e-6:  # the loss never rises
             tried = weights - size * step
-            new_loss = _loss(columns, right, tried, mean, prior)
+            new_loss = loss_of(tried)
             if new_loss <= loss:
                 break
             size /= 2
@@ -126,25 +126,11 @@ def _newton(
     return weights
 
 
-def _loss(
-    columns: np.ndarray, right: np.ndarray, weights: np.ndarray, mean: np.ndarray, prior: float
-) -> float:
-    logits = columns @ weights
-    fit = np.logaddexp(0.0, logits) - right * logits
-    return float(fit.sum() + prior / 2 * ((weights - mean) ** 2).sum())
-
-
-def normalised_cross_entropy(
-    probabilities: Sequence[float] | np.ndarray, correct: Sequence[bool] | np.ndarray
-) -> float:
+def normalised_cross_entropy(probabilities: Scores, correct: Outcomes) -> float:
     """Return the share of the uncertainty about correct words that the confidences remove.
 
     1 is perfect, 0 as good as one confidence for all words, below 0 worse (NIST: Siu, Gish 1999).
-
-    Raises
-    ------
-    OptionError
-        For no words, or if all are correct or all wrong.
+    OptionError: no words, or all are correct or all wrong.
 
     Examples
     --------
@@ -170,7 +156,7 @@ class Reliability:
     accuracy: np.ndarray
     """(n_bins,) share of correct words."""
     count: np.ndarray
-    """(n_bins,) number of words."""
+    """(n_bins,) number of words in each bin."""
 
     @property
     def expected_error(self) -> float:
@@ -178,10 +164,7 @@ class Reliability:
         return float(np.average(np.abs(self.accuracy - self.confidence), weights=self.count))
 
 
-def reliability(
-    probabilities: Sequence[float] | np.ndarray, correct: Sequence[bool] | np.ndarray,
-    *, n_bins: int = 10,
-) -> Reliability:
+def reliability(probabilities: Scores, correct: Outcomes, *, n_bins: int = 10) -> Reliability:
     """Compare confidence and accuracy in `n_bins` bins of equal width, without empty bins."""
     if n_bins < 1:
         raise OptionError(f"the number of bins must be at least 1, got {n_bins}")
@@ -195,9 +178,7 @@ def reliability(
     return Reliability(confidence, accuracy, count[kept])
 
 
-def _columns(
-    scores: Sequence[float] | np.ndarray, features: np.ndarray | None
-) -> np.ndarray:
+def _columns(scores: Scores, features: np.ndarray | None) -> np.ndarray:
     p = np.clip(_checked(scores, empty=True), CLIP, 1 - CLIP)
     columns = [np.ones(len(p)), np.log(p / (1 - p))]
     if features is not None:
@@ -208,16 +189,16 @@ def _columns(
     return np.stack(columns, axis=1)
 
 
-def _checked(scores: Sequence[float] | np.ndarray, *, empty: bool = False) -> np.ndarray:
+def _checked(scores: Scores, *, empty: bool = False) -> np.ndarray:
     p = np.asarray(scores, np.float64)
     if p.ndim != 1 or not (empty or len(p)):
         raise OptionError(f"scores must be (n,) with n above 0, got shape {p.shape}")
     if len(p) and not (p.min() >= 0 and p.max() <= 1):
-        raise OptionError("scores must be 0 to 1")
+        raise OptionError("scores must be probabilities, 0 to 1")
     return p
 
 
-def _outcomes(correct: Sequence[bool] | np.ndarray, n: int) -> np.ndarray:
+def _outcomes(correct: Outcomes, n: int) -> np.ndarray:
     right = np.asarray(correct)
     if right.shape != (n,) or not np.isin(right, (0, 1)).all():
         raise OptionError(f"outcomes must be ({n},) true or false, got shape {right.shape}")

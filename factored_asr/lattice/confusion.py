@@ -8,6 +8,7 @@ words. The words of highest probability make a better string, until nothing chan
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -62,12 +63,8 @@ class ConfusionNetwork:
 
 
 def confusion_network(
-    lattice: Lattice,
-    word_ids: Sequence[int] | None = None,
-    *,
-    scale: float = 1.0,
-    minimise_risk: bool = False,
-    max_rounds: int = 20,
+    lattice: Lattice, word_ids: Sequence[int] | None = None, *, scale: float = 1.0,
+    minimise_risk: bool = False, max_rounds: int = 20,
 ) -> ConfusionNetwork:
     """Return the confusion network of a lattice: its words aligned to one word string.
 
@@ -105,7 +102,8 @@ def confusion_network(
     found = aligner.align(string)
     while minimise_risk and max_rounds > 1:
         max_rounds -= 1
-        better = _with_gaps([i for i in found.winners(aligner) if i])
+        winners = aligner.vocabulary[found.gamma.argmax(0)]
+        better = _with_gaps(winners[winners > 0])
         if np.array_equal(better, string):
             break
         tried = aligner.align(better)
@@ -115,7 +113,7 @@ def confusion_network(
     return ConfusionNetwork(_slots(lattice, aligner, string, found), found.risk)
 
 
-def _with_gaps(word_ids: Sequence[int]) -> np.ndarray:
+def _with_gaps(word_ids: Sequence[int] | np.ndarray) -> np.ndarray:
     string = np.zeros(2 * len(word_ids) + 1, np.int64)
     string[1::2] = word_ids
     return string
@@ -131,10 +129,6 @@ class _Alignment:
     start: np.ndarray
     """(n_words, n_places) float64: sum of probability times frame at which the word begins."""
     end: np.ndarray
-
-    def winners(self, aligner: _Aligner) -> list[int]:
-        """Return the most probable word of each place, 0 for none."""
-        return aligner.vocabulary[self.gamma.argmax(0)].tolist()
 
 
 class _Aligner:
@@ -153,10 +147,8 @@ class _Aligner:
         by_target = np.argsort(target, kind="stable")
         by_target = by_target[probability[by_target] > 0]
         self.source, self.target = source[by_target], target[by_target]
-        self.vocabulary, self.row = np.unique(
-            np.concatenate([[0], word[by_target]]), return_inverse=True
-        )
-        self.row = self.row[1:]
+        self.vocabulary = np.unique(np.append(word[by_target], 0))
+        self.row = np.searchsorted(self.vocabulary, word[by_target])
         frames = np.concatenate([lattice.node_frame, [lattice.n_frames]]).astype(np.float64)
         self.begins, self.ends = frames[self.source], frames[self.target]
         reached = np.bincount(self.target, probability[by_target], self.n_nodes)
@@ -236,12 +228,10 @@ def _slots(
         at = int(np.searchsorted(aligner.vocabulary, word_id))
         known = at < len(names) and aligner.vocabulary[at] == word_id and gamma[at] > 1e-12
         share = float(gamma[at]) if known else 0.0
-        start, end = float("nan"), float("nan")
-        if word_id and known:
-            start, end = found.start[at, place] / share, found.end[at, place] / share
+        start, end = (float(sums[at, place]) / share if word_id and known else math.nan
+                      for sums in (found.start, found.end))
         slots.append(Slot(
-            lattice.spelt(word_id) if word_id else "", word_id, min(share, 1.0), float(start),
-            float(end),
+            lattice.spelt(word_id) if word_id else "", word_id, min(share, 1.0), start, end,
             tuple((names[i], float(gamma[i])) for i in ranked),
         ))
     return tuple(slots)

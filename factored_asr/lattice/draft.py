@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,12 +89,8 @@ class Draft:
 
     def time_nodes(self, line: int) -> None:
         """Set the frames of nodes from those of arcs; FormatError if paths disagree."""
-        if not self._nodes:
-            return
-        leaving = defaultdict(list)
-        for arc in self.arcs:
-            leaving[arc.source].append(arc)
-        frame = {0: 0}
+        frame = {0: 0} if self._nodes else {}
+        leaving = self._leaving()
         for node in self._ordered(line):
             for arc in leaving[node] if node in frame else ():
                 end = frame[node] + arc.frames
@@ -105,13 +101,16 @@ class Draft:
                     )
         self.frame = frame
 
-    def _ordered(self, line: int) -> list[int]:
-        """Sort the nodes: the start first, every arc to a later one (Kahn 1962), ties by time."""
-        waits: dict[int, int] = defaultdict(int)
+    def _leaving(self) -> dict[int, list[DraftArc]]:
+        """Return the arcs of each node, in the order of the file."""
         leaving = defaultdict(list)
         for arc in self.arcs:
-            waits[arc.target] += 1
-            leaving[arc.source].append(arc.target)
+            leaving[arc.source].append(arc)
+        return leaving
+
+    def _ordered(self, line: int) -> list[int]:
+        """Sort the nodes: the start first, every arc to a later one (Kahn 1962), ties by time."""
+        waits, leaving = Counter(arc.target for arc in self.arcs), self._leaving()
         if self.start is not None and waits[self.start]:
             raise FormatError("an arc leads back to the start", self.path, line)
 
@@ -124,10 +123,10 @@ class Draft:
         while ready:
             node = heapq.heappop(ready)[-1]
             order.append(node)
-            for target in leaving[node]:
-                waits[target] -= 1
-                if not waits[target]:
-                    heapq.heappush(ready, rank(target))
+            for arc in leaving[node]:
+                waits[arc.target] -= 1
+                if not waits[arc.target]:
+                    heapq.heappush(ready, rank(arc.target))
         if len(order) < len(self._nodes):
             raise FormatError("the arcs of the lattice run in a circle", self.path, line)
         return order
@@ -153,8 +152,6 @@ class Draft:
             arc_graph=np.array([arc.graph for arc in arcs], np.float64),
             arc_lm=np.array([arc.lm for arc in arcs], np.float64),
             final=np.array([self.final.get(node, math.inf) for node in order], np.float64),
-            words=tuple(self.words),
-            n_frames=int(frames.max(initial=0)),
-            frame_seconds=frame_seconds,
-            acoustic_scale=acoustic_scale,
+            words=tuple(self.words), n_frames=int(frames.max(initial=0)),
+            frame_seconds=frame_seconds, acoustic_scale=acoustic_scale,
         )

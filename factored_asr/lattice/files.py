@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -31,13 +30,8 @@ def write_lattices(lattices: Mapping[str, Lattice], path: str | Path) -> None:
     """Write lattices by utterance, in the format of the file's suffix.
 
     ``.slf`` is HTK's standard lattice format and ``.dot`` Graphviz's with posteriors, each for one
-    utterance; any other suffix is Kaldi's text format.
-
-    Raises
-    ------
-    OptionError
-        Several utterances in a format for one, an HTK lattice of unknown frame length, or a file
-        that cannot be written.
+    utterance; any other suffix is Kaldi's text format. OptionError: several utterances in a format
+    for one, an HTK lattice of unknown frame length, or a file that cannot be written.
     """
     end = Path(path).suffix
     if end in (".slf", ".dot") and len(lattices) != 1:
@@ -45,13 +39,12 @@ def write_lattices(lattices: Mapping[str, Lattice], path: str | Path) -> None:
     try:
         if end not in (".slf", ".dot"):
             write_kaldi(lattices, path)
-            return
-        (utterance, lattice), = lattices.items()
-        if end == ".slf":
-            write_slf(lattice, path, utterance=utterance)
-        else:
-            text = dot_text(lattice, posteriors=arc_posteriors(lattice).arc)
-            Path(path).write_text(text, encoding="utf-8")
+        for utterance, lattice in lattices.items():
+            if end == ".slf":
+                write_slf(lattice, path, utterance=utterance)
+            elif end == ".dot":
+                text = dot_text(lattice, posteriors=arc_posteriors(lattice).arc)
+                Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
         raise OptionError(f"{path}: cannot be written: {error.strerror}") from error
 
@@ -75,7 +68,7 @@ def write_kaldi(lattices: Mapping[str, Lattice], path: str | Path) -> None:
 def _kaldi_lines(lattice: Lattice) -> Iterator[str]:
     first, frames = lattice.first_arcs(), lattice.arc_frames.tolist()
     target, word = lattice.arc_target.tolist(), lattice.arc_word.tolist()
-    acoustic = (lattice.arc_acoustic / _scale_of(lattice)).tolist()
+    acoustic = (lattice.arc_acoustic / _checked_scale(lattice.acoustic_scale)).tolist()
     graph, spoken = lattice.arc_graph.tolist(), lattice.arc_pronunciation.tolist()
     for node, final in enumerate(lattice.final.tolist()):
         for a in range(first[node], first[node + 1]):
@@ -88,13 +81,12 @@ def _kaldi_lines(lattice: Lattice) -> Iterator[str]:
 
 
 def read_kaldi(
-    path: str | Path,
-    *,
-    acoustic_scale: float = 1.0,
-    words: Sequence[str] = (),
+    path: str | Path, *, acoustic_scale: float = 1.0, words: Sequence[str] = (),
     frame_seconds: float | None = None,
 ) -> dict[str, Lattice]:
     """Read CompactLattices written as text (``lattice-copy ark:... ark,t:...``), by utterance.
+
+    FormatError: a line is no arc, a word unknown, a cycle, or paths have different times.
 
     Parameters
     ----------
@@ -105,13 +97,8 @@ def read_kaldi(
         file's own, numbered in order of appearance.
     frame_seconds
         Seconds between frames, which the format does not hold; None (default): unknown.
-
-    Raises
-    ------
-    FormatError
-        For lines that are no arcs, unknown words, cycles, or paths with different times.
     """
-    _check_scale(acoustic_scale)
+    _checked_scale(acoustic_scale)
     found: dict[str, Lattice] = {}
     for utterance, line, rows in _kaldi_blocks(read_text(path), path):
         if utterance in found:
@@ -145,31 +132,22 @@ def _kaldi_row(draft: Draft, line: int, fields: list[str], scale: float) -> None
     """``source target word [weight]`` is an arc, ``node [weight]`` a final cost."""
     if len(fields) > 4:
         raise FormatError(f"an arc has at most 4 fields, got {len(fields)}", draft.path, line)
-    weight = fields[-1] if len(fields) in (2, 4) else ""
-    graph, acoustic, n_frames = 0.0, 0.0, 0
-    if weight:
-        parts = weight.split(",")
-        if len(parts) != 3:
-            raise FormatError(
-                f"a weight is graph,acoustic,string, got {weight!r}", draft.path, line
-            )
-        graph, acoustic = (draft.number(part, line) for part in parts[:2])
-        n_frames = len(parts[2].split("_")) if parts[2] else 0
+    weight = fields[-1] if len(fields) in (2, 4) else "0,0,"
+    parts = weight.split(",")
+    if len(parts) != 3:
+        raise FormatError(f"a weight is graph,acoustic,string, got {weight!r}", draft.path, line)
+    graph, acoustic = draft.number(parts[0], line), draft.number(parts[1], line) * scale
+    n_frames = len(parts[2].split("_")) if parts[2] else 0
     node = draft.node(fields[0], line)
+    if len(fields) < 3 and not n_frames:
+        draft.final[node] = graph + acoustic
+        return
     if len(fields) >= 3:
-        word = draft.word(fields[2], line)
-        target = draft.node(fields[1], line)
-        draft.arcs.append(
-            DraftArc(node, target, word, acoustic * scale, graph, frames=n_frames, line=line)
-        )
-    elif n_frames:  # frames after the last word: silence on an arc of its own
-        target = draft.new_node()
+        word, target = draft.word(fields[2], line), draft.node(fields[1], line)
+    else:  # frames after the last word: silence on an arc of its own
+        word, target = 0, draft.new_node()
         draft.final[target] = 0.0
-        draft.arcs.append(
-            DraftArc(node, target, 0, acoustic * scale, graph, frames=n_frames, line=line)
-        )
-    else:
-        draft.final[node] = graph + acoustic * scale
+    draft.arcs.append(DraftArc(node, target, word, acoustic, graph, frames=n_frames, line=line))
 
 
 def write_slf(lattice: Lattice, path: str | Path, *, utterance: str = "") -> None:
@@ -187,7 +165,7 @@ def slf_text(lattice: Lattice, *, utterance: str = "") -> str:
     seconds = lattice.frame_seconds
     if seconds is None:
         raise OptionError("HTK's format has times: the lattice's frame_seconds must be known")
-    scale, frames = _scale_of(lattice), lattice.node_frame.tolist()
+    scale, frames = _checked_scale(lattice.acoustic_scale), lattice.node_frame.tolist()
     last = len(frames)
     endings = [(n, last, 0, 0.0, -cost, 0.0, 0)
                for n, cost in enumerate(lattice.final.tolist()) if cost < math.inf]
@@ -228,35 +206,29 @@ def read_slf(path: str | Path, *, words: Sequence[str] = (), frame_seconds: floa
     )
 
 
-@dataclass
-class _Slf:
-    """The fields of a file, line by line."""
-
-    header: dict[str, str] = field(default_factory=dict)
-    nodes: list[tuple[int, dict[str, str]]] = field(default_factory=list)
-    links: list[tuple[int, dict[str, str]]] = field(default_factory=list)
-
-
 def read_slf_text(text: str, *, path: str | Path = "<slf>", words: Sequence[str] = (),
                   frame_seconds: float = HTK_PERIOD,
                   silences: Iterable[str] = SLF_SILENCES) -> Lattice:
     """Read a text of HTK's format; see `read_slf`."""
     if not frame_seconds > 0:
         raise OptionError(f"frame_seconds must be above 0, got {frame_seconds}")
-    slf = _slf_fields(text, path)
+    header, nodes, links = _slf_fields(text, path)
     draft = Draft(path, list(words) or [EPSILON], fixed_words=bool(words))
     names: dict[int, str] = {}
-    for line, fields in slf.nodes:
+    for line, fields in nodes:
         node = draft.node(fields["I"], line)
         if node in draft.frame:
             raise FormatError(f"node {fields['I']} comes twice", path, line)
         draft.frame[node] = round(draft.number(fields.get("t", "0"), line) / frame_seconds)
         if "W" in fields:
             names[node] = fields["W"]
-    scales = _slf_scales(slf.header, draft)
+    scales = _slf_scales(header, draft)
     ignored = frozenset(silences)
-    for line, fields in slf.links:
-        ends = [draft.node(_needed(fields, key, path, line), line) for key in ("S", "E")]
+    for line, fields in links:
+        for key in "SE":
+            if key not in fields:
+                raise FormatError(f"a link needs {key}=", path, line)
+        ends = [draft.node(fields[key], line) for key in "SE"]
         for key, node in zip("SE", ends, strict=True):
             if node not in draft.frame:
                 raise FormatError(f"there is no node {fields[key]}", path, line)
@@ -267,12 +239,17 @@ def read_slf_text(text: str, *, path: str | Path = "<slf>", words: Sequence[str]
         )
         graph = r + lm - (scales["penalty"] if word else 0.0)
         draft.arcs.append(DraftArc(ends[0], ends[1], word, a, graph, lm, line=line))
-    _slf_ends(slf.header, draft)
-    return draft.lattice(1, draft.header_number(slf.header, "acscale", 1.0), frame_seconds)
+    _slf_ends(header, draft)
+    return draft.lattice(1, draft.header_number(header, "acscale", 1.0), frame_seconds)
 
 
-def _slf_fields(text: str, path: str | Path) -> _Slf:
-    slf = _Slf()
+_Lines = list[tuple[int, dict[str, str]]]
+"""Fields of lines with their numbers."""
+
+
+def _slf_fields(text: str, path: str | Path) -> tuple[dict[str, str], _Lines, _Lines]:
+    """Return the fields of the header, of nodes and of links."""
+    header, nodes, links = dict[str, str](), _Lines(), _Lines()
     for at, line in enumerate(text.split("\n"), start=1):
         if not line.strip() or line.startswith("#"):
             continue
@@ -281,16 +258,15 @@ def _slf_fields(text: str, path: str | Path) -> _Slf:
             raise FormatError(f"fields are key=value, got {line.strip()!r}", path, at)
         fields = {_SHORT.get(key, key): value for key, value in pairs}
         if pairs[0][0] == "I":
-            slf.nodes.append((at, fields))
+            nodes.append((at, fields))
         elif pairs[0][0] == "J":
-            slf.links.append((at, fields))
+            links.append((at, fields))
         else:
-            slf.header.update(fields)
-    for key, rows in (("N", slf.nodes), ("L", slf.links)):
-        stated = slf.header.get(key)
-        if stated != str(len(rows)):
+            header.update(fields)
+    for key, rows in (("N", nodes), ("L", links)):
+        if (stated := header.get(key)) != str(len(rows)):
             raise FormatError(f"the header says {key}={stated}, but {len(rows)} are there", path)
-    return slf
+    return header, nodes, links
 
 
 _SHORT = {
@@ -306,13 +282,10 @@ def _slf_scales(header: Mapping[str, str], draft: Draft) -> dict[str, float]:
     if base <= 0 or base == 1:  # 0 means plain probabilities, which no one writes
         raise FormatError(f"the base of logarithms cannot be {base}", draft.path)
     unit = math.log(base)
-    number = draft.header_number
-    return {
-        "a": number(header, "acscale", 1.0) * unit,
-        "r": number(header, "prscale", 1.0) * unit,
-        "l": number(header, "lmscale", 1.0) * unit,
-        "penalty": number(header, "wdpenalty", 0.0) * unit,
-    }
+    names = {"a": "acscale", "r": "prscale", "l": "lmscale"}
+    factors = {key: draft.header_number(header, name, 1.0) for key, name in names.items()}
+    factors["penalty"] = draft.header_number(header, "wdpenalty", 0.0)
+    return {key: factor * unit for key, factor in factors.items()}
 
 
 def _slf_ends(header: Mapping[str, str], draft: Draft) -> None:
@@ -363,17 +336,7 @@ def _unescaped(word: str) -> str:
     return re.sub(r"\\(.)", r"\1", word)
 
 
-def _needed(fields: Mapping[str, str], key: str, path: str | Path, line: int) -> str:
-    if key not in fields:
-        raise FormatError(f"a link needs {key}=", path, line)
-    return fields[key]
-
-
-def _scale_of(lattice: Lattice) -> float:
-    _check_scale(lattice.acoustic_scale)
-    return lattice.acoustic_scale
-
-
-def _check_scale(scale: float) -> None:
+def _checked_scale(scale: float) -> float:
     if not 0 < scale < math.inf:
         raise OptionError(f"the acoustic scale must be above 0, got {scale}")
+    return scale

@@ -18,8 +18,6 @@ from functools import reduce
 from itertools import count, islice
 from typing import Any
 
-import numpy as np
-
 from factored_asr.errors import OptionError
 from factored_asr.lattice.lattice import Lattice
 from factored_asr.lattice.paths import LatticePath, best_path, costs_to_end, sum_of_ways
@@ -54,12 +52,7 @@ def nbest(lattice: Lattice, n: int) -> tuple[LatticePath, ...]:
     """Return the n word strings of lowest cost, best first; fewer if the lattice has fewer.
 
     No string comes twice: each stands for all its segmentations and pronunciations, with the
-    cheapest path of them. The list is exact with respect to the lattice.
-
-    Raises
-    ------
-    OptionError
-        For n < 1, or arrays that are no lattice.
+    cheapest path of them. The list is exact with respect to the lattice. OptionError: n < 1.
     """
     if n < 1:
         raise OptionError(f"the number of word strings must be at least 1, got {n}")
@@ -69,10 +62,8 @@ def nbest(lattice: Lattice, n: int) -> tuple[LatticePath, ...]:
     walk, beam = _Walk(lattice), FIRST_BEAM
     while True:
         walk.limit, walk.has_cut = best.cost + beam + TOLERANCE, False
-        found = [
-            LatticePath.of(lattice, cost, _arcs(step))
-            for cost, step in islice(walk.best_first(), n)
-        ]
+        found = [LatticePath.of(lattice, cost, _arcs(step))
+                 for cost, step in islice(walk.best_first(), n)]
         if not walk.has_cut or (len(found) == n and found[-1].cost <= best.cost + beam):
             return tuple(found)
         beam *= 2
@@ -83,10 +74,8 @@ def path_of(lattice: Lattice, word_ids: Sequence[int]) -> LatticePath | None:
     walk = _Walk(lattice)
     front: _Front = {0: BEGIN} if lattice.n_nodes else {}
     for word_id in word_ids:
-        walk.add_silences(front)
-        front = walk.next_words(front).get(word_id, {})
-    walk.add_silences(front)
-    cost, step = walk.ending(front)
+        front = walk.next_words(walk.add_silences(front)).get(word_id, {})
+    cost, step = walk.ending(walk.add_silences(front))
     return None if step is None else LatticePath.of(lattice, cost, _arcs(step))
 
 
@@ -107,11 +96,6 @@ def word_strings(
         Multiplies every cost, default 1; lower gives flatter probabilities.
     least
         Stop once the rest is less than this, 0 to 1, default 0.001.
-
-    Raises
-    ------
-    OptionError
-        For an option out of range, or arrays that are no lattice.
 
     Examples
     --------
@@ -180,9 +164,8 @@ class _Walk:
         self.word: list[int] = lattice.arc_word.tolist()
         self.cost: list[float] = lattice.arc_cost.tolist()
         self.weight: list[float] = (scale * lattice.arc_cost).tolist()
-        final = np.asarray(lattice.final, np.float64)
-        self.final: list[float] = final.tolist()
-        self.final_weight: list[float] = (scale * final).tolist()
+        self.final: list[float] = lattice.final.tolist()
+        self.final_weight = [scale * cost for cost in self.final]
         self.ahead: list[float] = costs_to_end(lattice, scale, add).tolist()
 
     def best_first(self, max_prefixes: int = sys.maxsize) -> Iterator[tuple[float, _Step]]:
@@ -204,16 +187,15 @@ class _Walk:
             if front is None:
                 yield weight, ended
                 continue
-            self.add_silences(front)
-            weight, best = self.ending(front)
+            weight, best = self.ending(self.add_silences(front))
             if best is not None:
                 heapq.heappush(queue, (weight - total, next(serial), None, best))
             for after in self.next_words(front).values():
                 bound = reduce(add, [step[0] + ahead[node] for node, step in after.items()])
                 heapq.heappush(queue, (bound - total, next(serial), after, BEGIN))
 
-    def add_silences(self, front: _Front) -> None:
-        """Add the nodes that are reached without a further word."""
+    def add_silences(self, front: _Front) -> _Front:
+        """Add the nodes that are reached without a further word; return the front."""
         waiting = sorted(front)
         done = -1
         while waiting:
@@ -224,6 +206,7 @@ class _Walk:
             for a in range(self.first[node], self.first[node + 1]):
                 if self.word[a] == 0 and self._reach(front, front[node], a):
                     heapq.heappush(waiting, self.target[a])
+        return front
 
     def next_words(self, front: _Front) -> dict[int, _Front]:
         """Return where each next word leads."""

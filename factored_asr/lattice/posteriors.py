@@ -33,18 +33,8 @@ class Posteriors:
 def arc_posteriors(lattice: Lattice, *, scale: float = 1.0) -> Posteriors:
     """Return posterior probabilities of arcs and nodes, by forward-backward in the log domain.
 
-    Parameters
-    ----------
-    lattice
-        Arcs in topological order. One without a path gets zeros.
-    scale
-        Multiplies every cost, acoustic (scaled already) and graph; default 1, lower gives flatter
-        posteriors.
-
-    Raises
-    ------
-    OptionError
-        For a scale that is not above 0.
+    A lattice without a path gets zeros. `scale`, > 0, multiplies every cost, acoustic (scaled
+    already) and graph; default 1, lower gives flatter posteriors.
 
     Examples
     --------
@@ -62,19 +52,15 @@ def arc_posteriors(lattice: Lattice, *, scale: float = 1.0) -> Posteriors:
         none = np.zeros(lattice.n_nodes)
         return Posteriors(np.zeros(lattice.n_arcs), none, none, -INF)
     arc_cost, final_cost = scale * lattice.arc_cost, scale * np.asarray(lattice.final, np.float64)
-    arc = np.exp(
-        ahead[0] - (behind[lattice.arc_source] + arc_cost + ahead[lattice.arc_target])
-    )
+    arc = np.exp(ahead[0] - (behind[lattice.arc_source] + arc_cost + ahead[lattice.arc_target]))
     node, final = (np.exp(ahead[0] - (behind + after)) for after in (ahead, final_cost))
     return Posteriors(arc, node, final, -float(ahead[0]))
 
 
 def frame_sums(lattice: Lattice, posteriors: np.ndarray) -> np.ndarray:
     """Return the sum of the posteriors of the arcs over each frame, float64: 1 in a lattice."""
-    change = np.zeros(lattice.n_frames + 1)
-    np.add.at(change, lattice.node_frame[lattice.arc_source], posteriors)
-    np.add.at(change, lattice.node_frame[lattice.arc_target], -posteriors)
-    return np.cumsum(change)[:-1]
+    starts, ends = (lattice.node_frame[at] for at in (lattice.arc_source, lattice.arc_target))
+    return _running_sum(starts, ends, posteriors, lattice.n_frames)
 
 
 def word_posterior(
@@ -85,9 +71,15 @@ def word_posterior(
     The simplest confidence (C_max of Wessel et al. 2001): exact ends of arcs do not matter.
     """
     same = np.flatnonzero(lattice.arc_word == word_id)
-    first = np.clip(lattice.node_frame[lattice.arc_source[same]], start, end) - start
-    last = np.clip(lattice.node_frame[lattice.arc_target[same]], start, end) - start
-    change = np.zeros(max(end - start, 0) + 1)
-    np.add.at(change, first, posteriors[same])
-    np.add.at(change, last, -posteriors[same])
-    return float(min(np.cumsum(change)[:-1].max(initial=0.0), 1.0))
+    first, last = (np.clip(lattice.node_frame[at[same]], start, end) - start
+                   for at in (lattice.arc_source, lattice.arc_target))
+    sums = _running_sum(first, last, posteriors[same], max(end - start, 0))
+    return float(min(sums.max(initial=0.0), 1.0))
+
+
+def _running_sum(starts: np.ndarray, ends: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
+    """Return for each of n frames the sum of the values whose spans cover it, float64."""
+    change = np.zeros(n + 1)
+    np.add.at(change, starts, values)
+    np.subtract.at(change, ends, values)
+    return np.cumsum(change)[:-1]

@@ -78,14 +78,8 @@ def margin(
 ) -> float:
     """Return how much better than necessary a command fits; below 0: it is rejected.
 
-    Parameters
-    ----------
-    path
-        Best path of the grammar.
-    background
-        Best path of the background model; None gives inf.
-    in_noise
-        Whether the scores come from a model adapted to the noise of the sound.
+    `path` is the best of the grammar, `background` that of the background model; None gives inf.
+    `in_noise`: the scores come from a model adapted to the noise of the sound.
     """
     if background is None:
         return math.inf
@@ -99,12 +93,8 @@ def rejection(
 ) -> str:
     """Return why a command is rejected; empty if it is accepted.
 
-    Parameters
-    ----------
-    path, background, options, in_noise
-        As for `margin`; without a background path every command is accepted.
-    frame_seconds
-        Seconds between frames.
+    Parameters are those of `margin`, and the seconds between frames; without a background path
+    every command is accepted.
 
     Examples
     --------
@@ -128,20 +118,15 @@ def rejection(
 
 def _too_long(path: Path, options: RejectionOptions, frame_seconds: float) -> str:
     """Name the phone or word that is longer than people speak, if there is one."""
+    too_long = f"{NO_COMMAND}: {{}} lasts {{:.1f}} s, more than {{:g}} s"
     for phone in path.phones:
         lasts = (phone.end - phone.start) * frame_seconds
         if not phone.is_silence and lasts > options.longest_phone:
-            return (
-                f"{NO_COMMAND}: phone {phone.phone} lasts {lasts:.1f} s, more than "
-                f"{options.longest_phone:g} s"
-            )
+            return too_long.format(f"phone {phone.phone}", lasts, options.longest_phone)
     for word in path.segments:
         lasts = _frames(word) * frame_seconds
         if len(word.phones) > 1 and lasts > options.slowest_word * len(word.phones):
-            return (
-                f"{NO_COMMAND}: '{word.word}' lasts {lasts:.1f} s, more than "
-                f"{options.slowest_word:g} s a phone"
-            )
+            return too_long.format(f"'{word.word}'", lasts, options.slowest_word) + " a phone"
     return ""
 
 
@@ -151,8 +136,8 @@ def _worst_word(
     """Name the longest word in whose place the background model has another."""
     worst, competitor, longest = None, "", 0
     for word in words:
-        others = [other for other in background if 2 * _overlap(word, other) > _frames(other)]
-        names = [other.word for other in others if other.word != BACKGROUND]
+        names = [other.word for other in background
+                 if 2 * _overlap(word, other) > _frames(other) and other.word != BACKGROUND]
         if names != [word.word] and _frames(word) > longest:
             worst, longest, competitor = word, _frames(word), " ".join(names)
     if worst is None or worst.start is None or worst.end is None:

@@ -11,8 +11,8 @@ the n-gram exists, because that was cheaper, the difference remains.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -55,10 +55,7 @@ DEFAULTS = RescoreOptions()
 
 
 def rescore(
-    lattice: Lattice,
-    scorer: WordScorer,
-    options: RescoreOptions = DEFAULTS,
-    *,
+    lattice: Lattice, scorer: WordScorer, options: RescoreOptions = DEFAULTS, *,
     first: WordScorer | None = None,
 ) -> Lattice:
     """Return the lattice with the costs of another language model in place of the first one's.
@@ -91,19 +88,10 @@ def with_lm(lattice: Lattice, scorer: WordScorer, *, scale: float = 1.0) -> Latt
     return rescore(lattice, scorer, options, first=scorer)
 
 
-_States = dict[tuple[Hashable, Hashable], float]
-"""(state of the new model, state of the first) → cost of the best path, by the new costs."""
-
-
-@dataclass
-class _Columns:
-    """The new arcs; targets still as (node, states)."""
-
-    source: list[int] = field(default_factory=list)
-    target: list[tuple[int, tuple[Hashable, Hashable]]] = field(default_factory=list)
-    origin: list[int] = field(default_factory=list)
-    other: list[float] = field(default_factory=list)
-    lm: list[float] = field(default_factory=list)
+_States = tuple[Hashable, Hashable]
+"""State of the new model, state of the first."""
+_Arc = tuple[int, tuple[int, _States], int, float, float]
+"""A new arc: source, target still as (node, states), origin, graph cost without LM, LM cost."""
 
 
 class _Expansion:
@@ -124,35 +112,32 @@ class _Expansion:
         self.kept = (alive & (arc_excess(lattice) <= options.beam + 1e-9)).tolist()
 
     def run(self) -> Lattice:
+        """Return the rescored lattice."""
         begin = self.scorer.start(), self.first.start() if self.first else None
-        waiting: dict[int, _States] = {0: {begin: 0.0}}
-        number: dict[tuple[int, tuple[Hashable, Hashable]], int] = {}
-        frames: list[int] = []
+        # At each node: the cost of the best path to each states, by the new costs.
+        waiting: dict[int, dict[_States, float]] = {0: {begin: 0.0}}
+        number: dict[tuple[int, _States], int] = {}
         final: list[float] = []
-        columns = _Columns()
-        for node in range(len(self.lattice.node_frame)):
+        arcs: list[_Arc] = []
+        for node in range(self.lattice.n_nodes):
             for states, cost in self._cheapest(waiting.pop(node, {})):
-                number[node, states] = len(frames)
-                frames.append(int(self.lattice.node_frame[node]))
+                number[node, states] = len(number)
                 final.append(self._final(node, states))
                 for arc, after, other, lm in self._leaving(node, states):
-                    columns.source.append(number[node, states])
-                    columns.target.append((self.target[arc], after))
-                    columns.origin.append(arc)
-                    columns.other.append(other)
-                    columns.lm.append(lm)
+                    target = self.target[arc], after
+                    arcs.append((number[node, states], target, arc, other, lm))
                     there = waiting.setdefault(self.target[arc], {})
                     total = cost + other + lm + self.acoustic[arc]
                     there[after] = min(total, there.get(after, INF))
-        return self._lattice(columns, number, np.array(frames, np.int32), np.array(final))
+        return self._lattice(arcs, number, final)
 
-    def _cheapest(self, states: _States) -> list[tuple[tuple[Hashable, Hashable], float]]:
+    def _cheapest(self, costs: dict[_States, float]) -> Iterable[tuple[_States, float]]:
         n = self.options.max_states
-        if not n or len(states) <= n:
-            return list(states.items())
-        return sorted(states.items(), key=lambda item: item[1])[:n]
+        if not n or len(costs) <= n:
+            return costs.items()
+        return sorted(costs.items(), key=lambda item: item[1])[:n]
 
-    def _final(self, node: int, states: tuple[Hashable, Hashable]) -> float:
+    def _final(self, node: int, states: _States) -> float:
         cost = float(self.lattice.final[node])
         if cost == INF:
             return INF
@@ -165,8 +150,8 @@ class _Expansion:
         return self.options.lm_scale * log_prob if self.options.lm_scale else 0.0
 
     def _leaving(
-        self, node: int, states: tuple[Hashable, Hashable]
-    ) -> Iterator[tuple[int, tuple[Hashable, Hashable], float, float]]:
+        self, node: int, states: _States
+    ) -> Iterator[tuple[int, _States, float, float]]:
         """Yield each arc of a node: (arc, states after it, graph cost without LM, LM cost)."""
         for arc in range(self.outgoing[node], self.outgoing[node + 1]):
             if not self.kept[arc]:
@@ -184,16 +169,14 @@ class _Expansion:
                 yield arc, (new, old), other, lm
 
     def _lattice(
-        self, columns: _Columns,
-        number: dict[tuple[int, tuple[Hashable, Hashable]], int],
-        frames: np.ndarray, final: np.ndarray,
+        self, arcs: list[_Arc], number: dict[tuple[int, _States], int], final: list[float]
     ) -> Lattice:
-        target = np.array([number.get(key, -1) for key in columns.target], np.int32)
-        kept = np.flatnonzero(target >= 0)  # without histories beyond max_states
-        origin = np.array(columns.origin, np.int64)[kept]
-        lm = np.array(columns.lm, np.float64)[kept]
+        kept = [arc for arc in arcs if arc[1] in number]  # no histories beyond max_states
+        source, target, origin, other, lm = zip(*kept, strict=True) if kept else [()] * 5
         return replace(
-            self.lattice.with_arcs(origin), node_frame=frames, final=final.astype(np.float64),
-            arc_source=np.array(columns.source, np.int32)[kept], arc_target=target[kept],
-            arc_graph=np.array(columns.other, np.float64)[kept] + lm, arc_lm=lm,
+            self.lattice.with_arcs(np.array(origin, np.int64)),
+            node_frame=self.lattice.node_frame[[node for node, _ in number]],
+            final=np.array(final, np.float64), arc_source=np.array(source, np.int32),
+            arc_target=np.array([number[key] for key in target], np.int32),
+            arc_graph=np.add(other, lm, dtype=np.float64), arc_lm=np.array(lm, np.float64),
         )

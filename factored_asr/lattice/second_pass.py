@@ -19,6 +19,7 @@ from factored_asr.lattice.lattice import Lattice
 from factored_asr.lattice.nbest import path_of
 from factored_asr.lattice.path import WordSegment
 from factored_asr.lattice.paths import best_path, prune
+from factored_asr.lattice.posteriors import frame_sums
 from factored_asr.lattice.rescore import RescoreOptions, rescore
 
 MANY_WORDS = 12  # more words count as 12: calibrations are fitted on single sentences
@@ -97,12 +98,8 @@ class SecondPass:
 
 
 def second_pass(
-    lattice: Lattice,
-    options: SecondPassOptions,
-    confidence: ConfidenceOptions,
-    *,
-    scorer: WordScorer | None = None,
-    first: WordScorer | None = None,
+    lattice: Lattice, options: SecondPassOptions, confidence: ConfidenceOptions, *,
+    scorer: WordScorer | None = None, first: WordScorer | None = None,
 ) -> Outcome:
     """Return the words of an utterance, chosen from its lattice.
 
@@ -127,10 +124,9 @@ def second_pass(
         return Outcome(lattice.best().segments, (), lattice)
     if scorer is not None:
         rescored = rescore(lattice, scorer, options.rescore, first=first)
-        found = best_path(rescored)
-        if found is not None:  # else the new model allows no path
+        if found := best_path(rescored):  # else the new model allows no path
             lattice, path = rescored, found
-    segments = _segments(lattice, path.arcs)
+    segments = lattice.segments(path.arcs)
     if not (options.minimise_risk or options.confidences):
         return Outcome(segments, (), lattice)
     near = prune(lattice, confidence.beam)
@@ -140,7 +136,7 @@ def second_pass(
     word_ids = tuple(slot.word_id for slot in network.words)
     if word_ids != path.word_ids:
         other = path_of(lattice, word_ids)
-        segments = _segments(lattice, other.arcs) if other else _mean(network.words, near)
+        segments = lattice.segments(other.arcs) if other else _mean(network.words, near)
     if not options.confidences:
         return Outcome(segments, (), lattice)
     posteriors = [slot.confidence for slot in network.words]
@@ -154,18 +150,16 @@ def second_pass(
 def word_features(lattice: Lattice, spans: Sequence[tuple[int, int]]) -> np.ndarray:
     """Return features that tell correct words from wrong ones in addition to their posteriors.
 
+    The result is (n_words, 3) float64, one row a word: words a second of the whole sound, divided
+    by 2 (fluent speech is recognised better); natural log of their number, up to MANY_WORDS; log of
+    1 + the mean number of different words that the lattice has in each frame of the word.
+
     Parameters
     ----------
     lattice
         Pruned to the beam of the confidences; its `frame_seconds` must be known.
     spans
         First frame of each word of the utterance, and the frame after its last.
-
-    Returns
-    -------
-    (n_words, 3) float64, one row a word: words a second of the whole sound, divided by 2 (fluent
-    speech is recognised better); natural log of their number, up to MANY_WORDS; log of 1 + the
-    mean number of different words that the lattice has in each frame of the word.
 
     Examples
     --------
@@ -189,17 +183,9 @@ def word_features(lattice: Lattice, spans: Sequence[tuple[int, int]]) -> np.ndar
 def _words_at(lattice: Lattice) -> np.ndarray:
     """Return the number of different words that the lattice has in each frame, int64."""
     found = np.zeros(lattice.n_frames, np.int64)
-    starts, ends = (lattice.node_frame[at] for at in (lattice.arc_source, lattice.arc_target))
     for word in np.unique(lattice.arc_word[lattice.arc_word > 0]):
-        same = np.flatnonzero(lattice.arc_word == word)
-        change = np.bincount(starts[same], minlength=lattice.n_frames + 1)
-        change -= np.bincount(ends[same], minlength=lattice.n_frames + 1)
-        found += change.cumsum()[: lattice.n_frames] > 0
+        found += frame_sums(lattice, lattice.arc_word == word) > 0
     return found
-
-
-def _segments(lattice: Lattice, arcs: Sequence[int]) -> tuple[WordSegment, ...]:
-    return tuple(lattice.segment(arc) for arc in arcs if lattice.arc_word[arc])
 
 
 def _mean(slots: Sequence[Slot], lattice: Lattice) -> tuple[WordSegment, ...]:

@@ -1,6 +1,7 @@
 """Plots of an utterance, a lattice, a graph and the reliability of confidences.
 
-Every plot takes the axes to draw on (``ax=None``: a new figure) and returns them.
+Every plot takes the axes to draw on (``ax=None``: a new figure) and returns them. Without
+matplotlib (``pip install 'factored-asr[plot]'``) it raises a MissingError.
 """
 
 from factored_asr.plots.axes import new_axes, save

@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 def save(ax: Axes, path: str | Path) -> None:
     """Write the figure of some axes, in the format of the file's suffix.
 
-    Raises
-    ------
-    OptionError
-        The file cannot be written, or the format is unknown.
+    OptionError: the file cannot be written, or the format is unknown.
     """
     try:
         ax.figure.savefig(path, dpi=120)  # type: ignore[union-attr]
@@ -33,7 +30,5 @@ def new_axes(width: float, height: float) -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise MissingError(
-            "plots need matplotlib: pip install 'factored-asr[plot]'"
-        ) from None
+        raise MissingError("plots need matplotlib: pip install 'factored-asr[plot]'") from None
     return Figure((width, height), layout="constrained").add_subplot()

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 MAX_ARCS = 300
 
+
 def plot_graph(
     graph: Graph, *, labels: Sequence[str] | Callable[[int], str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw a small transducer: states from left to right, arcs with label : word / cost.
 
-    The start is a bold ring, final states are double rings.
+    The start is a bold ring, final states are double rings. OptionError: more than MAX_ARCS arcs.
 
     Parameters
     ----------
@@ -35,13 +36,6 @@ def plot_graph(
         graph's label, the number of others.
     ax
         Where to draw; None (default): a new figure.
-
-    Raises
-    ------
-    MissingError
-        matplotlib is not installed.
-    OptionError
-        The graph has more than MAX_ARCS arcs.
 
     Examples
     --------
@@ -60,17 +54,16 @@ def plot_graph(
         width=3.0 + 1.3 * float(place[:, 0].max()), height=2.0 + 1.3 * float(np.ptp(place[:, 1]))
     )
     between: Counter[tuple[int, int]] = Counter()
-    for source, arc in zip(graph.sources.tolist(), graph.arcs.tolist(), strict=True):
-        label, word, cost, target = arc
+    rows = zip(graph.sources.tolist(), graph.arcs.tolist(), strict=True)
+    for source, (label, word, cost, target) in rows:
         text = f"{name(label)}:{graph.words[word]}" if word else name(label)
         text += f"/{cost:.1f}" if abs(cost) >= 0.05 else ""
         _draw_arc(ax, place[source], place[target], text, between[source, target])
         between[source, target] += 1
     for state, (x, y) in enumerate(place):
-        final = np.isfinite(graph.final[state])
         ax.plot(x, y, "o", markersize=17, color="white", markeredgecolor="#1f5fa8",
                 markeredgewidth=2.4 if state == graph.start else 1.0, zorder=3)
-        if final:
+        if np.isfinite(graph.final[state]):
             ax.plot(x, y, "o", markersize=12, color="white", markeredgecolor="#1f5fa8", zorder=4)
         ax.text(x, y, str(state), ha="center", va="center", fontsize=7, zorder=5)
     low, high = place.min(axis=0), place.max(axis=0)
@@ -88,12 +81,10 @@ def _label_names(
 ) -> Callable[[int], str]:
     """Return the function from label to name; epsilon is ε."""
     def of_state(label: int) -> str:
-        phone = graph.phones[graph.label_phone[label]]
-        return f"{phone}{graph.label_state[label] + 1}"
+        return f"{graph.phones[graph.label_phone[label]]}{graph.label_state[label] + 1}"
 
-    if labels is None:
-        named: Callable[[int], str] = of_state if graph.has_phones else str
-    else:
+    named: Callable[[int], str] = of_state if graph.has_phones else str
+    if labels is not None:
         named = labels if callable(labels) else labels.__getitem__
     return lambda label: named(label) if label else "ε"
 

@@ -22,7 +22,7 @@ def plot_lattice(lattice: Lattice, *, n_words: int = 150, ax: Axes | None = None
 
     Arcs of a word whose times overlap make one bar, from the mean start to the mean end, with the
     sum of their posteriors (not determinised, not calibrated). Lines join neighbouring words of
-    the best path.
+    the best path. OptionError: the lattice has no path.
 
     Parameters
     ----------
@@ -32,13 +32,6 @@ def plot_lattice(lattice: Lattice, *, n_words: int = 150, ax: Axes | None = None
         Number of bars at most, default 150: the most probable.
     ax
         Where to draw; None (default): a new figure.
-
-    Raises
-    ------
-    MissingError
-        matplotlib is not installed.
-    OptionError
-        The lattice has no path.
 
     Examples
     --------
@@ -93,13 +86,11 @@ def _bars(lattice: Lattice) -> Iterator[_Bar]:
         waiting = np.flatnonzero((lattice.arc_word == word) & (posterior > 1e-6))
         waiting = waiting[np.argsort(-posterior[waiting])]
         while len(waiting):
-            top = waiting[0]
-            middle = 0.5 * (starts[top] + ends[top])
+            middle = 0.5 * (starts[waiting[0]] + ends[waiting[0]])
             same = (starts[waiting] <= middle) & (ends[waiting] >= middle)
             arcs, waiting = waiting[same], waiting[~same]
             weight = posterior[arcs]
-            yield _Bar(
-                lattice.spelt(word), seconds * float(np.average(starts[arcs], weights=weight)),
-                seconds * float(np.average(ends[arcs], weights=weight)),
-                min(float(weight.sum()), 1.0), frozenset(arcs.tolist()),
-            )
+            start, end = (seconds * float(np.average(frames[arcs], weights=weight))
+                          for frames in (starts, ends))
+            share = min(float(weight.sum()), 1.0)
+            yield _Bar(lattice.spelt(word), start, end, share, frozenset(arcs.tolist()))

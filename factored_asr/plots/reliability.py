@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from factored_asr.errors import OptionError
+from factored_asr.lattice import reliability
 from factored_asr.plots.axes import new_axes
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ def plot_reliability(
 ) -> Axes:
     """Draw the share of correct words against their confidence.
 
+    OptionError: no pairs, or a confidence that is no probability.
+
     Parameters
     ----------
     pairs
@@ -29,13 +32,6 @@ def plot_reliability(
     ax
         Where to draw; None (default): a new figure.
 
-    Raises
-    ------
-    MissingError
-        matplotlib is not installed.
-    OptionError
-        No pairs, or a confidence that is no probability.
-
     Examples
     --------
     >>> ax = plot_reliability([(0.9, True), (0.8, True), (0.3, False), (0.2, True)])
@@ -43,23 +39,16 @@ def plot_reliability(
     '4 words, 75.0 % right, mean confidence 55.0 %'
     """
     table = np.array(list(pairs), dtype=np.float64).reshape(-1, 2)
-    confidence, right = table.T
     if not len(table):
         raise OptionError("a reliability diagram needs at least one pair")
-    if not ((confidence >= 0) & (confidence <= 1)).all():
-        raise OptionError("a confidence must be a probability, between 0 and 1")
-    if n_bins < 1:
-        raise OptionError(f"n_bins must be 1 or more, got {n_bins}")
+    confidence, right = table.T
+    bins = reliability(confidence, right, n_bins=n_bins)
+    mean, share, count = bins.confidence, bins.accuracy, bins.count
     ax = ax or new_axes(width=5.0, height=5.0)
-    place = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
-    count = np.bincount(place, minlength=n_bins)
-    used = count > 0
-    mean = np.bincount(place, confidence, n_bins)[used] / count[used]
-    share = np.bincount(place, right, n_bins)[used] / count[used]
-    error = np.sqrt(share * (1 - share) / count[used])
+    error = np.sqrt(share * (1 - share) / count)
     ax.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle="--", label="as it should be")
     ax.errorbar(mean, share, error, color="#1f5fa8", linewidth=1, capsize=2)
-    ax.scatter(mean, share, 15 + 200 * count[used] / count.max(), color="#1f5fa8", label="words")
+    ax.scatter(mean, share, 15 + 200 * count / count.max(), color="#1f5fa8", label="words")
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.05), xlabel="confidence", ylabel="share right")
     ax.set_aspect("equal")
     ax.set_title(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,10 +24,7 @@ N_COLUMNS = 2000  # of the spectrogram at most: no screen shows more
 
 
 def plot_utterance(
-    source: Source,
-    said: Transcript | Alignment,
-    *,
-    sample_rate: int | None = None,
+    source: Source, said: Transcript | Alignment, *, sample_rate: int | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw waveform, spectrogram, words and phones of one utterance above one time axis.
@@ -42,13 +39,6 @@ def plot_utterance(
         Hz of an array; needed with an array, and only there.
     ax
         Where to draw; None (default): a new figure.
-
-    Raises
-    ------
-    MissingError
-        matplotlib is not installed.
-    FormatError
-        The sound cannot be read.
 
     Examples
     --------
@@ -85,8 +75,7 @@ def _draw_waveform(ax: Axes, samples: np.ndarray, seconds: float) -> None:
     low, high = WAVEFORM
     scale = 0.5 * (high - low) / max(float(np.abs(samples).max()), 1e-6)
     time = (np.arange(len(columns)) + 0.5) * seconds / len(columns)
-    middle = 0.5 * (low + high)
-    top, bottom = (middle + scale * columns.max(axis=1), middle + scale * columns.min(axis=1))
+    bottom, top = (0.5 * (low + high) + scale * end(axis=1) for end in (columns.min, columns.max))
     ax.fill_between(time, bottom, top, color="#1f5fa8", linewidth=0.4, edgecolor="#1f5fa8")
 
 
@@ -98,9 +87,8 @@ def _draw_spectrogram(ax: Axes, samples: np.ndarray, rate: int) -> None:
     shift = max(size // 8, len(samples) // N_COLUMNS)
     # Differences of neighbouring samples emphasise the high frequencies.
     padded = np.pad(np.diff(samples, prepend=samples[:1]), size)
-    power = np.abs(librosa.stft(
-        padded, n_fft=2 * size, win_length=size, hop_length=shift, center=False
-    )) ** 2
+    spectra = librosa.stft(padded, n_fft=2 * size, win_length=size, hop_length=shift, center=False)
+    power = np.abs(spectra) ** 2
     decibel = librosa.power_to_db(power, ref=max(power.max(), 1e-12), amin=1e-24, top_db=None)
     first, last = -0.5 * shift / rate, (power.shape[1] - 0.5) * shift / rate
     ax.imshow(
@@ -111,15 +99,12 @@ def _draw_spectrogram(ax: Axes, samples: np.ndarray, rate: int) -> None:
 
 def _draw_lane(
     ax: Axes, marks: Sequence[Phone], lane: tuple[float, float], size: float,
-    doubted: Iterable[int] = (),
+    doubted: Collection[int] = (),
 ) -> None:
     """Draw boxes with text, in two alternating colours."""
     low, high = lane
-    doubted = set(doubted)
     for number, mark in enumerate(marks):
-        ax.fill_between(
-            [mark.start, mark.end], low, high, color=COLOURS[number % 2], linewidth=0
-        )
+        ax.fill_between([mark.start, mark.end], low, high, color=COLOURS[number % 2], linewidth=0)
         ax.text(
             0.5 * (mark.start + mark.end), 0.5 * (low + high), mark.text, fontsize=size,
             ha="center", va="center", clip_on=True,
