@@ -92,14 +92,12 @@ def step(
     """
     ranked = _added_up(guesses)
     turn = Turn(replace(memory, turn=memory.turn + 1), world)
-    weighed = sorted(
-        ((posterior * turn.plausibility(u), -i) for i, (u, posterior) in enumerate(ranked)),
-        reverse=True,
-    )
-    utterance, posterior = ranked[-weighed[0][1]] if weighed else (Utterance(""), 0.0)
+    weights = [posterior * turn.plausibility(utterance) for utterance, posterior in ranked]
+    order = sorted(range(len(ranked)), key=lambda i: -weights[i])
+    utterance, posterior = ranked[order[0]] if order else (Utterance(""), 0.0)
     others = tuple(guess for guess in ranked if guess[0] is not utterance)
     total = sum(p for _, p in ranked) or 1.0
-    close = len(weighed) > 1 and weighed[0][0] - weighed[1][0] < MARGIN * total
+    close = len(order) > 1 and weights[order[0]] - weights[order[1]] < MARGIN * total
     if close or turn.needs_certainty(ranked, utterance):
         turn.ask_whether(utterance)
     else:

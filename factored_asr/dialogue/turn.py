@@ -177,25 +177,24 @@ class Turn:
             made = [e for e in own if e.changed]
             if self.states.get(deed.device) != deed.result or not own:
                 self.trace.append(f"deny: not so, or not by us: {deed}")
-            elif made or self.reversal_wants_care(own[-1]):
+            else:
                 entries.append((made or own)[-1])
         self.reverse(entries)
-
-    def reversal_wants_care(self, entry: Entry) -> bool:
-        """Return True if taking it back needs a question, which never does harm."""
-        deed = self.world.reversal(entry.deed, entry.before)
-        return deed is not None and self.world.wants_care(deed)
 
     def reverse(
         self, entries: Iterable[Entry], why: str = "reversal", except_for: Iterable[str] = ()
     ) -> None:
-        """Take back deeds of the journal."""
+        """Take back deeds of the journal that changed something, or whose reversal needs care.
+
+        The latter only gives a question, which never does harm.
+        """
         deeds, whole = list[Deed](), True
         for entry in entries:
             deed = self.world.reversal(entry.deed, entry.before)
             if deed is None or deed.device in except_for:
                 continue
-            if self.states.get(deed.device) == entry.deed.result:
+            matters = entry.changed or self.world.wants_care(deed)
+            if matters and self.states.get(deed.device) == entry.deed.result:
                 deeds.append(deed)
                 whole &= entry.whole
                 self.journal = [replace(e, undone=True) if e is entry else e for e in self.journal]
@@ -208,7 +207,7 @@ class Turn:
         entries = self.memory.last()
         if seconds is not None and entries and self.memory.time - entries[0].time >= seconds:
             return
-        self.reverse([e for e in entries if e.changed or self.reversal_wants_care(e)], "undo")
+        self.reverse(entries, "undo")
         undone = set(map(id, entries))
         self.journal = [replace(e, undone=True) if id(e) in undone else e for e in self.journal]
 
@@ -221,14 +220,13 @@ class Turn:
     def reject(self) -> None:
         """ "No": take back what was done, and do the next best guess instead."""
         entries = self.memory.last()
-        self.reverse([e for e in entries if e.changed or self.reversal_wants_care(e)])
+        self.reverse(entries)
         if entries:
             self.second_best({e.deed for e in entries})
 
     def second_best(self, excluded: set[Deed]) -> None:
         """Do the likeliest reading of the last turn that is not excluded."""
-        last = {e.deed for e in self.memory.last()}
-        if not excluded & last:
+        if excluded.isdisjoint(e.deed for e in self.memory.last()):
             return
         for i, (guess, posterior) in enumerate(self.memory.guesses):
             orders = self.orders(guess.acts)
