@@ -100,9 +100,7 @@ def fit_calibration(
     return Calibration(float(weights[0]), max(float(weights[1]), 0.0), tuple(weights[2:].tolist()))
 
 
-def _newton(
-    columns: np.ndarray, right: np.ndarray, mean: np.ndarray, prior: float
-) -> np.ndarray:
+def _newton(columns: np.ndarray, right: np.ndarray, mean: np.ndarray, prior: float) -> np.ndarray:
     def loss_of(weights: np.ndarray) -> float:
         logits = columns @ weights
         fit = np.logaddexp(0.0, logits) - right * logits

@@ -170,9 +170,7 @@ class Lattice:
         )
 
 
-ARC_COLUMNS = (
-    "arc_target", "arc_word", "arc_pronunciation", "arc_acoustic", "arc_graph", "arc_lm",
-)
+ARC_COLUMNS = ("arc_target", "arc_word", "arc_pronunciation", "arc_acoustic", "arc_graph", "arc_lm")
 
 
 def _check(lattice: Lattice) -> None:

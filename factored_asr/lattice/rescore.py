@@ -114,7 +114,7 @@ class _Expansion:
     def run(self) -> Lattice:
         """Return the rescored lattice."""
         begin = self.scorer.start(), self.first.start() if self.first else None
-        # At each node: the cost of the best path to each states, by the new costs.
+        # By node and states: the cost of the best path there, by the new costs.
         waiting: dict[int, dict[_States, float]] = {0: {begin: 0.0}}
         number: dict[tuple[int, _States], int] = {}
         final: list[float] = []
@@ -149,9 +149,7 @@ class _Expansion:
     def _scaled(self, log_prob: float) -> float:
         return self.options.lm_scale * log_prob if self.options.lm_scale else 0.0
 
-    def _leaving(
-        self, node: int, states: _States
-    ) -> Iterator[tuple[int, _States, float, float]]:
+    def _leaving(self, node: int, states: _States) -> Iterator[tuple[int, _States, float, float]]:
         """Yield each arc of a node: (arc, states after it, graph cost without LM, LM cost)."""
         for arc in range(self.outgoing[node], self.outgoing[node + 1]):
             if not self.kept[arc]:

@@ -196,9 +196,7 @@ class Transcript:
         return {
             "schema": SCHEMA_VERSION, "text": self.text, "confidence": _rounded(self.confidence),
             "duration": round(self.duration, 3), "reason": self.reason,
-            "words": [
-                word_dict(word, confidence=_rounded(word.confidence)) for word in self.words
-            ],
+            "words": [word_dict(word, confidence=_rounded(word.confidence)) for word in self.words],
             "interpretation": None if meaning is None else meaning.to_dict(),
             **{name: value for name, value in only_some.items() if value},
         }
