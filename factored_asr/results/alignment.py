@@ -95,7 +95,7 @@ class Alignment:
         return {
             "schema": SCHEMA_VERSION, "text": self.text, "duration": round(self.duration, 3),
             "score": round(self.score, 3) if self.words else None, "reason": self.reason,
-            "words": [word_dict(each.word, score=round(each.score, 3), fits=each.fits)
+            "words": [word_dict(each.word, {"score": round(each.score, 3), "fits": each.fits})
                       for each in self.words],
             "phones": [{"phone": each.text, **_times(each)} for each in self.phones],
             "states": [{"phone": each.phone, "state": each.state, "pdf": each.pdf, **_times(each)}

@@ -196,7 +196,8 @@ class Transcript:
         return {
             "schema": SCHEMA_VERSION, "text": self.text, "confidence": _rounded(self.confidence),
             "duration": round(self.duration, 3), "reason": self.reason,
-            "words": [word_dict(word, confidence=_rounded(word.confidence)) for word in self.words],
+            "words": [word_dict(word, {"confidence": _rounded(word.confidence)})
+                      for word in self.words],
             "interpretation": None if meaning is None else meaning.to_dict(),
             **{name: value for name, value in only_some.items() if value},
         }
@@ -252,7 +253,7 @@ def _rounded(confidence: float | None) -> float | None:
     return None if confidence is None else round(confidence, 4)
 
 
-def word_dict(word: Word, **more: Any) -> dict[str, Any]:
+def word_dict(word: Word, more: dict[str, Any]) -> dict[str, Any]:
     """Return a word as in the JSON, with more fields before its phones."""
     return {
         "word": word.text, "start": round(word.start, 3), "end": round(word.end, 3), **more,
