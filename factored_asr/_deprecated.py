@@ -25,7 +25,8 @@ _MOVED = {
     "decoder lattice": "confidence lattice lattice_files=files paths posteriors rescore "
     "rival=rejection sausage=confusion second_pass strings=nbest viterbi_path=path",
     "evaluation training": "make tune",
-    "explain explain": "beside=background muted=ablation",
+    "explain explain": "beside=background muted=ablation path_states=transitions "
+    "rivals=competitors",
     "importers models.importers": "kaldi sphinx",
     "training corpus": "augment corpus layouts utterance",
     "training training": "speech=blocks stages=run statistics=update",
@@ -57,6 +58,11 @@ NAMES: dict[str, dict[str, str]] = {
         "lattice.rejection": "NO_COMMAND",
     },
     "acoustic.gmm.tools": {"acoustic.gmm.tools": "SnrTrust=SnrScale"},
+    "explain": {
+        "explain.ablation": "MUTABLE=FACTORS_TO_LEAVE_OUT Muted=Ablation",
+        "explain.background": "Beside=BackgroundShare",
+        "explain.competitors": "Rival=Competitor",
+    },
     "language.grammar": {"language.grammar.normalisation": "spoken=normalise_text"},
     "models.bundle": {
         "models.recipe": "GRAPH_VERSION MAX_TOLD Progress Recipe Words",

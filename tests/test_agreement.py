@@ -127,12 +127,12 @@ def check_routes(recognizer: Recognizer, samples: np.ndarray, folder: Path) -> R
     assert (rounded.words, rounded.reason) == (expected.words, expected.reason)
     if recognizer.recipe is not None:
         explained = explain(
-            recognizer, samples, sample_rate=RATE, options=ExplainOptions(mute=())
+            recognizer, samples, sample_rate=RATE, options=ExplainOptions(without=())
         )
-        expected.check(Result.of(explained.said))
+        expected.check(Result.of(explained.transcript))
         if explained.parts:
             assert explained.cost == pytest.approx(expected.cost, abs=1e-4, rel=1e-6)
-            assert explained.is_refused == bool(
+            assert explained.is_rejected == bool(
                 expected.reason and recognizer.background is not None
             )
     whole = stream_of(recognizer, samples, len(samples), redecode=False)

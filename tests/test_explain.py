@@ -1,4 +1,4 @@
-"""Explanations are exact: costs add up, rivals are the lattice's, muting is a decode of its own."""
+"""Explanations are exact: costs add up, competitors are the lattice's, ablations are decodes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,27 +18,27 @@ import pytest
 from naive_graph import cheapest
 
 from factored_asr import Recognizer
-from factored_asr.acoustic import DiagonalMixtures, GmmModel
+from factored_asr.acoustic import DiagonalMixtures, GmmModel, Topology
 from factored_asr.audio.reading import read_audio
 from factored_asr.cli import explain as command
 from factored_asr.cli import main
 from factored_asr.decoder import decode
 from factored_asr.errors import MissingError, OptionError
-from factored_asr.explain import FACTORS, MUTABLE, Costs, ExplainOptions, Explanation
-from factored_asr.explain.ablation import silent_lexicon
+from factored_asr.explain import FACTORS, FACTORS_TO_LEAVE_OUT, Costs, ExplainOptions, Explanation
+from factored_asr.explain.ablation import neutral_lexicon
+from factored_asr.explain.competitors import competitors
 from factored_asr.explain.factors import Prices, lattice_costs
 from factored_asr.explain.grammar_scorer import GrammarScorer
 from factored_asr.explain.html import as_html
 from factored_asr.explain.media import png
-from factored_asr.explain.path_costs import FrameScores, path_parts
-from factored_asr.explain.path_states import PathStates
-from factored_asr.explain.rivals import rivals
+from factored_asr.explain.path_costs import path_parts
 from factored_asr.explain.text import as_text
+from factored_asr.explain.transitions import lattice_transitions
 from factored_asr.features import FeatureOptions
 from factored_asr.graph import BACKGROUND, Graph, GraphOptions, build_graph
 from factored_asr.language import Grammar, NGramScorer, read_arpa
 from factored_asr.lattice import Path as BestPath
-from factored_asr.lattice import SecondPassOptions, best_path
+from factored_asr.lattice import SecondPassOptions, best_path, nbest
 from factored_asr.lexicon import Lexicon, Pronunciation
 from factored_asr.models.bundle import Bundle
 
@@ -47,7 +47,7 @@ PHONES = ("A", "B", "C", "SIL", "+N+")
 ROOT = Path(__file__).parent.parent
 GRAMMAR = ROOT / "lm" / "smart_home.yaml"
 SOUNDS = ["kitchen_light_on.wav", "heating_twenty_one.wav", "music_bathroom.wav", "weather.wav"]
-BARE = ExplainOptions(mute=())
+BARE = ExplainOptions(without=())
 LM_TEXT = """\\data\\
 ngram 1=10
 ngram 2=7
@@ -109,7 +109,7 @@ def lexicon(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def small(lm: Path, lexicon: Path, graph_cache: Path) -> Recognizer:
-    """Hears n-grams in a moment: for what needs an LM, pronunciations and penalties at once."""
+    """Has few n-grams: for what needs an LM, pronunciations and penalties at once."""
     settings = Bundle.find("en-us").dictation
     graph = replace(settings.graph, word_penalty=0.7, filler_probability=1e-3)
     options = replace(settings, graph=graph)
@@ -130,7 +130,7 @@ def check_sums(explanation: Explanation) -> None:
     assert explanation.parts[0].part.start == 0
     for one, other in itertools.pairwise(each.part for each in explanation.parts):
         assert one.end == other.start
-    lattice = explanation.said.lattice
+    lattice = explanation.transcript.lattice
     assert lattice is not None and explanation.parts[-1].part.end == lattice.n_frames
 
 
@@ -153,13 +153,13 @@ def test_costs_under_tools_against_noise_add_up(commands: Recognizer, audio_dir:
     noisy = sound.astype(np.float32)
     said = moved.transcribe(noisy, sample_rate=16000)
     explanation = moved.explain(
-        noisy, sample_rate=16000, options=ExplainOptions(mute=("background",))
+        noisy, sample_rate=16000, options=ExplainOptions(without=("background",))
     )
     check_sums(explanation)
-    assert explanation.said.text == said.text
+    assert explanation.transcript.text == said.text
     assert said.lattice is not None
     assert explanation.cost == pytest.approx(said.lattice.best().cost, abs=1e-4)
-    [alone] = explanation.muted
+    [alone] = explanation.ablations
     plain = replace(options, background=None)
     without = Recognizer.load("en-us", grammar="lm/smart_home.yaml", options=plain)
     assert alone.text == without.transcribe(noisy, sample_rate=16000).text
@@ -179,7 +179,7 @@ def test_costs_of_read_english_add_up(dictation: Recognizer, data_dir: Path) -> 
     for sound in sorted((data_dir / "native_dictation").glob("*.wav"))[:2]:
         explanation = dictation.explain(sound, options=BARE)
         check_sums(explanation)
-        assert len(explanation.words) > 3 and any(each.rival for each in explanation.words)
+        assert len(explanation.words) > 3 and any(each.competitor for each in explanation.words)
 
 
 def test_each_factor_is_its_own_table(
@@ -207,10 +207,10 @@ def test_the_remainder_is_what_backing_off_spares(kitchen: Explanation, lm: Path
 
 
 def test_free_phones_fit_no_worse_than_words_do(kitchen: Explanation) -> None:
-    """Misfit is acoustic cost above the best phones out of context: near 0 for what was said."""
+    """Excess is acoustic cost above the best phones out of context: near 0 for what was said."""
     for each in kitchen.words:
-        assert each.part.misfit == pytest.approx(each.costs.acoustic - each.part.free)
-        assert abs(each.part.misfit) < 0.25 * each.costs.acoustic
+        assert each.part.excess == pytest.approx(each.costs.acoustic - each.part.free)
+        assert abs(each.part.excess) < 0.25 * each.costs.acoustic
 
 
 # --- random small graphs ----------------------------------------------------
@@ -232,6 +232,37 @@ def model() -> GmmModel:
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Made:
+    """A model of nothing but a topology."""
+
+    topology: Topology
+    n_pdfs: int
+    frame_seconds: float = 0.02
+
+
+def made(kind: str) -> Made:
+    """Phones of two or three states, with skips and loops of other pdfs; or of one and a blank."""
+    rng = np.random.default_rng(1)
+    phones = PHONES[: 3 if kind == "blank" else 5]
+    n, n_states = len(phones), 1 if kind == "blank" else 3
+    probs = np.log(rng.dirichlet([3, 3, 2], (n, n_states)))
+    pdfs = 1 + np.arange(n * n_states).reshape(n, n_states)
+    loops = pdfs if kind == "blank" else pdfs + n * n_states
+    skip = np.full((n, n_states), -np.inf)
+    if kind == "skips":
+        pdfs[0, 2] = loops[0, 2] = -1  # a phone of two states
+        skip[:, :-1] = probs[:, :-1, 2]
+        skip[0, 1] = -np.inf
+    silence, fillers = ("", ()) if kind == "blank" else ("SIL", ("SIL", "+N+"))
+    topology = Topology(
+        phones, silence, fillers, np.arange(n), pdfs, loops, probs[..., 0], probs[..., 1],
+        np.arange(n), np.arange(n).repeat(4)[:, None, None], skip_log_prob=skip,
+        blank_pdf=0 if kind == "blank" else -1,
+    )
+    return Made(topology, int(loops.max()) + 1)
+
+
 def random_lexicon(rng: np.random.Generator, words: list[str]) -> Lexicon:
     entries = {}
     for word in words:
@@ -246,7 +277,7 @@ def random_lexicon(rng: np.random.Generator, words: list[str]) -> Lexicon:
 
 
 def random_decode(
-    model: GmmModel, seed: int, order: int, tmp_path: Path
+    model: GmmModel | Made, seed: int, order: int, tmp_path: Path
 ) -> tuple[Graph, np.ndarray, BestPath, Prices]:
     rng = np.random.default_rng(seed)
     ngrams = naive_language.random_ngrams(seed, 4, order)
@@ -257,7 +288,7 @@ def random_decode(
         silence_probability=0.2, filler_probability=float(rng.choice([0.0, 0.05])),
         transition_scale=float(rng.uniform(0, 1)), word_penalty=float(rng.uniform(-0.5, 1)),
     )
-    prices = Prices(model, random_lexicon(rng, words), NGramScorer(language), options)
+    prices = Prices(model.topology, random_lexicon(rng, words), NGramScorer(language), options)
     graph = build_graph(model, prices.lexicon, language, options)
     scores = rng.normal(0, 2, (rng.integers(8, 25), model.n_pdfs)).astype(np.float32)
     return graph, scores, decode(graph, scores).best(), prices
@@ -270,23 +301,23 @@ def test_costs_add_up_on_random_graphs(
 ) -> None:
     graph, scores, path, prices = random_decode(model, seed, order, tmp_path)
     rows = np.arange(path.n_frames)
-    frames = FrameScores(scores[rows, graph.label_pdf[path.labels]], scores.max(axis=1))
-    parts = path_parts(graph, path, frames, prices)
+    frames = scores[rows, graph.label_pdf[path.labels]]
+    parts = path_parts(graph, path, frames, scores.max(axis=1), prices)
     total = sum((part.costs for part in parts), Costs())
     assert total.total == pytest.approx(path.cost, abs=1e-3)
     slow, last = naive_decoder.path_cost(graph, scores, path.arcs)
     assert total.total == pytest.approx(slow + float(graph.final[last]), abs=1e-3)
     has_fillers = any(phone.phone == "+N+" for phone in path.phones)
-    if order == 1:  # there is nothing to back off from
+    if order == 1:  # no backing off
         assert total.remainder == pytest.approx(0.0, abs=1e-3)
     elif not has_fillers:  # a filler forgets the history, which may cost
         assert total.remainder < 1e-3
 
 
-# --- rivals -----------------------------------------------------------------
+# --- competitors ------------------------------------------------------------
 
 
-def test_the_rival_is_the_cheapest_path_that_hears_another_word(
+def test_the_competitor_is_the_cheapest_path_with_another_word(
     small: Recognizer, kitchen: Explanation
 ) -> None:
     lattice = kitchen.lattice
@@ -299,75 +330,107 @@ def test_the_rival_is_the_cheapest_path_that_hears_another_word(
             & np.isin(lattice.arc_word, [lattice.words.index(each.word)])
         ))
         other = best_path(lattice.with_arcs(kept))
-        if each.rival is None:
+        if each.competitor is None:
             assert other is None or other.words == tuple(e.word for e in kitchen.words)
             continue
         assert other is not None
-        assert each.rival.cost == pytest.approx(other.cost, abs=1e-6)
-        assert each.word in each.rival.instead_of and each.rival.words != each.rival.instead_of
-    assert any(each.rival for each in kitchen.words)
+        assert each.competitor.cost == pytest.approx(other.cost, abs=1e-6)
+        assert each.word in each.competitor.instead_of
+        assert each.competitor.words != each.competitor.instead_of
+    assert any(each.competitor for each in kitchen.words)
 
 
-def test_a_rivals_costs_are_the_lattices(small: Recognizer, kitchen: Explanation) -> None:
+def test_costs_of_a_competitor_are_those_of_the_lattice(
+    small: Recognizer, kitchen: Explanation
+) -> None:
     lattice = kitchen.lattice
     assert lattice is not None
     for each in kitchen.words:
-        if each.rival is None:
+        if each.competitor is None:
             continue
-        arcs = list(each.rival.arcs)
+        arcs = list(each.competitor.arcs)
         cost = lattice.arc_cost[arcs].sum() + lattice.final[lattice.arc_target[arcs[-1]]]
-        assert each.rival.cost == pytest.approx(cost, abs=1e-6)
-        assert each.rival.costs.acoustic == pytest.approx(lattice.arc_acoustic[arcs].sum())
-        assert each.rival.margin == pytest.approx(cost - kitchen.cost, abs=1e-3)
-        assert each.rival.difference.to_dict()[each.rival.decided] < 0
+        assert each.competitor.cost == pytest.approx(cost, abs=1e-6)
+        assert each.competitor.costs.acoustic == pytest.approx(lattice.arc_acoustic[arcs].sum())
+        assert each.competitor.margin == pytest.approx(cost - kitchen.cost, abs=1e-3)
+        assert each.competitor.difference.to_dict()[each.competitor.decided] < 0
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_rivals_of_random_lattices(
+def test_competitors_of_random_lattices(
     model: GmmModel, seed: int, tmp_path: Path
 ) -> None:
-    """Of all paths, enumerated, those that hear something else in the middle of the word."""
+    """Of all paths, enumerated, those with something else in the middle of the word."""
     graph, scores, _, prices = random_decode(model, seed, 2, tmp_path)
     lattice = decode(graph, scores[:12])
     paths = sorted(naive_paths.paths(lattice), key=lambda each: each[1])
     best = best_path(lattice)
     assert best is not None and lattice.aligned
-    halves = [scores[:5], scores[5:12]]
-    states = PathStates(model, prices.options.transition_scale, lambda pdfs: halves)
+    halves = scores[:5], scores[5:12]
     arcs = [a for a in best.arcs if lattice.arc_word[a]]
-    for arc, rival in zip(arcs, rivals(lattice, prices, states, best.word_ids), strict=True):
+    others_of = competitors(
+        lattice, prices, lambda pdfs: [half[:, pdfs] for half in halves], best.word_ids
+    )
+    for arc, competitor in zip(arcs, others_of, strict=True):
         frames = lattice.node_frame[[lattice.arc_source[arc], lattice.arc_target[arc]]]
         others = [
             (cost, naive_paths.words_of(lattice, path)) for path, cost in paths
-            if hears(lattice, path, int(frames.sum()) // 2) != lattice.arc_word[arc]
+            if word_at(lattice, path, int(frames.sum()) // 2) != lattice.arc_word[arc]
         ]
-        if rival is None:  # all others hear the same words, at other times
+        if competitor is None:  # all others have the same words, at other times
             assert {words for _, words in others[:1]} <= {best.words}
             continue
         cost, words = others[0]
-        assert rival.cost >= cost - 1e-5
+        assert competitor.cost >= cost - 1e-5
         if lattice.spelt(int(lattice.arc_word[arc])) not in words:
-            assert rival.cost == pytest.approx(cost, abs=1e-5)
-        assert rival.costs.total == pytest.approx(rival.cost)
-        assert naive_paths.words_of(lattice, list(rival.arcs)) != best.words
+            assert competitor.cost == pytest.approx(cost, abs=1e-5)
+        assert competitor.costs.total == pytest.approx(competitor.cost)
+        assert naive_paths.words_of(lattice, list(competitor.arcs)) != best.words
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_the_states_of_a_lattices_paths_are_found_again(
     model: GmmModel, seed: int, tmp_path: Path
 ) -> None:
-    """Each path has the acoustic cost of its states; with unigrams, the factors are all of it."""
+    """With unigrams, the factors are all of each path's cost, which needs its exact states."""
     graph, scores, _, prices = random_decode(model, seed, 1, tmp_path)
     lattice = decode(graph, scores)
-    states = PathStates(model, prices.options.transition_scale, lambda pdfs: [scores[:, pdfs]])
     paths = [arcs for arcs, _ in itertools.islice(naive_paths.paths(lattice), 50)]
-    for arcs, (acoustic, moved) in zip(paths, states.costs(lattice, paths), strict=True):
-        assert acoustic == pytest.approx(float(lattice.arc_acoustic[arcs].sum()), abs=1e-3)
+    transitions = lattice_transitions(
+        lattice, paths, model.topology, prices.options.transition_scale,
+        lambda pdfs: [scores[:5, pdfs], scores[5:, pdfs]],
+    )
+    for arcs, moved in zip(paths, transitions, strict=True):
         costs = lattice_costs(lattice, arcs, prices, moved)
         assert costs.remainder == pytest.approx(0.0, abs=1e-3)
 
 
-def hears(lattice, path: list[int], frame: int) -> int:
+@pytest.mark.parametrize("kind, seed", [
+    *(("loops", seed) for seed in range(8)), *(("blank", seed) for seed in range(8)),
+    *(("skips", seed) for seed in (1, 2, 3, 4, 6, 7)),  # lattices of the others are not aligned
+])
+def test_transitions_of_other_topologies(kind: str, seed: int, tmp_path: Path) -> None:
+    """With unigrams nothing remains, neither of the best path nor of the N-best of a lattice."""
+    model = made(kind)
+    graph, scores, path, prices = random_decode(model, seed, 1, tmp_path)
+    rows = np.arange(path.n_frames)
+    frames = scores[rows, graph.label_pdf[path.labels]]
+    total = sum((each.costs for each in path_parts(graph, path, frames, frames, prices)), Costs())
+    assert path.reached_final and total.total == pytest.approx(path.cost, abs=1e-3)
+    assert total.remainder == pytest.approx(0.0, abs=1e-3)
+    lattice = decode(graph, scores)
+    paths = [each.arcs for each in nbest(lattice, 20)]
+    transitions = lattice_transitions(
+        lattice, paths, model.topology, prices.options.transition_scale,
+        lambda pdfs: [scores[:, pdfs]],
+    )
+    for arcs, moved in zip(paths, transitions, strict=True):
+        costs = lattice_costs(lattice, arcs, prices, moved)
+        assert costs.remainder == pytest.approx(0.0, abs=1e-3)
+    assert lattice.aligned and paths
+
+
+def word_at(lattice, path: list[int], frame: int) -> int:
     """Word id at a frame of a path."""
     for arc in path:
         if lattice.node_frame[lattice.arc_source[arc]] <= frame < lattice.node_frame[
@@ -377,10 +440,10 @@ def hears(lattice, path: list[int], frame: int) -> int:
     return -1
 
 
-# --- muted factors ----------------------------------------------------------
+# --- ablations --------------------------------------------------------------
 
 
-def test_without_language_it_hears_what_a_model_that_says_nothing_hears(
+def test_the_result_without_language_is_that_of_a_flat_model(
     small: Recognizer, kitchen: Explanation, lexicon: Path, audio_dir: Path, tmp_path: Path
 ) -> None:
     words = ["<s>", "</s>", *sorted(Lexicon.read(lexicon))]
@@ -388,13 +451,13 @@ def test_without_language_it_hears_what_a_model_that_says_nothing_hears(
     flat = tmp_path / "flat.arpa"
     flat.write_text(f"\\data\\\nngram 1={len(words)}\n\n\\1-grams:\n{lines}\n\n\\end\\\n")
     other = Recognizer.load("en-us", lm=flat, lexicon=lexicon, options=small.options)
-    [muted] = [each for each in kitchen.muted if each.name == "language"]
+    [ablation] = [each for each in kitchen.ablations if each.name == "language"]
     said = other.transcribe(audio_dir / "kitchen_light_on.wav")
-    assert muted.text == said.text != kitchen.text
-    assert muted.compile_seconds > 0
+    assert ablation.text == said.text != kitchen.text
+    assert ablation.compile_seconds > 0
 
 
-def test_without_pronunciation_costs_it_hears_what_such_a_dictionary_hears(
+def test_the_result_without_pronunciation_costs_is_that_of_such_a_dictionary(
     small: Recognizer, kitchen: Explanation, lm: Path, lexicon: Path, audio_dir: Path,
     tmp_path: Path,
 ) -> None:
@@ -402,8 +465,9 @@ def test_without_pronunciation_costs_it_hears_what_such_a_dictionary_hears(
     lines = lexicon.read_text(encoding="utf-8").splitlines()
     plain.write_text("\n".join(re.sub(r" [\d.]+ ", " 1.0 ", line) for line in lines) + "\n")
     other = Recognizer.load("en-us", lm=lm, lexicon=plain, options=small.options)
-    [muted] = [each for each in kitchen.muted if each.name == "pronunciation"]
-    assert muted.text == other.transcribe(audio_dir / "kitchen_light_on.wav").text != kitchen.text
+    [ablation] = [each for each in kitchen.ablations if each.name == "pronunciation"]
+    text = other.transcribe(audio_dir / "kitchen_light_on.wav").text
+    assert ablation.text == text != kitchen.text
 
 
 def test_other_factors_are_those_of_a_recogniser_with_their_files(
@@ -411,43 +475,43 @@ def test_other_factors_are_those_of_a_recogniser_with_their_files(
 ) -> None:
     sound = audio_dir / "kitchen_light_on.wav"
     swapped = small.explain(sound, options=ExplainOptions(
-        mute=("transitions", "variants"), other_lm=lm, other_lexicon=lexicon
+        without=("transitions", "variants"), other_lm=lm, other_lexicon=lexicon
     ))
-    assert [each.name for each in swapped.muted] == [
+    assert [each.name for each in swapped.ablations] == [
         "transitions", "variants", "other_lm", "other_lexicon"
     ]
-    assert swapped.muted[2].text == swapped.muted[3].text == swapped.text  # the same files
+    assert swapped.ablations[2].text == swapped.ablations[3].text == swapped.text  # the same files
     graph = replace(small.options.graph, transition_scale=0.0)
     still = Recognizer.load(
         "en-us", lm=lm, lexicon=lexicon, options=replace(small.options, graph=graph)
     )
-    assert swapped.muted[0].text == still.transcribe(sound).text
+    assert swapped.ablations[0].text == still.transcribe(sound).text
 
 
 def test_a_grammar_may_lose_its_order_but_not_weights_it_does_not_have(
     commands: Recognizer, audio_dir: Path
 ) -> None:
     explanation = commands.explain(audio_dir / "heating_twenty_one.wav")
-    by_name = {each.name: each for each in explanation.muted}
+    by_name = {each.name: each for each in explanation.ablations}
     assert by_name["weights"].text == explanation.text and "already" in by_name["weights"].note
     assert set(by_name["language"].text.split()) <= set(commands.graph.words)
     assert by_name["language"].text != explanation.text
 
 
-def test_without_a_background_the_nearest_command_is_heard(
+def test_without_a_background_the_best_command_is_accepted(
     commands: Recognizer, audio_dir: Path
 ) -> None:
     options = replace(commands.options, background=None)
     alone = Recognizer.load("en-us", grammar=GRAMMAR, options=options)
     explanation = commands.explain(
-        audio_dir / "train.wav", options=ExplainOptions(mute=("background",))
+        audio_dir / "train.wav", options=ExplainOptions(without=("background",))
     )
-    [muted] = explanation.muted
-    assert not explanation.text and explanation.nearest == muted.text
-    assert muted.text == alone.transcribe(audio_dir / "train.wav").text != ""
+    [ablation] = explanation.ablations
+    assert not explanation.text and explanation.nearest == ablation.text
+    assert ablation.text == alone.transcribe(audio_dir / "train.wav").text != ""
 
 
-def test_a_weighted_grammar_is_muted_by_a_graph_of_its_own(
+def test_a_grammar_without_weights_has_a_graph_of_its_own(
     audio_dir: Path, tmp_path: Path, graph_cache: Path
 ) -> None:
     grammar, flat = tmp_path / "weighted.jsgf", tmp_path / "flat.jsgf"
@@ -458,18 +522,18 @@ def test_a_weighted_grammar_is_muted_by_a_graph_of_its_own(
     options = replace(Bundle.find("en-us").commands, acoustic_scale=0.02, background=None)
     weighted = Recognizer.load("en-us", grammar=grammar, options=options)
     explanation = weighted.explain(
-        audio_dir / "kitchen_light_on.wav", options=ExplainOptions(mute=("weights",))
+        audio_dir / "kitchen_light_on.wav", options=ExplainOptions(without=("weights",))
     )
     check_sums(explanation)
     equal = Recognizer.load("en-us", grammar=flat, options=options)
-    [muted] = explanation.muted
-    assert muted.text == equal.transcribe(audio_dir / "kitchen_light_on.wav").text
-    assert muted.compile_seconds > 0 and muted.text != explanation.text
+    [ablation] = explanation.ablations
+    assert ablation.text == equal.transcribe(audio_dir / "kitchen_light_on.wav").text
+    assert ablation.compile_seconds > 0 and ablation.text != explanation.text
 
 
-def test_what_there_is_not_to_be_muted_is_named(commands: Recognizer, audio_dir: Path) -> None:
-    with pytest.raises(OptionError, match="muted is language.*got 'vowels'"):
-        commands.explain(audio_dir / "train.wav", options=ExplainOptions(mute=("vowels",)))
+def test_an_unknown_factor_is_named(commands: Recognizer, audio_dir: Path) -> None:
+    with pytest.raises(OptionError, match="leave out are language.*got 'vowels'"):
+        commands.explain(audio_dir / "train.wav", options=ExplainOptions(without=("vowels",)))
     with pytest.raises(MissingError, match=r"news\.arpa: no such file"):
         ExplainOptions(other_lm=Path("news.arpa"))
     with pytest.raises(OptionError, match="lattice_beam must be above 0"):
@@ -481,15 +545,15 @@ def test_what_there_is_not_to_be_muted_is_named(commands: Recognizer, audio_dir:
 
 def test_silence_and_foreign_speech(commands: Recognizer, audio_dir: Path) -> None:
     silence = commands.explain(audio_dir / "silence.wav", options=BARE)
-    assert not silence.parts and silence.said.reason == "no speech"
+    assert not silence.parts and silence.transcript.reason == "no speech"
     assert "no speech" in as_text(silence) and "no speech" in as_html(silence)
     assert json.loads(silence.to_json())["cost"] is None
     foreign = commands.explain(audio_dir / "weather.wav", options=BARE)
     check_sums(foreign)
-    assert foreign.is_refused and not foreign.text and BACKGROUND not in foreign.nearest
+    assert foreign.is_rejected and not foreign.text and BACKGROUND not in foreign.nearest
     for told in (as_text(foreign), as_html(foreign)):
-        assert "no sentence of the grammar fits" in told and "The nearest command lost" in told
-    assert f'Nearest command, refused: "{foreign.nearest}"' in as_text(foreign)
+        assert "no sentence of the grammar fits" in told and "The best command lost" in told
+    assert f'Best command, rejected: "{foreign.nearest}"' in as_text(foreign)
     assert foreign.nearest in re.sub("<[^>]+>", "", as_html(foreign))
     content = json.loads(foreign.to_json())
     assert content["refused"] and content["nearest"] == foreign.nearest and not content["text"]
@@ -508,9 +572,9 @@ def test_the_background_adds_up_in_the_time_of_the_command(
     assert explanation.background is not None and explanation.margin is not None
     paid = sum(each.cost for each in stretches if each is not None)
     assert paid == pytest.approx(explanation.background.cost, abs=1e-3)
-    heard = [word for each in stretches if each is not None for word in each.words]
-    assert tuple(heard) == explanation.background.words
-    assert explanation.is_refused == (explanation.margin < 0) == (not explanation.text)
+    words = [word for each in stretches if each is not None for word in each.words]
+    assert tuple(words) == explanation.background.words
+    assert explanation.is_rejected == (explanation.margin < 0) == (not explanation.text)
     content = explanation.to_dict()
     margins = sum(part["background"]["margin"] for part in content["parts"])
     assert margins == pytest.approx(content["background"]["margin"], abs=0.01)
@@ -522,9 +586,9 @@ def test_a_grammar_without_a_background_has_nothing_to_lose_to(
     options = replace(commands.options, background=None)
     alone = Recognizer.load("en-us", grammar=GRAMMAR, options=options)
     explanation = alone.explain(audio_dir / "train.wav", options=ExplainOptions(
-        mute=("background",)
+        without=("background",)
     ))
-    assert explanation.margin is None and not explanation.muted and not explanation.is_refused
+    assert explanation.margin is None and not explanation.ablations and not explanation.is_rejected
     assert explanation.text == explanation.nearest != ""
     assert "background" not in as_text(explanation)
     assert explanation.to_dict()["background"] is None
@@ -636,7 +700,7 @@ def test_json_says_all_of_it(kitchen: Explanation, commands: Recognizer, audio_d
 
 def test_text_can_be_read_aloud(kitchen: Explanation) -> None:
     text = as_text(kitchen)
-    assert text.startswith(f'Heard: "{kitchen.text}"')
+    assert text.startswith(f'Recognised: "{kitchen.text}"')
     assert re.search(r"'[\w ]+' beat '?[\w ]+'? by \d+\.\d.*decided\.", text)
     assert "LM scale 0" in text and "graph" in text
 
@@ -674,7 +738,7 @@ def cost_of(scorer: GrammarScorer, words: list[str]) -> float:
 
 def test_first_pronunciations(lexicon: Path, graph_cache: Path) -> None:
     words = Lexicon.read(lexicon)
-    first = Lexicon.read(silent_lexicon(words, words, first_only=True))
+    first = Lexicon.read(neutral_lexicon(words, words, first_only=True))
     assert {word: len(first[word]) for word in first} == dict.fromkeys(words, 1)
     assert first["on"][0].phones == ("AA", "N")
 
@@ -688,7 +752,7 @@ def test_the_command_writes_each_format(
     sound = str(audio_dir / "kitchen_light_on.wav")
     base = ["explain", "--quiet", "--grammar", str(GRAMMAR), "--without", "none", sound]
     assert main(base) == 0
-    assert capsys.readouterr().out.startswith('Heard: "turn on the kitchen light"')
+    assert capsys.readouterr().out.startswith('Recognised: "turn on the kitchen light"')
     assert main([*base, "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["text"] == "turn on the kitchen light"
     page = tmp_path / "page.html"
@@ -708,4 +772,4 @@ def test_the_command_says_what_is_wrong(
     assert "no.arpa: no such file" in capsys.readouterr().err
     assert main([*base, "--without", "none", "-o", str(tmp_path / "no" / "file")]) == 2
     assert "cannot be written" in capsys.readouterr().err
-    assert command.ABLATIONS == MUTABLE
+    assert command.ABLATIONS == FACTORS_TO_LEAVE_OUT

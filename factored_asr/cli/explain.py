@@ -33,7 +33,7 @@ def explain(options: argparse.Namespace) -> int:
     from factored_asr.explain.text import as_text
     from factored_asr.recognizer.recognizer import Recognizer
 
-    asked = ExplainOptions(lattice_beam=options.lattice_beam, mute=_names(options.without),
+    asked = ExplainOptions(lattice_beam=options.lattice_beam, without=_names(options.without),
                            other_lm=options.other_lm, other_lexicon=options.other_lexicon)
     with ExitStack() as stack:
         tell = shared.progress(stack, options.quiet)

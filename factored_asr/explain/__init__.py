@@ -1,14 +1,16 @@
-"""Why something was heard: each factor's costs, the strongest rivals, decodes without a factor."""
+"""Why these words were recognised: costs by factor, competitors, results without a factor."""
 
-from factored_asr.explain.ablation import MUTABLE, Muted
-from factored_asr.explain.background import Beside
+from factored_asr._deprecated import old_names
+from factored_asr.explain.ablation import FACTORS_TO_LEAVE_OUT, Ablation
+from factored_asr.explain.background import BackgroundShare
+from factored_asr.explain.competitors import Competitor
 from factored_asr.explain.explain import ExplainOptions, explain
 from factored_asr.explain.explanation import Explained, Explanation
 from factored_asr.explain.factors import FACTORS, Costs
 from factored_asr.explain.path_costs import Part
-from factored_asr.explain.rivals import Rival
 
+__getattr__ = old_names(__name__)
 __all__ = [
-    "FACTORS", "MUTABLE", "Beside", "Costs", "ExplainOptions", "Explained", "Explanation", "Muted",
-    "Part", "Rival", "explain",
+    "FACTORS", "FACTORS_TO_LEAVE_OUT", "Ablation", "BackgroundShare", "Competitor", "Costs",
+    "ExplainOptions", "Explained", "Explanation", "Part", "explain",
 ]  # fmt: skip

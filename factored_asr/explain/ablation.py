@@ -1,9 +1,9 @@
-"""What would have been heard without a factor, or with another one in its place.
+"""Results without a factor, or with another one in its place.
 
-Each answer is a real decode: the factor's file is replaced by one that says nothing (every word as
-likely as any other, every pronunciation as likely), a graph is compiled from it as from any other,
-kept in the cache, and searched with the same sound, scales and beams; a grammar's, beside a
-background that is compiled from the same.
+Each is a real decode. The factor's file is replaced by a neutral one (all words equally likely, all
+pronunciations equally likely), a graph is compiled from it and kept in the cache, and the same
+scores are searched with the same scales and beams. A grammar's background model is compiled from
+the same files.
 """
 
 from __future__ import annotations
@@ -26,75 +26,75 @@ from factored_asr.recognizer.session import Session, decide
 from factored_asr.storage.cache import cache_folder, content_key
 from factored_asr.storage.writing import whole_file
 
-MUTABLE = ("language", "background", "weights", "pronunciation", "variants", "transitions")
-"""What can be muted: see `mutings`."""
+FACTORS_TO_LEAVE_OUT = (
+    "language", "background", "weights", "pronunciation", "variants", "transitions",
+)  # fmt: skip
+"""What can be left out: see `changes_without`."""
 
 
 @dataclass(frozen=True)
-class Muted:
-    """A decode with one factor muted or swapped."""
+class Ablation:
+    """The result without one factor, or with another one in its place."""
 
     name: str
-    """One of `MUTABLE`, ``other_lm`` or ``other_lexicon``."""
+    """One of `FACTORS_TO_LEAVE_OUT`, ``other_lm`` or ``other_lexicon``."""
     label: str
-    """What was done, in words."""
+    """The change, in words."""
     text: str
-    """What was heard then."""
+    """The hypothesis."""
     cost: float
     """Of its best path; costs of different graphs cannot be compared."""
     compile_seconds: float
-    """Spent on its graph: compiling it, or finding it in the cache."""
+    """Time to compile the graph or to find it in the cache."""
     compiled: bool
-    """False where the graph was in the cache, or is that of the decode that is explained."""
+    """False if the graph was in the cache, or is that of the decode that is explained."""
     note: str = ""
-    """What there was to say besides."""
+    """Reason of a rejection or of an unchanged result."""
 
 
 @dataclass(frozen=True)
-class Muting:
-    """How a factor is muted: the graph of the decode without it."""
+class Change:
+    """A change of one factor: the recipe of its graph."""
 
     name: str
     label: str
     recipe: Recipe | None
-    """Of the graph; None: there is nothing to mute, and nothing else would be heard."""
+    """None: nothing to change, the result is the same."""
     note: str = ""
     compile: Callable[[], Graph] | None = None
-    """Makes the graph where the recipe's own way does not; it is kept under its name."""
+    """Compiles the graph in place of the recipe; it is cached under the change's name."""
 
     def graph(self, model: AcousticModel, progress: Progress | None) -> tuple[Graph, bool]:
-        """The graph, and whether it had to be compiled."""
-        assert self.recipe is not None
-        compiled = False
+        """Return the graph, and whether it had to be compiled."""
+        recipe, compiled = self.recipe, False
+        assert recipe is not None
 
         def make() -> Graph:
             nonlocal compiled
             compiled = True
-            assert self.recipe is not None
-            return self.compile() if self.compile else self.recipe.compile(model, progress)
+            return self.compile() if self.compile else recipe.compile(model, progress)
 
-        parts = ("explain", self.name) if self.compile else ()
-        key = content_key(*parts, self.recipe.key()) if parts else self.recipe.key()
-        return cached_graph(key, self.recipe.about(), make), compiled
+        key = recipe.key()
+        if self.compile:
+            key = content_key("explain", self.name, key)
+        return cached_graph(key, recipe.about(), make), compiled
 
 
-def silent_lm(words: Iterable[str]) -> Path:
-    """An n-gram model that says nothing: every word, and the end, at cost 0.
-
-    Returns the ARPA file, in the cache.
-    """
+def neutral_lm(words: Iterable[str]) -> Path:
+    """Write an n-gram model with every word and the end at cost 0; return its file in the cache."""
     names = ("<eps>", "<s>", "</s>", *sorted(set(words) - {"<s>", "</s>", "<unk>", "<UNK>"}))
-    ids = np.arange(1, len(names))
-    zeros = np.zeros(len(ids))
-    model = NGramModel.from_ngrams(names, [(ids[:, None], zeros, zeros)])
-    path = cache_folder() / "explain" / f"{content_key('silent lm', names)}.arpa"
-    return _kept(path, lambda file: write_arpa(model, file))
+    zeros = np.zeros(len(names) - 1)
+    model = NGramModel.from_ngrams(names, [(np.arange(1, len(names))[:, None], zeros, zeros)])
+    return _cached_file(f"{content_key('silent lm', names)}.arpa", lambda p: write_arpa(model, p))
 
 
-def silent_lexicon(lexicon: Lexicon, words: Iterable[str], *, first_only: bool = False) -> Path:
-    """These words' pronunciations with probability 1 each; or the first of each word alone.
+def neutral_lexicon(lexicon: Lexicon, words: Iterable[str], *, first_only: bool = False) -> Path:
+    """Write a dictionary with probability 1 for each pronunciation; return its file in the cache.
 
-    Returns the dictionary file, in the cache.
+    Parameters
+    ----------
+    first_only
+        Keep only the first pronunciation of each word; default: all.
     """
     entries = {
         word: tuple(Pronunciation(each.phones) for each in lexicon.find(word))
@@ -102,141 +102,135 @@ def silent_lexicon(lexicon: Lexicon, words: Iterable[str], *, first_only: bool =
     }
     if first_only:
         entries = {word: spoken[:1] for word, spoken in entries.items()}
-    path = cache_folder() / "explain" / f"{content_key('lexicon', entries)}.dict"
-    return _kept(path, lambda file: Lexicon(entries).write(file))
+    return _cached_file(f"{content_key('lexicon', entries)}.dict", Lexicon(entries).write)
 
 
-def _kept(path: Path, write: Callable[[Path], None]) -> Path:
+def _cached_file(name: str, write: Callable[[Path], None]) -> Path:
+    path = cache_folder() / "explain" / name
     if not path.exists():
         with whole_file(path) as part:
             write(part)
     return path
 
 
-def mutings(
-    names: Iterable[str],
-    recipe: Recipe,
-    model: AcousticModel,
-    graph: Graph,
-    lexicon: Lexicon,
+def changes_without(
+    names: Iterable[str], recipe: Recipe, model: AcousticModel, graph: Graph, lexicon: Lexicon,
     scorer: object,
-) -> Iterator[Muting]:
-    """How to mute each of these factors.
+) -> Iterator[Change]:
+    """Yield the change that leaves out each of these factors, where there is such a factor.
 
-    ``language``: LM scale 0, any words of the graph in any order. ``background``: the sentences of
-    a grammar, with nothing beside them. ``weights``: these sentences, all at one cost.
-    ``pronunciation``: every pronunciation at one cost. ``variants``: each word's first
-    pronunciation alone. ``transitions``: no cost of staying in a state or leaving it.
+    ``language``: LM scale 0, any words of the graph in any order. ``background``: a grammar without
+    its background model. ``weights``: all sentences of a grammar at one cost. ``pronunciation``:
+    every pronunciation at one cost. ``variants``: only the first pronunciation of each word.
+    ``transitions``: no cost of staying in a state or leaving it.
 
     Raises
     ------
     OptionError
         There is no factor of that name.
     """
-    settings = recipe.settings
-    words = list(graph.words[1:])
+    settings, words = recipe.settings, list(graph.words[1:])
     for name in names:
-        if name not in MUTABLE:
-            raise OptionError(f"what can be muted is {', '.join(MUTABLE)}; got '{name}'")
-        if name == "language":
-            label = f"any of its {len(words):,} words in any order, none likelier than another"
-            without = replace(
-                recipe, grammar=None, lm=silent_lm(words),
-                options=replace(settings, max_ngrams=0),
+        if name not in FACTORS_TO_LEAVE_OUT:
+            raise OptionError(
+                f"factors to leave out are {', '.join(FACTORS_TO_LEAVE_OUT)}; got '{name}'"
             )
-            yield Muting(name, ("no grammar: " if recipe.grammar else "LM scale 0: ") + label,
-                         without)
+        if name == "language":
+            kind = "no grammar" if recipe.grammar else "LM scale 0"
+            yield Change(
+                name, f"{kind}: any of its {len(words):,} words in any order, all equally likely",
+                replace(recipe, grammar=None, lm=neutral_lm(words),
+                        options=replace(settings, max_ngrams=0)),
+            )  # fmt: skip
         elif name == "background" and recipe.grammar and settings.background is not None:
-            label = "no background: the nearest sentence of the grammar, whatever was said"
-            alone = replace(settings, background=None)
-            yield Muting(name, label, replace(recipe, options=alone))
+            alone = replace(recipe, options=replace(settings, background=None))
+            yield Change(name, "no background model: the best sentence of the grammar", alone)
         elif name == "weights" and recipe.grammar:
             yield _unweighted(recipe, model, lexicon, scorer)
         elif name in ("pronunciation", "variants"):
             yield _pronunciations(name, recipe, lexicon, words)
         elif name == "transitions":
-            options = replace(settings.graph, transition_scale=0.0)
-            still = replace(recipe, options=replace(settings, graph=options))
-            nothing = settings.graph.transition_scale == 0
-            yield Muting(name, "HMM transitions at no cost", None if nothing else still,
-                         "their scale is 0 already" if nothing else "")
+            free = replace(settings, graph=replace(settings.graph, transition_scale=0.0))
+            same = settings.graph.transition_scale == 0
+            yield Change(name, "HMM transitions at no cost",
+                         None if same else replace(recipe, options=free),
+                         "their scale is 0 already" if same else "")
 
 
 def _unweighted(
     recipe: Recipe, model: AcousticModel, lexicon: Lexicon, scorer: object
-) -> Muting:
-    label = "the grammar's sentences, none likelier than another"
+) -> Change:
+    label = "the grammar's sentences, all equally likely"
     if isinstance(scorer, GrammarScorer) and not scorer.is_weighted:
-        return Muting("weights", label, None, "they are equally likely already")
+        return Change("weights", label, None, "they are equally likely already")
 
     def make() -> Graph:
         assert recipe.grammar is not None
         grammar = UnweightedGrammar.read_unweighted(recipe.grammar)
         return build_graph(model, lexicon, grammar, recipe.settings.graph)
 
-    return Muting("weights", label, recipe, compile=make)
+    return Change("weights", label, recipe, compile=make)
 
 
-def _pronunciations(name: str, recipe: Recipe, lexicon: Lexicon, words: list[str]) -> Muting:
+def _pronunciations(name: str, recipe: Recipe, lexicon: Lexicon, words: list[str]) -> Change:
     spoken = [lexicon.find(word) for word in words]
     if name == "pronunciation":
-        label = "every pronunciation at no cost"
-        if all(each.probability == 1 for several in spoken for each in several):
-            return Muting(name, label, None, "the dictionary gives each probability 1 already")
+        label, note = "every pronunciation at no cost", "all have probability 1 already"
+        same = all(each.probability == 1 for several in spoken for each in several)
     else:
-        label = "each word's first pronunciation alone"
-        if all(len(several) == 1 for several in spoken):
-            return Muting(name, label, None, "no word has a second one")
-    path = silent_lexicon(lexicon, words, first_only=name == "variants")
+        label, note = "only the first pronunciation of each word", "no word has another one"
+        same = all(len(several) == 1 for several in spoken)
+    if same:
+        return Change(name, label, None, note)
+    path = neutral_lexicon(lexicon, words, first_only=name == "variants")
     more = {word: lexicon.find(word)[0].phones for word in recipe.read_words()}
-    return Muting(name, label, replace(
+    return Change(name, label, replace(
         recipe, lexicon=path, words=more or None, guess=False, options=recipe.settings
-    ))
+    ))  # fmt: skip
 
 
-def swaps(
+def changes_to(
     recipe: Recipe, other_lm: Path | None = None, other_lexicon: Path | None = None
-) -> Iterator[Muting]:
-    """Other files in the place of a factor's own; a language model may take that of a grammar."""
-    settings = recipe.settings
+) -> Iterator[Change]:
+    """Yield the changes to other files; a language model may replace a grammar."""
     if other_lm is not None:
-        yield Muting("other_lm", f"language model {other_lm.name}", replace(
-            recipe, grammar=None, lm=other_lm, options=settings
-        ))
+        yield Change("other_lm", f"language model {other_lm.name}", replace(
+            recipe, grammar=None, lm=other_lm, options=recipe.settings
+        ))  # fmt: skip
     if other_lexicon is not None:
-        yield Muting("other_lexicon", f"dictionary {other_lexicon.name}", replace(
-            recipe, lexicon=other_lexicon, options=settings
-        ))
+        yield Change("other_lexicon", f"dictionary {other_lexicon.name}", replace(
+            recipe, lexicon=other_lexicon, options=recipe.settings
+        ))  # fmt: skip
 
 
-def hear(
-    muting: Muting,
-    session: Session,
-    heard: tuple[str, float],
-    progress: Progress | None = None,
-) -> Muted:
-    """Decode the sound without a factor.
+def ablation(
+    change: Change, session: Session, result: tuple[str, float], progress: Progress | None = None
+) -> Ablation:
+    """Decode the sound with a changed factor.
 
     Parameters
     ----------
     session
         Of the decode that is explained, finished: the same scores are searched.
-    heard
-        Text and cost of the decode that is explained: the answer where nothing is to be muted.
+    result
+        Text and cost of the decode that is explained, used where there is nothing to change.
     """
-    if muting.recipe is None:
-        return Muted(muting.name, muting.label, *heard, 0.0, False, muting.note)
+    recipe = change.recipe
+    if recipe is None:
+        return Ablation(change.name, change.label, *result, 0.0, False, change.note)
     begin, model = time.perf_counter(), session.pipeline.model
-    graph, compiled = muting.graph(model, progress)
-    background = muting.recipe.background(model)
+    graph, compiled = change.graph(model, progress)
+    background = recipe.background(model)
     seconds = time.perf_counter() - begin
-    beam = replace(muting.recipe.settings.beam, lattice_beam=0.0)
-    settings = replace(muting.recipe.settings, beam=beam)
+    settings = recipe.settings
     pipeline = replace(
-        session.pipeline, graph=graph, background=background, options=settings, second_pass=None,
-        is_grammar=muting.recipe.grammar is not None, interpret=None,
+        session.pipeline, graph=graph, background=background, second_pass=None, interpret=None,
+        options=replace(settings, beam=replace(settings.beam, lattice_beam=0.0)),
+        is_grammar=recipe.grammar is not None,
     )
     found = session.redecode(pipeline)
-    said, path = decide(pipeline, found), found.lattice.best()
-    note = said.reason or found.lattice.reason or muting.note
-    return Muted(muting.name, muting.label, said.text, path.cost, seconds, compiled, note)
+    transcript, path = decide(pipeline, found), found.lattice.best()
+    return Ablation(
+        change.name, change.label, transcript.text, path.cost, seconds, compiled,
+        transcript.reason or found.lattice.reason or change.note,
+    )

@@ -1,8 +1,8 @@
-"""What a command was held against: the background's best path, stretch by stretch of the command's.
+"""The background model's best path, cut into stretches at the parts of the command's path.
 
-Both paths cover the same frames, so what the background paid in the time of each word of the
-command adds up to all that it paid, and the differences to the margin that decided. Where a path
-pays for a word is up to its graph: the background charges a word where it begins.
+Both paths cover the same frames, so the background's costs over all parts of the command add up to
+its whole cost, and the differences to the margin that decided. The graph of the background charges
+a word where it begins.
 """
 
 from __future__ import annotations
@@ -18,45 +18,45 @@ from factored_asr.lattice import Path
 
 
 @dataclass(frozen=True)
-class Beside:
-    """What the background hears in the time of a part of the command, and what it pays there."""
+class BackgroundShare:
+    """What the background model has in the time of a part of the command, and its cost there."""
 
     words: tuple[str, ...]
-    """Those whose middle lies there; `graph.BACKGROUND` is a phone of no word that is known."""
+    """Words whose middle is there; `graph.BACKGROUND` is a phone outside of known words."""
     acoustic: float
-    """Cost of its frames in the background's states."""
+    """Cost of the frames in the background's states."""
     graph: float
-    """Every other cost: of words, of frames of speech, transitions, silences."""
+    """All other cost: words, frames of speech, transitions, silences."""
 
     @property
     def cost(self) -> float:
-        """All that the background pays there."""
+        """Return the whole cost."""
         return self.acoustic + self.graph
 
 
-def beside(
-    background: Graph, rival: Path, scores: np.ndarray, parts: Sequence[Part]
-) -> tuple[Beside, ...]:
-    """The background's best path, cut where the parts of the command's are; one for each.
+def background_shares(
+    background: Graph, path: Path, scores: np.ndarray, parts: Sequence[Part]
+) -> tuple[BackgroundShare, ...]:
+    """Return the share of the background's best path in each part.
 
     Parameters
     ----------
-    background, rival
+    background, path
         The graph, and the best path through it.
     scores
-        (n_frames,) float32: scaled log-likelihood of each frame in the rival's state.
+        (n_frames,) float32: scaled log-likelihood of each frame in that path's state.
     parts
         Of the command's path, the end of the sentence last: they cover the same frames.
     """
-    paid = graph_costs(background, rival)
-    middles = [((word.start or 0) + (word.end or 0)) // 2 for word in rival.segments]
-    cut = []
+    paid = graph_costs(background, path)
+    middles = [((word.start or 0) + (word.end or 0)) // 2 for word in path.segments]
+    shares = []
     for part in parts:
         words = tuple(
-            word for word, middle in zip(rival.words, middles, strict=True)
+            word for word, middle in zip(path.words, middles, strict=True)
             if part.start <= middle < part.end
         )
         graph = paid[part.start :] if part.kind == "end" else paid[part.start : part.end]
         acoustic = -float(scores[part.start : part.end].sum(dtype=np.float64))
-        cut.append(Beside(words, acoustic, float(graph.sum())))
-    return tuple(cut)
+        shares.append(BackgroundShare(words, acoustic, float(graph.sum())))
+    return tuple(shares)

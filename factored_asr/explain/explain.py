@@ -1,5 +1,4 @@
-"""From a decode to its explanation: the path taken apart, its rivals, the decodes without a factor.
-"""
+"""From a decode to its explanation: costs of the path, competitors, results without a factor."""
 
 from __future__ import annotations
 
@@ -10,20 +9,23 @@ from pathlib import Path
 
 import numpy as np
 
+from factored_asr._deprecated import renamed_fields
 from factored_asr.acoustic.model import AcousticModel
+from factored_asr.acoustic.threads import blas_threads
 from factored_asr.audio.reading import Source, read_audio
 from factored_asr.errors import MissingError, OptionError
-from factored_asr.explain.ablation import hear, mutings, swaps
-from factored_asr.explain.background import Beside, beside
+from factored_asr.explain.ablation import ablation, changes_to, changes_without
+from factored_asr.explain.background import BackgroundShare, background_shares
+from factored_asr.explain.competitors import competitors
 from factored_asr.explain.explanation import Explained, Explanation
 from factored_asr.explain.factors import Prices
 from factored_asr.explain.grammar_scorer import GrammarScorer
-from factored_asr.explain.path_costs import FrameScores, Part, path_parts
-from factored_asr.explain.path_states import PathStates, Scores
-from factored_asr.explain.rivals import rivals
+from factored_asr.explain.path_costs import Part, path_parts
+from factored_asr.explain.transitions import Scores
 from factored_asr.graph import Graph
 from factored_asr.language import Grammar, NGramScorer, WordScorer
 from factored_asr.lattice import Lattice
+from factored_asr.lattice import Path as BestPath
 from factored_asr.lattice.rejection import rejection
 from factored_asr.lexicon.g2p import GuessWarning
 from factored_asr.models.recipe import Progress, Recipe
@@ -33,23 +35,25 @@ from factored_asr.recognizer.recognizer import Recognizer
 from factored_asr.recognizer.session import Found, Pipeline, Session, decide
 from factored_asr.understanding import Interpretation
 
-COMMANDS_BEAM, DICTATION_BEAM = 200.0, 90.0  # of lattices where none is asked for; unscaled
+COMMANDS_BEAM, DICTATION_BEAM = 200.0, 90.0  # default beams of lattices, unscaled
 
 
+@renamed_fields({"mute": "without"})  # old name
 @dataclass(frozen=True)
 class ExplainOptions:
-    """How widely rivals are looked for, and what is decoded again to see what a factor did."""
+    """How widely competitors are searched for, and which factors are left out or replaced."""
 
     lattice_beam: float | None = None
-    """Cost by which rivals may lie behind the best path, and the least beam of the search; higher:
-    slower. None: 200 times the acoustic scale with a grammar; else 90 times, and the search's beam
-    as it is."""
-    mute: tuple[str, ...] = ("language", "background", "weights", "pronunciation")
-    """Factors that are muted one by one, of `muted.MUTABLE`; a graph is compiled for each, once."""
+    """Cost above the best path up to which competitors are kept, and the least beam of their
+    search; higher: slower. None: 200 times the acoustic scale with a grammar; else 90 times, and
+    the search's own beam."""
+    without: tuple[str, ...] = ("language", "background", "weights", "pronunciation")
+    """Factors to leave out one by one, of `FACTORS_TO_LEAVE_OUT`; each needs a graph of its own,
+    compiled once. Default: language, background, weights, pronunciation."""
     other_lm: Path | None = None
-    """An n-gram model to be heard with in place of the language factor."""
+    """Also decode with this n-gram model as the language factor; default None."""
     other_lexicon: Path | None = None
-    """A dictionary to be heard with in place of the model's own."""
+    """Also decode with this dictionary; default None."""
 
     def __post_init__(self) -> None:
         for name in ("other_lm", "other_lexicon"):
@@ -61,7 +65,7 @@ class ExplainOptions:
             raise OptionError(f"lattice_beam must be above 0 and finite, got {self.lattice_beam}")
 
     def widened(self, settings: DecodeOptions, is_grammar: bool) -> DecodeOptions:
-        """How the decode that is explained is searched: as ever, but with room for rivals."""
+        """Return the settings of the search for competitors, with wider beams."""
         beam = settings.beam
         if self.lattice_beam is not None:
             width = self.lattice_beam, max(beam.beam, self.lattice_beam)
@@ -81,29 +85,30 @@ def explain(
     """Explain why a sound is recognised as it is, factor by factor.
 
     The words, their costs and the verdict are those of `Recognizer.transcribe`; only competitors
-    are looked for with wider beams, over the same scores.
+    come from a second search of the same scores with wider beams.
 
     Parameters
     ----------
     source, sample_rate
         As for `Recognizer.transcribe`, but for ready-made frames.
     options
-        How widely competitors are looked for, and which factors are left out.
+        How widely competitors are searched for, and which factors are left out.
     progress
         Progress callback: stages of compiling graphs; None disables it.
 
     Raises
     ------
     MissingError
-        The recogniser was made from a graph: its factors are not known. Or a file is missing.
+        The recogniser was made from a ready graph, so that its factors are unknown. Or a file is
+        missing.
     OptionError
-        The words were chosen by a second pass, or there is no factor of a name to leave out.
+        A second pass chooses the words, or there is no factor of a name to leave out.
 
     Examples
     --------
     >>> from factored_asr import Recognizer
     >>> recognizer = Recognizer.load("en-us", grammar="lm/smart_home.yaml")
-    >>> bare = ExplainOptions(mute=())
+    >>> bare = ExplainOptions(without=())
     >>> explained = explain(recognizer, "examples/audio/kitchen_light_on.wav", options=bare)
     >>> [each.word for each in explained.words]
     ['turn', 'on', 'the', 'kitchen', 'light']
@@ -112,10 +117,10 @@ def explain(
     """
     options, recipe, pipeline = options or ExplainOptions(), recognizer.recipe, recognizer.pipeline
     if recipe is None:
-        raise MissingError("this recogniser has no factors to look at: it was made from a graph")
+        raise MissingError("this recogniser was made from a graph: its factors are unknown")
     second = pipeline.options.second_pass
     if recipe.rescore_lms or second.reweighs or second.minimise_risk:
-        raise OptionError("what is explained is the first pass: leave out what follows it")
+        raise OptionError("only the first pass can be explained: switch the second pass off")
     rate = pipeline.model.sample_rate
     samples = read_audio(source, sample_rate=rate, array_rate=sample_rate)[0]
     session = Session(pipeline, whole=True)
@@ -128,7 +133,8 @@ def explain(
     )
     if not found.lattice.best().n_frames:
         return explanation
-    return _with_path(explanation, session, found, recipe, options, progress)
+    with blas_threads(pipeline.options.threads):
+        return _with_path(explanation, session, found, recipe, options, progress)
 
 
 def _with_path(
@@ -143,56 +149,57 @@ def _with_path(
     )
     lattice = session.redecode(wide).lattice
     prices = prices_of(replace(recipe, options=settings), model, graph)
-    free = model.topology.free_pdfs
-    scores = FrameScores.of(
-        session.acoustic, settings.acoustic_scale, graph.label_pdf[path.labels], free
-    )
-    parts = path_parts(graph, path, scores, prices)
-    states = PathStates(model, settings.graph.transition_scale, _scaled(session))
-    competitors = iter(rivals(lattice, prices, states, path.word_ids))
-    others = _background(session, found, parts)
-    without = [
-        *mutings(options.mute, recipe, model, graph, prices.lexicon, prices.scorer),
-        *swaps(recipe, options.other_lm, options.other_lexicon),
+    score = _scaled(session)
+    free = np.concatenate([each.max(axis=1) for each in score(model.topology.free_pdfs)])
+    parts = path_parts(graph, path, _path_scores(session, graph, path), free, prices)
+    others = iter(competitors(lattice, prices, score, path.word_ids))
+    changes = [
+        *changes_without(options.without, recipe, model, graph, prices.lexicon, prices.scorer),
+        *changes_to(recipe, options.other_lm, options.other_lexicon),
     ]
-    result = explanation.said.text, path.cost
+    result = explanation.transcript.text, path.cost
     margins = settings.rejection.in_noise if found.in_noise else settings.rejection.clean
     rejected = rejection(
         path, found.background, settings.rejection, model.frame_seconds, found.in_noise
     )
     return replace(
-        explanation, meaning=_meaning(explanation.said.interpretation, pipeline, lattice, found),
+        explanation,
+        meaning=_meaning(explanation.transcript.interpretation, pipeline, lattice, found),
         cost=path.cost, lattice=lattice, background=found.background,
         parts=tuple(
-            Explained(part, next(competitors) if part.kind == "word" else None, other)
-            for part, other in zip(parts, others, strict=True)
+            Explained(part, next(others) if part.kind == "word" else None, share)
+            for part, share in zip(parts, _shares(session, found, parts), strict=True)
         ),
-        needed=margins.needed(path), is_refused=bool(rejected),
+        needed=margins.needed(path), is_rejected=bool(rejected),
         states=tuple(states_of(graph, path, model.frame_seconds)),
-        muted=tuple(hear(each, session, result, progress) for each in without),
-    )
+        ablations=tuple(ablation(each, session, result, progress) for each in changes),
+    )  # fmt: skip
 
 
 def _meaning(
-    said: Interpretation | None, pipeline: Pipeline, lattice: Lattice, found: Found
+    meaning: Interpretation | None, pipeline: Pipeline, lattice: Lattice, found: Found
 ) -> Interpretation | None:
-    """The meaning with its probability over the wide lattice, where that gives the same one."""
-    if said is None or pipeline.interpret is None:
-        return said
+    """Return the meaning with its probability over the wide lattice, if that gives the same one."""
+    if meaning is None or pipeline.interpret is None:
+        return meaning
     wide = pipeline.interpret(lattice, found.background)
-    return wide if wide is not None and wide.meaning == said.meaning else said
+    return wide if wide is not None and wide.meaning == meaning.meaning else meaning
 
 
-def _background(
+def _shares(
     session: Session, found: Found, parts: Sequence[Part]
-) -> tuple[Beside | None, ...]:
-    """What the background model has in the time of each part; None for all where there is none."""
+) -> tuple[BackgroundShare | None, ...]:
+    """Return the background model's share in each part; None for all where there is none."""
     graph, path = session.pipeline.background, found.background
     if graph is None or path is None or not path.n_frames:
         return (None,) * len(parts)
+    return background_shares(graph, path, _path_scores(session, graph, path), parts)
+
+
+def _path_scores(session: Session, graph: Graph, path: BestPath) -> np.ndarray:
+    """Return the scaled log-likelihood of each frame in a path's state, (n_frames,) float32."""
     scale = np.float32(session.pipeline.options.acoustic_scale)
-    scores = session.acoustic.path_scores(graph.label_pdf[path.labels]) * scale
-    return beside(graph, path, scores, parts)
+    return session.acoustic.path_scores(graph.label_pdf[path.labels]) * scale
 
 
 def _scaled(session: Session) -> Scores:
@@ -201,10 +208,10 @@ def _scaled(session: Session) -> Scores:
 
 
 def prices_of(recipe: Recipe, model: AcousticModel, graph: Graph) -> Prices:
-    """The tables of all factors that a graph was compiled from."""
+    """Return the tables of all factors that a graph was compiled from."""
     lexicon = recipe.read_lexicon()
     if recipe.guess:
-        with warnings.catch_warnings():  # told when the graph was compiled
+        with warnings.catch_warnings():  # they warned when the graph was compiled
             warnings.simplefilter("ignore", GuessWarning)
             lexicon = recipe.with_guesses(lexicon, graph.words[1:])
     scorer: WordScorer
@@ -213,4 +220,4 @@ def prices_of(recipe: Recipe, model: AcousticModel, graph: Graph) -> Prices:
         scorer = GrammarScorer.of(Grammar.read(recipe.grammar), ids, recipe.settings.graph)
     else:
         scorer = NGramScorer(recipe.first_language())
-    return Prices(model, lexicon, scorer, recipe.settings.graph)
+    return Prices(model.topology, lexicon, scorer, recipe.settings.graph)

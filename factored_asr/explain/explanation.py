@@ -1,4 +1,4 @@
-"""What comes out of `explain`: the parts of the path, their rivals, the decodes with muted factors.
+"""The result of `explain`: the parts of the path, their competitors, the results without factors.
 
 The JSON of an explanation (schema version 1)::
 
@@ -12,13 +12,15 @@ The JSON of an explanation (schema version 1)::
      "parts": [{"kind": "word", "word": "turn", "start": 0.31, "end": 0.52,
                 "phones": [{"phone": "T", "start": 0.31, "end": 0.38}, ...],
                 "costs": {"acoustic": 41.2, ..., "total": 44.0}, "free": 39.9,
-                "rival": {"words": ["term"], "instead_of": ["turn"], "start": 0.31, "end": 0.55,
+                "rival": {                                    # old name of the competitor
+                          "words": ["term"], "instead_of": ["turn"], "start": 0.31, "end": 0.55,
                           "cost": 318.1, "margin": 5.65, "decided": "acoustic",
                           "costs": {...}, "difference": {"acoustic": -4.1, ...}},
                 "background": {"words": ["turn"], "cost": 47.9, "acoustic": 41.0, "graph": 6.9,
                                "margin": 3.9}}, ...],
      "states": [{"phone": "T", "state": 0, "pdf": 12, "start": 0.31, "end": 0.34}, ...],
-     "muted": [{"name": "language", "label": "LM scale 0: ...", "text": "turn on a light",
+     "muted": [                                               # old name of the ablations
+               {"name": "language", "label": "LM scale 0: ...", "text": "turn on a light",
                 "same": false, "cost": 280.2, "compile_seconds": 3.1, "compiled": true,
                 "note": ""}, ...],
      "interpretation": {"text": "turn on the light", "intent": "TurnOn", "slots": {...},
@@ -27,37 +29,37 @@ The JSON of an explanation (schema version 1)::
                         "alternatives": [{"intent": "TurnOff", "slots": {...},
                                           "text": "turn off the light", "confidence": 0.02}]}}
 
-Times are seconds from the start of the sound, costs -log, acoustics scaled by `acoustic_scale`.
-`costs` is the sum of those of all parts and `cost` what the search had: they agree to 1e-3. Kinds
-of parts are ``word``, ``pause``, ``fragment`` (phones of a word broken off) and ``end``, the last,
-of no length. `free` is the acoustic cost of the best phones out of context: acoustic costs have no
-zero of their own, and what a word costs above it tells how well it fits. A rival is null where the
-lattice holds none; its `difference` is the cost of what was heard less that of the rival, over
-whole paths: a negative number speaks for what was heard. `refused` is true where the grammar's
-nearest sentence (`nearest`) is what is explained, but not taken for what was said: `text` is empty
-then, and `reason` says why. `background` is what the grammar was searched beside, null where it was
-not: its best path, and of it what lies in the time of each part, ``<background>`` for a phone of no
-word that it knows; `margin` is its cost less the command's, in all and in each part.
-`interpretation` is null without a grammar, or where nothing was meant. Within a version fields may
-be added, none renamed or taken away.
+Times are seconds from the start of the sound, costs -log, acoustics times `acoustic_scale`. `costs`
+is the sum of those of all parts and `cost` what the search paid: they agree to 1e-3. Kinds of parts
+are ``word``, ``pause``, ``fragment`` (phones of an unfinished word) and ``end``, the last, of no
+length. `free` is the acoustic cost of the best phones out of context: acoustic costs have no
+absolute zero, and a word's cost above it tells how well it fits. A competitor is null if the
+lattice has none; its `difference` is the cost of the hypothesis less that of the competitor, over
+whole paths: below 0 it favours the hypothesis. If the command was rejected, `refused` is true,
+`text` empty, `reason` says why, and the parts are those of the grammar's best sentence, `nearest`.
+`background` is the background model's best path, null without one, and its share in the time of
+each part, ``<background>`` for a phone outside of known words; `margin` is its cost less the
+command's, in all and in each part. `interpretation` is null without a grammar or a meaning. The
+keys of a version stay as they are, also where the Python names have changed; keys may be added.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import reduce
 from operator import add
 from typing import Any
 
 import numpy as np
 
-from factored_asr.explain.ablation import Muted
-from factored_asr.explain.background import Beside
+from factored_asr._deprecated import renamed_fields
+from factored_asr.explain.ablation import Ablation
+from factored_asr.explain.background import BackgroundShare
+from factored_asr.explain.competitors import Competitor
 from factored_asr.explain.factors import FACTORS, Costs
 from factored_asr.explain.path_costs import Part
-from factored_asr.explain.rivals import Rival
-from factored_asr.lattice import Lattice, Path
+from factored_asr.lattice import Lattice, Path, PhoneSegment
 from factored_asr.results.alignment import State
 from factored_asr.results.transcript import Transcript
 from factored_asr.understanding import Interpretation
@@ -65,18 +67,18 @@ from factored_asr.understanding import Interpretation
 SCHEMA_VERSION = 1
 
 
+@renamed_fields({"rival": "competitor"})  # old name
 @dataclass(frozen=True)
 class Explained:
-    """A part of the path, and what else might have been heard there."""
+    """A part of the path, its competitor, and the background model's share."""
 
     part: Part
-    rival: Rival | None = None
-    background: Beside | None = None
-    """What a grammar's background heard in its time."""
+    competitor: Competitor | None = None
+    background: BackgroundShare | None = None
 
     @property
     def word(self) -> str:
-        """Empty for a pause, a fragment and the end."""
+        """Return the word; empty for a pause, a fragment and the end."""
         return self.part.word
 
     @property
@@ -84,29 +86,32 @@ class Explained:
         return self.part.costs
 
 
+@renamed_fields({
+    "said": "transcript", "muted": "ablations", "is_refused": "is_rejected",  # old names
+})  # fmt: skip
 @dataclass(frozen=True)
 class Explanation:
-    """Why this was heard: `to_dict`, `text.as_text` and `html.as_html` write it out."""
+    """Why these words: `to_dict`, `text.as_text` and `html.as_html` write it."""
 
-    said: Transcript
+    transcript: Transcript
     """The words and what they mean, as `Recognizer.transcribe` gives them."""
     meaning: Interpretation | None = None
     """The meaning of the words, with its probability and the alternatives in the lattice."""
     parts: tuple[Explained, ...] = ()
-    """All of the path in its order, the end of the sentence last."""
+    """The whole path in order, the end of the sentence last."""
     cost: float = float("inf")
-    """What the search paid for the path; inf where none survived."""
+    """Cost of the path in the search; inf if none survived."""
     states: tuple[State, ...] = ()
     """The path state by state."""
-    muted: tuple[Muted, ...] = ()
-    """The decodes with a factor muted or swapped."""
+    ablations: tuple[Ablation, ...] = ()
+    """The results without a factor, or with another one."""
     lattice: Lattice | None = field(default=None, repr=False, compare=False)
     """The competing words, from a search with wider beams over the same scores."""
     background: Path | None = field(default=None, repr=False, compare=False)
     """The best path of a grammar's background model; None where there is none."""
     needed: float = 0.0
     """Cost by which the command must be below the background's."""
-    is_refused: bool = False
+    is_rejected: bool = False
     """True where the parts are those of a command that was rejected."""
     is_grammar: bool = False
     """True where the language factor is a grammar."""
@@ -116,23 +121,23 @@ class Explanation:
     samples: np.ndarray = field(
         default_factory=lambda: np.zeros(0, np.float32), repr=False, compare=False
     )
-    """(n_samples,) float32: the sound, to be seen and heard."""
+    """(n_samples,) float32: the sound."""
     sample_rate: int = 16000
 
     @property
     def text(self) -> str:
-        """What was heard."""
-        return self.said.text
+        """Return the hypothesis; empty if it was rejected."""
+        return self.transcript.text
 
     @property
     def word_ids(self) -> tuple[int, ...]:
-        """The words that are explained, by their ids in the lattice."""
+        """Return the ids of the explained words in the lattice."""
         number = {word: i for i, word in enumerate(self.lattice.words if self.lattice else ())}
         return tuple(number[each.word] for each in self.words)
 
     @property
     def nearest(self) -> str:
-        """The words that are explained, refused or not."""
+        """Return the explained words, rejected or not."""
         return " ".join(each.word for each in self.words)
 
     @property
@@ -142,24 +147,31 @@ class Explanation:
 
     @property
     def words(self) -> tuple[Explained, ...]:
-        """The parts that are words."""
+        """Return the parts that are words."""
         return tuple(each for each in self.parts if each.part.kind == "word")
 
     @property
     def costs(self) -> Costs:
-        """The sum of all parts: in all, the path's cost."""
+        """Return the sum over all parts, whose total is the path's cost."""
         return reduce(add, (each.costs for each in self.parts), Costs())
 
     def seconds(self, frame: int) -> float:
-        """When a frame begins."""
+        """Return the time at which a frame begins."""
         return frame * self.frame_seconds
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dictionaries and lists, as described at the top of this module."""
+        """Return plain dictionaries and lists, as described at the top of this module.
+
+        The keys are those of the file format, which keeps old names.
+        """
         return {
-            "schema": SCHEMA_VERSION, "text": self.text, "reason": self.said.reason,
-            "refused": self.is_refused, "nearest": self.nearest,
-            "background": self._background(), "duration": round(self.said.duration, 3),
+            "schema": SCHEMA_VERSION, "text": self.text, "reason": self.transcript.reason,
+            "refused": self.is_rejected, "nearest": self.nearest,
+            "background": None if self.background is None or self.margin is None else {
+                "words": list(self.background.words),
+                **_rounded(cost=self.background.cost, margin=self.margin),
+            },
+            "duration": round(self.transcript.duration, 3),
             "cost": round(self.cost, 4) if self.parts else None,
             "acoustic_scale": self.acoustic_scale,
             "language": "grammar" if self.is_grammar else "ngram",
@@ -167,72 +179,59 @@ class Explanation:
             "costs": self.costs.to_dict(),
             "parts": [self._part(each) for each in self.parts],
             "states": [
-                {"phone": each.phone, "state": each.state, "pdf": each.pdf,
-                 "start": round(each.start, 3), "end": round(each.end, 3)}
+                {**asdict(each), "start": round(each.start, 3), "end": round(each.end, 3)}
                 for each in self.states
             ],
-            "muted": [
-                {"name": each.name, "label": each.label, "text": each.text,
-                 "same": each.text == self.text,
+            "muted": [  # old name
+                {**asdict(each), "same": each.text == self.text,
                  "cost": round(each.cost, 4) if each.cost < float("inf") else None,
-                 "compile_seconds": round(each.compile_seconds, 2), "compiled": each.compiled,
-                 "note": each.note}
-                for each in self.muted
+                 "compile_seconds": round(each.compile_seconds, 2)}
+                for each in self.ablations
             ],
             "interpretation": self._meaning(),
-        }
+        }  # fmt: skip
 
     def to_json(self) -> str:
-        """One line of JSON."""
+        """Return one line of JSON."""
         return json.dumps(self.to_dict(), ensure_ascii=False)
 
     def _part(self, each: Explained) -> dict[str, Any]:
-        part, rival, other = each.part, each.rival, each.background
+        part, other, share = each.part, each.competitor, each.background
         return {
-            "kind": part.kind, "word": part.word, "start": self._rounded(part.start),
-            "end": self._rounded(part.end),
-            "phones": [
-                {"phone": phone.phone, "start": self._rounded(phone.start),
-                 "end": self._rounded(phone.end)}
-                for phone in part.phones
-            ],
+            "kind": part.kind, "word": part.word, **self._times(part),
+            "phones": [{"phone": phone.phone, **self._times(phone)} for phone in part.phones],
             "costs": part.costs.to_dict(), "free": round(part.free, 4),
-            "rival": None if rival is None else {
-                "words": list(rival.words), "instead_of": list(rival.instead_of),
-                "start": self._rounded(rival.start), "end": self._rounded(rival.end),
-                "cost": round(rival.cost, 4), "margin": round(rival.margin, 4),
-                "decided": rival.decided, "costs": rival.costs.to_dict(),
-                "difference": rival.difference.to_dict(),
+            "rival": None if other is None else {  # old name
+                "words": list(other.words), "instead_of": list(other.instead_of),
+                **self._times(other), **_rounded(cost=other.cost, margin=other.margin),
+                "decided": other.decided, "costs": other.costs.to_dict(),
+                "difference": other.difference.to_dict(),
             },
-            "background": None if other is None else {
-                "words": list(other.words), "cost": round(other.cost, 4),
-                "acoustic": round(other.acoustic, 4), "graph": round(other.graph, 4),
-                "margin": round(other.cost - part.costs.total, 4),
+            "background": None if share is None else {
+                "words": list(share.words), **_rounded(
+                    cost=share.cost, acoustic=share.acoustic, graph=share.graph,
+                    margin=share.cost - part.costs.total,
+                ),
             },
-        }
+        }  # fmt: skip
 
-    def _background(self) -> dict[str, Any] | None:
-        if self.background is None or self.margin is None:
-            return None
-        return {
-            "words": list(self.background.words), "cost": round(self.background.cost, 4),
-            "margin": round(self.margin, 4),
-        }
-
-    def _rounded(self, frame: int) -> float:
-        return round(self.seconds(frame), 3)
+    def _times(self, part: Part | PhoneSegment | Competitor) -> dict[str, float]:
+        return {name: round(self.seconds(getattr(part, name)), 3) for name in ("start", "end")}
 
     def _meaning(self) -> dict[str, Any] | None:
         meaning = self.meaning
         if meaning is None:
             return None
-        plain = replace(meaning, confidence=round(meaning.confidence, 4))
-        costs = {name: round(value, 4) for name, value in asdict(meaning.costs).items()}
         return {
-            **plain.to_dict(), "trace": list(meaning.trace), "costs": costs,
+            **meaning.to_dict(), "confidence": round(meaning.confidence, 4),
+            "trace": list(meaning.trace), "costs": _rounded(**asdict(meaning.costs)),
             "alternatives": [
                 {"intent": each.intent, "slots": dict(each.slots), "text": each.text,
                  "confidence": round(each.confidence, 4)}
                 for each in meaning.alternatives
             ],
         }
+
+
+def _rounded(**costs: float) -> dict[str, float]:
+    return {name: round(cost, 4) for name, cost in costs.items()}

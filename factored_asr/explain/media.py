@@ -1,18 +1,17 @@
-"""Sound and its spectrogram as text that a page can hold: data URLs of WAV and PNG."""
+"""Sound and its spectrogram as data URLs of WAV and PNG, for a page that needs no other file."""
 
 from __future__ import annotations
 
 import base64
 import io
-import wave
 
 import numpy as np
 
 COLUMN_SECONDS = 0.01  # of the spectrogram
 WINDOW_SECONDS = 0.025
 N_ROWS = 128
-FLOOR_DECIBEL = -70.0  # below the loudest; what is quieter is white
-DARKEST = np.array([20, 30, 82])  # red, green, blue where it is loudest
+FLOOR_DECIBEL = -70.0  # relative to the loudest point; anything below is white
+DARKEST = np.array([20, 30, 82])  # red, green, blue of the loudest point
 
 
 def wav_data(samples: np.ndarray, rate: int) -> str:
@@ -21,13 +20,10 @@ def wav_data(samples: np.ndarray, rate: int) -> str:
     >>> wav_data(np.zeros(4, np.float32), 16000)[:22]
     'data:audio/wav;base64,'
     """
-    scaled = np.clip(np.round(np.asarray(samples, np.float64) * 32768), -32768, 32767)
+    import soundfile
+
     file = io.BytesIO()
-    with wave.open(file, "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(rate)
-        sound.writeframes(scaled.astype("<i2").tobytes())
+    soundfile.write(file, np.clip(samples, -1, 1), rate, format="WAV", subtype="PCM_16")
     return _data("audio/wav", file.getvalue())
 
 
@@ -45,7 +41,7 @@ def png(levels: np.ndarray) -> bytes:
     from PIL import Image
 
     share = np.arange(256)[:, None] / 255
-    image = Image.fromarray(levels)  # 8-bit grey, which become places in the palette
+    image = Image.fromarray(levels)
     image.putpalette(np.round(255 + share * (DARKEST - 255)).astype(np.uint8).tobytes())
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
@@ -53,17 +49,21 @@ def png(levels: np.ndarray) -> bytes:
 
 
 def _levels(samples: np.ndarray, rate: int) -> np.ndarray:
-    """(N_ROWS, n_columns) uint8: loudness, high frequencies above."""
+    """(N_ROWS, n_columns) uint8: loudness, high frequencies at the top."""
+    import librosa
+
     size, shift = round(WINDOW_SECONDS * rate), round(COLUMN_SECONDS * rate)
-    # The step from sample to sample, which lifts the high frequencies.
-    steps = np.diff(samples, prepend=samples[:1])
-    padded = np.pad(steps, (size // 2, size))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[: max(1, len(samples)) : shift]
-    power = np.abs(np.fft.rfft(frames * np.hanning(size), n=4 * N_ROWS, axis=1)) ** 2
-    power = power[:, : 2 * N_ROWS].reshape(len(frames), N_ROWS, 2).mean(axis=2)
-    decibel = 10 * np.log10(power / max(float(power.max()), 1e-12) + 1e-12)
+    rows = 2 * -(-size // (4 * N_ROWS))  # of the transform for each row of the image
+    n_fft = 2 * rows * N_ROWS
+    # Differences of neighbouring samples emphasise the high frequencies.
+    steps = np.pad(np.diff(samples, prepend=samples[:1]), n_fft // 2)
+    power = np.abs(librosa.stft(
+        steps, n_fft=n_fft, win_length=size, hop_length=shift, center=False
+    ))[:-1] ** 2  # fmt: skip
+    power = power.reshape(N_ROWS, rows, -1).mean(axis=1)
+    decibel = librosa.power_to_db(power, ref=max(power.max(), 1e-12), amin=1e-24, top_db=None)
     share = np.clip(1 - decibel / FLOOR_DECIBEL, 0, 1)
-    return np.round(255 * share.T[::-1]).astype(np.uint8)
+    return np.round(255 * share[::-1]).astype(np.uint8)
 
 
 def _data(kind: str, content: bytes) -> str:

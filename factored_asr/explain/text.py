@@ -1,94 +1,101 @@
-"""An explanation as a teacher would read it aloud."""
+"""An explanation as plain text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from factored_asr.explain.ablation import Muted
+from factored_asr.explain.ablation import Ablation
+from factored_asr.explain.competitors import Competitor
 from factored_asr.explain.explanation import Explained, Explanation
 from factored_asr.explain.factors import FACTORS, Costs
-from factored_asr.explain.rivals import Rival
 from factored_asr.graph import BACKGROUND
 
-SMALL = 0.05  # a difference of cost that is not worth a word
+SMALL = 0.05  # smaller differences of cost are not shown
 HEADS = {
-    "acoustic": "acoustic", "pronunciation": "pronun.", "language": "language",
-    "penalty": "penalty", "transitions": "transit.", "silence": "silence",
-    "remainder": "remaind.",
-}
-PAUSE, END, FRAGMENT = "(pause)", "(end)", "(fragment)"
+    "acoustic": "acoustic", "pronunciation": "pronun.", "penalty": "penalty",
+    "transitions": "transit.", "silence": "silence", "remainder": "remaind.",
+}  # fmt: skip
+NAMES = {"pause": "(pause)", "end": "(end)", "fragment": "(fragment)"}
 
 
 def as_text(explanation: Explanation) -> str:
-    """The whole explanation, in sentences and one table."""
+    """Return the whole explanation, in sentences and one table."""
     return "\n".join(_lines(explanation))
 
 
 def name_of(each: Explained) -> str:
-    """A part as it is called: its word, or what it is."""
-    if each.part.kind == "word":
-        return each.word
-    return {"pause": PAUSE, "end": END}.get(each.part.kind, FRAGMENT)
+    """Return the name of a part: its word, or its kind in brackets."""
+    return NAMES.get(each.part.kind, each.word)
 
 
 def factor_names(explanation: Explanation) -> dict[str, str]:
-    """What each factor is called."""
+    """Return the displayed name of each factor."""
     language = "grammar" if explanation.is_grammar else "LM"
     return {
         **{name: name for name in FACTORS}, "acoustic": "acoustics", "language": language,
         "penalty": "word penalty",
-    }
+    }  # fmt: skip
 
 
-def rival_sentence(rival: Rival, names: dict[str, str]) -> str:
-    """Who beat whom, by how much, and which factor decided.
+def competitor_sentence(other: Competitor, names: dict[str, str]) -> str:
+    """Return by how much the hypothesis beat a competitor, and which factor decided.
 
-    Over whole paths what pushing moved is 0, so that their remainder is what backing off spared.
+    Over whole paths, weight pushing cancels out: their remainder is what backing off saved.
 
     Examples
     --------
     >>> from factored_asr.explain.factors import Costs
-    >>> rival = Rival(("wreck", "a", "nice"), ("recognise",), 10, 80, 104.1, Costs(),
-    ...               Costs(acoustic=3.1, language=-7.2))
-    >>> rival_sentence(rival, {"acoustic": "acoustics", "language": "LM"})
+    >>> other = Competitor(("wreck", "a", "nice"), ("recognise",), 10, 80, 104.1, Costs(),
+    ...                    Costs(acoustic=3.1, language=-7.2))
+    >>> competitor_sentence(other, {"acoustic": "acoustics", "language": "LM"})
     "'recognise' beat 'wreck a nice' by 4.1: LM −7.2, acoustics +3.1. The LM decided."
     """
-    names, values = {**names, "remainder": "backing off"}, rival.difference.to_dict()
-    told = sorted(
+    names, values = {**names, "remainder": "backing off"}, other.difference.to_dict()
+    shown = sorted(
         (name for name in FACTORS if abs(values[name]) > SMALL), key=lambda name: values[name]
     )
-    factors = ", ".join(f"{names[name]} {signed(values[name])}" for name in told)
-    ours, theirs = (_phrase(words) for words in (rival.instead_of, rival.words))
-    head = f"{ours} beat {theirs} by {rival.margin:.1f}"
-    if not told or not rival.margin > SMALL:
-        return f"{head}: as good as a tie" + (f" ({factors})." if factors else ".")
-    subject = "Backing off" if rival.decided == "remainder" else f"The {names[rival.decided]}"
+    factors = ", ".join(f"{names[name]} {signed(values[name])}" for name in shown)
+    head = f"{_phrase(other.instead_of)} beat {_phrase(other.words)} by {other.margin:.1f}"
+    if not shown or not other.margin > SMALL:
+        return f"{head}: a tie" + (f" ({factors})." if factors else ".")
+    subject = "Backing off" if other.decided == "remainder" else f"The {names[other.decided]}"
     return f"{head}: {factors}. {subject} decided."
 
 
 def verdict(explanation: Explanation) -> str:
-    """How the command fared against the background; empty where it was searched alone."""
+    """Return how the command compares with the background model; empty without one."""
     background, margin = explanation.background, explanation.margin
     if background is None or margin is None or not explanation.parts:
         return ""
-    what = "The nearest command" if explanation.is_refused else "The command"
-    how = f"lost to the background by {-margin:.1f}"
+    what = "The best command" if explanation.is_rejected else "The command"
+    how = f"lost to the background model by {-margin:.1f}"
     if margin >= 0:
-        how = f"beat the background by {margin:.1f}, must by {explanation.needed:.1f}"
-    sentence = (
+        how = f"beat the background model by {margin:.1f} (required: {explanation.needed:.1f})"
+    return (
         f"{what} {how}: it costs {explanation.cost:,.2f}, the background's best path "
-        f"{background.cost:,.2f}, which hears {without_grammar(background.words)}."
+        f"{background.cost:,.2f}, with {background_phrase(background.words)}."
     )
-    if margin < 0 and not explanation.is_refused:
-        sentence += " That is no speech, so it counts for nothing."
-    return sentence
 
 
-def without_grammar(words: Sequence[str]) -> str:
-    """What the background heard.
+def no_competitors(explanation: Explanation) -> str:
+    """Return why no competitor is known; empty if one is."""
+    if any(each.competitor for each in explanation.words):
+        return ""
+    lattice = explanation.lattice
+    best = None if lattice is None else lattice.best()
+    if best is not None and best.words != tuple(each.word for each in explanation.words):
+        return (
+            f"No competitors: with wider beams the best path has other words, "
+            f"{_phrase(best.words)}, and costs {explanation.cost - best.cost:.1f} less."
+        )
+    return "No competitors: no other words were within the beam of the lattice."
 
-    >>> without_grammar(("turn", "the", BACKGROUND, BACKGROUND, "light"))
+
+def background_phrase(words: Sequence[str]) -> str:
+    """Return the words of the background's path.
+
+    >>> background_phrase(("turn", "the", BACKGROUND, BACKGROUND, "light"))
     "'turn the', unknown speech, 'light'"
     """
     runs = groupby(words, key=lambda word: word == BACKGROUND)
@@ -97,57 +104,36 @@ def without_grammar(words: Sequence[str]) -> str:
     ) or "silence"
 
 
-def is_beside(each: Explained) -> bool:
-    """True where there is something to say of the background in the time of a part."""
+def background_sentence(each: Explained) -> str:
+    """Return how much less (−) or more a part costs than the background; empty without one."""
     other = each.background
-    return other is not None and (
-        bool(other.words) or abs(each.costs.total - other.cost) > SMALL or each.part.kind == "word"
-    )
-
-
-def beside_sentence(each: Explained) -> str:
-    """How much less (−) or more a part cost than what the background heard in its time."""
-    other = each.background
-    assert other is not None
+    if other is None:
+        return ""
     difference = each.costs.total - other.cost
+    if not other.words and abs(difference) <= SMALL and each.part.kind != "word":
+        return ""
     acoustic = each.costs.acoustic - other.acoustic
     return (
-        f"{signed(difference)} against the background's {without_grammar(other.words)} "
+        f"{signed(difference)} against the background's {background_phrase(other.words)} "
         f"(acoustics {signed(acoustic)}, other costs {signed(difference - acoustic)})"
     )
 
 
 def signed(cost: float) -> str:
-    """A difference of costs with its sign."""
+    """Return a difference of costs with its sign."""
     return f"{cost:+.1f}".replace("-", "−")
 
 
-def once_each(explanation: Explanation) -> Iterator[tuple[Explained, Rival]]:
-    """The rivals in their order, one that takes the place of several words but once."""
-    before: tuple[tuple[int, ...], tuple[str, ...]] | None = None
-    for each in explanation.words:
-        if each.rival is not None:
-            if (each.rival.arcs, each.rival.instead_of) != before:
-                yield each, each.rival
-            before = each.rival.arcs, each.rival.instead_of
+def how_found(each: Ablation) -> str:
+    """Return where the graph of an ablation came from, and its note.
 
-
-def muted_sentence(each: Muted, heard: str) -> str:
-    """What was heard with a factor muted, and what that decode took."""
-    said = "the same" if each.text == heard else f'"{each.text}"' if each.text else "nothing"
-    return f"{each.label}: {said} ({how_muted(each)})"
-
-
-def how_muted(each: Muted) -> str:
-    """Where the graph of a decode with a factor muted came from.
-
-    >>> how_muted(Muted("weights", "no weights", "go", 1.0, 0.0, False, "there are none"))
-    'nothing to mute; there are none'
+    >>> how_found(Ablation("weights", "no weights", "go", 1.0, 0.0, False, "there are none"))
+    'nothing to leave out; there are none'
     """
     if each.compiled:
         took = f"graph compiled in {each.compile_seconds:.1f} s"
     else:
-        took = "graph from the cache" if each.compile_seconds else "nothing to mute"
+        took = "graph from the cache" if each.compile_seconds else "nothing to leave out"
     return f"{took}; {each.note}" if each.note else took
 
 
@@ -156,46 +142,52 @@ def _phrase(words: Sequence[str]) -> str:
 
 
 def _lines(explanation: Explanation) -> Iterator[str]:
-    said = explanation.said
-    yield f'Heard: "{said.text}"' if said.text else f"Heard nothing: {said.reason}"
-    if explanation.is_refused:
-        yield f'Nearest command, refused: "{explanation.nearest}"'
+    found = explanation.transcript
+    yield f'Recognised: "{found.text}"' if found.text else f"No result: {found.reason}"
+    if explanation.is_rejected:
+        yield f'Best command, rejected: "{explanation.nearest}"'
     if against := verdict(explanation):
         yield against
     if not explanation.parts:
         return
     yield (
-        f"{said.duration:.2f} s of sound; the best path costs {explanation.cost:.3f} "
-        f"(-log, acoustics times {explanation.acoustic_scale:g})."
+        f"{found.duration:.2f} s of sound; the best path costs {explanation.cost:.3f} "
+        f"(-log, acoustic scale {explanation.acoustic_scale:g})."
     )
     yield from _meaning(explanation)
-    yield ""
-    yield "What each stretch of the path cost, by factor:"
+    yield "\nCosts of each part of the path, by factor:"
     yield from _table(explanation)
-    yield ""
-    yield "Who else competed, and what decided (below 0 speaks for what was heard):"
-    names, found = factor_names(explanation), False
-    for each, rival in once_each(explanation):
-        found = True
-        yield f"  {explanation.seconds(each.part.start):6.2f} s  {rival_sentence(rival, names)}"
-    if not found:
-        yield "  nobody: no other words came within the beam of the lattice."
+    yield "\nCompetitors, and the factor that decided (below 0 favours the hypothesis):"
+    yield from _competitors(explanation)
     if any(each.background for each in explanation.parts):
-        yield ""
-        yield "What the background heard in the time of each (below 0 speaks for the command):"
+        yield "\nThe background model in the time of each part (below 0 favours the command):"
         yield from _against(explanation)
-    if explanation.muted:
-        yield ""
-        yield "What would have been heard:"
-        yield from (f"  {muted_sentence(each, said.text)}" for each in explanation.muted)
+    if explanation.ablations:
+        yield "\nResults without a factor, or with another one:"
+        for each in explanation.ablations:
+            text = f'"{each.text}"' if each.text else "nothing"
+            text = "the same" if each.text == found.text else text
+            yield f"  {each.label}: {text} ({how_found(each)})"
+
+
+def _competitors(explanation: Explanation) -> Iterator[str]:
+    """Name each competitor once, also one that replaces several words."""
+    names, before = factor_names(explanation), ""
+    for each in explanation.words:
+        sentence = competitor_sentence(each.competitor, names) if each.competitor else ""
+        if sentence and sentence != before:
+            yield f"  {explanation.seconds(each.part.start):6.2f} s  {sentence}"
+        before = sentence
+    if reason := no_competitors(explanation):
+        yield f"  {reason}"
 
 
 def _against(explanation: Explanation) -> Iterator[str]:
     width = max(len(name_of(each)) for each in explanation.parts)
     for each in explanation.parts:
-        if is_beside(each):
+        if sentence := background_sentence(each):
             start = explanation.seconds(each.part.start)
-            yield f"  {start:6.2f} s  {name_of(each):{width}}  {beside_sentence(each)}"
+            yield f"  {start:6.2f} s  {name_of(each):{width}}  {sentence}"
     yield f"  {'':8}  {'sum':{width}}  {signed(-(explanation.margin or 0.0))}"
 
 
@@ -204,8 +196,7 @@ def _meaning(explanation: Explanation) -> Iterator[str]:
     if meaning is None:
         return
     slots = ", ".join(f"{name} = {value}" for name, value in meaning.slots.items())
-    yield ""
-    yield f"Understood as {meaning.intent}" + (f" ({slots})" if slots else "") + (
+    yield f"\nUnderstood as {meaning.intent}" + (f" ({slots})" if slots else "") + (
         f", probability {meaning.confidence:.3f}:"
     )
     yield from (f"  {line}" for line in meaning.trace)
@@ -214,7 +205,6 @@ def _meaning(explanation: Explanation) -> Iterator[str]:
 
 
 def _table(explanation: Explanation) -> Iterator[str]:
-    total = explanation.costs.to_dict()
     shown = [
         name for name in FACTORS
         if any(abs(each.costs.to_dict()[name]) >= 0.0005 for each in explanation.parts)
@@ -222,17 +212,16 @@ def _table(explanation: Explanation) -> Iterator[str]:
     width = max(8, *(len(name_of(each)) for each in explanation.parts))
     heads = {**HEADS, "language": "grammar" if explanation.is_grammar else "LM"}
     head = "".join(f"{heads[name]:>10}" for name in shown)
-    yield f"  {'':{width}}  {'from':>6} {'to':>6}{head}{'total':>11}{'misfit':>9}"
+    yield f"  {'':{width}}  {'from':>6} {'to':>6}{head}{'total':>11}{'excess':>9}"
     for each in explanation.parts:
         part = each.part
         times = "".join(f" {explanation.seconds(at):6.2f}" for at in (part.start, part.end))
         numbers = _numbers(each.costs, shown)
-        yield f"  {name_of(each):{width}} {times}{numbers}{part.misfit:9.2f}"
-    yield f"  {'sum':{width}} {'':14}{_numbers(explanation.costs, shown)}"
-    yield (
-        f"  The search paid {explanation.cost:.3f}; the factors add up to {total['total']:.3f}."
-    )
-    yield "  Misfit: acoustics above those of the best phones, whatever they say; lower is better."
+        yield f"  {name_of(each):{width}} {times}{numbers}{part.excess:9.2f}"
+    total = explanation.costs
+    yield f"  {'sum':{width}} {'':14}{_numbers(total, shown)}"
+    yield f"  The search paid {explanation.cost:.3f}; the factors add up to {total.total:.3f}."
+    yield "  Excess: acoustic cost above that of the best phones, without words; lower is better."
 
 
 def _numbers(costs: Costs, shown: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 For each sound: the words, how far the sum of all factors lies from the path's cost (bar: 1e-3), the
 remainder that backing off leaves, the share of words with a competitor in the lattice, and the CPU
-seconds of `Recognizer.explain` (nothing muted) for each second of sound, the decode included.
+seconds of `Recognizer.explain` (without ablations) for each second of sound, the decode included.
 Dictation on native_dictation, commands on coffee_commands.
 """
 
@@ -16,7 +16,7 @@ from common import native_dictation, parser, report
 from factored_asr import Recognizer
 from factored_asr.explain import ExplainOptions
 
-BARE = ExplainOptions(mute=())
+BARE = ExplainOptions(without=())
 
 
 def row(recognizer: Recognizer, name: str, path: Path) -> list[str]:
@@ -28,8 +28,8 @@ def row(recognizer: Recognizer, name: str, path: Path) -> list[str]:
     error = abs(explained.costs.total - explained.cost) if explained.parts else 0.0
     return [
         name, str(len(words)), f"{error:.1e}", f"{explained.costs.remainder:+.3f}",
-        f"{sum(each.rival is not None for each in words)} of {len(words)}",
-        f"{seconds / explained.said.duration:.2f}",
+        f"{sum(each.competitor is not None for each in words)} of {len(words)}",
+        f"{seconds / explained.transcript.duration:.2f}",
     ]
 
 
