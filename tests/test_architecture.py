@@ -273,7 +273,6 @@ OLD_NAME = re.compile(r"# old name|deprecat", re.I)
 
 WORDS_LEFT = {
     "factored_asr/decoder": 1,
-    "factored_asr/explain": 192,
     "factored_asr/graph": 3,
     "factored_asr/models": 1,
     "factored_asr/recognizer": 8,

@@ -559,6 +559,26 @@ def test_silence_and_foreign_speech(commands: Recognizer, audio_dir: Path) -> No
     assert content["refused"] and content["nearest"] == foreign.nearest and not content["text"]
 
 
+# --- the same verdict as transcribe -----------------------------------------
+
+
+def check_verdict(recognizer: Recognizer, sound: Path) -> None:
+    explanation, expected = recognizer.explain(sound, options=BARE), recognizer.transcribe(sound)
+    found = explanation.transcript
+    assert (found.text, found.reason) == (expected.text, expected.reason), sound.name
+    assert found.words == expected.words, sound.name
+    assert found.interpretation == expected.interpretation, sound.name
+    assert explanation.is_rejected == bool(explanation.parts and expected.reason), sound.name
+    if explanation.parts:
+        assert expected.lattice is not None
+        assert explanation.cost == pytest.approx(expected.lattice.best().cost, abs=1e-3)
+
+
+def test_the_verdict_is_that_of_transcribe(commands: Recognizer, audio_dir: Path) -> None:
+    for sound in sorted(audio_dir.glob("*.wav")):
+        check_verdict(commands, sound)
+
+
 # --- the background ---------------------------------------------------------
 
 

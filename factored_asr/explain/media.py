@@ -50,18 +50,13 @@ def png(levels: np.ndarray) -> bytes:
 
 def _levels(samples: np.ndarray, rate: int) -> np.ndarray:
     """(N_ROWS, n_columns) uint8: loudness, high frequencies at the top."""
-    import librosa
-
     size, shift = round(WINDOW_SECONDS * rate), round(COLUMN_SECONDS * rate)
-    rows = 2 * -(-size // (4 * N_ROWS))  # of the transform for each row of the image
-    n_fft = 2 * rows * N_ROWS
     # Differences of neighbouring samples emphasise the high frequencies.
-    steps = np.pad(np.diff(samples, prepend=samples[:1]), n_fft // 2)
-    power = np.abs(librosa.stft(
-        steps, n_fft=n_fft, win_length=size, hop_length=shift, center=False
-    ))[:-1] ** 2  # fmt: skip
-    power = power.reshape(N_ROWS, rows, -1).mean(axis=1)
-    decibel = librosa.power_to_db(power, ref=max(power.max(), 1e-12), amin=1e-24, top_db=None)
+    padded = np.pad(np.diff(samples, prepend=samples[:1]), (size // 2, size))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[: max(1, len(samples)) : shift]
+    power = np.abs(np.fft.rfft(frames * np.hanning(size), n=4 * N_ROWS, axis=1)) ** 2
+    power = power[:, : 2 * N_ROWS].reshape(len(frames), N_ROWS, 2).mean(axis=2).T
+    decibel = 10 * np.log10(power / max(float(power.max()), 1e-12) + 1e-12)
     share = np.clip(1 - decibel / FLOOR_DECIBEL, 0, 1)
     return np.round(255 * share[::-1]).astype(np.uint8)
 
