@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import naive_mmi
 import numpy as np
 import pytest
 import soundfile
 
 from factored_asr import Recognizer
+from factored_asr.acoustic import Topology
 from factored_asr.cli import main
 from factored_asr.decoder import BeamOptions, decode
 from factored_asr.errors import FormatError, MissingError, OptionError
@@ -20,9 +23,10 @@ from factored_asr.features import FrontEnd
 from factored_asr.graph import GraphOptions, build_alignment_graph, build_graph
 from factored_asr.graph.build import linear_graph
 from factored_asr.language import Grammar
+from factored_asr.lexicon import Lexicon, Pronunciation
 from factored_asr.models.bundle import Bundle
 from factored_asr.models.recipe import Recipe
-from factored_asr.recognizer.alignment import Aligner, AlignOptions, split_words
+from factored_asr.recognizer.alignment import Aligner, AlignOptions, split_words, states_of
 from factored_asr.results.alignment import Alignment
 
 Captured = pytest.CaptureFixture[str]
@@ -37,6 +41,50 @@ def aligner() -> Aligner:
 @pytest.fixture(scope="module")
 def kitchen(aligner: Aligner, audio_dir: Path) -> Alignment:
     return aligner.align(audio_dir / "kitchen_light_on.wav", "Turn on the kitchen light.")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A model of nothing but a topology."""
+
+    topology: Topology
+    frame_seconds: float = 1.0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_states_with_skips_and_loops_of_other_pdfs_are_those_of_brute_force(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    phones, n_frames = ("A", "B", "C"), 9
+    pdfs = rng.permutation(9).reshape(3, 3)
+    pdfs[1, 2] = -1
+    loops = np.where(pdfs < 0, -1, rng.permutation(9).reshape(3, 3) + 9)
+    loop, leave = np.log(rng.uniform(0.1, 0.9, (2, 3, 3)))
+    skip = np.full((3, 3), -np.inf)
+    skip[[0, 0, 2], [0, 1, 0]] = np.log(rng.uniform(0.1, 0.9, 3))
+    topology = Topology(
+        phones, "", (), np.arange(3), pdfs, loops, loop, leave, np.arange(3),
+        np.arange(3).repeat(4)[:, None, None], skip_log_prob=skip,
+    )
+    lexicon = Lexicon({
+        "one": (Pronunciation(("A", "B")),), "two": (Pronunciation(("C",)), Pronunciation(("A",)))
+    })
+    scores = rng.normal(size=(n_frames, 18)).astype(np.float32)
+    best = -np.inf
+    for last in (2, 0):
+        for cut in itertools.combinations(range(1, n_frames), 2):
+            found = naive_mmi.align_spans(
+                topology, [0, 1, last], np.array([0, *cut]), np.array([*cut, n_frames]), scores
+            )
+            if sum(found[1]) > best:
+                best, way, units = sum(found[1]), found[0], [0, 1, last]
+    graph = build_alignment_graph(Made(topology), lexicon, ["one", "two"])
+    path = decode(graph, scores, BeamOptions(beam=1e9, lattice_beam=0.0)).best()
+    assert path.cost == pytest.approx(-best, abs=1e-4)
+    assert graph.label_pdf[path.labels].tolist() == way
+    states = list(states_of(graph, path, 1.0))
+    assert [state.pdf for state in states] == [pdf for pdf in way if pdf < 9]  # those of entry
+    assert [state.start for state in states] == [t for t, pdf in enumerate(way) if pdf < 9]
+    assert [phone.phone for phone in path.phones] == [phones[unit] for unit in units]
 
 
 # --- the graph ---------------------------------------------------------------

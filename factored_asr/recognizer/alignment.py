@@ -206,9 +206,10 @@ def aligner_of(recipe: Recipe, model: AcousticModel | None = None) -> Aligner:
 
 
 def states_of(graph: Graph, path: Path, frame_seconds: float) -> Iterator[State]:
-    """The stays in states: a state ends where the label changes or a phone begins."""
+    """Yield the stays in states: one ends where phone or state change, or a phone begins."""
     labels = path.labels
-    begins = np.append(True, labels[1:] != labels[:-1])
+    phone, state = graph.label_phone[labels], graph.label_state[labels]
+    begins = np.append(True, (phone[1:] != phone[:-1]) | (state[1:] != state[:-1]))
     begins[[phone.start for phone in path.phones]] = True
     firsts = np.flatnonzero(begins)
     for first, end in zip(firsts, np.append(firsts[1:], len(labels)), strict=True):

@@ -26,7 +26,7 @@ class State:
     state: int
     """Place in the unit, from 0."""
     pdf: int
-    """The state's pdf in the acoustic model."""
+    """The pdf of the acoustic model by which the state is entered."""
     start: float
     """Seconds from the start of the sound."""
     end: float
