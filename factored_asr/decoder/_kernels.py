@@ -807,9 +807,7 @@ def _span(work, source, target, word, spoken, times, graph, acoustic):
 @njit(cache=True, nogil=True, _nrt=False)
 def _kind(labels, label):
     """What a phone makes of a route."""
-    if labels.silence[label]:
-        return SILENCE
-    return LAST_PHONE if labels.word_end[label] else INSIDE
+    return SILENCE if labels.silence[label] else LAST_PHONE if labels.word_end[label] else INSIDE
 
 
 @njit(cache=True, nogil=True, _nrt=False)
@@ -906,12 +904,11 @@ def spell(
 ):
     """From links to arcs that span whole words or silences, with the least cost of each.
 
-    A route is the best way from a boundary to a node among those with the same phones and
-    words: the words of which no segment has come to an end yet wait in its queue, for a
-    word may stand anywhere before its last phone's end or on the next arc that begins a phone. If
-    one comes later still, words cannot be matched to segments, and False is returned. Without
-    phones (empty `labels`) a segment ends where a word stands. `ending`: by how much ending in a
-    node is dearer than the best end of all.
+    A route is the best way from a boundary to a node among those with the same phones and words.
+    Words of which no segment has ended yet wait in its queue: a word may stand anywhere before its
+    last phone's end or on the next arc that begins a phone. If one comes later, words cannot be
+    matched to segments, and False is returned. Without phones (empty `labels`) a segment ends where
+    a word stands. `ending`: by how much ending in a node is dearer than the best end of all.
     """
     has_phones = len(labels.state) > 0
     _boundary(work, order[0], 0, NONE, 0.0)

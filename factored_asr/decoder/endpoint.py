@@ -5,6 +5,7 @@ Source: Kaldi, ``online2/online-endpoint.h``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from factored_asr.errors import OptionError
@@ -57,13 +58,10 @@ class EndpointOptions:
 
 
 def is_endpoint(
-    trailing_silence: float,
-    relative_cost: float,
-    length: float,
-    has_speech: bool | None = None,
+    trailing_silence: float, relative_cost: float, length: float, has_speech: bool | None = None,
     options: EndpointOptions | None = None,
 ) -> bool:
-    """Has the utterance ended?
+    """Return whether the utterance has ended.
 
     Parameters
     ----------
@@ -84,11 +82,5 @@ def is_endpoint(
     False
     """
     spoken = trailing_silence < length if has_speech is None else has_speech
-    rules = options or EndpointOptions()
-    return any(
-        rule.holds(trailing_silence, relative_cost, length, spoken)
-        for rule in (
-            rules.silence_only, rules.likely_end, rules.possible_end, rules.long_pause,
-            rules.too_long,
-        )
-    )
+    rules: Iterable[EndpointRule] = vars(options or EndpointOptions()).values()
+    return any(rule.holds(trailing_silence, relative_cost, length, spoken) for rule in rules)

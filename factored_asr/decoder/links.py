@@ -43,17 +43,21 @@ def with_layers(forward: kernels.Forward, n_frames: int) -> kernels.Forward:
     """Room for this many frames."""
     if n_frames + 3 <= len(forward.layers):
         return forward
-    layers = np.zeros(2 * n_frames + 3, kernels.LAYER)
-    layers[: len(forward.layers)] = forward.layers
-    return forward._replace(layers=layers)
+    return forward._replace(layers=_longer(forward.layers, 2 * n_frames + 3))
 
 
 def with_links(forward: kernels.Forward) -> kernels.Forward:
     """Twice the room for nodes and links."""
-    nodes = np.zeros(2 * len(forward.nodes), kernels.NODE)
-    links = np.zeros(2 * len(forward.links), kernels.LINK)
-    nodes[: len(forward.nodes)], links[: len(forward.links)] = forward.nodes, forward.links
-    return forward._replace(nodes=nodes, links=links)
+    nodes, links = forward.nodes, forward.links
+    return forward._replace(
+        nodes=_longer(nodes, 2 * len(nodes)), links=_longer(links, 2 * len(links))
+    )
+
+
+def _longer(table: np.ndarray, size: int) -> np.ndarray:
+    longer = np.zeros(size, table.dtype)
+    longer[: len(table)] = table
+    return longer
 
 
 def raw_lattice(
@@ -111,10 +115,7 @@ def spelt_lattice(
     by_source = by_source[kernels.live_spans(source[by_source], target[by_source], ends)]
     spans, source, target = spans[by_source], source[by_source], target[by_source]
     final = np.full(n_boundaries, np.inf)
-    if lattice.reached_final:
-        final[ends] = graph.final[raw.nodes["state"][boundaries["node"][ends]]]
-    else:
-        final[ends] = 0.0
+    final[ends] = graph.final[state[boundaries["node"][ends]]] if lattice.reached_final else 0.0
     # A boundary that only a broken cycle of epsilon arcs led on from is left out.
     kept = np.union1d(np.union1d(source, target), np.flatnonzero(ends)).astype(np.int32)
     number = np.zeros(n_boundaries, np.int32)

@@ -14,13 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from factored_asr.decoder import _kernels as kernels
-from factored_asr.decoder.links import (
-    new_forward,
-    raw_lattice,
-    spelt_lattice,
-    with_layers,
-    with_links,
-)
+from factored_asr.decoder import links
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.graph import Graph
 from factored_asr.lattice.lattice import Lattice
@@ -175,7 +169,7 @@ class Search:
         self._n_columns = int(self._used.max(initial=-1)) + 1 if pdfs is None else len(pdfs)
         self._exactly = pdfs is not None
         self._counters = np.zeros(kernels.N_COUNTERS, np.int64)
-        self._forward = new_forward(self.options.lattice_beam, self.options.prune_interval)
+        self._forward = links.new_forward(self.options.lattice_beam, self.options.prune_interval)
         self._tokens: np.ndarray
         self._make_room(min(graph.n_states, FIRST_TOKENS))
         self.start()
@@ -205,15 +199,15 @@ class Search:
         scratch = self._scratch()
         table[0] = (graph.start, 0.0, kernels.NONE, kernels.NONE)
         scratch.slots[graph.start] = 0
-        nodes, links, layers, lattice_beam, _ = self._forward
+        nodes, room, layers, lattice_beam, _ = self._forward
         status, n_tokens, n_steps, best, n_links = kernels.close(
             graph.first_arc, graph.first_emitting, graph.arcs, np.float32(np.inf), table, 1,
-            scratch.slots, scratch.queue, scratch.waiting, self._steps, 0, -1, links, 0,
+            scratch.slots, scratch.queue, scratch.waiting, self._steps, 0, -1, room, 0,
             lattice_beam,
         )
         if status == kernels.DONE and self._keeps_lattice:
             n_links = kernels.settle(
-                graph.arcs, table, n_tokens, best, 0, n_links, nodes, links, layers, 0, lattice_beam
+                graph.arcs, table, n_tokens, best, 0, n_links, nodes, room, layers, 0, lattice_beam
             )
             status = kernels.NEED_LINKS if n_links == kernels.NONE else status
         counters[kernels.N_TOKENS] = n_tokens if status == kernels.DONE else 0
@@ -237,11 +231,10 @@ class Search:
 
     def advance(self, log_likelihoods: np.ndarray) -> None:
         """Search further frames: (n_frames, n_columns) float32, see `decode`."""
-        scores = self._checked(log_likelihoods)
+        scores, done = self._checked(log_likelihoods), 0
         options, graph = self.options, self.graph
-        done = 0
         if self._keeps_lattice:
-            self._forward = with_layers(self._forward, self.n_frames + len(scores))
+            self._forward = links.with_layers(self._forward, self.n_frames + len(scores))
         while done < len(scores) and self._dead_at is None:
             scratch = self._scratch()
             status, n_rows = kernels.advance(
@@ -262,9 +255,7 @@ class Search:
     def final_relative_cost(self) -> float:
         """How much worse the best token is that may end here than the best of all; inf if none."""
         cost, ending = self._token_costs()
-        if not len(cost):
-            return float("inf")
-        return float(ending.min() - cost.min())
+        return float(ending.min() - cost.min()) if len(cost) else float("inf")
 
     def finish(self) -> Lattice:
         """End the utterance: the best path to a final state, or the best of all if none ends."""
@@ -279,17 +270,17 @@ class Search:
             return lattice
         cost, ending = self._token_costs()
         ending = ending if path.reached_final else cost
-        raw = raw_lattice(self.graph, self._forward, self.n_frames, ending - ending.min())
-        return spelt_lattice(
+        raw = links.raw_lattice(self.graph, self._forward, self.n_frames, ending - ending.min())
+        return links.spelt_lattice(
             self.graph, raw, self.n_frames, lattice, self.options.lattice_beam
         )
 
     def _checked(self, log_likelihoods: np.ndarray) -> np.ndarray:
-        with np.errstate(over="ignore"):
-            try:
+        try:
+            with np.errstate(over="ignore"):
                 scores = np.ascontiguousarray(log_likelihoods, np.float32).view()
-            except (TypeError, ValueError) as error:
-                raise OptionError(f"log_likelihoods must be a matrix of numbers: {error}") from None
+        except (TypeError, ValueError) as error:
+            raise OptionError(f"log_likelihoods must be a matrix of numbers: {error}") from None
         if scores.ndim != 2:
             raise OptionError(
                 f"log_likelihoods must be (n_frames, n_pdfs), got an array of shape {scores.shape}"
@@ -319,7 +310,7 @@ class Search:
         elif status == kernels.NEED_STEPS:
             self._drop_steps()
         elif status == kernels.NEED_LINKS:
-            self._forward = with_links(self._forward)
+            self._forward = links.with_links(self._forward)
         elif status == kernels.NO_TOKENS:
             self._dead_at = self.n_frames
         elif status == kernels.NEGATIVE_CYCLE:

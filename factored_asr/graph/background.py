@@ -23,7 +23,7 @@ import numpy as np
 from factored_asr.acoustic.topology import Topology
 from factored_asr.errors import OptionError
 from factored_asr.graph.build import GraphOptions, build_graph
-from factored_asr.graph.graph import ARC, Graph, Labels
+from factored_asr.graph.graph import Graph, Labels, arcs_of
 from factored_asr.graph.units import HasTopology
 from factored_asr.language.ngram import BEGIN, END, EPSILON, NGramModel
 
@@ -56,11 +56,8 @@ class BackgroundOptions:
 
 
 def build_background(
-    model: HasTopology,
-    lexicon: Lexicon,
-    words: Iterable[str],
-    options: GraphOptions | None = None,
-    background: BackgroundOptions | None = None,
+    model: HasTopology, lexicon: Lexicon, words: Iterable[str],
+    options: GraphOptions | None = None, background: BackgroundOptions | None = None,
 ) -> Graph:
     """Compile the background of a grammar.
 
@@ -103,15 +100,12 @@ def _with_phones(
         (blank,) = np.flatnonzero(words.labels.phone == len(words.phones) - 1)
         rows.append((hub, int(blank), 0, 0.0, hub))
     rows = [*((int(state), 0, 0, options.word_cost, hub) for state in enter), *rows]
-    table = np.array(rows, np.dtype([("source", "<i4"), *ARC.descr]))
-    loop = np.empty(len(rows), ARC)
-    for name in ARC.names or ():
-        loop[name] = table[name]
-    n_states = int(table["target"].max()) + 1
+    source, loop = arcs_of(rows)
+    n_states = int(loop["target"].max()) + 1
     final = np.full(n_states, np.inf, np.float32)
     final[:hub], final[hub] = words.final, 0.0
     joined = Graph.from_arcs(
-        np.concatenate([words.sources, table["source"]]),
+        np.concatenate([words.sources, source]),
         np.concatenate([_with_frame_cost(words, options.frame_cost), loop]), final, words.start,
     )
     return replace(
@@ -140,9 +134,7 @@ def _phone_loop(
         )
         for state in range(n):
             label = first_label + at - hub - 1
-            rows.append(
-                (at - 1 if state else hub, label, 0 if state else word, leave[state], at)
-            )
+            rows.append((at - 1 if state else hub, label, 0 if state else word, leave[state], at))
             if state + 2 < n and skip[state] < np.inf:
                 extra = skip[state] - leave[state]
                 rows.append((at, label + 2, 0, leave[state + 2] + extra, at + 2))

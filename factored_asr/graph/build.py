@@ -7,12 +7,11 @@ and determinisation of L ∘ G are pynini's; arcs go to it and come back as the 
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,7 +25,7 @@ from factored_asr.graph.expand import (
     minimise,
     with_label_table,
 )
-from factored_asr.graph.graph import ARC, EPSILON, Graph
+from factored_asr.graph.graph import ARC, EPSILON, Graph, arcs_of
 from factored_asr.graph.prefixes import with_prefixes
 from factored_asr.graph.units import BLANK, HasTopology, Units, make_units
 from factored_asr.language.ngram import NGramModel
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str], None]
 """Called with the name of each stage as it begins."""
+_Loops = list[tuple[int, float]]
 
 
 @renamed_fields({"lead_ins": "prefixes", "lead_in_cost": "prefix_cost"})
@@ -65,14 +65,11 @@ class GraphOptions:
     """Gigabytes that compiling may take by the estimate, > 0; more is refused beforehand."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.silence_probability <= 1:
-            raise OptionError(
-                f"silence_probability must lie in (0, 1], got {self.silence_probability}"
-            )
-        if not 0 <= self.filler_probability <= 1:
-            raise OptionError(
-                f"filler_probability must lie in [0, 1], got {self.filler_probability}"
-            )
+        silence, filler = self.silence_probability, self.filler_probability
+        if not 0 < silence <= 1:
+            raise OptionError(f"silence_probability must lie in (0, 1], got {silence}")
+        if not 0 <= filler <= 1:
+            raise OptionError(f"filler_probability must lie in [0, 1], got {filler}")
         if self.transition_scale < 0 or self.memory_limit <= 0 or self.prefix_cost < 0:
             raise OptionError("transition_scale, prefix_cost must be >= 0 and memory_limit > 0")
         object.__setattr__(self, "prefixes", tuple(self.prefixes))  # a manifest has lists
@@ -82,13 +79,10 @@ def to_pynini(graph: Graph) -> pynini.Fst:
     """Hand a graph to pynini (labels and words as bare numbers)."""
     import pynini
 
-    with tempfile.NamedTemporaryFile(suffix=".fst", delete=False) as file:
-        path = file.name
-    try:
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/graph.fst"
         graph.write_openfst(path)
         return pynini.Fst.read(path)
-    finally:
-        os.unlink(path)
 
 
 def from_pynini(fst: pynini.Fst) -> Graph:
@@ -137,9 +131,9 @@ def lexicon_graph(
     back_off_word = max(words.values(), default=0) + 1
     loops = [(back_off, back_off_word, 0.0, 0)]
     # Silence passes by G unseen; fillers are words above #0, so that G says where they may stand.
-    pauses = _pauses(model.topology, options)
-    loops += [(symbol, 0, loop_cost, 0) for symbol, loop_cost in pauses.silence]
-    for k, (symbol, loop_cost) in enumerate(pauses.fillers, 1):
+    silence, fillers = _pauses(model.topology, options)
+    loops += [(symbol, 0, loop_cost, 0) for symbol, loop_cost in silence]
+    for k, (symbol, loop_cost) in enumerate(fillers, 1):
         loops.append((symbol, back_off_word + k, loop_cost, 0))
     source = np.concatenate([source, np.zeros(len(loops), np.int32)])
     final = np.full(inner.sum() + 1, np.inf, np.float32)
@@ -147,26 +141,16 @@ def lexicon_graph(
     return Graph.from_arcs(source, np.concatenate([arcs, np.array(loops, ARC)]), final), back_off
 
 
-class _Pauses(NamedTuple):
-    """Label and cost of what may come between words."""
+def _pauses(topology: Topology, options: GraphOptions) -> tuple[_Loops, _Loops]:
+    """Return label and cost of the silence, if the model has one, and of the fillers."""
 
-    silence: list[tuple[int, float]]
-    """One entry; none for a model without silence."""
-    fillers: list[tuple[int, float]]
-
-
-def _pauses(topology: Topology, options: GraphOptions) -> _Pauses:
-    """The silence and the fillers of a model."""
-
-    def loops(phones: Iterable[str], probability: float) -> list[tuple[int, float]]:
+    def loops(phones: Iterable[str], probability: float) -> _Loops:
         labels = [_labels([topology.phones.index(phone)], 0)[0] for phone in phones]
         return [(label, -float(np.log(probability))) for label in labels if probability > 0]
 
     fillers = [phone for phone in dict.fromkeys(topology.fillers) if phone != topology.silence]
     silence = [topology.silence] if topology.silence else []
-    return _Pauses(
-        loops(silence, options.silence_probability), loops(fillers, options.filler_probability)
-    )
+    return loops(silence, options.silence_probability), loops(fillers, options.filler_probability)
 
 
 def _labels(phones: list[int], shift: int) -> list[int]:
@@ -192,9 +176,8 @@ def ngram_graph(language: NGramModel, words: Mapping[str, int]) -> Graph:
     table = language.arcs()
     word_id = np.array([words.get(word, 0) for word in language.words], np.int32)
     known = word_id[table.word] > 0
-    back_off_word = max(words.values(), default=0) + 1
-    arcs = np.zeros(int(known.sum()) + len(table.backoff_source), ARC)
-    n = int(known.sum())
+    n, back_off_word = int(known.sum()), max(words.values(), default=0) + 1
+    arcs = np.zeros(n + len(table.backoff_source), ARC)
     arcs["label"][:n] = arcs["word"][:n] = word_id[table.word[known]]
     arcs["cost"][:n], arcs["target"][:n] = -table.log_prob[known], table.target[known]
     arcs["label"][n:] = back_off_word
@@ -230,11 +213,8 @@ def compose_lexicon(lexicon: Graph, grammar: Graph, back_off: int, n_symbols: in
 
 
 def build_graph(
-    model: HasTopology,
-    lexicon: Lexicon,
-    language: NGramModel | Grammar,
-    options: GraphOptions | None = None,
-    progress: Progress | None = None,
+    model: HasTopology, lexicon: Lexicon, language: NGramModel | Grammar,
+    options: GraphOptions | None = None, progress: Progress | None = None,
 ) -> Graph:
     """Compile H ∘ C ∘ L ∘ G.
 
@@ -267,7 +247,7 @@ def build_graph(
     words = {word: i for i, word in enumerate(table) if i}
     tell("lexicon and language model (L, G)")
     spoken, back_off = lexicon_graph(lexicon, words, model, options)
-    fillers = range(len(table) + 1, len(table) + 1 + len(_pauses(model.topology, options).fillers))
+    fillers = range(len(table) + 1, len(table) + 1 + len(_pauses(model.topology, options)[1]))
     if isinstance(language, NGramModel):  # fillers everywhere would double the graph
         grammar = with_fillers(ngram_graph(language, words), fillers, np.zeros(1, np.int32))
     else:
@@ -288,18 +268,15 @@ def linear_graph(
     """
     index = {phone: i for i, phone in enumerate(model.topology.phones)}
     table = (EPSILON, *dict.fromkeys(words))
-    word_id = {word: i for i, word in enumerate(table)}
     spoken = {
-        word: [
-            (_labels([index[phone] for phone in each.phones], 0), -np.log(each.probability))
-            for each in lexicon.find(word)
-        ]
+        word: [(_labels([index[phone] for phone in each.phones], 0), -np.log(each.probability))
+               for each in lexicon.find(word)]
         for word in table[1:]
-    }
-    pauses = _pauses(model.topology, options)
-    loops = [*pauses.silence, *pauses.fillers]
-    rows: list[tuple[int, int, int, float, int]] = []  # source, label, word, cost, target
-    n_states = len(words) + 1
+    }  # fmt: skip
+    silence, fillers = _pauses(model.topology, options)
+    loops = [*silence, *fillers]
+    word_id = {word: i for i, word in enumerate(table)}
+    rows, n_states = list[tuple[int, int, int, float, int]](), len(words) + 1
     for node in range(len(words) + 1):
         rows += [(node, label, 0, cost, node) for label, cost in loops]
         for labels, cost in spoken[words[node]] if node < len(words) else ():
@@ -309,21 +286,14 @@ def linear_graph(
                 says = (word_id[words[node]], cost) if at == 0 else (0, 0.0)
                 rows.append((source, label, *says, target))
             n_states += len(inner)
-    table_of = np.array(rows, np.dtype([("source", "<i4"), *ARC.descr]))
-    arcs = np.empty(len(rows), ARC)
-    for name in ARC.names or ():
-        arcs[name] = table_of[name]
     final = np.full(n_states, np.inf, np.float32)
     final[len(words)] = 0.0
-    return Graph.from_arcs(table_of["source"], arcs, final), table
+    return Graph.from_arcs(*arcs_of(rows), final), table
 
 
 def build_alignment_graph(
-    model: HasTopology,
-    lexicon: Lexicon,
-    words: Sequence[str],
-    options: GraphOptions | None = None,
-    units: Units | None = None,
+    model: HasTopology, lexicon: Lexicon, words: Sequence[str],
+    options: GraphOptions | None = None, units: Units | None = None,
 ) -> Graph:
     """Compile H ∘ C ∘ L ∘ G of these words alone.
 
@@ -345,15 +315,11 @@ def build_alignment_graph(
         raise MissingError(_no_pronunciation(unknown))
     lexicon.restrict(words).check_phones(model.topology.phones)
     lg, table = linear_graph(lexicon, words, model, options)
-    units = units or make_units(model, options.transition_scale)
-    return expand_graph(lg, model, units, table)
+    return expand_graph(lg, model, units or make_units(model, options.transition_scale), table)
 
 
 def expand_graph(
-    lg: Graph,
-    model: HasTopology,
-    units: Units,
-    words: tuple[str, ...],
+    lg: Graph, model: HasTopology, units: Units, words: tuple[str, ...],
     progress: Progress | None = None,
 ) -> Graph:
     """Return H ∘ C ∘ LG, minimised, with self-loops and all that a label means."""
@@ -382,8 +348,7 @@ def _word_table(
         names = [word for word in language.words[1:] if word in lexicon]
     else:
         names = sorted({*language.words, *" ".join(prefixes).split()})
-        unknown = [word for word in names if word not in lexicon]
-        if unknown:
+        if unknown := [word for word in names if word not in lexicon]:
             raise MissingError(_no_pronunciation(unknown))
     table = (EPSILON, *names)
     if len(table) == 1:

@@ -96,14 +96,11 @@ def _with_blanks(clg: Graph, blank: int) -> tuple[Graph, np.ndarray]:
     return Graph.from_arcs(source.astype(np.int32), arcs, final, clg.start + n), waiting
 
 
-def _ways(
-    source: np.ndarray, arcs: np.ndarray, units: Units
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Arcs of units as arcs of sequences of labels, with these sequences."""
-    unit = arcs["label"] - 1
-    if len(units.sequences) == len(units.first_sequence) - 1:
+def _ways(source: np.ndarray, arcs: np.ndarray, units: Units) -> tuple[np.ndarray, ...]:
+    """Return source and arc of each sequence of labels of the units, and the sequences."""
+    unit, first = arcs["label"] - 1, units.first_sequence
+    if len(units.sequences) == len(first) - 1:
         return source, arcs, units.sequences[unit]
-    first = units.first_sequence
     counts = np.diff(first)[unit]
     ends = np.cumsum(counts)
     sequence = np.arange(counts.sum()) + np.repeat(first[unit] - ends + counts, counts)
@@ -177,9 +174,7 @@ def minimise(graph: Graph, own: np.ndarray | None = None) -> tuple[Graph, np.nda
     return _renumbered(graph, keeper, class_of)
 
 
-def _renumbered(
-    graph: Graph, keeper: np.ndarray, class_of: np.ndarray
-) -> tuple[Graph, np.ndarray]:
+def _renumbered(graph: Graph, keeper: np.ndarray, class_of: np.ndarray) -> tuple[Graph, np.ndarray]:
     """Keep one state a class, drop what cannot be reached, order by depth-first search."""
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import depth_first_order

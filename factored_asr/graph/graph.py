@@ -8,7 +8,7 @@ what each input label means, too. Neither format needs pynini.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,9 +25,16 @@ EPSILON = "<eps>"
 FORMAT_VERSION = 1
 MAX_LABEL = 1 << 21
 """Tables by label and word stay small, whatever a foreign file claims."""
-_STORED: dict[str, Any] = {
-    "first_arc": np.int64, "first_emitting": np.int64, "arcs": ARC, "final": np.float32,
-}
+_STORED = {
+    "first_arc": np.dtype("<i8"), "first_emitting": np.dtype("<i8"), "arcs": ARC,
+    "final": np.dtype("<f4"),
+}  # fmt: skip
+
+
+def arcs_of(rows: Sequence[tuple[int, int, int, float, int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sources and the arcs of rows (source, label, word, cost, target)."""
+    table = np.array(rows, np.dtype([("source", "<i4"), *ARC.descr]))
+    return table["source"], table[list(ARC.names or ())].astype(ARC)
 
 
 class Labels(NamedTuple):
@@ -60,7 +67,7 @@ _LABEL_ARRAYS = tuple(f"label_{name}" for name in Labels._fields)
 
 
 def _frozen(array: np.ndarray, dtype: Any) -> np.ndarray:
-    """A contiguous, read-only view: numba then compiles one specialisation of each kernel."""
+    """Return a contiguous, read-only view: one specialisation of each kernel is compiled."""
     fixed = np.ascontiguousarray(array, dtype=dtype).view()
     fixed.flags.writeable = False
     return fixed
@@ -110,7 +117,7 @@ class Graph:
         return Labels._make(np.asarray(getattr(self, name)) for name in _LABEL_ARRAYS)
 
     def with_labels(self, labels: Labels) -> Graph:
-        """The same graph with other columns by input label."""
+        """Return the graph with other columns by input label."""
         return replace(
             self, label_pdf=labels.pdf, label_phone=labels.phone, label_state=labels.state,
             label_word_end=labels.word_end,
@@ -195,13 +202,18 @@ class Graph:
             The file is neither, is cut short, or an arc leads outside the graph.
         """
         path = Path(path)
-        return _read_folder(path) if path.is_dir() else _checked_foreign(path, read_openfst(path))
+        if not path.is_dir():
+            return _checked_foreign(path, read_openfst(path))
+        try:
+            return _read_folder(path)
+        except MissingError as error:
+            raise FormatError(f"not a whole graph: {error}", path) from error
 
     def write(self, path: str | Path) -> None:
         """Write the graph as a folder of arrays and a manifest (`Graph.read` maps it back)."""
         folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("first_arc", "first_emitting", "arcs", "final", *_LABEL_ARRAYS):
+        for name in (*_STORED, *_LABEL_ARRAYS):
             np.save(folder / f"{name}.npy", getattr(self, name))
         (folder / "words.txt").write_text("\n".join(self.words) + "\n", encoding="utf-8")
         manifest = {
@@ -217,36 +229,27 @@ class Graph:
         write_openfst(path, Arcs(self.start, self.first_arc, self.arcs, self.final))
 
     def with_words(self, words: Iterable[str]) -> Graph:
-        """The same graph with a word table (OpenFst files seldom carry one)."""
+        """Return the graph with a word table, which OpenFst files seldom have."""
         return replace(self, words=tuple(words))
 
 
 def _seal(folder: Path) -> dict[str, list[int]]:
-    """Size and time of every file of a graph folder: while they stand, its arcs are as checked."""
+    """Return size and time of a graph folder's files; unchanged: its arcs are as checked."""
     names = ("words.txt", *sorted(path.name for path in folder.glob("*.npy")))
     found = {name: (folder / name).stat() for name in names if (folder / name).is_file()}
     return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in found.items()}
 
 
 def _read_folder(folder: Path) -> Graph:
-    try:
-        return _checked_folder(folder)
-    except MissingError as error:
-        raise FormatError(f"not a whole graph: {error}", folder) from error
-
-
-def _checked_folder(folder: Path) -> Graph:
     manifest_path = folder / "manifest.json"
     manifest = read_json(manifest_path)
     if not isinstance(manifest, dict) or manifest.get("version") != FORMAT_VERSION:
         raise FormatError(f"graph format version must be {FORMAT_VERSION}", manifest_path)
     arrays = {
-        name: read_array(folder / f"{name}.npy", mapped=True)
-        for name in ("first_arc", "first_emitting", "arcs", "final", *_LABEL_ARRAYS)
+        name: read_array(folder / f"{name}.npy", mapped=True) for name in (*_STORED, *_LABEL_ARRAYS)
     }
     words = tuple(read_text(folder / "words.txt").split("\n")[:-1])
-    for name, dtype in _STORED.items():
-        kind = np.dtype(dtype)
+    for name, kind in _STORED.items():
         if arrays[name].dtype != kind:
             raise FormatError(f"{name} are of {arrays[name].dtype}, must be {kind}", folder)
     first_emitting = arrays.pop("first_emitting")
@@ -256,8 +259,7 @@ def _checked_folder(folder: Path) -> Graph:
             silence_phones=frozenset(manifest["silence_phones"]),
             frame_seconds=manifest["frame_seconds"], **arrays,
         )
-        found = graph.n_states, graph.n_arcs
-        if found != (manifest["states"], manifest["arcs"]):
+        if (graph.n_states, graph.n_arcs) != (manifest["states"], manifest["arcs"]):
             raise FormatError("arrays and manifest disagree on states or arcs", folder)
     except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
         if isinstance(error, FormatError):
@@ -312,24 +314,18 @@ def check_graph(graph: Graph, path: str | Path, *, arcs: bool = True) -> None:
 
 
 def _check_shapes(graph: Graph, path: str | Path) -> None:
-    flat = all(
-        array.ndim == 1
-        for array in (graph.first_arc, graph.first_emitting, graph.arcs, graph.final)
-    )
-    if not flat or len(graph.first_emitting) != graph.n_states:
+    arrays = graph.first_arc, graph.first_emitting, graph.arcs, graph.final
+    if any(each.ndim != 1 for each in arrays) or len(graph.first_emitting) != graph.n_states:
         raise FormatError("arrays of arcs and states do not fit each other", path)
-    if not isinstance(graph.frame_seconds, float | int | None) or (
-        graph.frame_seconds is not None and not 0 < graph.frame_seconds < np.inf
-    ):
-        raise FormatError(f"frames of {graph.frame_seconds!r} seconds, must be above 0", path)
+    seconds = 1.0 if graph.frame_seconds is None else graph.frame_seconds
+    if not (isinstance(seconds, float | int) and 0 < seconds < np.inf):
+        raise FormatError(f"frames of {seconds!r} seconds, must be above 0", path)
 
 
 def _check_labels(graph: Graph, path: str | Path) -> None:
-    """The tables by label are of one length and point at what is there."""
-    n = len(graph.label_pdf)
-    known = (graph.label_phone, graph.label_state, graph.label_word_end)
+    n, (pdf, *known) = len(graph.label_pdf), graph.labels
     sizes = {len(table) for table in known}
-    if any(table.ndim != 1 for table in (graph.label_pdf, *known)) or sizes not in ({n}, {0}):
+    if any(table.ndim != 1 for table in (pdf, *known)) or sizes not in ({n}, {0}):
         raise FormatError(f"tables by label must have {n} entries each", path)
     for name, table, least, limit in (
         ("pdf", graph.label_pdf, -1, MAX_LABEL), ("phone", graph.label_phone, 0, len(graph.phones)),

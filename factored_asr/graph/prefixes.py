@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from factored_asr.graph.graph import ARC, Graph
+from factored_asr.graph.graph import Graph, arcs_of
 
 DENIALS = (
     "no", "don't", "do not", "never", "please", "no don't", "no do not", "no please",
@@ -38,8 +38,7 @@ def with_prefixes(
 
     Examples
     --------
-    >>> arcs = np.array([(1, 1, 0.0, 1)], ARC)
-    >>> stop = Graph.from_arcs(np.array([0], np.int32), arcs, np.array([np.inf, 0.0]))
+    >>> stop = Graph.from_arcs(*arcs_of([(0, 1, 1, 0.0, 1)]), np.array([np.inf, 0.0]))
     >>> graph = with_prefixes(stop, ["do not"], {"stop": 1, "do": 2, "not": 3}, 4.0)
     >>> sorted(zip(graph.sources.tolist(), graph.arcs["word"].tolist()))
     [(0, 1), (2, 1), (2, 2), (3, 3)]
@@ -48,16 +47,14 @@ def with_prefixes(
         return grammar
     start, n_states = grammar.n_states, grammar.n_states + 1
     own = grammar.sources == grammar.start
-    rows: list[tuple[int, int, float, int]] = []  # source, word, cost, target
+    rows: list[tuple[int, int, int, float, int]] = []
     for prefix in prefixes:
         ids = [words[word] for word in prefix.split()]
         inner = range(n_states, n_states + len(ids) - 1)
         for at, (word, target) in enumerate(zip(ids, (*inner, grammar.start), strict=True)):
-            rows.append((inner[at - 1] if at else start, word, 0.0 if at else cost, target))
+            rows.append((inner[at - 1] if at else start, word, word, 0.0 if at else cost, target))
         n_states += len(inner)
-    leading = np.zeros(len(rows), ARC)
-    source, leading["word"], leading["cost"], leading["target"] = zip(*rows, strict=True)
-    leading["label"] = leading["word"]
+    source, leading = arcs_of(rows)
     final = np.full(n_states, np.inf, np.float32)
     final[: grammar.n_states] = grammar.final
     final[start] = grammar.final[grammar.start]

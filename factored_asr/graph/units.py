@@ -101,7 +101,7 @@ def make_units(model: HasTopology, transition_scale: float = 1.0) -> Units:
 def _labels(
     topology: Topology, unit: np.ndarray, ends_word: np.ndarray, transition_scale: float
 ) -> tuple[np.ndarray, Labels, np.ndarray, np.ndarray, np.ndarray]:
-    """Labels of the states of `unit`; what each is; its loop label; costs of entry and loop."""
+    """Return labels of units' states, what each is, its loop label, costs of entry and loop."""
     entry, loop = topology.entry_pdf[unit], topology.loop_pdf[unit]
     real, phone = entry >= 0, topology.unit_phone[unit][:, None] + 1
     costs = [
@@ -138,14 +138,11 @@ def _sequences(
         return states, np.arange(n_units + 1), np.zeros(n_units, np.float32)
     rows, counts, costs = list[list[int]](), list[int](), list[float]()
     for labels, skips, extra in zip(states.tolist(), skipping.tolist(), skip_cost, strict=True):
-        ways = [([0], 0.0)]  # states of each way so far
-        done = []
-        n_states = np.count_nonzero(labels)
+        ways, done, n_states = [([0], 0.0)], [], np.count_nonzero(labels)  # states so far, cost
         while ways:
             way, cost = ways.pop()
             at = way[-1]
-            for step in (1, 2) if skips[at] else (1,):
-                longer = cost + (float(extra[at]) if step == 2 else 0.0)
+            for step, longer in ((1, cost), (2, cost + float(extra[at])))[: 1 + skips[at]]:
                 if at + step >= n_states:
                     done.append(([labels[state] for state in way], longer))
                 else:
