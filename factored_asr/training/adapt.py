@@ -47,8 +47,9 @@ class AdaptOptions:
         if self.method not in get_args(Method):
             wanted = ", ".join(get_args(Method))
             raise OptionError(f"method is {self.method!r}, must be one of {wanted}")
-        if (least := min(self.mllr_passes, self.map_passes)) < 1:
-            raise OptionError(f"mllr_passes and map_passes must be at least 1, got {least}")
+        if self.mllr_passes < 1 or self.map_passes < 1:
+            passes = f"mllr_passes {self.mllr_passes} and map_passes {self.map_passes}"
+            raise OptionError(f"{passes} must be at least 1")
 
 
 def adapt(
