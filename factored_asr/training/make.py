@@ -93,6 +93,9 @@ def make_model(
 ) -> Made:
     """Train, tune and write a model.
 
+    Raises OptionError for an unknown stage or an output folder that exists and is no model,
+    FormatError or MissingError if a model to be copied is broken or missing.
+
     Parameters
     ----------
     corpus
@@ -106,9 +109,6 @@ def make_model(
         A language model and a grapheme-to-phoneme model, which are copied to the model.
     checkpoints
         Folder of checkpoints; None: a folder next to the output, which is deleted at the end.
-
-    Raises OptionError for an unknown stage or an output folder that exists and is no model,
-    FormatError or MissingError if a model to be copied is broken or missing.
     """
     options, listener, output = options or MakeOptions(), listener or Listener(), Path(output)
     check_stages(options.stages, {})  # before the hours of training

@@ -68,6 +68,8 @@ def train(
 ) -> TrainingResult:
     """Run stages of training in order, names in `STAGES`; each builds on the one before it.
 
+    Raises OptionError for an unknown stage, or options of another stage.
+
     Parameters
     ----------
     options
@@ -80,8 +82,6 @@ def train(
         Processes that share the work. The model does not depend on it.
     report
         Progress callback, such as that of `progress`; None disables it.
-
-    Raises OptionError for an unknown stage, or options of another stage.
     """
     options = options or {}
     check_stages(stages, options)
