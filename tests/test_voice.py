@@ -9,11 +9,17 @@ from hypothesis import strategies as st
 
 from factored_asr.audio.reading import read_audio
 from factored_asr.errors import OptionError
-from factored_asr.features.voice import LevelStream, VoiceOptions, VoiceStream, voice_frames
+from factored_asr.features.voice import LevelStream, VoiceOptions, VoiceStream
 from factored_asr.results.transcript import Word
 
 RATE = 16000
 SHARP = VoiceOptions(before=0.05, after=0.05)
+
+
+def voice_frames(levels: np.ndarray, options: VoiceOptions | None = None) -> np.ndarray:
+    """Mark the frames of a whole sound that hold speech."""
+    stream = VoiceStream(options)
+    return np.concatenate([stream.accept(levels), stream.finish()])
 
 
 def levels_of(samples: np.ndarray) -> np.ndarray:

@@ -29,11 +29,8 @@ def mix(speech: np.ndarray, noise: np.ndarray, snr: float, name: str) -> np.ndar
     name
         Name of the speech; with the SNR it is the seed of the place in the noise.
 
-    Returns
-    -------
-    (n_samples,) of float32, of peak 0.5.
-
-    Raises OptionError if the noise is shorter than the speech, or one of them is silent.
+    Returns (n_samples,) of float32, of peak 0.5. Raises OptionError if the noise is shorter than
+    the speech, or one of them is silent.
 
     Examples
     --------
@@ -43,9 +40,8 @@ def mix(speech: np.ndarray, noise: np.ndarray, snr: float, name: str) -> np.ndar
     ((4096,), 0.5)
     """
     if len(noise) < len(speech):
-        raise OptionError(
-            f"{name}: the noise has {len(noise)} samples, fewer than the speech's {len(speech)}"
-        )
+        law = f"fewer than the speech's {len(speech)}"
+        raise OptionError(f"{name}: the noise has {len(noise)} samples, {law}")
     rng = np.random.default_rng(zlib.crc32(f"{name} {snr:g}".encode()))
     begin = int(rng.integers(0, len(noise) - len(speech) + 1))
     try:

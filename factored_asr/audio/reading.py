@@ -11,6 +11,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -63,9 +64,8 @@ def read_audio(
     Parameters
     ----------
     source
-        A path, a binary file object, ``"-"`` for standard input, or an array of samples
-        ((n_samples,) or (n_samples, n_channels), float in [-1, 1] or int16). Channels are
-        averaged.
+        A path, a binary file object, ``"-"`` for standard input, or an array as for `as_samples`.
+        Channels are averaged.
     sample_rate
         Hz to resample to; None keeps the rate.
     array_rate
@@ -82,7 +82,7 @@ def read_audio(
     ((1600,), dtype('float32'), 16000)
     """
     _check_rates(source, sample_rate, array_rate)
-    with _open(source, array_rate) as sound:
+    with closing(_open(source, array_rate)) as sound:
         blocks = list(sound.blocks(BLOCK_SAMPLES))
     samples = np.concatenate(blocks)
     if sample_rate is None or sample_rate == sound.rate:
@@ -124,15 +124,9 @@ def read_blocks(
 def as_samples(array: ArrayLike, name: str = "<array>") -> Samples:
     """Check an array of samples and convert it to mono float32.
 
-    Parameters
-    ----------
-    array
-        (n_samples,) or (n_samples, n_channels), float in [-1, 1] or int16; may be empty.
-    name
-        Name of the array in errors.
-
-    Raises FormatError for a sample that is not finite or far outside [-1, 1], OptionError for an
-    array of another type or shape.
+    `array` is (n_samples,) or (n_samples, n_channels), float in [-1, 1] or int16, perhaps empty;
+    `name` its name in errors. Raises FormatError for a sample that is not finite or far outside
+    [-1, 1], OptionError for an array of another type or shape.
 
     Examples
     --------
@@ -159,12 +153,6 @@ class _Sound:
     n_promised: int | None = None  # samples of each channel by the header
     close: Callable[[], None] = lambda: None
     seek: Callable[[int], object] | None = None  # go to a sample; None: read up to it
-
-    def __enter__(self) -> _Sound:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def blocks(self, n_samples: int, part: Part = WHOLE) -> Iterator[Samples]:
         """Yield mono blocks of n_samples, the last one shorter; at least one sample in all."""
@@ -197,7 +185,7 @@ def _blocks(
     source: Source, sample_rate: int | None, block_seconds: float, array_rate: int | None,
     part: Part,
 ) -> Iterator[Samples]:
-    with _open(source, array_rate) as sound:
+    with closing(_open(source, array_rate)) as sound:
         blocks = sound.blocks(max(1, round(sound.rate * block_seconds)), part)
         if sample_rate is None or sample_rate == sound.rate:
             yield from blocks

@@ -20,8 +20,6 @@ _PLACE_IN_ARCHIVE = re.compile(r"(.+):(\d+)$")
 def is_feature_file(path: str | Path) -> bool:
     """Return whether a name is that of a feature file: ``.mfc``, ``.npy``, ``.ark:OFFSET``.
 
-    Examples
-    --------
     >>> [is_feature_file(name) for name in ("a/b.mfc", "raw_mfcc.1.ark:5243", "a/b.wav")]
     [True, True, False]
     """
@@ -51,12 +49,15 @@ def read_feature_file(path: str | Path, n_cepstra: int) -> Array:
     file = feature_file_path(path)
     if not is_file(file):
         raise MissingError(f"{file}: there is no such file")
-    read = {".mfc": _read_mfc, ".npy": _read_npy}.get(Path(path).suffix, _read_archive)
-    cepstra = read(path, n_cepstra)
+    if Path(path).suffix == ".mfc":
+        cepstra = _read_mfc(path, n_cepstra)
+    else:
+        cepstra = read_array(path) if Path(path).suffix == ".npy" else _read_archive(path)
+    if cepstra.dtype.kind not in "fiu":
+        raise FormatError("must be one array of real numbers", path)
     if cepstra.ndim != 2 or cepstra.shape[1] != n_cepstra or not len(cepstra):
-        raise FormatError(
-            f"cepstra have shape {cepstra.shape}, must be (n_frames, {n_cepstra})", path
-        )
+        law = f"must be (n_frames, {n_cepstra})"
+        raise FormatError(f"cepstra have shape {cepstra.shape}, {law}", path)
     if not np.isfinite(cepstra).all():
         frame = int(np.argmin(np.isfinite(cepstra).all(axis=1)))
         raise FormatError(f"frame {frame} holds a value that is not finite", path)
@@ -71,20 +72,11 @@ def _read_mfc(path: str | Path, n_cepstra: int) -> NDArray[Any]:
             if len(values) % n_cepstra:
                 raise FormatError(f"{len(values)} values are no frames of {n_cepstra}", path)
             return values.reshape(-1, n_cepstra)
-    raise FormatError(
-        f"{len(data)} bytes are not those of an .mfc file, which begins with the count of the "
-        "32-bit values that follow", path,
-    )  # fmt: skip
+    law = "an .mfc file begins with the count of the 32-bit values that follow"
+    raise FormatError(f"{len(data)} bytes are not those: {law}", path)
 
 
-def _read_npy(path: str | Path, n_cepstra: int) -> NDArray[Any]:
-    cepstra = read_array(path)
-    if cepstra.dtype.kind not in "fiu":
-        raise FormatError("must be one array of real numbers", path)
-    return cepstra
-
-
-def _read_archive(path: str | Path, n_cepstra: int) -> NDArray[Any]:
+def _read_archive(path: str | Path) -> NDArray[Any]:
     try:
         import kaldiio
     except ImportError:

@@ -49,11 +49,6 @@ class FrontEnd:
             check_bands(self.options)
 
     @property
-    def n_features(self) -> int:
-        """Values a frame."""
-        return self.options.n_features
-
-    @property
     def frame_seconds(self) -> float:
         """Seconds from one frame to the next."""
         return self.options.shift_samples / self.options.sample_rate
@@ -108,7 +103,7 @@ class FrontEnd:
     def dynamic(self, cepstra: Array) -> Array:
         """Return deltas or splices of normalised cepstra, (n_frames, n_features) of float32."""
         if len(cepstra) == 0:
-            return np.zeros((0, self.n_features), dtype=np.float32)
+            return np.zeros((0, self.options.n_features), dtype=np.float32)
         around = self.options.lookahead
         padded = np.pad(cepstra, ((around, around), (0, 0)), mode="edge")
         return apply_kernels(padded, self._kernels)
@@ -145,8 +140,7 @@ class SpectrumStream:
 
     def __init__(self, front_end: FrontEnd):
         self._front_end, self._options = front_end, front_end.options
-        # Sphinx holds it in single precision
-        self._emphasis = float(np.float32(self._options.preemphasis))
+        self._emphasis = float(np.float32(self._options.preemphasis))  # single as in Sphinx
         self._last = 0.0  # the sample before the next one
         self._waiting = np.zeros(0)  # emphasised samples from the start of the next frame on
 
@@ -169,10 +163,7 @@ class SpectrumStream:
 
 
 class CepstraStream:
-    """Static cepstra of one sound, in chunks of any size.
-
-    Several listeners may share them: each `FeatureStream` takes off a mean of its own.
-    """
+    """Static cepstra of one sound, in chunks of any size; `FeatureStream`s may share them."""
 
     def __init__(self, front_end: FrontEnd):
         self._front_end, options = front_end, front_end.options
@@ -252,22 +243,8 @@ class FeatureStream:
         """Take static cepstra, (k, n_cepstra), of a stream of cepstra that others share."""
         if self._finished:
             raise OptionError("the stream is finished: an utterance more needs a stream more")
-        return self._advance(cepstra)
-
-    def finish(self) -> Array:
-        """End the utterance; return the features still waiting, (k, n_features)."""
-        if self._finished:
-            raise OptionError("the stream is finished already")
-        self._finished = True
-        ready = self._advance(self._cepstra.finish())
-        if self._waiting is None:
-            return ready
-        rest = np.concatenate([self._waiting, self._waiting[-1:].repeat(self._around, axis=0)])
-        return np.concatenate([ready, apply_kernels(rest, self._front_end._kernels)])
-
-    def _advance(self, cepstra: Array) -> Array:
         if len(cepstra) == 0:
-            return np.zeros((0, self._front_end.n_features), dtype=np.float32)
+            return np.zeros((0, self._front_end.options.n_features), dtype=np.float32)
         if self._running is not None:
             cepstra = self._running(cepstra)
         if self._waiting is None:
@@ -275,3 +252,12 @@ class FeatureStream:
         joined = np.concatenate([self._waiting, cepstra])
         self._waiting = joined[max(0, len(joined) - 2 * self._around) :].copy()
         return apply_kernels(joined, self._front_end._kernels)
+
+    def finish(self) -> Array:
+        """End the utterance; return the features still waiting, (k, n_features)."""
+        ready = self.accept_cepstra(self._cepstra.finish())
+        self._finished = True
+        if self._waiting is None:
+            return ready
+        rest = np.concatenate([self._waiting, self._waiting[-1:].repeat(self._around, axis=0)])
+        return np.concatenate([ready, apply_kernels(rest, self._front_end._kernels)])

@@ -1,15 +1,9 @@
 """Which share of each mel band's power is speech: a mask that a small network computes.
 
-Trackers of noise follow what stays the same for a second; the clatter of dishes does not. It
-differs from speech by its shape in time and frequency, and shapes can be learnt: a small network
-looks at the mel bands around a frame, and at the harmonics of a voice in it, and says how much of
-each band's power is speech. That share of the power is what remains (S. Srinivasan and others,
-"Binary and ratio time-frequency masks for robust speech recognition", 2006; A. Narayanan and D.
-Wang, "Ideal ratio mask estimation using deep neural networks for robust speech recognition", 2013).
-
-The network knows no words and no grammar, so any acoustic model of the same mel bands can use it.
-It was trained on speech and noise that were known before they were mixed
-(tests/bench/speech_mask.py, with torch).
+It looks at the mel bands around a frame and at the harmonics of a voice in it. It knows no words,
+so any acoustic model of the same mel bands can use it (A. Narayanan and D. Wang, "Ideal ratio mask
+estimation using deep neural networks for robust speech recognition", 2013). It is trained on speech
+and noise known before they are mixed (tests/bench/speech_mask.py, with torch).
 """
 
 from __future__ import annotations

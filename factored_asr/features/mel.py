@@ -15,11 +15,6 @@ def mel_filters(options: FeatureOptions) -> Matrix:
     """Return the mel filters, (n_fft // 2 + 1, n_mels), to be multiplied onto power spectra.
 
     Raises OptionError where a filter covers no bin: too many filters, or too few points.
-
-    Examples
-    --------
-    >>> mel_filters(FeatureOptions()).shape
-    (257, 25)
     """
     if options.mel == "sphinx":
         filters = _sphinx_filters(options)
@@ -34,10 +29,8 @@ def mel_filters(options: FeatureOptions) -> Matrix:
         ).T.astype(np.float64)  # fmt: skip
     empty = np.flatnonzero(~(filters > 0).any(axis=0))
     if empty.size:
-        raise OptionError(
-            f"mel filter {empty[0]} covers no bin of the spectrum: n_mels {options.n_mels} is too "
-            f"many for n_fft {options.n_fft}"
-        )
+        law = f"n_mels {options.n_mels} is too many for n_fft {options.n_fft}"
+        raise OptionError(f"mel filter {empty[0]} covers no bin of the spectrum: {law}")
     return np.ascontiguousarray(filters)
 
 
@@ -56,12 +49,10 @@ def _sphinx_filters(options: FeatureOptions) -> Matrix:
     corners = (700.0 * (10.0 ** (mels.astype(np.float64) / 2595.0) - 1.0)).astype(single)
     corners = np.floor(corners / bin_hz + 0.5).astype(single) * bin_hz
     left, centre, right = corners[:-2], corners[1:-1], corners[2:]
-    if np.any(left == centre) or np.any(centre == right):
-        narrow = int(np.flatnonzero((left == centre) | (centre == right))[0])
-        raise OptionError(
-            f"mel filter {narrow} is narrower than a bin of the spectrum: n_mels "
-            f"{options.n_mels} is too many for n_fft {options.n_fft}"
-        )
+    narrow = np.flatnonzero((left == centre) | (centre == right))
+    if narrow.size:
+        law = f"n_mels {options.n_mels} is too many for n_fft {options.n_fft}"
+        raise OptionError(f"mel filter {narrow[0]} is narrower than a bin of the spectrum: {law}")
     hz = (np.arange(options.n_fft // 2 + 1, dtype=single) * bin_hz)[:, None]
     height = single(2) / (right - left)
     rising = (hz - left) / (centre - left) * height
@@ -76,15 +67,13 @@ def cepstral_transform(options: FeatureOptions) -> Matrix:
     from scipy.fft import dct
 
     n_mels, n_cepstra = options.n_mels, options.n_cepstra
-    if options.dct == "ortho":
-        matrix = dct(np.eye(n_mels), type=2, norm="ortho", axis=1)[:, :n_cepstra]
-    else:
-        matrix = dct(np.eye(n_mels), type=2, axis=1)[:, :n_cepstra] / 2
-        if options.dct == "htk":
-            matrix *= np.sqrt(2.0 / n_mels)
-        else:
-            matrix /= n_mels
-            matrix[0] /= 2  # the oldest Sphinx gives the lowest band half weight
+    norm = "ortho" if options.dct == "ortho" else None
+    matrix = dct(np.eye(n_mels), type=2, norm=norm, axis=1)[:, :n_cepstra]
+    if options.dct == "htk":
+        matrix = matrix / 2 * np.sqrt(2.0 / n_mels)
+    elif options.dct == "legacy":
+        matrix = matrix / 2 / n_mels
+        matrix[0] /= 2  # the oldest Sphinx gives the lowest band half weight
     return np.ascontiguousarray(matrix * _lifter(options))
 
 

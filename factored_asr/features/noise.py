@@ -1,11 +1,9 @@
-"""Noise removal in mel bands, frame by frame.
+"""Noise removal in mel bands, frame by frame, with the constants of Sphinx.
 
-Each band's power is smoothed over time; its lower envelope is the noise (G. Doblinger,
-"Computationally efficient speech enhancement by spectral minima tracking", Eurospeech 1995).
-What is left after subtraction is held above a floor and above the echo of the last peak (temporal
-masking: C. Kim and R. Stern, "Power-normalized cepstral coefficients", 2012), and the resulting
-gains are smoothed over neighbouring bands. The constants are those of Sphinx, whose models are
-trained on the result.
+The noise is the lower envelope of each band's smoothed power (G. Doblinger, "Computationally
+efficient speech enhancement by spectral minima tracking", Eurospeech 1995). What is left is held
+above a floor and above the echo of the last peak (temporal masking: C. Kim and R. Stern, 2012); the
+gains are smoothed over neighbouring bands.
 """
 
 from __future__ import annotations

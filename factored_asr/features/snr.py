@@ -1,9 +1,8 @@
 """The signal-to-noise ratio of a sound, estimated from the sound alone.
 
-Two Gaussians are fitted to the levels of the frames, as in voice.py: one of noise and one of speech
-in noise. The ratio is that of their mean powers, the noise taken off the speech. It belongs to
-typical frames; a rule of mixing that takes the loudest blocks gives a few decibels more or less
-(compare NIST's STNR, which reads a histogram in the same way).
+Two Gaussians of noise and of speech in noise are fitted to the levels of the frames, as in
+voice.py; the ratio is that of their mean powers, the noise taken off the speech (compare NIST's
+STNR). A rule of mixing that takes the loudest blocks gives a few decibels more or less.
 """
 
 from __future__ import annotations
@@ -25,8 +24,6 @@ def estimate_snr(levels: NDArray[np.floating]) -> float:
 
     `levels` is (n_frames,), finite, in dB of full scale: of `LevelStream` or `cepstral_levels`.
 
-    Examples
-    --------
     >>> rng = np.random.default_rng(0)
     >>> estimate_snr(np.append(rng.normal(-60, 2, 300), rng.normal(-40, 2, 200))).__round__()
     20

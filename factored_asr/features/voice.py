@@ -1,11 +1,8 @@
 """Voice activity: which frames of a long recording hold speech, decided in a stream.
 
-The levels of silence and of speech are two Gaussians, fitted to a histogram of the levels of the
-last seconds: rooms, voices and distances change within an hour. A frame is speech where the louder
-Gaussian explains it better; hang-over before and after keeps soft beginnings and ends, and joins
-words. (Rabiner and Sambur, 1975, find speech by its energy in this way, with thresholds from a
-stretch known to be silent.) It serves to cut recordings: what is doubtful counts as speech, and the
-recogniser decides whether there are words in it.
+The levels of silence and speech are two Gaussians, fitted to a histogram of the last seconds; a
+frame is speech where the louder one explains it better, with hang-over before and after (compare
+Rabiner and Sambur, 1975). It serves to cut recordings: what is doubtful counts as speech.
 """
 
 from __future__ import annotations
@@ -48,25 +45,6 @@ class VoiceOptions:
     def __post_init__(self) -> None:
         if min(self.before, self.after) < 0 or not (self.min_range > 0 and self.memory > 0):
             raise OptionError(f"{self}: before and after must not be negative, the rest positive")
-
-
-def voice_frames(
-    levels: NDArray[np.floating], options: VoiceOptions | None = None
-) -> NDArray[np.bool_]:
-    """Mark the frames of a whole sound that hold speech, (n_frames,) of bool.
-
-    `levels` is (n_frames,) in dB of full scale, one each 10 ms, as `LevelStream` returns them.
-
-    Examples
-    --------
-    >>> levels = np.full(300, -70.0)
-    >>> levels[100:150] = -20
-    >>> speech = voice_frames(levels, VoiceOptions(before=0.1, after=0.2))
-    >>> np.flatnonzero(speech)[[0, -1]].tolist()
-    [90, 169]
-    """
-    stream = VoiceStream(options)
-    return np.concatenate([stream.accept(levels), stream.finish()])
 
 
 class LevelStream:

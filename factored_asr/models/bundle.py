@@ -47,8 +47,6 @@ class Bundle:
     def find(model: str | Path) -> Bundle:
         """Return the bundle of a model's name, folder or zip file; MissingError if there is none.
 
-        Examples
-        --------
         >>> Bundle.find("en-us").lexicon.name
         'cmudict-en-us.dict'
         """
@@ -99,8 +97,6 @@ class Bundle:
 def packaged(path: str | Path) -> Path:
     """Return a path; one that does not exist may name a file installed with the package.
 
-    Examples
-    --------
     >>> packaged("lm/smart_home.yaml").is_file()
     True
     """

@@ -1,9 +1,7 @@
 """A model on disk: a folder of plain arrays, a dictionary, and a manifest that says what they are.
 
-``manifest.json`` gives the format's version, where the model comes from and under which licences,
-the phones, the front end, the settings found best and the log of its training, and the sha256 of
-every other file. Arrays are ``.npy``; nothing is ever unpickled. A folder is written under a
-temporary name and renamed, so that a reader sees a whole model or none.
+``manifest.json`` gives origin, licences, phones, front end, settings, the log of training, and the
+sha256 of every other file. Arrays are ``.npy``, never unpickled. A folder is written whole.
 """
 
 from __future__ import annotations

@@ -161,17 +161,15 @@ class Recipe:
         )
         if self.guess:
             tell("guessing pronunciations")
-            lexicon = self.with_guesses(lexicon, self._to_guess(language, self.g2p(tell)))
+            g2p = self.g2p(tell)
+            words = sorted(language.words) if isinstance(language, Grammar) else [
+                word for word in language.vocabulary if not g2p.unknown_letters(word)
+            ]
+            lexicon = self.with_guesses(lexicon, words)
         try:
             return build_graph(model, lexicon, language, self.settings.graph, progress)
         except MissingError as error:
             raise MissingError(f"{self.language_path}: {error}") from error
-
-    def _to_guess(self, language: NGramModel | Grammar, g2p: G2P) -> list[str]:
-        """Every word of a grammar; of an n-gram model those that can be pronounced."""
-        if isinstance(language, Grammar):
-            return sorted(language.words)
-        return [word for word in language.vocabulary if not g2p.unknown_letters(word)]
 
     def read_lexicon(self) -> Lexicon:
         """Return the dictionary, extended by `words`."""
@@ -209,18 +207,17 @@ class Recipe:
         """Return the words that extend the dictionary."""
         if isinstance(self.words, str | Path):
             return Lexicon.read(self.words)
-        return Lexicon({
-            word: (Pronunciation(_phones(word, phones)),)
-            for word, phones in (self.words or {}).items()
-        })
+        found = {}
+        for word, phones in (self.words or {}).items():
+            split = tuple(phones.split() if isinstance(phones, str) else phones)
+            if not split:
+                raise FormatError(f"word '{word}' has no phones")
+            found[word] = (Pronunciation(split),)
+        return Lexicon(found)
 
     def first_language(self, progress: Progress | None = None) -> NGramModel:
         """Return the n-gram model of the first pass, pruned to `max_ngrams`."""
         return self._language(self.language_path, self.settings.max_ngrams, progress)
-
-    def first_scorer(self) -> WordScorer | None:
-        """Return the language model of the first pass, word by word; None with a grammar."""
-        return None if self.grammar else NGramScorer(self.first_language())
 
     def second_scorer(self, progress: Progress | None = None) -> WordScorer | None:
         """Return the language model of the second pass; None where there is none."""
@@ -237,7 +234,8 @@ class Recipe:
         asked = options.second_pass
         if not (self.rescore_lms or asked.needs_lattice):
             return None
-        first, second = self.first_scorer(), self.second_scorer()
+        first = None if self.grammar else NGramScorer(self.first_language())
+        second = self.second_scorer()
         if second is None and (asked.keep or asked.reweighs):
             second = first
         return SecondPass(asked, options.confidence, second, first)
@@ -313,9 +311,3 @@ class _AsBefore:
         for new, old in (("prefixes=", "lead_ins="), ("prefix_cost=", "lead_in_cost=")):  # old name
             text = text.replace(new, old)
         return text
-
-
-def _phones(word: str, phones: str | tuple[str, ...]) -> tuple[str, ...]:
-    if split := tuple(phones.split()) if isinstance(phones, str) else tuple(phones):
-        return split
-    raise FormatError(f"word '{word}' has no phones")

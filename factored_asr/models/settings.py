@@ -62,10 +62,9 @@ class DecodeOptions:
     """How confidences are computed, where they are asked for."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.acoustic_scale < float("inf"):
-            raise OptionError(
-                f"acoustic_scale must be above 0 and finite, got {self.acoustic_scale}"
-            )
+        scale = self.acoustic_scale
+        if not 0 < scale < float("inf"):
+            raise OptionError(f"acoustic_scale must be above 0 and finite, got {scale}")
         if self.threads < 1:
             raise OptionError(f"threads must be at least 1, got {self.threads}")
         if self.max_ngrams < 0:
@@ -80,18 +79,9 @@ class DecodeOptions:
     def against_noise(self, tools: Iterable[str]) -> DecodeOptions:
         """The options with these tools against noise and no others; none where there are none.
 
-        Parameters
-        ----------
-        tools
-            ``vts``, ``scale`` (see `SnrScale`), or names in `FRONT_ENDS`.
+        They are ``vts``, ``scale`` (see `SnrScale`), or names in `FRONT_ENDS`. Raises OptionError
+        for a tool that is not known, or was removed.
 
-        Raises
-        ------
-        OptionError
-            A tool of that name is not known, or was removed.
-
-        Examples
-        --------
         >>> DecodeOptions().against_noise(["mask", "no-removal"]).front_end
         {'enhancement': 'mask', 'remove_noise': False}
         """
@@ -125,13 +115,8 @@ class DecodeOptions:
     def from_dict(values: Mapping[str, Any], path: str | Path | None = None) -> DecodeOptions:
         """The options from what `to_dict` gave; those left out keep their defaults.
 
-        Raises
-        ------
-        FormatError
-            An option that is not known, or a value that it may not have; names `path`.
+        Raises FormatError, with `path`, for an option that is not known, or for its value.
 
-        Examples
-        --------
         >>> options = DecodeOptions(acoustic_scale=0.2)
         >>> DecodeOptions.from_dict(options.to_dict()) == options
         True
@@ -182,9 +167,7 @@ DICTATION = DecodeOptions(
 )
 COMMANDS = DecodeOptions(
     acoustic_scale=0.2, beam=BeamOptions(lattice_beam=0.0),
-    graph=GraphOptions(
-        silence_probability=0.1, filler_probability=1e-3, transition_scale=0.5,
-    ),
+    graph=GraphOptions(silence_probability=0.1, filler_probability=1e-3, transition_scale=0.5),
     background=BackgroundOptions(),  # fitted by tests/bench/false_actions.py --half 0
 )
 

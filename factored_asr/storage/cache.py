@@ -79,11 +79,8 @@ def _file_digest(path: Path) -> bytes:
 
 
 def cached(
-    name: str,
-    make: Callable[[], M],
-    write: Callable[[M, Path], Mapping[str, Any] | None],
-    read: Callable[[Path], R],
-    about: Mapping[str, Any] | None = None,
+    name: str, make: Callable[[], M], write: Callable[[M, Path], Mapping[str, Any] | None],
+    read: Callable[[Path], R], about: Mapping[str, Any] | None = None,
 ) -> M | R:
     """Return the entry of this name; make and keep it first where it is missing or damaged.
 
@@ -104,12 +101,10 @@ def cached(
         arrays are mapped into memory: it is read back once it is kept.
     """
     place = cache_folder() / name
-    found = _read(place, read, about)
-    if found is not None:
+    if (found := _read(place, read, about)) is not None:
         return found
     with locked(place.with_suffix(".lock")) as writable:
-        found = _read(place, read, about)  # another process may have made it during the wait
-        if found is not None:
+        if (found := _read(place, read, about)) is not None:  # made by another during the wait
             return found
         made = make()
         kept = writable and _keep(made, place, write, about)

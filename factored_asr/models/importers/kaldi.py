@@ -1,14 +1,9 @@
-"""GMM models of Kaldi: ``final.mdl``, ``tree``, ``phones.txt`` and, if it is there, ``final.mat``.
+"""GMM models of Kaldi: ``final.mdl``, ``tree``, ``phones.txt`` and, if there, ``final.mat``.
 
-Kaldi's phones may carry their place in the word (``AA_B``, ``AA_E``, ``AA_I``, ``AA_S``); here they
-are one phone in four positions. A neighbour's own place then follows from that of the phone, but
-for neighbours within the word: those are taken to stand in its middle, though they may be its first
-or last. A chain is all that an HMM can be here, so states that may be skipped (Kaldi's silence)
-are passed one after the other.
-
-The mixtures of a speaker-adaptive model come with a second set for the first pass in
-``final.alimdl``. Kaldi's own front end is near to, but not quite, that of `KALDI_FEATURES`: for the
-same scores to the last digit, give cepstra that Kaldi computed.
+Kaldi's phones may carry their place in the word (``AA_B``); here they are one phone in four
+positions, and neighbours within the word count as in its middle. States that may be skipped
+(Kaldi's silence) are passed one after the other. The first pass of a speaker-adaptive model has the
+mixtures of ``final.alimdl``. Kaldi's own front end is near to, but not quite, `KALDI_FEATURES`.
 """
 
 from __future__ import annotations
@@ -78,8 +73,9 @@ def read_kaldi_model(
         options = _features(features, n_inputs)
         if transform is not None and transform.shape[1] == options.n_features:
             transform = np.hstack([transform, np.zeros((len(transform), 1))])
+        fillers = (phones.silence, *(name for name in FILLERS if name in phones.names))
         return GmmModel(
-            phones.names, phones.silence, phones.fillers, options, _densities(model),
+            phones.names, phones.silence, fillers, options, _densities(model),
             transform=transform, **hmms, first_pass=_first_pass(folder, model),
         )
     except OptionError as error:
@@ -119,10 +115,6 @@ class _Phones:
             if name in self.names:
                 return name
         raise FormatError(f"no phone of silence among {', '.join(self.names)}: must be SIL or sil")
-
-    @property
-    def fillers(self) -> tuple[str, ...]:
-        return (self.silence, *(name for name in FILLERS if name in self.names))
 
 
 def _hmms(

@@ -154,7 +154,11 @@ def _read_topology(reader: KaldiReader) -> dict[int, tuple[State, ...]]:
     if not reader.binary:
         topology: dict[int, tuple[State, ...]] = {}
         while reader.word() == "<TopologyEntry>":
-            named = _read_phones(reader)
+            reader.expect("<ForPhones>")
+            named = []
+            while reader.peek() != "</ForPhones>":
+                named.append(reader.integer())
+            reader.expect("</ForPhones>")
             topology.update(dict.fromkeys(named, _read_states(reader)))
         return topology
     phones, entry_of = reader.integers(), reader.integers()
@@ -175,15 +179,6 @@ def _read_state(reader: KaldiReader) -> State:
     pdf_class = reader.integer()
     arcs = [(reader.integer(), reader.real()) for _ in range(reader.count(10))]
     return State(pdf_class, tuple(arcs))
-
-
-def _read_phones(reader: KaldiReader) -> list[int]:
-    reader.expect("<ForPhones>")
-    phones = []
-    while reader.peek() != "</ForPhones>":
-        phones.append(reader.integer())
-    reader.expect("</ForPhones>")
-    return phones
 
 
 def _read_states(reader: KaldiReader) -> tuple[State, ...]:
@@ -221,9 +216,9 @@ def _read_mixture(reader: KaldiReader, n_features: int) -> tuple[np.ndarray, ...
     inverse = reader.matrix()
     if reader.word() not in ("</DiagGMM>", "<DiagGMMEnd>"):
         reader.fail("must be </DiagGMM>")
-    if scaled.shape != inverse.shape or scaled.shape != (len(weights), n_features):
-        reader.fail(f"means {scaled.shape} and variances {inverse.shape} must be "
-                    f"({len(weights)}, {n_features})")
+    shape = len(weights), n_features
+    if not scaled.shape == inverse.shape == shape:
+        reader.fail(f"means {scaled.shape} and variances {inverse.shape} must be {shape}")
     if not (inverse > 0).all():
         reader.fail("inverse variances must be above 0")
     return weights, scaled / inverse, 1 / inverse

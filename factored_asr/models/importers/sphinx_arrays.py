@@ -49,11 +49,9 @@ def read_transitions(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """
     words = _read_s3(path)
     n_matrices, n_from, n_to, total = _sizes(words, 4)
-    weights = _numbers(words, (n_matrices, n_from, n_to), total).astype(np.float64)
+    weights = _weights(words, (n_matrices, n_from, n_to), total, "transition")
     if n_to != n_from + 1:
         raise FormatError(f"{n_from} states must have {n_from + 1} goals, not {n_to}", path)
-    if not (np.isfinite(weights) & (weights >= 0)).all():
-        raise FormatError("a transition weight is negative or not finite", path)
     state = np.arange(n_from)
     outside = np.ones((n_from, n_to), bool)
     outside[state, state] = outside[state, state + 1] = False
@@ -80,11 +78,9 @@ def read_mixture_weights(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     """Read ``mixture_weights`` (or counts): (n_streams, n_gaussians, n_senones) float32."""
     words = _read_s3(path)
     n_senones, n_streams, n_gaussians, total = _sizes(words, 4)
-    weights = _numbers(words, (n_senones, n_streams, n_gaussians), total)
     _check_shape(path, (n_streams, n_gaussians, n_senones), shape)
-    weights = weights.transpose(1, 2, 0).astype(np.float64)
-    if not (np.isfinite(weights) & (weights >= 0)).all():
-        raise FormatError("a mixture weight is negative or not finite", path)
+    weights = _weights(words, (n_senones, n_streams, n_gaussians), total, "mixture")
+    weights = weights.transpose(1, 2, 0)
     sums = weights.sum(axis=1, keepdims=True)
     if not (sums > 0).all():
         stream, _, senone = np.argwhere(sums <= 0)[0]
@@ -181,6 +177,13 @@ def _numbers(words: Cursor, shape: tuple[int, ...], total: int) -> np.ndarray:
         words.fail(f"the header speaks of {total} numbers and of {product}, the file holds "
                    f"{found}: all three must agree")
     return words.take("f4", total, "numbers").reshape(shape)
+
+
+def _weights(words: Cursor, shape: tuple[int, ...], total: int, what: str) -> np.ndarray:
+    weights = _numbers(words, shape, total).astype(np.float64)
+    if not (np.isfinite(weights) & (weights >= 0)).all():
+        words.fail(f"a {what} weight is negative or not finite")
+    return weights
 
 
 def _check_shape(path: Path, found: Sequence[int], expected: Sequence[int]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -49,18 +50,18 @@ class Definition:
     n_matrices: int
 
     def __post_init__(self) -> None:
-        self._check(self.sequences, self.n_senones, "senone")
-        self._check(self.sequence, len(self.sequences), "senone sequence")
-        self._check(self.matrix, self.n_matrices, "transition matrix")
-        self._check(self.contexts[:, :3], len(self.phones), "phone of a triphone")
-        self._check(self.contexts[:, 3], N_POSITIONS, "word position")
+        for values, limit, what in (
+            (self.sequences, self.n_senones, "senone"),
+            (self.sequence, len(self.sequences), "senone sequence"),
+            (self.matrix, self.n_matrices, "transition matrix"),
+            (self.contexts[:, :3], len(self.phones), "phone of a triphone"),
+            (self.contexts[:, 3], N_POSITIONS, "word position"),
+        ):
+            if (wrong := values[(values < 0) | (values >= limit)]).size:
+                law = f"{what} {wrong[0]} is not one of {limit} (0..{limit - 1})"
+                raise FormatError(law, self.path)
         if len(set(self.phones)) != len(self.phones):
             raise FormatError("a phone is defined twice", self.path)
-
-    def _check(self, values: np.ndarray, limit: int, what: str) -> None:
-        if values.size and (values.min() < 0 or values.max() >= limit):
-            wrong = values.min() if values.min() < 0 else values.max()
-            raise FormatError(f"{what} {wrong} is not one of {limit} (0..{limit - 1})", self.path)
 
     @property
     def centre(self) -> np.ndarray:
@@ -98,8 +99,8 @@ def read_definition(path: str | Path) -> Definition:
 
 
 def _read_binary(path: Path, data: bytes) -> Definition:
-    order, reader = "<" if data[:4] == b"BMDF" else ">", Cursor(data, path, 4)
-    integer = f"{order}i4"
+    order: Literal["<", ">"] = "<" if data[:4] == b"BMDF" else ">"
+    integer, reader = f"{order}i4", Cursor(data, path, 4)
     version, skipped = reader.take(integer, 2, "a header").tolist()
     if version != 1:
         raise FormatError(f"version {version} of a binary model definition must be 1", path)
@@ -162,15 +163,12 @@ def _read_text(path: Path, data: bytes) -> Definition:
     n_phones, n_triphones = counts["n_base"], counts["n_tri"]
     body = lines[1 + len(TEXT_COUNTS) :]
     if n_phones < 1 or len(body) != n_phones + n_triphones:
-        raise FormatError(
-            f"{len(body)} lines of phones must be n_base {n_phones} + n_tri {n_triphones}", path
-        )
+        law = f"must be n_base {n_phones} + n_tri {n_triphones}"
+        raise FormatError(f"{len(body)} lines of phones {law}", path)
     n_states, left = divmod(counts["n_state_map"], len(body))
     if left or n_states < 2:
-        raise FormatError(
-            f"n_state_map {counts['n_state_map']} must be a multiple of {len(body)} phones, "
-            "two states or more each", path
-        )  # fmt: skip
+        law = f"must be a multiple of {len(body)} phones, two states or more each"
+        raise FormatError(f"n_state_map {counts['n_state_map']} {law}", path)
     return _text_phones(path, body, n_phones, n_states - 1, counts)
 
 
@@ -178,10 +176,8 @@ def _text_counts(path: Path, lines: list[tuple[int, list[str]]]) -> dict[str, in
     counts: dict[str, int] = {}
     for number, fields in lines:
         if len(fields) != 2 or whole_number(fields[0]) is None or fields[1] not in TEXT_COUNTS:
-            raise FormatError(
-                f"{' '.join(fields)!r} must be a count and one of {', '.join(TEXT_COUNTS)}",
-                path, number,
-            )  # fmt: skip
+            law = f"must be a count and one of {', '.join(TEXT_COUNTS)}"
+            raise FormatError(f"{' '.join(fields)!r} {law}", path, number)
         counts[fields[1]] = int(fields[0])
     missing = [name for name in TEXT_COUNTS if name not in counts]
     if missing:
