@@ -26,6 +26,7 @@ from factored_asr.corpus.utterance import Utterance
 from factored_asr.decoder import BeamOptions, Search
 from factored_asr.errors import OptionError
 from factored_asr.evaluation import evaluate
+from factored_asr.explain import ExplainOptions, explain
 from factored_asr.graph import (
     BLANK,
     BackgroundOptions,
@@ -80,6 +81,8 @@ def recognise(model: AcousticModel, graph: Graph, sound: np.ndarray, chunk: int 
 
 
 TEXTS = ["bad ace", "dad dad", "ace a deed", "bee bad", "bad a"]
+DOUBTFUL = speak(["", "B", "A", "D", "", "A", "C", ""])
+DOUBTFUL[3200:6400] = 0.52 * speak(["D"]) + 0.48 * DOUBTFUL[3200:6400]  # between B and D
 
 
 @pytest.mark.parametrize("gap", [0.0, 0.06])
@@ -118,11 +121,8 @@ def test_chunks_change_nothing(model, grammar_graph):
 
 
 def test_the_lattice_has_the_words_of_the_best_path_and_others(model, grammar_graph, ngram_graph):
-    # Something between B and D, so that both words compete.
-    mixed = speak(["", "B", "A", "D", "", "A", "C", ""])
-    mixed[3200:6400] = 0.52 * speak(["D"]) + 0.48 * mixed[3200:6400]
     for graph in (grammar_graph, ngram_graph):
-        lattice = recognise(model, graph, mixed)
+        lattice = recognise(model, graph, DOUBTFUL)
         assert lattice.aligned
         best, second = nbest(lattice, 2)
         assert best.words == lattice.best().words == ("dad", "ace")
@@ -240,9 +240,7 @@ def test_transcripts_have_confidences_alternatives_and_times(commands, dictation
 
 
 def test_a_word_between_two_words_has_less_confidence(commands):
-    mixed = speak(["", "B", "A", "D", "", "A", "C", ""])
-    mixed[3200:6400] = 0.52 * speak(["D"]) + 0.48 * mixed[3200:6400]
-    result = commands.transcribe(mixed, sample_rate=RATE)
+    result = commands.transcribe(DOUBTFUL, sample_rate=RATE)
     assert [each.text for each in result.nbest(2)] == ["dad ace", "bad ace"]
     assert result.words[0].confidence < 0.95 < result.words[1].confidence
 
@@ -280,6 +278,28 @@ def test_alignment_by_the_recogniser(commands):
     assert {state.pdf for state in aligned.states} == {0, 1, 2, 4, 5}  # blank, A, B, D, E
     swapped = commands.align(say("bad deed"), "bee deed", sample_rate=RATE)
     assert [each.fits for each in swapped.words] == [False, True]
+
+
+@pytest.mark.parametrize("text", ["bad ace", "ace a deed"])
+def test_factors_of_an_explanation_add_up(commands, dictation, text):
+    sound = say(text, gap=0.06)
+    for recognizer in (commands, dictation):
+        found = explain(recognizer, sound, sample_rate=RATE)
+        assert found.text == text
+        assert found.costs.total == pytest.approx(found.cost, abs=1e-3)
+        assert found.costs.remainder == pytest.approx(0.0, abs=1e-3)
+        assert found.costs.silence == found.costs.transitions == 0.0
+        assert [each.word for each in found.words] == text.split()
+        assert found.states[0].phone == BLANK
+        assert {each.name: each.text for each in found.ablations}["language"] == text
+
+
+def test_competitors_of_an_explanation(commands):
+    found = explain(commands, DOUBTFUL, sample_rate=RATE, options=ExplainOptions(without=()))
+    other = found.words[0].competitor
+    assert other.words == ("bad",) and other.decided == "acoustic" and other.margin > 0
+    assert other.difference.transitions == other.difference.silence == 0.0
+    assert found.costs.total + other.margin == pytest.approx(other.costs.total, abs=1e-3)
 
 
 def test_evaluation_and_batch(commands, home):
