@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from html.parser import HTMLParser
@@ -27,6 +28,7 @@ from factored_asr.errors import MissingError, OptionError
 from factored_asr.explain import FACTORS, FACTORS_TO_LEAVE_OUT, Costs, ExplainOptions, Explanation
 from factored_asr.explain.ablation import neutral_lexicon
 from factored_asr.explain.competitors import competitors
+from factored_asr.explain.explain import prices_of
 from factored_asr.explain.factors import Prices, lattice_costs
 from factored_asr.explain.grammar_scorer import GrammarScorer
 from factored_asr.explain.html import as_html
@@ -562,8 +564,9 @@ def test_silence_and_foreign_speech(commands: Recognizer, audio_dir: Path) -> No
 # --- the same verdict as transcribe -----------------------------------------
 
 
-def check_verdict(recognizer: Recognizer, sound: Path) -> None:
-    explanation, expected = recognizer.explain(sound, options=BARE), recognizer.transcribe(sound)
+def check_verdict(recognizer: Recognizer, sound: Path, lattice_beam: float | None = None) -> None:
+    options = replace(BARE, lattice_beam=lattice_beam)
+    explanation, expected = recognizer.explain(sound, options=options), recognizer.transcribe(sound)
     found = explanation.transcript
     assert (found.text, found.reason) == (expected.text, expected.reason), sound.name
     assert found.words == expected.words, sound.name
@@ -577,6 +580,24 @@ def check_verdict(recognizer: Recognizer, sound: Path) -> None:
 def test_the_verdict_is_that_of_transcribe(commands: Recognizer, audio_dir: Path) -> None:
     for sound in sorted(audio_dir.glob("*.wav")):
         check_verdict(commands, sound)
+
+
+def test_the_verdict_on_coffee_commands_is_that_of_transcribe(
+    data_dir: Path, graph_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """60 sounds; the beam of competitors changes no verdict, so it may be small."""
+    folder = data_dir / "coffee_commands"
+    if not folder.is_dir():
+        pytest.skip("needs coffee_commands")
+    recognizer = Recognizer.load("en-us", grammar=folder / "grammar.yaml")
+    assert recognizer.recipe is not None
+    prices = prices_of(recognizer.recipe, recognizer.model, recognizer.graph)
+    module = sys.modules["factored_asr.explain.explain"]  # its name is that of its function
+    monkeypatch.setattr(module, "prices_of", lambda *of: prices)  # reads a dictionary each time
+    sounds = sorted((folder / "clean").glob("*.flac"))
+    assert len(sounds) >= 60
+    for sound in sounds[:: len(sounds) // 60][:60]:
+        check_verdict(recognizer, sound, lattice_beam=5.0)
 
 
 # --- the background ---------------------------------------------------------
