@@ -141,13 +141,7 @@ class Topology:
         return pdfs[pdfs >= 0].astype(np.int32)
 
     def units_of(self, symbols: np.ndarray | Sequence[int]) -> np.ndarray:
-        """Return the units of an utterance's symbols, each between its neighbours.
-
-        Parameters
-        ----------
-        symbols
-            (n,) int: ``phone * 4 + position`` of each phone, silence included.
-        """
+        """Return the units of an utterance's symbols, silence included, each in its context."""
         symbols = np.asarray(symbols, np.int64)
         if symbols.size and not 0 <= symbols.min() <= symbols.max() < len(self.unit_of):
             raise OptionError(f"symbols must lie in 0..{len(self.unit_of) - 1}")

@@ -81,17 +81,7 @@ def raw_lattice(
 def spelt_lattice(
     graph: Graph, raw: RawLattice, n_frames: int, lattice: Lattice, lattice_beam: float
 ) -> Lattice:
-    """Fill in the words of a lattice that has only its best path.
-
-    Parameters
-    ----------
-    raw
-        The links of the whole utterance, pruned.
-    lattice
-        The best path, and whether it reached a final state.
-    lattice_beam
-        Cost by which a path may lie behind the best.
-    """
+    """Return a lattice that has only its best path with its words, from the utterance's links."""
     ordered = kernels.arrange(raw.nodes, raw.links, raw.layers, n_frames + 1)
     cost, state = raw.nodes["cost"], raw.nodes["state"]
     order, frames = ordered[2], ordered[3]

@@ -127,15 +127,8 @@ FIRST_TOKENS = 1 << 14  # room at the start; pages not yet used cost nothing
 def label_columns(graph: Graph, pdfs: np.ndarray | None) -> np.ndarray:
     """Return the column of scores of each label, (n_labels + 1,) int32.
 
-    Parameters
-    ----------
-    pdfs
-        (n_columns,) the ascending pdfs of the columns; None: column k is that of pdf k.
-
-    Raises
-    ------
-    OptionError
-        The pdfs do not ascend, or one that a label of the graph uses is not among them.
+    `pdfs`: the ascending pdfs of the columns; None: column k is that of pdf k. Raises OptionError
+    if they do not ascend, or lack one that a label of the graph uses.
     """
     if pdfs is None:
         return graph.label_pdf

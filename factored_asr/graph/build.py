@@ -76,7 +76,7 @@ class GraphOptions:
 
 
 def to_pynini(graph: Graph) -> pynini.Fst:
-    """Hand a graph to pynini (labels and words as bare numbers)."""
+    """Convert a graph to pynini's (labels and words as bare numbers)."""
     import pynini
 
     with tempfile.TemporaryDirectory() as folder:
@@ -86,7 +86,7 @@ def to_pynini(graph: Graph) -> pynini.Fst:
 
 
 def from_pynini(fst: pynini.Fst) -> Graph:
-    """Take a transducer over from pynini."""
+    """Convert a transducer of pynini's."""
     import pywrapfst
 
     with tempfile.TemporaryDirectory() as folder:
@@ -295,11 +295,10 @@ def build_alignment_graph(
     model: HasTopology, lexicon: Lexicon, words: Sequence[str],
     options: GraphOptions | None = None, units: Units | None = None,
 ) -> Graph:
-    """Compile H ∘ C ∘ L ∘ G of these words alone.
+    """Compile H ∘ C ∘ L ∘ G of these words alone, without pynini.
 
     Every pronunciation is allowed, and silence and fillers before, between and after the words.
-    Needs no pynini. `units` are the model's with the options' transition scale, kept from
-    `make_units`: for one sentence, they are nearly all the work.
+    `units`: kept from `make_units`; for one sentence they are nearly all the work.
 
     Raises
     ------

@@ -288,16 +288,9 @@ def _checked_foreign(path: Path, found: Arcs) -> Graph:
 def check_graph(graph: Graph, path: str | Path, *, arcs: bool = True) -> None:
     """Check that a graph from a file keeps the laws that the search relies on.
 
-    Parameters
-    ----------
-    arcs
-        Whether each arc is looked at: half a second for 20 million, most of it to read them in.
-
-    Raises
-    ------
-    FormatError
-        An arc leads outside the graph, has a label or word that is none, or a cost of -inf or NaN;
-        the arcs of a state do not begin with those without a label; tables of labels do not fit.
+    `arcs`: check each arc, too; half a second for 20 million. Raises FormatError if an arc leads
+    outside the graph, has an unknown label or word, or a cost of -inf or NaN, if the arcs of a
+    state do not begin with those without a label, or tables of labels do not fit.
     """
     _check_shapes(graph, path)
     n_words = len(graph.words) if len(graph.words) > 1 else MAX_LABEL

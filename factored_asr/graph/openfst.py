@@ -37,10 +37,7 @@ class Arcs(NamedTuple):
 def read_openfst(path: Path) -> Arcs:
     """Read a file; the arcs of a const file are mapped into memory. Targets are not checked.
 
-    Raises
-    ------
-    FormatError
-        It is no such file, or cut short.
+    Raises FormatError if it is no such file, or cut short.
     """
     try:
         data = np.memmap(path, np.uint8, mode="r")

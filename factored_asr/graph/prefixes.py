@@ -23,18 +23,10 @@ DENIALS = (
 def with_prefixes(
     grammar: Graph, prefixes: Sequence[str], words: Mapping[str, int], cost: float
 ) -> Graph:
-    """Return G in which each sentence may have one of these before it.
+    """Return G, an acceptor of word ids, in which each sentence may have a prefix before it.
 
-    Parameters
-    ----------
-    grammar
-        An acceptor of word ids without epsilon arcs.
-    prefixes
-        Words joined by blanks.
-    words
-        Ids of all of their words.
-    cost
-        Cost of a prefix, whatever its length.
+    `prefixes` are words joined by blanks, `words` the ids of all of their words. A prefix has the
+    same `cost` at any length. The grammar must have no epsilon arcs.
 
     Examples
     --------
