@@ -112,7 +112,8 @@ def renamed_fields(names: Mapping[str, str]) -> Callable[[type[T]], type[T]]:
 
         @functools.wraps(make)
         def _make(self: T, *args: Any, **given: Any) -> None:
-            make(self, *args, **{warned(k) if k in names else k: v for k, v in given.items()})
+            former = {warned(old): given.pop(old) for old in names if old in given}
+            make(self, *args, **{**given, **former})  # `replace` gives the new names as well
 
         options.__init__ = _make  # type: ignore[assignment, method-assign]
         for old, new in names.items():

@@ -6,12 +6,15 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from factored_asr._deprecated import MODULES, NAMES, PACKAGE, install
+from factored_asr.acoustic.gmm.tools import NoiseOptions, SnrScale
+from factored_asr.models.settings import DecodeOptions
 
 USED = {
     "acoustic": "AcousticModel DiagonalMixtures",
@@ -116,3 +119,16 @@ def test_the_finder_is_installed_once() -> None:
     before = list(sys.meta_path)
     install()
     assert sys.meta_path == before
+
+
+def test_old_fields_of_options_warn_and_are_the_new_ones() -> None:
+    scale, moved = SnrScale(least=0.5), NoiseOptions(static_weight=0.25, delta_weight=0.5)
+    for options, new in (
+        (lambda: NoiseOptions(trust=0.25, delta_trust=0.5), moved),
+        (lambda: replace(NoiseOptions(), trust=0.25, delta_trust=0.5), moved),
+        (lambda: DecodeOptions(trust=scale), DecodeOptions(snr_scale=scale)),
+    ):
+        with pytest.warns(DeprecationWarning, match="is now called"):
+            assert options() == new
+    with pytest.warns(DeprecationWarning, match="trust is now called static_weight"):
+        assert NoiseOptions().trust == NoiseOptions().static_weight

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from factored_asr._deprecated import old_names
+from factored_asr._deprecated import old_names, renamed_fields
 from factored_asr.acoustic.gmm.tools import NoiseOptions, NoiseTools, SnrScale
 from factored_asr.decoder import BeamOptions
 from factored_asr.errors import FormatError, OptionError
@@ -28,12 +28,16 @@ REMOVED_TOOLS = ("subtraction", "wiener", "log-mmse", "variance", "quantiles")
 LATTICE_BEAM = 6.0  # where something needs a lattice and the options have no beam for it
 
 
+_RENAMED = {"trust": "snr_scale"}  # old name
+
+
+@renamed_fields(_RENAMED)
 @dataclass(frozen=True)
 class DecodeOptions:
     """How scores are weighed and searched; what suits dictation does not suit commands."""
 
     acoustic_scale: float = 0.1
-    """Weight of acoustic scores against language scores, > 0; higher: trust the sound more."""
+    """Weight of acoustic scores against language scores, > 0; higher: the sound counts more."""
     beam: BeamOptions = BeamOptions()
     """How wide the search is."""
     graph: GraphOptions = GraphOptions()
@@ -130,7 +134,6 @@ class DecodeOptions:
             raise FormatError(f"options of decoding: {error}", path) from error
 
 
-_RENAMED = {"trust": "snr_scale"}  # in manifests of earlier versions
 _ONCE_IN_GRAPH = "background_cost"  # of a background of phones alone; found in older manifests
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from factored_asr._deprecated import old_names
+from factored_asr._deprecated import old_names, renamed_fields
 from factored_asr.errors import OptionError
 
 REMOVED = ("kinds", "rounds")  # options that older manifests hold; 1 had no effect
-RENAMED = {"trust": "static_weight", "delta_trust": "delta_weight"}  # in older manifests
+RENAMED = {"trust": "static_weight", "delta_trust": "delta_weight"}  # old names
 
 
+@renamed_fields(RENAMED)
 @dataclass(frozen=True)
 class NoiseOptions:
     """How a model is moved to the noise of a sound."""
