@@ -163,7 +163,7 @@ class SpectrumStream:
 
 
 class CepstraStream:
-    """Static cepstra of one sound, in chunks of any size; `FeatureStream`s may share them."""
+    """Static cepstra of one sound in chunks of any size; several `FeatureStream` may share it."""
 
     def __init__(self, front_end: FrontEnd):
         self._front_end, options = front_end, front_end.options
