@@ -22,14 +22,11 @@ if TYPE_CHECKING:
 
 install()
 __version__ = "0.1.0"
-__all__ = [
-    "Alignment", "Interpretation", "Recognizer", "Stream", "Transcript", "Word", "__version__",
-]
+__all__ = ["Alignment", "Interpretation", "Recognizer", "Stream", "Transcript", "Word",
+           "__version__"]
 
-_HOME = {
-    "Alignment": "results", "Interpretation": "understanding", "Recognizer": "recognizer",
-    "Stream": "recognizer", "Transcript": "results", "Word": "results",
-}
+_HOME = {"Alignment": "results", "Interpretation": "understanding", "Recognizer": "recognizer",
+         "Stream": "recognizer", "Transcript": "results", "Word": "results"}
 
 
 def __getattr__(name: str) -> object:

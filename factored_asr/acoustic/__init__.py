@@ -7,18 +7,7 @@ from factored_asr.acoustic.gmm.tree import DecisionTree
 from factored_asr.acoustic.gmm.triphones import Triphones
 from factored_asr.acoustic.topology import BEGIN, END, INTERNAL, N_POSITIONS, SINGLE, Topology
 
-__all__ = [
-    "BEGIN",
-    "END",
-    "INTERNAL",
-    "N_POSITIONS",
-    "SINGLE",
-    "GmmModel",
-    "DecisionTree",
-    "DiagonalMixtures",
-    "TiedMixtures",
-    "Topology",
-    "Triphones",
-]
+__all__ = ["BEGIN", "END", "INTERNAL", "N_POSITIONS", "SINGLE", "GmmModel", "DecisionTree",
+           "DiagonalMixtures", "TiedMixtures", "Topology", "Triphones"]
 
 __getattr__ = old_names(__name__)

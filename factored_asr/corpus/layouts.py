@@ -27,10 +27,8 @@ Line = tuple[int, str]
 
 def read_layout(path: Path, layout: str) -> list[Utterance]:
     """Read the lists of a corpus; see `Corpus.read`."""
-    readers = {
-        "tsv": read_manifest, "kaldi": read_kaldi_folder, "sphinx": read_sphinx_corpus,
-        "librispeech": read_librispeech, "names": read_named_files,
-    }
+    readers = {"tsv": read_manifest, "kaldi": read_kaldi_folder, "sphinx": read_sphinx_corpus,
+               "librispeech": read_librispeech, "names": read_named_files}
     if layout == "auto":
         layout = _layout_of(path)
     if layout not in readers:

@@ -33,10 +33,8 @@ def new_forward(lattice_beam: float, interval: int) -> kernels.Forward:
     """Room for the links of a search; only for its candidates where there is no lattice."""
     size = 1 << 18 if lattice_beam > 0 else kernels.HELD  # pages not yet used cost nothing
     beam = np.float32(min(lattice_beam, float(np.finfo(np.float32).max)))
-    return kernels.Forward(
-        np.zeros(size, kernels.NODE), np.zeros(size, kernels.LINK), np.zeros(64, kernels.LAYER),
-        beam, interval,
-    )
+    return kernels.Forward(np.zeros(size, kernels.NODE), np.zeros(size, kernels.LINK),
+                           np.zeros(64, kernels.LAYER), beam, interval)
 
 
 def with_layers(forward: kernels.Forward, n_frames: int) -> kernels.Forward:
@@ -49,9 +47,8 @@ def with_layers(forward: kernels.Forward, n_frames: int) -> kernels.Forward:
 def with_links(forward: kernels.Forward) -> kernels.Forward:
     """Twice the room for nodes and links."""
     nodes, links = forward.nodes, forward.links
-    return forward._replace(
-        nodes=_longer(nodes, 2 * len(nodes)), links=_longer(links, 2 * len(links))
-    )
+    return forward._replace(nodes=_longer(nodes, 2 * len(nodes)),
+                            links=_longer(links, 2 * len(links)))
 
 
 def _longer(table: np.ndarray, size: int) -> np.ndarray:
@@ -72,9 +69,7 @@ def raw_lattice(
     kernels.sweep(nodes, links, layers, n_swept, n_frames, forward.beam, True)
     nodes, links = nodes[: layers["node"][-1]].copy(), links[: layers["link"][-1]].copy()
     acoustic = np.zeros(len(links))
-    kernels.number(
-        graph.first_emitting, graph.arcs, nodes, links, layers, n_frames + 1, acoustic
-    )
+    kernels.number(graph.first_emitting, graph.arcs, nodes, links, layers, n_frames + 1, acoustic)
     return RawLattice(nodes, links, layers, acoustic)
 
 
@@ -120,9 +115,8 @@ def _with_arcs(
     target: np.ndarray, aligned: bool, node_frame: np.ndarray, final: np.ndarray,
 ) -> Lattice:
     spoken, index = np.unique(np.append(0, spans["spoken"]), return_inverse=True)
-    phone_first, phone_end = kernels.phone_ends(
-        spans["spoken"], spans["times"], node_frame[target], work.spoken, work.times
-    )
+    phone_first, phone_end = kernels.phone_ends(spans["spoken"], spans["times"], node_frame[target],
+                                                work.spoken, work.times)
     return replace(
         lattice, aligned=aligned, node_frame=node_frame, final=final,
         pronunciations=tuple(_phones(graph, work.spoken, number) for number in spoken.tolist()),
@@ -147,10 +141,8 @@ def _labels(graph: Graph, has_phones: bool) -> kernels.Labels:
         nothing, no = np.zeros(0, np.int32), np.zeros(0, np.bool_)
         return kernels.Labels(nothing, nothing, no, no)
     silent = np.array([phone in graph.silence_phones for phone in graph.phones])
-    return kernels.Labels(
-        graph.label_phone.copy(), graph.label_state.copy(), graph.label_word_end.copy(),
-        silent[graph.label_phone],
-    )
+    return kernels.Labels(graph.label_phone.copy(), graph.label_state.copy(),
+                          graph.label_word_end.copy(), silent[graph.label_phone])
 
 
 def _spelt(

@@ -199,9 +199,8 @@ class Search:
             lattice_beam,
         )
         if status == kernels.DONE and self._keeps_lattice:
-            n_links = kernels.settle(
-                graph.arcs, table, n_tokens, best, 0, n_links, nodes, room, layers, 0, lattice_beam
-            )
+            n_links = kernels.settle(graph.arcs, table, n_tokens, best, 0, n_links, nodes, room,
+                                     layers, 0, lattice_beam)
             status = kernels.NEED_LINKS if n_links == kernels.NONE else status
         counters[kernels.N_TOKENS] = n_tokens if status == kernels.DONE else 0
         counters[kernels.N_STEPS], counters[kernels.BEST] = n_steps, best
@@ -264,9 +263,8 @@ class Search:
         cost, ending = self._token_costs()
         ending = ending if path.reached_final else cost
         raw = links.raw_lattice(self.graph, self._forward, self.n_frames, ending - ending.min())
-        return links.spelt_lattice(
-            self.graph, raw, self.n_frames, lattice, self.options.lattice_beam
-        )
+        return links.spelt_lattice(self.graph, raw, self.n_frames, lattice,
+                                   self.options.lattice_beam)
 
     def _checked(self, log_likelihoods: np.ndarray) -> np.ndarray:
         try:
@@ -319,9 +317,8 @@ class Search:
     def _drop_steps(self) -> None:
         """Keep the steps some token leads back to; take more room where that is not enough."""
         now, size = self._now(), len(self._steps)
-        n_steps = kernels.collect(
-            now, len(now), self._steps, self._counters[kernels.N_STEPS], np.empty(size, np.int32)
-        )
+        n_steps = kernels.collect(now, len(now), self._steps, self._counters[kernels.N_STEPS],
+                                  np.empty(size, np.int32))
         self._counters[kernels.N_STEPS] = n_steps
         asked_again = self._dropped_at == self.n_frames  # this frame's epsilon arcs fill it all
         self._dropped_at = self.n_frames
@@ -348,9 +345,7 @@ class Search:
             best, ending = int(np.argmin(cost)), cost
         token = self._now()[best]
         graph = self.graph
-        arcs, stays = kernels.trace(
-            graph.start, graph.first_arc, graph.first_emitting, graph.arcs, self._steps,
-            token["back"], token["arc"], self.n_frames,
-        )
+        arcs, stays = kernels.trace(graph.start, graph.first_arc, graph.first_emitting, graph.arcs,
+                                    self._steps, token["back"], token["arc"], self.n_frames)
         total = float(self._offset[0]) + float(ending[best])
         return read_path(graph, arcs, stays, total, use_final and reached_final)

@@ -86,10 +86,8 @@ class Utterance:
     def interpretation(self) -> Interpretation | None:
         """Return the first command to execute now, independent of a dialogue."""
         found = next((a.reading for a in self.commands if a.reading is not None), None)
-        return found and replace(
-            relocated(found, self.text), trace=self.trace, confidence=self.confidence,
-            alternatives=self.alternatives,
-        )
+        return found and replace(relocated(found, self.text), trace=self.trace,
+                                 confidence=self.confidence, alternatives=self.alternatives)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON, without reports and questions about unknown things."""

@@ -104,10 +104,8 @@ def step(
         turn.act_on(utterance)
     whole = max(total, 1.0)
     alternatives = [replace(guess, confidence=p / whole).interpretation for guess, p in others]
-    chosen = replace(
-        utterance, confidence=posterior / whole,
-        alternatives=tuple(found for found in alternatives if found is not None),
-    )
+    chosen = replace(utterance, confidence=posterior / whole,
+                     alternatives=tuple(found for found in alternatives if found is not None))
     return turn.finish(chosen, others)
 
 

@@ -258,10 +258,8 @@ class Turn:
         guesses = memory.guesses if self.left is None else self.left
         if self.done and self.left is None:
             guesses = tuple(others)
-        memory = replace(
-            memory, states=self.states, journal=tuple(self.journal), acts=history[:8],
-            guesses=guesses, asked=tuple(self.asked),
-        )
+        memory = replace(memory, states=self.states, journal=tuple(self.journal), acts=history[:8],
+                         guesses=guesses, asked=tuple(self.asked))
         trace = (*utterance.trace, *self.trace)
         question = " ".join(self.questions)
         return memory, Outcome(tuple(actions), bool(question), question, utterance, trace)

@@ -230,7 +230,5 @@ def ablation(
     )
     found = session.redecode(pipeline)
     transcript, path = decide(pipeline, found), found.lattice.best()
-    return Ablation(
-        change.name, change.label, transcript.text, path.cost, seconds, compiled,
-        transcript.reason or found.lattice.reason or change.note,
-    )
+    return Ablation(change.name, change.label, transcript.text, path.cost, seconds, compiled,
+                    transcript.reason or found.lattice.reason or change.note)

@@ -78,9 +78,8 @@ def competitors(
     network, ours = Network(lattice), _words(lattice, best.arcs)
     found = [next(network.against(ours, number), None) for number in range(len(ours))]
     paths = sorted({best.arcs, *(other[0] for other in found if other is not None)})
-    transitions = lattice_transitions(
-        lattice, paths, prices.topology, prices.options.transition_scale, score
-    )
+    transitions = lattice_transitions(lattice, paths, prices.topology,
+                                      prices.options.transition_scale, score)
     costs = {
         path: lattice_costs(lattice, path, prices, moved)
         for path, moved in zip(paths, transitions, strict=True)

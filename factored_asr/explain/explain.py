@@ -144,9 +144,8 @@ def _with_path(
     """Return the explanation with its path, the competitors, and the decodes without factors."""
     pipeline, path = session.pipeline, found.lattice.best()
     model, graph, settings = pipeline.model, pipeline.graph, pipeline.options
-    wide = replace(
-        pipeline, options=options.widened(settings, pipeline.is_grammar), background=None
-    )
+    wide = replace(pipeline, options=options.widened(settings, pipeline.is_grammar),
+                   background=None)
     lattice = session.redecode(wide).lattice
     prices = prices_of(replace(recipe, options=settings), model, graph)
     score = _scaled(session)
@@ -159,9 +158,8 @@ def _with_path(
     ]
     result = explanation.transcript.text, path.cost
     margins = settings.rejection.in_noise if found.in_noise else settings.rejection.clean
-    rejected = rejection(
-        path, found.background, settings.rejection, model.frame_seconds, found.in_noise
-    )
+    rejected = rejection(path, found.background, settings.rejection, model.frame_seconds,
+                         found.in_noise)
     return replace(
         explanation,
         meaning=_meaning(explanation.transcript.interpretation, pipeline, lattice, found),

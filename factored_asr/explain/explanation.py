@@ -118,9 +118,8 @@ class Explanation:
     acoustic_scale: float = 1.0
     frame_seconds: float = 1.0
     """Seconds from one frame to the next."""
-    samples: np.ndarray = field(
-        default_factory=lambda: np.zeros(0, np.float32), repr=False, compare=False
-    )
+    samples: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32), repr=False,
+                                compare=False)
     """(n_samples,) float32: the sound."""
     sample_rate: int = 16000
 

@@ -84,6 +84,5 @@ class UnweightedGrammar(Grammar):
     def read_unweighted(path: Path) -> UnweightedGrammar:
         """Read a grammar, and forget its weights."""
         grammar = Grammar.read(path)
-        return UnweightedGrammar(
-            grammar.templates, grammar.skip_words, grammar.wildcard_words, grammar.digest
-        )
+        return UnweightedGrammar(grammar.templates, grammar.skip_words, grammar.wildcard_words,
+                                 grammar.digest)

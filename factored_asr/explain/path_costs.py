@@ -91,9 +91,7 @@ def graph_costs(graph: Graph, path: Path) -> np.ndarray:
     taken = graph.arcs[path.arcs]
     emits = taken["label"] != 0
     frame = np.cumsum(emits) - emits
-    paid = np.bincount(
-        frame, weights=taken["cost"].astype(np.float64), minlength=path.n_frames + 1
-    )
+    paid = np.bincount(frame, weights=taken["cost"].astype(np.float64), minlength=path.n_frames + 1)
     if path.reached_final:
         last = int(taken["target"][-1]) if len(taken) else graph.start
         paid[path.n_frames] += float(graph.final[last])

@@ -52,9 +52,8 @@ def competitor_sentence(other: Competitor, names: dict[str, str]) -> str:
     "'recognise' beat 'wreck a nice' by 4.1: LM −7.2, acoustics +3.1. The LM decided."
     """
     names, values = {**names, "remainder": "backing off"}, other.difference.to_dict()
-    shown = sorted(
-        (name for name in FACTORS if abs(values[name]) > SMALL), key=lambda name: values[name]
-    )
+    shown = sorted((name for name in FACTORS if abs(values[name]) > SMALL),
+                   key=lambda name: values[name])
     factors = ", ".join(f"{names[name]} {signed(values[name])}" for name in shown)
     head = f"{_phrase(other.instead_of)} beat {_phrase(other.words)} by {other.margin:.1f}"
     if not shown or not other.margin > SMALL:

@@ -66,10 +66,8 @@ def path_transitions(
         entered = state[here[~stays[here]]]
         whole = path.reached_final or segment.end < path.n_frames
         after = np.append(entered, topology.n_states[unit] if whole else entered[-1:] + 1)[1:]
-        ways = np.where(
-            after - entered == 2, topology.skip_log_prob[unit, entered],
-            topology.exit_log_prob[unit, entered],
-        )
+        ways = np.where(after - entered == 2, topology.skip_log_prob[unit, entered],
+                        topology.exit_log_prob[unit, entered])
         loops = topology.loop_log_prob[unit, state[here[stays[here]]]]
         total = ways.sum(dtype=np.float64) + loops.sum(dtype=np.float64)
         costs.append(-scale * float(total) if unit >= 0 else 0.0)
@@ -112,9 +110,8 @@ def _spans(
     `_with_blanks`.
     """
     segments = [lattice.segment(arc) for arc in arcs]
-    units = units_of(
-        topology, (([p.phone for p in each.phones], bool(each.word_id)) for each in segments)
-    )
+    units = units_of(topology,
+                     (([p.phone for p in each.phones], bool(each.word_id)) for each in segments))
     phones = [
         (phone, topology.has_blank and phone is not each.phones[-1])
         for each in segments for phone in each.phones
@@ -129,10 +126,8 @@ def _with_blanks(topology: Topology) -> Topology:
     """Return the topology with a second copy of each unit that blanks may follow."""
     rows, last = np.arange(topology.n_units), topology.n_states - 1
     copies = rows + topology.n_units
-    ends = {
-        "entry_pdf": topology.blank_pdf, "loop_pdf": topology.blank_pdf, "loop_log_prob": 0.0,
-        "exit_log_prob": 0.0, "skip_log_prob": -np.inf,
-    }
+    ends = {"entry_pdf": topology.blank_pdf, "loop_pdf": topology.blank_pdf, "loop_log_prob": 0.0,
+            "exit_log_prob": 0.0, "skip_log_prob": -np.inf}
     tables: dict[str, Any] = {}
     for name, blank in ends.items():
         table = np.tile(getattr(topology, name), (2, 1))

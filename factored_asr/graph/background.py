@@ -83,9 +83,8 @@ def build_background(
     names = (EPSILON, BEGIN, END, *sorted(set(words)))
     zeros = np.zeros(len(names) - 1)
     any_order = NGramModel.from_ngrams(names, [(np.arange(1, len(names))[:, None], zeros, zeros)])
-    graph = build_graph(
-        model, lexicon, any_order, replace(options, word_penalty=background.word_cost)
-    )
+    graph = build_graph(model, lexicon, any_order,
+                        replace(options, word_penalty=background.word_cost))
     return _with_phones(graph, model.topology, background, options.transition_scale)
 
 

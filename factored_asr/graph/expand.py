@@ -59,9 +59,8 @@ def expand_hmms(clg: Graph, units: Units) -> tuple[Graph, np.ndarray]:
         goes_on = length > level + 1
         if not goes_on.any():
             break
-        key, first, node = np.unique(
-            (above * n_labels + labels[:, level])[goes_on], return_index=True, return_inverse=True
-        )
+        key, first, node = np.unique((above * n_labels + labels[:, level])[goes_on],
+                                     return_index=True, return_inverse=True)
         best, said, word = _below(node, arcs["cost"][goes_on], arcs["word"][goes_on], len(key))
         label = (key % n_labels).astype(np.int32)
         inner.append(
@@ -155,9 +154,8 @@ def _assemble(
     loop_label = np.concatenate([copies % n_labels, units.loop_label[node_label[clg.n_states :]]])
     final = np.full(len(loop_label), np.inf, np.float32)
     final[: len(copies)] = clg.final[state]
-    graph = Graph.from_arcs(
-        source, np.concatenate([root_arcs[copied], arcs[from_node]]), final, int(copy[-1])
-    )
+    graph = Graph.from_arcs(source, np.concatenate([root_arcs[copied], arcs[from_node]]), final,
+                            int(copy[-1]))
     return graph, loop_label.astype(np.int32)
 
 

@@ -118,10 +118,8 @@ class Graph:
 
     def with_labels(self, labels: Labels) -> Graph:
         """Return the graph with other columns by input label."""
-        return replace(
-            self, label_pdf=labels.pdf, label_phone=labels.phone, label_state=labels.state,
-            label_word_end=labels.word_end,
-        )
+        return replace(self, label_pdf=labels.pdf, label_phone=labels.phone,
+                       label_state=labels.state, label_word_end=labels.word_end)
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -294,9 +292,8 @@ def check_graph(graph: Graph, path: str | Path, *, arcs: bool = True) -> None:
     """
     _check_shapes(graph, path)
     n_words = len(graph.words) if len(graph.words) > 1 else MAX_LABEL
-    state = first_broken_state(
-        graph.first_arc, graph.first_emitting, graph.arcs, graph.final, graph.n_labels, n_words
-    ) if arcs else -1
+    state = first_broken_state(graph.first_arc, graph.first_emitting, graph.arcs, graph.final,
+                               graph.n_labels, n_words) if arcs else -1
     if state >= 0:
         raise FormatError(
             f"an arc or the final cost of state {state} is broken: targets must lie below "

@@ -71,9 +71,7 @@ def make_units(model: HasTopology, transition_scale: float = 1.0) -> Units:
     """
     topology = model.topology
     ends_word = np.isin(np.arange(N_POSITIONS), (END, SINGLE)) & ~topology.is_silence[:, None]
-    pairs, unit = np.unique(
-        topology.unit_of * 2 + ends_word.reshape(-1, 1, 1), return_inverse=True
-    )
+    pairs, unit = np.unique(topology.unit_of * 2 + ends_word.reshape(-1, 1, 1), return_inverse=True)
     unit_of = unit.reshape(topology.unit_of.shape).astype(np.int32)
     same_left = np.empty(unit_of.shape[:2], np.int32)
     for symbol, rows in enumerate(unit_of):

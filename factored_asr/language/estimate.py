@@ -145,9 +145,8 @@ def _counted(text: np.ndarray, n_words: int, order: int, begin: int) -> list[_Co
         if not len(place):
             break
         key = row[place - 1] * n_words + text[place]
-        unique, first, inverse, count = np.unique(
-            key, return_index=True, return_inverse=True, return_counts=True
-        )
+        unique, first, inverse, count = np.unique(key, return_index=True, return_inverse=True,
+                                                  return_counts=True)
         upper = _Counts(unique // n_words, unique % n_words, count, row[place[first]])
         before = np.bincount(upper.suffix, minlength=len(orders[-1].word))
         lower = orders[-1]
@@ -209,8 +208,7 @@ def discounts_of(counts: np.ndarray) -> tuple[float, float, float]:
         return FALLBACK
     absolute = n1 / (n1 + 2 * n2)
     if n3:
-        found = (1 - 2 * absolute * n2 / n1, 2 - 3 * absolute * n3 / n2,
-                 3 - 4 * absolute * n4 / n3)
+        found = (1 - 2 * absolute * n2 / n1, 2 - 3 * absolute * n3 / n2, 3 - 4 * absolute * n4 / n3)
         if all(0 < discount < n for n, discount in enumerate(found, start=1)):
             return found
     return absolute, absolute, absolute

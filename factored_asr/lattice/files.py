@@ -201,9 +201,8 @@ def read_slf(path: str | Path, *, words: Sequence[str] = (), frame_seconds: floa
     silences
         Names that are no words.
     """
-    return read_slf_text(
-        read_text(path), path=path, words=words, frame_seconds=frame_seconds, silences=silences
-    )
+    return read_slf_text(read_text(path), path=path, words=words, frame_seconds=frame_seconds,
+                         silences=silences)
 
 
 def read_slf_text(text: str, *, path: str | Path = "<slf>", words: Sequence[str] = (),
@@ -269,10 +268,8 @@ def _slf_fields(text: str, path: str | Path) -> tuple[dict[str, str], _Lines, _L
     return header, nodes, links
 
 
-_SHORT = {
-    "NODES": "N", "LINKS": "L", "START": "S", "END": "E", "WORD": "W", "acoustic": "a",
-    "language": "l", "time": "t", "WORDPENALTY": "wdpenalty",
-}
+_SHORT = {"NODES": "N", "LINKS": "L", "START": "S", "END": "E", "WORD": "W", "acoustic": "a",
+          "language": "l", "time": "t", "WORDPENALTY": "wdpenalty"}
 """Long names of fields, which HTK's book allows."""
 
 

@@ -165,9 +165,8 @@ class Lattice:
             shift = np.repeat(first[:-1][origin] - new_first[:-1], length)
             first, ends = new_first, ends[np.arange(new_first[-1]) + shift]
         origin = np.asarray(origin, np.int64)
-        return replace(
-            self, path=None, arc_origin=origin, phone_first=first, phone_end=ends, **columns
-        )
+        return replace(self, path=None, arc_origin=origin, phone_first=first, phone_end=ends,
+                       **columns)
 
 
 ARC_COLUMNS = ("arc_target", "arc_word", "arc_pronunciation", "arc_acoustic", "arc_graph", "arc_lm")

@@ -77,10 +77,8 @@ class Path:
         return any(not phone.is_silence for phone in self.phones)
 
 
-NO_PATH = Path(
-    cost=float("inf"), word_ids=(), words=(), labels=np.zeros(0, np.int32),
-    arcs=np.zeros(0, np.int64), reached_final=False,
-)
+NO_PATH = Path(cost=float("inf"), word_ids=(), words=(), labels=np.zeros(0, np.int32),
+               arcs=np.zeros(0, np.int64), reached_final=False)
 
 
 def read_path(

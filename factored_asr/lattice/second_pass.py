@@ -92,9 +92,8 @@ class SecondPass:
     first: WordScorer | None = None
 
     def __call__(self, lattice: Lattice) -> Outcome:
-        return second_pass(
-            lattice, self.options, self.confidence, scorer=self.scorer, first=self.first
-        )
+        return second_pass(lattice, self.options, self.confidence, scorer=self.scorer,
+                           first=self.first)
 
 
 def second_pass(
@@ -130,9 +129,8 @@ def second_pass(
     if not (options.minimise_risk or options.confidences):
         return Outcome(segments, (), lattice)
     near = prune(lattice, confidence.beam)
-    network = confusion_network(
-        near, path.word_ids, scale=confidence.scale, minimise_risk=options.minimise_risk
-    )
+    network = confusion_network(near, path.word_ids, scale=confidence.scale,
+                                minimise_risk=options.minimise_risk)
     word_ids = tuple(slot.word_id for slot in network.words)
     if word_ids != path.word_ids:
         other = path_of(lattice, word_ids)

@@ -147,7 +147,5 @@ def packed(model: NGramModel, words: NumberedWords, width: int) -> G2P:
     )
     base = 1 + len(words.phones)
     digits = np.column_stack([codes // base**k % base for k in range(width - 1, -1, -1)])
-    return G2P(
-        words.letters, words.phones, (codes // base**width).astype(np.int32),
-        (digits - 1).astype(np.int32), arcs.start, network,
-    )
+    return G2P(words.letters, words.phones, (codes // base**width).astype(np.int32),
+               (digits - 1).astype(np.int32), arcs.start, network)

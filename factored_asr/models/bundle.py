@@ -66,9 +66,8 @@ class Bundle:
             )
         lexicons = sorted(folder.glob("*.dict"))
         models = [file for end in ("*.lm.bin", "*.arpa", "*.arpa.gz") for file in folder.glob(end)]
-        return Bundle(
-            str(model), folder, lexicons[0] if lexicons else None, models[0] if models else None
-        )
+        return Bundle(str(model), folder, lexicons[0] if lexicons else None,
+                      models[0] if models else None)
 
     @staticmethod
     def _from_folder(name: str, folder: ModelFolder) -> Bundle:

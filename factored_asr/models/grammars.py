@@ -20,9 +20,8 @@ def cached_grammar(path: str | Path) -> Grammar | CompiledGrammar:
         return Grammar.read(path)  # says what is missing
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     key = content_key("grammar", VERSION, *map(str, files), *(f for f in files if f.is_file()))
-    return cached(
-        f"grammars/{key}.json", lambda: Grammar.read(path), write_compiled, CompiledGrammar.read
-    )
+    return cached(f"grammars/{key}.json", lambda: Grammar.read(path), write_compiled,
+                  CompiledGrammar.read)
 
 
 def read_understander(grammar: str | Path) -> Understander:

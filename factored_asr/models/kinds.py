@@ -15,10 +15,8 @@ MANIFEST = "manifest.json"
 KINDS = {"gmm": "factored_asr.models.importers.gmm"}
 """By the kind that a manifest names: a module with ``MODEL``, the class, ``read(folder, facts)``,
 and ``write(folder, model)``, which returns facts for the manifest: what of it is no array."""
-IMPORTERS = {
-    "mdef": "factored_asr.models.importers.sphinx:read_sphinx_model",
-    "final.mdl": "factored_asr.models.importers.kaldi:read_kaldi_model",
-}
+IMPORTERS = {"mdef": "factored_asr.models.importers.sphinx:read_sphinx_model",
+             "final.mdl": "factored_asr.models.importers.kaldi:read_kaldi_model"}
 """By a file that such a folder holds: the function that reads the folder of another toolkit."""
 
 Importer = Callable[[Path, Mapping[str, Any]], AcousticModel]

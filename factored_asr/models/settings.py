@@ -17,10 +17,8 @@ from factored_asr.lattice import Calibration, ConfidenceOptions, RescoreOptions,
 from factored_asr.lattice.rejection import Margin, RejectionOptions
 
 VTS, SCALE = "vts", "scale"
-FRONT_ENDS: dict[str, dict[str, Any]] = {
-    "no-removal": {"remove_noise": False},
-    "mask": {"enhancement": "mask"},
-}
+FRONT_ENDS: dict[str, dict[str, Any]] = {"no-removal": {"remove_noise": False},
+                                         "mask": {"enhancement": "mask"}}
 """Tools against noise that change the front end: which of its choices, and to what."""
 NOISE_TOOLS = (VTS, SCALE, *FRONT_ENDS)
 REMOVED_TOOLS = ("subtraction", "wiener", "log-mmse", "variance", "quantiles")

@@ -50,9 +50,8 @@ def plot_graph(
         raise OptionError(f"a graph of {graph.n_arcs:,} arcs is no picture: at most {MAX_ARCS}")
     name = _label_names(graph, labels)
     place = _placed(graph)
-    ax = ax or new_axes(
-        width=3.0 + 1.3 * float(place[:, 0].max()), height=2.0 + 1.3 * float(np.ptp(place[:, 1]))
-    )
+    ax = ax or new_axes(width=3.0 + 1.3 * float(place[:, 0].max()),
+                        height=2.0 + 1.3 * float(np.ptp(place[:, 1])))
     between: Counter[tuple[int, int]] = Counter()
     rows = zip(graph.sources.tolist(), graph.arcs.tolist(), strict=True)
     for source, (label, word, cost, target) in rows:
@@ -67,9 +66,8 @@ def plot_graph(
             ax.plot(x, y, "o", markersize=12, color="white", markeredgecolor="#1f5fa8", zorder=4)
         ax.text(x, y, str(state), ha="center", va="center", fontsize=7, zorder=5)
     low, high = place.min(axis=0), place.max(axis=0)
-    bent = 0.3 * max(
-        (place[s, 0] - place[t, 0] for s, t in between if place[s, 0] > place[t, 0]), default=0.0
-    )
+    bent = 0.3 * max((place[s, 0] - place[t, 0] for s, t in between if place[s, 0] > place[t, 0]),
+                     default=0.0)
     ax.set(xlim=(low[0] - 0.6, high[0] + 0.6), ylim=(low[1] - 0.5, high[1] + 0.9 + 0.5 * bent))
     ax.set_aspect("equal")
     ax.axis("off")

@@ -91,10 +91,8 @@ def _draw_spectrogram(ax: Axes, samples: np.ndarray, rate: int) -> None:
     power = np.abs(spectra) ** 2
     decibel = librosa.power_to_db(power, ref=max(power.max(), 1e-12), amin=1e-24, top_db=None)
     first, last = -0.5 * shift / rate, (power.shape[1] - 0.5) * shift / rate
-    ax.imshow(
-        decibel, origin="lower", aspect="auto", extent=(first, last, *SPECTROGRAM), cmap="Greys",
-        vmin=FLOOR_DECIBEL, vmax=0, interpolation="bilinear",
-    )
+    ax.imshow(decibel, origin="lower", aspect="auto", extent=(first, last, *SPECTROGRAM),
+              cmap="Greys", vmin=FLOOR_DECIBEL, vmax=0, interpolation="bilinear")
 
 
 def _draw_lane(

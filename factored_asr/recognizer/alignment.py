@@ -134,9 +134,7 @@ class Aligner:
         if not words:
             raise FormatError("the text to be aligned has no words")
         lexicon = self._complete(self.lexicon, words) if self._complete else self.lexicon
-        graph = build_alignment_graph(
-            self.model, lexicon, words, self.options.graph, self._units
-        )
+        graph = build_alignment_graph(self.model, lexicon, words, self.options.graph, self._units)
         with blas_threads():
             path, fit = self._search(graph, source, sample_rate)
         duration = len(fit) * self.model.frame_seconds

@@ -67,10 +67,8 @@ class Recognizer:
         self.options = options.with_lattice() if second_pass else options
         self.model = model.configured(options.tools)
         self.graph, self.background = graph, background
-        self.pipeline = Pipeline(
-            self.model, graph, self.options, background, grammar is not None, second_pass,
-            None if grammar is None else self._interpret,
-        )
+        self.pipeline = Pipeline(self.model, graph, self.options, background, grammar is not None,
+                                 second_pass, None if grammar is None else self._interpret)
         self.recipe = recipe
         self._grammar = grammar
         self._understander: Understander | None = None
@@ -130,10 +128,8 @@ class Recognizer:
         grammar, lm, lexicon = (p if p is None else Path(p) for p in (grammar, lm, lexicon))
         words = Path(words) if isinstance(words, str) else words
         guess = Path(guess) if isinstance(guess, str) else guess
-        recipe = Recipe(
-            Bundle.find(model), grammar, lm, lexicon, words, options, guess,
-            tuple(map(Path, rescore_lms)), tuple(lm_weights),
-        )
+        recipe = Recipe(Bundle.find(model), grammar, lm, lexicon, words, options, guess,
+                        tuple(map(Path, rescore_lms)), tuple(lm_weights))
         if second_pass is not None:
             recipe = replace(recipe, options=replace(recipe.settings, second_pass=second_pass))
         return Recognizer.from_recipe(recipe, progress)
@@ -262,9 +258,8 @@ class Recognizer:
         """Explain why a sound is recognised as it is: `explain.explain` with this recogniser."""
         from factored_asr import explain as above
 
-        return above.explain(
-            self, source, sample_rate=sample_rate, options=options, progress=progress
-        )
+        return above.explain(self, source, sample_rate=sample_rate, options=options,
+                             progress=progress)
 
     def stream(
         self, endpoint: EndpointOptions | None = None, *, redecode: bool | None = None,
@@ -318,9 +313,8 @@ class Recognizer:
 
 
 def _warn_old(old: str, new: str) -> None:
-    warnings.warn(
-        f"{old} goes away in the next release: use {new}", DeprecationWarning, stacklevel=3
-    )
+    warnings.warn(f"{old} goes away in the next release: use {new}", DeprecationWarning,
+                  stacklevel=3)
 
 
 def _sound(sound: Source | Frames, sample_rate: int | None) -> Source | Frames:

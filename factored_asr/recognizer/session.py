@@ -237,9 +237,7 @@ def decide(pipeline: Pipeline, found: Found) -> Transcript:
     seconds, duration = model.frame_seconds, len(found.speech) * model.frame_seconds
     if not found.speech.any():
         return Transcript(duration=duration, reason=NO_SPEECH)
-    lattice = replace(
-        found.lattice, acoustic_scale=options.acoustic_scale, frame_seconds=seconds
-    )
+    lattice = replace(found.lattice, acoustic_scale=options.acoustic_scale, frame_seconds=seconds)
     path, confidences = lattice.best(), tuple[float, ...]()
     segments = path.segments
     if reason := rejection(path, found.background, options.rejection, seconds, found.in_noise):

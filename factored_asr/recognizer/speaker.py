@@ -62,9 +62,8 @@ def adapt_to_speaker(
     rate = pipeline.model.sample_rate
     read = [read_sound(pipeline.model, sound, sample_rate) for sound in sounds]
     beam = replace(pipeline.options.beam, lattice_beam=options.lattice_beam)
-    plain = replace(
-        pipeline, options=replace(pipeline.options, beam=beam), background=None, second_pass=None
-    )
+    plain = replace(pipeline, options=replace(pipeline.options, beam=beam), background=None,
+                    second_pass=None)
     adapted: AcousticModel | None = None
     for _ in range(options.rounds):
         current = plain if adapted is None else replace(plain, model=adapted)

@@ -70,10 +70,8 @@ class Stream:
         path, seconds = self._session.partial(), self._pipeline.model.frame_seconds
         if path is None:
             return True
-        return is_endpoint(
-            path.trailing_silence * seconds, self._session.final_relative_cost,
-            self._session.n_frames * seconds, path.has_speech, self._rules,
-        )
+        return is_endpoint(path.trailing_silence * seconds, self._session.final_relative_cost,
+                           self._session.n_frames * seconds, path.has_speech, self._rules)
 
     def finish(self) -> Transcript:
         """End the utterance; what is accepted afterwards belongs to the next."""

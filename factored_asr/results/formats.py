@@ -85,10 +85,8 @@ def as_textgrid(transcript: Transcript, name: str) -> str:
     phones = [phone for word in transcript.words for phone in word.timed_phones]
     end = max([transcript.duration, 0.001, *(word.end for word in words)])
     tiers = {"words": words, "phones": phones} if phones or not words else {"words": words}
-    lines = [
-        'File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0",
-        f"xmax = {end:.6f}", "tiers? <exists>", f"size = {len(tiers)}", "item []:",
-    ]
+    lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0",
+             f"xmax = {end:.6f}", "tiers? <exists>", f"size = {len(tiers)}", "item []:"]
     for number, (tier, marks) in enumerate(tiers.items(), start=1):
         intervals = list(_intervals(marks, end))
         lines += [
@@ -98,17 +96,13 @@ def as_textgrid(transcript: Transcript, name: str) -> str:
         ]
         for place, (text, first, last) in enumerate(intervals, start=1):
             quoted = text.replace('"', '""')
-            lines += [
-                f"        intervals [{place}]:", f"            xmin = {first}",
-                f"            xmax = {last}", f'            text = "{quoted}"',
-            ]
+            lines += [f"        intervals [{place}]:", f"            xmin = {first}",
+                      f"            xmax = {last}", f'            text = "{quoted}"']
     return "\n".join(lines)
 
 
-FORMATS: dict[str, Writer] = {
-    "text": as_text, "json": as_json, "ctm": as_ctm, "stm": as_stm, "trn": as_trn,
-    "srt": as_srt, "vtt": as_vtt, "textgrid": as_textgrid,
-}
+FORMATS: dict[str, Writer] = {"text": as_text, "json": as_json, "ctm": as_ctm, "stm": as_stm,
+                              "trn": as_trn, "srt": as_srt, "vtt": as_vtt, "textgrid": as_textgrid}
 """Every format by its name on the command line."""
 
 DOCUMENTS = ("srt", "vtt", "textgrid")

@@ -88,7 +88,5 @@ def _joined(words: Sequence[Word], text: str) -> Word:
     phones = tuple(phone for word in words for phone in word.phones)
     ends = tuple(end for word in words for end in word.phone_ends)
     closed = all(a.end == b.start for a, b in zip(words, words[1:], strict=False))
-    return Word(
-        text, words[0].start, words[-1].end, min(known, default=None), phones,
-        ends if closed and len(ends) == len(phones) else (),
-    )
+    return Word(text, words[0].start, words[-1].end, min(known, default=None), phones,
+                ends if closed and len(ends) == len(phones) else ())

@@ -255,7 +255,5 @@ def _rounded(confidence: float | None) -> float | None:
 
 def word_dict(word: Word, more: dict[str, Any]) -> dict[str, Any]:
     """Return a word as in the JSON, with more fields before its phones."""
-    return {
-        "word": word.text, "start": round(word.start, 3), "end": round(word.end, 3), **more,
-        "phones": list(word.phones), "phone_ends": [round(end, 3) for end in word.phone_ends],
-    }
+    return {"word": word.text, "start": round(word.start, 3), "end": round(word.end, 3), **more,
+            "phones": list(word.phones), "phone_ends": [round(end, 3) for end in word.phone_ends]}

@@ -30,10 +30,8 @@ from factored_asr.training.tune import Tuning, tune
 
 EVERY_NTH = 8  # speaker is held out for tuning
 MEAN_UTTERANCES = 200  # are enough for the mean that a stream starts from
-SPHINX_CEPSTRA = FeatureOptions(
-    dct="legacy", n_mels=40, low_hz=133.33334, high_hz=6855.4976, lifter=0, remove_noise=False,
-    normalisation="batch",
-)
+SPHINX_CEPSTRA = FeatureOptions(dct="legacy", n_mels=40, low_hz=133.33334, high_hz=6855.4976,
+                                lifter=0, remove_noise=False, normalisation="batch")
 """Front end of corpora of cepstra: the default of Sphinx's ``sphinx_fe``."""
 TELEPHONE = FeatureOptions(sample_rate=8000, n_fft=256, n_mels=18, high_hz=3700.0)
 """The front end of en-us as far as sound of 8 kHz reaches."""
@@ -119,10 +117,8 @@ def make_model(
     features = options.features or features_of(corpus)
     data = load_data(corpus, features, options.jobs, options.mean_over)
     kept = output.with_name(f"{output.name}.training") if checkpoints is None else checkpoints
-    result = train(
-        data, lexicon, options.stages, _seeded(options, options.stages), checkpoints=kept,
-        jobs=options.jobs, report=listener.passes,
-    )
+    result = train(data, lexicon, options.stages, _seeded(options, options.stages),
+                   checkpoints=kept, jobs=options.jobs, report=listener.passes)
     model, weighed = result.trained.model, _weighed(lexicon, data, result)
     settings, tuning, folded = settings_of(model.first_pass is not None), None, None
     if language is not None and held_out:
@@ -136,10 +132,8 @@ def make_model(
             data += load_data(held_out, features, options.jobs, options.mean_over)
             folded = _fold_in(data, lexicon, result, options, Path(kept), listener)
             model, weighed = folded.trained.model, _weighed(lexicon, data, folded)
-    write_model(
-        output, model, lexicon=weighed, lm=lm, g2p=g2p,
-        about=_about(data, corpus.name, options, (result, folded), tuning, settings),
-    )
+    write_model(output, model, lexicon=weighed, lm=lm, g2p=g2p,
+                about=_about(data, corpus.name, options, (result, folded), tuning, settings))
     if checkpoints is None:
         shutil.rmtree(kept, ignore_errors=True)
     return Made(output, folded or result, tuning)
@@ -155,10 +149,8 @@ def _fold_in(
 ) -> TrainingResult:
     """Train the model further on all speakers; if MMI was a stage, it comes last."""
     stages = ("fold_in", *(name for name in options.stages if name == "mmi"))
-    return train(
-        data, lexicon, stages, _seeded(options, stages), start=result.likeliest,
-        checkpoints=checkpoints / "everybody", jobs=options.jobs, report=listener.passes,
-    )
+    return train(data, lexicon, stages, _seeded(options, stages), start=result.likeliest,
+                 checkpoints=checkpoints / "everybody", jobs=options.jobs, report=listener.passes)
 
 
 def hold_out(corpus: Corpus, speakers: Sequence[str] | None = None) -> tuple[Corpus, Corpus]:

@@ -107,9 +107,8 @@ def train_mmi(
     done, trained = run.begun or (0, trained)
     for number in range(done + 1, options.passes + 1):
         seen = gather(data, trained, lattices, options, run.jobs)
-        densities = update_ebw(
-            mixtures_of(trained.model), seen.numerator, seen.denominator, options.update
-        )
+        densities = update_ebw(mixtures_of(trained.model), seen.numerator, seen.denominator,
+                               options.update)
         trained = replace(trained, model=replace(trained.model, densities=densities))
         if run.report:
             odds = seen.objective / max(len(lattices) - failed, 1)

@@ -70,10 +70,8 @@ class ContextStatistics:
     """(n_contexts, 1 + 2 * n_features) float64: count, sum of x, sum of x²."""
 
     def __add__(self, other: ContextStatistics) -> ContextStatistics:
-        return _pooled(
-            np.concatenate([self.contexts, other.contexts]),
-            np.concatenate([self.statistics, other.statistics]),
-        )
+        return _pooled(np.concatenate([self.contexts, other.contexts]),
+                       np.concatenate([self.statistics, other.statistics]))
 
     @property
     def n_contexts(self) -> int:

@@ -75,9 +75,5 @@ class Interpretation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
-        return {
-            "text": self.text,
-            "intent": self.intent,
-            "slots": dict(self.slots),
-            "confidence": self.confidence,
-        }
+        return {"text": self.text, "intent": self.intent, "slots": dict(self.slots),
+                "confidence": self.confidence}

@@ -127,9 +127,8 @@ def meanings(
     >>> [(each.intent, each.text, round(each.confidence, 2)) for each in found.ranked]
     [('stop', 'stop', 0.54), ('go', 'go', 0.44)]
     """
-    strings, left_out = word_strings(
-        lattice, options.n_strings, scale=options.scale, least=options.least
-    )
+    strings, left_out = word_strings(lattice, options.n_strings, scale=options.scale,
+                                     least=options.least)
     read = [(string, _read(string.words, understander, context)) for string in strings]
     weights = [
         string.probability * math.exp(-options.scale * (reading.costs.channel if reading else 0.0))
@@ -193,9 +192,8 @@ def _merged(
     if seconds := lattice.frame_seconds:
         starts, ends = (lattice.node_frame[at] for at in (lattice.arc_source, lattice.arc_target))
         arcs = [a for a in string.arcs if lattice.arc_word[a]]
-        reading = timed(
-            reading, [(float(starts[a]) * seconds, float(ends[a]) * seconds) for a in arcs]
-        )
+        reading = timed(reading,
+                        [(float(starts[a]) * seconds, float(ends[a]) * seconds) for a in arcs])
     confidence = min(1.0, math.fsum(weight for weight, _ in group) / total)
     trace = [f"grammar: {reading.template}", *reading.trace]
     trace += [f"hypothesis {' '.join(read[i][0].words)!r}: {weight / total:.3f}"

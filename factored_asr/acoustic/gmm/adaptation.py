@@ -78,9 +78,8 @@ def map_adapt(
     variance = np.where(tau + n > 0, variance, old_variances)
     shape = densities.means.shape
     weights = _map_weights(densities, statistics.occupancy, options.weights)
-    return replace(
-        densities, means=mean.reshape(shape), variances=variance.reshape(shape), weights=weights
-    )
+    return replace(densities, means=mean.reshape(shape), variances=variance.reshape(shape),
+                   weights=weights)
 
 
 def _map_weights(densities: Densities, occupancy: np.ndarray, tau: float) -> np.ndarray:

@@ -175,9 +175,7 @@ class DeltaScorer:
     def _at(self, level: int) -> TiedScorer:
         if level not in self._scorers:
             share = float(LEVELS[level])
-            self._scorers[level] = self._scorer.moved(
-                in_share(self._densities, self._noise, share)
-            )
+            self._scorers[level] = self._scorer.moved(in_share(self._densities, self._noise, share))
         return self._scorers[level]
 
 
@@ -418,9 +416,8 @@ class NoiseAdapter:
         moved, jacobians = self._groups.in_noise(around, self._transform, self._inverse)
         posteriors = self._posteriors(frames, moved)
         counts = Counts(posteriors.sum(axis=0), posteriors.T @ frames)
-        channel, noise = counts.channel_and_noise(
-            around, moved, jacobians, self._mean, self.options.channel_variance
-        )
+        channel, noise = counts.channel_and_noise(around, moved, jacobians, self._mean,
+                                                  self.options.channel_variance)
         # The variance of the noise is that of the frames, weighted by their share of silence.
         silence, prior = posteriors[:, self._silent].sum(axis=1), self.options.noise_frames
         total = silence @ (frames - noise) ** 2 + prior * around.variance

@@ -160,9 +160,8 @@ def _diagonal(statistics: FmllrStatistics) -> np.ndarray:
     for i in range(n):
         pair = [i, n]
         inverse = np.linalg.inv(statistics.quadratic[i][np.ix_(pair, pair)])
-        affine[i, pair] = _best_row(
-            np.array([1.0, 0.0]), inverse, statistics.linear[i, pair], statistics.frames
-        )
+        affine[i, pair] = _best_row(np.array([1.0, 0.0]), inverse, statistics.linear[i, pair],
+                                    statistics.frames)
     return affine
 
 

@@ -71,10 +71,8 @@ class GmmModel(GmmParameters):
         """Return the model with these tools against noise, and no others."""
         if tools.noise is not None and self.transform is None:
             check_movable(self)
-        return replace(
-            self, features=self.features.changed(tools.front_end), noise=tools.noise,
-            snr_scale=tools.snr_scale,
-        )
+        return replace(self, features=self.features.changed(tools.front_end), noise=tools.noise,
+                       snr_scale=tools.snr_scale)
 
     def adapted(
         self, sounds: Sequence[SpeakerEvidence], options: FmllrOptions | None = None,

@@ -6,12 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from factored_asr.acoustic.gmm.fmllr import (
-    FmllrOptions,
-    FmllrStatistics,
-    fmllr,
-    fmllr_statistics,
-)
+from factored_asr.acoustic.gmm.fmllr import FmllrOptions, FmllrStatistics, fmllr, fmllr_statistics
 from factored_asr.acoustic.gmm.parameters import GmmParameters
 from factored_asr.acoustic.gmm.session import GmmSession
 from factored_asr.acoustic.gmm.transforms import apply_affine
@@ -50,9 +45,7 @@ def speaker_map(
         if model.transform is not None:
             frames = apply_affine(model.transform, frames)
         mapped = frames if start is None else apply_affine(start, frames)
-        statistics = fmllr_statistics(
-            model.densities, frames, sound.pdfs, sound.weights, mapped
-        )
+        statistics = fmllr_statistics(model.densities, frames, sound.pdfs, sound.weights, mapped)
         total = statistics if total is None else total + statistics
     if total is None:
         return np.eye(model.densities.n_features, model.densities.n_features + 1, dtype=np.float32)

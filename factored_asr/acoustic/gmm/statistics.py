@@ -129,9 +129,8 @@ def accumulate(
             total.occupancy[part.gaussians] += sums[:, -1]
         else:
             np.add.at(total.occupancy[part.stream].T, frames.pdfs[part.rows], part.posteriors)
-    return GaussianStatistics(
-        total.occupancy, total.first, total.second, log_likelihood, float(frames.weights.sum())
-    )
+    return GaussianStatistics(total.occupancy, total.first, total.second, log_likelihood,
+                              float(frames.weights.sum()))
 
 
 def expected_precisions(
@@ -148,9 +147,8 @@ def expected_precisions(
     found = np.zeros((2, *frames.features.shape))
     for part in _parts(densities, _expanded(densities, frames.features), frames):
         for sums, values in zip(found, both, strict=True):
-            sums[frames.order[part.rows], part.columns] = (
-                part.posteriors @ values[part.gaussians, part.columns]
-            )
+            sums[frames.order[part.rows],
+                 part.columns] = (part.posteriors @ values[part.gaussians, part.columns])
     return found[0], found[1]
 
 

@@ -6,9 +6,7 @@ from factored_asr.language.grammar.network import DfaState, ListSymbol, Mark, Ne
 from factored_asr.language.grammar.normalisation import Token, normalise_text, tokens
 from factored_asr.language.grammar.size import GrammarSize
 
-__all__ = [
-    "DfaState", "Grammar", "GrammarSize", "GrammarWarning", "ListSymbol", "Mark", "Network",
-    "Token", "normalise_text", "tokens",
-]
+__all__ = ["DfaState", "Grammar", "GrammarSize", "GrammarWarning", "ListSymbol", "Mark", "Network",
+           "Token", "normalise_text", "tokens"]
 
 __getattr__ = old_names(__name__)

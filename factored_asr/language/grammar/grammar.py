@@ -157,9 +157,8 @@ class Grammar:
             law = "left out of G: no words are given for a wildcard (wildcard_words)"
             warnings.warn(f"{first.path}:{first.line}: {which} {law}", GrammarWarning, stacklevel=2)
         ids = _checked_ids(self.words, word_ids)
-        return build_acceptor(
-            self.word_arcs(), self.network, ids, self.wildcard_words, self.skip_words
-        )
+        return build_acceptor(self.word_arcs(), self.network, ids, self.wildcard_words,
+                              self.skip_words)
 
 
 def _checked_ids(words: Iterable[str], word_ids: Mapping[str, int]) -> dict[str, int]:

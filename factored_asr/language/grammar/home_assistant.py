@@ -102,10 +102,8 @@ def _read_block(intent: str, node: Node, scope: Scope, language: str) -> Iterato
     if "sentences" not in parts:
         raise node.error(f"data of {intent} needs 'sentences'")
     keywords = [keyword.text("a keyword") for keyword in _items(parts, "required_keywords")]
-    block = Block(
-        intent, _plain(parts, "slots"), _plain(parts, "requires_context"),
-        _plain(parts, "excludes_context"), frozenset(normalise_text(" ".join(keywords))),
-    )
+    block = Block(intent, _plain(parts, "slots"), _plain(parts, "requires_context"),
+                  _plain(parts, "excludes_context"), frozenset(normalise_text(" ".join(keywords))))
     if "expansion_rules" in parts or "lists" in parts:
         rules = {**scope.rules, **_read_rules(_entries(parts, "expansion_rules"))}
         lists = {name: [node] for name, node in _entries(parts, "lists").items()}

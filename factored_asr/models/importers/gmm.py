@@ -18,10 +18,8 @@ from factored_asr.storage.reading import as_record, read_array, tuples
 
 MODEL = GmmModel
 DENSITIES = {"diagonal": DiagonalMixtures, "tied": TiedMixtures}
-_ARRAYS = (
-    "hmm_pdfs", "hmm_phone", "hmm_loop_log_probs", "hmm_exit_log_probs", "triphone_contexts",
-    "triphone_hmms", "transform",
-)
+_ARRAYS = ("hmm_pdfs", "hmm_phone", "hmm_loop_log_probs", "hmm_exit_log_probs", "triphone_contexts",
+           "triphone_hmms", "transform")
 
 
 def read(folder: Path, facts: Mapping[str, Any]) -> GmmModel:
@@ -46,10 +44,8 @@ def write(folder: Path, model: GmmModel) -> dict[str, Any]:
     more = _write(folder, "density", _fields(model.densities))
     _write(folder, "first_pass", _fields(model.first_pass))
     _write(folder, "tree", _fields(model.tree))
-    return {
-        "phones": model.phones, "silence": model.silence, "fillers": model.fillers,
-        "features": dataclasses.asdict(model.features), "densities": kind, "more": more,
-    }
+    return {"phones": model.phones, "silence": model.silence, "fillers": model.fillers,
+            "features": dataclasses.asdict(model.features), "densities": kind, "more": more}
 
 
 def _fields(record: Any) -> dict[str, Any]:

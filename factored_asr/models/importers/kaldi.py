@@ -74,10 +74,8 @@ def read_kaldi_model(
         if transform is not None and transform.shape[1] == options.n_features:
             transform = np.hstack([transform, np.zeros((len(transform), 1))])
         fillers = (phones.silence, *(name for name in FILLERS if name in phones.names))
-        return GmmModel(
-            phones.names, phones.silence, fillers, options, _densities(model),
-            transform=transform, **hmms, first_pass=_first_pass(folder, model),
-        )
+        return GmmModel(phones.names, phones.silence, fillers, options, _densities(model),
+                        transform=transform, **hmms, first_pass=_first_pass(folder, model))
     except OptionError as error:
         raise FormatError(f"the model's files do not fit each other: {error}", folder) from error
 

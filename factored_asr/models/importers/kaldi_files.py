@@ -108,9 +108,8 @@ def read_model(path: str | Path) -> KaldiModel:
     reader.expect("<TransitionModel>")
     topology = _read_topology(reader)
     reader.expect("<Triples>")
-    triples = np.array(
-        [[reader.integer() for _ in range(3)] for _ in range(reader.count(3))], np.int32
-    ).reshape(-1, 3)
+    triples = np.array([[reader.integer() for _ in range(3)] for _ in range(reader.count(3))],
+                       np.int32).reshape(-1, 3)
     reader.expect("</Triples>", "<LogProbs>")
     log_probs = reader.vector()
     reader.expect("</LogProbs>", "</TransitionModel>", "<DIMENSION>")

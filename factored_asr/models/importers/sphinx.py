@@ -107,9 +107,8 @@ def _densities(
             f"{means.shape} in {sizes}", folder / "variances",
         )  # fmt: skip
     if streams and streams != sizes:
-        raise FormatError(
-            f"streams of {sizes} features must be those of feat.params, {streams}", folder / "means"
-        )
+        raise FormatError(f"streams of {sizes} features must be those of feat.params, {streams}",
+                          folder / "means")
     for name, bad in (("means", ~np.isfinite(means)), ("variances", ~(variances < np.inf))):
         if bad.any() or (name == "variances" and variances.min() < 0):
             raise FormatError("a value is not finite, or a variance negative", folder / name)
