@@ -109,15 +109,9 @@ class Searches:
 class Session:
     """One utterance; it belongs to one thread at a time.
 
-    Parameters
-    ----------
-    pipeline
-        The recogniser's.
-    whole
-        True: score the sound once all of it is there (unlimited look-ahead). False: score it as
-        it arrives, and give partial results.
-    after
-        The session of the utterance before, of the same speaker: running means go on from it.
+    `whole`: score the sound once all of it is there (unlimited look-ahead), or as it arrives, with
+    partial results. `after`: the session of the same speaker's utterance before, from which running
+    means go on.
     """
 
     def __init__(self, pipeline: Pipeline, *, whole: bool, after: Session | None = None):

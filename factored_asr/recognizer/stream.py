@@ -19,15 +19,9 @@ class Stream:
     A stream belongs to one thread at a time. Its running normalisation is kept from utterance to
     utterance; times count from the start of each.
 
-    Parameters
-    ----------
-    pipeline
-        The recogniser's.
-    endpoint
-        When an utterance counts as ended.
-    redecode
-        Decode each utterance of up to `REDECODE_SECONDS` at its end as `Recognizer.transcribe`
-        decodes a file, with the mean and the noise of the whole utterance.
+    `endpoint`: when an utterance counts as ended. `redecode`: decode each utterance of up to
+    `REDECODE_SECONDS` at its end as `Recognizer.transcribe` decodes a file, with the mean and the
+    noise of the whole utterance.
     """
 
     def __init__(self, pipeline: Pipeline, endpoint: EndpointOptions, redecode: bool):

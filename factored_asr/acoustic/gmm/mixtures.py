@@ -228,13 +228,9 @@ class TiedScorer:
         return scores
 
     def _mixtures(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Each column's product over streams of weighted sums of scaled Gaussians.
-
-        Returns
-        -------
-        (n_frames, n_columns) likelihoods, and (n_frames, n_codebooks) logs of the scale taken out
-        of each codebook: its largest Gaussian in each stream, so that nothing underflows.
-        """
+        """Each column's product over streams of weighted sums of scaled Gaussians, (n_frames,
+        n_columns), and the log of the scale that keeps them from underflow, (n_frames, n_books):
+        each codebook's largest Gaussian in each stream."""
         ends = np.cumsum([0, *(weights.shape[2] for weights in self.weights)])
         scale = np.zeros((len(frames), len(self.weights)), np.float32)
         product = np.ones((len(frames), ends[-1]), np.float32)

@@ -95,26 +95,16 @@ class GmmParameters:
         """Seconds from one frame to the next."""
         return self.features.frame_shift
 
-    def hmm_index(
-        self,
-        centre: np.ndarray | int,
-        left: np.ndarray | int,
-        right: np.ndarray | int,
-        position: np.ndarray | int,
-    ) -> np.ndarray:
-        """HMM of each phone in its context, int32; see `Triphones.hmm_index`."""
-        return self.triphones.hmm_index(centre, left, right, position)
+    def hmm_index(self, *context: np.ndarray | int) -> np.ndarray:
+        """HMM of each phone in its context, int32; arguments as for `Triphones.hmm_index`."""
+        return self.triphones.hmm_index(*context)
 
     @cached_property
     def triphones(self) -> Triphones:
         """The triphones with their fall-back; the large table is made at the first look-up."""
-        return Triphones(
-            len(self.phones),
-            self.triphone_contexts,
-            self.triphone_hmms,
-            self.phones.index(self.silence),
-            tuple(self.phones.index(phone) for phone in self.fillers),
-        )
+        silence, *fillers = (self.phones.index(each) for each in (self.silence, *self.fillers))
+        contexts, hmms = self.triphone_contexts, self.triphone_hmms
+        return Triphones(len(self.phones), contexts, hmms, silence, tuple(fillers))
 
     @property
     def sample_rate(self) -> int:
@@ -202,12 +192,8 @@ class GmmParameters:
         return replace(self, densities=self.first_pass, first_pass=None)
 
     def log_likelihoods(self, features: np.ndarray, pdfs: np.ndarray | None = None) -> np.ndarray:
-        """Score frames; like ``scorer(pdfs)(features)``, with all-pdf matrices kept for reuse."""
-        return (self._full_scorer if pdfs is None else self.scorer(pdfs))(features)
-
-    @cached_property
-    def _full_scorer(self) -> Callable[[np.ndarray], np.ndarray]:
-        return self.scorer()
+        """Return ``scorer(pdfs)(features)``."""
+        return self.scorer(pdfs)(features)
 
     def _check_features(self) -> None:
         first = self.first_pass
