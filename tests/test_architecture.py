@@ -271,13 +271,7 @@ AVOID = re.compile(
 OLD_NAME = re.compile(r"# old name|deprecat", re.I)
 """A line that keeps an old name for those who use it says so."""
 
-WORDS_LEFT = {
-    "factored_asr/decoder": 1,
-    "factored_asr/graph": 3,
-    "factored_asr/models": 1,
-    "factored_asr/recognizer": 8,
-    "tests": 74,
-}  # fmt: skip
+WORDS_LEFT = {"tests": 74}
 """How many of the words a room may still hold; to become empty."""
 
 

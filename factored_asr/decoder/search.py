@@ -289,7 +289,7 @@ class Search:
                     f"log_likelihoods[{row}, {self._used[column]}] is {used[row, column]}: "
                     "a score must be a number below +inf"
                 )
-        scores.flags.writeable = False  # of one type, whoever made it: one kernel is compiled
+        scores.flags.writeable = False  # one type for all: one kernel is compiled
         return scores
 
     def _answer(self, status: int) -> None:

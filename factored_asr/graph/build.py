@@ -41,7 +41,7 @@ Progress = Callable[[str], None]
 _Loops = list[tuple[int, float]]
 
 
-@renamed_fields({"lead_ins": "prefixes", "lead_in_cost": "prefix_cost"})
+@renamed_fields({"lead_ins": "prefixes", "lead_in_cost": "prefix_cost"})  # old name
 @dataclass(frozen=True)
 class GraphOptions:
     """Options of a graph, in addition to its knowledge sources."""

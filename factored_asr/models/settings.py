@@ -41,7 +41,7 @@ class DecodeOptions:
     graph: GraphOptions = GraphOptions()
     """What is compiled into the graph besides words and sounds."""
     background: BackgroundOptions | None = None
-    """What speech outside a grammar costs; None hears commands in everything."""
+    """What speech outside a grammar costs; None disables rejection."""
     rejection: RejectionOptions = RejectionOptions()
     """When the best sentence of a grammar is rejected; only with a background."""
     noise: NoiseOptions | None = None

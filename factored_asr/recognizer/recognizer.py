@@ -109,12 +109,12 @@ class Recognizer:
         options
             Scale and beams; what suits dictation or commands where None.
         rescore_lms, lm_weights
-            N-gram models (ARPA, Sphinx trie, KenLM's binary) that weigh anew what the first pass
+            N-gram models (ARPA, Sphinx trie, KenLM's binary) that rescore what the first pass
             heard, interpolated by these weights of sum 1; by equal ones where none are given.
         second_pass
             What else is done with a lattice: N-best lists, confidences, the words of least risk.
         progress
-            Is told each stage of compiling as it begins.
+            Progress callback: each stage of compiling; None disables it.
 
         Raises
         ------
@@ -138,8 +138,8 @@ class Recognizer:
     def from_recipe(recipe: Recipe, progress: Progress | None = None) -> Recognizer:
         """Like `load`, from a recipe that is already made."""
         model = recipe.bundle.acoustic_model()
-        graph, beside = recipe.graph(model, progress), recipe.background(model)
-        return Recognizer(model, graph, recipe.settings, recipe.grammar, recipe, beside)
+        graph, background = recipe.graph(model, progress), recipe.background(model)
+        return Recognizer(model, graph, recipe.settings, recipe.grammar, recipe, background)
 
     def transcribe(
         self, source: Source | Frames, *, sample_rate: int | None = None
@@ -263,7 +263,7 @@ class Recognizer:
 
     def stream(
         self, endpoint: EndpointOptions | None = None, *, redecode: bool | None = None,
-        second_look: bool | None = None,
+        second_look: bool | None = None,  # old name
     ) -> Stream:
         """Begin an utterance whose sound comes bit by bit.
 
@@ -275,12 +275,11 @@ class Recognizer:
             Decode up to 30 s again at their end as a whole sound, with their own mean and noise.
             The result is then that of `transcribe`, for twice the work. None: with a grammar,
             where a command is acted on, but not in dictation.
-        second_look
-            The old name of `redecode`.
+            Its former name is deprecated.
         """
-        if second_look is not None:
+        if second_look is not None:  # old name
             warnings.warn("second_look is now called redecode", DeprecationWarning, stacklevel=2)
-            redecode = second_look
+            redecode = second_look  # old name
         if redecode is None:
             redecode = self.pipeline.is_grammar
         return Stream(self.pipeline, endpoint or EndpointOptions(), redecode)
