@@ -144,8 +144,8 @@ def en_us(task: Task, options: argparse.Namespace) -> Iterator[list[object]]:
     start = replace(DICTATION, max_ngrams=0)
     final = language if options.tune else read_lm(task.final_lm)
     for name, model, took in (("en-us", stock, 0.0), ("en-us adapted", adapted, minutes)):
-        tuning = tune(model.unadapted, task.lexicon, language, unheard, start, jobs=options.jobs,
-                      report=told)  # fmt: skip
+        tuning = tune(model.unadapted, task.lexicon, language, task.tune, start, jobs=options.jobs,
+                      mean_over=options.mean_over, report=told)  # fmt: skip
         if model is adapted and not options.tune:
             model = moved(data + unheard)
         graph = build_graph(model, task.lexicon, final, tuning.options.graph)
