@@ -36,6 +36,7 @@ from factored_asr.recognizer.session import Found, Pipeline, Session, decide
 from factored_asr.understanding import Interpretation
 
 COMMANDS_BEAM, DICTATION_BEAM = 200.0, 90.0  # default beams of lattices, unscaled
+MAX_ACTIVE = 2000  # of the wide search of commands: in noise its beam would keep millions of arcs
 
 
 @renamed_fields({"mute": "without"})  # old name
@@ -73,6 +74,8 @@ class ExplainOptions:
             unscaled = COMMANDS_BEAM if is_grammar else DICTATION_BEAM
             lattice_beam = unscaled * settings.least_scale
             width = lattice_beam, lattice_beam if is_grammar else beam.beam
+            if is_grammar and (beam.max_active > MAX_ACTIVE or not beam.max_active):
+                beam = replace(beam, max_active=max(MAX_ACTIVE, beam.min_active))
         return replace(settings, beam=replace(
             beam, lattice_beam=max(beam.lattice_beam, width[0]), beam=max(beam.beam, width[1])
         ))
