@@ -100,10 +100,10 @@ class Searches:
             if self._background is not None:
                 self._background.advance(scaled)
 
-    def finish(self, acoustic: AcousticSession) -> Found:
-        """End the utterance."""
+    def finish(self, speech: np.ndarray, in_noise: bool) -> Found:
+        """End the utterance; the arguments are what the acoustic session knows of it."""
         background = None if self._background is None else self._background.finish().best()
-        return Found(self.graph.finish(), background, acoustic.in_noise, acoustic.speech)
+        return Found(self.graph.finish(), background, in_noise, speech)
 
 
 class Session:
@@ -166,16 +166,17 @@ class Session:
         """End the utterance, without a decision: search what is left."""
         with blas_threads(self.pipeline.options.threads):
             scores = self.acoustic.finish()
-            if not self._whole or self.acoustic.speech.any():
+            speech, in_noise = self.acoustic.speech, self.acoustic.in_noise
+            if not self._whole or speech.any():
                 self._searches.advance(scores)
-            return self._searches.finish(self.acoustic)
+            return self._searches.finish(speech, in_noise)
 
     def redecode(self, pipeline: Pipeline) -> Found:
         """Search the scores of the whole finished sound by another graph or other options."""
         with blas_threads(self.pipeline.options.threads):
             searches = Searches(pipeline)
             searches.advance(self.acoustic.scores(pipeline.pdfs))
-            return searches.finish(self.acoustic)
+            return searches.finish(self.acoustic.speech, self.acoustic.in_noise)
 
     def close(self) -> None:
         """End the utterance where only what the next one goes on from is of interest."""

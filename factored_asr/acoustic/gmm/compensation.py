@@ -297,7 +297,8 @@ class NoiseAdapter:
         return snr >= self.options.clean
 
     def scorer(
-        self, cepstra: np.ndarray, mean: np.ndarray, pdfs: np.ndarray | None = None
+        self, cepstra: np.ndarray, mean: np.ndarray, surroundings: Surroundings | None = None,
+        pdfs: np.ndarray | None = None,
     ) -> Score:
         """Return the scorer of one sound: like `scorer` of the model moved to its noise.
 
@@ -307,6 +308,8 @@ class NoiseAdapter:
             (n_frames, n_cepstra) of the whole sound, before any mean is taken off.
         mean
             (n_cepstra,): what was taken off for the features.
+        surroundings
+            What `estimate` found; None estimates them.
         pdfs
             Those to score; the adapter's own where None.
 
@@ -316,7 +319,7 @@ class NoiseAdapter:
         weighted as the options say, with one column for each pdf.
         """
         frames = np.asarray(cepstra, np.float32)
-        surroundings = self.estimate(frames)
+        surroundings = surroundings or self.estimate(frames)
         own, others = self._scorers if pdfs is None else self._scorers_of(pdfs)
         static = own.moved(self.static(surroundings, mean, own.books))
         size, deltas = self._size, self._delta_scorer(frames, others)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from factored_asr.acoustic.gmm.compensation import NoiseAdapter
+from factored_asr.acoustic.gmm.compensation import NoiseAdapter, Surroundings
 from factored_asr.acoustic.gmm.mixtures import Score
 from factored_asr.acoustic.gmm.parameters import GmmParameters
 from factored_asr.acoustic.model import AcousticSession, Frames
@@ -14,7 +14,7 @@ from factored_asr.errors import OptionError
 from factored_asr.features import FeatureStream, speech_frames
 from factored_asr.features.frontend import CepstraStream
 from factored_asr.features.normalisation import mean_of, min_range
-from factored_asr.features.snr import cepstral_levels, estimate_snr
+from factored_asr.features.snr import MOST, cepstral_levels, estimate_snr
 
 BLOCK_FRAMES = 500  # scored at once: memory stays small on an hour of audio
 PATH_FRAMES = 2000  # the same for one pdf a frame
@@ -47,7 +47,8 @@ class GmmSession:
         self._model, self._scoring, self._score = model, scoring, scoring.plain
         self._cepstra = CepstraStream(model.front_end)
         self._static: list[np.ndarray] = []  # of a whole sound; else the energies alone
-        self._in_noise = False
+        self._snr = MOST  # of a whole sound, once it is finished
+        self._surroundings: Surroundings | None = None  # None: the model is not moved
         self._features: np.ndarray | None = None
         self._stream: FeatureStream | None = None
         if not whole:
@@ -70,7 +71,7 @@ class GmmSession:
     @property
     def in_noise(self) -> bool:
         """True where the scores are those of the model moved to the noise of the sound."""
-        return self._in_noise
+        return self._surroundings is not None
 
     def accept(self, samples: np.ndarray) -> np.ndarray:
         """Return the scores that are ready; see `AcousticSession.accept`."""
@@ -98,11 +99,20 @@ class GmmSession:
             ready = self._stream.accept_cepstra(last), self._stream.finish()
             return iter([self._scored(np.concatenate(ready))])
         if self._features is None:
-            self._static = [np.concatenate([*self._static, last])]
-            cepstra = self._static[0]
-            self._features = self._model.features_of(cepstra)
-            self._score = self._in_its_noise(cepstra, self._scoring.plain, None)
+            cepstra = np.concatenate([*self._static, last])
+            self._static, self._features = [cepstra], self._model.features_of(cepstra)
+            self._listen(cepstra)
+            self._score = self._in_its_noise(self._scoring.plain)
         return self._blocks(self._score)
+
+    def _listen(self, cepstra: np.ndarray) -> None:
+        """Estimate the ratio of speech to noise, and the noise, if a tool asks for them."""
+        adapter = self._scoring.adapter
+        if not len(cepstra) or (adapter is None and self._model.snr_scale is None):
+            return
+        self._snr = estimate_snr(cepstral_levels(cepstra, self._model.features))
+        if adapter is not None and not adapter.counts_as_clean(self._snr):
+            self._surroundings = adapter.estimate(cepstra)
 
     def scores(self, pdfs: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the scores of the whole finished sound for any pdfs, in blocks."""
@@ -134,31 +144,19 @@ class GmmSession:
         pdfs = np.asarray(pdfs)
         if np.array_equal(pdfs, self._scoring.pdfs):
             return self._score
-        plain = self._model.unadapted.scorer(pdfs)
-        return self._in_its_noise(self._static[0], plain, pdfs) if self._static else plain
+        return self._in_its_noise(self._model.unadapted.scorer(pdfs), pdfs)
 
-    def _in_its_noise(self, cepstra: np.ndarray, plain: Score, pdfs: np.ndarray | None) -> Score:
-        """The scores of a whole sound as its noise has them.
-
-        Parameters
-        ----------
-        plain
-            The scores of the model as it is.
-        pdfs
-            Those to score; the session's own where None.
-        """
-        model, adapter = self._model, self._scoring.adapter
-        scale, score = model.snr_scale, plain
-        if not len(cepstra) or (adapter is None and scale is None):
-            return plain
-        snr = estimate_snr(cepstral_levels(cepstra, model.features))
-        self._in_noise = adapter is not None and not adapter.counts_as_clean(snr)
-        if adapter is not None and self._in_noise:
+    def _in_its_noise(self, score: Score, pdfs: np.ndarray | None = None) -> Score:
+        """The scores of a whole sound as its noise has them; `score` is the model's as it is,
+        `pdfs` are those to score, the session's own where None."""
+        adapter, scale = self._scoring.adapter, self._model.snr_scale
+        if adapter is not None and self._surroundings is not None:
+            cepstra = self._static[0]
             mean = cepstra[0] - self._finished()[0, : cepstra.shape[1]]
-            score = adapter.scorer(cepstra, mean, pdfs)
-        if scale is None:
+            score = adapter.scorer(cepstra, mean, self._surroundings, pdfs)
+        if scale is None or not self._static:
             return score
-        share = np.float32(scale.share(snr))
+        share = np.float32(scale.share(self._snr))
         return lambda features: score(features) * share
 
     def _finished(self) -> np.ndarray:
