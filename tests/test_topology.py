@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from factored_asr.acoustic import BEGIN, END, INTERNAL, N_POSITIONS, SINGLE, Topology
-from factored_asr.acoustic.topology import word_symbols
+from factored_asr.acoustic.topology import scaled, word_symbols
 from factored_asr.errors import OptionError
 
 
@@ -75,3 +75,8 @@ def test_places_in_a_word() -> None:
 def test_what_a_topology_must_be(changes: dict[str, Any], law: str) -> None:
     with pytest.raises(OptionError, match=law):
         topology(**changes)
+
+
+def test_transitions_without_weight_cost_nothing_and_stay_impossible() -> None:
+    assert scaled(0.0, np.array([-1.0, -np.inf])).tolist() == [0.0, np.inf]
+    assert scaled(0.5, np.array([-1.0, -np.inf])).tolist() == [0.5, np.inf]

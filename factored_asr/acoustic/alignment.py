@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from factored_asr.acoustic import _kernels
-from factored_asr.acoustic.topology import Topology
+from factored_asr.acoustic.topology import Topology, scaled
 
 
 class SpanStates(NamedTuple):
@@ -43,7 +43,7 @@ def align_spans(
     entry, stay = topology.entry_pdf[units], topology.loop_pdf[units]
     columns = [np.where(each < 0, -1, np.searchsorted(pdfs, each)) for each in (entry, stay)]
     log_probs = [
-        transition_scale * table[units].astype(np.float64)
+        -scaled(transition_scale, table[units].astype(np.float64))
         for table in (topology.loop_log_prob, topology.exit_log_prob, topology.skip_log_prob)
     ]
     found, total, moved = _kernels.align_spans(

@@ -199,6 +199,12 @@ class Topology:
             raise OptionError("unit_of names a unit of another phone than its symbol's")
 
 
+def scaled(scale: float, log_prob: np.ndarray) -> np.ndarray:
+    """Return costs of log probabilities; what is impossible costs inf, with a scale of 0, too."""
+    possible = log_prob > -np.inf
+    return np.where(possible, -scale * np.where(possible, log_prob, 0), np.inf)
+
+
 def word_symbols(phones: Sequence[int]) -> list[int]:
     """Return the symbols of a word's phones.
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from factored_asr.acoustic.topology import Topology
+from factored_asr.acoustic.topology import Topology, scaled
 from factored_asr.errors import OptionError
 from factored_asr.graph.build import GraphOptions, build_graph
 from factored_asr.graph.graph import Graph, Labels, arcs_of
@@ -128,7 +128,7 @@ def _phone_loop(
     for unit in units.tolist():
         n, phone = int(topology.n_states[unit]), int(topology.unit_phone[unit]) + 1
         leave, stay, skip = (
-            (phone_cost - transition_scale * table[unit]).tolist()
+            (phone_cost + scaled(transition_scale, table[unit])).tolist()
             for table in (topology.exit_log_prob, topology.loop_log_prob, topology.skip_log_prob)
         )
         for state in range(n):

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from factored_asr.acoustic.topology import END, N_POSITIONS, SINGLE, Topology
+from factored_asr.acoustic.topology import END, N_POSITIONS, SINGLE, Topology, scaled
 from factored_asr.graph.graph import Labels
 
 BLANK = "<blank>"
@@ -86,9 +86,11 @@ def make_units(model: HasTopology, transition_scale: float = 1.0) -> Units:
         labels = labels.join(Labels._make(np.array(row)[:, None]))
         loop_label = np.append(loop_label, blank)
         enter, loop = np.append(enter, 0), np.append(loop, 0)
-    sequences, first_sequence, skip_cost = _sequences(
-        states, transition_scale * (topology.exit_log_prob - topology.skip_log_prob)[pairs // 2]
-    )
+    possible = topology.skip_log_prob > -np.inf
+    extra = np.full(possible.shape, np.inf)
+    exits, skips = topology.exit_log_prob[possible], topology.skip_log_prob[possible]
+    extra[possible] = transition_scale * (exits - skips)
+    sequences, first_sequence, skip_cost = _sequences(states, extra[pairs // 2])
     return Units(
         unit_of, topology.left_class, topology.right_class, same_left, topology.edge, sequences,
         first_sequence, skip_cost, labels.typed(), loop_label.astype(np.int32),
@@ -103,7 +105,7 @@ def _labels(
     entry, loop = topology.entry_pdf[unit], topology.loop_pdf[unit]
     real, phone = entry >= 0, topology.unit_phone[unit][:, None] + 1
     costs = [
-        np.where(real, -transition_scale * table[unit], 0).astype(np.float32)
+        np.where(real, scaled(transition_scale, table[unit]), 0).astype(np.float32)
         for table in (topology.exit_log_prob, topology.loop_log_prob)
     ]
     columns = [entry, phone, np.arange(entry.shape[1]), ends_word[:, None], loop,

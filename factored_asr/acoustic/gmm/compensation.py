@@ -117,20 +117,10 @@ class Counts:
         self, around: Surroundings, moved: Gaussians, jacobians: np.ndarray, mean: np.ndarray,
         variance: float,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Newton's step along the Jacobians, towards where these frames are most likely.
+        """Return channel and noise, (n_cepstra,) each, after Newton's step to likelier frames.
 
-        Parameters
-        ----------
-        around
-            The surroundings so far.
-        moved, jacobians
-            The Gaussians in them; see `Gaussians.in_noise`.
-        mean, variance
-            Of the channel's prior, level aside: (n_cepstra,) and one for all cepstra.
-
-        Returns
-        -------
-        The channel and the noise, (n_cepstra,) each.
+        `moved` and `jacobians` are those of `Gaussians.in_noise` in the surroundings so far; `mean`
+        (n_cepstra,) and `variance` are the channel's prior, level aside.
         """
         size = len(mean)
         off = (self.total - self.frames[:, None] * moved.means) / moved.variances
