@@ -307,7 +307,7 @@ class Recognizer:
 
     def transcribe_cepstra(self, frames: np.ndarray) -> Transcript:  # old name
         """Recognise ready-made frames. Deprecated: use ``transcribe(Frames(frames))``."""
-        _warn_old("Recognizer.transcribe_frames", "transcribe(Frames(…))")
+        _warn_old("Recognizer.transcribe_cepstra", "transcribe(Frames(…))")  # old name
         return self.transcribe(Frames(frames))
 
 

@@ -7,6 +7,8 @@ from functools import reduce
 from operator import add
 from typing import Any, TypeVar
 
+from factored_asr.acoustic.threads import blas_threads
+
 Result = TypeVar("Result")
 
 
@@ -43,7 +45,5 @@ def added(parts: Sequence[Result]) -> Result:
 
 
 def _single_threaded(function: Callable[..., Result], task: tuple[Any, ...]) -> Result:
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, "blas"):
+    with blas_threads():
         return function(*task)
