@@ -46,3 +46,7 @@ class OptionError(FactoredASRError, ValueError):
 
 class MissingError(FactoredASRError, LookupError):
     """A word, phone, model, column or optional package that is needed is not there."""
+
+
+class CacheWarning(UserWarning):
+    """What is compiled cannot be kept for the next run."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
+import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ AUDIO = ROOT / "examples" / "audio"
 def _kernel_folder() -> Path:
     """A folder for compiled kernels, another one after any kernel file has changed.
 
-    numba's own cache does not notice an edit in a second file; a hash of them all does.
+    The cache does not notice an edit in a second file; a hash of them all does.
     """
     total = hashlib.sha256(sys.version.encode())
     for file in sorted((ROOT / "factored_asr").rglob("_kernels.py")):
@@ -30,8 +31,19 @@ def _kernel_folder() -> Path:
     return base / f"kernels_{total.hexdigest()[:16]}"
 
 
-# Before anything imports numba.
-os.environ.setdefault("NUMBA_CACHE_DIR", str(_kernel_folder()))
+def _cache_folder() -> str:
+    """A cache that lives as long as the session, with compiled kernels that live longer."""
+    folder = tempfile.mkdtemp(prefix="factored_asr_")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    kernels = _kernel_folder()
+    kernels.mkdir(parents=True, exist_ok=True)
+    (Path(folder) / "kernels").symlink_to(kernels)
+    return folder
+
+
+# Before anything is imported that compiles kernels.
+if not os.environ.get("FACTORED_ASR_CACHE"):
+    os.environ["FACTORED_ASR_CACHE"] = _cache_folder()
 
 
 @pytest.fixture(scope="session")
@@ -43,15 +55,10 @@ def data_dir() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session", autouse=True)
-def graph_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Compiled graphs live as long as the session, unless FACTORED_ASR_CACHE names a place."""
-    given = os.environ.get("FACTORED_ASR_CACHE")
-    folder = Path(given) if given else tmp_path_factory.mktemp("graphs")
-    os.environ["FACTORED_ASR_CACHE"] = str(folder)
-    yield folder
-    if not given:
-        del os.environ["FACTORED_ASR_CACHE"]
+@pytest.fixture(scope="session")
+def graph_cache() -> Path:
+    """The cache of compiled graphs: $FACTORED_ASR_CACHE, by default one of this session alone."""
+    return Path(os.environ["FACTORED_ASR_CACHE"])
 
 
 @pytest.fixture(scope="session")

@@ -44,7 +44,7 @@ CONFINED = {
     "kenlm": ("language/",),
     "librosa": ("audio/", "features/", "plots/"),
     "matplotlib": ("plots/",),
-    "numba": ("_kernels.py",),
+    "numba": ("_kernels.py", "storage/kernels.py"),
     "distributed": ("batch/cluster.py",),
     "loky": ("batch/pool.py",),
     "pocketsphinx": ("compare/",),
@@ -177,6 +177,13 @@ def test_one_kernel_file_a_room(module: Path) -> None:
     if module.name == "_kernels.py":
         assert module.parent != PACKAGE
     assert module.name not in ("utils.py", "util.py", "helpers.py", "common.py", "misc.py")
+
+
+def test_kernels_are_compiled_in_one_way(module: Path) -> None:
+    """`storage.kernels.kernel` keeps them in the cache, or does without one; numba fails there."""
+    text = module.read_text(encoding="utf-8")
+    if module.name == "_kernels.py":
+        assert "njit" not in text and "cache=True" not in text, "use storage.kernels.kernel"
 
 
 def test_public_functions_take_named_arguments(tree: ast.Module) -> None:

@@ -24,6 +24,9 @@ GRAMMAR = Path("lm/smart_home.yaml")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Two workers on this machine, with a cache of their own: nothing is there before it comes."""
     folder = tmp_path_factory.mktemp("cluster")
+    kernels = Path(os.environ["FACTORED_ASR_CACHE"]) / "kernels"
+    (folder / "cache").mkdir()
+    (folder / "cache" / "kernels").symlink_to(kernels.absolute())
     env = {"FACTORED_ASR_CACHE": str(folder / "cache")}
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, env=env,

@@ -6,10 +6,11 @@ Each has a slow twin in the tests.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from factored_asr.storage.kernels import kernel
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def viterbi(scores, entry, stay, loop, start, end, first_in, source, arc_log_prob):
     """Find the best path: (node of each frame, log-likelihood); -inf where no path is complete.
 
@@ -48,7 +49,7 @@ def viterbi(scores, entry, stay, loop, start, end, first_in, source, arc_log_pro
     return path, total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def align_spans(scores, start, stop, entry, stay, loop, leave, skip):
     """Find the best states of units whose first and last frames are known.
 

@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -19,8 +20,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from factored_asr.batch.inputs import Input
-from factored_asr.batch.work import BatchOptions, Job, Outcome, perform, transcribe_input
+from factored_asr.batch.work import (
+    BatchOptions,
+    Job,
+    Outcome,
+    perform,
+    recognizer_of,
+    transcribe_input,
+)
 from factored_asr.recognizer.recognizer import Recognizer
+from factored_asr.storage.cache import QUIET, has_warned
 
 MAX_DEATHS = 3  # of workers that had the same sound
 AHEAD = 2  # sounds a worker holds, so that it need not wait while an output is written
@@ -46,8 +55,13 @@ def in_processes(job: Job, sounds: Sequence[Input], places: Sequence[int],
     Closing the iterator kills the workers.
     """
     _ = job.key  # computed once here, not by every worker
+    if refusal := _refusal():
+        warnings.warn(f"no worker processes can be started ({refusal}), this process does the work",
+                      RuntimeWarning, stacklevel=2)
+        yield from in_this_process(lambda sound: recognizer_of(job), job.options, sounds, places)
+        return
     crew = _Crew(job, sounds, deque(places))
-    workers = [_Worker() for _ in range(min(n_workers, len(places)))]
+    workers = [_Worker(first=i == 0) for i in range(min(n_workers, len(places)))]
     finished: list[tuple[int, Outcome]] = []
     try:
         while True:
@@ -65,18 +79,33 @@ def in_processes(job: Job, sounds: Sequence[Input], places: Sequence[int],
             worker.end()
 
 
-class _Worker:
-    """A process and the sounds it was given; it works on the first of them."""
+def _refusal() -> OSError | None:
+    """What the system says where it has no locks for processes, as without a writable /dev/shm."""
+    from loky.backend import get_context
 
-    def __init__(self) -> None:
+    try:
+        get_context("loky").Lock()
+    except OSError as error:
+        return error
+    return None
+
+
+class _Worker:
+    """A process and the sounds it was given; it works on the first of them.
+
+    The `first` of several warns that nothing is cached, if its parent has not.
+    """
+
+    def __init__(self, first: bool = True) -> None:
         self.held: deque[tuple[Future[Outcome], int]] = deque()
+        self._env = ONE_THREAD if first and not has_warned() else {**ONE_THREAD, QUIET: "1"}
         self._start()
 
     def _start(self) -> None:
         from loky import ProcessPoolExecutor
 
         self._executor: Any = ProcessPoolExecutor(
-            1, env=ONE_THREAD, initializer=_settle, initargs=(os.getpid(),)
+            1, env=self._env, initializer=_settle, initargs=(os.getpid(),)
         )  # whose process starts with its first task
 
     def give(self, job: Job, sound: Input, place: int) -> None:

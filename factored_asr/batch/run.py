@@ -19,6 +19,7 @@ from factored_asr.errors import OptionError
 from factored_asr.models.grammars import cached_grammar
 from factored_asr.models.recipe import Recipe, cached_graph
 from factored_asr.recognizer.recognizer import Recognizer
+from factored_asr.storage.cache import shared_by_workers
 
 Workers = Callable[[Sequence[Input], Sequence[int]], Outcomes]
 """Transcribes the sounds at these places of a list, in any order."""
@@ -131,8 +132,11 @@ def transcribe_files(
         compile_once(recipe, compiling)
         workers = partial(in_cluster, job, address=cluster)
     elif jobs > 1:
-        compile_once(recipe, compiling)
-        workers = partial(in_processes, job, n_workers=jobs)
+        with shared_by_workers():
+            compile_once(recipe, compiling)
+            workers = partial(in_processes, job, n_workers=jobs)
+            return run_batch(sounds, workers, job, output_dir=output_dir, resume=resume, each=each,
+                             report=report)
     else:
         recognizer = Recognizer.from_recipe(recipe, compiling)
         workers = partial(in_this_process, lambda sound: recognizer, job.options)

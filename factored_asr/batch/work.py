@@ -124,12 +124,16 @@ _loading = threading.Lock()
 
 def perform(job: Job, sound: Input) -> Outcome:
     """Transcribe one sound in this process, which loads the recogniser of a job only once."""
-    recognizer = loaded(job.key, lambda: Recognizer.from_recipe(job.recipe))
-    return transcribe_input(recognizer, sound, job.options)
+    return transcribe_input(recognizer_of(job), sound, job.options)
+
+
+def recognizer_of(job: Job) -> Recognizer:
+    """Return the recogniser of a job, loaded by this process if it does not hold it."""
+    return loaded(job.key, lambda: Recognizer.from_recipe(job.recipe))
 
 
 def loaded(key: str, load: Callable[[], Recognizer]) -> Recognizer:
-    """Return the recogniser of a job, loaded by this process if it does not hold it."""
+    """Return what `load` loads, unless this process holds it under its key."""
     with _loading:
         if key not in _loaded:
             _loaded.clear()  # another job's, if any: a worker holds one

@@ -17,8 +17,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
+
+from factored_asr.storage.kernels import kernel
 
 TOKEN = np.dtype([("state", "<i4"), ("cost", "<f4"), ("back", "<i4"), ("arc", "<i4")])
 STEP = np.dtype([("back", "<i4"), ("arc", "<i4"), ("frame", "<i4")])
@@ -84,7 +86,7 @@ def _prefetch(typing_context, array, index):  # pragma: no cover - compiled
     return types.void(array, types.int64), generate
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _rank_cost(tokens, n_tokens, rank, low, high, bins):
     """A cost that at least `rank` of the tokens reach and few more: histograms, refined.
 
@@ -113,7 +115,7 @@ def _rank_cost(tokens, n_tokens, rank, low, high, bins):
     return high
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _cutoff(tokens, n_tokens, best, beam, beam_delta, max_active, min_active, bins):
     """Cost up to which tokens live on, and the beam that fits it for the next frame.
 
@@ -142,7 +144,7 @@ def _cutoff(tokens, n_tokens, best, beam, beam_delta, max_active, min_active, bi
     return cutoff, np.float32(cutoff - best + beam_delta)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _place(links, begin, end, limit, tokens, n_tokens, slots, lattice_beam):
     """Enter the candidates `begin` to `end` into the token table: the cheaper way to a state stays.
 
@@ -174,7 +176,7 @@ def _place(links, begin, end, limit, tokens, n_tokens, slots, lattice_beam):
     return n_tokens, n_links
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _expand(
     first_arc, arcs, now, n_now, best, cutoff, beam, label_cost, links, n_links, lattice_beam,
     tokens, slots, steps, n_steps, frame, rows,
@@ -231,7 +233,7 @@ def _expand(
     return n_tokens, limit, n_steps, n_links, n_live, n_arcs
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def close(
     first_arc, first_emitting, arcs, limit, tokens, n_tokens, slots, queue, waiting, steps, n_steps,
     frame, links, n_links, lattice_beam,
@@ -298,7 +300,7 @@ def close(
             tokens[slot].back, tokens[slot].arc = tokens[at].back, a
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def settle(arcs, tokens, n_tokens, best, n_emitting, n_links, nodes, links, layers, layer, beam):
     """Make a frame's tokens a layer of nodes. Returns how many links there are; NONE: no room.
 
@@ -324,7 +326,7 @@ def settle(arcs, tokens, n_tokens, best, n_emitting, n_links, nodes, links, laye
     return n_kept
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _look_back(nodes, links, begin, end, source, target, lattice_beam, fresh):
     """Bring down the `extra` of the nodes that links come from, and drop links beyond the beam.
 
@@ -344,7 +346,7 @@ def _look_back(nodes, links, begin, end, source, target, lattice_beam, fresh):
     return kept
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _look_within(nodes, links, begin, end, first):
     """Bring down the `extra` of nodes that epsilon links come from, until nothing falls."""
     fell = True
@@ -356,7 +358,7 @@ def _look_within(nodes, links, begin, end, first):
                 nodes[first + links[k].source].extra, fell = extra, True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sweep(nodes, links, layers, n_swept, last, lattice_beam, everything):
     """Drop links and nodes whose best way is dearer than the best of all by over the beam.
 
@@ -391,7 +393,7 @@ def sweep(nodes, links, layers, n_swept, last, lattice_beam, everything):
     _close_gaps(nodes, links, layers, low, last, lattice_beam)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _close_gaps(nodes, links, layers, low, last, lattice_beam):
     """Move nodes within the beam, and the links that stay, to where the dropped ones were."""
     longest = 0
@@ -424,7 +426,7 @@ def _close_gaps(nodes, links, layers, low, last, lattice_beam):
     layers[last + 1].link = layers[last + 1].silent = n_links
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def number(first_emitting, arcs, nodes, links, layers, n_layers, acoustic):
     """Number sources and targets through all layers; name self-loops; fill in acoustic costs.
 
@@ -450,7 +452,7 @@ def number(first_emitting, arcs, nodes, links, layers, n_layers, acoustic):
             acoustic[k] = total - np.float64(reached)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def advance(
     first_arc, first_emitting, arcs, label_pdf, scores, beam, beam_delta, max_active, min_active,
     tokens, slots, queue, waiting, steps, label_cost, bins, counters, offset, rows, forward,
@@ -506,7 +508,7 @@ def advance(
     return DONE, len(scores)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def collect(tokens, n_tokens, steps, n_steps, moved):
     """Drop steps no token can reach any more and close the gaps. Returns how many stay.
 
@@ -533,7 +535,7 @@ def collect(tokens, n_tokens, steps, n_steps, moved):
     return n_kept
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def trace(start, first_arc, first_emitting, arcs, steps, back, arc, n_frames):
     """The way to a token, forwards, self-loops put back in. Returns (arcs, which are loops)."""
     n_rows = 0
@@ -617,7 +619,7 @@ class Work(NamedTuple):
     passed: np.ndarray
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def arrange(nodes, links, layers, n_layers):
     """Links by source node, and the nodes in topological order with their frames.
 
@@ -662,7 +664,7 @@ def arrange(nodes, links, layers, n_layers):
     return first, leaving, order, frames
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@kernel(reference_counts=False)
 def _room(work, table, size):
     """The number of the next free row of a table; the last one again where all are taken."""
     row = work.counts[table]
@@ -673,7 +675,7 @@ def _room(work, table, size):
     return row
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@kernel(reference_counts=False)
 def _string(work, table, strings, before, symbol):
     """The number of the string that is `before` and one symbol more.
 
@@ -694,7 +696,7 @@ def _string(work, table, strings, before, symbol):
     return at
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@kernel(reference_counts=False)
 def _take_first(work, queue):
     """The first word of a queue, and the queue without it."""
     if work.queues[queue, 0] == 0:
@@ -711,7 +713,7 @@ def _take_first(work, queue):
     return np.int64(work.queues[first, 1]), rest
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@kernel(reference_counts=False)
 def _bucket(node, start, spoken, queue, kind):
     """Where to look for a route: its fields mixed by multiplication (Knuth 1973, vol. 3, 6.4)."""
     mixed = (np.uint32(node) * np.uint32(4) + np.uint32(kind)) * np.uint32(0x9E3779B1)
@@ -721,7 +723,7 @@ def _bucket(node, start, spoken, queue, kind):
     return np.int64(mixed >> np.uint32(16)) % N_BUCKETS
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@kernel(reference_counts=False)
 def _route(work, node, start, kind, spoken, queue, times, extra, graph, acoustic):
     """Enter a route into the list of a node: of those alike the cheapest stays."""
     routes, bucket = work.routes, _bucket(node, start, spoken, queue, kind)
@@ -749,7 +751,7 @@ def _route(work, node, start, kind, spoken, queue, times, extra, graph, acoustic
         routes[at].graph, routes[at].acoustic = graph, acoustic
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@kernel(reference_counts=False)
 def _forget_routes(work, node):
     """Make the rows of a node's routes free again."""
     routes, at = work.routes, np.int64(work.route_at[node])
@@ -769,7 +771,7 @@ def _forget_routes(work, node):
     work.route_at[node] = NONE
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@kernel(reference_counts=False)
 def _boundary(work, node, queue, late, extra):
     """Find or make the boundary at a node where these words wait."""
     boundaries, at = work.boundaries, np.int64(work.boundary_at[node])
@@ -786,7 +788,7 @@ def _boundary(work, node, queue, late, extra):
     return at
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@kernel(reference_counts=False)
 def _span(work, source, target, word, spoken, times, graph, acoustic):
     """Enter an arc between boundaries: of those alike the cheapest stays."""
     spans, at = work.spans, np.int64(work.boundaries[target].into)
@@ -804,13 +806,13 @@ def _span(work, source, target, word, spoken, times, graph, acoustic):
         spans[at].times, spans[at].graph, spans[at].acoustic = times, graph, acoustic
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@kernel(reference_counts=False)
 def _kind(labels, label):
     """What a phone makes of a route."""
     return SILENCE if labels.silence[label] else LAST_PHONE if labels.word_end[label] else INSIDE
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@kernel(reference_counts=False)
 def _begins(labels, first_emitting, arcs, state, a):
     """Does this arc enter a phone? One that stays in a state (its first self-loop) does not."""
     if arcs[a].label == 0 or labels.state[arcs[a].label] != 0:
@@ -822,13 +824,13 @@ def _begins(labels, first_emitting, arcs, state, a):
     return arcs[a].target != state or loop != a
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@kernel(reference_counts=False)
 def _may_pause(labels, label):
     """May this label, where it begins no phone, be CTC's blank behind a word, a silence?"""
     return label != 0 and labels.silence[label]
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@kernel(reference_counts=False)
 def _cross(work, labels, frame, route, link, link_acoustic, arc, begins):
     """Take a route over a link before which no segment of it ends."""
     extra, target = route.extra + link.cost, link.target
@@ -857,7 +859,7 @@ def _cross(work, labels, frame, route, link, link_acoustic, arc, begins):
     _route(work, target, route.start, kind, spoken, queue, times, extra, graph, acoustic)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@kernel(reference_counts=False)
 def _end_segment(work, node, route, link, arc_word, pauses):
     """End a route's segment before a link that begins a phone. False: its word is still unknown.
 
@@ -877,7 +879,7 @@ def _end_segment(work, node, route, link, arc_word, pauses):
     return True
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@kernel(reference_counts=False)
 def _end_all(work, node, route):
     """End a route with the utterance: words that still wait follow and take no time."""
     queue, word, here = np.int64(route.queue), np.int64(0), np.int64(route.start)
@@ -897,7 +899,7 @@ def _end_all(work, node, route):
     work.boundaries[here].ends = 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@kernel(reference_counts=False)
 def spell(
     first_emitting, arcs, labels, nodes, ending, links, acoustic, first, leaving, order, frames,
     lattice_beam, work,
@@ -967,7 +969,7 @@ def spell(
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def live_spans(source, target, ends):
     """Which arcs, sorted by source, lead on to an end."""
     ends, live = ends.copy(), np.zeros(len(source), np.bool_)
@@ -977,7 +979,7 @@ def live_spans(source, target, ends):
     return live
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def phone_ends(spoken, times, end, strings, records):
     """End frames of each arc's phones, one after the other, and where each arc's begin."""
     first = np.zeros(len(spoken) + 1, np.int64)

@@ -23,8 +23,7 @@ from factored_asr.language import NGramModel, write_arpa
 from factored_asr.lexicon import Lexicon, Pronunciation
 from factored_asr.models.recipe import Progress, Recipe, cached_graph
 from factored_asr.recognizer.session import Session, decide
-from factored_asr.storage.cache import cache_folder, content_key
-from factored_asr.storage.writing import whole_file
+from factored_asr.storage.cache import content_key, kept_file
 
 FACTORS_TO_LEAVE_OUT = (
     "language", "background", "weights", "pronunciation", "variants", "transitions",
@@ -106,11 +105,7 @@ def neutral_lexicon(lexicon: Lexicon, words: Iterable[str], *, first_only: bool 
 
 
 def _cached_file(name: str, write: Callable[[Path], None]) -> Path:
-    path = cache_folder() / "explain" / name
-    if not path.exists():
-        with whole_file(path) as part:
-            write(part)
-    return path
+    return kept_file(f"explain/{name}", write)
 
 
 def changes_without(

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from factored_asr.errors import OptionError
 from factored_asr.features.options import FeatureOptions
+from factored_asr.storage.kernels import foreign_kernels
 
 Matrix = NDArray[np.float64]
 
@@ -22,11 +23,12 @@ def mel_filters(options: FeatureOptions) -> Matrix:
         import librosa  # heavy, and not needed for the models of Sphinx
 
         htk = options.mel == "htk"
-        filters = librosa.filters.mel(
-            sr=options.sample_rate, n_fft=options.n_fft, n_mels=options.n_mels,
-            fmin=options.low_hz, fmax=min(options.high_hz, options.sample_rate / 2), htk=htk,
-            norm=None if htk else "slaney",
-        ).T.astype(np.float64)  # fmt: skip
+        with foreign_kernels():
+            filters = librosa.filters.mel(
+                sr=options.sample_rate, n_fft=options.n_fft, n_mels=options.n_mels,
+                fmin=options.low_hz, fmax=min(options.high_hz, options.sample_rate / 2), htk=htk,
+                norm=None if htk else "slaney",
+            ).T.astype(np.float64)  # fmt: skip
     empty = np.flatnonzero(~(filters > 0).any(axis=0))
     if empty.size:
         law = f"n_mels {options.n_mels} is too many for n_fft {options.n_fft}"

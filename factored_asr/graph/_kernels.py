@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from factored_asr.storage.kernels import kernel
 
 EMPTY = -1
 _ODD_A, _ODD_B = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 _SHIFT = np.uint64(29)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _mix(value):  # pragma: no cover - compiled
     """Scramble 64 bits (multiply and xor-shift)."""
     value = (value ^ (value >> _SHIFT)) * _ODD_A
@@ -18,7 +19,7 @@ def _mix(value):  # pragma: no cover - compiled
     return value ^ (value >> _SHIFT)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def signatures(first_arc, arcs, own):
     """Hash what each state is itself (`own`) with all its futures, in one depth-first pass.
 
@@ -53,7 +54,7 @@ def signatures(first_arc, arcs, own):
     return signature
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _future(first_arc, arcs, signature, state):
     """Sum over a state's arcs of what each is and leads to."""
     total = np.uint64(0)
@@ -65,7 +66,7 @@ def _future(first_arc, arcs, signature, state):
     return total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _find_or_add(table_keys, table_states, key, n_known):
     """Slot of `key` in an open-addressing table; a new key gets the state `n_known`."""
     mask = len(table_keys) - 1
@@ -77,7 +78,7 @@ def _find_or_add(table_keys, table_states, key, n_known):
     return table_states[slot]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _rehashed(keys, n_known, size):
     """A table of `size` slots that holds the first `n_known` keys."""
     table_keys = np.full(size, EMPTY, np.int64)
@@ -87,7 +88,7 @@ def _rehashed(keys, n_known, size):
     return table_keys, table_states
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def expand_context(
     start, first_arc, arcs, final, unit_of, left_class, right_class, same_left, left_edge,
     right_edge, silent_end,
@@ -160,7 +161,7 @@ def expand_context(
     return out_source[:n_out], out_arcs[:n_out], ends[:n_known]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def first_broken_state(first_arc, first_emitting, arcs, final, n_labels, n_words):
     """The first state whose arcs or final cost break the laws of a graph, -1 where none does."""
     n_states = len(final)

@@ -79,20 +79,27 @@ def to_pynini(graph: Graph) -> pynini.Fst:
     """Convert a graph to pynini's (labels and words as bare numbers)."""
     import pynini
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/graph.fst"
-        graph.write_openfst(path)
-        return pynini.Fst.read(path)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = f"{folder}/graph.fst"
+            graph.write_openfst(path)
+            return pynini.Fst.read(path)
+    except OSError:  # no room for temporary files: through memory
+        return pynini.Fst.read_from_string(graph.to_openfst())
 
 
 def from_pynini(fst: pynini.Fst) -> Graph:
     """Convert a transducer of pynini's."""
     import pywrapfst
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "graph.fst"
-        pywrapfst.convert(fst, "const").write(str(path))
-        return Graph.read(path)
+    constant = pywrapfst.convert(fst, "const")
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "graph.fst"
+            constant.write(str(path))
+            return Graph.read(path)
+    except OSError:  # no room for temporary files: through memory
+        return Graph.from_openfst(constant.write_to_string())
 
 
 def lexicon_graph(

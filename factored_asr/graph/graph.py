@@ -18,7 +18,15 @@ import numpy as np
 
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.graph._kernels import first_broken_state
-from factored_asr.graph.openfst import ARC, Arcs, count_by_state, read_openfst, write_openfst
+from factored_asr.graph.openfst import (
+    ARC,
+    Arcs,
+    count_by_state,
+    openfst_parts,
+    parse_openfst,
+    read_openfst,
+    write_openfst,
+)
 from factored_asr.storage.reading import read_array, read_json, read_text
 
 EPSILON = "<eps>"
@@ -207,6 +215,12 @@ class Graph:
         except MissingError as error:
             raise FormatError(f"not a whole graph: {error}", path) from error
 
+    @staticmethod
+    def from_openfst(data: bytes) -> Graph:
+        """Read the bytes of an OpenFst binary file; errors as of `read`."""
+        path = Path("<bytes>")
+        return _checked_foreign(path, parse_openfst(data, path))
+
     def write(self, path: str | Path) -> None:
         """Write the graph as a folder of arrays and a manifest (`Graph.read` maps it back)."""
         folder = Path(path)
@@ -224,7 +238,15 @@ class Graph:
 
     def write_openfst(self, path: str | Path) -> None:
         """Write the arcs alone as an OpenFst const file (labels and words as bare numbers)."""
-        write_openfst(path, Arcs(self.start, self.first_arc, self.arcs, self.final))
+        write_openfst(path, self._arcs)
+
+    def to_openfst(self) -> bytes:
+        """Return the bytes that `write_openfst` writes."""
+        return b"".join(openfst_parts(self._arcs))
+
+    @property
+    def _arcs(self) -> Arcs:
+        return Arcs(self.start, self.first_arc, self.arcs, self.final)
 
     def with_words(self, words: Iterable[str]) -> Graph:
         """Return the graph with a word table, which OpenFst files seldom have."""

@@ -43,6 +43,11 @@ def read_openfst(path: Path) -> Arcs:
         data = np.memmap(path, np.uint8, mode="r")
     except (OSError, ValueError) as error:
         raise FormatError(f"cannot read graph: {error}", path) from error
+    return parse_openfst(data, path)
+
+
+def parse_openfst(data: bytes | np.ndarray, path: Path) -> Arcs:
+    """Read the bytes of a file, whose name is `path` in errors; see `read_openfst`."""
     cursor = Cursor(data, path)
     if cursor.number("<i4", "magic number") != _MAGIC:
         raise FormatError("not an OpenFst binary file: wrong magic number", path)
@@ -69,6 +74,13 @@ def read_openfst(path: Path) -> Arcs:
 
 def write_openfst(path: str | Path, graph: Arcs) -> None:
     """Write a const file without symbol tables; epsilon-input arcs stand first in each state."""
+    with open(path, "wb") as file:
+        for part in openfst_parts(graph):
+            file.write(part)
+
+
+def openfst_parts(graph: Arcs) -> tuple[bytes, ...]:
+    """Return the bytes of a const file in parts; see `write_openfst`."""
     first_arc, arcs = graph.first_arc, graph.arcs
     states = np.zeros(len(graph.final), _CONST_STATE)
     states["final"], states["pos"] = graph.final, first_arc[:-1]
@@ -76,9 +88,8 @@ def write_openfst(path: str | Path, graph: Arcs) -> None:
     for column, symbol in (("n_in_eps", "label"), ("n_out_eps", "word")):
         states[column] = count_by_state(first_arc, arcs[symbol] == 0)
     header = np.array((2, 0, 3, graph.start, len(states), len(arcs)), _HEADER)
-    with open(path, "wb") as file:
-        file.write(_int32(_MAGIC) + _text(b"const") + _text(b"standard"))
-        file.write(header.tobytes() + states.tobytes() + arcs.tobytes())
+    head = _int32(_MAGIC) + _text(b"const") + _text(b"standard") + header.tobytes()
+    return head, states.tobytes(), arcs.tobytes()
 
 
 def count_by_state(first_arc: np.ndarray, marked: np.ndarray) -> np.ndarray:

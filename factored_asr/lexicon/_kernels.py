@@ -8,10 +8,11 @@ then each phone + 1, then zeros: codes are in the order of the letters.
 import math
 
 import numpy as np
-from numba import njit
+
+from factored_asr.storage.kernels import kernel
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def pair_code(letter, phones, first, end, base, width):
     """Return the code of the pair of a letter and ``phones[first:end]``."""
     code = letter
@@ -20,7 +21,7 @@ def pair_code(letter, phones, first, end, base, width):
     return code
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def expected_pairs(letters, letter_first, phones, phone_first, probs, base, width):
     """Return the expected counts of the pairs over all words, log likelihood, words covered.
 
@@ -58,7 +59,7 @@ def expected_pairs(letters, letter_first, phones, phone_first, probs, base, widt
     return counts, log_likelihood, n_covered
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def best_pairs(letters, letter_first, phones, phone_first, log_probs, base, width):
     """Return the most probable pairs of each word: a code for each letter.
 
@@ -90,7 +91,7 @@ def best_pairs(letters, letter_first, phones, phone_first, log_probs, base, widt
     return codes
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def successors(state, log_prob, low, high, network, seen, mark, arcs, scores):
     """Find the arcs of the pairs low <= pair < high after a state, with their log probabilities.
 
@@ -115,7 +116,7 @@ def successors(state, log_prob, low, high, network, seen, mark, arcs, scores):
         state = network.backoff_state[state]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def recombined(first, end, states, hashes, scores, beam, max_tokens):
     """Return the rows first <= row < end that survive: one for each (state, hash), the best.
 
@@ -142,7 +143,7 @@ def recombined(first, end, states, hashes, scores, beam, max_tokens):
     return kept[scores[kept] >= least]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def pronounce(low, high, pair_phones, network, start, beam, max_tokens):
     """Search the pronunciations of a word, letter by letter.
 
@@ -186,7 +187,7 @@ def pronounce(low, high, pair_phones, network, start, beam, max_tokens):
     return before, pair, hashes, kept, ended(kept, states, scores, network)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def ended(rows, states, scores, network):
     """Return the log probability of rows with that of a word's end."""
     out = np.empty(len(rows))

@@ -1,4 +1,7 @@
-"""A model that comes as one zip file: unpacked into the cache once, and never outside of it."""
+"""A model that comes as one zip file: unpacked into the cache once, and never outside of it.
+
+Where the cache cannot be written, it is unpacked into a folder that is removed with this process.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,10 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.storage.cache import cache_folder, content_key
+from factored_asr.storage.cache import cache_folder, content_key, warn_uncached
 from factored_asr.storage.lock import locked
-from factored_asr.storage.reading import NOT_ZIP, check_ratio, is_file
+from factored_asr.storage.reading import NOT_ZIP, check_ratio, exists, is_file
+from factored_asr.storage.scratch import process_folder
 from factored_asr.storage.writing import whole_folder
 
 MAX_FILES = 1000
@@ -25,17 +29,27 @@ def unpacked(path: str | Path) -> Path:
 
     The files lie at the top of the zip, or all in one folder. Raises MissingError if there is no
     such file, FormatError if it is no whole zip, holds an absolute name, one that leads out of the
-    folder, a link or far more than it should, or if there is no place to unpack it.
+    folder, a link or far more than it should; OptionError if there is no place to unpack it.
     """
     if not is_file(path):
         raise MissingError(f"{path}: there is no such file")
-    folder = cache_folder() / "models" / content_key("zip", Path(path))
-    if not folder.is_dir():
-        with locked(folder.with_suffix(".lock")):
-            if not folder.is_dir():  # another process may have unpacked it during the wait
-                _unpack(Path(path), folder)
+    name = f"models/{content_key('zip', Path(path))}"
+    try:
+        folder = _unpacked_in(cache_folder(), name, Path(path))
+    except OptionError as error:
+        warn_uncached(error)
+        folder = _unpacked_in(process_folder(), name, Path(path))
     inner = list(folder.iterdir())
     return inner[0] if len(inner) == 1 and inner[0].is_dir() else folder
+
+
+def _unpacked_in(place: Path, name: str, path: Path) -> Path:
+    folder = place / name
+    if not exists(folder):
+        with locked(folder.with_suffix(".lock")):
+            if not exists(folder):  # another process may have unpacked it during the wait
+                _unpack(path, folder)
+    return folder
 
 
 def _unpack(path: Path, folder: Path) -> None:
@@ -47,7 +61,9 @@ def _unpack(path: Path, folder: Path) -> None:
                 packed.extract(member, place)
     except NOT_ZIP as error:
         raise FormatError(f"no whole zip of a model: {error}", path) from None
-    except (OSError, OptionError) as error:
+    except OptionError:  # the place refuses
+        raise
+    except OSError as error:
         raise FormatError(f"cannot be unpacked: {error}", path) from None
 
 

@@ -11,6 +11,7 @@ from factored_asr.audio.reading import Source, read_audio
 from factored_asr.plots.axes import new_axes
 from factored_asr.results.alignment import Alignment
 from factored_asr.results.transcript import Phone, Transcript
+from factored_asr.storage.kernels import foreign_kernels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,9 +88,11 @@ def _draw_spectrogram(ax: Axes, samples: np.ndarray, rate: int) -> None:
     shift = max(size // 8, len(samples) // N_COLUMNS)
     # Differences of neighbouring samples emphasise the high frequencies.
     padded = np.pad(np.diff(samples, prepend=samples[:1]), size)
-    spectra = librosa.stft(padded, n_fft=2 * size, win_length=size, hop_length=shift, center=False)
-    power = np.abs(spectra) ** 2
-    decibel = librosa.power_to_db(power, ref=max(power.max(), 1e-12), amin=1e-24, top_db=None)
+    with foreign_kernels():
+        spectra = librosa.stft(padded, n_fft=2 * size, win_length=size, hop_length=shift,
+                               center=False)
+        power = np.abs(spectra) ** 2
+        decibel = librosa.power_to_db(power, ref=max(power.max(), 1e-12), amin=1e-24, top_db=None)
     first, last = -0.5 * shift / rate, (power.shape[1] - 0.5) * shift / rate
     ax.imshow(decibel, origin="lower", aspect="auto", extent=(first, last, *SPECTROGRAM),
               cmap="Greys", vmin=FLOOR_DECIBEL, vmax=0, interpolation="bilinear")

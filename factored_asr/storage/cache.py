@@ -1,7 +1,8 @@
 """What is made once and kept between runs, in the user's cache folder.
 
 An entry is a file or a folder named by a hash of all that it was made from. It is written whole,
-under a lock: a second process waits for the first instead of making the same entry.
+under a lock: a second process waits for the first instead of making the same entry. Where the
+folder cannot be written nothing is kept; what it holds already is used.
 """
 
 from __future__ import annotations
@@ -12,16 +13,25 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from factored_asr._deprecated import old_names
-from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.errors import CacheWarning, FormatError, MissingError, OptionError
 from factored_asr.storage.lock import locked
+from factored_asr.storage.scratch import process_file, process_folder
 from factored_asr.storage.writing import PART, whole_file, whole_folder
 
+VARIABLE = "FACTORED_ASR_CACHE"
+"""Names the cache folder; nothing else decides where anything is cached."""
+QUIET = "FACTORED_ASR_CACHE_WARNED"
+"""Set for worker processes whose parent, or first of them, warns in their place."""
+KERNELS = "kernels"
+"""Folder of compiled kernels in the cache."""
 ABOUT = "about.json"
 _KEY = re.compile(r"[0-9a-f]{32}\b")
 M = TypeVar("M")
@@ -41,13 +51,96 @@ class Entry:
 
 
 def cache_folder() -> Path:
-    """Return the folder of all entries: ``$FACTORED_ASR_CACHE``, or the user's cache folder."""
-    chosen = os.environ.get("FACTORED_ASR_CACHE")
+    """Return the folder of all entries: ``$FACTORED_ASR_CACHE``, or the user's cache folder.
+
+    Where the user has no home folder, it is a folder that cannot be made.
+    """
+    chosen = os.environ.get(VARIABLE)
     if chosen:
-        return Path(chosen)
+        return Path(os.path.expanduser(chosen))
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("factored_asr", appauthor=False))
+    with suppress(RuntimeError):  # platformdirs finds no home folder
+        found = Path(platformdirs.user_cache_dir("factored_asr", appauthor=False))
+        if found.is_absolute():
+            return found
+    return Path(os.devnull) / "factored_asr"
+
+
+_warned = False
+
+
+def has_warned() -> bool:
+    """Return whether this process has warned that nothing is cached."""
+    return _warned
+
+
+def warn_uncached(error: Exception) -> None:
+    """Warn, once in a process, that what is made cannot be kept; `error` says why."""
+    global _warned
+    if _warned or os.environ.get(QUIET):
+        return
+    _warned = True
+    warnings.warn(
+        f"nothing is cached, every run compiles again: {_why(error)}; set {VARIABLE} to a folder "
+        "that can be written", CacheWarning, stacklevel=2,
+    )
+
+
+def _why(error: Exception) -> str:
+    folder = cache_folder()
+    if not os.environ.get(VARIABLE) and folder.is_relative_to(os.devnull):
+        return "there is no home folder"
+    for part in (folder, *folder.parents):
+        if os.path.lexists(part) and not part.is_dir():
+            return f"{part} is not a folder"
+    cause = error if isinstance(error, OSError) else error.__cause__
+    return f"the folder {folder} cannot be written ({getattr(cause, 'strerror', None) or cause})"
+
+
+def is_writable() -> bool:
+    """Return whether something can be kept in the cache folder, which is made."""
+    try:
+        with whole_file(cache_folder() / f"probe-{os.getpid()}") as probe:
+            probe.write_bytes(bytes(1 << 16))  # a full disk takes a name, but no bytes
+        (cache_folder() / f"probe-{os.getpid()}").unlink()
+    except (OptionError, OSError) as error:
+        warn_uncached(error)
+        return False
+    return True
+
+
+@contextmanager
+def shared_by_workers() -> Iterator[None]:
+    """Let worker processes share what is made, in a temporary folder where the cache is read-only.
+
+    The temporary folder is the cache during the block, unless there is no place for one.
+    """
+    if is_writable():
+        yield
+        return
+    before = os.environ.get(VARIABLE)
+    try:
+        place = process_folder() / "cache"
+        _link_entries(cache_folder(), place)
+    except (OSError, OptionError):
+        yield
+        return
+    os.environ[VARIABLE] = str(place)
+    try:
+        yield
+    finally:
+        os.environ.pop(VARIABLE)
+        if before is not None:
+            os.environ[VARIABLE] = before
+
+
+def _link_entries(old: Path, new: Path) -> None:
+    """Make a cache folder that has the entries of another."""
+    new.mkdir(exist_ok=True)
+    for path in old.glob("*") if old.is_dir() else ():
+        if path.is_dir() and (path / ABOUT).is_file() and not (new / path.name).exists():
+            (new / path.name).symlink_to(path.absolute())
 
 
 def content_key(*parts: object) -> str:
@@ -84,7 +177,8 @@ def cached(
 ) -> M | R:
     """Return the entry of this name; make and keep it first where it is missing or damaged.
 
-    Where the cache cannot be written, the value is made for this run alone.
+    Where the cache cannot be written, the value is made for this run alone, with one `CacheWarning`
+    a process.
 
     Parameters
     ----------
@@ -103,19 +197,21 @@ def cached(
     place = cache_folder() / name
     if (found := _read(place, read, about)) is not None:
         return found
-    with locked(place.with_suffix(".lock")) as writable:
+    with locked(place.with_suffix(".lock")):
         if (found := _read(place, read, about)) is not None:  # made by another during the wait
             return found
         made = make()
-        kept = writable and _keep(made, place, write, about)
+        kept = _keep(made, place, write, about)
         return read(place) if kept and about is not None else made
 
 
 def _read(place: Path, read: Callable[[Path], R], about: Mapping[str, Any] | None) -> R | None:
-    if not (place if about is None else place / ABOUT).is_file():
-        return None
     try:
+        if not (place if about is None else place / ABOUT).is_file():
+            return None
         return read(place)
+    except OSError:  # a folder that may not be looked into
+        return None
     except (FormatError, MissingError):
         return None
 
@@ -134,9 +230,28 @@ def _keep(
                 facts = {**about, **(write(made, folder) or {})}
                 facts["made"] = time.strftime("%Y-%m-%d %H:%M:%S")
                 (folder / ABOUT).write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    except (OptionError, TypeError):
+    except TypeError:
+        return False
+    except OptionError as error:
+        warn_uncached(error)
         return False
     return True
+
+
+def kept_file(name: str, write: Callable[[Path], None]) -> Path:
+    """Return a file of the cache by its name; write it first if it is not there.
+
+    Where the cache cannot be written, it goes with this process: see `process_file`.
+    """
+    path = cache_folder() / name
+    try:
+        if not path.exists():
+            with whole_file(path) as part:
+                write(part)
+        return path
+    except (OptionError, OSError) as error:
+        warn_uncached(error)
+        return process_file(name, write)
 
 
 def entries() -> list[Entry]:
@@ -152,10 +267,11 @@ def entries() -> list[Entry]:
 
 
 def clear() -> int:
-    """Remove all entries, and what interrupted runs left; return the bytes freed."""
+    """Remove all entries, compiled kernels and what interrupted runs left; return bytes freed."""
     top = cache_folder()
     found = {path for path in (*top.glob("*"), *top.glob("*/*")) if _KEY.match(path.name)}
     found |= {*top.glob(f"*{PART}"), *top.glob(f"*/.*{PART}"), *(each.path for each in entries())}
+    found |= {path for path in (top / KERNELS).glob("*") if not path.parent.is_symlink()}
     freed = 0
     for path in found:
         freed += _size(path)

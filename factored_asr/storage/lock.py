@@ -23,7 +23,7 @@ def locked(path: Path, *, wait: bool = True, remove: bool = False) -> Iterator[b
             stack.enter_context(FileLock(path).acquire(blocking=wait))
         except TimeoutError:
             raise
-        except OSError:
+        except (OSError, NotImplementedError):  # some network disks have no locks
             yield False
             return
         try:

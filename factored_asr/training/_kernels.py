@@ -6,10 +6,11 @@ Each has a slow twin in the tests.
 import math
 
 import numpy as np
-from numba import njit
+
+from factored_asr.storage.kernels import kernel
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _log_add(a, b):
     if a < b:
         a, b = b, a
@@ -18,7 +19,7 @@ def _log_add(a, b):
     return a + math.log1p(math.exp(b - a))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def forward_backward(scores, column, loop, start, end, first_in, source, arc_log_prob):
     """Compute the posteriors of every node at every frame, over all paths.
 
@@ -64,7 +65,7 @@ def forward_backward(scores, column, loop, start, end, first_in, source, arc_log
     return posterior, loops, whole
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def arc_posteriors(source, target, log_arc, log_final):
     """Compute the posteriors of the arcs of a lattice, and the log of the sum over its paths.
 

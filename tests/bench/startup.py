@@ -38,7 +38,6 @@ def transcribe(arguments: list[str], cache: Path) -> Run:
     environment = os.environ | {
         "FACTORED_ASR_CACHE": str(cache / "graphs"),
         "XDG_CACHE_HOME": str(cache / "xdg"),
-        "NUMBA_CACHE_DIR": str(cache / "numba"),
     }
     began = time.perf_counter()
     process = subprocess.Popen(

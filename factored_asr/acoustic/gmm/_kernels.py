@@ -3,10 +3,11 @@
 import math
 
 import numpy as np
-from numba import njit
+
+from factored_asr.storage.kernels import kernel
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def log_sum_exp(log_gaussians, first, out):
     """``out[t, p] = log sum_g exp(log_gaussians[t, g])``, g in ``first[p]:first[p + 1]``.
 
@@ -24,7 +25,7 @@ def log_sum_exp(log_gaussians, first, out):
             out[t, p] = largest + math.log(total)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def scatter_scaled(logs, scale, book_of, columns, out):
     """``out[t, columns[j]] = logs[t, j] + scale[t, book_of[j]]``."""
     for t in range(logs.shape[0]):
@@ -32,7 +33,7 @@ def scatter_scaled(logs, scale, book_of, columns, out):
             out[t, columns[j]] = logs[t, j] + scale[t, book_of[j]]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def rotating_checksum(words):
     """Sphinx's checksum of 32-bit words: rotate the sum left by 20 bits, add the next word."""
     total = np.uint32(0)
