@@ -67,6 +67,8 @@ class Reader:
             kept = _without(words, dropped)
             reading = Reading(self.understander, context)
             found = reading.read(kept, scene) or self._hesitant(words, dropped, reading, scene)
+            if found is None and dropped:  # "if you wouldn't mind turning …"
+                found, dropped = reading.read(words, scene), []
         if found is None:
             return Utterance(text)
         trace = [f"{d.why}: {' '.join(words[d.start : d.end])!r} is left out" for d in dropped]

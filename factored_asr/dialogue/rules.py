@@ -208,6 +208,25 @@ def deny_done(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     return next(filter(None, map(_denial, forms)), None)
 
 
+def decline(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "I'd rather you didn't x"; two negations do nothing."""
+    inner = reading.read(frame.parts["x"], scene, lists=False)
+    return _denial(inner) if _commands(inner) else None
+
+
+def nor(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "Nor x", "but not x": a denial; so is "but x" where x is one ("but don't …")."""
+    if frame.parts["x"][0] in ("and", "but"):
+        return None
+    inner = reading.read(frame.parts["x"], scene, lists=False)
+    return inner if inner and not _commands(inner) and inner.moves else _denial(inner)
+
+
+def polite_doing(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "If you wouldn't mind turning …", "if it's all the same to you turn …"."""
+    return doing(reading, frame, scene) or command(reading, frame, scene)
+
+
 def nobut(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "Neither y nor x"."""
     both = each(reading, frame, scene)
@@ -313,6 +332,7 @@ RULES_BY_NAME: dict[str, Rule] = {
     "want": want, "contrast": contrast, "contrast_plain": contrast, "agree": agree,
     "correct": correct, "blame": correct, "change": change, "clauses": clauses, "add": add,
     "stay": stay, "deny": deny, "deny_doing": deny_doing, "deny_done": deny_done, "nobut": nobut,
+    "decline": decline, "decline_doing": deny_doing, "polite_doing": polite_doing, "nor": nor,
     "infix": infix, "neither": infix, "repair": repair, "except": exception, "instead": instead,
     "notonly": each, "each": each, "choice": choice,
 }
