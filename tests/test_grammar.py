@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.language.grammar import Grammar, GrammarWarning, normalise_text
 from factored_asr.language.grammar.expression import parse_template
-from factored_asr.language.grammar.normalisation import number_forms, spell_number, tokens
+from factored_asr.language.grammar.normalisation import tokens
+from factored_asr.language.numerals import number_forms, spell_number
 
 pynini = pytest.importorskip("pynini", reason="G is built by pynini, which is not installed")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from factored_asr.language.grammar.normalisation import spell_number
+from factored_asr.language.numerals import spell_number
 from factored_asr.results.transcript import Transcript, Word
 
 SMALL = {spell_number(value): value for value in range(20)}

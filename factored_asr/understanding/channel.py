@@ -15,8 +15,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import TypeAlias
 
-from factored_asr.language.grammar.normalisation import normalise_text, spell_number
+from factored_asr.language.grammar.normalisation import normalise_text
 from factored_asr.language.grammar.yaml_nodes import Node, read_yaml
+from factored_asr.language.numerals import spell_number
 
 WORDS = Path(__file__).with_name("channel.yaml")
 FILLER, COURTESY, REPEAT, RESTART = 0.1, 0.2, 0.3, 0.5  # costs; of a restart, for each word

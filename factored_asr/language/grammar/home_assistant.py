@@ -17,9 +17,10 @@ from functools import lru_cache
 from typing import Any
 
 from factored_asr.language.grammar import expression as tree
-from factored_asr.language.grammar.normalisation import normalise_text, number_forms
+from factored_asr.language.grammar.normalisation import normalise_text
 from factored_asr.language.grammar.templates import Block, Rule, Scope, Template, Value, ValueList
 from factored_asr.language.grammar.yaml_nodes import Node, read_yaml
+from factored_asr.language.numerals import number_forms
 
 MAX_COUNT = 1e18
 MAX_RANGE = 20_000  # numbers in one range
