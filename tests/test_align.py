@@ -201,6 +201,44 @@ def test_punctuation_goes_but_not_what_belongs_to_a_word(aligner: Aligner) -> No
     assert words[0] == "Don't" and words[-2:] == ("Dash", "twice")
 
 
+def test_text_is_aligned_as_people_write_it(aligner: Aligner, audio_dir: Path) -> None:
+    """Words keep their spelling; what is not said is skipped and listed."""
+    text = "SPEAKER 1: “Turn on”—the [noise] kitchen‑light… (laughs)"
+    said = aligner.align(audio_dir / "kitchen_light_on.wav", text)
+    assert [each.word.text for each in said.words] == ["Turn", "on", "the", "kitchen", "light"]
+    assert said.skipped == ("SPEAKER 1:", "[noise]", "(laughs)")
+    plain = aligner.align(audio_dir / "kitchen_light_on.wav", "turn on the kitchen light")
+    assert said.states == plain.states and not plain.skipped
+    assert said.to_dict()["skipped"] == list(said.skipped)
+
+
+def test_a_numeral_is_one_written_word(aligner: Aligner, audio_dir: Path) -> None:
+    said = aligner.align(audio_dir / "heating_twenty_one.wav", "Set the heating to 21.")
+    plain = aligner.align(audio_dir / "heating_twenty_one.wav", "set the heating to twenty one")
+    last = said.words[-1]
+    assert (last.word.text, last.spoken) == ("21", ("twenty", "one"))
+    assert last.word.start == plain.words[-2].word.start
+    assert last.word.end == plain.words[-1].word.end
+    assert said.states == plain.states
+    assert said.to_dict()["words"][-1]["spoken"] == "twenty one"
+
+
+def test_the_way_to_say_a_number_that_fits_the_sound_is_found(
+    aligner: Aligner, audio_dir: Path
+) -> None:
+    """"10:00" may be "ten o'clock" or "ten"; only the second was said."""
+    said = aligner.align(audio_dir / "timer_ten_minutes.wav", "set a timer for 10:00 minutes")
+    assert [each.spoken for each in said.words][-2:] == [("ten",), ("minutes",)]
+
+
+def test_a_word_of_the_lexicon_is_not_split(aligner: Aligner, audio_dir: Path) -> None:
+    kitchen = Pronunciation(tuple("K IH CH AH N L AY T".split()))
+    words = Lexicon({"kitchen-light": (kitchen,), "2nd": (Pronunciation(("AA", "N")),)})
+    own = Aligner(aligner.model, aligner.lexicon.extend(words))
+    said = own.align(audio_dir / "kitchen_light_on.wav", "turn 2nd the Kitchen-Light!")
+    assert [each.word.text for each in said.words] == ["turn", "2nd", "the", "Kitchen-Light"]
+
+
 def test_options_out_of_range_are_refused() -> None:
     with pytest.raises(OptionError, match="beam must be above 0"):
         AlignOptions(beam=0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from factored_asr.errors import FormatError, MissingError
-from factored_asr.lexicon import Lexicon, Pronunciation, strip_stress
+from factored_asr.lexicon import Lexicon, LexiconWarning, Pronunciation, strip_stress
 
 ROOT = Path(__file__).parent.parent
 EN_US_PHONES = (
@@ -71,6 +71,42 @@ def test_kaldi_weighs_pronunciations(tmp_path: Path) -> None:
         Pronunciation(("DH", "AH"), 1.0),
         Pronunciation(("DH", "IY"), 0.5),
     )
+
+
+def test_dictionaries_of_the_montreal_forced_aligner(tmp_path: Path) -> None:
+    """A probability, then three numbers about silence; lines may have fewer."""
+    text = "the\t0.99\t0.14\t1.2\t0.93\tDH AH\nthe\t0.5\t0.1\t2.0\t0.8\tDH IY\ntea\t1\tT IY\n"
+    lexicon = lexicon_of(tmp_path, text)
+    assert lexicon["the"] == (Pronunciation(("DH", "AH"), 0.99), Pronunciation(("DH", "IY"), 0.5))
+    assert lexicon["tea"] == (Pronunciation(("T", "IY"), 1.0),)
+    numbers = lexicon_of(tmp_path, "ma 1.0 1 2\n", "tones.dict")
+    assert phones_of(numbers, "ma") == ["1 2"]
+
+
+@pytest.mark.parametrize(("written", "word"), [
+    ("don’t D OW N T", "don't"), ("wi‑fi W AY F AY", "wi-fi"), ("cafe\u0301 K AE F", "café"),
+    ("\ufefftea T IY", "tea"),
+])  # fmt: skip
+def test_words_are_spelled_plainly(tmp_path: Path, written: str, word: str) -> None:
+    assert lexicon_of(tmp_path, written + "\n").knows(word)
+
+
+def test_capitals_match_words_in_lower_case(tmp_path: Path) -> None:
+    lexicon = lexicon_of(tmp_path, "TEA T IY\nPolish P OW\nthe DH AH\n")
+    assert phones_of(lexicon, "tea") == phones_of(lexicon, "Tea") == ["T IY"]
+    assert phones_of(lexicon, "polish") == ["P OW"] and lexicon.missing(["THE", "tea"]) == ()
+    assert dict(lexicon.restrict(["tea"])) == {"tea": (Pronunciation(("T", "IY")),)}
+    small = lexicon_of(tmp_path, "POLISH A\npolish B\n", "two.dict")
+    assert phones_of(small, "Polish") == ["B"] and phones_of(small, "POLISH") == ["A"]
+
+
+def test_stress_is_ignored_where_the_model_has_none(tmp_path: Path) -> None:
+    lexicon = lexicon_of(tmp_path, "tea T IY1\nmilk M IH L K\n")
+    with pytest.warns(LexiconWarning, match="my.dict: .* no stress: the digits of IY1 are"):
+        fitted = lexicon.fitted(["T", "IY", "M", "IH", "L", "K"])
+    assert phones_of(fitted, "tea") == ["T IY"]
+    assert lexicon.fitted(["T", "IY1", "M", "IH", "L", "K"]) is lexicon
+    assert phones_of(lexicon.fitted(["T"]), "tea") == ["T IY1"]  # another phone, not stress
 
 
 @pytest.mark.parametrize(

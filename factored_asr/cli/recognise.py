@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from factored_asr.cli import shared
@@ -19,19 +20,24 @@ def align(options: argparse.Namespace) -> int:
     aligned = _aligned(options)
     if aligned or options.format == "json":
         print(write_alignment(aligned, options.format, options.file))
+    if aligned.skipped and not options.quiet:
+        shared.say(f"skipped, because it is not said: {', '.join(aligned.skipped)}")
     if aligned.reason and not options.quiet:
         shared.say(f"{options.file}: {aligned.reason}")
     return 0 if aligned else 1
 
 
 def _aligned(options: argparse.Namespace) -> Alignment:
-    from factored_asr.recognizer.alignment import aligner_of
+    from factored_asr.language.written import TextRules
+    from factored_asr.recognizer.alignment import AlignOptions, aligner_of
     from factored_asr.storage.reading import read_text
 
     if (options.text is None) == (options.text_file is None):
         raise OptionError("give the spoken text, or its file by --text-file")
     text = options.text if options.text_file is None else read_text(options.text_file)
-    return aligner_of(shared.recipe_of(options)).align(options.file, text)
+    rules = replace(TextRules.named(options.rules), case=False)
+    aligner = aligner_of(shared.recipe_of(options), options=AlignOptions(rules=rules))
+    return aligner.align(options.file, text)
 
 
 def plot(options: argparse.Namespace) -> int:
@@ -74,3 +80,4 @@ def _add_text(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="sound file; - is standard input")
     parser.add_argument("text", nargs="?", metavar="TEXT", help="the spoken words")
     parser.add_argument("--text-file", metavar="PATH", help="read the words from here")
+    shared.add_rules(parser)

@@ -314,6 +314,16 @@ def report_options() -> argparse.ArgumentParser:
     return parser
 
 
+def add_rules(parser: argparse.ArgumentParser) -> None:
+    """Add the option of the rules by which text is read."""
+    parser.add_argument(
+        "--rules", default="all", metavar="LIST", help="rules by which the text is read, with "
+        "commas between: typography, annotations, speakers, case, punctuation, hyphens, numbers, "
+        "years, ordinals, money, times, units, ranges, symbols, abbreviations, letters; all; none; "
+        "-NAME leaves one out, as in --rules=-years (default: all)",
+    )
+
+
 def add_format(parser: argparse.ArgumentParser, default: str) -> None:
     """Add the option of the output format."""
     parser.add_argument(

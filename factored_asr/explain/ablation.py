@@ -161,7 +161,7 @@ def _unweighted(
 
     def make() -> Graph:
         assert recipe.grammar is not None
-        grammar = UnweightedGrammar.read_unweighted(recipe.grammar)
+        grammar = UnweightedGrammar.read_unweighted(recipe.grammar, recipe.known)
         return build_graph(model, lexicon, grammar, recipe.settings.graph)
 
     return Change("weights", label, recipe, compile=make)

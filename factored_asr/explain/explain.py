@@ -27,6 +27,7 @@ from factored_asr.language import Grammar, NGramScorer, WordScorer
 from factored_asr.lattice import Lattice
 from factored_asr.lattice import Path as BestPath
 from factored_asr.lattice.rejection import rejection
+from factored_asr.lexicon import LexiconWarning
 from factored_asr.lexicon.g2p import GuessWarning
 from factored_asr.models.recipe import Progress, Recipe
 from factored_asr.models.settings import DecodeOptions
@@ -215,10 +216,14 @@ def prices_of(recipe: Recipe, model: AcousticModel, graph: Graph) -> Prices:
         with warnings.catch_warnings():  # they warned when the graph was compiled
             warnings.simplefilter("ignore", GuessWarning)
             lexicon = recipe.with_guesses(lexicon, graph.words[1:])
+    with warnings.catch_warnings():  # likewise
+        warnings.simplefilter("ignore", LexiconWarning)
+        lexicon = lexicon.restrict(graph.words[1:]).fitted(model.topology.phones)
     scorer: WordScorer
     if recipe.grammar:
         ids = {word: i for i, word in enumerate(graph.words) if i}
-        scorer = GrammarScorer.of(Grammar.read(recipe.grammar), ids, recipe.settings.graph)
+        scorer = GrammarScorer.of(Grammar.read(recipe.grammar, known=recipe.known), ids,
+                                   recipe.settings.graph)
     else:
         scorer = NGramScorer(recipe.first_language())
     return Prices(model.topology, lexicon, scorer, recipe.settings.graph)

@@ -12,6 +12,7 @@ import numpy as np
 from factored_asr.graph import Graph, GraphOptions
 from factored_asr.graph.build import from_pynini, grammar_graph, to_pynini
 from factored_asr.language import Grammar
+from factored_asr.language.written import Known
 
 INF = float("inf")
 _State = tuple[tuple[int, float], ...]
@@ -81,8 +82,8 @@ class UnweightedGrammar(Grammar):
         return to_pynini(replace(graph, arcs=arcs, final=final))
 
     @staticmethod
-    def read_unweighted(path: Path) -> UnweightedGrammar:
+    def read_unweighted(path: Path, known: Known | None = None) -> UnweightedGrammar:
         """Read a grammar, and forget its weights."""
-        grammar = Grammar.read(path)
+        grammar = Grammar.read(path, known=known)
         return UnweightedGrammar(grammar.templates, grammar.skip_words, grammar.wildcard_words,
-                                 grammar.digest)
+                                 grammar.digest, known)

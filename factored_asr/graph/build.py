@@ -28,7 +28,7 @@ from factored_asr.graph.expand import (
 from factored_asr.graph.graph import ARC, EPSILON, Graph, arcs_of
 from factored_asr.graph.prefixes import with_prefixes
 from factored_asr.graph.units import BLANK, HasTopology, Units, make_units
-from factored_asr.language.ngram import NGramModel
+from factored_asr.language.ngram import BEGIN, END, UNKNOWN, NGramModel
 
 if TYPE_CHECKING:
     import pynini
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from factored_asr.language import Grammar
     from factored_asr.lexicon import Lexicon
 
+Ways = tuple[tuple[str, ...], ...]
+"""Ways to say one written word, each a sequence of words."""
 Progress = Callable[[str], None]
 """Called with the name of each stage as it begins."""
 _Loops = list[tuple[int, float]]
@@ -230,8 +232,8 @@ def build_graph(
     model
         Its phones, topology and context dependency make H and C.
     lexicon
-        Pronunciations, L. Every word of a grammar needs one; words of an n-gram model without one
-        are left out.
+        Pronunciations, L, in any case; stress digits that the model lacks are ignored. Every word
+        of a grammar needs one; words of an n-gram model without one are left out: `Graph.omitted`.
     language
         An n-gram model or a grammar, G.
     options
@@ -249,8 +251,10 @@ def build_graph(
     options = options or GraphOptions()
     tell = progress or (lambda stage: None)
     phones = model.topology.phones
-    table = _word_table(lexicon, language, options.prefixes)
-    lexicon.restrict(table[1:]).check_phones(phones)
+    options = replace(options, prefixes=_spoken_prefixes(options.prefixes, lexicon))
+    table, omitted = _word_table(lexicon, language, options.prefixes)
+    lexicon = lexicon.restrict(table[1:]).fitted(phones)
+    lexicon.check_phones(phones)
     words = {word: i for i, word in enumerate(table) if i}
     tell("lexicon and language model (L, G)")
     spoken, back_off = lexicon_graph(lexicon, words, model, options)
@@ -263,48 +267,54 @@ def build_graph(
     gigabytes = _estimate(spoken, grammar, len(words), options)
     tell(f"composing L ∘ G ({spoken.n_arcs:,} and {grammar.n_arcs:,} arcs; {gigabytes:.1f} GB)")
     lg = compose_lexicon(spoken, grammar, back_off, len(phones) * N_POSITIONS)
-    return expand_graph(lg, model, make_units(model, options.transition_scale), table, tell)
+    graph = expand_graph(lg, model, make_units(model, options.transition_scale), table, tell)
+    return replace(graph, omitted=omitted)
 
 
 def linear_graph(
-    lexicon: Lexicon, words: Sequence[str], model: HasTopology, options: GraphOptions
+    lexicon: Lexicon, words: Sequence[str | Ways], model: HasTopology, options: GraphOptions
 ) -> tuple[Graph, tuple[str, ...]]:
     """Return L ∘ G of one word sequence; silence and fillers loop at node i, before word i.
 
     Written out directly, its symbols as `lexicon_graph`'s. Returns it with its table of words.
     """
     index = {phone: i for i, phone in enumerate(model.topology.phones)}
-    table = (EPSILON, *dict.fromkeys(words))
-    spoken = {
-        word: [(_labels([index[phone] for phone in each.phones], 0), -np.log(each.probability))
-               for each in lexicon.find(word)]
-        for word in table[1:]
-    }  # fmt: skip
-    silence, fillers = _pauses(model.topology, options)
-    loops = [*silence, *fillers]
+    slots = [((word,),) if isinstance(word, str) else word for word in words]
+    table = (EPSILON, *dict.fromkeys(word for ways in slots for way in ways for word in way))
     word_id = {word: i for i, word in enumerate(table)}
-    rows, n_states = list[tuple[int, int, int, float, int]](), len(words) + 1
-    for node in range(len(words) + 1):
-        rows += [(node, label, 0, cost, node) for label, cost in loops]
-        for labels, cost in spoken[words[node]] if node < len(words) else ():
-            inner = range(n_states, n_states + len(labels) - 1)
-            ways = zip((node, *inner), labels, (*inner, node + 1), strict=True)
-            for at, (source, label, target) in enumerate(ways):
-                says = (word_id[words[node]], cost) if at == 0 else (0, 0.0)
-                rows.append((source, label, *says, target))
-            n_states += len(inner)
+    silence, fillers = _pauses(model.topology, options)
+    rows, n_states = list[tuple[int, int, int, float, int]](), len(slots) + 1
+    nodes = list(range(n_states))
+    for at, ways in enumerate(slots):
+        for way in ways:
+            inside = range(n_states, n_states + len(way) - 1)
+            nodes += inside
+            n_states += len(inside)
+            ends = zip((at, *inside), way, (*inside, at + 1), strict=True)
+            for source, word, target in ends:
+                for each in lexicon.find(word):
+                    labels = _labels([index[phone] for phone in each.phones], 0)
+                    inner = range(n_states, n_states + len(labels) - 1)
+                    n_states += len(inner)
+                    steps = zip((source, *inner), labels, (*inner, target), strict=True)
+                    for first, label, second in steps:
+                        says = (word_id[word], -np.log(each.probability))
+                        says = says if first == source else (0, 0.0)
+                        rows.append((first, label, *says, second))
+    rows += [(node, label, 0, cost, node) for node in nodes for label, cost in silence + fillers]
     final = np.full(n_states, np.inf, np.float32)
-    final[len(words)] = 0.0
+    final[len(slots)] = 0.0
     return Graph.from_arcs(*arcs_of(rows), final), table
 
 
 def build_alignment_graph(
-    model: HasTopology, lexicon: Lexicon, words: Sequence[str],
+    model: HasTopology, lexicon: Lexicon, words: Sequence[str | Ways],
     options: GraphOptions | None = None, units: Units | None = None,
 ) -> Graph:
     """Compile H ∘ C ∘ L ∘ G of these words alone, without pynini.
 
     Every pronunciation is allowed, and silence and fillers before, between and after the words.
+    Where several ways to say a word are given, each a sequence of words, any of them is allowed.
     `units`: kept from `make_units`; for one sentence they are nearly all the work.
 
     Raises
@@ -317,9 +327,12 @@ def build_alignment_graph(
     options = options or GraphOptions()
     if not words:
         raise OptionError("an alignment needs at least one word, got none")
-    if unknown := lexicon.missing(words):
+    names = [name for word in words for name in ([word] if isinstance(word, str) else
+                                                 [name for way in word for name in way])]
+    if unknown := lexicon.missing(names):
         raise MissingError(_no_pronunciation(unknown))
-    lexicon.restrict(words).check_phones(model.topology.phones)
+    lexicon = lexicon.restrict(names).fitted(model.topology.phones)
+    lexicon.check_phones(model.topology.phones)
     lg, table = linear_graph(lexicon, words, model, options)
     return expand_graph(lg, model, units or make_units(model, options.transition_scale), table)
 
@@ -347,19 +360,34 @@ def expand_graph(
 
 def _word_table(
     lexicon: Lexicon, language: NGramModel | Grammar, prefixes: Iterable[str] = ()
-) -> tuple[str, ...]:
-    """Words of the graph by id. A grammar's words must all be known; an n-gram model's need not."""
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Words of the graph by id, and those that it omits because they have no pronunciation.
+
+    A grammar's words must all be known; an n-gram model's need not.
+    """
+    omitted: tuple[str, ...] = ()
     names: Iterable[str]
     if isinstance(language, NGramModel):
-        names = [word for word in language.words[1:] if word in lexicon]
+        marks = {EPSILON, BEGIN, END, *UNKNOWN}
+        left_out = set(missing := lexicon.missing(language.words[1:]))
+        omitted = tuple(word for word in missing if word not in marks)
+        names = [word for word in language.words[1:] if word not in left_out]
     else:
         names = sorted({*language.words, *" ".join(prefixes).split()})
-        if unknown := [word for word in names if word not in lexicon]:
+        if unknown := lexicon.missing(names):
             raise MissingError(_no_pronunciation(unknown))
     table = (EPSILON, *names)
     if len(table) == 1:
         raise MissingError("the language model has no word that the lexicon can pronounce")
-    return table
+    return table, omitted
+
+
+def _spoken_prefixes(prefixes: Iterable[str], lexicon: Lexicon) -> tuple[str, ...]:
+    """Return prefixes as grammars write them: in lower case, without punctuation."""
+    from factored_asr.language.grammar import normalise_text
+
+    spoken = (" ".join(normalise_text(prefix, lexicon.knows)) for prefix in prefixes)
+    return tuple(filter(None, spoken))
 
 
 def _no_pronunciation(words: Sequence[str]) -> str:

@@ -118,6 +118,8 @@ class Graph:
     """(n_labels + 1,) bool: the label belongs to the last phone of a word."""
     frame_seconds: float | None = None
     """Seconds between frames, where the graph knows it."""
+    omitted: tuple[str, ...] = ()
+    """Words of the language model without a pronunciation, which the graph lacks."""
 
     @property
     def labels(self) -> Labels:
@@ -232,7 +234,7 @@ class Graph:
             "format": "factored_asr graph", "version": FORMAT_VERSION, "start": self.start,
             "states": self.n_states, "arcs": self.n_arcs, "phones": self.phones,
             "silence_phones": sorted(self.silence_phones), "frame_seconds": self.frame_seconds,
-            "seal": _seal(folder),
+            "seal": _seal(folder), **({"omitted": self.omitted} if self.omitted else {}),
         }
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
@@ -277,7 +279,8 @@ def _read_folder(folder: Path) -> Graph:
         graph = Graph(
             start=int(manifest["start"]), words=words, phones=tuple(manifest["phones"]),
             silence_phones=frozenset(manifest["silence_phones"]),
-            frame_seconds=manifest["frame_seconds"], **arrays,
+            frame_seconds=manifest["frame_seconds"], omitted=tuple(manifest.get("omitted", ())),
+            **arrays,
         )
         if (graph.n_states, graph.n_arcs) != (manifest["states"], manifest["arcs"]):
             raise FormatError("arrays and manifest disagree on states or arcs", folder)
@@ -347,5 +350,6 @@ def _check_labels(graph: Graph, path: str | Path) -> None:
             raise FormatError(f"the {name} of a label lies outside [{least}, {limit})", path)
     if n and graph.label_pdf[1:].min(initial=0) < 0:
         raise FormatError("a label without a pdf", path)
-    if not all(isinstance(phone, str) for phone in (*graph.phones, *graph.silence_phones)):
-        raise FormatError("names of phones must be texts", path)
+    names = (*graph.phones, *graph.silence_phones, *graph.omitted)
+    if not all(isinstance(name, str) for name in names):
+        raise FormatError("names of phones and words must be texts", path)

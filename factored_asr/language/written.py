@@ -178,6 +178,7 @@ _LETTER = rf"(?:[^\W\d_]|[{_MARKS}])"
 _WORD = rf"[^\W\d_]{_LETTER}*(?:'{_LETTER}+)*"
 _ELIDED = r"(?<![\w'])'(?:em|til|cause|bout|tis|twas|n|round|cuz)(?![\w'])"
 _PLAIN = re.compile(r"[A-Za-z\s]*")
+_GOES_ON, _WENT_BEFORE = re.compile(r"'?[^\W_]"), re.compile(r"[^\W_]'?$")
 _LETTER_AND_STOP = re.compile(r"[a-z]\.", re.I)
 MAX_CHUNK = 200
 """Characters without a blank in which known words are looked for."""
@@ -185,8 +186,9 @@ MAX_CHUNK = 200
 _PARTS = {
     "note": r"\[[^\[\]]{0,120}\]|<[/!|]?[a-z][\w:.|-]*(?:\s[^<>]{0,60})?/?>|\{[^{}]{0,120}\}"
             r"|\+\+[^+\s]+\+\+|\(\([^()]{0,120}\)\)|(?<!\w)%[a-z]+\b",
-    "link": r"(?:https?://|www\.)[^\s<>\"]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
-            r"|\b[a-z][\w-]*(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|io|uk|de|eu)\b(?:/[^\s<>\"]*)?",
+    "link": r"(?:https?://|www\.)[^\s<>\"]+|(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}"
+            r"|(?<![\w.-])[a-z][\w-]{0,62}(?:\.[\w-]{1,63}){0,4}\.(?:com|org|net|edu|gov|io|uk|de|eu)"
+            r"\b(?:/[^\s<>\"]*)?",
     "numerals": "",
     "dotted": r"(?<!\w)(?:[^\W\d_]\.){2,}(?!\w)|(?<!\w)[^\W\d_](?:\.[^\W\d_])+\b",
     "mixed": r"(?<!\w)(?:[^\W\d_]+\d|\d+[^\W\d_])[^\W_]*",
@@ -336,6 +338,8 @@ class _Text:
         for first, last in ((f, t) for f in range(before, start + 1)
                             for t in range(after, end - 1, -1)):
             word = _INVISIBLE.sub("", chunk[first:last])
+            if _GOES_ON.match(chunk, last) or _WENT_BEFORE.search(chunk[:first]):
+                continue  # "wi-fi's" is not "wi-fi"
             if not word.isalpha() and not _LETTER_AND_STOP.fullmatch(word) and self.known(word):
                 return first, last
         return None
@@ -386,7 +390,7 @@ class _Text:
         word = tidy(text) if self.rules.typography else text
         if not self.rules.numbers and self.rules.punctuation:
             word = re.sub(r"(?<=\d),(?=\d)", "", word)
-            word = word.replace(".", "") if not any(map(str.isdigit, word)) else word
+            word = word.replace(".", "") if not any(map(str.isdecimal, word)) else word
         if self.known and self.rules.letters and not self.shouts and 2 <= len(word) <= 5:
             if word.isalpha() and word.isupper() and not self.known(word):
                 return (" ".join(self._cased(letter) for letter in word), self._cased(word))
@@ -412,7 +416,7 @@ class _Text:
         parts = re.findall(r"\d+|[^\W\d_]+", text)
         ways: list[str] = []
         for part in parts:
-            if part[0].isdigit():
+            if part[0].isdecimal():
                 ways.append(self.numbers.whole(part)[0])
             elif (self.known(part) if self.known else not _is_initials(part)) and len(part) > 1:
                 ways.append(self._cased(part))
@@ -423,7 +427,7 @@ class _Text:
     def _link(self, text: str) -> str:
         text = re.sub(r"^https?://", "", text).rstrip("/")
         found = re.findall(r"\d+|[^\W\d_]+|[./@:_-]", text)
-        said = (self.numbers.whole(x)[0] if x[0].isdigit() else _IN_LINKS.get(x, self._cased(x))
+        said = (self.numbers.whole(x)[0] if x[0].isdecimal() else _IN_LINKS.get(x, self._cased(x))
                 for x in found)
         return " ".join(said)
 
@@ -453,7 +457,7 @@ def _is_speaker(label: str) -> bool:
     if re.match(r"(?:speaker|spk|person|interviewer|interviewee|host|guest|caller)\b|spk", label,
                 re.I):
         return True
-    return all(word[0].isupper() or word[0].isdigit() or word[0] == "(" for word in words)
+    return all(word[0].isupper() or word[0].isdecimal() or word[0] == "(" for word in words)
 
 
 def skipped_text(pieces: Iterable[Piece]) -> tuple[str, ...]:

@@ -1,5 +1,5 @@
 """Words and their pronunciations."""
 
-from factored_asr.lexicon.lexicon import Lexicon, Pronunciation, strip_stress
+from factored_asr.lexicon.lexicon import Lexicon, LexiconWarning, Pronunciation, strip_stress
 
-__all__ = ["Lexicon", "Pronunciation", "strip_stress"]
+__all__ = ["Lexicon", "LexiconWarning", "Pronunciation", "strip_stress"]

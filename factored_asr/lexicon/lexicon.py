@@ -3,26 +3,38 @@
 * CMUdict: ``WORD PH PH …``, further pronunciations as ``WORD(2) PH …``; lines that begin with
   ``;;``, ``##`` or ``# `` are comments, and so is what follows a ``#`` at the start of a field;
 * Kaldi's ``lexicon.txt``: the same without numbers, a word simply comes on several lines;
-* Kaldi's ``lexiconp.txt``: ``WORD PROBABILITY PH PH …``, the probability in (0, 1].
+* Kaldi's ``lexiconp.txt``: ``WORD PROBABILITY PH PH …``, the probability in (0, 1];
+* dictionaries of the Montreal Forced Aligner: the same, with up to three more numbers about
+  silence, which are not used.
 
-A file is a ``lexiconp.txt`` if the second field of its first entry is a number; then that of every
-line must be. In all of them a number in brackets at the end of a word is that of a variant.
+A file has probabilities if the second field of its first entry is a number; then that of every line
+must be. In all of them a number in brackets at the end of a word is that of a variant. Typographic
+apostrophes and hyphens of words are read as plain ones.
 """
 
 from __future__ import annotations
 
 import re
+import warnings
 from collections import ChainMap
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 from factored_asr.errors import FormatError, MissingError
+from factored_asr.language.written import tidy
 from factored_asr.storage.reading import read_text, whole_number
 
 _COMMENT = re.compile(r"^(;;|##|# |#$).*|\s#.*")
 _VARIANT = re.compile(r"(.+)\(([^()]*)\)")
+MAX_NUMBERS = 4
+"""Numbers before the phones: a probability, and three of silence around the word."""
+
+
+class LexiconWarning(UserWarning):
+    """A dictionary is read in another way than it is written."""
 
 
 class Pronunciation(NamedTuple):
@@ -43,8 +55,8 @@ Entries = Mapping[str, tuple[Pronunciation, ...]]
 class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
     """Words and their pronunciations, in the order of the file.
 
-    Look-ups of the mapping are exact; `find` also tries the word in lower case, and its error names
-    the word.
+    Look-ups of the mapping are exact; `find` also tries the word in lower case, then in any case,
+    and its error names the word.
 
     >>> lexicon = Lexicon({"tea": (Pronunciation(("T", "IY")),)})
     >>> lexicon.find("Tea")
@@ -89,17 +101,43 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
         return len(self.entries)
 
     def find(self, word: str) -> tuple[Pronunciation, ...]:
-        """Return the pronunciations of a word as written, else in lower case; else MissingError."""
-        found = self.entries.get(word) or self.entries.get(word.lower())
+        """Return the pronunciations of a word as written, else in lower case, else in any case.
+
+        Raises MissingError if there is none.
+        """
+        found = self._any(word)
         if not found:
             names = ", ".join(map(str, self.sources)) or "the lexicon"
             raise MissingError(f"word {word!r} has no pronunciation in {names}")
         return found
 
+    def knows(self, word: str) -> bool:
+        """Return whether `find` finds a word.
+
+        >>> Lexicon({"TEA": (Pronunciation(("T", "IY")),)}).knows("tea")
+        True
+        """
+        return bool(self._any(word))
+
     def missing(self, words: Iterable[str]) -> tuple[str, ...]:
         """Return the words that `find` does not find, each once, in their order."""
-        has = self.entries
-        return tuple(w for w in dict.fromkeys(words) if w not in has and w.lower() not in has)
+        return tuple(word for word in dict.fromkeys(words) if not self.knows(word))
+
+    def _any(self, word: str) -> tuple[Pronunciation, ...] | None:
+        get = self.entries.get
+        found = get(word) or get(word.lower())
+        if found or not self._with_capitals:
+            return found
+        return get(self._with_capitals.get(word.lower(), word))
+
+    @cached_property
+    def _with_capitals(self) -> dict[str, str]:
+        """Words that are not in lower case, by their spelling in lower case; the first counts."""
+        found: dict[str, str] = {}
+        for word in self.entries:
+            if not word.islower() and (small := word.lower()) != word:
+                found.setdefault(small, word)
+        return found
 
     @property
     def phones(self) -> tuple[str, ...]:
@@ -123,13 +161,37 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
 
         Words without a pronunciation are left out: `missing` names them.
         """
-        get = self.entries.get
-        found = {word: get(word) or get(word.lower()) for word in words}
+        found = {word: self._any(word) for word in words}
         return replace(self, entries={word: prons for word, prons in found.items() if prons})
 
     def strip_stress(self) -> Lexicon:
         """Remove stress digits (AH0 → AH); pronunciations that become equal count once."""
         return replace(self, entries=_unstressed(self.entries), fillers=_unstressed(self.fillers))
+
+    def fitted(self, phones: Collection[str]) -> Lexicon:
+        """Return the lexicon without stress digits if the phones of the model have none.
+
+        Only phones that the model lacks change, and a warning tells so, once.
+
+        >>> lexicon = Lexicon({"tea": (Pronunciation(("T", "IY1")),)})
+        >>> with warnings.catch_warnings(action="ignore"):
+        ...     lexicon.fitted(["T", "IY"]).phones
+        ('IY', 'T')
+        """
+        known = set(phones)
+        both = (*self.entries.values(), *self.fillers.values())
+        used = {phone for prons in both for p in prons for phone in p.phones}
+        stressed = {phone for phone in used - known if strip_stress(phone) in known}
+        if not stressed:
+            return self
+        names = ", ".join(map(str, self.sources)) or "the lexicon"
+        shown = ", ".join(sorted(stressed)[:5]) + (", …" if len(stressed) > 5 else "")
+        warnings.warn(
+            f"{names}: the phones of the model have no stress: the digits of {shown} are ignored",
+            LexiconWarning, stacklevel=2,
+        )
+        return replace(self, entries=_unstressed(self.entries, stressed),
+                       fillers=_unstressed(self.fillers, stressed))
 
     def check_phones(self, phones: Collection[str]) -> None:
         """Raise MissingError, with word, file and line, if a phone is not among `phones`."""
@@ -175,9 +237,15 @@ def _union(ours: Entries, theirs: Entries) -> Entries:
     return _over(_over(ours, theirs), {w: _distinct((*ours[w], *theirs[w])) for w in both})
 
 
-def _unstressed(entries: Entries) -> dict[str, tuple[Pronunciation, ...]]:
+def _unstressed(
+    entries: Entries, stressed: Collection[str] | None = None
+) -> dict[str, tuple[Pronunciation, ...]]:
+    """Remove the digits of these phones; None: of all."""
     phones = {phone for prons in entries.values() for p in prons for phone in p.phones}
-    plain = {phone: strip_stress(phone) for phone in phones}
+    plain = {
+        phone: strip_stress(phone) if stressed is None or phone in stressed else phone
+        for phone in phones
+    }
     return {
         word: _distinct(p._replace(phones=tuple(plain[x] for x in p.phones)) for p in prons)
         for word, prons in entries.items()
@@ -190,13 +258,16 @@ class _Dictionary(Mapping[str, tuple[Pronunciation, ...]]):
     Most users need few words: this loads three times as fast, in a third of the memory.
     """
 
-    def __init__(self, texts: dict[str, str], weighted: bool) -> None:
-        self._texts, self._weighted = texts, weighted
+    def __init__(self, texts: dict[str, str], n_numbers: int) -> None:
+        self._texts, self._n_numbers = texts, n_numbers
 
     def __getitem__(self, word: str) -> tuple[Pronunciation, ...]:
         lines = [text.split() for text in self._texts[word].split("\n")]
-        if self._weighted:
-            return _distinct(Pronunciation(tuple(x[1:]), float(x[0])) for x in lines)
+        if self._n_numbers:
+            return _distinct(
+                Pronunciation(tuple(x[_n_numbers(x, self._n_numbers) :]), float(x[0]))
+                for x in lines
+            )
         return _distinct(Pronunciation(tuple(x)) for x in lines)
 
     def __contains__(self, word: object) -> bool:
@@ -212,27 +283,36 @@ class _Dictionary(Mapping[str, tuple[Pronunciation, ...]]):
 def _read_dictionary(path: str | Path, probabilities: bool | None = None) -> _Dictionary:
     """Read a dictionary file; arguments and errors as of `Lexicon.read`."""
     texts: dict[str, str] = {}
+    n_numbers: int | None = None if probabilities is None else int(probabilities)
     for line, text in enumerate(read_text(path).split("\n"), start=1):
         fields = text.split(None, 1)
         if "#" in text or text.startswith(";;"):
             fields = _COMMENT.sub("", text).split(None, 1)
         if not fields:
             continue
-        word = fields[0]
+        word = fields[0] if fields[0].isascii() else tidy(fields[0]) or fields[0]
         if word[-1] == ")" and "(" in word:
             word = _without_variant(word, path, line)
-        if probabilities is None:
-            probabilities = len(fields) > 1 and _number(fields[1].split()[0]) is not None
-        if probabilities:
-            found = fields[1].split()[0] if len(fields) > 1 else ""
-            if not 0 < (_number(found) or 0) <= 1:
+        if n_numbers is None or probabilities and not texts:
+            found = fields[1].split() if len(fields) > 1 else []
+            n_numbers = max(_n_numbers(found, MAX_NUMBERS), int(bool(probabilities)))
+        if n_numbers:
+            found = (fields[1].split() if len(fields) > 1 else []) or [""]
+            if not 0 < (_number(found[0]) or 0) <= 1:
                 law = f"word {word!r} needs a probability in (0, 1] before its phones"
-                raise FormatError(f"{law}, got {found!r}", path, line)
-        if len(fields) < 2 or (probabilities and len(fields[1].split(None, 1)) < 2):
+                raise FormatError(f"{law}, got {found[0]!r}", path, line)
+        if len(fields) < 2 or (n_numbers and len(found) < 2):
             raise FormatError(f"word {word!r} needs at least one phone, got none", path, line)
         before = texts.get(word)
         texts[word] = fields[1] if before is None else f"{before}\n{fields[1]}"
-    return _Dictionary(texts, bool(probabilities))
+    return _Dictionary(texts, n_numbers or 0)
+
+
+def _n_numbers(fields: Sequence[str], most: int) -> int:
+    """Return how many fields in front are numbers; only the first, if all are."""
+    first = fields[:most]
+    n = next((i for i, text in enumerate(first) if _number(text) is None), len(first))
+    return n if n < len(fields) else min(n, 1)
 
 
 def _distinct(pronunciations: Iterable[Pronunciation]) -> tuple[Pronunciation, ...]:

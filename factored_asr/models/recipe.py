@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,9 @@ from factored_asr.language import (
     with_words,
     write_columns,
 )
+from factored_asr.language.written import Known
 from factored_asr.lattice import SecondPass
-from factored_asr.lexicon import Lexicon, Pronunciation
+from factored_asr.lexicon import Lexicon, LexiconWarning, Pronunciation
 from factored_asr.lexicon.g2p import G2P, GuessWarning
 from factored_asr.models.bundle import Bundle, packaged
 from factored_asr.models.settings import DecodeOptions
@@ -41,6 +42,8 @@ from factored_asr.storage.cache import cached, content_key
 
 GRAPH_VERSION = 3
 """Raise it when the same sources compile to another graph than before."""
+GRAMMAR_VERSION = 1
+"""Raise it when the same grammar gives other words than before."""
 G2P_VERSION = 1
 """Raise it when the same dictionary gives another G2P model than before."""
 
@@ -119,6 +122,7 @@ class Recipe:
             GRAPH_VERSION, __version__, self.bundle.acoustic, self.lexicon_path,
             self.language_path, words, _AsBefore(self.settings.graph), self.settings.max_ngrams,
             *((self.guess, G2P_VERSION) if self.guess else ()),
+            *(("grammar", GRAMMAR_VERSION) if self.grammar else ()),
         )
 
     def about(self) -> dict[str, Any]:
@@ -131,7 +135,33 @@ class Recipe:
 
     def graph(self, model: AcousticModel, progress: Progress | None = None) -> Graph:
         """Return the graph from the cache; compile it first if needed."""
-        return cached_graph(self.key(), self.about(), lambda: self.compile(model, progress))
+        graph = cached_graph(self.key(), self.about(), lambda: self.compile(model, progress))
+        if graph.omitted and self.lm:
+            warnings.warn(self._omitted(graph.omitted), LexiconWarning, stacklevel=2)
+        return graph
+
+    def _omitted(self, words: Sequence[str]) -> str:
+        """Say which words of the language model cannot be recognised, and what to do."""
+        shown = ", ".join(words[:MAX_TOLD])
+        if len(words) > MAX_TOLD:
+            shown += f", and {len(words) - MAX_TOLD} more (lm missing {self.language_path})"
+        remedy = "add them to a dictionary and give it as extra words, or guess them"
+        if any(not word.replace("'", "").isalpha() for word in words):
+            remedy += "; `lm estimate` spells out numbers and drops punctuation"
+        n = "1 word has" if len(words) == 1 else f"{len(words)} words have"
+        return (f"{self.language_path}: {n} no pronunciation and cannot be recognised: {shown}; "
+                f"{remedy}")
+
+    @property
+    def known(self) -> Known | None:
+        """Whether a spelling is a word of the user's dictionaries, which grammars keep whole.
+
+        None without such dictionaries.
+        """
+        if not (self.words or self.lexicon):
+            return None
+        given = self.read_words()
+        return (given.extend(Lexicon.read(self.lexicon)) if self.lexicon else given).knows
 
     def background(self, model: AcousticModel | None = None) -> Graph | None:
         """Return the background graph of a grammar; None where the settings have no background."""
@@ -139,7 +169,7 @@ class Recipe:
             return None
 
         def compiled() -> Graph:
-            lexicon, words = self.read_lexicon(), Grammar.read(self.language_path).words
+            lexicon, words = self.read_lexicon(), self._grammar().words
             guesses = self.g2p().lexicon(lexicon.missing(words)) if self.guess else Lexicon({})
             known, acoustic = lexicon.extend(guesses), model or self.bundle.acoustic_model()
             return build_background(acoustic, known, words, self.settings.graph, costs)
@@ -157,7 +187,7 @@ class Recipe:
         tell(f"reading {self.lexicon_path.name} and {self.language_path.name}")
         lexicon = self.read_lexicon()
         language: Grammar | NGramModel = (
-            Grammar.read(self.grammar) if self.grammar else self.first_language(tell)
+            self._grammar() if self.grammar else self.first_language(tell)
         )
         if self.guess:
             tell("guessing pronunciations")
@@ -170,6 +200,9 @@ class Recipe:
             return build_graph(model, lexicon, language, self.settings.graph, progress)
         except MissingError as error:
             raise MissingError(f"{self.language_path}: {error}") from error
+
+    def _grammar(self) -> Grammar:
+        return Grammar.read(self.language_path, known=self.known)
 
     def read_lexicon(self) -> Lexicon:
         """Return the dictionary, extended by `words`."""
@@ -254,7 +287,9 @@ class Recipe:
             tell(f"reading {path.name}")
             model = read_lm(path)
             model = prune_to(model, limit) if limit else model
-            new = tuple(word for word in self.read_words() if word not in model.ids)
+            model = self._in_the_case_of_the_lexicon(model, path)
+            there = {word.lower() for word in model.vocabulary}
+            new = tuple(word for word in self.read_words() if word.lower() not in there)
             if not new:
                 return model
             tell(f"{len(new)} words are new to the language model: each is given the "
@@ -265,6 +300,20 @@ class Recipe:
         key = content_key("language", GRAPH_VERSION, __version__, path, limit, words)
         about = {"model": self.bundle.name, "language": path.name, "kind": "language model"}
         return cached_language(key, about, make)
+
+    def _in_the_case_of_the_lexicon(self, model: NGramModel, path: Path) -> NGramModel:
+        """Return a model whose words are all in capitals in the lexicon's lower case."""
+        words = [word for word in model.words if not word.startswith("<")]
+        if any(word != word.upper() for word in words):
+            return model
+        small = tuple(word if word.startswith("<") else word.lower() for word in model.words)
+        lexicon = self.read_lexicon()
+        n_small = sum(word in lexicon for word in small)
+        if n_small <= sum(word in lexicon for word in words) or len({*small}) < len(small):
+            return model
+        told = "its words are in capitals; they are read in lower case, as in the dictionary"
+        warnings.warn(f"{path}: {told}", LexiconWarning, stacklevel=2)
+        return replace(model, words=small)
 
 
 def cached_graph(key: str, about: Mapping[str, Any], compile_graph: Callable[[], Graph]) -> Graph:

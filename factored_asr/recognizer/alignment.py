@@ -11,8 +11,10 @@ of the best phone out of context, which knows nothing of the text.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -22,14 +24,14 @@ from factored_asr.audio.reading import Source
 from factored_asr.decoder import BeamOptions, Search
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.graph import Graph, GraphOptions, build_alignment_graph, make_units
+from factored_asr.graph.build import Ways
+from factored_asr.language.written import Piece, TextRules, read_written, skipped_text
 from factored_asr.lattice import Path, WordSegment
 from factored_asr.lexicon import Lexicon
 from factored_asr.models.recipe import Recipe
 from factored_asr.recognizer.session import begun
 from factored_asr.results.alignment import AlignedWord, Alignment, State
 from factored_asr.results.transcript import Phone, Word
-
-PUNCTUATION = ".,;:!?\"()[]{}<>«»„“”‚‘’…–—-"
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class AlignOptions:
     """A word below this score counts as not said; higher: more words are doubted. On the read
     English with foreign accents that it was set on, 3 % of the words that were said lie below the
     default, and 60 % of words that were put in the place of others."""
+    rules: TextRules = TextRules(case=False)
+    """How the text is read. Words of the lexicon are never split."""
     graph: GraphOptions = field(
         default_factory=lambda: GraphOptions(silence_probability=0.1, filler_probability=1e-4)
     )
@@ -62,18 +66,16 @@ class AlignOptions:
 
 
 def split_words(text: str, lexicon: Lexicon) -> tuple[str, ...]:
-    """The words of a text; punctuation goes where the lexicon does not know the word with it.
+    """Return the words of a text as written, without punctuation and annotations.
 
     Examples
     --------
     >>> from factored_asr.lexicon import Pronunciation
-    >>> split_words("Oh, no - oh!", Lexicon({"oh": (Pronunciation(("OW",)),)}))
-    ('Oh', 'no', 'oh')
+    >>> split_words("[noise] Oh, no - 21!", Lexicon({"oh": (Pronunciation(("OW",)),)}))
+    ('Oh', 'no', '21')
     """
-    words = (
-        word if not lexicon.missing([word]) else word.strip(PUNCTUATION) for word in text.split()
-    )
-    return tuple(word for word in words if word)
+    pieces = read_written(text, AlignOptions().rules, lexicon.knows)
+    return tuple(piece.text for piece in pieces if piece.words)
 
 
 class Aligner:
@@ -113,7 +115,8 @@ class Aligner:
         source
             A path, ``"-"`` for standard input, a binary file object, or an array of samples.
         text
-            What is said: words with blanks between, punctuation allowed.
+            What is said, as people write it: with punctuation, numerals ("21" is one word), labels
+            of speakers and annotations such as "[noise]", which are skipped; see `TextRules`.
         sample_rate
             Hz of an array; needed with an array, and only there.
 
@@ -130,25 +133,39 @@ class Aligner:
         FormatError
             The text has no words; the sound is empty, truncated, no audio, or not finite.
         """
-        words = split_words(text, self.lexicon)
-        if not words:
-            raise FormatError("the text to be aligned has no words")
-        lexicon = self._complete(self.lexicon, words) if self._complete else self.lexicon
-        graph = build_alignment_graph(self.model, lexicon, words, self.options.graph, self._units)
+        pieces = read_written(text, self.options.rules, self.lexicon.knows)
+        skipped = skipped_text(pieces)
+        pieces = [piece for piece in pieces if piece.words]
+        if not pieces:
+            raise FormatError("the text to be aligned has no words"
+                              + (f" that are said: {', '.join(skipped)}" if skipped else ""))
+        lexicon, ways = self._pronounceable(pieces)
+        graph = build_alignment_graph(self.model, lexicon, ways, self.options.graph, self._units)
         with blas_threads():
             path, fit = self._search(graph, source, sample_rate)
         duration = len(fit) * self.model.frame_seconds
         if path is None:
-            return Alignment(duration=duration, reason=_no_path(words, duration))
+            reason = _no_path(len(pieces), duration)
+            return Alignment(duration=duration, reason=reason, skipped=skipped)
         aligned = tuple(
-            self._word(text, segment, fit)
-            for text, segment in zip(words, path.segments, strict=True)
+            self._word(piece, segments, fit)
+            for piece, segments in zip(pieces, _grouped(path.segments, ways), strict=True)
         )
         phones = tuple(
             Phone(each.phone, *self._seconds(each.start, each.end)) for each in path.phones
         )
         states = tuple(states_of(graph, path, self.model.frame_seconds))
-        return Alignment(aligned, phones, states, duration, _doubts(aligned))
+        return Alignment(aligned, phones, states, duration, _doubts(aligned), skipped)
+
+    def _pronounceable(self, pieces: Sequence[Piece]) -> tuple[Lexicon, list[Ways]]:
+        """Return the lexicon, completed, and the ways to say each word that it can pronounce."""
+        known = [tuple(way for way in piece.ways if not self.lexicon.missing(way))
+                 for piece in pieces]
+        ways = [found or piece.ways[:1] for found, piece in zip(known, pieces, strict=True)]
+        if not self._complete:
+            return self.lexicon, ways
+        words = [word for several in ways for way in several for word in way]
+        return self._complete(self.lexicon, words), ways
 
     def _search(
         self, graph: Graph, source: Source | Frames, sample_rate: int | None
@@ -182,25 +199,31 @@ class Aligner:
         if self.options.retry_beam:
             yield self.options.retry_beam, self.options.retry_max_active
 
-    def _word(self, text: str, segment: WordSegment, fit: np.ndarray) -> AlignedWord:
-        phones = segment.phones
-        first, last = phones[0].start, phones[-1].end
-        start, end = self._seconds(first, last)
+    def _word(self, piece: Piece, segments: Sequence[WordSegment], fit: np.ndarray) -> AlignedWord:
+        phones = [phone for segment in segments for phone in segment.phones]
+        start, end = self._seconds(phones[0].start, phones[-1].end)
         ends = tuple(self._seconds(phone.end)[0] for phone in phones)
-        word = Word(text, start, end, None, tuple(phone.phone for phone in phones), ends)
-        score = float(fit[first:last].mean())
-        return AlignedWord(word, score, score >= self.options.min_score)
+        if any(a.end != b.start for a, b in itertools.pairwise(phones)):
+            ends = ()  # a pause inside "21": phones do not follow each other
+        word = Word(piece.text, start, end, None, tuple(phone.phone for phone in phones), ends)
+        spoken = np.concatenate([fit[each.phones[0].start : each.phones[-1].end]
+                                 for each in segments])
+        score = float(spoken.mean())
+        said = tuple(segment.word for segment in segments)
+        return AlignedWord(word, score, score >= self.options.min_score, said)
 
     def _seconds(self, *frames: int) -> tuple[float, ...]:
         return tuple(frame * self.model.frame_seconds for frame in frames)
 
 
-def aligner_of(recipe: Recipe, model: AcousticModel | None = None) -> Aligner:
+def aligner_of(
+    recipe: Recipe, model: AcousticModel | None = None, options: AlignOptions | None = None
+) -> Aligner:
     """Return the aligner of a recipe's dictionary, by default with its bundle's model."""
     if model is None:
         model = recipe.bundle.acoustic_model().configured(recipe.settings.tools)
     complete = recipe.with_guesses if recipe.guess else None
-    return Aligner(model, recipe.read_lexicon(), complete=complete)
+    return Aligner(model, recipe.read_lexicon(), options, complete=complete)
 
 
 def states_of(graph: Graph, path: Path, frame_seconds: float) -> Iterator[State]:
@@ -218,9 +241,26 @@ def states_of(graph: Graph, path: Path, frame_seconds: float) -> Iterator[State]
         )
 
 
-def _no_path(words: tuple[str, ...], duration: float) -> str:
+def _grouped(segments: Sequence[WordSegment], ways: Sequence[Ways]) -> list[list[WordSegment]]:
+    """Return the spoken words of each written word."""
+    words = tuple(segment.word for segment in segments)
+    reached: dict[int, Any] = {0: None}  # number of words → where the written words begin, a chain
+    for several in ways:
+        reached = {
+            at + len(way): (at, before) for at, before in reached.items() for way in several
+            if words[at : at + len(way)] == way
+        }
+    groups, end, chain = list[list[WordSegment]](), len(words), reached[len(words)]
+    while chain:
+        start, chain = chain
+        groups.append(list(segments[start:end]))
+        end = start
+    return groups[::-1]
+
+
+def _no_path(n_words: int, duration: float) -> str:
     return (
-        f"the text does not fit the sound: no path through its {len(words)} words "
+        f"the text does not fit the sound: no path through its {n_words} words "
         f"ends with the {duration:.2f} s of sound"
     )
 

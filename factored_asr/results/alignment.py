@@ -3,10 +3,13 @@
 The JSON of an alignment (schema version as for transcripts)::
 
     {"schema": 1, "text": "turn on", "duration": 1.92, "score": -1.3, "reason": "",
+     "skipped": ["[noise]"],
      "words": [{"word": "turn", "start": 0.31, "end": 0.52, "score": -1.1, "fits": true,
                 "phones": ["T", "ER", "N"], "phone_ends": [0.38, 0.47, 0.52]}, ...],
      "phones": [{"phone": "SIL", "start": 0.0, "end": 0.31}, ...],
      "states": [{"phone": "SIL", "state": 0, "pdf": 12, "start": 0.0, "end": 0.04}, ...]}
+
+A word that is said otherwise than it is written has "spoken", too: "twenty one" for "21".
 """
 
 from __future__ import annotations
@@ -44,6 +47,8 @@ class AlignedWord:
     context): about 0 if the word was spoken, far below if not."""
     fits: bool = True
     """False if spoken words hardly ever have such a low score."""
+    spoken: tuple[str, ...] = ()
+    """The words of the lexicon that it was aligned as: ("twenty", "one") for "21"."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,8 @@ class Alignment:
     """Seconds of sound."""
     reason: str = ""
     """Why there are no words, or which words do not fit; empty if all fit."""
+    skipped: tuple[str, ...] = ()
+    """Parts of the text that are not said: annotations and labels of speakers."""
 
     @property
     def text(self) -> str:
@@ -95,12 +102,17 @@ class Alignment:
         return {
             "schema": SCHEMA_VERSION, "text": self.text, "duration": round(self.duration, 3),
             "score": round(self.score, 3) if self.words else None, "reason": self.reason,
-            "words": [word_dict(each.word, {"score": round(each.score, 3), "fits": each.fits})
-                      for each in self.words],
+            "skipped": list(self.skipped), "words": [_word(each) for each in self.words],
             "phones": [{"phone": each.text, **_times(each)} for each in self.phones],
             "states": [{"phone": each.phone, "state": each.state, "pdf": each.pdf, **_times(each)}
                        for each in self.states],
         }
+
+
+def _word(each: AlignedWord) -> dict[str, Any]:
+    spoken = " ".join(each.spoken)
+    differs = {"spoken": spoken} if spoken and spoken.lower() != each.word.text.lower() else {}
+    return word_dict(each.word, {"score": round(each.score, 3), "fits": each.fits, **differs})
 
 
 def _times(each: Phone | State) -> dict[str, float]:

@@ -41,10 +41,13 @@ def as_json(transcript: Transcript, name: str) -> str:
 
 
 def as_ctm(transcript: Transcript, name: str) -> str:
-    """Return NIST CTM: file, channel, start, duration, word and, if known, its confidence."""
+    """Return NIST CTM: file, channel, start, duration, word and, if known, its confidence.
+
+    A blank inside a written word ("10 km") becomes an underscore.
+    """
     head = f"{utterance_id(name)} {transcript.channel or 1}"
     return "\n".join(
-        f"{head} {word.start:.3f} {word.duration:.3f} {word.text}"
+        f"{head} {word.start:.3f} {word.duration:.3f} {'_'.join(word.text.split())}"
         + ("" if word.confidence is None else f" {word.confidence:.4f}")
         for word in transcript.words
     )

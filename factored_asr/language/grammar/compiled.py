@@ -19,7 +19,7 @@ from factored_asr.language.grammar.network import ListSymbol, Mark, Network, Sym
 from factored_asr.language.grammar.templates import Block, Scope, Template, Value, ValueList
 from factored_asr.storage.reading import read_json
 
-VERSION = 1
+VERSION = 2
 Thing = TypeVar("Thing")
 
 

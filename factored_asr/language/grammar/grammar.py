@@ -23,6 +23,7 @@ from factored_asr.language.grammar.network import ListSymbol, Network, Symbol, w
 from factored_asr.language.grammar.normalisation import normalise_text
 from factored_asr.language.grammar.size import GrammarSize, Ruler, estimate
 from factored_asr.language.grammar.templates import Rule, Scope, Template
+from factored_asr.language.written import Known
 from factored_asr.storage.reading import read_text
 
 if TYPE_CHECKING:
@@ -64,15 +65,21 @@ class Grammar:
     """Phrases a wildcard stands for in G, each with its cost."""
     digest: str = ""
     """Hash of the files read: equal digests, equal grammars."""
+    known: Known | None = None
+    """Says which spellings are words that are kept whole, such as ``wi-fi`` and ``mp3``."""
 
     @staticmethod
-    def read(path: str | Path, *, wildcard_words: WildcardWords = ()) -> Grammar:
+    def read(
+        path: str | Path, *, wildcard_words: WildcardWords = (), known: Known | None = None
+    ) -> Grammar:
         """Read a grammar: a YAML or JSGF file, or a folder whose files are merged.
 
         `wildcard_words` are what a wildcard may stand for in G: words or phrases, or a mapping from
         each to its cost (−log probability). Without them templates with wildcards stay out of G
-        (see ``left_out``) and serve text alone. Raises FormatError, with file, line and template,
-        for a broken file or template, an unknown rule or list, a rule that contains itself.
+        (see ``left_out``) and serve text alone. `known` says which spellings are words that are
+        kept whole, such as those of a user's dictionary: "mp3", "wi-fi". Raises FormatError, with
+        file, line and template, for a broken file or template, an unknown rule or list, a rule that
+        contains itself.
         """
         path = Path(path)
         files = [path]
@@ -80,14 +87,15 @@ class Grammar:
             files = sorted(f for f in path.iterdir() if f.suffix.lower() in _SUFFIXES)
             if not files:
                 raise MissingError(f"no grammar (*.yaml, *.jsgf) in the folder {path}")
-        return _merged([(str(file), read_text(file)) for file in files], wildcard_words)
+        return _merged([(str(file), read_text(file)) for file in files], wildcard_words, known)
 
     @staticmethod
     def from_text(
-        text: str, *, name: str = "<text>", wildcard_words: WildcardWords = ()
+        text: str, *, name: str = "<text>", wildcard_words: WildcardWords = (),
+        known: Known | None = None,
     ) -> Grammar:
         """Read a grammar from a string; ``name`` stands for the file in errors."""
-        return _merged([(name, text)], wildcard_words)
+        return _merged([(name, text)], wildcard_words, known)
 
     def __post_init__(self) -> None:
         checked: set[tuple[Scope, str]] = set()
@@ -99,7 +107,7 @@ class Grammar:
         """The compiled grammar, words and slots; OptionError if it may exceed ``MAX_ARCS`` arcs."""
         if (arcs := estimate(self.templates, 0).network_arcs) > MAX_ARCS:
             raise OptionError(f"the grammar may need {arcs:,.0f} arcs, more than {MAX_ARCS:,}")
-        return Network(self.templates)
+        return Network(self.templates, self.known)
 
     @cached_property
     def left_out(self) -> tuple[Template, ...]:
@@ -172,7 +180,9 @@ def _checked_ids(words: Iterable[str], word_ids: Mapping[str, int]) -> dict[str,
     return ids
 
 
-def _merged(texts: Iterable[tuple[str, str]], wildcard_words: WildcardWords) -> Grammar:
+def _merged(
+    texts: Iterable[tuple[str, str]], wildcard_words: WildcardWords, known: Known | None
+) -> Grammar:
     """Make one grammar of (name, text) pairs, each YAML or JSGF."""
     phrases = _wildcard_phrases(wildcard_words)
     digest = hashlib.sha256(repr(sorted(phrases.items())).encode())
@@ -185,12 +195,12 @@ def _merged(texts: Iterable[tuple[str, str]], wildcard_words: WildcardWords) -> 
             yaml_texts.append((name, text))
     skip_words: tuple[tuple[str, ...], ...] = ()
     if yaml_texts:
-        more, skip_words = read_home_assistant(yaml_texts)
+        more, skip_words = read_home_assistant(yaml_texts, known)
         templates += more
     if not templates:
         raise FormatError("a grammar needs a sentence", yaml_texts[0][0] if yaml_texts else None)
     try:
-        grammar = Grammar(tuple(templates), skip_words, phrases, digest.hexdigest())
+        grammar = Grammar(tuple(templates), skip_words, phrases, digest.hexdigest(), known)
         _ = grammar.network  # built now, so that errors in templates are raised here
     except RecursionError:
         law = "brackets and rules within rules nest too deep"

@@ -21,6 +21,7 @@ from factored_asr.language.grammar.normalisation import normalise_text
 from factored_asr.language.grammar.templates import Block, Rule, Scope, Template, Value, ValueList
 from factored_asr.language.grammar.yaml_nodes import Node, read_yaml
 from factored_asr.language.numerals import number_forms
+from factored_asr.language.written import Known
 
 MAX_COUNT = 1e18
 MAX_RANGE = 20_000  # numbers in one range
@@ -71,22 +72,23 @@ class _Sources:
 
 
 def read_home_assistant(
-    texts: Iterable[tuple[str, str]],
+    texts: Iterable[tuple[str, str]], known: Known | None = None
 ) -> tuple[list[Template], tuple[tuple[str, ...], ...]]:
     """Read the templates and the skip words of (name, text) pairs, merged.
 
-    Raises FormatError, with file and line, for broken YAML, templates and entries of a wrong kind.
+    Spellings that are `known` are kept whole, see `normalise_text`. Raises FormatError, with file
+    and line, for broken YAML, templates and entries of a wrong kind.
     """
     sources = _Sources()
     for name, text in texts:
         sources.add(read_yaml(text, name))
     rules = _read_rules(sources.rules)
-    scope = Scope(rules, _read_lists(sources.lists, rules, sources.language))
+    scope = Scope(rules, _read_lists(sources.lists, rules, sources.language, known))
     templates = [
         template for intent, node in sources.blocks
-        for template in _read_block(intent, node, scope, sources.language)
+        for template in _read_block(intent, node, scope, sources.language, known)
     ]
-    phrases = (normalise_text(words) for words in sources.skip_words)
+    phrases = (normalise_text(words, known) for words in sources.skip_words)
     return templates, tuple(dict.fromkeys(phrase for phrase in phrases if phrase))
 
 
@@ -98,7 +100,9 @@ def _read_rules(nodes: Mapping[str, Node]) -> dict[str, Rule]:
     return rules
 
 
-def _read_block(intent: str, node: Node, scope: Scope, language: str) -> Iterator[Template]:
+def _read_block(
+    intent: str, node: Node, scope: Scope, language: str, known: Known | None
+) -> Iterator[Template]:
     parts = node.mapping(f"data of {intent}")
     if "sentences" not in parts:
         raise node.error(f"data of {intent} needs 'sentences'")
@@ -108,7 +112,7 @@ def _read_block(intent: str, node: Node, scope: Scope, language: str) -> Iterato
     if "expansion_rules" in parts or "lists" in parts:
         rules = {**scope.rules, **_read_rules(_entries(parts, "expansion_rules"))}
         lists = {name: [node] for name, node in _entries(parts, "lists").items()}
-        scope = Scope(rules, {**scope.lists, **_read_lists(lists, rules, language)})
+        scope = Scope(rules, {**scope.lists, **_read_lists(lists, rules, language, known)})
     for sentence in parts["sentences"].sequence(f"sentences of {intent}"):
         count = None
         if sentence.node.id == "mapping":
@@ -146,7 +150,8 @@ def _with_inline_ranges(expression: tree.Expression, scope: Scope) -> Scope:
 
 
 def _read_lists(
-    nodes: Mapping[str, list[Node]], rules: Mapping[str, Rule], language: str
+    nodes: Mapping[str, list[Node]], rules: Mapping[str, Rule], language: str,
+    known: Known | None,
 ) -> dict[str, ValueList]:
     lists = {}
     for name, definitions in nodes.items():
@@ -155,7 +160,7 @@ def _read_lists(
             parts = node.mapping(f"list {name}")
             if "values" in parts:
                 items = parts["values"].sequence(f"values of list {name}")
-                values += [_read_value(value, name, rules) for value in items]
+                values += [_read_value(value, name, rules, known) for value in items]
                 lists[name] = ValueList(name, tuple(values))
             elif "range" in parts:
                 lists[name] = _read_range(parts["range"], name, language)
@@ -168,7 +173,9 @@ def _read_lists(
     return lists
 
 
-def _read_value(node: Node, name: str, rules: Mapping[str, Rule]) -> Value:
+def _read_value(
+    node: Node, name: str, rules: Mapping[str, Rule], known: Known | None
+) -> Value:
     if node.node.id == "mapping":
         parts = node.mapping(f"a value of list {name}")
         if "in" not in parts:
@@ -181,7 +188,7 @@ def _read_value(node: Node, name: str, rules: Mapping[str, Rule]) -> Value:
     texts = [text]
     if _TEMPLATE.search(text):
         texts = _texts(tree.parse_template(text, node.path, node.line), rules, node)
-    forms = tuple(dict.fromkeys(map(normalise_text, texts)))
+    forms = tuple(dict.fromkeys(normalise_text(each, known) for each in texts))
     if () in forms:
         raise node.error(f"a value of list {name} may be empty: {text!r}")
     context, metadata = _plain(parts, "context"), _plain(parts, "metadata")

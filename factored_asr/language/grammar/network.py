@@ -18,6 +18,7 @@ from typing import TypeAlias
 from factored_asr.language.grammar import expression as tree
 from factored_asr.language.grammar.normalisation import normalise_text
 from factored_asr.language.grammar.templates import Block, Template, ValueList
+from factored_asr.language.written import Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,9 @@ class Network:
     ``arcs[s]`` are the arcs that leave state ``s``; ``finals[s]`` is the template that ends there.
     """
 
-    def __init__(self, templates: Iterable[Template]):
+    def __init__(self, templates: Iterable[Template], known: Known | None = None):
+        self.known = known
+        """Says which spellings are words, which are kept whole."""
         self.arcs: list[list[Arc]] = [[]]
         self.finals: dict[int, int] = {}
         self.owners: list[int] = [-1]
@@ -287,7 +290,7 @@ class _Compiler:
         state, word = end
         symbols: list[Symbol]
         if isinstance(word, str):
-            symbols = [*normalise_text(word)]
+            symbols = [*self.words(word)]
         else:
             before, reference, after = word
             values = self.template.scope.lists[reference.name]
@@ -298,13 +301,16 @@ class _Compiler:
             if symbol is None:
                 return False
             left, right = before[: len(before) - len(prefix)], after[len(suffix) :]
-            symbols = [*normalise_text(left), symbol, *normalise_text(right)]
+            symbols = [*self.words(left), symbol, *self.words(right)]
         for inside in symbols[:-1]:
             inner = self.new_state()
             self.arc(state, inside, inner, cost)
             state, cost = inner, 0.0
         self.arc(state, symbols[-1] if symbols else None, target, cost)
         return True
+
+    def words(self, text: str) -> tuple[str, ...]:
+        return normalise_text(text, self.network.known)
 
     def list_symbol(
         self, values: ValueList, slot: str, prefix: str, suffix: str
@@ -367,4 +373,12 @@ def joined(form: tuple[str, ...], prefix: str, suffix: str) -> tuple[str, ...]:
     >>> joined(("living", "room"), "", "'s")
     ('living', "room's")
     """
-    return normalise_text(prefix + " ".join(form) + suffix) if prefix or suffix else form
+    if not (prefix or suffix):
+        return form
+    words = list(form)
+    words[0] = prefix + words[0]
+    words[-1] += suffix
+    changed = {0} if prefix else set()
+    changed |= {len(words) - 1} if suffix else set()
+    parts = (normalise_text(word) if i in changed else (word,) for i, word in enumerate(words))
+    return tuple(word for part in parts for word in part)

@@ -65,11 +65,15 @@ def _easy(text: str) -> list[Token] | None:
     return found
 
 
-@lru_cache(maxsize=65536)
 def normalise_text(text: str, known: Known | None = None) -> tuple[str, ...]:
     """Return the words of the spoken form of ``text``.
 
     >>> normalise_text("I'd like it at 50%, please!")
     ("i'd", 'like', 'it', 'at', 'fifty', 'percent', 'please')
     """
-    return tuple(token.word for token in tokens(text, known))
+    return _normalised(text) if known is None else tuple(t.word for t in tokens(text, known))
+
+
+@lru_cache(maxsize=65536)
+def _normalised(text: str) -> tuple[str, ...]:
+    return tuple(token.word for token in tokens(text))
