@@ -23,7 +23,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ORDER = [
     "_deprecated", "errors", "storage", "audio", "features", "language", "lexicon", "acoustic",
     "graph", "lattice", "decoder", "understanding", "dialogue", "results", "models", "recognizer",
-    "corpus", "explain", "batch", "evaluation", "training", "compare", "plots", "cli", "__main__",
+    "corpus", "explain", "batch", "evaluation", "training", "compare", "plots", "server",
+    "cli", "__main__",
 ]
 """Each part imports only from parts before it."""
 
@@ -53,12 +54,15 @@ CONFINED = {
     "vosk": ("compare/",),
     "filelock": ("storage/",),
     "PIL": ("explain/media",),
+    "starlette": ("server/",),
+    "uvicorn": ("server/",),
+    "wyoming": ("server/",),
     "pickle": (),
 }
 """Foreign packages, and the only files that may import them (a part of the path)."""
 
 LAZY = ("pynini", "pywrapfst", "kenlm", "librosa", "matplotlib", "rich", "loky", "distributed",
-        "filelock", "PIL")  # fmt: skip
+        "filelock", "PIL", "starlette", "uvicorn", "wyoming")  # fmt: skip
 """Not loaded with the recogniser: decoding with a compiled graph must not wait for them."""
 
 
@@ -243,8 +247,10 @@ KIND_OF_MODEL = re.compile(
 """What another kind of acoustic model lacks: cepstra, Gaussians, 10 ms, one pdf a state."""
 
 KNOWS_THE_KIND = ("acoustic/", "features/", "models/importers/", "models/en_us.py",
-                  "training/", "cli/adapt.py", "cli/corpora.py", "cli/train.py")  # fmt: skip
-"""Acoustic models, their training and import, and the command lines of training."""
+                  "training/", "cli/adapt.py", "cli/corpora.py", "cli/train.py",
+                  "server/openai.py")  # fmt: skip
+"""Acoustic models, their training and import, and the command lines of training; and the protocol
+whose events are called deltas."""
 
 def test_only_acoustic_models_know_their_kind() -> None:
     found = [

@@ -18,6 +18,7 @@ from factored_asr.cli import (
     models,
     recognise,
     scores,
+    serve,
     train,
     transcribe,
     understand,
@@ -26,7 +27,7 @@ from factored_asr.cli.shared import EXAMPLES, complain
 from factored_asr.errors import FactoredASRError, OptionError
 
 GROUPS = (transcribe, recognise, explain, train, adapt, corpora, scores, lm, lexicon, models,
-          understand)
+          understand, serve)
 """In the order in which ``--help`` lists their commands."""
 
 

@@ -1,0 +1,109 @@
+"""What a server recognises: the sentences of a grammar, dictation, or a client's phrases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+
+import numpy as np
+
+from factored_asr.audio.reading import Source, read_blocks
+from factored_asr.batch.cutting import JOINED_SECONDS, CutOptions, Cutter, shifted
+from factored_asr.decoder import EndpointOptions
+from factored_asr.dialogue import Reader
+from factored_asr.errors import FormatError
+from factored_asr.lattice import SecondPass, SecondPassOptions
+from factored_asr.models.grammars import read_understander
+from factored_asr.recognizer.recognizer import Recognizer
+from factored_asr.recognizer.session import Pipeline
+from factored_asr.recognizer.stream import Stream
+from factored_asr.results.transcript import Transcript
+from factored_asr.server.options import RefusedError
+
+RICH = SecondPassOptions(keep=True, confidences=True)  # every word with its confidence
+
+
+@dataclass(frozen=True, eq=False)
+class Mode:
+    """One graph with all that goes with it; connections and threads share it."""
+
+    name: str
+    """By which clients ask for it, as a model."""
+    pipeline: Pipeline
+    """Recognises, with a confidence for each word."""
+    recognizer: Recognizer | None = None
+    """What explains; None for the phrases of one connection."""
+    reader: Reader | None = None
+    """Understands sentences of the grammar; None in dictation."""
+
+    @staticmethod
+    def of(name: str, recognizer: Recognizer) -> Mode:
+        """Return the mode of a recogniser, with its parser read."""
+        pipeline, recipe = recognizer.pipeline, recognizer.recipe
+        reader = None
+        if recipe is not None and pipeline.second_pass is None:
+            rich = replace(recipe.settings, second_pass=RICH).with_lattice()
+            pipeline = replace(pipeline, options=rich, second_pass=recipe.second_pass(rich))
+        if recipe is not None and recipe.grammar is not None:
+            reader = Reader(read_understander(recipe.grammar))
+        return Mode(name, pipeline, recognizer, reader)
+
+    @staticmethod
+    def of_phrases(pipeline: Pipeline) -> Mode:
+        """Return the mode of phrases whose graph a pipeline holds."""
+        options = pipeline.options.with_lattice()
+        second = SecondPass(RICH, options.confidence)
+        return Mode("phrases", replace(pipeline, options=options, second_pass=second))
+
+    @property
+    def rate(self) -> int:
+        """Return the samples a second that it decodes."""
+        return self.pipeline.model.sample_rate
+
+    def stream(self) -> Stream:
+        """Begin a stream; utterances of commands are re-decoded at their end."""
+        return Stream(self.pipeline, EndpointOptions(), redecode=self.pipeline.is_grammar)
+
+    def parts(self, source: Source, longest: float) -> Iterator[Transcript]:
+        """Transcribe a sound, cut at silences if it is long; yield the parts as they are done.
+
+        A short sound is one part, as of `Recognizer.transcribe`. FormatError if it is no sound,
+        `RefusedError` if it is longer than `longest` seconds.
+        """
+        grammar = self.pipeline.is_grammar
+        cut = CutOptions() if grammar else CutOptions(join_seconds=JOINED_SECONDS)
+        blocks = _bounded(read_blocks(source, sample_rate=self.rate, block_seconds=1.0),
+                          self.rate, longest)
+        head, n_samples = list[np.ndarray](), 0
+        while n_samples <= cut.longer_than * self.rate and len(block := next(blocks, _NONE)):
+            head.append(block)
+            n_samples += len(block)
+        if not head:
+            raise FormatError(f"shorter than one sample at {self.rate} Hz")
+        if n_samples <= cut.longer_than * self.rate:
+            yield self.pipeline.transcribe(np.concatenate(head), self.rate)
+            return
+        cutter = Cutter(self.rate, cut)
+        for piece in cutter.pieces(chain(head, blocks)):
+            yield shifted(self.pipeline.transcribe(piece.samples, self.rate), piece.start)
+        yield Transcript(duration=cutter.n_samples / self.rate, reason="end of the recording")
+
+
+_NONE = np.zeros(0, np.float32)
+
+
+def _bounded(blocks: Iterator[np.ndarray], rate: int, longest: float) -> Iterator[np.ndarray]:
+    n_samples = 0
+    for block in blocks:
+        n_samples += len(block)
+        if n_samples > longest * rate:
+            raise RefusedError(413, "too_large", f"the sound is longer than {longest:g} s", "file")
+        yield block
+
+
+def joined(parts: list[Transcript]) -> Transcript:
+    """Return the transcript of a whole sound from its `Mode.parts`."""
+    from factored_asr.batch.cutting import join
+
+    return parts[0] if len(parts) == 1 else join(parts[:-1], parts[-1].duration)

@@ -1,0 +1,91 @@
+"""One worker: an event loop that serves all protocols with one engine, until it is to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from factored_asr.server.app import application
+from factored_asr.server.engine import Engine
+from factored_asr.server.keeper import Keeper
+
+MESSAGE_BYTES = 256 << 10  # of one WebSocket message: 8 s of sound at 16 kHz
+CLOSE_SECONDS = 2.0  # for the last bytes to go out
+QUEUE = 512  # connections that wait to be accepted
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Sockets:
+    """Where a worker listens."""
+
+    http: Sequence[socket.socket]
+    wyoming: Sequence[socket.socket] = ()
+    """Of the first worker alone: a conversation stays in one process."""
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, stopped by us, and taking a few connections at a time so that workers share them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for each in sockets or ():
+            each.listen(QUEUE)
+
+
+def run_worker(engine: Engine, sockets: Sockets, keeper: Keeper | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, or until the supervisor is gone."""
+    asyncio.run(serve(engine, sockets, keeper or Keeper()))
+
+
+async def serve(engine: Engine, sockets: Sockets, keeper: Keeper) -> None:
+    """Serve in the running loop; see `run_worker`."""
+    server = _Server(_config(engine, keeper))
+    loop, stop, parent = asyncio.get_running_loop(), asyncio.Event(), os.getppid()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(number, stop.set)
+    running = asyncio.create_task(server.serve(list(sockets.http)))
+    while not (stop.is_set() or running.done() or os.getppid() != parent):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 1.0)
+    engine.draining = True  # new requests get 503, those that run go on
+    ends = loop.time() + engine.limits.drain_seconds
+    while engine.n_sessions and loop.time() < ends:
+        await asyncio.sleep(POLL_SECONDS)
+    await asyncio.sleep(POLL_SECONDS)
+    server.should_exit = True
+    await running
+
+
+def _config(engine: Engine, keeper: Keeper) -> uvicorn.Config:
+    class KeptWebSocket(WebSocketsSansIOProtocol):
+        """A WebSocket of which the supervisor knows."""
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            self._handle = transport.get_extra_info("socket").fileno()
+            keeper.hold(self._handle)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            keeper.drop(self._handle)
+            super().connection_lost(exc)
+
+    return uvicorn.Config(
+        application(engine), log_level="warning", access_log=False, lifespan="off",
+        ws=KeptWebSocket, ws_max_size=MESSAGE_BYTES, ws_per_message_deflate=False, backlog=2,
+        server_header=False, proxy_headers=False, timeout_keep_alive=30,
+        timeout_graceful_shutdown=int(CLOSE_SECONDS),
+    )

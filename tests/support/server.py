@@ -1,0 +1,112 @@
+"""A server in a process of its own, as users start it, and simple clients."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+GRAMMAR = str(ROOT / "lm" / "smart_home.yaml")
+START_SECONDS = 120.0  # with kernels to compile on a busy machine
+
+
+@dataclass
+class Server:
+    """A running `factored-asr serve`."""
+
+    process: subprocess.Popen[str]
+    url: str
+    wyoming: str = ""
+    lines: tuple[str, ...] = ()
+
+    @property
+    def websocket(self) -> str:
+        return self.url.replace("http://", "ws://")
+
+    def workers(self) -> list[int]:
+        """Process ids of its workers."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in children.read_text().split()]
+
+    def stop(self) -> int:
+        """Stop it as a service manager does; return its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=30)
+
+
+@contextmanager
+def running(*arguments: str, grammar: str = GRAMMAR) -> Iterator[Server]:
+    """Start a server on free ports; stop it at the end."""
+    command = [sys.executable, "-m", "factored_asr", "serve", "--port", "0", *arguments]
+    if grammar:
+        command += ["--grammar", grammar]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+                               env=os.environ | {"PYTHONUNBUFFERED": "1"})
+    try:
+        yield _started(process, "--wyoming-port" in arguments or "--wyoming-socket" in arguments)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        assert process.stderr is not None
+        process.stderr.close()
+        process.wait()
+
+
+def _started(process: subprocess.Popen[str], wyoming: bool) -> Server:
+    lines: list[str] = []
+    found = Server(process, "")
+    ends = time.monotonic() + START_SECONDS
+    assert process.stderr is not None
+    while not (found.url and (found.wyoming or not wyoming)):
+        line = process.stderr.readline()
+        lines.append(line)
+        assert line and time.monotonic() < ends, "".join(lines)
+        if match := re.search(r"listening on (http://\S+)/", line):
+            found.url = match[1]
+        if match := re.search(r"listening on ((?:tcp|unix)://\S+)", line):
+            found.wyoming = match[1]
+    found.lines = tuple(lines)
+    wait_until(lambda: get(f"{found.url}/ready")[0] == 200)
+    return found
+
+
+def wait_until(true: object, seconds: float = 20.0) -> float:
+    """Wait until a function returns something true; return the seconds it took."""
+    began = time.monotonic()
+    while time.monotonic() - began < seconds:
+        try:
+            if true():  # type: ignore[operator]
+                return time.monotonic() - began
+        except OSError:
+            pass
+        time.sleep(0.02)
+    raise AssertionError(f"not within {seconds} s")
+
+
+def get(url: str, **headers: str) -> tuple[int, str]:
+    """Return status and body of a GET."""
+    return send(urllib.request.Request(url, headers=headers))
+
+
+def send(request: urllib.request.Request) -> tuple[int, str]:
+    """Return status and body of a request."""
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()

@@ -1,0 +1,275 @@
+"""Words and meanings through every protocol are those of the library on the same samples."""
+
+from __future__ import annotations
+
+import io
+import json
+import urllib.request
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("uvicorn")
+pytest.importorskip("starlette")
+
+from support.server import GRAMMAR, Server, running, send
+
+from factored_asr import Recognizer
+from factored_asr.audio.reading import read_audio, read_blocks
+from factored_asr.lattice import SecondPassOptions
+from factored_asr.results.formats import write
+from factored_asr.server.options import BLOCK_SECONDS
+
+SOUNDS = ("kitchen_light_on", "music_stop", "timer_ten_minutes", "heating_twenty_one", "silence")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running("--max-upload", "8") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> Recognizer:
+    rich = SecondPassOptions(keep=True, confidences=True)
+    return Recognizer.load("en-us", grammar=GRAMMAR, second_pass=rich)
+
+
+def pcm(path: Path, rate: int = 16000) -> bytes:
+    samples = read_audio(path, sample_rate=rate)[0]
+    return (samples * 32767).round().astype("<i2").tobytes()
+
+
+# --- OpenAI ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def client(server: Server) -> Iterator[Any]:
+    openai = pytest.importorskip("openai")
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as made:
+        yield made
+
+
+@pytest.mark.parametrize("name", SOUNDS)
+def test_openai_transcribes_as_the_library(client: Any, recognizer: Recognizer, audio_dir: Path,
+                                           name: str) -> None:
+    path = audio_dir / f"{name}.wav"
+    said = recognizer.transcribe(path)
+    with path.open("rb") as file:
+        found = client.audio.transcriptions.create(
+            model="smart_home", file=file, response_format="verbose_json", language="en",
+            timestamp_granularities=["word", "segment"], prompt="lights")
+    assert found.text == said.text
+    assert [(w.word, w.start, w.end) for w in found.words] == [
+        (w.text, round(w.start, 3), round(w.end, 3)) for w in said.words]
+    assert " ".join(segment.text for segment in found.segments) == said.text
+    assert found.duration == pytest.approx(said.duration, abs=1e-3)
+
+
+@pytest.mark.parametrize("format_name", ["json", "text", "srt", "vtt"])
+def test_openai_formats(client: Any, recognizer: Recognizer, audio_dir: Path,
+                        format_name: str) -> None:
+    path = audio_dir / "kitchen_light_on.wav"
+    found = client.audio.transcriptions.create(model="smart_home", file=path,
+                                               response_format=format_name)
+    said = recognizer.transcribe(path)
+    if format_name == "json":
+        assert found.text == said.text
+    else:
+        assert found == write(said, format_name) + "\n"
+
+
+def test_openai_streams_events(client: Any, audio_dir: Path) -> None:
+    events = list(client.audio.transcriptions.create(
+        model="smart_home", file=audio_dir / "music_stop.wav", stream=True))
+    assert [event.type for event in events] == ["transcript.text.delta", "transcript.text.done"]
+    assert events[0].delta == events[1].text == "stop the music"
+
+
+def test_openai_cuts_long_uploads(client: Any, audio_dir: Path) -> None:
+    """A recording of over a minute comes in parts, as soon as they are done."""
+    music, light = (read_audio(audio_dir / f"{name}.wav", sample_rate=16000)[0]
+                    for name in ("music_stop", "kitchen_light_on"))
+    hush = np.random.default_rng(1).normal(0, 1e-4, 32 * 16000).astype(np.float32)
+    file = wav_bytes(np.concatenate([music, hush, light, hush, music]))
+    events = list(client.audio.transcriptions.create(
+        model="smart_home", file=("long.wav", file), stream=True))
+    texts = ["stop the music", "turn on the kitchen light", "stop the music"]
+    assert [event.delta.strip() for event in events[:-1]] == texts
+    assert events[-1].text == " ".join(texts)
+
+
+def wav_bytes(samples: np.ndarray, rate: int = 16000) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(rate)
+        out.writeframes((samples * 32767).astype("<i2").tobytes())
+    return file.getvalue()
+
+
+def test_openai_lists_models(client: Any) -> None:
+    assert [model.id for model in client.models.list()] == ["smart_home"]
+    assert client.models.retrieve("smart_home").object == "model"
+
+
+@pytest.mark.parametrize(("change", "param", "says"), [
+    ({"model": "whisper-9"}, "model", "there are smart_home"),
+    ({"response_format": "docx"}, "response_format", "must be one of json"),
+    ({"language": "fr"}, "language", "must be en"),
+    ({"timestamp_granularities": ["phone"]}, "timestamp_granularities", "segment, word"),
+    ({"file": ("../../etc/passwd", b"no sound at all")}, None, "begins with"),
+    ({"file": ("empty.wav", b"")}, None, "empty"),
+])
+def test_openai_errors_are_openais(client: Any, audio_dir: Path, change: dict[str, Any],
+                                   param: str | None, says: str) -> None:
+    import openai
+
+    given = {"model": "smart_home", "file": audio_dir / "music_stop.wav"} | change
+    with pytest.raises(openai.BadRequestError, match=says) as caught:
+        client.audio.transcriptions.create(**given)
+    assert caught.value.type == "invalid_request_error"
+    assert caught.value.param == param
+
+
+def test_a_form_without_a_file(server: Server) -> None:
+    body = b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\nsmart_home\r\n--x--\r\n'
+    status, text = post(server, "/v1/audio/transcriptions", body, "multipart/form-data; boundary=x")
+    assert status == 400 and "no field 'file'" in json.loads(text)["error"]["message"]
+    status, text = post(server, "/v1/audio/transcriptions", b"--y broken",
+                        "multipart/form-data; boundary=x")
+    assert status == 400
+    status, text = post(server, "/v1/audio/transcriptions", b"hello", "text/plain")
+    assert status == 415
+
+
+def post(server: Server, path: str, body: bytes, kind: str = "application/json",
+         **headers: str) -> tuple[int, str]:
+    return send(urllib.request.Request(server.url + path, data=body,
+                                       headers={"Content-Type": kind, **headers}))
+
+
+# --- Vosk --------------------------------------------------------------------
+
+
+def vosk(server: Server, data: bytes, chunk: int, config: dict[str, Any] | None = None,
+         ) -> list[dict[str, Any]]:
+    """Do as the public test client of Vosk's server: an answer is awaited after each chunk."""
+    from websockets.sync.client import connect
+
+    answers = []
+    with connect(server.websocket, max_size=None) as socket:
+        if config is not None:
+            socket.send(json.dumps({"config": config}))
+        for first in range(0, len(data), chunk):
+            socket.send(data[first : first + chunk])
+            answers.append(json.loads(socket.recv(timeout=60)))
+        socket.send('{"eof" : 1}')
+        answers.append(json.loads(socket.recv(timeout=60)))
+    return answers
+
+
+def streamed(recognizer: Recognizer, data: bytes, rate: int) -> list[Any]:
+    """The library's results of a stream in the server's blocks."""
+    samples = np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32768)
+    stream, found = recognizer.stream(), []
+    for block in read_blocks(samples, array_rate=rate, sample_rate=16000,
+                             block_seconds=BLOCK_SECONDS):
+        if stream.accept(block):
+            found.append(stream.finish())
+    return [*found, stream.finish()]
+
+
+@pytest.mark.parametrize("chunk", [3200, 1001, 64000])
+def test_vosk_words_are_the_librarys(server: Server, recognizer: Recognizer, audio_dir: Path,
+                                     chunk: int) -> None:
+    hush = np.random.default_rng(2).normal(0, 3, 24000).astype("<i2").tobytes()
+    data = b"".join(pcm(audio_dir / f"{name}.wav") + hush for name in SOUNDS)
+    said = [each for each in streamed(recognizer, data, 16000) if each.words]
+    answers = vosk(server, data, chunk, {"sample_rate": 16000, "words": True})
+    found = [answer for answer in answers if answer.get("text")]
+    assert " ".join(answer["text"] for answer in found) == " ".join(each.text for each in said)
+    words = [word for answer in found for word in answer["result"]]
+    assert [w["conf"] for w in words] == [round(w.confidence, 4) for e in said for w in e.words]
+    starts = [word["start"] for word in words]
+    assert starts == sorted(starts) and starts[-1] > 5.0  # from the start of the stream
+    assert any(answer.get("partial") for answer in answers) or chunk == 64000
+
+
+@pytest.mark.parametrize("rate", [8000, 44100])
+def test_vosk_resamples(server: Server, recognizer: Recognizer, audio_dir: Path,
+                        rate: int) -> None:
+    data = pcm(audio_dir / "kitchen_light_on.wav", rate)
+    said = streamed(recognizer, data, rate)[-1]
+    answers = vosk(server, data, 3000, {"sample_rate": rate, "words": True})
+    assert answers[-1]["text"] == said.text == "turn on the kitchen light"
+    assert answers[-1]["result"][0]["start"] == round(said.words[0].start, 3)
+
+
+def test_vosk_without_config(server: Server, audio_dir: Path) -> None:
+    answers = vosk(server, pcm(audio_dir / "music_stop.wav"), 8000)
+    assert answers[-1] == {"text": "stop the music"}
+
+
+def test_vosk_phrase_list(server: Server, audio_dir: Path) -> None:
+    """Phrases become the grammar of one connection; what is none of them is rejected."""
+    config = {"phrase_list": ["stop", "the music", "the kitchen", "[unk]"], "sample_rate": 16000}
+    assert vosk(server, pcm(audio_dir / "music_stop.wav"), 8000, config)[-1]["text"] == (
+        "stop the music")
+    assert vosk(server, pcm(audio_dir / "weather.wav"), 8000, config)[-1]["text"] == ""
+    again = json.dumps(config["phrase_list"])  # a string of JSON, as some clients send it
+    answers = vosk(server, pcm(audio_dir / "music_stop.wav"), 8000, {"phrase_list": again})
+    assert answers[-1]["text"] == "stop the music"
+
+
+def test_vosk_alternatives_and_details(server: Server, audio_dir: Path) -> None:
+    data = pcm(audio_dir / "music_stop.wav")
+    answer = vosk(server, data, 8000, {"max_alternatives": 3, "words": True})[-1]
+    assert answer["alternatives"][0]["text"] == "stop the music"
+    assert answer["alternatives"][0]["result"][0]["word"] == "stop"
+    scores = [each["confidence"] for each in answer["alternatives"]]
+    assert scores == sorted(scores, reverse=True)
+    answer = vosk(server, data, 8000, {"details": True})[-1]
+    assert answer["interpretation"]["intent"] and answer["reason"] == ""
+    answer = vosk(server, pcm(audio_dir / "silence.wav"), 8000, {"details": True})[-1]
+    assert answer == {"text": "", "reason": "no speech", "confidence": None,
+                      "interpretation": None}
+
+
+def test_vosk_reset_ends_the_utterance(server: Server, audio_dir: Path) -> None:
+    from websockets.sync.client import connect
+
+    with connect(server.websocket) as socket:
+        for _ in range(2):
+            socket.send(pcm(audio_dir / "music_stop.wav"))
+            socket.recv(timeout=60)
+            socket.send('{"reset" : 1}')
+            assert json.loads(socket.recv(timeout=60)) == {"text": "stop the music"}
+
+
+@pytest.mark.parametrize(("message", "says"), [
+    ("hello", "must be JSON"), ('{"what": 1}', "config, eof or reset"), ("[" * 5000, "JSON"),
+    ('{"config": {"sample_rate": "x"}}', "config"), ('{"config": {"sample_rate": 1}}', "4000"),
+    ('{"config": {"sample_rate": 1e400}}', "config"), ('{"config": []}', "config"),
+    ('{"config": {"phrase_list": 7}}', "list of strings"),
+    ('{"config": {"phrase_list": ["qqxzv"]}}', "qqxzv"),
+    ('{"config": {"phrase_list": ["<a> {b}"]}}', "no word"),
+    (json.dumps({"config": {"phrase_list": ["yes"] * 2000}}), "1000"),
+    ('{"config": {"model": "large"}}', "there are smart_home"),
+    ('{"config": {"max_alternatives": 99}}', "max_alternatives"),
+])
+def test_vosk_says_what_is_wrong(server: Server, message: str, says: str) -> None:
+    from websockets.exceptions import ConnectionClosed
+    from websockets.sync.client import connect
+
+    with connect(server.websocket) as socket:
+        socket.send(message)
+        assert says in json.loads(socket.recv(timeout=60))["error"]
+        with pytest.raises(ConnectionClosed):
+            socket.recv(timeout=10)
+        assert socket.close_code == 1008
