@@ -32,6 +32,7 @@ from factored_asr.language import (
     write_arpa,
 )
 from factored_asr.language.estimate import discounts_of
+from factored_asr.language.text import spoken_sentences
 
 TEXT = naive.random_text(1, 100, 40)
 LARGER = naive.random_text(2, 3000, 2000)
@@ -288,23 +289,79 @@ def test_lm_commands_make_mix_prune_and_test_models(
         text = naive.random_text(seed, 300, 40)
         (tmp_path / name).write_text("".join(" ".join(s) + "\n" for s in text))
     a, b, mixed, small = (str(tmp_path / f"{n}.arpa.gz") for n in ("a", "b", "mixed", "small"))
-    assert main(["lm", "estimate", "--order", "2", str(tmp_path / "a"), "-o", a]) == 0
-    assert main(["lm", "estimate", "--max-words", "20", str(tmp_path / "b"), "-o", b]) == 0
+    tokenised = ["lm", "estimate", "--as-is"]
+    assert main([*tokenised, "--order", "2", str(tmp_path / "a"), "-o", a]) == 0
+    assert main([*tokenised, "--max-words", "20", str(tmp_path / "b"), "-o", b]) == 0
     held = str(tmp_path / "held")
     assert main(["lm", "interpolate", a, b, "--tune", held, "-o", mixed]) == 0
     assert main(["lm", "prune", mixed, "--ngrams", "200", "-o", small]) == 0
     assert sum(read_arpa(small).counts) <= 200 < sum(read_arpa(mixed).counts)
     capsys.readouterr()
-    assert main(["lm", "perplexity", mixed, held]) == 0
+    assert main(["lm", "perplexity", "--as-is", mixed, held]) == 0
     out = dict(line.split("\t") for line in capsys.readouterr().out.splitlines())
     assert out["sentences"] == "300"
     expected = score_text(read_arpa(mixed), read_sentences(held)).perplexity
     assert float(out["perplexity"]) == pytest.approx(expected, abs=1e-3)
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"w1 w2\n")))
-    assert main(["lm", "perplexity", "--words", mixed]) == 0
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"W1, w2!\n")))
+    assert main(["lm", "perplexity", "--words", mixed]) == 0  # words of the model are not split
     assert [line.split("\t")[2] for line in capsys.readouterr().out.split("\n")[:3]] == [
         "w1", "w2", "</s>"
     ]
     assert main(["lm", "prune", mixed]) == 2
     assert main(["lm", "estimate", str(tmp_path / "none")]) == 1
     assert main(["lm", "estimate", held, "-o", str(tmp_path / "no" / "lm")]) == 2
+
+
+# ------------------------------------------------------------------------ text as people write it
+
+
+def test_a_model_of_ordinary_text_has_words_that_can_be_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "\ufeffStop the music, please! It’s 21°.\n"
+    text += "[noise] Anna: “Play” the mp3 — <unk> (laughs)\n"
+    (tmp_path / "t.txt").write_text(text, encoding="utf-8")
+    (tmp_path / "my.dict").write_text("MP3 EH M P IY TH R IY\n")
+    lm = str(tmp_path / "t.arpa")
+    assert main(["lm", "estimate", str(tmp_path / "t.txt"), "-o", lm,
+                 "--words", str(tmp_path / "my.dict")]) == 0
+    told = capsys.readouterr().err
+    assert "skipped 3 annotations and labels of speakers: [noise] (1), Anna: (1), (laughs)" in told
+    assert set(read_arpa(lm).vocabulary) == {
+        "<s>", "</s>", "<unk>", *"stop the music please it's twenty one degrees play mp3".split()}
+    assert main(["lm", "estimate", "--as-is", "--quiet", str(tmp_path / "t.txt"), "-o", lm]) == 0
+    assert {"music,", "Anna:", "21°."} <= set(read_arpa(lm).vocabulary)
+
+
+def test_a_line_may_hold_several_sentences(tmp_path: Path) -> None:
+    text = "Stop! Go on... “No.” Mr. Bell, at 5 p.m. exactly, said: yes. then no"
+    assert [" ".join(words) for words in spoken_sentences(text)] == [
+        "stop", "go on", "no", "mister bell at five p m exactly said yes then no"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_byte_order_mark_is_no_word(tmp_path: Path, encoding: str) -> None:
+    mark = "\ufeff" if encoding.endswith(("le", "be")) else ""
+    (tmp_path / "a").write_bytes((mark + "tea é\r\nmilk\r\n").encode(encoding))
+    assert list(read_sentences(tmp_path / "a")) == [["tea", "é"], ["milk"]]
+    assert read_vocabulary(tmp_path / "a") == ("tea", "milk")
+
+
+def test_texts_in_another_case_than_the_vocabulary(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("turn it on\n")
+    (tmp_path / "my.dict").write_text("TURN T\nIT IH T\nON AA N\n")
+    lm = str(tmp_path / "t.arpa")
+    files = ["--vocabulary", str(tmp_path / "my.dict"), str(tmp_path / "t.txt"), "-o", lm]
+    assert main(["lm", "estimate", "--quiet", *files]) == 0
+    assert read_arpa(lm).log_prob("IT", ["TURN"]) > read_arpa(lm).log_prob("TURN", ["TURN"])
+
+
+def test_words_of_a_model_that_no_dictionary_has_are_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "t.txt").write_text("Turn on the glorf, 21\n")
+    (tmp_path / "my.dict").write_text("turn T\non AA N\nTHE DH AH\n")
+    lm = str(tmp_path / "t.arpa")
+    assert main(["lm", "estimate", "--as-is", "--quiet", str(tmp_path / "t.txt"), "-o", lm]) == 0
+    assert main(["lm", "missing", lm, "--lexicon", str(tmp_path / "my.dict")]) == 1
+    assert capsys.readouterr().out.split() == ["glorf,", "21"]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from factored_asr.cli.shared import add_command, add_group, say, writing
+from factored_asr.cli.shared import add_command, add_group, add_rules, factor_options, say, writing
 from factored_asr.errors import OptionError
 
 if TYPE_CHECKING:
@@ -15,9 +17,10 @@ if TYPE_CHECKING:
 ABOUT = """\
 Estimate, prune, interpolate and test n-gram language models.
 
-Texts hold one sentence per line, plain or gzip; without a file they are read from standard input.
-Models are ARPA files, plain or gzip (or Sphinx's .lm.bin, read only); without -o they are written
-to standard output."""
+Texts are read as people write them, plain or gzip: case and punctuation go, numbers are spelled
+out, annotations such as [noise] are skipped. --as-is takes tokenised text, one sentence per line.
+Without a file they are read from standard input. Models are ARPA files, plain or gzip (or Sphinx's
+.lm.bin, read only); without -o they are written to standard output."""
 
 EXAMPLES = """\
 examples:
@@ -31,6 +34,8 @@ examples:
       both in one, with the best weights for a held-out text
   factored-asr lm prune mixed.arpa --ngrams 500000 -o small.arpa
       the half million most useful n-grams
+  factored-asr lm missing letters.arpa --words my.dict
+      words of a model that no dictionary has, which are never recognised
 """
 
 
@@ -39,13 +44,37 @@ def estimate(options: argparse.Namespace) -> int:
 
     A word outside the vocabulary counts as <unk>; with --closed there is no <unk>, and n-grams with
     such a word are skipped."""
-    from factored_asr.language import EstimateOptions, read_sentences, read_vocabulary
+    from factored_asr.language import EstimateOptions, read_vocabulary
     from factored_asr.language import estimate as run
 
     vocabulary = None if options.vocabulary is None else read_vocabulary(options.vocabulary)
     settings = EstimateOptions(options.order, vocabulary, options.max_words, options.min_count,
                                not options.closed)
-    return _write(run(read_sentences(*options.texts), settings), options)
+    skipped: Counter[str] = Counter()
+    model = run(_sentences(options, options.texts, vocabulary or (), skipped), settings)
+    if skipped and not options.quiet:
+        shown = ", ".join(f"{text} ({n})" for text, n in skipped.most_common(20))
+        more = f", and {len(skipped) - 20} more" if len(skipped) > 20 else ""
+        say(f"skipped {skipped.total()} annotations and labels of speakers: {shown}{more}")
+    return _write(model, options)
+
+
+def _sentences(
+    options: argparse.Namespace, texts: Sequence[str], words: Iterable[str],
+    skipped: Counter[str] | None = None,
+) -> Iterator[list[str]]:
+    """Read texts by the rules that the options name; `words` is the vocabulary."""
+    from factored_asr.language import read_sentences, read_vocabulary
+    from factored_asr.language.text import in_the_case_of
+    from factored_asr.language.written import AS_IS, TextRules
+
+    if options.as_is:
+        return read_sentences(*texts, rules=AS_IS)
+    own = read_vocabulary(options.words) if getattr(options, "words", None) else ()
+    known = {word.lower() for word in (*words, *own)}
+    sentences = read_sentences(*texts, rules=TextRules.named(options.rules),
+                               known=lambda word: word.lower() in known, skipped=skipped)
+    return in_the_case_of(sentences, words)
 
 
 def prune(options: argparse.Namespace) -> int:
@@ -78,7 +107,8 @@ def interpolate(options: argparse.Namespace) -> int:
 
     models = [language.read_lm(path) for path in options.models]
     if options.tune is not None:
-        weights = language.mixture_weights(models, language.read_sentences(options.tune))
+        words = {word for model in models for word in model.vocabulary}
+        weights = language.mixture_weights(models, _sentences(options, [options.tune], words))
     else:
         weights = options.weights or (1.0,) * len(models)
     mixed = language.interpolate(models, weights)
@@ -95,8 +125,8 @@ def perplexity(options: argparse.Namespace) -> int:
     from factored_asr import language
 
     model = language.read_lm(options.model)
-    sentences = language.read_sentences(*options.texts)
-    if options.words:
+    sentences = _sentences(options, options.texts, model.vocabulary)
+    if options.each_word:
         return _print_words(model, sentences)
     score = language.score_text(model, sentences)
     for name, value in {
@@ -108,6 +138,21 @@ def perplexity(options: argparse.Namespace) -> int:
     }.items():
         print(f"{name}\t{value}")
     return 0
+
+
+def missing(options: argparse.Namespace) -> int:
+    """Print the words of a model that the dictionary lacks, one a line: they are never recognised.
+
+    The exit code is 1 if there are any."""
+    from factored_asr.cli.shared import recipe_of
+    from factored_asr.language import read_lm
+    from factored_asr.language.ngram import BEGIN, END, UNKNOWN
+
+    words = (w for w in read_lm(options.lm).vocabulary if w not in (BEGIN, END, *UNKNOWN))
+    found = recipe_of(options).read_lexicon().missing(words)
+    for word in found:
+        print(word)
+    return 1 if found else 0
 
 
 def _print_words(model: NGramModel, sentences: Any) -> int:
@@ -156,12 +201,17 @@ def add(commands: Any) -> None:
     weights.add_argument("--weights", type=_weights, metavar="W,W,...",
                          help="one for each model (default: equal)")
     weights.add_argument("--tune", metavar="TEXT", help="find the best weights for this text")
+    _add_rules(parser)
 
     parser = command("perplexity", perplexity, "perplexity of a text")
     parser.add_argument("model", metavar="LM")
     _add_texts(parser)
-    parser.add_argument("--words", action="store_true", help="every word: log10 probability, words "
-                        "in the longest n-gram found, and the word")
+    parser.add_argument("--words", action="store_true", dest="each_word", help="every word: log10 "
+                        "probability, words in the longest n-gram found, and the word")
+    _add_rules(parser)
+
+    parser = command("missing", missing, "words that no dictionary has", factor_options())
+    parser.add_argument("lm", metavar="LM")
 
 
 def _add_estimate(parser: argparse.ArgumentParser) -> None:
@@ -175,6 +225,9 @@ def _add_estimate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--min-count", type=int, default=1, metavar="N",
                         help="keep words that occur N times or more (default: 1)")
     parser.add_argument("--closed", action="store_true", help="no <unk>")
+    parser.add_argument("--words", metavar="DICT", help="words that are never split or spelled "
+                        "out, such as mp3 or wi-fi: those of the dictionary for --words later")
+    _add_rules(parser)
 
 
 def _add_prune(parser: argparse.ArgumentParser) -> None:
@@ -187,6 +240,12 @@ def _add_prune(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--order", type=int, metavar="N", help="drop n-grams of more words")
     parser.add_argument("--vocabulary", metavar="FILE", help="drop all other words, without "
                         "renormalising")
+
+
+def _add_rules(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--as-is", action="store_true", help="the text is tokenised: a sentence a "
+                        "line, its words as they are, with blanks between")
+    add_rules(parser)
 
 
 def _add_texts(parser: argparse.ArgumentParser) -> None:

@@ -231,7 +231,8 @@ _SPOKEN_STARTS = frozenset((
 ).split())  # fmt: skip
 """Words before a colon at the beginning of a line that are no speaker."""
 _SPEAKER = re.compile(
-    r"^[ \t]*(?:[-*•][ \t]*)?(?:(?:>>+[ \t]*)?((?:[^\W_][\w.'()#-]{0,30}[ \t]+){0,3}"
+    r"^[ \t]*(?:[-*•][ \t]*)?(?:[\[(<][^\[\]()<>\n]{0,40}[\])>][ \t]*)?"
+    r"(?:(?:>>+[ \t]*)?((?:[^\W_][\w.'()#-]{0,30}[ \t]+){0,3}"
     r"[^\W_][\w.'()#-]{0,30})(?:[ \t]*[(\[][^()\[\]\n]{0,40}[)\]])?[ \t]*:(?=\s|$)|(>>+)(?=\s))",
     re.MULTILINE,
 )

@@ -129,9 +129,9 @@ class NumberReader:
     def _money(self, match: re.Match[str]) -> Ways | None:
         if match["coins"]:
             one = match["coins"] == "1"
-            names = ("penny" if one else "pence", "p")
+            names = ["penny" if one else "pence", "p"]
             if match["coin"] == "¢":
-                names = ("cent",) if one else ("cents",)
+                names = ["cent" if one else "cents"]
             return each_way(whole_forms(_ascii(match["coins"])), names)
         number = _ascii(match["sum"] or match["sum_after"]).replace(",", "")
         whole, _, decimals = number.partition(".")
@@ -155,7 +155,7 @@ class NumberReader:
         said = f"{half[0]} m" if half else ""
         hour = int(match["hour"] or match["bare_hour"])
         minute = match["minute"] or match["dot_minute"] or "0"
-        second = match["second"] and int(match["second"])
+        second = int(match["second"]) if match["second"] else None
         return time_forms(hour, int(minute), second, said)
 
     def _decade(self, match: re.Match[str]) -> Ways | None:

@@ -184,12 +184,11 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
         stressed = {phone for phone in used - known if strip_stress(phone) in known}
         if not stressed:
             return self
-        names = ", ".join(map(str, self.sources)) or "the lexicon"
+        first = next((word, p.phones) for word, prons in (*self.items(), *self.fillers.items())
+                     for p in prons if not stressed.isdisjoint(p.phones))
         shown = ", ".join(sorted(stressed)[:5]) + (", …" if len(stressed) > 5 else "")
-        warnings.warn(
-            f"{names}: the phones of the model have no stress: the digits of {shown} are ignored",
-            LexiconWarning, stacklevel=2,
-        )
+        told = f"the phones of the model have no stress: the digits of {shown} are ignored"
+        warnings.warn(f"{self._where(*first)}{told}", LexiconWarning, stacklevel=2)
         return replace(self, entries=_unstressed(self.entries, stressed),
                        fillers=_unstressed(self.fillers, stressed))
 
@@ -220,7 +219,9 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
         for path in self.sources:
             for line, text in enumerate(read_text(path).split("\n"), start=1):
                 fields = _COMMENT.sub("", text).split()
-                if fields and _without_variant(fields[0], path, line) in (word, word.lower()):
+                if not fields:
+                    continue
+                if _without_variant(tidy(fields[0]), path, line).lower() == word.lower():
                     found = tuple(fields[-len(phones) :])
                     if phones in (found, tuple(map(strip_stress, found))):
                         return f"{path}:{line}: "

@@ -6,6 +6,7 @@ data may not unpack to far more than its own size.
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import json
@@ -28,6 +29,10 @@ ALWAYS_ALLOWED = 1 << 26
 """Bytes that any packed file may unpack to."""
 NOT_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 """What reading a zip file may raise if it is broken."""
+_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"),
+          (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
+          (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
+"""Byte-order marks; that of UTF-16 begins like that of UTF-32."""
 MAX_AXES = 32
 _PART = 1 << 22
 _MAX_DIGITS = 18
@@ -58,17 +63,36 @@ def _reading(path: str | Path) -> Iterator[None]:
 
 
 def read_text(path: str | Path) -> str:
-    """Return the text of a UTF-8 file, without a byte-order mark; ends of lines become ``\\n``.
+    """Return the text of a file, without a byte-order mark; ends of lines become ``\\n``.
 
-    Raises MissingError if there is no such file, FormatError (with the line) if it is not UTF-8.
+    It is UTF-8, or what its byte-order mark says: UTF-16, UTF-32. Raises MissingError if there is
+    no such file, FormatError (with the line) if it is no such text.
     """
-    data = read_bytes(path)
+    return decode_text(read_bytes(path), path)
+
+
+def decode_text(data: bytes, path: str | Path) -> str:
+    """Return the text of the bytes of a file, as `read_text`.
+
+    >>> decode_text("tea\\r\\n".encode("utf-16"), "a.txt"), decode_text(b"tea", "a.txt")
+    ('tea\\n', 'tea')
+    """
+    encoding = encoding_of(data)
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise FormatError(f"not UTF-8: byte {data[error.start]:#04x}", path, line) from None
+        name = encoding.removesuffix("-sig").upper()
+        raise FormatError(f"not {name}: byte {data[error.start]:#04x}", path, line) from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def encoding_of(data: bytes) -> str:
+    """Return the encoding of a text by its first bytes: a byte-order mark, else UTF-8."""
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return encoding
+    return "utf-8"
 
 
 def parse_json(text: str, path: str | Path | None = None, line: int | None = None) -> Any:
