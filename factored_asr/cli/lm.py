@@ -20,7 +20,8 @@ Estimate, prune, interpolate and test n-gram language models.
 Texts are read as people write them, plain or gzip: case and punctuation go, numbers are spelled
 out, annotations such as [noise] are skipped. --as-is takes tokenised text, one sentence per line.
 Without a file they are read from standard input. Models are ARPA files, plain or gzip (or Sphinx's
-.lm.bin, read only); without -o they are written to standard output."""
+.lm.bin, read only); without -o they are written to standard output. A name that ends in .lm.zip is
+written packed: 2 bytes an n-gram, with rounded probabilities."""
 
 EXAMPLES = """\
 examples:
@@ -34,6 +35,8 @@ examples:
       both in one, with the best weights for a held-out text
   factored-asr lm prune mixed.arpa --ngrams 500000 -o small.arpa
       the half million most useful n-grams
+  factored-asr lm prune mixed.arpa --threshold 1e-9 -o mixed.lm.zip
+      nearly all of them, packed into a small file
   factored-asr lm missing letters.arpa --words my.dict
       words of a model that no dictionary has, which are never recognised
 """
@@ -166,10 +169,11 @@ def _print_words(model: NGramModel, sentences: Any) -> int:
 
 
 def _write(model: NGramModel, options: argparse.Namespace) -> int:
-    from factored_asr.language import write_arpa
+    from factored_asr.language import write_arpa, write_packed
 
     with writing(options.output):
-        write_arpa(model, options.output)
+        packed = options.output.endswith(".lm.zip")
+        (write_packed if packed else write_arpa)(model, options.output)
     if not options.quiet:
         say(", ".join(f"{n:,} {k}-grams" for k, n in enumerate(model.counts, start=1)))
     return 0
@@ -189,7 +193,8 @@ def add(commands: Any) -> None:
                       EXAMPLES)
     output = argparse.ArgumentParser(add_help=False)
     output.add_argument("-o", "--output", default="-", metavar="ARPA",
-                        help="write here, gzip if it ends in .gz (default: standard output)")
+                        help="write here: gzip if it ends in .gz, packed if in .lm.zip (default: "
+                        "standard output)")
     output.add_argument("--quiet", action="store_true", help="no counts on standard error")
     command = partial(add_command, group, examples=EXAMPLES)
     _add_estimate(command("estimate", estimate, "from text", output))

@@ -6,6 +6,7 @@ from factored_asr.language.estimate import EstimateOptions, estimate
 from factored_asr.language.grammar import Grammar, GrammarWarning
 from factored_asr.language.interpolate import interpolate, mixture_weights
 from factored_asr.language.ngram import NGramArcs, NGramModel, NGramOrder, with_words
+from factored_asr.language.packed import read_packed, write_packed
 from factored_asr.language.perplexity import TextScore, WordScore, score_text, score_words
 from factored_asr.language.prune import (
     normalise,
@@ -25,6 +26,6 @@ __all__ = [
     "NGramModel", "NGramOrder", "NGramScorer", "TextScore", "WordScore", "WordScorer", "common_log",
     "estimate", "interpolate", "is_kenlm_binary", "mixture_weights", "normalise", "prune",
     "prune_improbable", "prune_to", "read_arpa", "read_columns", "read_lm", "read_sentences",
-    "read_sphinx_lm", "read_vocabulary", "restrict", "score_text", "score_words", "truncate",
-    "with_words", "write_arpa", "write_columns",
+    "read_packed", "read_sphinx_lm", "read_vocabulary", "restrict", "score_text", "score_words",
+    "truncate", "with_words", "write_arpa", "write_columns", "write_packed",
 ]

@@ -7,16 +7,19 @@ from pathlib import Path
 from factored_asr.errors import MissingError
 from factored_asr.language.arpa import read_arpa
 from factored_asr.language.ngram import NGramModel
+from factored_asr.language.packed import ZIP_MAGIC, read_packed
 from factored_asr.language.sphinx_trie import MAGIC, read_sphinx_lm
 
 KENLM_MAGIC = b"mmap lm http://kheafield.com/code"
 
 
 def read_lm(path: str | Path) -> NGramModel:
-    """Read an n-gram model: a Sphinx trie, or ARPA, plain or gzip.
+    """Read an n-gram model: a packed one, a Sphinx trie, or ARPA, plain or gzip.
 
-    Raises MissingError if there is no such file, FormatError if it is neither, or broken.
+    Raises MissingError if there is no such file, FormatError if it is none of these, or broken.
     """
+    if _begins_with(ZIP_MAGIC, path):
+        return read_packed(path)
     return read_sphinx_lm(path) if _begins_with(MAGIC, path) else read_arpa(path)
 
 

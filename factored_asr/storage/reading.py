@@ -10,6 +10,7 @@ import codecs
 import gzip
 import io
 import json
+import lzma
 import math
 import sys
 import zipfile
@@ -27,7 +28,8 @@ MAX_RATIO = 100
 """Times its own size that a packed file may unpack to; text and arrays are packed ten to one."""
 ALWAYS_ALLOWED = 1 << 26
 """Bytes that any packed file may unpack to."""
-NOT_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+NOT_ZIP = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError,
+           RuntimeError)
 """What reading a zip file may raise if it is broken."""
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"),
           (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),

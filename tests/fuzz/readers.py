@@ -360,6 +360,7 @@ KINDS = (
     Kind("ARPA", (seeds.arpa,), _lm, share=2),
     Kind("ARPA, gzip", (seeds.arpa_gz,), _lm, share=0.5),
     Kind("ARPA by KenLM", (seeds.arpa_strict,), _kenlm, share=0.3),
+    Kind("packed n-grams", (seeds.packed,), _lm),
     Kind("Sphinx trie", _seed(seeds.sphinx_trie, (1,), (2,), (3,)), _lm),
     Kind("n-grams of the cache", (seeds.columns,),
          lambda folder: _language(read_columns(folder / "lm"))),

@@ -22,7 +22,7 @@ from support.spelling import LEXICON as SPELLED
 from support.sphinx import TINY_MDEF, tiny_model
 from support.synthetic import lexicon, speak
 
-from factored_asr.language import read_arpa, write_arpa, write_columns
+from factored_asr.language import read_arpa, write_arpa, write_columns, write_packed
 from factored_asr.language.grammar import Grammar
 from factored_asr.language.grammar.compiled import write_compiled
 from factored_asr.lexicon.g2p_training import G2POptions, train_g2p
@@ -171,6 +171,12 @@ def arpa_strict(folder: Path) -> None:
 
 def arpa_gz(folder: Path) -> None:
     (folder / "a.arpa").write_bytes(gzip.compress(ARPA.encode()))
+
+
+def packed(folder: Path) -> None:
+    """Under the name of the reader that knows a format by its first bytes."""
+    arpa(folder)
+    write_packed(read_arpa(folder / "a.arpa"), folder / "a.arpa")
 
 
 def sphinx_trie(folder: Path, order: int = 3) -> None:
