@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import urllib.request
@@ -29,7 +30,8 @@ SOUNDS = ("kitchen_light_on", "music_stop", "timer_ten_minutes", "heating_twenty
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running("--max-upload", "8") as found:
+    house = str(Path(GRAMMAR).with_name("house.yaml"))
+    with running("--wyoming-port", "0", "--grammar", GRAMMAR, grammar=house) as found:
         yield found
 
 
@@ -114,7 +116,7 @@ def wav_bytes(samples: np.ndarray, rate: int = 16000) -> bytes:
 
 
 def test_openai_lists_models(client: Any) -> None:
-    assert [model.id for model in client.models.list()] == ["smart_home"]
+    assert [model.id for model in client.models.list()] == ["smart_home", "house"]
     assert client.models.retrieve("smart_home").object == "model"
 
 
@@ -185,12 +187,18 @@ def streamed(recognizer: Recognizer, data: bytes, rate: int) -> list[Any]:
     return [*found, stream.finish()]
 
 
-@pytest.mark.parametrize("chunk", [3200, 1001, 64000])
-def test_vosk_words_are_the_librarys(server: Server, recognizer: Recognizer, audio_dir: Path,
-                                     chunk: int) -> None:
+@pytest.fixture(scope="module")
+def talk(recognizer: Recognizer, audio_dir: Path) -> tuple[bytes, list[Any]]:
+    """Some sentences with pauses, and what the library makes of them."""
     hush = np.random.default_rng(2).normal(0, 3, 24000).astype("<i2").tobytes()
-    data = b"".join(pcm(audio_dir / f"{name}.wav") + hush for name in SOUNDS)
-    said = [each for each in streamed(recognizer, data, 16000) if each.words]
+    data = b"".join(pcm(audio_dir / f"{name}.wav") + hush for name in SOUNDS[:3])
+    return data, [each for each in streamed(recognizer, data, 16000) if each.words]
+
+
+@pytest.mark.parametrize("chunk", [3200, 1001, 64000])
+def test_vosk_words_are_the_librarys(server: Server, talk: tuple[bytes, list[Any]],
+                                     chunk: int) -> None:
+    data, said = talk
     answers = vosk(server, data, chunk, {"sample_rate": 16000, "words": True})
     found = [answer for answer in answers if answer.get("text")]
     assert " ".join(answer["text"] for answer in found) == " ".join(each.text for each in said)
@@ -273,3 +281,104 @@ def test_vosk_says_what_is_wrong(server: Server, message: str, says: str) -> Non
         with pytest.raises(ConnectionClosed):
             socket.recv(timeout=10)
         assert socket.close_code == 1008
+
+
+# --- Wyoming -----------------------------------------------------------------
+
+
+def wyoming(server: Server, *events: Any, n_answers: int = 1) -> list[Any]:
+    """Send events by the client of the wyoming package; return the answers."""
+    from wyoming.client import AsyncClient
+
+    async def talk() -> list[Any]:
+        async with AsyncClient.from_uri(server.wyoming) as client:
+            for event in events:
+                await client.write_event(event.event())
+            return [await asyncio.wait_for(client.read_event(), 30) for _ in range(n_answers)]
+
+    return asyncio.run(talk())
+
+
+def sound_events(data: bytes, rate: int = 16000, channels: int = 1, **asked: Any) -> list[Any]:
+    from wyoming.asr import Transcribe
+    from wyoming.audio import AudioChunk, AudioStart, AudioStop
+
+    chunks = [AudioChunk(rate, 2, channels, data[i : i + 2048]) for i in range(0, len(data), 2048)]
+    return [Transcribe(**asked), AudioStart(rate, 2, channels), *chunks, AudioStop()]
+
+
+@pytest.mark.parametrize("name", SOUNDS)
+def test_wyoming_words_are_the_librarys(server: Server, recognizer: Recognizer, audio_dir: Path,
+                                        name: str) -> None:
+    data = pcm(audio_dir / f"{name}.wav")
+    said = " ".join(filter(None, (each.text for each in streamed(recognizer, data, 16000))))
+    answers = wyoming(server, *sound_events(data, name="smart_home", language="en"), n_answers=4)
+    assert [answer.type for answer in answers] == [
+        "transcript-start", "transcript-chunk", "transcript", "transcript-stop"]
+    assert answers[1].data["text"] == answers[2].data["text"] == said
+
+
+def test_wyoming_stereo_and_other_rates(server: Server, audio_dir: Path) -> None:
+    samples = np.frombuffer(pcm(audio_dir / "music_stop.wav", 48000), "<i2")
+    stereo = np.column_stack([samples, samples]).tobytes()
+    answers = wyoming(server, *sound_events(stereo, 48000, 2), n_answers=4)
+    assert answers[2].data["text"] == "stop the music"
+
+
+def test_wyoming_describes_itself(server: Server) -> None:
+    from wyoming.info import Describe, Info
+    from wyoming.ping import Ping, Pong
+
+    described, pong = wyoming(server, Describe(), Ping("here"), n_answers=2)
+    found = Info.from_event(described)
+    assert [model.name for model in found.asr[0].models] == ["smart_home", "house"]
+    assert found.asr[0].supports_transcript_streaming and found.asr[0].models[0].languages == ["en"]
+    assert [model.name for model in found.intent[0].models] == ["smart_home", "house"]
+    assert [model.name for model in found.handle[0].models] == ["house"]
+    assert Pong.from_event(pong).text == "here"
+
+
+def test_wyoming_intents(server: Server) -> None:
+    from wyoming.intent import Intent, Recognize
+
+    (answer,) = wyoming(server, Recognize("set the heating to twenty one degrees"))
+    found = Intent.from_event(answer)
+    assert found.name == "SetTemperature"
+    assert {each.name: each.value for each in found.entities} == {"degrees": 21}
+    for text in ("good night and good luck", "don't turn on the kitchen light"):
+        assert wyoming(server, Recognize(text))[0].type == "not-recognized"
+
+
+def test_wyoming_conversations(server: Server) -> None:
+    """A grammar with a world is a partner with a memory, one for each conversation."""
+    from wyoming.asr import Transcript
+
+    def say(text: str, name: str) -> Any:
+        return wyoming(server, Transcript(text, context={"conversation_id": name}))[0]
+
+    assert say("turn on the kitchen light", "a").data["text"] == "on kitchen light"
+    assert say("turn it off", "b").type == "not-handled"
+    answer = say("turn it off", "a")
+    assert answer.type == "handled" and answer.data["text"] == "off kitchen light"
+    assert answer.data["context"] == {"conversation_id": "a"}
+
+
+@pytest.mark.parametrize("line", [
+    b"no json\n", b"[]\n", b'{"type": 5}\n', b'{"type": "x", "payload_length": 99999999999}\n',
+    b'{"type": "x", "data_length": -4}\n', b'{"type": "audio-start", "data": {"width": 3}}\n',
+    b'{"type": "audio-stop"}\n', b"x" * 70000 + b"\n", b'{"type": "x", "data_length": "9"}\n',
+    b'{"type": "audio-start", "data": {"rate": 16000, "width": 2, "channels": 0}}\n',
+    b'{"type": "transcribe", "data": {"name": "big"}}\n{"type": "audio-start", "data": '
+    b'{"rate": 16000, "width": 2, "channels": 1}}\n',
+])
+def test_wyoming_says_what_is_wrong(server: Server, line: bytes) -> None:
+    import socket
+
+    host, port = server.wyoming.removeprefix("tcp://").rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(line)
+        with connection.makefile("rb") as file:
+            head = json.loads(file.readline())
+            assert head["type"] == "error"
+            assert json.loads(file.read(head["data_length"]))["text"]
+            assert file.read(1) == b""  # closed

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
 
 from factored_asr.audio.reading import Source, read_blocks
-from factored_asr.batch.cutting import JOINED_SECONDS, CutOptions, Cutter, shifted
+from factored_asr.batch.cutting import JOINED_SECONDS, CutOptions, Cutter, join, shifted
 from factored_asr.decoder import EndpointOptions
-from factored_asr.dialogue import Reader
-from factored_asr.errors import FormatError
+from factored_asr.dialogue import Reader, World
+from factored_asr.errors import FormatError, MissingError
 from factored_asr.lattice import SecondPass, SecondPassOptions
 from factored_asr.models.grammars import read_understander
 from factored_asr.recognizer.recognizer import Recognizer
@@ -36,18 +37,22 @@ class Mode:
     """What explains; None for the phrases of one connection."""
     reader: Reader | None = None
     """Understands sentences of the grammar; None in dictation."""
+    world: World | None = None
+    """The devices of the grammar, for conversations; None if it names none."""
 
     @staticmethod
     def of(name: str, recognizer: Recognizer) -> Mode:
         """Return the mode of a recogniser, with its parser read."""
         pipeline, recipe = recognizer.pipeline, recognizer.recipe
-        reader = None
+        reader, world = None, None
         if recipe is not None and pipeline.second_pass is None:
             rich = replace(recipe.settings, second_pass=RICH).with_lattice()
             pipeline = replace(pipeline, options=rich, second_pass=recipe.second_pass(rich))
         if recipe is not None and recipe.grammar is not None:
             reader = Reader(read_understander(recipe.grammar))
-        return Mode(name, pipeline, recognizer, reader)
+            with suppress(MissingError):  # most grammars have no world
+                world = World.read(recipe.grammar)
+        return Mode(name, pipeline, recognizer, reader, world)
 
     @staticmethod
     def of_phrases(pipeline: Pipeline) -> Mode:
@@ -104,6 +109,4 @@ def _bounded(blocks: Iterator[np.ndarray], rate: int, longest: float) -> Iterato
 
 def joined(parts: list[Transcript]) -> Transcript:
     """Return the transcript of a whole sound from its `Mode.parts`."""
-    from factored_asr.batch.cutting import join
-
     return parts[0] if len(parts) == 1 else join(parts[:-1], parts[-1].duration)

@@ -50,8 +50,8 @@ class Limits:
     """Phrases in the grammar of one connection."""
     phrase_letters: int = 20_000
     """Letters of all its phrases together."""
-    compile_seconds: float = 15.0
-    """Seconds for compiling such a grammar, the start of the compiler included."""
+    compile_seconds: float = 10.0
+    """Seconds for compiling such a grammar."""
     text_letters: int = 2000
     """Letters of a sentence to be understood."""
     drain_seconds: float = 10.0

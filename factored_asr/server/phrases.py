@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import multiprocessing
+import os
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from factored_asr.acoustic.model import AcousticModel
@@ -21,6 +24,9 @@ from factored_asr.server.modes import Mode
 from factored_asr.server.options import Limits, RefusedError
 
 KEPT = 32  # grammars that a worker remembers
+READY = "ready"
+START_SECONDS = 120.0  # of the compiling process, the first time with kernels to compile
+LINGER_SECONDS = 60.0  # that it waits for another list
 UNKNOWN = "[unk]"  # Vosk's phrase for anything else; rejection does this here
 WORD = re.compile(r"[^\W_](?:[\w'.-]*\w)?'?|'\w+")
 
@@ -81,12 +87,18 @@ def compile_phrases(recipe: Recipe, phrases: Sequence[str]) -> tuple[Graph, Grap
                                    settings.background)
 
 
-def _compiler(recipe: Recipe, phrases: Sequence[str], answers: Connection) -> None:
-    """The process: send the graphs, or what is wrong with the phrases."""
-    try:
-        answers.send(compile_phrases(recipe, phrases))
-    except FactoredASRError as error:
-        answers.send(str(error))
+def _compiler(recipe: Recipe, pipe: Connection) -> None:
+    """The process: warm up, then answer each list with graphs, or with what is wrong with it."""
+    with suppress(AttributeError):
+        os.nice(10)
+    with suppress(EOFError, OSError):
+        compile_phrases(replace(recipe, guess=False), ["yes"])
+        pipe.send(READY)
+        while pipe.poll(LINGER_SECONDS):
+            try:
+                pipe.send(compile_phrases(recipe, pipe.recv()))
+            except FactoredASRError as error:
+                pipe.send(str(error))
 
 
 class PhraseCompiler:
@@ -100,6 +112,8 @@ class PhraseCompiler:
         self._model, self._limits = model, limits
         self._known: OrderedDict[str, Mode] = OrderedDict()
         self._turn = asyncio.Lock()
+        self._process: BaseProcess | None = None
+        self._pipe: Connection | None = None
 
     async def mode(self, phrases: tuple[str, ...]) -> Mode:
         """Return the mode of phrases that were checked; RefusedError if it cannot be compiled."""
@@ -121,24 +135,47 @@ class PhraseCompiler:
         return Mode.of_phrases(Pipeline(model, graph, settings, background, is_grammar=True))
 
     def _compiled(self, phrases: tuple[str, ...]) -> tuple[Graph, Graph | None]:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_compiler, args=(self._recipe, phrases, theirs),
-                                  daemon=True)
-        process.start()
-        theirs.close()
+        seconds = self._limits.compile_seconds
         try:
-            if not ours.poll(self._limits.compile_seconds):
+            answer = self._ask(phrases, seconds)
+            if answer is None:
                 raise RefusedError(400, "limit", "phrase_list takes longer to compile than "
-                                   f"{self._limits.compile_seconds:g} s", "phrase_list")
-            answer = ours.recv()
-        except EOFError:
+                                   f"{seconds:g} s", "phrase_list")
+        except (EOFError, OSError):
             raise RefusedError(500, "failed", "the compiler of phrases stopped") from None
-        finally:
-            process.kill()
-            process.join()
-            process.close()
-            ours.close()
+        except RefusedError:
+            self.close()
+            raise
         if isinstance(answer, str):
             raise RefusedError(400, "invalid", f"phrase_list: {answer}", "phrase_list")
-        return answer
+        graph, background = answer
+        return graph, background
+
+    def _ask(self, phrases: tuple[str, ...], seconds: float) -> Any:
+        """Return the answer of the process, started if it is not there; None if it is too late."""
+        pipe = self._pipe
+        if pipe is None or self._process is None or not self._process.is_alive():
+            pipe = self._start()
+        pipe.send(phrases)
+        return pipe.recv() if pipe.poll(seconds) else None
+
+    def _start(self) -> Connection:
+        self.close()
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_compiler, args=(self._recipe, theirs), daemon=True)
+        process.start()
+        theirs.close()
+        self._process, self._pipe = process, ours
+        if not ours.poll(START_SECONDS):
+            raise EOFError
+        ours.recv()
+        return ours
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None and self._pipe is not None:
+            self._process.kill()
+            self._process.join()
+            self._pipe.close()
+        self._process = self._pipe = None

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from factored_asr.errors import FactoredASRError, OptionError
 from factored_asr.server.engine import Engine
@@ -195,25 +196,28 @@ def bind(options: ServerOptions) -> Sockets:
 def _tcp(host: str, port: int) -> socket.socket:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
-        made = socket.socket(family, socket.SOCK_STREAM)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(address)
     except OSError as error:
-        raise OptionError(f"cannot listen on {host} port {port}: {error.strerror}") from None
-    made.setblocking(False)
-    return made
+        raise OptionError(f"there is no host {host}: {error.strerror}") from None
+    family, _, _, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return _bound(made, address, f"{host} port {port}")
 
 
 def _unix(path: Path) -> socket.socket:
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    if path.is_socket():
+        path.unlink()  # of a server that was killed
+    made = _bound(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), str(path), str(path))
+    path.chmod(0o600)
+    return made
+
+
+def _bound(made: socket.socket, address: Any, name: str) -> socket.socket:
     try:
-        if path.is_socket():
-            path.unlink()  # of a server that was killed
-        made.bind(str(path))
-        path.chmod(0o600)
+        made.bind(address)
     except OSError as error:
-        raise OptionError(f"cannot listen on {path}: {error.strerror or error}") from None
+        made.close()
+        raise OptionError(f"cannot listen on {name}: {error.strerror or error}") from None
     made.setblocking(False)
     return made
 

@@ -58,6 +58,7 @@ async def serve(engine: Engine, sockets: Sockets, keeper: Keeper) -> None:
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             loop.add_signal_handler(number, stop.set)
     running = asyncio.create_task(server.serve(list(sockets.http)))
+    others = await _serve_wyoming(engine, sockets.wyoming)
     while not (stop.is_set() or running.done() or os.getppid() != parent):
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), 1.0)
@@ -67,7 +68,21 @@ async def serve(engine: Engine, sockets: Sockets, keeper: Keeper) -> None:
         await asyncio.sleep(POLL_SECONDS)
     await asyncio.sleep(POLL_SECONDS)
     server.should_exit = True
+    for each in others:
+        each.close()
     await running
+
+
+async def _serve_wyoming(engine: Engine, sockets: Sequence[socket.socket]) -> list[asyncio.Server]:
+    if not sockets:
+        return []
+    from factored_asr.server.wyoming import MAX_LINE, handler
+
+    made = []
+    for each in sockets:
+        start = asyncio.start_server if each.family != socket.AF_UNIX else asyncio.start_unix_server
+        made.append(await start(handler(engine), sock=each, limit=MAX_LINE, backlog=QUEUE))
+    return made
 
 
 def _config(engine: Engine, keeper: Keeper) -> uvicorn.Config:
