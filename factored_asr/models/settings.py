@@ -53,6 +53,9 @@ class DecodeOptions:
     front_end: Mapping[str, Any] = field(default_factory=dict)
     """Options of a GMM's front end, by their names in `FeatureOptions`, in which decoding differs
     from training: say, ``{"enhancement": "mask"}``."""
+    prior_weight: float | None = None
+    """Weight of the log prior that a network's log posteriors are divided by, >= 0; higher: rare
+    phones are found more. None: the model's own. A GMM has none."""
     threads: int = 1
     """Threads of the matrix products of one recognition, >= 1. More rarely helps: sounds, streams
     and files are what to run side by side."""
@@ -67,6 +70,8 @@ class DecodeOptions:
         scale = self.acoustic_scale
         if not 0 < scale < float("inf"):
             raise OptionError(f"acoustic_scale must be above 0 and finite, got {scale}")
+        if self.prior_weight is not None and not 0 <= self.prior_weight < float("inf"):
+            raise OptionError(f"prior_weight must be at least 0, got {self.prior_weight}")
         if self.threads < 1:
             raise OptionError(f"threads must be at least 1, got {self.threads}")
         if self.max_ngrams < 0:
@@ -102,7 +107,7 @@ class DecodeOptions:
     @property
     def tools(self) -> NoiseTools:
         """What the acoustic model is configured with."""
-        return NoiseTools(self.noise, self.snr_scale, self.front_end)
+        return NoiseTools(self.noise, self.snr_scale, self.front_end, self.prior_weight)
 
     @property
     def least_scale(self) -> float:

@@ -21,7 +21,9 @@ from numba.core.dispatcher import Dispatcher
 from factored_asr.storage.cache import KERNELS, cache_folder, warn_uncached
 
 
-def kernel(function: Callable | None = None, *, reference_counts: bool = True) -> Any:
+def kernel(
+    function: Callable | None = None, *, reference_counts: bool = True, fast_math: bool = False
+) -> Any:
     """Compile a function with numba when it is first called; a decorator.
 
     Compiled code is kept in the folder ``kernels`` of `cache_folder`, as that is when the kernel is
@@ -31,6 +33,9 @@ def kernel(function: Callable | None = None, *, reference_counts: bool = True) -
     ----------
     reference_counts
         False: the kernel makes no arrays, and does without numba's counting of references.
+    fast_math
+        True: sums may be computed in another order, several terms at once, and divisions are not
+        checked. The last bits then depend on the machine.
 
     Examples
     --------
@@ -41,8 +46,11 @@ def kernel(function: Callable | None = None, *, reference_counts: bool = True) -
     6
     """
     if function is None:
-        return lambda function: kernel(function, reference_counts=reference_counts)
-    compiled = njit(nogil=True, _nrt=reference_counts)(function)
+        return lambda function: kernel(
+            function, reference_counts=reference_counts, fast_math=fast_math
+        )
+    more = {"fastmath": True, "error_model": "numpy"} if fast_math else {}
+    compiled = njit(nogil=True, _nrt=reference_counts, **more)(function)
     if hasattr(compiled, "enable_caching") and Path(function.__code__.co_filename).is_file():
         compiled._cache = _Kept(function)  # what enable_caching() sets, with another place
     return compiled

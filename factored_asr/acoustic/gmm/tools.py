@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -123,10 +123,12 @@ class NoiseTools:
     """How scores of whole sounds are weighted by their signal-to-noise ratio; None: not."""
     front_end: Mapping[str, Any] = field(default_factory=dict)
     """Options of the front end, by their names, that differ from those of training."""
+    prior_weight: float | None = None
+    """Of a network: the weight of its log prior; None: the model's own. It is no tool."""
 
     def __bool__(self) -> bool:
         """Return whether any tool is in use: models without tools take none but empty ones."""
-        return self != NoiseTools()
+        return replace(self, prior_weight=None) != NoiseTools()
 
     @property
     def least_weight(self) -> float:

@@ -1,0 +1,113 @@
+"""The scoring of one sound by the network: windows of sound in, log-likelihoods of phones out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from factored_asr.acoustic.model import Frames
+from factored_asr.acoustic.network.windows import WindowedFrames
+from factored_asr.errors import FormatError, OptionError
+
+BLOCK_FRAMES = 1000  # scores given at once
+SPEECH = 0.5
+"""Probability of all phones together from which on a frame counts as speech."""
+
+
+class NetworkSession:
+    """One sound, scored as it comes or, with ``whole=True``, given at its end.
+
+    In both cases the encoder works while the sound arrives. Of a whole sound the log probabilities
+    are kept, 160 bytes a frame, of a stream only which frames are speech.
+
+    `frames` gives log probabilities, of which `prior` (n_pdfs,) is subtracted.
+    """
+
+    def __init__(self, frames: WindowedFrames, prior: np.ndarray, pdfs: np.ndarray, whole: bool):
+        self._frames, self._prior, self._whole = frames, prior, whole
+        self._pdfs = np.asarray(pdfs, np.int64)
+        self._kept: list[np.ndarray] = []
+        self._speech: list[np.ndarray] = []
+        self._finished = False
+
+    @property
+    def speech(self) -> np.ndarray:
+        """(n_frames,) bool: the frames so far in which the blank is not the likeliest."""
+        return np.concatenate([np.zeros(0, np.bool_), *self._speech])
+
+    @property
+    def in_noise(self) -> bool:
+        """False: the scores are not compensated for noise."""
+        return False
+
+    def accept(self, samples: np.ndarray) -> np.ndarray:
+        """Return the scores that are ready; see `AcousticSession.accept`."""
+        blocks = self._frames.accept(checked(samples))
+        return self._scored(self._taken(blocks))
+
+    def accept_frames(self, frames: Frames) -> np.ndarray:
+        """Raise OptionError: a network takes sound alone."""
+        raise OptionError(
+            "the network takes sound, not ready-made frames: for those use the model en-us"
+        )
+
+    def finish(self) -> Iterator[np.ndarray]:
+        """End the sound; yield the scores still missing in blocks."""
+        rest = self._taken(self._frames.finish())
+        self._finished = True
+        if self._whole:
+            return self.scores(self._pdfs)
+        return iter([self._scored(rest)])
+
+    def scores(self, pdfs: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the scores of the whole finished sound for any pdfs, in blocks."""
+        columns = np.asarray(pdfs, np.int64)
+        for block in self._blocks():
+            yield (block - self._prior)[:, columns]
+
+    def path_scores(self, pdfs: np.ndarray) -> np.ndarray:
+        """Return the score of each frame of the whole finished sound under one pdf, (n_frames,)."""
+        scores, at = [np.zeros(0, np.float32)], 0
+        for block in self._blocks():
+            here = np.asarray(pdfs[at : at + len(block)], np.int64)
+            scores.append((block - self._prior)[np.arange(len(block)), here])
+            at += len(block)
+        return np.concatenate(scores)
+
+    def log_probs(self) -> np.ndarray:
+        """Return the log probabilities of the whole finished sound, (n_frames, n_pdfs)."""
+        return np.concatenate([*self._blocks()])
+
+    def _blocks(self) -> Iterator[np.ndarray]:
+        if not (self._whole and self._finished):
+            raise OptionError("the scores of a whole sound are there once it is finished")
+        for block in self._kept:
+            for first in range(0, len(block), BLOCK_FRAMES):
+                yield block[first : first + BLOCK_FRAMES]
+
+    def _taken(self, blocks: Iterable[np.ndarray]) -> list[np.ndarray]:
+        """New log probabilities; those of a whole sound are kept instead."""
+        new = list(blocks)
+        self._speech += [np.exp(block[:, 0]) < 1 - SPEECH for block in new]
+        if not self._whole:
+            return new
+        self._kept += new
+        return []
+
+    def _scored(self, blocks: list[np.ndarray]) -> np.ndarray:
+        scores = [(block - self._prior)[:, self._pdfs] for block in blocks]
+        return np.concatenate([np.zeros((0, len(self._pdfs)), np.float32), *scores])
+
+
+def checked(samples: np.ndarray) -> np.ndarray:
+    """Return samples as float32 in [-1, 1]; OptionError or FormatError as of `accept`."""
+    if not isinstance(samples, np.ndarray) or samples.ndim != 1 or samples.dtype not in (
+        np.float32, np.int16
+    ):
+        raise OptionError("samples must be a flat array of float32 or int16")
+    if samples.dtype == np.int16:
+        return samples.astype(np.float32) / np.float32(32768)
+    if not np.isfinite(samples).all():
+        raise FormatError("a sample is not finite")
+    return samples

@@ -1,0 +1,152 @@
+"""Sessions of the network: windows, chunks, memory, what they refuse."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support.network import random_network
+
+from factored_asr.acoustic.gmm.tools import NoiseOptions, NoiseTools, SnrScale
+from factored_asr.acoustic.model import Frames
+from factored_asr.acoustic.network import NetworkModel, Window
+from factored_asr.acoustic.network.encoder import FIELD, HOP
+from factored_asr.acoustic.network.windows import BEFORE
+from factored_asr.acoustic.threads import blas_threads
+from factored_asr.errors import FormatError, OptionError
+
+PDFS = np.arange(40)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    with blas_threads():
+        yield
+
+
+@pytest.fixture(scope="module")
+def model() -> NetworkModel:
+    return replace(random_network(), window=Window(20, 12, 5), whole=Window(20, 12, 5))
+
+
+def noise(seconds: float, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    level = np.repeat(rng.uniform(0.01, 0.2, int(seconds * 8) + 1), 2000)[: int(seconds * 16000)]
+    return (level * rng.normal(size=len(level))).astype(np.float32)
+
+
+def scores(model: NetworkModel, sound: np.ndarray, chunk: int = 0, whole: bool = False):
+    session = model.session(PDFS, whole=whole)
+    chunk = chunk or len(sound)
+    parts = [session.accept(sound[i : i + chunk]) for i in range(0, len(sound), chunk)]
+    return np.concatenate([*parts, *session.finish()]), session
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.05, 0.4, 0.41, 1.0, 3.21])
+def test_streams_and_whole_sounds_with_equal_windows_give_equal_scores(model, seconds):
+    sound = noise(seconds)
+    whole, session = scores(model, sound, whole=True)
+    assert whole.shape == (-(-len(sound) // HOP), 40) and len(session.speech) == len(whole)
+    for chunk in (97, 1000, 16000):
+        stream, other = scores(model, sound, chunk)
+        assert np.array_equal(stream, whole)
+        assert np.array_equal(other.speech, session.speech)
+
+
+def test_a_sound_in_one_window_is_one_pass_of_the_encoder(model):
+    sound = noise(2.0)
+    long = replace(model, window=Window(0, 1000, 0))
+    found, _ = scores(long, sound)
+    lacking = (len(found) - 1) * HOP + FIELD - len(sound) - BEFORE
+    padded = np.pad(sound, (BEFORE, max(0, lacking)))
+    log_probs = model.head(model.encoder(padded))[: len(found)]
+    assert np.allclose(found, log_probs - model.prior_weight * model.head.log_prior, atol=1e-5)
+
+
+def test_a_frame_depends_on_its_window_alone(model):
+    sound, other = noise(4.0), noise(4.0, seed=9)
+    first = 3 * 12  # the fourth window: its new frames are 36 to 47, it sees 28 to 52
+    spliced = other.copy()
+    begin, end = 26 * HOP, 56 * HOP
+    spliced[begin:end] = sound[begin:end]
+    one, _ = scores(replace(model, window=Window(8, 12, 5)), sound)
+    two, _ = scores(replace(model, window=Window(8, 12, 5)), spliced)
+    assert np.array_equal(one[first : first + 12], two[first : first + 12])
+    assert not np.array_equal(one, two)
+
+
+def test_scores_are_there_again_for_any_pdfs(model):
+    sound = noise(2.0)
+    found, session = scores(model, sound, whole=True)
+    again = np.concatenate([*session.scores(np.array([3, 7]))])
+    assert np.array_equal(again, found[:, [3, 7]])
+    path = np.random.default_rng(0).integers(0, 40, len(found))
+    assert np.array_equal(session.path_scores(path), found[np.arange(len(found)), path])
+    few = model.session(np.array([0, 5]), whole=True)
+    few.accept(sound)
+    assert np.array_equal(np.concatenate([*few.finish()]), found[:, [0, 5]])
+    with pytest.raises(OptionError, match="once it is finished"):
+        next(model.session(PDFS, whole=True).scores(PDFS))
+
+
+def test_samples_of_both_types_and_no_others(model):
+    sound = (noise(1.0) * 32768).astype(np.int16)
+    one, _ = scores(model, sound)
+    two, _ = scores(model, sound.astype(np.float32) / 32768)
+    assert np.array_equal(one, two)
+    session = model.session(PDFS, whole=False)
+    for bad in (sound.astype(np.float64), sound[None], [0.0]):
+        with pytest.raises(OptionError, match="float32 or int16"):
+            session.accept(bad)
+    with pytest.raises(FormatError, match="not finite"):
+        session.accept(np.array([0, np.nan], np.float32))
+    with pytest.raises(OptionError, match="en-us"):
+        session.accept_frames(Frames(np.zeros((3, 13), np.float32)))
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_memory_stays_flat(model, whole):
+    """80 seconds take the memory of 20, but for 160 bytes a frame of whole sounds."""
+    block, peaks = noise(5.0), []
+    model = replace(model, window=Window(20, 100, 5), whole=Window(20, 100, 5))
+    for n_blocks in (4, 16):
+        tracemalloc.start()
+        session = model.session(PDFS, whole=whole)
+        for _ in range(n_blocks):
+            session.accept(block)
+        for _ in session.finish():
+            pass
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    more = 60 / model.frame_seconds * 200 if whole else 0
+    assert peaks[1] < 1.3 * peaks[0] + more
+
+
+def test_what_is_for_mixtures_is_refused_with_the_remedy(model):
+    for tools, name in (
+        (NoiseTools(noise=NoiseOptions()), "vts"), (NoiseTools(snr_scale=SnrScale()), "scale"),
+        (NoiseTools(front_end={"enhancement": "mask"}), "mask"),
+    ):  # fmt: skip
+        with pytest.raises(OptionError, match=f"{name}.*use --model en-us"):
+            model.configured(tools)
+    for refused in (lambda: model.adapted([]), lambda: model.read_frames("a.mfc")):
+        with pytest.raises(OptionError, match="use --model en-us"):
+            refused()
+    changed = model.configured(NoiseTools(prior_weight=0.2))
+    assert changed.prior_weight == 0.2 and model.configured(NoiseTools()) is model
+
+
+def test_the_topology_has_a_blank_and_no_silence(model):
+    topology = model.topology
+    assert topology.has_blank and topology.silence == "" and len(topology.phones) == 39
+    assert topology.free_pdfs.tolist() == list(range(40))
+    assert "Moonshine" in model.describe()["encoder"]
+
+
+def test_windows_have_frames():
+    for bad in ((-1, 5, 0), (0, 0, 0), (0, 1, -2)):
+        with pytest.raises(OptionError, match="at least 1"):
+            Window(*bad)
