@@ -14,6 +14,7 @@ from factored_asr import Recognizer, Transcript
 from factored_asr.audio.reading import read_audio
 from factored_asr.cli import main
 from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.explain import ExplainOptions
 from factored_asr.language import (
     NGramModel,
     NGramScorer,
@@ -35,6 +36,9 @@ from factored_asr.lattice import (
 )
 from factored_asr.lattice.files import read_kaldi, read_slf
 from factored_asr.lattice.rescore import RescoreOptions
+from factored_asr.models.bundle import Bundle
+from factored_asr.models.recipe import Recipe
+from factored_asr.models.settings import DICTATION
 from factored_asr.storage.cache import entries
 
 WORDS = ("turn", "on", "off", "the", "kitchen", "light", "lights", "and", "a")
@@ -130,6 +134,44 @@ def test_another_language_model_changes_the_words(
         "en-us", lm=flat, rescore_lms=[lights, flat], lm_weights=[0.0, 1.0],
     )
     assert mixed.transcribe(audio_dir / SOUND).text == SAID
+
+
+def test_the_whole_model_rescores_what_a_pruned_one_found(
+    audio_dir: Path, tmp_path: Path
+) -> None:
+    """The first pass has unigrams only; the only bigram is in the second."""
+    lights = arpa(tmp_path / "lights.arpa", {("kitchen", "lights"): 0.999})
+    weights = RescoreOptions(lm_scale=30.0)
+    settings = replace(Bundle.find("en-us").dictation, max_ngrams=len(model({}).words) - 1)
+
+    def recognizer(whole: bool) -> Recognizer:
+        asked = SecondPassOptions(rescore=weights, whole_lm=whole)
+        return Recognizer.load("en-us", lm=lights, options=replace(settings, second_pass=asked))
+
+    assert recognizer(False).transcribe(audio_dir / SOUND).text == SAID
+    assert recognizer(True).transcribe(audio_dir / SOUND).text == "turn on the kitchen lights"
+    plain = SecondPassOptions(whole_lm=True)
+    both = Recognizer.load("en-us", lm=lights, options=replace(settings, second_pass=plain))
+    assert both.recipe is not None and both.recipe.second_lms == (lights,)
+    explained = both.explain(audio_dir / SOUND, options=ExplainOptions(without=()))
+    assert explained.transcript.text == SAID
+    assert abs(explained.costs.total - explained.cost) < 1e-3
+
+
+def test_all_of_a_model_in_the_graph_needs_no_second_pass(flat: Path) -> None:
+    settings = replace(DICTATION, max_ngrams=0, second_pass=SecondPassOptions(whole_lm=True))
+    assert Recipe(Bundle.find("en-us"), lm=flat, options=settings).second_lms == ()
+
+
+def test_further_words_of_a_model(tmp_path: Path) -> None:
+    (tmp_path / "more.dict").write_text("dorrit D AO R IH T\n")
+    bundle = Bundle.find("en-us")
+    more = Recipe(replace(bundle, words=tmp_path / "more.dict"))
+    assert more.read_lexicon().missing(["dorrit", "kitchen"]) == ()
+    assert Recipe(bundle).read_lexicon().missing(["dorrit"]) == ("dorrit",)
+    assert more.key() != Recipe(bundle).key()
+    own = replace(more, lexicon=Path(bundle.lexicon or ""))
+    assert own.read_lexicon().missing(["dorrit"]) == ("dorrit",)
 
 
 def test_a_word_penalty_alone_reweighs_the_first_model(

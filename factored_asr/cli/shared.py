@@ -130,6 +130,7 @@ def _second_pass(settings: SecondPassOptions, options: argparse.Namespace) -> Se
         settings, rescore=weights, keep=settings.keep or any(kept),
         confidences=settings.confidences or getattr(options, "confidence", False),
         minimise_risk=settings.minimise_risk or getattr(options, "mbr", False),
+        whole_lm=settings.whole_lm and not getattr(options, "first_pass", False),
     )
 
 
@@ -290,6 +291,8 @@ def second_pass_options() -> argparse.ArgumentParser:
     group.add_argument("--lm-weight", action="append", default=[], type=float, metavar="W",
                        help="weight of each --rescore-lm, in the same order, of sum 1; default: "
                        "equal")
+    group.add_argument("--first-pass", action="store_true", help="no second pass with the whole "
+                       "language model, where the model's settings have one")
     group.add_argument("--rescore-scale", type=float, metavar="SCALE",
                        help="weight of the language model in the second pass, relative to the "
                        "first; higher: more weight")

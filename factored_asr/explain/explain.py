@@ -89,7 +89,8 @@ def explain(
     """Explain why a sound is recognised as it is, factor by factor.
 
     The words, their costs and the verdict are those of `Recognizer.transcribe`; only competitors
-    come from a second search of the same scores with wider beams.
+    come from a second search of the same scores with wider beams. Where a second pass rescores with
+    the whole language model (`SecondPassOptions.whole_lm`), the first pass is explained.
 
     Parameters
     ----------
@@ -125,6 +126,8 @@ def explain(
     second = pipeline.options.second_pass
     if recipe.rescore_lms or second.reweighs or second.minimise_risk:
         raise OptionError("only the first pass can be explained: switch the second pass off")
+    if pipeline.second_pass:  # of which the whole language model, if there is one, is left out
+        pipeline = replace(pipeline, second_pass=replace(pipeline.second_pass, scorer=None))
     rate = pipeline.model.sample_rate
     samples = read_audio(source, sample_rate=rate, array_rate=sample_rate)[0]
     session = Session(pipeline, whole=True)

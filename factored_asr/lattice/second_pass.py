@@ -55,6 +55,8 @@ class SecondPassOptions:
     """Give each word, and the whole text, the probability of being correct."""
     minimise_risk: bool = False
     """Choose the words of the lowest expected number of errors, not the cheapest path."""
+    whole_lm: bool = False
+    """Rescore with the whole language model what was found with a pruned one: see `max_ngrams`."""
     rescore: RescoreOptions = RescoreOptions(beam=4.0)
     """Weights of the language model of the second pass. Without such a model, weights other than 1
     and 0 rescore with that of the first pass."""
@@ -67,7 +69,8 @@ class SecondPassOptions:
     @property
     def needs_lattice(self) -> bool:
         """Return True if the search has to make a lattice."""
-        return self.keep or self.confidences or self.minimise_risk or self.reweighs
+        wanted = (self.keep, self.confidences, self.minimise_risk, self.whole_lm)
+        return any(wanted) or self.reweighs
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,6 +42,8 @@ class Bundle:
     """Options of its front end that its own files do not name."""
     folder: ModelFolder | None = None
     """Its manifest and files, if it is a folder of our own."""
+    words: Path | None = None
+    """Words that extend its dictionary, if it brings such a file."""
 
     @staticmethod
     def find(model: str | Path) -> Bundle:

@@ -80,7 +80,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.grammar and self.lm:
             raise OptionError("give a grammar or a language model, not both")
-        if self.grammar and (self.rescore_lms or self.settings.second_pass.reweighs):
+        second = self.settings.second_pass
+        if self.grammar and (self.rescore_lms or second.reweighs or second.whole_lm):
             raise OptionError("a grammar has no language model that a second pass could weigh")
         for path in self.rescore_lms:
             if not path.is_file():
@@ -115,6 +116,17 @@ class Recipe:
             raise MissingError(f"model {self.bundle.name} brings no dictionary: give one")
         return Path(path)
 
+    @property
+    def _more_words(self) -> Path | None:
+        """The bundle's further words, which belong to its own dictionary."""
+        return None if self.lexicon else self.bundle.words
+
+    @property
+    def second_lms(self) -> tuple[Path, ...]:
+        """The language models of the second pass: those given, or the whole one of the first."""
+        pruned = self.settings.second_pass.whole_lm and self.settings.max_ngrams
+        return self.rescore_lms or ((self.language_path,) if pruned and not self.grammar else ())
+
     def key(self) -> str:
         """Return the hash of every file and option that the graph depends on."""
         words = Path(self.words) if isinstance(self.words, str | Path) else self.words
@@ -122,6 +134,7 @@ class Recipe:
             GRAPH_VERSION, __version__, self.bundle.acoustic, self.lexicon_path,
             self.language_path, words, _AsBefore(self.settings.graph), self.settings.max_ngrams,
             *((self.guess, G2P_VERSION) if self.guess else ()),
+            *(("more words", self._more_words) if self._more_words else ()),
             *(("grammar", GRAMMAR_VERSION) if self.grammar else ()),
         )
 
@@ -205,8 +218,11 @@ class Recipe:
         return Grammar.read(self.language_path, known=self.known)
 
     def read_lexicon(self) -> Lexicon:
-        """Return the dictionary, extended by `words`."""
-        return Lexicon.read(self.lexicon_path).extend(self.read_words())
+        """Return the dictionary, extended by the bundle's further words and by `words`."""
+        own = Lexicon.read(self.lexicon_path)
+        if self._more_words:
+            own = own.extend(Lexicon.read(self._more_words))
+        return own.extend(self.read_words())
 
     def with_guesses(self, lexicon: Lexicon, words: Iterable[str]) -> Lexicon:
         """Return the lexicon with a guessed pronunciation for each of these words that it lacks.
@@ -254,9 +270,9 @@ class Recipe:
 
     def second_scorer(self, progress: Progress | None = None) -> WordScorer | None:
         """Return the language model of the second pass; None where there is none."""
-        if not self.rescore_lms:
+        if not self.second_lms:
             return None
-        scorers = [self._scorer(path, progress) for path in self.rescore_lms]
+        scorers = [self._scorer(path, progress) for path in self.second_lms]
         weights = self.lm_weights or (1 / len(scorers),) * len(scorers)
         if len(scorers) == 1 and weights == (1.0,):
             return scorers[0]
@@ -265,7 +281,7 @@ class Recipe:
     def second_pass(self, options: DecodeOptions) -> SecondPass | None:
         """Return the second pass of these options with its language models; None where none is."""
         asked = options.second_pass
-        if not (self.rescore_lms or asked.needs_lattice):
+        if not (self.second_lms or asked.needs_lattice):
             return None
         first = None if self.grammar else NGramScorer(self.first_language())
         second = self.second_scorer()
