@@ -237,7 +237,8 @@ def test_replacements_from_a_file(tmp_path: Path) -> None:
     assert read_replacements(file)["going", "to"] == ("gonna",)
     rules = Rules.named("case", file)
     assert rules.apply("Okay going to gonna to going") == ("gonna", "want", "to", "going")
-    assert str(rules) == f"rules: case, 3 replacements of {file} (not fillers, punctuation, digits)"
+    off = "(not fillers, punctuation, numbers, digits)"
+    assert str(rules) == f"rules: case, 3 replacements of {file} {off}"
     for line, message in (("a b", "must be: old words => new words"),
                           ("a => b / [c] __ [ ]", "contexts and alternatives are not known"),
                           ("going to => x", "'going to' is there already")):
@@ -392,7 +393,7 @@ def test_two_systems_on_the_command_line(
     assert "ref  she HAD your dark suit IN  greasy wash water ALL year" in out
     assert "WER 19.44 %: 5 substituted, 1 deleted, 1 inserted of 36 words" in out
     assert "-5.56 points of WER" in out and "matched pairs, 9 segments, z = -0.55" in out
-    assert "rules: case (not fillers, punctuation, digits); alignment: levenshtein" in out
+    assert "rules: case (not fillers, punctuation, numbers, digits); alignment: levenshtein" in out
     assert main(["score", *files, "--format", "json", "--speaker", "^(.)"]) == 0
     found = json.loads(capsys.readouterr().out)
     one = found["systems"][0]

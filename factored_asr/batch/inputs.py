@@ -20,6 +20,7 @@ from factored_asr.errors import FactoredASRError, FormatError, MissingError, Opt
 from factored_asr.features.files import is_feature_file
 from factored_asr.results.formats import utterance_id
 from factored_asr.storage.reading import read_text
+from factored_asr.storage.tables import SUFFIXES as TABLES
 
 SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".sph", ".aiff", ".aif", ".au", ".w64",
           ".rf64", ".caf", *RAW_SUFFIXES)
@@ -54,10 +55,11 @@ def find_inputs(sources: Sequence[str | Path], *, channels: str = "mix",
     """Return the sounds that names stand for, in the order of the names.
 
     Each source is a sound file; a folder, searched recursively for `SOUNDS`; a pattern with ``*``,
-    ``?``, ``[…]`` or ``**``; a table ``*.tsv`` with a column ``path`` and optional columns ``id``,
-    ``start`` and ``end`` (seconds); ``@FILE``, a list of such names, one a line (``@-``: on
-    standard input); or ``-``, the sound on standard input. A folder, pattern, table or list without
-    a sound raises MissingError; a missing single file is reported later, when it is read.
+    ``?``, ``[…]`` or ``**``; a table ``*.tsv`` or ``*.csv`` with a column ``path`` and optional
+    columns ``id``, ``start`` and ``end`` (seconds); ``@FILE``, a list of such names, one a line
+    (``@-``: on standard input); or ``-``, the sound on standard input. A folder, pattern, table or
+    list without a sound raises MissingError; a missing single file is reported later, when it is
+    read.
 
     Parameters
     ----------
@@ -104,7 +106,7 @@ def _expand(source: str, root: Path) -> Iterator[Input]:
             yield from _expand(name, root)
     elif path.is_dir():
         yield from _in_folder(path)
-    elif path.suffix == ".tsv" and path.is_file():
+    elif path.suffix.lower() in TABLES and path.is_file():
         yield from _in_table(path)
     elif glob.has_magic(source) and not path.exists():
         names = sorted(glob.glob(str(path), recursive=True))

@@ -16,10 +16,16 @@ if TYPE_CHECKING:
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Decode a transcribed corpus and count the errors: in total, by speaker, with alignments."""
+    """Decode a transcribed corpus and count the errors: in total, by speaker, with alignments.
+
+    Rules make texts comparable (--normalise, in this order: case, fillers, punctuation, numbers,
+    digits), references and hypotheses alike; the result shows which were used.
+    """
     from factored_asr.evaluation import evaluate as decode_and_score
+    from factored_asr.evaluation.normalise import Rules
     from factored_asr.recognizer.speaker import SpeakerOptions
 
+    rules = Rules.named(options.normalise, options.replace)
     lexicon = shared.recipe_of(options).read_lexicon() if options.phones else None
     corpus, n_left_out = corpus_of(options, lexicon)
     recognizer = shared.recognizer_of(options)
@@ -28,7 +34,7 @@ def evaluate(options: argparse.Namespace) -> int:
         result = decode_and_score(
             recognizer, corpus, adapt=adapt, jobs=options.jobs,
             mean_over=options.mean_over or mean_of(options.model), lexicon=lexicon,
-            unit=options.interval_over, seed=options.seed,
+            unit=options.interval_over, seed=options.seed, rules=rules,
             tick=shared.progress_bar(stack, "decoding", options.quiet),
             about={"model": options.model, "corpus": options.corpus, "adapt": options.adapt,
                    "settings": recognizer.options.to_dict()},
@@ -42,7 +48,10 @@ def corpus_of(options: argparse.Namespace, lexicon: Lexicon | None = None) -> tu
     from factored_asr.corpus.corpus import Corpus, check
     from factored_asr.training.data import seconds_of
 
-    corpus = Corpus.read(options.corpus, options.layout, options.speaker_by)
+    known = None if lexicon is None else lexicon.knows
+    corpus = Corpus.read(options.corpus, options.layout, options.speaker_by, known)
+    if lexicon is not None:
+        corpus = corpus.spoken(lexicon)
     if options.speakers:
         corpus = corpus.select(names(options.speakers))
     if options.exclude_speakers:
@@ -65,8 +74,10 @@ def mean_of(model: str) -> MeanOver:
 
 def names(text: str) -> list[str]:
     """Return names separated by commas, or the lines of a file."""
+    from factored_asr.storage.reading import read_text
+
     if "," not in text and Path(text).is_file():
-        return Path(text).read_text(encoding="utf-8").split()
+        return read_text(text).split()
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
@@ -74,11 +85,12 @@ def corpus_options() -> argparse.ArgumentParser:
     """Return the options of a corpus."""
     parser = argparse.ArgumentParser(add_help=False)
     group = parser.add_argument_group("corpus")
-    group.add_argument("--corpus", required=True, metavar="DIR", help="a folder of Kaldi, Sphinx "
-                       "or LibriSpeech; or a table *.tsv (path, text, speaker, start, end), or its "
-                       "folder")
+    group.add_argument("--corpus", required=True, metavar="DIR", help="a folder of Kaldi, Sphinx, "
+                       "LibriSpeech, LJSpeech, Common Voice or the Montreal Forced Aligner; or a "
+                       "table *.tsv or *.csv (path, text, speaker, start, end), or its folder")
     group.add_argument("--layout", default="auto", metavar="NAME",
-                       help="tsv, kaldi, sphinx, librispeech, names (default: by what is there)")
+                       help="tsv, kaldi, sphinx, librispeech, ljspeech, commonvoice, mfa, names "
+                       "(default: by what is there)")
     group.add_argument("--speaker-by", choices=("folder", "file"),
                        help="the speaker, if the corpus does not name one")
     group.add_argument("--speakers", metavar="LIST",
@@ -95,6 +107,7 @@ def add(commands: Any) -> None:
         commands, "evaluate", evaluate, "word error rate on a corpus", shared.source_options(),
         corpus_options(), shared.search_options(), shared.report_options(),
     )
+    shared.add_normalise(parser)
     parser.add_argument("--adapt", choices=("speaker",),
                         help="decode twice: adapt to each speaker after the first time")
     parser.add_argument("--mean-over", choices=("utterance", "speaker"),

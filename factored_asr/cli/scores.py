@@ -7,7 +7,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from factored_asr.cli.shared import add_command, progress_bar, report_options, say, writing
+from factored_asr.cli.shared import (
+    add_command,
+    add_normalise,
+    progress_bar,
+    report_options,
+    say,
+    writing,
+)
 from factored_asr.errors import OptionError
 
 EXAMPLES = """\
@@ -53,8 +60,8 @@ def score(options: argparse.Namespace) -> int:
     more systems are compared by a paired bootstrap and by the matched-pairs sentence-segment word
     error test.
 
-    Rules make texts comparable (--normalise, in this order: case, fillers, punctuation, digits),
-    references and hypotheses alike; the result shows which were used.
+    Rules make texts comparable (--normalise, in this order: case, fillers, punctuation, numbers,
+    digits), references and hypotheses alike; the result shows which were used.
     """
     from factored_asr.evaluation.normalise import Rules
     from factored_asr.evaluation.report import ScoreOptions, score_files
@@ -133,7 +140,8 @@ def _add_compare(commands: Any) -> None:
     parser.add_argument("corpus", metavar="CORPUS", help="a corpus, or a folder of commands")
     parser.add_argument("system", metavar="SYSTEM", nargs="+", help="see below")
     parser.add_argument("--layout", default="auto", metavar="NAME",
-                        help="tsv, kaldi, sphinx, librispeech, names (default: by what is there)")
+                        help="tsv, kaldi, sphinx, librispeech, ljspeech, commonvoice, mfa, names "
+                        "(default: by what is there)")
     parser.add_argument("--labels", metavar="JSON", help="labels of commands: an object of file "
                         "names, each with intent and slots")
     parser.add_argument("--grammar", metavar="FILE", help="grammar of commands")
@@ -159,11 +167,7 @@ def _add_score(commands: Any) -> None:
                          report_options(), examples=EXAMPLES)
     parser.add_argument("reference", metavar="REF", help="reference texts or meanings")
     parser.add_argument("hypothesis", metavar="HYP", nargs="+", help="hypotheses of a system")
-    parser.add_argument("--normalise", default="case", metavar="RULES",
-                        help="of case, fillers, punctuation, digits, with commas between; all; "
-                        "none (default: case)")
-    parser.add_argument("--replace", metavar="FILE", help='lines "old words => new words", as in '
-                        "the plain part of NIST's GLM files")
+    add_normalise(parser)
     parser.add_argument("--weights", default="levenshtein", choices=("levenshtein", "sclite"),
                         help="fewest errors, or sclite's 4 for a substitution, 3 for the others")
     parser.add_argument("--speaker", default="", metavar="REGEX",

@@ -317,6 +317,15 @@ def report_options() -> argparse.ArgumentParser:
     return parser
 
 
+def add_normalise(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the rules that make texts comparable."""
+    parser.add_argument("--normalise", default="case", metavar="RULES",
+                        help="of case, fillers, punctuation, numbers, digits, with commas between; "
+                        "all; none (default: case)")
+    parser.add_argument("--replace", metavar="FILE", help='lines "old words => new words", as in '
+                        "the plain part of NIST's GLM files")
+
+
 def add_rules(parser: argparse.ArgumentParser) -> None:
     """Add the option of the rules by which text is read."""
     parser.add_argument(

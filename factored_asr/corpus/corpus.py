@@ -16,6 +16,7 @@ from factored_asr.corpus.layouts import read_layout
 from factored_asr.corpus.utterance import NO_PATH, Utterance, seconds_of
 from factored_asr.errors import FactoredASRError, FormatError, MissingError, OptionError
 from factored_asr.features.files import feature_file_path
+from factored_asr.language.written import Known, TextRules, spoken_words
 from factored_asr.lexicon import Lexicon
 from factored_asr.storage.reading import is_file
 
@@ -58,11 +59,15 @@ class Corpus:
     """What it was read from."""
 
     @staticmethod
-    def read(path: str | Path, layout: str = "auto", speaker_by: SpeakerBy | None = None) -> Corpus:
+    def read(
+        path: str | Path, layout: str = "auto", speaker_by: SpeakerBy | None = None,
+        known: Known | None = None,
+    ) -> Corpus:
         """Read a corpus's lists, in one of the layouts of `factored_asr.corpus.layouts`.
 
-        `path` is a folder, a TSV manifest, or a Sphinx ``.fileids`` file; `layout` is ``tsv``,
-        ``kaldi``, ``sphinx``, ``librispeech``, ``names`` or ``auto``, by what is there.
+        `path` is a folder, a table, or a Sphinx ``.fileids`` file; `layout` is ``tsv``, ``kaldi``,
+        ``sphinx``, ``librispeech``, ``ljspeech``, ``commonvoice``, ``mfa``, ``names`` or ``auto``,
+        by what is there. `known` says which spellings are words, where texts are prose.
         `speaker_by` takes the ``folder`` of a file, or each ``file``, for a speaker; None: the
         speakers that the layout names. Raises MissingError if there is no such folder or list,
         FormatError, with file and line, for a broken list, OptionError for an unknown layout, or
@@ -70,7 +75,7 @@ class Corpus:
         """
         if speaker_by not in (None, "folder", "file"):
             raise OptionError(f"speaker_by is {speaker_by!r}, must be folder or file")
-        utterances = read_layout(Path(path), layout)
+        utterances = read_layout(Path(path), layout, known)
         _check_ids(utterances)
         if speaker_by:
             files = [feature_file_path(u.path) for u in utterances]
@@ -93,6 +98,20 @@ class Corpus:
     def words(self) -> tuple[str, ...]:
         """All words of the texts, sorted."""
         return tuple(sorted({word for u in self.utterances for word in u.words}))
+
+    def spoken(self, lexicon: Lexicon) -> Corpus:
+        """Return the corpus with texts that have words which the lexicon lacks read as prose.
+
+        Case and punctuation go, numbers are spelled out: see `language.written`. A text with words
+        that the lexicon lacks even then stays as it is.
+        """
+        def read(each: Utterance) -> Utterance:
+            if not lexicon.missing(each.words):
+                return each
+            words = spoken_words(each.text, TextRules(case=False), lexicon.knows)
+            return each if lexicon.missing(words) else replace(each, words=words)
+
+        return replace(self, utterances=tuple(map(read, self)))
 
     def select(self, speakers: Collection[str]) -> Corpus:
         """Return only these speakers; MissingError where one is not in the corpus."""

@@ -2,33 +2,60 @@
 
 A reader reads lists only. A broken line is an error that names it; an utterance whose sound or
 text is not listed is kept without it, and `check` names it.
+
+`tsv`          a table with a header: tabs between, or CSV as spreadsheets write it
+`kaldi`        ``text``, ``wav.scp`` and the like
+`sphinx`       ``etc/NAME.fileids`` and ``etc/NAME.transcription``
+`librispeech`  folders with sounds and ``*.trans.txt``
+`ljspeech`     ``metadata.csv`` with bars between, and ``wavs/``
+`commonvoice`  a table of Common Voice with ``path`` and ``sentence``, and ``clips/``
+`mfa`          of the Montreal Forced Aligner: a ``.lab``, ``.txt`` or ``.TextGrid`` next to each
+               sound, a folder for each speaker
+`names`        sounds named ``TEXT_SPEAKER_TAKE.wav``
+
+The texts of `ljspeech`, `commonvoice` and `mfa` are prose, which the normaliser of
+`language.written` reads; those of the others are words with blanks between.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
+from factored_asr.corpus.textgrid import Tier, read_textgrid
 from factored_asr.corpus.utterance import NO_PATH, Utterance
 from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.language.written import Known, spoken_words
 from factored_asr.storage.reading import exists, is_file, read_text
+from factored_asr.storage.tables import SUFFIXES as TABLES
+from factored_asr.storage.tables import Row, header_of, read_table
 
-SOUNDS = (".wav", ".flac", ".sph", ".ogg", ".mp3", ".raw")
+SOUNDS = (".wav", ".flac", ".sph", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".raw")
+"""Endings of sounds, in small or capital letters."""
+TEXTS = (".lab", ".txt", ".textgrid")
+"""Endings of the texts next to sounds."""
 MARKS = frozenset(("<s>", "</s>", "<sil>", "<SIL>"))
 """Words of texts that stand for silence, which a model has without them."""
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 _ID = re.compile(r"[^()\s]+\)")
 _TAKE = re.compile(r"(.+)_([^_]+)_(\d+)$")
+_OF_PHONES = re.compile(r"(?:^|\W)phones?$", re.I)
+_OF_WORDS = re.compile(r"(?:^|\W)words?$", re.I)
 
 Line = tuple[int, str]
 
 
-def read_layout(path: Path, layout: str) -> list[Utterance]:
+def read_layout(path: Path, layout: str, known: Known | None = None) -> list[Utterance]:
     """Read the lists of a corpus; see `Corpus.read`."""
-    readers = {"tsv": read_manifest, "kaldi": read_kaldi_folder, "sphinx": read_sphinx_corpus,
-               "librispeech": read_librispeech, "names": read_named_files}
+    readers: dict[str, Callable[[Path], list[Utterance]]] = {
+        "tsv": read_manifest, "kaldi": read_kaldi_folder, "sphinx": read_sphinx_corpus,
+        "librispeech": read_librispeech, "ljspeech": partial(read_ljspeech, known=known),
+        "commonvoice": partial(read_manifest, prose=True, known=known),
+        "mfa": partial(read_mfa_folder, known=known), "names": read_named_files,
+    }  # fmt: skip
     if layout == "auto":
         layout = _layout_of(path)
     if layout not in readers:
@@ -36,34 +63,44 @@ def read_layout(path: Path, layout: str) -> list[Utterance]:
     return readers[layout](path)
 
 
-def read_manifest(path: Path, needed: Collection[str] = ("path", "text")) -> list[Utterance]:
-    """Read a table with a header and the columns ``path`` and ``text``, tabs between.
+def read_manifest(
+    path: Path, needed: Collection[str] = ("path", "text"), *, prose: bool = False,
+    known: Known | None = None,
+) -> list[Utterance]:
+    """Read a table with a header and the columns ``path`` and ``text``: tabs between, or CSV.
 
     ``id`` (default: the path without its ending), ``speaker`` (default: the file's folder),
     ``start`` and ``end`` (seconds) may be there; other columns are not looked at. Paths are
-    relative to the manifest.
+    relative to the manifest, or to a folder ``clips`` next to it. `prose`: texts are read as people
+    write them; `known` says which spellings are words.
     """
-    file = _one(path, filter(_is_manifest, path.glob("*.tsv"))) if path.is_dir() else path
-    lines = list(_lines(file, strip=False))
-    columns = [name.strip() for name in lines[0][1].split("\t")] if lines else []
-    if not set(needed) <= set(columns):
-        raise FormatError(f"the header must name {' and '.join(needed)}, has {columns}", file, 1)
-    return [_manifest_row(file, number, columns, text) for number, text in lines[1:]]
+    if path.is_dir():
+        tables = (file for end in TABLES for file in path.glob(f"*{end}"))
+        path = _one(path, filter(_is_manifest, tables))
+    words = partial(spoken_words, known=known) if prose else _words
+    return [_manifest_row(path, row, words) for row in read_table(path, needed).rows]
 
 
-def _manifest_row(file: Path, number: int, columns: list[str], text: str) -> Utterance:
-    values = text.split("\t")
-    if len(values) != len(columns):
-        raise FormatError(f"{len(values)} columns, the header has {len(columns)}", file, number)
-    row = dict(zip(columns, map(str.strip, values), strict=True))
-    sound = file.parent / row["path"] if row["path"] else NO_PATH
+def _manifest_row(file: Path, row: Row, words: Callable[[str], tuple[str, ...]]) -> Utterance:
+    value = row.values.get
+    name = row.values["path"]
+    sound = _near(file.parent, name) if name else NO_PATH
     return Utterance(
-        row.get("id") or str(Path(row["path"]).with_suffix("")),
-        row.get("speaker") or sound.parent.name, _words(row.get("text", "")), sound,
-        _number(row.get("start") or "0", "start", file, number),
-        _number(row["end"], "end", file, number) if row.get("end") else None,
-        f"{file}:{number}",
+        value("id") or str(Path(name).with_suffix("") if Path(name).name else name),
+        value("speaker") or sound.parent.name, words(value("text") or ""), sound,
+        _number(value("start") or "0", "start", file, row.number),
+        _number(row.values["end"], "end", file, row.number) if value("end") else None,
+        f"{file}:{row.number}",
     )
+
+
+def _near(folder: Path, name: str) -> Path:
+    """Return the file of a table: in its folder, or in ``clips``, perhaps with ``.mp3`` added."""
+    first = folder / name
+    if is_file(first):
+        return first
+    there = (folder / "clips" / name, folder / "clips" / f"{name}.mp3")
+    return next((place for place in there if is_file(place)), first)
 
 
 def read_kaldi_folder(path: Path) -> list[Utterance]:
@@ -120,34 +157,123 @@ def read_sphinx_corpus(path: Path) -> list[Utterance]:
         if not _ID.fullmatch(name):
             raise FormatError("must end with the utterance's id in brackets", transcription, number)
         spoken[name[:-1]] = number, words.strip()
-    utterances = []
+    small = {name.lower(): line for name, line in spoken.items()}
+    utterances, found = [], _Folders()
     for number, name in _lines(listing):
         place = Path(name)
-        line, text = spoken.get(name) or spoken.get(place.name) or (0, "")
+        if place.suffix.lower() in SOUNDS:
+            place = place.with_suffix("")
+        names = (name, str(place), place.name)
+        lines = (table.get(key) for table, keys in (
+            (spoken, names), (small, [each.lower() for each in names])) for key in keys)
+        line, text = next(filter(None, lines), (0, ""))
         source = f"{transcription}:{line}" if line else f"{listing}:{number}"
+        sound = found.sound(root / "wav" / place) or found.file(root / "wav" / name)
+        features = root / "feat" / f"{place}.mfc"
         utterances.append(Utterance(
-            name, place.parent.name or place.name, _words(text), _sphinx_sound(root, name),
-            source=source,
+            name, place.parent.name or place.name, _words(text),
+            features if is_file(features) or not sound else sound, source=source,
         ))
     return utterances
 
 
-def _sphinx_sound(root: Path, name: str) -> Path:
-    """Return the file of a fileid; its place for ready-made features if there is none."""
-    places = [root / "feat" / f"{name}.mfc", *(root / "wav" / f"{name}{end}" for end in SOUNDS)]
-    return next((place for place in places if is_file(place)), places[0])
+class _Folders:
+    """Finds files in any case; each folder is listed once."""
+
+    def __init__(self) -> None:
+        self._names: dict[Path, dict[str, Path]] = {}
+
+    def file(self, place: Path) -> Path | None:
+        """Return the file of this name, in any case."""
+        folder = place.parent
+        if folder not in self._names:
+            try:
+                self._names[folder] = {each.name.lower(): each for each in sorted(folder.iterdir())}
+            except (OSError, ValueError):
+                self._names[folder] = {}
+        return place if is_file(place) else self._names[folder].get(place.name.lower())
+
+    def sound(self, place: Path, ends: Iterable[str] = SOUNDS) -> Path | None:
+        """Return the sound of a name without its ending."""
+        found = (self.file(place.with_name(place.name + end)) for end in ends)
+        return next(filter(None, found), None)
 
 
 def read_librispeech(path: Path) -> list[Utterance]:
     """Read folders ``SPEAKER/CHAPTER`` with sounds and a file ``SPEAKER-CHAPTER.trans.txt``."""
-    utterances = []
+    utterances, found = [], _Folders()
     for file in sorted(path.rglob("*.trans.txt")):
         for name, (number, text) in _table(file).items():
-            sounds = [file.parent / f"{name}{end}" for end in (".flac", ".wav")]
-            sound = next((sound for sound in sounds if is_file(sound)), sounds[0])
+            sound = found.sound(file.parent / name) if "/" not in name else None
             speaker, place = name.split("-")[0], f"{file}:{number}"
-            utterances.append(Utterance(name, speaker, _words(text), sound, source=place))
+            utterances.append(Utterance(name, speaker, _words(text),
+                                        sound or file.parent / f"{name}.flac", source=place))
     return utterances
+
+
+def read_ljspeech(path: Path, known: Known | None = None) -> list[Utterance]:
+    """Read ``metadata.csv``: id, text and, if it is there, the text without numerals, with bars
+    between; the sounds lie in ``wavs``. The speaker is the corpus's folder."""
+    file = path / "metadata.csv" if path.is_dir() else path
+    utterances, found = [], _Folders()
+    for number, line in _lines(file):
+        name, *texts = (field.strip() for field in line.split("|"))
+        if not name or not texts:
+            raise FormatError("must be: id|text, or id|text|text as it is spoken", file, number)
+        text = texts[1] if len(texts) > 1 and texts[1] else texts[0]
+        places = (file.parent / "wavs" / name, file.parent / name)
+        sound = next(filter(None, (found.file(each) or found.sound(each) for each in places)),
+                     places[0].with_name(places[0].name + ".wav"))
+        utterances.append(Utterance(name, file.parent.name, spoken_words(text, known=known), sound,
+                                    source=f"{file}:{number}"))
+    return utterances
+
+
+def read_mfa_folder(path: Path, known: Known | None = None) -> list[Utterance]:
+    """Read sounds with a ``.lab``, ``.txt`` or ``.TextGrid`` next to each.
+
+    The speaker is the sound's folder. Each tier of a TextGrid is a speaker's, and each of its
+    intervals with a text an utterance, but for tiers of words and phones.
+    """
+    utterances, found = [], _Folders()
+    for sound in sorted(each for each in path.rglob("*") if each.suffix.lower() in SOUNDS):
+        name = sound.relative_to(path).with_suffix("").as_posix()
+        file = found.sound(sound.with_suffix(""), TEXTS)
+        if file is not None and file.suffix.lower() == ".textgrid":
+            utterances += _of_textgrid(name, sound, file, known)
+            continue
+        text = "" if file is None else " ".join(read_text(file).split("\n"))
+        utterances.append(Utterance(name, sound.parent.name, spoken_words(text, known=known),
+                                    sound, source=str(file or sound)))
+    return utterances
+
+
+def _of_textgrid(name: str, sound: Path, file: Path, known: Known | None) -> Iterator[Utterance]:
+    """Yield the utterances of a TextGrid."""
+    tiers = [tier for tier in read_textgrid(file) if not _OF_PHONES.search(tier.name)]
+    whole = [tier for tier in tiers if _OF_WORDS.search(tier.name)]
+    if len(whole) == len(tiers):  # words with times, such as an aligner writes
+        for number, tier in enumerate(tiers, start=1):
+            text = " ".join(each.text for each in tier.intervals)
+            end = "" if len(tiers) == 1 else f"-{number}"
+            yield Utterance(name + end, _speaker(tier, sound), spoken_words(text, known=known),
+                            sound, source=str(file))
+        return
+    for tier in tiers:
+        for each in tier.intervals:
+            if each.text and each.end > each.start and tier not in whole:
+                place = f"{name}-{tier.name or 'tier'}-{each.start:.3f}"
+                yield Utterance("_".join(place.split()), _speaker(tier, sound),
+                                spoken_words(each.text, known=known), sound, each.start, each.end,
+                                str(file))
+
+
+def _speaker(tier: Tier, sound: Path) -> str:
+    """Return the speaker of a tier: its name, but for tiers that have the usual names."""
+    name = _OF_WORDS.sub("", tier.name).strip(" -_")
+    plain = name.lower() in ("", "text", "utterance", "utterances", "sentence", "sentences",
+                             "transcript", "transcription", "orthography", "ort")
+    return sound.parent.name if plain else name
 
 
 def read_named_files(path: Path) -> list[Utterance]:
@@ -156,7 +282,7 @@ def read_named_files(path: Path) -> list[Utterance]:
     utterances = []
     for file in sorted(path.iterdir()):
         match = _TAKE.match(file.stem)
-        if file.suffix in SOUNDS and match:
+        if file.suffix.lower() in SOUNDS and match:
             text = match[1].split("_")
             words = tuple(DIGITS[int(w)] if re.fullmatch("[0-9]", w) else w for w in text)
             utterances.append(Utterance(file.stem, match[2], words, file, source=str(file)))
@@ -167,21 +293,38 @@ def _layout_of(path: Path) -> str:
     if not path.exists():
         raise MissingError(f"{path}: there is no such corpus")
     if path.is_file():
-        return "sphinx" if path.suffix == ".fileids" else "tsv"
+        return "sphinx" if path.suffix == ".fileids" else _table_layout(path)
     if (path / "text").is_file():
         return "kaldi"
     if any((path / "etc").glob("*.fileids")):
         return "sphinx"
-    if any(_is_manifest(file) for file in path.glob("*.tsv")):
-        return "tsv"
+    if is_file(path / "metadata.csv") and not _is_manifest(path / "metadata.csv"):
+        return "ljspeech"
+    for end in TABLES:
+        for file in sorted(path.glob(f"*{end}")):
+            if _is_manifest(file):
+                return _table_layout(file)
     if next(path.rglob("*.trans.txt"), None):
         return "librispeech"
-    if any(file.suffix in SOUNDS and _TAKE.match(file.stem) for file in path.iterdir()):
+    if any(file.suffix.lower() in SOUNDS and _TAKE.match(file.stem) for file in path.iterdir()):
         return "names"
+    found = _Folders()
+    if any(each.suffix.lower() in SOUNDS and found.sound(each.with_suffix(""), TEXTS)
+           for each in path.rglob("*")):
+        return "mfa"
     raise MissingError(
-        f"{path}: no corpus in a known layout: a table *.tsv with path and text, text and wav.scp "
-        "of Kaldi, etc/*.fileids of Sphinx, *.trans.txt of LibriSpeech, TEXT_SPEAKER_TAKE.wav"
+        f"{path}: no corpus in a known layout: a table *.tsv or *.csv with path and text, text and "
+        "wav.scp of Kaldi, etc/*.fileids of Sphinx, *.trans.txt of LibriSpeech, metadata.csv of "
+        "LJSpeech, a .lab, .txt or .TextGrid next to each sound, TEXT_SPEAKER_TAKE.wav"
     )
+
+
+def _table_layout(file: Path) -> str:
+    """Return the layout of a table: Common Voice names its texts sentences."""
+    if file.name == "metadata.csv" and not _is_manifest(file):
+        return "ljspeech"
+    first = read_text(file).split("\n", 1)[0].lower()
+    return "commonvoice" if "client_id" in first and "sentence" in first else "tsv"
 
 
 def _one(folder: Path, lists: Iterable[Path]) -> Path:
@@ -196,26 +339,25 @@ def _one(folder: Path, lists: Iterable[Path]) -> Path:
 
 
 def _is_manifest(file: Path) -> bool:
-    with file.open(encoding="utf-8", errors="replace") as lines:
-        return {"path", "text"} <= set(lines.readline().strip().split("\t"))
+    return {"path", "text"} <= set(header_of(file))
 
 
 def _table(file: Path) -> dict[str, Line]:
     """Read lines of a name and a value; the value may be empty."""
     table: dict[str, Line] = {}
     for number, text in _lines(file):
-        name, _, value = text.partition(" ") if "\t" not in text else text.partition("\t")
+        name, *value = text.split(None, 1)
         if name in table:
             raise FormatError(f"{name!r} is there already in line {table[name][0]}", file, number)
-        table[name] = number, value.strip()
+        table[name] = number, "".join(value)
     return table
 
 
-def _lines(file: Path, strip: bool = True) -> Iterator[Line]:
+def _lines(file: Path) -> Iterator[Line]:
     """Yield numbered lines that are not empty."""
     for number, text in enumerate(read_text(file).split("\n"), 1):
         if text.strip():
-            yield number, text.strip() if strip else text
+            yield number, text.strip()
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from factored_asr.corpus.corpus import Corpus, MeanOver
 from factored_asr.corpus.utterance import Utterance, frames_of, read_samples
 from factored_asr.errors import OptionError
 from factored_asr.evaluation import scoring
+from factored_asr.evaluation.normalise import Rules
 from factored_asr.evaluation.scoring import Bootstrap, Errors, Scored, Unit, score
 from factored_asr.lexicon import Lexicon
 from factored_asr.recognizer.recognizer import Recognizer
@@ -42,7 +43,9 @@ class Evaluation:
     phones: Errors | None = None
     """Of the recognised phones, against the nearest pronunciation of the reference."""
     about: dict[str, Any] = field(default_factory=dict)
-    """What was evaluated: model, corpus, settings."""
+    """What was evaluated: model, corpus, settings, rules."""
+    rules: str = ""
+    """The rules that made texts comparable, for people."""
 
     @cached_property
     def errors(self) -> Errors:
@@ -84,13 +87,14 @@ class Evaluation:
             f"WER {self.errors.describe('words')} in {len(self.scored)} utterances",
             str(self.interval), *([f"PER {self.phones.describe('phones')}"] if self.phones else []),
             f"{self.seconds:.0f} s of speech, decoded at {speed:.3f} x real time",
+            *([self.rules] if self.rules else []),
         ])
 
 
 def evaluate(
     recognizer: Recognizer, corpus: Corpus, *, adapt: SpeakerOptions | None = None, jobs: int = 1,
     mean_over: MeanOver = "utterance", lexicon: Lexicon | None = None,
-    unit: Unit | None = None, seed: int = 0,
+    unit: Unit | None = None, seed: int = 0, rules: Rules | None = None,
     tick: Tick | None = None, about: dict[str, Any] | None = None,
 ) -> Evaluation:
     """Decode a corpus and score it; OptionError if it has no words.
@@ -110,6 +114,8 @@ def evaluate(
         Pronunciations of the references; with them errors of phones are counted, too.
     unit, seed
         Of the interval: see `bootstrap`.
+    rules
+        Rules that make references and hypotheses comparable; None: case is ignored.
     tick
         Called after each utterance, or after each speaker's utterances.
     """
@@ -118,11 +124,13 @@ def evaluate(
     begin = time.perf_counter()
     transcripts = transcribe_all(recognizer, corpus, adapt, jobs, mean_over, tick)
     took = time.perf_counter() - begin
-    scored = score_all(corpus, transcripts)
+    rules = rules or Rules()
+    scored = score_all(corpus, transcripts, rules)
     interval = scoring.bootstrap(scored, unit, seed=seed)
     phones = None if lexicon is None else phone_errors(corpus, transcripts, lexicon)
     seconds = sum(each.duration for each in transcripts)
-    return Evaluation(scored, interval, seconds, took, phones, about or {})
+    about = {**(about or {}), "rules": rules.to_dict()}
+    return Evaluation(scored, interval, seconds, took, phones, about, str(rules))
 
 
 def phone_errors(corpus: Corpus, transcripts: Sequence[Transcript], lexicon: Lexicon) -> Errors:
@@ -135,10 +143,15 @@ def phone_errors(corpus: Corpus, transcripts: Sequence[Transcript], lexicon: Lex
     return errors
 
 
-def score_all(corpus: Corpus, transcripts: Sequence[Transcript]) -> tuple[Scored, ...]:
-    """Score the transcript of every utterance."""
-    pairs = zip(corpus, transcripts, strict=True)
-    return tuple(score(u.id, u.speaker, u.words, t.text.split()) for u, t in pairs)
+def score_all(
+    corpus: Corpus, transcripts: Sequence[Transcript], rules: Rules | None = None
+) -> tuple[Scored, ...]:
+    """Score the transcript of every utterance; None: case is ignored."""
+    rules, pairs = rules or Rules(), zip(corpus, transcripts, strict=True)
+    return tuple(
+        score(u.id, u.speaker, rules.apply(u.text), rules.apply(t.text), fold_case=False)
+        for u, t in pairs
+    )
 
 
 def transcribe_all(

@@ -1,11 +1,13 @@
 """Rules that make texts comparable. They decide what counts as an error, so results show them.
 
-They are applied in this order, to references and hypotheses alike:
+They are applied in this order, to references and hypotheses alike, by the normaliser of
+`language.written`:
 
 `case`          lower case
-`fillers`       remove hesitations and sounds in brackets
-`punctuation`   remove punctuation; hyphens, dashes and slashes separate words; apostrophes inside
-                words and decimal points stay; commas inside numbers go without a gap
+`fillers`       remove hesitations, and annotations of sounds: ``[noise]``, ``(laughs)``, ``<unk>``
+`punctuation`   remove punctuation; typographic signs as plain ones; hyphens, dashes and slashes
+                separate words; apostrophes inside words and decimal points stay
+`numbers`       spell out numbers, sums, times and abbreviations: "21" → "twenty one"
 replacements    replace sequences of words, as a file says
 `digits`        write numbers as digits: "twenty one" → "21"
 """
@@ -19,16 +21,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from factored_asr.errors import FormatError, OptionError
+from factored_asr.language.written import TextRules, spoken_words
 from factored_asr.results.numbers import read_number
 from factored_asr.storage.reading import read_text
 
-SWITCHES = ("case", "fillers", "punctuation", "digits")
+SWITCHES = ("case", "fillers", "punctuation", "numbers", "digits")
 FILLERS = frozenset("uh um er erm eh ah hm hmm mm mhm %hesitation".split())
-"""Hesitations; sounds in [], <> or between ++ are fillers, too."""
+"""Hesitations; annotations are fillers, too."""
 
-_SOUND = re.compile(r"\[[^\]]*\]|<[^>]*>|\+\+[^+]*\+\+")
-_JOINTS = re.compile(r"[-‐‑‒–—/]+")
-_IN_NUMBER = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _RULE = re.compile(r"\s*(?P<old>.+?)\s*=>\s*(?P<new>.*?)\s*(?:/\s*\[\s*\]\s*_+\s*\[\s*\])?\s*$")
 
 
@@ -52,6 +52,7 @@ class Rules:
     """Words → words; the longest match is replaced first, results are not replaced further."""
     source: str = ""
     """The file of the replacements."""
+    numbers: bool = False
 
     @staticmethod
     def named(names: str, replacements: str | Path | None = None) -> Rules:
@@ -65,8 +66,8 @@ class Rules:
         if unknown := sorted(chosen.difference(SWITCHES)):
             known = ", ".join(SWITCHES)
             raise OptionError(f"{unknown[0]!r} is no rule; there are all, none, {known}")
-        case, fillers, punctuation, digits = (name in chosen for name in SWITCHES)
-        rules = Rules(case, fillers, punctuation, digits)
+        case, fillers, punctuation, numbers, digits = (name in chosen for name in SWITCHES)
+        rules = Rules(case, fillers, punctuation, digits, numbers=numbers)
         if replacements is None:
             return rules
         read = read_replacements(replacements)
@@ -83,14 +84,18 @@ class Rules:
     def _before(self, text: str) -> tuple[str, ...]:
         """Apply the rules that come before the replacements."""
         text = unicodedata.normalize("NFC", text)
-        if self.case:
-            text = text.lower()
-        if self.fillers:
-            text = _SOUND.sub(" ", text)
-        if self.punctuation:
-            text = _unpunctuated(text)
+        words = spoken_words(text, self._written)
         fillers = FILLERS if self.fillers else ()
-        return tuple(w for w in text.split() if w.strip(".,;:!?").lower() not in fillers)
+        return tuple(w for w in words if w.strip(".,;:!?").lower() not in fillers)
+
+    @property
+    def _written(self) -> TextRules:
+        """The rules of the normaliser."""
+        spelled = ("numbers", "years", "ordinals", "money", "times", "units", "ranges", "symbols",
+                   "abbreviations", "letters")  # fmt: skip
+        plain = {"case": self.case, "annotations": self.fillers,
+                 **dict.fromkeys(("typography", "punctuation", "hyphens"), self.punctuation)}
+        return TextRules(**plain, **dict.fromkeys(spelled, self.numbers), speakers=False)
 
     def _replaced(self, words: Sequence[str]) -> Iterator[str]:
         longest = max(map(len, self.replacements))
@@ -142,17 +147,6 @@ def read_replacements(path: str | Path) -> dict[tuple[str, ...], tuple[str, ...]
             raise FormatError(f"{' '.join(old)!r} is there already, or empty", file, number)
         found[old] = new
     return found
-
-
-def _unpunctuated(text: str) -> str:
-    text = _JOINTS.sub(" ", text.replace("’", "'"))
-    text = _IN_NUMBER.sub("", text)
-    kept = [
-        letter for at, letter in enumerate(text)
-        if letter in "%&@#'" or not unicodedata.category(letter).startswith("P")
-        or (letter == "." and re.fullmatch(r"\d\.\d", text[max(0, at - 1) : at + 2]))
-    ]
-    return " ".join(word.strip("'") for word in "".join(kept).split())
 
 
 def _digits(words: Sequence[str]) -> Iterator[str]:

@@ -112,10 +112,11 @@ class System:
                 f"{s.id} ({s.speaker}) {s.errors.describe('words')}\n{s.describe()}\n"
                 for s in self.scored if s.errors.total
             ]
-        if self.interval:
+        if self.scored:
             parts += [
                 *self._confused(), scoring.speaker_table(self.scored),
-                f"WER {total(self.scored).describe('words')}", str(self.interval),
+                f"WER {total(self.scored).describe('words')}",
+                *([str(self.interval)] if self.interval else []),
                 f"CER {self.characters.describe('letters')}",
                 f"{self._n_wrong} of {len(self.scored)} utterances with errors",
             ]

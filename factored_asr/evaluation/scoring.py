@@ -59,6 +59,8 @@ class Errors:
 
     def describe(self, of: str) -> str:
         """Return rate and counts as text: ``25.00 %: 1 substituted, … of 8 words``."""
+        if not self.n_words:
+            return f"no rate: no {of} in the reference, {self.insertions} inserted"
         return (f"{100 * self.rate:.2f} %: {self.substitutions} substituted, {self.deletions} "
                 f"deleted, {self.insertions} inserted of {self.n_words} {of}")
 
@@ -278,7 +280,9 @@ def speaker_table(scored: Iterable[Scored]) -> str:
     width = max([9, *(len(name) + 2 for name in speakers)])
     lines = [f"{'speaker':{width}}  words  sub  del  ins   WER %"]
     lines += [f"{name:{width}}  {e.n_words:5}  {e.substitutions:3}  {e.deletions:3}  "
-              f"{e.insertions:3}  {100 * e.rate:6.2f}" for name, e in speakers.items()]
+              f"{e.insertions:3}  {100 * e.rate:6.2f}" if e.n_words else
+              f"{name:{width}}  {0:5}  {0:3}  {0:3}  {e.insertions:3}       -"
+              for name, e in speakers.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -6,8 +6,8 @@ The layout is given by name or by the end of the file's name:
 `stm`     file, channel, speaker, start, end, optional <labels>, words; segments with the words
           IGNORE_TIME_SEGMENT_IN_SCORING are not scored (NIST)
 `ctm`     file, channel, start, length, word, optional confidence (NIST)
-`tsv`     a table with a header: ``id`` or ``path``; ``text``; optional ``speaker``, ``intent``,
-          ``slots`` (a JSON object)
+`tsv`     a table with a header, of tabs or as spreadsheets write it (`csv`): ``id`` or ``path``;
+          ``text``; optional ``speaker``, ``intent``, ``slots`` (a JSON object)
 `kaldi`   id, then words
 `json`    lines of ``transcribe --format json``, or other objects with ``id`` or ``file``; ``text``,
           ``speaker``, ``words`` with times, ``interpretation`` or ``intent`` and ``slots``; or one
@@ -29,6 +29,7 @@ from typing import Any
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.results.formats import utterance_id
 from factored_asr.storage.reading import parse_json, read_text
+from factored_asr.storage.tables import read_table
 
 IGNORED = "IGNORE_TIME_SEGMENT_IN_SCORING"
 UNKNOWN = "unknown"  # the speaker, as in the trn and stm files we write
@@ -112,15 +113,17 @@ class _Line:
 
 def read_entries(file: Path, layout: str = "auto") -> Iterator[Entry]:
     """Yield the entries of a file in its order; see `Transcripts.read`."""
-    known = ", ".join(_READERS)
+    known = ", ".join(LAYOUTS[1:])
     if layout == "auto":
-        layout = file.suffix.lower()[1:].replace("jsonl", "json")
-        if layout not in _READERS:
+        layout = file.suffix.lower()[1:].replace("jsonl", "json").replace("csv", "tsv")
+        if layout not in LAYOUTS:
             raise OptionError(f"{file}: its name does not tell the format, name one: {known}")
-    if layout not in _READERS:
+    if layout not in LAYOUTS:
         raise OptionError(f"format is {layout!r}, must be one of {known}")
+    if layout == "tsv":
+        return _read_tsv(file)
     return _READERS[layout]([
-        _Line(text if layout == "tsv" else text.strip(), file, number)
+        _Line(text.strip(), file, number)
         for number, text in enumerate(read_text(file).split("\n"), start=1)
         if text.strip() and not text.startswith(";;")
     ])
@@ -178,18 +181,14 @@ def _read_ctm(lines: list[_Line]) -> Iterator[Entry]:
         )
 
 
-def _read_tsv(lines: list[_Line]) -> Iterator[Entry]:
-    if not lines:
-        return
-    columns = [name.strip() for name in lines[0].text.split("\t")]
-    if not {"text", "intent"} & set(columns) or not {"id", "path", "file"} & set(columns):
-        raise FormatError(f"the header must name id or path, and text or intent; has {columns}",
-                          lines[0].file, 1)
-    for line in lines[1:]:
-        values = line.text.split("\t")
-        if len(values) != len(columns):
-            raise line.wrong(f"{len(values)} columns, the header has {len(columns)}")
-        row: dict[str, Any] = dict(zip(columns, map(str.strip, values), strict=True))
+def _read_tsv(file: Path) -> Iterator[Entry]:
+    table = read_table(file)
+    columns = set(table.columns)
+    if not {"text", "intent"} & columns or not {"id", "path", "file"} & columns:
+        law = f"the header must name id or path, and text or intent; has {list(table.columns)}"
+        raise FormatError(law, file, 1)
+    for each in table.rows:
+        line, row = _Line("", file, each.number), dict[str, Any](each.values)
         if row.get("slots"):
             row["slots"] = replace(line, text=row["slots"]).json()
         yield _of_fields(row, line)
@@ -197,8 +196,8 @@ def _read_tsv(lines: list[_Line]) -> Iterator[Entry]:
 
 def _read_kaldi(lines: list[_Line]) -> Iterator[Entry]:
     for line in lines:
-        name, _, words = line.text.partition(" ")
-        yield Entry(name, words.strip(), line=line.number)
+        name, *words = line.text.split(None, 1)
+        yield Entry(name, "".join(words), line=line.number)
 
 
 def _read_json(lines: list[_Line]) -> Iterator[Entry]:
@@ -261,7 +260,6 @@ def _timed(words: Any, line: _Line) -> tuple[Timed, ...] | None:
 
 
 _READERS: dict[str, Callable[[list[_Line]], Iterator[Entry]]] = {
-    "trn": _read_trn, "stm": _read_stm, "ctm": _read_ctm, "tsv": _read_tsv, "json": _read_json,
-    "kaldi": _read_kaldi,
+    "trn": _read_trn, "stm": _read_stm, "ctm": _read_ctm, "json": _read_json, "kaldi": _read_kaldi,
 }
-LAYOUTS = ("auto", *_READERS)
+LAYOUTS = ("auto", *_READERS, "tsv")

@@ -252,7 +252,7 @@ def _pattern(rules: TextRules) -> re.Pattern[str]:
         parts["chunk"] = r"\S+"
         return _joined(parts)
     if not rules.numbers:  # digits are part of words: 3.5, £1000, mp3, 2nd
-        digit = rf"(?:[^\W_]|[{_MARKS}])"
+        digit = rf"(?:[^\W_]|[{_MARKS}%&@#])"
         parts["word"] = (rf"{_ELIDED}|[$£€¥₹]?(?:(?<![\w.])\.(?=\d))?{digit}+"
                          rf"(?:(?:'|(?<=\d)[.:](?=\d)|(?<=\d),(?=\d{{3}}(?!\d))){digit}+)*")
         parts.pop("mixed", None)

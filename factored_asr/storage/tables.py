@@ -1,0 +1,143 @@
+"""Tables with a header: tabs between, or what spreadsheets write (CSV), with or without quotes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from factored_asr.errors import FormatError
+from factored_asr.storage.reading import encoding_of, read_text
+
+SEPARATORS = ("\t", ";", ",", "|")
+"""Between columns; the first that the header has."""
+SUFFIXES = (".tsv", ".csv")
+# Columns of Common Voice, DeepSpeech and others
+OTHER_NAMES: Mapping[str, str] = {
+    "sentence": "text", "transcript": "text", "transcription": "text", "client_id": "speaker",
+    "speaker_id": "speaker", "wav_filename": "path", "filename": "path", "file_name": "path",
+    "audio": "path", "audio_path": "path",
+}
+"""Names of columns in other tables, and ours."""
+MAX_LINES = 20
+"""Lines of one field in quotes."""
+HEAD = 1 << 14
+"""Bytes that may hold the header."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table."""
+
+    number: int
+    """Its line in the file."""
+    values: Mapping[str, str]
+    """By the name of the column, in small letters."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The header of a table, and its rows."""
+
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def read_table(path: str | Path, needed: Collection[str] = ()) -> Table:
+    """Read a table; columns have our names where `OTHER_NAMES` knows theirs.
+
+    A field in quotes may hold separators, ends of lines and quotes written twice. A quote that has
+    no other one is a character like others. Raises FormatError, with file and line, for a header
+    without a `needed` column, or a row of another length; errors of `read_text`.
+    """
+    lines = read_text(path).split("\n")
+    at = next((i for i, line in enumerate(lines) if line.strip()), len(lines))
+    header = lines[at] if at < len(lines) else ""
+    separator = separator_of(header)
+    columns = columns_of(split_row(header, separator))
+    if not set(needed) <= set(columns):
+        law = f"the header must name {' and '.join(needed)}, has {list(columns)}"
+        raise FormatError(law, path, at + 1)
+    rows = []
+    at += 1
+    while at < len(lines):
+        values, n_lines = _row(lines, at, separator, len(columns))
+        if any(values):
+            if len(values) != len(columns):
+                law = f"{len(values)} columns, the header has {len(columns)}"
+                raise FormatError(law, path, at + 1)
+            rows.append(Row(at + 1, dict(zip(columns, values, strict=True))))
+        at += n_lines
+    return Table(columns, tuple(rows))
+
+
+def header_of(path: str | Path) -> tuple[str, ...]:
+    """Return the columns that the first line of a file names; nothing is raised for other files."""
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(HEAD)
+    except (OSError, ValueError):
+        return ()
+    text = head.decode(encoding_of(head), errors="replace")
+    lines = text.splitlines() or [""]
+    return columns_of(split_row(lines[0], separator_of(lines[0])))
+
+
+def columns_of(names: Collection[str]) -> tuple[str, ...]:
+    """Return the names of columns in small letters, ours in the place of others.
+
+    >>> columns_of(["Path", " sentence", "up_votes"])
+    ('path', 'text', 'up_votes')
+    """
+    small = [name.strip().lower() for name in names]
+    for at, name in enumerate(small):
+        ours = OTHER_NAMES.get(name)
+        if ours and ours not in small:
+            small[at] = ours
+    return tuple(small)
+
+
+def separator_of(header: str) -> str:
+    """Return what stands between the columns of a header."""
+    return next((separator for separator in SEPARATORS if separator in header), "\t")
+
+
+def split_row(line: str, separator: str = "\t") -> list[str]:
+    """Return the fields of a line, without blanks and quotes around them.
+
+    >>> split_row('a,"b, c", d,"e', ",")
+    ['a', 'b, c', 'd', '"e']
+    """
+    fields, at = [], 0
+    while True:
+        match = _field(separator).match(line, at)
+        assert match  # an empty field is one
+        quoted = match["quoted"]
+        fields.append(match[0].strip() if quoted is None else quoted.replace('""', '"').strip())
+        at = match.end() + 1
+        if at > len(line):
+            return fields
+
+
+@lru_cache
+def _field(separator: str) -> re.Pattern[str]:
+    between = re.escape(separator)
+    return re.compile(
+        rf' *"(?P<quoted>[^"]*(?:""[^"]*)*)" *(?={between}|\Z)|[^{between}]*', re.DOTALL
+    )
+
+
+def _row(lines: list[str], at: int, separator: str, n_columns: int) -> tuple[list[str], int]:
+    """Return the fields of a row and its number of lines."""
+    first = split_row(lines[at], separator)
+    if len(first) <= n_columns and first[-1].startswith('"') and lines[at].count('"') % 2:
+        text = lines[at]
+        for n_lines, line in enumerate(lines[at + 1 : at + MAX_LINES], start=2):
+            text += "\n" + line
+            if text.count('"') % 2 == 0:
+                values = split_row(text, separator)
+                if len(values) == n_columns:
+                    return values, n_lines
+    return first, 1
