@@ -14,7 +14,7 @@ thousands of hours (moonshine tiny), on open dictation and on spoken orders whos
 
     python examples/09_factored_against_end_to_end.py --data DATA [--quick]
 
-needs torch and moonshine (pip install 'factored-asr[e2e,compare]'). It trains on 5, 10, 20 and 40
+needs torch and moonshine (pip install 'factored-asr[train,compare]'). It trains on 5, 10, 20 and 40
 minutes of DATA/an4 (spelled words and numbers), twice, and on three of the four speakers of
 DATA/digits for the fourth: about an hour on one core. --quick: two sizes, once, some minutes.
 The figures are kept after each training in 09_factored_against_end_to_end.json next to the picture;

@@ -57,6 +57,7 @@ CONFINED = {
     "starlette": ("server/",),
     "uvicorn": ("server/",),
     "wyoming": ("server/",),
+    "torch": ("training/ctc/network.py",),
     "pickle": (),
 }
 """Foreign packages, and the only files that may import them (a part of the path)."""

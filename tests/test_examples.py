@@ -90,7 +90,7 @@ def test_letters_of_steps_are_read_as_words(
 def test_a_network_learns_and_the_same_seed_gives_the_same(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("torch", reason="needs pip install '.[e2e]'")
+    pytest.importorskip("torch", reason="needs pip install '.[train]'")
     monkeypatch.syspath_prepend(EXAMPLES)
     from end_to_end import train_network
 

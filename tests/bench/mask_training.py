@@ -1,4 +1,4 @@
-"""Training of a mask of speech with torch (extra ``e2e``); the package only applies masks.
+"""Training of a mask of speech with torch (extra ``train``); the package only applies masks.
 
 Speech and noise are mixed here, so the share of the power that each has in every mel band is known;
 the network of factored_asr/features/mask.py learns to tell it from their sum alone (cross-entropy

@@ -1,6 +1,6 @@
 """The mask of speech that the package ships: trained on other speech in other noise, no kitchen.
 
-    pip install 'factored-asr[e2e]'   # for torch
+    pip install 'factored-asr[train]'   # for torch
     python tests/bench/speech_mask.py --write-to factored_asr/features/speech_mask.npz
 
 Speech: the accented speakers that accented.py trains on, one in three of `wake_words`, and

@@ -1,0 +1,1 @@
+"""Training of a network's head with connectionist temporal classification, on a frozen encoder."""
