@@ -13,7 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from factored_asr.errors import FactoredASRError
-from factored_asr.server import openai, vosk
+from factored_asr.server import openai, own, vosk
 from factored_asr.server.engine import Engine
 from factored_asr.server.guard import Guard, error_body, reason
 from factored_asr.server.options import RefusedError
@@ -24,7 +24,8 @@ Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 def application(engine: Engine) -> ASGIApp:
     """Return the ASGI application of an engine."""
-    routes = [*_state(engine), *openai.routes(engine), *vosk.routes(engine)]
+    routes = [*_state(engine), *openai.routes(engine), *own.routes(engine),
+              *vosk.routes(engine)]
     handlers = {Exception: _failed(engine), FactoredASRError: _refused(engine),
                 HTTPException: _unknown, ClientDisconnect: _gone}
     return Guard(Starlette(routes=routes, exception_handlers=handlers), engine)

@@ -17,7 +17,7 @@ from factored_asr.server.engine import Engine
 from factored_asr.server.options import RefusedError
 
 COOKIE = "factored_asr"
-OPEN = ("/health", "/ready", "/login")
+OPEN = ("/health", "/ready", "/login", "/favicon.ico")
 """Paths without a token, besides the page and its files."""
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -25,7 +25,7 @@ PAGE_POLICY = (
     "base-uri 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
-    "x-content-type-options": "nosniff", "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff", "referrer-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin", "cache-control": "no-store",
     "permissions-policy": "microphone=(self), camera=(), geolocation=()",
 }

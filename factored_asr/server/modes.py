@@ -70,6 +70,11 @@ class Mode:
         """Begin a stream; utterances of commands are re-decoded at their end."""
         return Stream(self.pipeline, EndpointOptions(), redecode=self.pipeline.is_grammar)
 
+    def samples(self, source: Source, longest: float) -> np.ndarray:
+        """Return a whole sound, (n_samples,); RefusedError if it is longer than `longest` s."""
+        blocks = read_blocks(source, sample_rate=self.rate, block_seconds=1.0)
+        return np.concatenate(list(_bounded(blocks, self.rate, longest)) or [_NONE])
+
     def parts(self, source: Source, longest: float) -> Iterator[Transcript]:
         """Transcribe a sound, cut at silences if it is long; yield the parts as they are done.
 

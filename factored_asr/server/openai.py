@@ -89,7 +89,8 @@ def verbose(found: Transcript, granularities: tuple[str, ...]) -> dict[str, Any]
     """Return a transcript as OpenAI's verbose JSON, with segments as in subtitles.
 
     `avg_logprob` is the mean of the logarithms of the words' confidences, 0 if there are none.
-    There are no tokens, and no sound without speech has a segment.
+    There are no tokens, and no sound without speech has a segment. Words have a field more than
+    OpenAI's: `confidence`, a probability or null.
     """
     plain: dict[str, Any] = {"task": "transcribe", "language": "english", "text": found.text,
                              "duration": round(found.duration, 3)}
@@ -97,7 +98,8 @@ def verbose(found: Transcript, granularities: tuple[str, ...]) -> dict[str, Any]
         plain["segments"] = [_segment(i, cue) for i, cue in enumerate(cues(found.words))]
     if "word" in granularities:
         plain["words"] = [{"word": word.text, "start": round(word.start, 3),
-                           "end": round(word.end, 3)} for word in found.words]
+                           "end": round(word.end, 3), "confidence": word.confidence}
+                          for word in found.words]
     return plain
 
 
