@@ -177,3 +177,58 @@ def first_broken_state(first_arc, first_emitting, arcs, final, n_labels, n_words
             if not arcs[a]["cost"] > -np.inf:
                 return state
     return -1
+
+
+@kernel
+def grow_trees(first_entry, rank, cost, target, first_symbol, symbols, word, empty):
+    """Write a tree of pronunciations below each state.
+
+    State s has the entries ``first_entry[s]`` to ``first_entry[s + 1]``: pronunciations by their
+    ranks, ascending, with their costs and the states that they lead to. Pronunciation r has
+    ``symbols[first_symbol[r]:first_symbol[r + 1]]`` and says ``word[r]``. An arc carries the least
+    cost of all below it, and the word as soon as only that word is left. `empty`: of the arcs'
+    type. Returns source and arc of each; labels are symbols + 1, inner states follow the others.
+    """
+    out_source, out_arcs = np.empty(1 << 18, np.int32), np.empty(1 << 18, empty.dtype)
+    # Nodes to be done: entries, depth, state, cost above, whether the word is said.
+    todo, above = np.empty((1 << 16, 5), np.int64), np.empty(1 << 16, np.float32)
+    n_out, n_states = 0, len(first_entry) - 1
+    for root in range(len(first_entry) - 1):
+        n_todo = 1
+        todo[0, 0], todo[0, 1], todo[0, 2] = first_entry[root], first_entry[root + 1], 0
+        todo[0, 3], todo[0, 4], above[0] = root, 0, 0.0
+        while n_todo:
+            n_todo -= 1
+            at, end, depth = todo[n_todo, 0], todo[n_todo, 1], todo[n_todo, 2]
+            state, said, paid = todo[n_todo, 3], todo[n_todo, 4], above[n_todo]
+            while n_out + end - at > len(out_arcs):
+                out_arcs = np.concatenate((out_arcs, np.empty_like(out_arcs)))
+                out_source = np.concatenate((out_source, np.empty_like(out_source)))
+            while n_todo + end - at > len(todo):
+                todo = np.concatenate((todo, np.empty_like(todo)))
+                above = np.concatenate((above, np.empty_like(above)))
+            while at < end:
+                place = first_symbol[rank[at]] + depth
+                symbol, is_last = symbols[place], place + 1 == first_symbol[rank[at] + 1]
+                first, least, alone = at, cost[at], True
+                at += 1
+                while not is_last and at < end and (
+                    symbols[first_symbol[rank[at]] + depth] == symbol
+                ):  # those that end here come first, so these all go on
+                    least = min(least, cost[at])
+                    alone = alone and word[rank[at]] == word[rank[first]]
+                    at += 1
+                out_source[n_out], out_arcs[n_out].label = state, symbol + 1
+                out_arcs[n_out].word = word[rank[first]] if alone and not said else 0
+                out_arcs[n_out].cost = least - paid
+                if is_last:
+                    out_arcs[n_out].target = target[first]
+                else:
+                    out_arcs[n_out].target = n_states
+                    todo[n_todo, 0], todo[n_todo, 1], todo[n_todo, 2] = first, at, depth + 1
+                    todo[n_todo, 3], todo[n_todo, 4] = n_states, said or alone
+                    above[n_todo] = least
+                    n_todo += 1
+                    n_states += 1
+                n_out += 1
+    return out_source[:n_out], out_arcs[:n_out]

@@ -27,6 +27,7 @@ from factored_asr.graph.expand import (
 )
 from factored_asr.graph.graph import ARC, EPSILON, Graph, arcs_of
 from factored_asr.graph.prefixes import with_prefixes
+from factored_asr.graph.trees import ngram_trees
 from factored_asr.graph.units import BLANK, HasTopology, Units, make_units
 from factored_asr.language.ngram import BEGIN, END, UNKNOWN, NGramModel
 
@@ -177,24 +178,6 @@ def with_fillers(grammar: Graph, fillers: Iterable[int], states: np.ndarray) -> 
     return Graph.from_arcs(source, arcs, grammar.final, grammar.start)
 
 
-def ngram_graph(language: NGramModel, words: Mapping[str, int]) -> Graph:
-    """G of an n-gram model: one state a history, back-off arcs read #0 (Allauzen et al. 2003).
-
-    State 0 is the empty history.
-    """
-    table = language.arcs()
-    word_id = np.array([words.get(word, 0) for word in language.words], np.int32)
-    known = word_id[table.word] > 0
-    n, back_off_word = int(known.sum()), max(words.values(), default=0) + 1
-    arcs = np.zeros(n + len(table.backoff_source), ARC)
-    arcs["label"][:n] = arcs["word"][:n] = word_id[table.word[known]]
-    arcs["cost"][:n], arcs["target"][:n] = -table.log_prob[known], table.target[known]
-    arcs["label"][n:] = back_off_word
-    arcs["cost"][n:], arcs["target"][n:] = -table.log_backoff, table.backoff_target
-    source = np.concatenate([table.source[known], table.backoff_source])
-    return Graph.from_arcs(source, arcs, -table.final, table.start)
-
-
 def grammar_graph(grammar: Grammar, words: Mapping[str, int], options: GraphOptions) -> Graph:
     """Return G of a grammar; the empty sentence is allowed, too."""
     graph = from_pynini(grammar.acceptor(words))
@@ -256,19 +239,33 @@ def build_graph(
     lexicon = lexicon.restrict(table[1:]).fitted(phones)
     lexicon.check_phones(phones)
     words = {word: i for i, word in enumerate(table) if i}
-    tell("lexicon and language model (L, G)")
-    spoken, back_off = lexicon_graph(lexicon, words, model, options)
-    fillers = range(len(table) + 1, len(table) + 1 + len(_pauses(model.topology, options)[1]))
-    if isinstance(language, NGramModel):  # fillers everywhere would double the graph
-        grammar = with_fillers(ngram_graph(language, words), fillers, np.zeros(1, np.int32))
+    units = make_units(model, options.transition_scale)
+    tell("lexicon and language model (L ∘ G)")
+    if isinstance(language, NGramModel):
+        gigabytes = _estimate(lexicon, language, words, options)
+        tell(f"trees of pronunciations ({sum(language.counts):,} n-grams; {gigabytes:.1f} GB)")
+        # Fillers everywhere would double the graph: they stand in the empty history alone.
+        silence, fillers = _pauses(model.topology, options)
+        lg = ngram_trees(lexicon, language, words, phones, units, options.word_penalty, silence,
+                         fillers)
+        tell(f"merging states with one future ({lg.n_arcs:,} arcs)")
+        lg, _ = minimise(lg)
     else:
-        grammar = grammar_graph(language, words, options)
-        grammar = with_fillers(grammar, fillers, np.arange(grammar.n_states))
-    gigabytes = _estimate(spoken, grammar, len(words), options)
-    tell(f"composing L ∘ G ({spoken.n_arcs:,} and {grammar.n_arcs:,} arcs; {gigabytes:.1f} GB)")
-    lg = compose_lexicon(spoken, grammar, back_off, len(phones) * N_POSITIONS)
-    graph = expand_graph(lg, model, make_units(model, options.transition_scale), table, tell)
-    return replace(graph, omitted=omitted)
+        lg = _grammar_lg(lexicon, language, words, model, options)
+    return replace(expand_graph(lg, model, units, table, tell), omitted=omitted)
+
+
+def _grammar_lg(
+    lexicon: Lexicon, grammar: Grammar, words: Mapping[str, int], model: HasTopology,
+    options: GraphOptions,
+) -> Graph:
+    """L ∘ G of a grammar; fillers may stand anywhere."""
+    spoken, back_off = lexicon_graph(lexicon, words, model, options)
+    n_fillers, n_phones = len(_pauses(model.topology, options)[1]), len(model.topology.phones)
+    acceptor = grammar_graph(grammar, words, options)
+    fillers = range(len(words) + 2, len(words) + 2 + n_fillers)
+    acceptor = with_fillers(acceptor, fillers, np.arange(acceptor.n_states))
+    return compose_lexicon(spoken, acceptor, back_off, n_phones * N_POSITIONS)
 
 
 def linear_graph(
@@ -397,13 +394,16 @@ def _no_pronunciation(words: Sequence[str]) -> str:
     )
 
 
-def _estimate(lexicon: Graph, grammar: Graph, n_words: int, options: GraphOptions) -> float:
-    """Gigabytes at the peak: an arc of G brings a word's phones. Refuses early what is too much."""
-    phones_a_word = lexicon.n_arcs / max(1, n_words)
-    gigabytes = grammar.n_arcs * phones_a_word * 250 / 1e9  # bytes a phone, measured
+def _estimate(
+    lexicon: Lexicon, language: NGramModel, words: Mapping[str, int], options: GraphOptions
+) -> float:
+    """Gigabytes at the peak: an n-gram brings a word's phones. Refuses early what is too much."""
+    n_phones = sum(len(each.phones) for word in words for each in lexicon.find(word))
+    n_ngrams = sum(language.counts)
+    gigabytes = n_ngrams * n_phones / max(1, len(words)) * 250 / 1e9  # bytes a phone, measured
     if gigabytes > options.memory_limit:
         raise OptionError(
-            f"compiling {grammar.n_arcs:,} arcs of G would take about {gigabytes:.1f} GB, over "
+            f"compiling {n_ngrams:,} n-grams would take about {gigabytes:.1f} GB, over "
             f"memory_limit, {options.memory_limit:g} GB: prune the language model or raise it"
         )
     return gigabytes

@@ -81,18 +81,29 @@ def _with_blanks(clg: Graph, blank: int) -> tuple[Graph, np.ndarray]:
     A unit leads to a state of its own, from which an epsilon arc goes where blanks may follow.
     Other epsilon arcs lead to copies without blanks, so that these stand in one place only.
     """
-    n = clg.n_states
     if not blank:
-        return clg, np.zeros(n, np.int64)
-    leave = np.zeros(n, ARC)
-    leave["target"] = np.arange(n, 2 * n)
-    arcs = clg.arcs.copy()
-    arcs["target"] += np.where(arcs["label"] > 0, 2 * n, 0).astype(np.int32)
-    source = np.concatenate([clg.sources, clg.sources + n, np.arange(2 * n, 3 * n)])
-    final = np.concatenate([clg.final, clg.final, np.full(n, np.inf, np.float32)])
-    waiting = np.repeat([0, blank, 0], n)
-    arcs = np.concatenate([arcs, arcs, leave])
-    return Graph.from_arcs(source.astype(np.int32), arcs, final, clg.start + n), waiting
+        return clg, np.zeros(clg.n_states, np.int64)
+    emitting = clg.arcs["label"] > 0
+    after_unit = np.union1d(clg.arcs["target"][emitting], clg.start)
+    plain = np.unique(clg.arcs["target"][~emitting])
+    copied = np.concatenate([plain, after_unit])
+    place = np.zeros((2, clg.n_states), np.int32)  # where an epsilon arc leads, and a unit
+    place[0, plain] = np.arange(len(plain))
+    waiting_at = np.arange(len(plain), len(copied), dtype=np.int32)
+    place[1, after_unit] = waiting_at + len(after_unit)
+    counts = np.diff(clg.first_arc)[copied]
+    at = np.repeat(clg.first_arc[copied] - np.cumsum(counts) + counts, counts)
+    at += np.arange(len(at))
+    arcs = clg.arcs[at]
+    arcs["target"] = place[emitting[at].astype(np.int8), arcs["target"]]
+    leave = np.zeros(len(after_unit), ARC)
+    leave["target"] = waiting_at
+    numbers = np.arange(len(copied), dtype=np.int32)
+    source = np.concatenate([np.repeat(numbers, counts), waiting_at + np.int32(len(after_unit))])
+    final = np.append(clg.final[copied], np.full(len(after_unit), np.inf, np.float32))
+    waiting = np.repeat([0, blank, 0], [len(plain), len(after_unit), len(after_unit)])
+    start = int(waiting_at[np.searchsorted(after_unit, clg.start)])
+    return Graph.from_arcs(source, np.concatenate([arcs, leave]), final, start), waiting
 
 
 def _ways(source: np.ndarray, arcs: np.ndarray, units: Units) -> tuple[np.ndarray, ...]:

@@ -14,8 +14,9 @@ from typing import Any
 
 from factored_asr._deprecated import old_names
 from factored_asr.acoustic.model import AcousticModel
+from factored_asr.acoustic.network.moonshine import encoder_path
 from factored_asr.errors import FormatError, MissingError
-from factored_asr.models import en_us
+from factored_asr.models import en_us, en_us_network
 from factored_asr.models.folder import ModelFolder
 from factored_asr.models.kinds import MANIFEST, importer_of
 from factored_asr.models.settings import COMMANDS, DICTATION, DecodeOptions
@@ -52,6 +53,8 @@ class Bundle:
         >>> Bundle.find("en-us").lexicon.name
         'cmudict-en-us.dict'
         """
+        if str(model) == "en-us-network":
+            return Bundle._en_us_network()
         if str(model) == "en-us":
             home = en_us.pocketsphinx_model_path()
             return Bundle(
@@ -63,13 +66,24 @@ class Bundle:
             return Bundle._from_folder(str(model), ModelFolder.open(folder))
         if importer_of(folder) is None:
             raise MissingError(
-                f"no model '{model}': known is en-us; a model folder holds a file {MANIFEST}, or "
-                "mdef if it is Sphinx's, final.mdl if it is Kaldi's"
+                f"no model '{model}': known are en-us and en-us-network; a model folder holds a "
+                f"file {MANIFEST}, or mdef if it is Sphinx's, final.mdl if it is Kaldi's"
             )
         lexicons = sorted(folder.glob("*.dict"))
         models = [file for end in ("*.lm.bin", "*.arpa", "*.arpa.gz") for file in folder.glob(end)]
         return Bundle(str(model), folder, lexicons[0] if lexicons else None,
                       models[0] if models else None)
+
+    @staticmethod
+    def _en_us_network() -> Bundle:
+        """The network, with the dictionary and language model of en-us."""
+        encoder_path()  # where it is missing, nothing else is worth reading
+        home = en_us.pocketsphinx_model_path()
+        folder = ModelFolder.open(en_us_network.FOLDER)
+        return Bundle(
+            "en-us-network", folder.path, home / "cmudict-en-us.dict", home / "en-us.lm.bin",
+            en_us_network.NETWORK_DICTATION, en_us_network.NETWORK_COMMANDS, folder=folder,
+        )
 
     @staticmethod
     def _from_folder(name: str, folder: ModelFolder) -> Bundle:
@@ -84,6 +98,15 @@ class Bundle:
             name, folder.path, folder.files.get("lexicon"), folder.files.get("lm"),
             given.get("dictation", DICTATION), given.get("commands", COMMANDS), folder=folder,
         )
+
+    @property
+    def hmms(self) -> object:
+        """What graphs depend on of the acoustic model, for a `content_key`: a network's phones, and
+        the files of any other."""
+        facts = self.folder.acoustic if self.folder else {}
+        if facts.get("kind") == "network":
+            return "network", facts.get("phones")
+        return self.acoustic
 
     def acoustic_model(self) -> AcousticModel:
         """Read the acoustic model."""

@@ -131,7 +131,7 @@ class Recipe:
         """Return the hash of every file and option that the graph depends on."""
         words = Path(self.words) if isinstance(self.words, str | Path) else self.words
         return content_key(
-            GRAPH_VERSION, __version__, self.bundle.acoustic, self.lexicon_path,
+            GRAPH_VERSION, __version__, self.bundle.hmms, self.lexicon_path,
             self.language_path, words, _AsBefore(self.settings.graph), self.settings.max_ngrams,
             *((self.guess, G2P_VERSION) if self.guess else ()),
             *(("more words", self._more_words) if self._more_words else ()),

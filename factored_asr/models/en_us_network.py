@@ -1,0 +1,36 @@
+"""The model en-us-network: a head of ours on an encoder from a package, and its settings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from factored_asr.acoustic.network.moonshine import encoder_path
+from factored_asr.decoder import BeamOptions
+from factored_asr.errors import MissingError
+from factored_asr.graph import GraphOptions
+from factored_asr.models.settings import COMMANDS, DICTATION
+
+FOLDER = Path(__file__).parent / "en_us_network"
+"""The shipped head, with its manifest."""
+
+NETWORK_DICTATION = replace(
+    DICTATION, acoustic_scale=0.9, prior_weight=0.7,
+    beam=BeamOptions(beam=14.0, max_active=5000, lattice_beam=0.0),
+    graph=GraphOptions(silence_probability=1.0, filler_probability=0.0, transition_scale=0.0),
+)
+"""Of dictation."""
+NETWORK_COMMANDS = replace(
+    COMMANDS, acoustic_scale=0.9, prior_weight=1.0,
+    graph=GraphOptions(silence_probability=1.0, filler_probability=0.0, transition_scale=0.0),
+)
+"""Of commands."""
+
+
+def is_available() -> bool:
+    """Return whether the encoder's package is installed."""
+    try:
+        encoder_path()
+    except MissingError:
+        return False
+    return True
