@@ -393,3 +393,111 @@ def test_options_are_plain_values() -> None:
     from factored_asr.training.ctc.network import CtcOptions
 
     assert json.loads(json.dumps(asdict(CtcOptions())))["encoder_layers"] == [5, 6]
+
+
+# ------------------------------------------------------------------------------- a model of its own
+@pytest.fixture
+def encoder():  # noqa: ANN201
+    from factored_asr.acoustic.network import read_encoder
+
+    try:
+        return read_encoder()
+    except MissingError as error:
+        pytest.skip(str(error))
+
+
+def test_kept_states_are_those_the_recogniser_scores(encoder, rng: np.random.Generator) -> None:  # noqa: ANN001
+    from factored_asr.acoustic.network import NetworkModel, Window
+    from factored_asr.training.ctc.make import Encoded
+    from factored_asr.training.ctc.network import log_probs_of
+
+    head, samples = random_head(rng), (rng.normal(size=20_001) / 10).astype(np.float32)
+    session = NetworkModel(encoder, head, whole=Window(0, 999, 0)).session(
+        np.arange(4), whole=True)  # fmt: skip
+    session.accept(samples)
+    list(session.finish())
+    kept = Encoded(encoder, (5, 6)).states(samples)
+    np.testing.assert_allclose(log_probs_of(head, kept), session.log_probs(), atol=2e-3)
+
+
+@pytest.mark.parametrize("frames", [1, 383, 384, 385, 895, 5000])
+def test_there_is_a_state_for_each_24_ms_begun(encoder, frames: int) -> None:  # noqa: ANN001
+    from factored_asr.training.ctc.make import Encoded
+
+    assert Encoded(encoder, (7,)).states(np.zeros(frames, np.float32)).shape == (
+        -(-frames // 384), 288)  # fmt: skip
+
+
+CLIPS = {"kitchen_light_on": "turn on the kitchen light", "music_stop": "stop the music"}
+EXAMPLES = Path(__file__).parent.parent / "examples" / "audio"
+
+
+@pytest.fixture
+def tiny_corpus(tmp_path: Path) -> Path:
+    lines = [f"{EXAMPLES / name}.wav\ts\t{text}" for name, text in CLIPS.items()]
+    (tmp_path / "corpus.tsv").write_text("path\tspeaker\ttext\n" + "\n".join(lines) + "\n")
+    words = {w for text in CLIPS.values() for w in text.split()}
+    from factored_asr.models.bundle import Bundle
+    from factored_asr.models.recipe import Recipe
+
+    Recipe(Bundle.find("en-us")).read_lexicon().restrict(sorted(words)).write(
+        tmp_path / "words.dict"
+    )
+    return tmp_path
+
+
+def test_the_command_trains_a_model_that_loads(
+    encoder, tiny_corpus: Path, capsys: pytest.CaptureFixture  # noqa: ANN001
+) -> None:
+    pytest.importorskip("torch")
+    from factored_asr.cli import main
+    from factored_asr.models.folder import ModelFolder
+
+    model = tiny_corpus / "model"
+    asked = ["train", "--stages", "ctc", "--corpus", str(tiny_corpus / "corpus.tsv"), "--lexicon",
+             str(tiny_corpus / "words.dict"), "--output", str(model), "--passes", "2", "--copies",
+             "1", "--heads", "2", "--origin", "two clips"]  # fmt: skip
+    assert main(asked) == 0
+    shown = capsys.readouterr()
+    assert "2 utterances" in shown.out and "ctc 2/2" in shown.err
+    folder = ModelFolder.open(model)
+    acoustic = folder.acoustic_model()
+    assert acoustic.head.layers[0].weight.shape == (3 * 576, 512)
+    assert folder.about.origin == "two clips" and folder.about.options["heads"] == 2
+    assert not (tiny_corpus / "model.training").exists()
+    scores = acoustic.session(np.arange(acoustic.n_pdfs), whole=False).accept(tone(2.0))
+    assert scores.shape[1] == acoustic.n_pdfs and np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [(["--stages", "mono,ctc"], "ctc stands alone"), (["--teacher", "moonshine"], "together")],
+)
+def test_wrong_options_of_the_stage_are_named(
+    tiny_corpus: Path, capsys: pytest.CaptureFixture, options: list[str], why: str
+) -> None:
+    from factored_asr.cli import main
+
+    asked = ["train", "--stages", "ctc", "--corpus", str(tiny_corpus / "corpus.tsv"), "--lexicon",
+             str(tiny_corpus / "words.dict"), "--output", str(tiny_corpus / "m"), *options]
+    assert main(asked) == 2
+    assert why in capsys.readouterr().err
+
+
+def test_a_teacher_adds_utterances(encoder, tiny_corpus: Path) -> None:  # noqa: ANN001
+    pytest.importorskip("torch")
+    from factored_asr.corpus import Corpus
+    from factored_asr.training.ctc.make import HeadOptions, make_head_model
+    from factored_asr.training.ctc.network import CtcOptions
+
+    said = []
+    done = make_head_model(
+        Corpus.read(tiny_corpus / "corpus.tsv"), Lexicon.read(tiny_corpus / "words.dict"),
+        tiny_corpus / "model", untranscribed=[EXAMPLES / "music_stop.wav", EXAMPLES / "absent.wav"],
+        teacher=lambda samples: said.append(len(samples)) or "Stop the music.", encoder=encoder,
+        held_out=Corpus.read(tiny_corpus / "corpus.tsv"),
+        options=HeadOptions(CtcOptions(passes=1, hidden=8), CopyOptions(0),
+                            AgreementOptions(phone_errors=99)),
+    )  # fmt: skip
+    assert len(said) == 1 and (done.utterances, done.taught) == (3, 1)
+    assert done.phone_errors is not None and done.phone_errors > 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from factored_asr.cli.corpora import corpus_of, corpus_options, names
 from factored_asr.cli.shared import add_command, say
+from factored_asr.cli.train_head import add_head_options, train_head
 
 if TYPE_CHECKING:
     from factored_asr.training.make import Listener
@@ -20,11 +21,16 @@ def train(options: argparse.Namespace) -> int:
     Each stage builds on the one before: mono (phones without context), tri (triphones with tied
     states), lda_mllt (learnt features), sat (speaker-adaptive, decoded with --adapt speaker), mmi
     (discriminative). The same command continues an interrupted training.
+
+    The stage ctc stands alone: it trains the head of a network, whose encoder stays as it is, with
+    torch. With --teacher it also learns from the sounds of --untranscribed.
     """
     from factored_asr.lexicon import Lexicon
     from factored_asr.training.make import MakeOptions, hold_out, make_model
 
     lexicon = Lexicon.read(options.lexicon, fillers=options.fillers)
+    if "ctc" in names(options.stages):
+        return train_head(options, lexicon)
     if options.strip_stress:
         lexicon = lexicon.strip_stress()
     corpus, n_left_out = corpus_of(options, lexicon)
@@ -72,7 +78,8 @@ def add(commands: Any) -> None:
                         help="remove the digits of CMUdict's phones (AH0 to AH)")
     parser.add_argument("--output", required=True, metavar="MODEL", help="the model's folder")
     parser.add_argument("--stages", default="mono", metavar="LIST",
-                        help="mono,tri,lda_mllt,sat,mmi or a beginning of it (default: mono)")
+                        help="mono,tri,lda_mllt,sat,mmi or a beginning of it, or ctc "
+                        "(default: mono)")
     parser.add_argument("--lm", metavar="ARPA",
                         help="language model; its weight is tuned on held-out speakers")
     parser.add_argument("--g2p", metavar="MODEL", help="model of pronunciations for --guess; see "
@@ -88,3 +95,4 @@ def add(commands: Any) -> None:
     parser.add_argument("--origin", metavar="TEXT", help="where the corpus is from, for `info`")
     parser.add_argument("--licence", metavar="TEXT", help="of the corpus, for `info`")
     parser.add_argument("--quiet", action="store_true", help="no progress")
+    add_head_options(parser)

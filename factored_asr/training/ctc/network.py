@@ -62,6 +62,8 @@ class CtcOptions:
     """Share of the last steps whose weights are averaged."""
     seed: int = 0
     """Selects first weights, order, copies and noise."""
+    bfloat16: bool = False
+    """True: the products of hidden layers in 16 bits, twice as fast on processors that can."""
     threads: int = 1
     """Threads of torch; results depend on it in the last bits."""
 
@@ -275,7 +277,9 @@ class _Trainer:
         for i, offsets in enumerate(options.offsets):
             around = [x if not o else x[:, (at + o).clamp(0, len(at) - 1)] for o in offsets]
             joined = around[0] if len(around) == 1 else torch.cat(around, 2)
-            x = joined @ weights[f"weight_{i}"] + weights[f"bias_{i}"]
+            short = training and options.bfloat16 and i < last
+            kind = torch.bfloat16 if short else torch.float32
+            x = (joined.to(kind) @ weights[f"weight_{i}"].to(kind)).float() + weights[f"bias_{i}"]
             if i < last:
                 x = torch.relu(x)
                 if training and options.dropout:
@@ -357,7 +361,8 @@ class _Trainer:
 def _moments(states: States) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and standard deviation of the states, of every seventh frame."""
     some = np.concatenate([each[0][::7] for each in states.arrays]).astype(np.float64)
-    return some.mean(axis=0), some.std(axis=0) + 1e-3
+    spread = some.std(axis=0) + 1e-3
+    return some.mean(axis=0).astype(np.float32), spread.astype(np.float32)
 
 
 def _rate(done: float) -> float:
