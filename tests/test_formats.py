@@ -16,12 +16,12 @@ from factored_asr.errors import OptionError
 from factored_asr.results.alignment import AlignedWord, Alignment, State
 from factored_asr.results.formats import (
     FORMATS,
-    cues,
     utterance_id,
     write,
     write_alignment,
     write_file,
 )
+from factored_asr.results.subtitles import SubtitleOptions, cues, lines
 from factored_asr.results.transcript import Phone
 
 Captured = pytest.CaptureFixture[str]
@@ -130,6 +130,74 @@ def test_subtitles_are_cut_at_pauses_and_before_they_grow_too_long() -> None:
     assert all(part[-1].end - part[0].start <= 6.0 for part in parts) and len(parts) == 4
     long_words = [Word("x" * 50, i, i + 0.9) for i in range(2)]
     assert [len(part) for part in cues(long_words)] == [1, 1]
+
+
+TEXT = (
+    "the committee said that it would publish the report in the spring of next year because the "
+    "work on the numbers had taken longer than anyone in the department had expected and most of "
+    "the people who were asked about it agreed that this was the right thing to do at the time"
+).split()
+
+
+def spoken(text: list[str], seconds: float = 0.3, pauses: tuple[int, ...] = ()) -> list[Word]:
+    words, at = [], 0.0
+    for number, word in enumerate(text):
+        at += 0.25 if number in pauses else 0.0
+        words.append(Word(word, at, at + seconds))
+        at += seconds
+    return words
+
+
+@pytest.mark.parametrize(("options", "seconds"), [
+    (SubtitleOptions(), 0.3), (SubtitleOptions(), 1.2), (SubtitleOptions(32, 1, 3.0), 0.3),
+    (SubtitleOptions(20, 3, 5.0), 0.2), (SubtitleOptions(1, 1, 0.1), 0.3),
+])  # fmt: skip
+def test_cues_keep_to_their_limits(options: SubtitleOptions, seconds: float) -> None:
+    words = spoken(TEXT, seconds)
+    parts = list(cues(words, options))
+    assert [word for part in parts for word in part] == words
+    for part in parts:
+        shown = lines(part, options)
+        assert " ".join(shown).split() == [word.text for word in part]
+        assert len(shown) <= options.max_lines
+        if len(part) > 1:
+            assert max(map(len, shown)) <= options.max_line
+            assert part[-1].end - part[0].start <= options.max_cue
+    text = write(Transcript(tuple(words), words[-1].end), "srt", "", options)
+    for block in text.split("\n\n"):
+        start, end = (sum(float(x) * 60**i for i, x in enumerate(reversed(
+            time.replace(",", ".").split(":")))) for time in block.split("\n")[1].split(" --> "))
+        assert 0 < end - start <= options.max_cue + 1e-3
+
+
+def test_cues_and_lines_break_at_pauses_and_phrases() -> None:
+    parts = list(cues(spoken(TEXT)))
+    bound = {"the", "of", "in", "a", "and", "that", "had", "who", "to", "at"}
+    assert not bound & {part[-1].text for part in parts[:-1]}
+    for part in parts:
+        assert not bound & {line.split()[-1] for line in lines(part)[:-1]}
+    words = spoken("one two three four five six seven eight nine ten eleven twelve".split(),
+                   0.6, pauses=(5,))  # a short pause, at which 7.4 s are divided
+    assert [len(part) for part in cues(words)] == [5, 7]
+    stops = spoken("wait a moment, please. I will come at once, my dear old friend".split(), 0.6)
+    assert next(cues(stops))[-1].text == "please."
+
+
+def test_limits_of_subtitles_are_checked(audio_dir: Path, capsys: Captured) -> None:
+    with pytest.raises(OptionError, match="max_line must be above 0, got 0"):
+        SubtitleOptions(max_line=0)
+    grammar = str(audio_dir.parents[1] / "lm" / "smart_home.yaml")
+    sound = str(audio_dir / "music_stop.wav")
+    command = ["transcribe", "--quiet", "--grammar", grammar, sound, "--max-line", "8"]
+    assert main([*command, "--format", "srt"]) == 0
+    assert capsys.readouterr().out.split("\n")[2:4] == ["stop the", "music"]
+    assert main(command) == 2
+    assert "--max-line goes with --format srt or vtt, not text" in capsys.readouterr().err
+    align = ["align", sound, "Stop the music", "--format", "vtt", "--max-lines", "1",
+             "--max-line", "8"]
+    assert main(align) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("-->") == 2 and "\nStop the\n" in shown
 
 
 def test_names_are_cleaned_for_formats_that_split_at_blanks() -> None:

@@ -26,6 +26,7 @@ from factored_asr.models.recipe import Recipe
 from factored_asr.recognizer.recognizer import Recognizer
 from factored_asr.results.formats import FORMATS, write
 from factored_asr.results.numbers import with_digits
+from factored_asr.results.subtitles import SubtitleOptions
 from factored_asr.results.transcript import Transcript
 from factored_asr.storage.cache import content_key
 
@@ -48,6 +49,8 @@ class BatchOptions:
     """Whose voice the recogniser is adapted to, a word for the record: outputs depend on it."""
     cut: CutOptions | None = None
     """How long recordings are cut; None: as suits commands or dictation."""
+    subtitles: SubtitleOptions | None = None
+    """Limits of srt and vtt; None: two lines of 42 characters, 7 s."""
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
@@ -158,7 +161,8 @@ def transcribe_input(recognizer: Recognizer, sound: Input, options: BatchOptions
         named = law if sound.name in law else f"{sound.label}: {law}"
         return Outcome(error=named, work_seconds=time.perf_counter() - began)
     found = replace(shifted(found, sound.part.start), id=sound.id, channel=sound.part.channel or 0)
-    return Outcome(write(found, options.format, sound.name), found.reason, "", found.duration,
+    text = write(found, options.format, sound.name, options.subtitles)
+    return Outcome(text, found.reason, "", found.duration,
                    time.perf_counter() - began, tuple(lattices))
 
 

@@ -17,9 +17,10 @@ def align(options: argparse.Namespace) -> int:
     """Find the times of each word, phone and state of a known text in a sound."""
     from factored_asr.results.formats import write_alignment
 
+    subtitles = shared.subtitles_of(options)
     aligned = _aligned(options)
     if aligned or options.format == "json":
-        print(write_alignment(aligned, options.format, options.file))
+        print(write_alignment(aligned, options.format, options.file, subtitles))
     if aligned.skipped and not options.quiet:
         shared.say(f"skipped, because it is not said: {', '.join(aligned.skipped)}")
     if aligned.reason and not options.quiet:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from factored_asr.models.recipe import Progress, Recipe
     from factored_asr.models.settings import DecodeOptions
     from factored_asr.recognizer.recognizer import Recognizer
+    from factored_asr.results.subtitles import SubtitleOptions
 
 Show = Callable[[str, float, float], None]
 """Shows a text, and how much is done of how much."""
@@ -344,3 +345,20 @@ def add_format(parser: argparse.ArgumentParser, default: str) -> None:
         "line with times, pronunciations and more; ctm, stm, trn: lines for scoring tools; srt, "
         f"vtt: subtitles; textgrid: Praat's tiers of words and phones (default: {default})",
     )
+    group = parser.add_argument_group("subtitles (srt, vtt)")
+    group.add_argument("--max-line", type=int, metavar="N", help="characters a line (default: 42)")
+    group.add_argument("--max-lines", type=int, metavar="N", help="lines a cue (default: 2)")
+    group.add_argument("--max-cue", type=float, metavar="SECONDS",
+                       help="longest cue (default: 7)")
+
+
+def subtitles_of(options: argparse.Namespace) -> SubtitleOptions | None:
+    """Return the limits of subtitles that the options name; None without any."""
+    from factored_asr.results.subtitles import SubtitleOptions
+
+    names = ("max_line", "max_lines", "max_cue")
+    given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    if given and options.format not in ("srt", "vtt"):
+        shown = "--" + next(iter(given)).replace("_", "-")
+        raise OptionError(f"{shown} goes with --format srt or vtt, not {options.format}")
+    return SubtitleOptions(**given) if given else None

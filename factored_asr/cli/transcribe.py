@@ -97,7 +97,8 @@ def _batch_options(options: argparse.Namespace) -> BatchOptions:
     if options.cut is not None:
         cut = replace(cut_for(shared.recipe_of(options)), longer_than=options.cut)
     return BatchOptions(options.format, options.digits, options.nbest,
-                        bool(options.lattice_output), cut=cut)
+                        bool(options.lattice_output), cut=cut,
+                        subtitles=shared.subtitles_of(options))
 
 
 def _check(options: argparse.Namespace, sounds: Sequence[Input]) -> None:

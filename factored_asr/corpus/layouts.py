@@ -235,7 +235,8 @@ def read_mfa_folder(path: Path, known: Known | None = None) -> list[Utterance]:
     The speaker is the sound's folder. Each tier of a TextGrid is a speaker's, and each of its
     intervals with a text an utterance, but for tiers of words and phones.
     """
-    utterances, found = [], _Folders()
+    utterances: list[Utterance] = []
+    found = _Folders()
     for sound in sorted(each for each in path.rglob("*") if each.suffix.lower() in SOUNDS):
         name = sound.relative_to(path).with_suffix("").as_posix()
         file = found.sound(sound.with_suffix(""), TEXTS)

@@ -8,19 +8,16 @@ A writer takes a transcript and the name of its sound, and returns lines without
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from html import escape
 from pathlib import Path
 
 from factored_asr.errors import OptionError
 from factored_asr.results.alignment import Alignment
-from factored_asr.results.transcript import Phone, Transcript, Word
+from factored_asr.results.subtitles import SubtitleOptions, cues, lines
+from factored_asr.results.transcript import Phone, Transcript
 
 Writer = Callable[[Transcript, str], str]
-
-MAX_CUE_SECONDS = 6.0  # of one subtitle
-MAX_CUE_LETTERS = 84  # two lines of 42, as in broadcasting
-CUE_PAUSE = 0.6  # seconds of silence that end a subtitle
 
 
 def as_text(transcript: Transcript, name: str) -> str:
@@ -69,16 +66,16 @@ def as_trn(transcript: Transcript, name: str) -> str:
     return f"{transcript.text} ({named})".lstrip()
 
 
-def as_srt(transcript: Transcript, name: str) -> str:
+def as_srt(transcript: Transcript, name: str, options: SubtitleOptions | None = None) -> str:
     """Return SubRip subtitles."""
-    blocks = (f"{times}\n{text}" for times, text in _subtitles(transcript, ","))
+    blocks = (f"{times}\n{text}" for times, text in _subtitles(transcript, ",", options))
     return "\n\n".join(f"{number}\n{block}" for number, block in enumerate(blocks, start=1))
 
 
-def as_vtt(transcript: Transcript, name: str) -> str:
+def as_vtt(transcript: Transcript, name: str, options: SubtitleOptions | None = None) -> str:
     """Return WebVTT subtitles."""
     blocks = [f"{times}\n{escape(text, quote=False)}"
-              for times, text in _subtitles(transcript, ".")]
+              for times, text in _subtitles(transcript, ".", options)]
     return "\n\n".join(["WEBVTT", *blocks])
 
 
@@ -108,6 +105,9 @@ FORMATS: dict[str, Writer] = {"text": as_text, "json": as_json, "ctm": as_ctm, "
                               "trn": as_trn, "srt": as_srt, "vtt": as_vtt, "textgrid": as_textgrid}
 """Every format by its name on the command line."""
 
+SUBTITLES = {"srt": as_srt, "vtt": as_vtt}
+"""Formats that take `SubtitleOptions`."""
+
 DOCUMENTS = ("srt", "vtt", "textgrid")
 """Formats with one document for each sound: a file may hold only one."""
 
@@ -115,11 +115,17 @@ SUFFIXES = {"text": ".txt", "json": ".json", "textgrid": ".TextGrid"}
 """Suffixes of files that differ from a dot and the format's name."""
 
 
-def write(transcript: Transcript, format_name: str, name: str = "") -> str:
+def write(
+    transcript: Transcript, format_name: str, name: str = "",
+    subtitles: SubtitleOptions | None = None,
+) -> str:
     """Return a transcript in one of `FORMATS`; OptionError if there is no format of that name.
+
+    `subtitles` are the limits of srt and vtt; None: two lines of 42 characters, 7 s.
 
     Examples
     --------
+    >>> from factored_asr.results.transcript import Word
     >>> said = Transcript((Word("good", 0.1, 0.4), Word("morning", 0.4, 0.9)), duration=1.2)
     >>> print(write(said, "ctm", "greeting.wav"))
     greeting 1 0.100 0.300 good
@@ -127,14 +133,19 @@ def write(transcript: Transcript, format_name: str, name: str = "") -> str:
     """
     if format_name not in FORMATS:
         raise OptionError(f"format must be one of {', '.join(FORMATS)}, got '{format_name}'")
+    if format_name in SUBTITLES:
+        return SUBTITLES[format_name](transcript, name, subtitles)
     return FORMATS[format_name](transcript, name)
 
 
-def write_alignment(alignment: Alignment, format_name: str, name: str = "") -> str:
+def write_alignment(
+    alignment: Alignment, format_name: str, name: str = "",
+    subtitles: SubtitleOptions | None = None,
+) -> str:
     """Return an alignment: `json` with scores, phones and states, all others as `write` does."""
     if format_name == "json":
         return json.dumps({"file": name, **alignment.to_dict()}, ensure_ascii=False)
-    return write(alignment.transcript, format_name, name)
+    return write(alignment.transcript, format_name, name, subtitles)
 
 
 def write_file(folder: str | Path, transcript: Transcript, format_name: str, name: str) -> Path:
@@ -163,37 +174,15 @@ def utterance_id(name: str) -> str:
     return "_".join(cleaned.split()).strip("-") or "stdin"
 
 
-def cues(words: Sequence[Word]) -> Iterator[tuple[Word, ...]]:
-    """Split words into subtitles: at pauses, and before one is too long to read.
-
-    Examples
-    --------
-    >>> words = [Word("one", 0.0, 0.5), Word("two", 0.5, 1.0), Word("three", 3.0, 3.5)]
-    >>> [[word.text for word in cue] for cue in cues(words)]
-    [['one', 'two'], ['three']]
-    """
-    cue: tuple[Word, ...] = ()
-    for word in words:
-        if cue and (
-            word.start - cue[-1].end >= CUE_PAUSE
-            or word.end - cue[0].start > MAX_CUE_SECONDS
-            or len(_text((*cue, word))) > MAX_CUE_LETTERS
-        ):
-            yield cue
-            cue = ()
-        cue = (*cue, word)
-    if cue:
-        yield cue
-
-
-def _text(words: Iterable[Word]) -> str:
-    return " ".join(word.text for word in words)
-
-
-def _subtitles(transcript: Transcript, point: str) -> Iterator[tuple[str, str]]:
+def _subtitles(
+    transcript: Transcript, point: str, options: SubtitleOptions | None
+) -> Iterator[tuple[str, str]]:
     """Yield the times and the text of each subtitle."""
-    for cue in cues(transcript.words):
-        yield f"{_clock(cue[0].start, point)} --> {_clock(cue[-1].end, point)}", _text(cue)
+    options = options or SubtitleOptions()
+    for cue in cues(transcript.words, options):
+        end = min(cue[-1].end, cue[0].start + options.max_cue)
+        yield (f"{_clock(cue[0].start, point)} --> {_clock(end, point)}",
+               "\n".join(lines(cue, options)))
 
 
 def _clock(seconds: float, point: str) -> str:
