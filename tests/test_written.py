@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -205,6 +206,21 @@ def test_grammars_keep_known_words_and_know_no_years() -> None:
     assert normalise_text("the 2nd mp3 in 1999 at £5") == tuple(
         "the second mp three in one thousand nine hundred ninety nine at five pounds".split())
     assert normalise_text("the 2nd mp3", {"mp3"}.__contains__) == ("the", "second", "mp3")
+
+
+def test_the_page_of_rules_says_what_is_done() -> None:
+    """Each row of the table in docs: what is written, and what is read of it."""
+    page = (DOCS / "how-to" / "texts.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.strip("|\n ").split("|")] for line in page.split("\n")
+            if line.startswith("| `")]
+    assert {row[0].strip("`") for row in rows} == {each.name for each in fields(TextRules)}
+    for name, written, read in rows:
+        if "skipped" in read or name in ("`typography`", "`case`", "`punctuation`"):
+            continue
+        between = "; " if ";" in written else ", "
+        pairs = zip(written.split(between), read.split(between), strict=True)
+        for text, words in pairs:
+            assert said(text) == words, name
 
 
 def test_tidy_spells_plainly() -> None:

@@ -124,7 +124,8 @@ def _file(path: Path) -> Input:
 
 
 def _listed(name: str, root: Path) -> list[str]:
-    lines = sys.stdin.read().splitlines() if name == STDIN else read_text(root / name).splitlines()
+    text = sys.stdin.read() if name == STDIN else read_text(root / name)
+    lines = text.removeprefix("\ufeff").splitlines()
     names = [line.strip() for line in lines if line.strip()]
     if not names:
         raise MissingError(f"@{name}: the list is empty")

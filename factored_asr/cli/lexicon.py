@@ -48,7 +48,8 @@ def apply(options: argparse.Namespace) -> int:
     """Guess pronunciations of words, and write them as a dictionary.
 
     A word with unknown letters is reported on standard error, and the others are written."""
-    words = options.word or [word for line in sys.stdin for word in line.split()]
+    words = options.word or [word for line in sys.stdin
+                             for word in line.strip("\ufeff").split()]
     with ExitStack() as stack:
         model = recipe_of(options).g2p(progress(stack, options.quiet, "learning"))
     n_failed = 0
@@ -90,7 +91,8 @@ def add(commands: Any) -> None:
     parser.add_argument("--model", default="en-us", help="en-us, or a model folder, for its "
                         "dictionary")
     parser.add_argument("--lexicon", metavar="DICT", help="dictionary in place of the model's own")
-    parser.add_argument("--n", type=int, default=1, help="most pronunciations of each word")
+    parser.add_argument("--n", "--nbest", type=int, default=1, metavar="N",
+                        help="most pronunciations of each word")
     parser.add_argument("--probabilities", action="store_true",
                         help="write WORD PROBABILITY PHONES, as in Kaldi's lexiconp.txt")
     parser.add_argument("--quiet", action="store_true", help="no progress")

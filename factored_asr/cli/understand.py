@@ -56,7 +56,7 @@ def _meanings(grammar: Any, context: dict[str, str]) -> Iterator[dict[str, Any]]
 
     reader = Reader(read_understander(grammar))
     for line in sys.stdin:
-        yield reader.read(line.strip(), context).to_dict()
+        yield reader.read(line.strip("\ufeff \t\r\n"), context).to_dict()
 
 
 def _conversation(grammar: Any, context: dict[str, str]) -> Iterator[dict[str, Any]]:
@@ -67,7 +67,7 @@ def _conversation(grammar: Any, context: dict[str, str]) -> Iterator[dict[str, A
     dialogue = Dialogue(read_understander(grammar).grammar, World.read(grammar), context)
     begun = time.monotonic()
     for line in sys.stdin:
-        yield dialogue.hear(line.strip(), at=time.monotonic() - begun).to_dict()
+        yield dialogue.hear(line.strip("\ufeff \t\r\n"), at=time.monotonic() - begun).to_dict()
 
 
 def add(commands: Any) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from factored_asr.errors import FormatError
+from factored_asr.storage.reading import read_text
 
 _SLOT = re.compile(r"\{([\w.]+)(?::\w+)?\}")
 _UNKNOWN = re.compile(r"[;{}]")
@@ -22,8 +23,8 @@ def as_jsgf(path: str | Path) -> str:
     import yaml
 
     file = Path(path)
-    text = file.read_text(encoding="utf-8")
-    if text.lstrip("\ufeff \n").startswith("#JSGF"):
+    text = read_text(file)
+    if text.lstrip().startswith("#JSGF"):
         return text
     content = yaml.safe_load(text)
     sentences = [sentence for intent in content["intents"].values()

@@ -16,7 +16,7 @@ import numpy as np
 
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.language.ngram import EPSILON, NGramModel, NGramTable
-from factored_asr.storage.reading import gunzipped, read_bytes
+from factored_asr.storage.reading import decode_text, encoding_of, gunzipped, read_bytes
 
 GZIP_MAGIC = b"\x1f\x8b"
 LN_10 = float(np.log(10.0))
@@ -44,17 +44,20 @@ def common_log(log: _Logs) -> _Logs:
 def read_arpa(path: str | Path) -> NGramModel:
     """Read an ARPA file, plain or gzip (recognised by its first bytes), of any order.
 
-    Accepted, because real files have it: text before ``\\data\\``, any white space between fields,
-    missing back-off weights (0), back-off weights in the highest order (not used), ``-inf`` (as
-    -99), no ``<unk>``, n-grams in any order. A history that is not listed is added, see
-    `NGramModel.from_ngrams`. The words keep the order of the unigrams.
+    Accepted, because real files have it: a byte-order mark, text before ``\\data\\``, any white
+    space between fields, missing back-off weights (0), back-off weights in the highest order (not
+    used), ``-inf`` (as -99), no ``<unk>``, n-grams in any order. A history that is not listed is
+    added, see `NGramModel.from_ngrams`. The words keep the order of the unigrams.
 
     Raises MissingError if there is no such file; FormatError, with file and line, for a section or
     count that does not hold, a line of too few or too many fields, a value that is no number, a
     probability above 1, a word that is no unigram, an n-gram that comes twice.
     """
     data = read_bytes(path)
-    return _Arpa(gunzipped(data, path) if data.startswith(GZIP_MAGIC) else data, path).model()
+    data = gunzipped(data, path) if data.startswith(GZIP_MAGIC) else data
+    if encoding_of(data) != "utf-8":  # a byte-order mark
+        data = decode_text(data, path).encode()
+    return _Arpa(data, path).model()
 
 
 def write_arpa(model: NGramModel, path: str | Path) -> None:

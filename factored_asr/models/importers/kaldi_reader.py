@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ class KaldiReader(Cursor):
     """
 
     def __init__(self, path: str | Path):
-        self._bytes = read_bytes(path)
+        self._bytes = read_bytes(path).removeprefix(codecs.BOM_UTF8)
         self.binary = self._bytes.startswith(b"\0B")
         super().__init__(self._bytes, path, at=2 if self.binary else 0)
 

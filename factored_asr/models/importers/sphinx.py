@@ -208,7 +208,7 @@ def _pairs(path: Path) -> dict[str, str]:
     pairs: dict[str, str] = {}
     if not path.is_file():
         return pairs
-    for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
+    for number, line in enumerate(path.read_text("utf-8-sig", "replace").splitlines(), 1):
         fields = line.split("#")[0].split()
         names, values = fields[::2], fields[1::2]
         if len(names) != len(values) or not all(name.startswith("-") for name in names):

@@ -15,7 +15,7 @@ import numpy as np
 from factored_asr.acoustic.topology import BEGIN, END, INTERNAL, N_POSITIONS, SINGLE
 from factored_asr.errors import FormatError
 from factored_asr.storage.cursor import Cursor
-from factored_asr.storage.reading import whole_number
+from factored_asr.storage.reading import decode_text, whole_number
 
 POSITION_LETTERS = {"b": BEGIN, "e": END, "i": INTERNAL, "s": SINGLE}
 BINARY_POSITIONS = np.array([INTERNAL, BEGIN, END, SINGLE])  # by word_posn_t, mdef.h
@@ -149,9 +149,9 @@ def _names(reader: Cursor, data: bytes, count: int) -> tuple[str, ...]:
 
 def _read_text(path: Path, data: bytes) -> Definition:
     try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise FormatError(f"neither a text nor a binary model definition: {error}", path) from None
+        text = decode_text(data, path)
+    except FormatError as error:
+        raise FormatError(f"neither a text nor a binary model definition: {error}") from None
     lines = [
         (number, line.split())
         for number, line in enumerate(text.splitlines(), 1)

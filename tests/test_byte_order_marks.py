@@ -1,0 +1,64 @@
+"""A byte-order mark at the start of any file of text is no part of it, in every reader."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+from fuzz.readers import KINDS, Kind, lay, quietly
+
+from factored_asr.batch.inputs import find_inputs
+from factored_asr.cli import main
+from factored_asr.evaluation.normalise import Rules
+from factored_asr.language import read_arpa
+
+TEXTS = (".arpa", ".dict", ".txt", ".yaml", ".jsgf", ".tsv", ".csv", ".scp", ".fileids", ".json",
+         ".transcription", ".slf", ".lat", ".lab", ".TextGrid", "text", "utt2spk", "segments",
+         "mdef", "feat.params", "noisedict")  # fmt: skip
+NOT_OURS = {"ARPA by KenLM", "model folder", "zipped model", "settings", "calibration"}
+"""Read by others, or sealed by checksums."""
+
+
+def marked(files: dict[str, bytes | None]) -> dict[str, bytes | None]:
+    """Put a mark before each file of text that has none."""
+    return {
+        name: codecs.BOM_UTF8 + data
+        if data is not None and name.endswith(TEXTS) and b"\0" not in data[:200] else data
+        for name, data in files.items()
+    }
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if k.name not in NOT_OURS],
+                         ids=lambda kind: kind.name)
+def test_every_reader_passes_over_it(kind: Kind, tmp_path: Path) -> None:
+    for files in kind.good():
+        changed = marked(dict(files))
+        if changed != files:
+            lay(changed, tmp_path / "case")
+            quietly(kind, tmp_path / "case")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_models_lists_and_rules(
+    tmp_path: Path, encoding: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arpa = "\\data\\\nngram 1=2\n\n\\1-grams:\n-0.3\ttea\n-0.3\té\n\n\\end\\\n"
+    (tmp_path / "a.arpa").write_bytes(arpa.encode(encoding))
+    assert read_arpa(tmp_path / "a.arpa").vocabulary == ("tea", "é")
+    (tmp_path / "a.wav").write_bytes(b"")
+    (tmp_path / "list").write_bytes("a.wav\r\n".encode(encoding))
+    (sound,) = find_inputs(["@list"], working_folder=tmp_path)
+    assert Path(sound.name).name == "a.wav"
+    (tmp_path / "glm").write_bytes("going to => gonna\n".encode(encoding))
+    assert Rules.named("case", tmp_path / "glm").apply("Going to") == ("gonna",)
+    (tmp_path / "g.yaml").write_bytes(
+        "intents: {I: {data: [{sentences: [stop]}]}}\n".encode(encoding))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\ufeffstop\n"))
+    with warnings.catch_warnings():
+        assert main(["understand", "--grammar", str(tmp_path / "g.yaml")]) == 0
+    assert '"text": "stop", "intent": "I"' in capsys.readouterr().out
