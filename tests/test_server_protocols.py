@@ -283,6 +283,72 @@ def test_vosk_says_what_is_wrong(server: Server, message: str, says: str) -> Non
         assert socket.close_code == 1008
 
 
+# --- meanings and explanations ----------------------------------------------
+
+
+def as_form(fields: dict[str, str], sound: bytes = b"") -> tuple[bytes, str]:
+    """Return a multipart body and its content type."""
+    parts = [f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+             for name, value in fields.items()]
+    if sound:
+        head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+        parts.append(head + sound + b"\r\n")
+    return b"".join(parts) + b"--x--\r\n", "multipart/form-data; boundary=x"
+
+
+def test_understand_reads_text(server: Server) -> None:
+    body = json.dumps({"text": "don't turn on the kitchen light", "model": "smart_home"})
+    status, text = post(server, "/v1/understand", body.encode())
+    found = json.loads(text)
+    assert status == 200 and found["intent"] is None
+    assert found["acts"][0]["act"] == "deny" and found["acts"][0]["slots"]["room"] == "kitchen"
+    body = json.dumps({"text": "turn on the kitchen light"})
+    found = json.loads(post(server, "/v1/understand", body.encode())[1])
+    assert found["intent"] == "TurnOn"
+    assert str(Path(GRAMMAR).parent) not in str(found)  # no places of the server's disk
+
+
+def test_understand_hears(server: Server, recognizer: Recognizer, audio_dir: Path) -> None:
+    path = audio_dir / "kitchen_light_on.wav"
+    said = recognizer.transcribe(path)
+    status, text = post(server, "/v1/understand", *as_form({}, path.read_bytes()))
+    found = json.loads(text)
+    assert status == 200 and found["text"] == said.text
+    assert found["words"] == json.loads(said.to_json())["words"]
+    assert said.interpretation is not None
+    assert (found["intent"], found["slots"]) == (said.interpretation.intent,
+                                                 dict(said.interpretation.slots))
+
+
+@pytest.mark.parametrize(("body", "says"), [
+    (b"{", "no JSON"), (b"[1]", "JSON object"), (b'{"x": 1}', "'text'"), (b'{"text": [1]}', "text"),
+    (b'{"text": "on", "model": "x"}', "there are smart_home"),
+    (b'{"text": "on", "context": 5}', "context"), (b'{"text": "%s"}' % (b"on " * 1000), "2000"),
+    (b"[" * 60000, "no JSON"),
+])
+def test_understand_says_what_is_wrong(server: Server, body: bytes, says: str) -> None:
+    status, text = post(server, "/v1/understand", body)
+    assert status == 400 and says in json.loads(text)["error"]["message"]
+
+
+def test_explain_is_the_librarys(server: Server, recognizer: Recognizer, audio_dir: Path) -> None:
+    from factored_asr.explain import ExplainOptions
+
+    path = audio_dir / "music_stop.wav"
+    said = recognizer.explain(path, options=ExplainOptions(without=()))
+    status, text = post(server, "/v1/explain", *as_form({}, path.read_bytes()))
+    found = json.loads(text)
+    assert status == 200
+    assert found["text"] == said.text == "stop the music"
+    assert [each["start"] for each in found["parts"]] == [
+        each["start"] for each in json.loads(said.to_json())["parts"]]
+    assert found["cost"] == pytest.approx(said.cost, rel=1e-5)
+    status, page = post(server, "/v1/explain", *as_form({"format": "html"}, path.read_bytes()))
+    assert status == 200 and "<title>Why" in page and str(Path(GRAMMAR).parent) not in page
+    status, text = post(server, "/v1/explain", *as_form({"without": "everything"}, b"RIFF"))
+    assert status == 400 and "without takes names" in text
+
+
 # --- Wyoming -----------------------------------------------------------------
 
 

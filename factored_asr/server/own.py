@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import re
 from importlib.resources import files
 from typing import Any
@@ -88,8 +89,9 @@ async def _understood(engine: Engine, form: Form) -> dict[str, Any]:
         raise RefusedError(400, "limit", f"text is longer than {engine.limits.text_letters} "
                            "letters", "text")
     assert mode.reader is not None
-    read = await engine.pools.work(mode.reader.read, text, context)
-    return {**read.to_dict(), **found}
+    read = (await engine.pools.work(mode.reader.read, text, context)).to_dict()
+    read["trace"] = [_without_folder(line, mode) for line in read["trace"]]
+    return {**read, **found}
 
 
 async def _explained(engine: Engine, form: Form) -> Response:
@@ -103,10 +105,18 @@ async def _explained(engine: Engine, form: Form) -> Response:
     sound = form.whole_sound()
     explanation = await engine.pools.work(_explanation, mode, sound, without)
     if format_name == "html":
-        return _page(as_html(explanation, "your recording"))
+        return _page(_without_folder(as_html(explanation, "your recording"), mode))
     text = as_text(explanation) if format_name == "text" else explanation.to_json()
     kind = "text/plain" if format_name == "text" else "application/json"
-    return PlainTextResponse(text + "\n", media_type=kind)
+    return PlainTextResponse(_without_folder(text, mode) + "\n", media_type=kind)
+
+
+def _without_folder(text: str, mode: Mode) -> str:
+    """Return a text without the folder of the grammar, which is no client's business."""
+    recipe = mode.recognizer and mode.recognizer.recipe
+    if not recipe or recipe.grammar is None:
+        return text
+    return text.replace(f"{recipe.grammar.parent}{os.sep}", "")
 
 
 def _explanation(mode: Mode, sound: Any, without: tuple[str, ...]) -> Explanation:
