@@ -48,5 +48,9 @@ class MissingError(FactoredASRError, LookupError):
     """A word, phone, model, column or optional package that is needed is not there."""
 
 
+class ModelWarning(UserWarning):
+    """Another model is used than the best one, because a package is not installed."""
+
+
 class CacheWarning(UserWarning):
     """What is compiled cannot be kept for the next run."""

@@ -184,7 +184,8 @@ def join(parts: Iterable[Transcript], duration: float) -> Transcript:
     known = [part.confidence for part in kept if part.confidence is not None]
     confidence = math.prod(known) if known and len(known) == len(kept) else None
     reason = "" if words else next((p.reason for p in all_parts if p.reason), NO_SPEECH)
-    return Transcript(words, duration, confidence, reason=reason, parts=kept)
+    return Transcript(words, duration, confidence, reason=reason, parts=kept,
+                      timed_by=next((part.timed_by for part in kept if part.timed_by), ""))
 
 
 def _later(words: tuple[Word, ...], seconds: float) -> tuple[Word, ...]:

@@ -101,8 +101,9 @@ class Job:
         given = dataclasses.asdict(self.options)
         del given["lattices"]
         recipe = self.recipe
+        model = recipe.bundle.acoustic  # of a network more than its phones, which make the graph
         facts = {
-            "version": __version__, "model and language": recipe.key(),
+            "version": __version__, "model and language": content_key(recipe.key(), model),
             "decoding": recipe.settings.to_dict(), "guess": str(recipe.guess),
             "second language models": [content_key(path) for path in recipe.rescore_lms],
             "weights of language models": list(recipe.lm_weights), **given,

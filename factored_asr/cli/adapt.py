@@ -31,7 +31,7 @@ def adapt(options: argparse.Namespace) -> int:
     from factored_asr.training.adapt import adapt_bundle
     from factored_asr.training.run import describe
 
-    bundle = Bundle.find(options.model)
+    bundle = Bundle.find(options.model or "en-us")
     given, words = (path and Path(path) for path in (options.lexicon, options.words))
     lexicon = Recipe(bundle, lexicon=given, words=words).read_lexicon()
     corpus, n_left_out = (_recognised if options.untranscribed else corpus_of)(options, lexicon)

@@ -29,6 +29,8 @@ def evaluate(options: argparse.Namespace) -> int:
     lexicon = shared.recipe_of(options).read_lexicon() if options.phones else None
     corpus, n_left_out = corpus_of(options, lexicon)
     recognizer = shared.recognizer_of(options)
+    if recognizer.recipe is not None:
+        options.model = recognizer.recipe.bundle.name
     adapt = SpeakerOptions() if options.adapt else None
     with ExitStack() as stack:
         result = decode_and_score(

@@ -230,7 +230,8 @@ def factor_options() -> argparse.ArgumentParser:
     """Return the options of the model and the lexicon."""
     parser = argparse.ArgumentParser(add_help=False)
     group = parser.add_argument_group("model and lexicon")
-    group.add_argument("--model", default="en-us", help="en-us, or a folder of ours or of Sphinx")
+    group.add_argument("--model", help="en-us-network, en-us, or a folder of ours or of Sphinx "
+                       "(default: the best English model that is installed)")
     group.add_argument("--lexicon", metavar="DICT", help="dictionary that REPLACES the model's own")
     group.add_argument("--words", metavar="DICT", help="dictionary that EXTENDS it")
     group.add_argument("--guess", action="store_true", help="guess pronunciations of words that no "

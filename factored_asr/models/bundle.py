@@ -1,12 +1,14 @@
 """A model by name: the knowledge sources that belong together, and the settings that suit them.
 
-There are three sorts: ``en-us``, the files that come with the pocketsphinx package; a folder that
-`train`, `adapt` or `import` wrote (see folder.py); and the folder of another toolkit (see
+There are four sorts: ``en-us``, the files that come with the pocketsphinx package;
+``en-us-network``, a network whose encoder comes with another package, with the same words; a folder
+that `train`, `adapt` or `import` wrote (see folder.py); and the folder of another toolkit (see
 importers/).
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +17,31 @@ from typing import Any
 from factored_asr._deprecated import old_names
 from factored_asr.acoustic.model import AcousticModel
 from factored_asr.acoustic.network.moonshine import encoder_path
-from factored_asr.errors import FormatError, MissingError
+from factored_asr.errors import FormatError, MissingError, ModelWarning
 from factored_asr.models import en_us, en_us_network
 from factored_asr.models.folder import ModelFolder
 from factored_asr.models.kinds import MANIFEST, importer_of
 from factored_asr.models.settings import COMMANDS, DICTATION, DecodeOptions
 from factored_asr.models.zipped import is_zip, unpacked
+
+NETWORK = "en-us-network"
+DEFAULT_MODEL = "en-us"
+"""Of English, where no model is named."""
+
+
+def default_model() -> str:
+    """Return the name of the model that is used where none is named.
+
+    It is `DEFAULT_MODEL`; where that is the network and its package is not installed, ``en-us``,
+    with a `ModelWarning`.
+    """
+    if DEFAULT_MODEL == NETWORK:
+        try:
+            encoder_path()
+        except MissingError as error:
+            warnings.warn(f"{error}; en-us is used now", ModelWarning, stacklevel=3)
+            return "en-us"
+    return DEFAULT_MODEL
 
 
 @dataclass(frozen=True)
@@ -47,13 +68,16 @@ class Bundle:
     """Words that extend its dictionary, if it brings such a file."""
 
     @staticmethod
-    def find(model: str | Path) -> Bundle:
+    def find(model: str | Path | None = None) -> Bundle:
         """Return the bundle of a model's name, folder or zip file; MissingError if there is none.
+
+        None (default): `default_model`.
 
         >>> Bundle.find("en-us").lexicon.name
         'cmudict-en-us.dict'
         """
-        if str(model) == "en-us-network":
+        model = model or default_model()
+        if str(model) == NETWORK:
             return Bundle._en_us_network()
         if str(model) == "en-us":
             home = en_us.pocketsphinx_model_path()

@@ -8,20 +8,23 @@ from pathlib import Path
 from factored_asr.acoustic.network.moonshine import encoder_path
 from factored_asr.decoder import BeamOptions
 from factored_asr.errors import MissingError
-from factored_asr.graph import GraphOptions
+from factored_asr.graph import BackgroundOptions, GraphOptions
+from factored_asr.lattice.rejection import Margin, RejectionOptions
 from factored_asr.models.settings import COMMANDS, DICTATION
 
 FOLDER = Path(__file__).parent / "en_us_network"
 """The shipped head, with its manifest."""
 
 NETWORK_DICTATION = replace(
-    DICTATION, acoustic_scale=0.9, prior_weight=0.7,
+    DICTATION, acoustic_scale=0.9, prior_weight=0.7, align_words=True,
     beam=BeamOptions(beam=14.0, max_active=5000, lattice_beam=0.0),
     graph=GraphOptions(silence_probability=1.0, filler_probability=0.0, transition_scale=0.0),
 )
 """Of dictation."""
 NETWORK_COMMANDS = replace(
-    COMMANDS, acoustic_scale=0.9, prior_weight=1.0,
+    COMMANDS, acoustic_scale=0.9, prior_weight=1.0, align_words=True,
+    background=BackgroundOptions(word_cost=4.0, frame_cost=0.4, phone_cost=1.5),
+    rejection=RejectionOptions(clean=Margin(word=1.0, words=3.0, frame=0.1)),
     graph=GraphOptions(silence_probability=1.0, filler_probability=0.0, transition_scale=0.0),
 )
 """Of commands."""

@@ -30,6 +30,7 @@ from factored_asr.lattice import Path, WordSegment
 from factored_asr.lexicon import Lexicon
 from factored_asr.models.recipe import Recipe
 from factored_asr.recognizer.session import begun
+from factored_asr.recognizer.times import word_timer
 from factored_asr.results.alignment import AlignedWord, Alignment, State
 from factored_asr.results.transcript import Phone, Word
 
@@ -219,8 +220,11 @@ class Aligner:
 def aligner_of(
     recipe: Recipe, model: AcousticModel | None = None, options: AlignOptions | None = None
 ) -> Aligner:
-    """Return the aligner of a recipe's dictionary, by default with its bundle's model."""
-    if model is None:
+    """Return the aligner of a recipe's dictionary, by default with its bundle's model, or with the
+    one that gives words their times."""
+    if model is None and recipe.settings.align_words:
+        model = word_timer().model
+    elif model is None:
         model = recipe.bundle.acoustic_model().configured(recipe.settings.tools)
     complete = recipe.with_guesses if recipe.guess else None
     return Aligner(model, recipe.read_lexicon(), options, complete=complete)

@@ -76,7 +76,7 @@ class Recognizer:
 
     @staticmethod
     def load(
-        model: str | Path = "en-us",
+        model: str | Path | None = None,
         *,
         grammar: str | Path | None = None,
         lm: str | Path | None = None,
@@ -94,7 +94,7 @@ class Recognizer:
         Parameters
         ----------
         model
-            ``en-us``, or a Sphinx model folder.
+            ``en-us-network``, ``en-us``, or a model folder; None: `models.bundle.default_model`.
         grammar
             A grammar file or folder: only its sentences are recognised, and they are understood.
         lm
@@ -246,10 +246,10 @@ class Recognizer:
 
     @cached_property
     def aligner(self) -> Aligner:
-        """Lays texts over sounds, with this recogniser's model and lexicon."""
+        """Lays texts over sounds, with this recogniser's lexicon and the model of its times."""
         if self.recipe is None:
             raise MissingError("this recogniser has no lexicon: it was made from a graph")
-        return aligner_of(self.recipe, self.model)
+        return aligner_of(self.recipe, None if self.options.align_words else self.model)
 
     def explain(
         self, source: Source, *, sample_rate: int | None = None,

@@ -27,6 +27,7 @@ from factored_asr.lattice import Lattice, SecondPass
 from factored_asr.lattice import Path as BestPath
 from factored_asr.lattice.rejection import NO_SPEECH, rejection
 from factored_asr.models.settings import DecodeOptions
+from factored_asr.recognizer.times import WordTimer, word_timer
 from factored_asr.results.transcript import Transcript, words_of
 from factored_asr.understanding import Interpretation
 
@@ -59,6 +60,11 @@ class Pipeline:
             return self.graph.pdfs
         return np.union1d(self.graph.pdfs, self.background.pdfs)
 
+    @property
+    def timer(self) -> WordTimer | None:
+        """What gives words their times; None where the model's own times are kept."""
+        return word_timer() if self.options.align_words else None
+
     def transcribe(self, source: Source | Frames, sample_rate: int | None = None) -> Transcript:
         """Recognise a whole sound; see `Recognizer.transcribe`."""
         session = Session(self, whole=True)
@@ -78,6 +84,8 @@ class Found:
     """True where the scores were compensated for noise: other margins hold then."""
     speech: np.ndarray = field(default_factory=lambda: np.zeros(0, np.bool_))
     """(n_frames,) bool: the frames that stand out as speech."""
+    sound: AcousticSession | None = None
+    """The sound for the pipeline's timer, finished; None where there is no timer."""
 
 
 class Searches:
@@ -120,6 +128,7 @@ class Session:
         self.acoustic: AcousticSession = pipeline.model.session(
             pipeline.pdfs, whole=whole, after=before
         )
+        self._sound = pipeline.timer.listen() if pipeline.timer else None
 
     @cached_property
     def _searches(self) -> Searches:
@@ -130,6 +139,8 @@ class Session:
         """Take samples, (n_samples,) float32 or int16, at the model's rate."""
         with blas_threads(self.pipeline.options.threads):
             scores = self.acoustic.accept(samples)
+            if self._sound is not None:
+                self._sound.accept(samples)
             if len(scores):
                 self._searches.advance([scores])
 
@@ -140,7 +151,7 @@ class Session:
         """
         model = self.pipeline.model
         with blas_threads(self.pipeline.options.threads):
-            for scores in scores_of(self.acoustic, model, source, sample_rate):
+            for scores in scores_of(self.acoustic, model, source, sample_rate, self._sound):
                 if len(scores):
                     self._searches.advance([scores])
 
@@ -169,14 +180,17 @@ class Session:
             speech, in_noise = self.acoustic.speech, self.acoustic.in_noise
             if not self._whole or speech.any():
                 self._searches.advance(scores)
-            return self._searches.finish(speech, in_noise)
+            if self._sound is not None:
+                self._sound.finish()
+            return replace(self._searches.finish(speech, in_noise), sound=self._sound)
 
     def redecode(self, pipeline: Pipeline) -> Found:
         """Search the scores of the whole finished sound by another graph or other options."""
         with blas_threads(self.pipeline.options.threads):
             searches = Searches(pipeline)
             searches.advance(self.acoustic.scores(pipeline.pdfs))
-            return searches.finish(self.acoustic.speech, self.acoustic.in_noise)
+            found = searches.finish(self.acoustic.speech, self.acoustic.in_noise)
+            return replace(found, sound=self._sound)
 
     def close(self) -> None:
         """End the utterance where only what the next one goes on from is of interest."""
@@ -187,9 +201,12 @@ class Session:
 
 def scores_of(
     acoustic: AcousticSession, model: AcousticModel, source: Source | Frames,
-    sample_rate: int | None = None,
+    sample_rate: int | None = None, sound: AcousticSession | None = None,
 ) -> Iterator[np.ndarray]:
-    """Feed a whole source to an acoustic session; yield what it scores before its end."""
+    """Feed a whole source to an acoustic session; yield what it scores before its end.
+
+    `sound`: a session that takes the same samples, for the times of words.
+    """
     if isinstance(source, str | Path) and is_feature_file(source):
         source = model.read_frames(source)
     if isinstance(source, Frames):
@@ -200,6 +217,8 @@ def scores_of(
         source, sample_rate=model.sample_rate, block_seconds=BLOCK_SECONDS, array_rate=sample_rate
     ):
         n_samples += len(block)
+        if sound is not None:
+            sound.accept(block)
         yield acoustic.accept(block)
     if not n_samples:
         raise FormatError(f"shorter than one sample at {model.sample_rate} Hz", str(source))
@@ -242,9 +261,13 @@ def decide(pipeline: Pipeline, found: Found) -> Transcript:
     elif pipeline.second_pass:
         chosen = pipeline.second_pass(lattice)
         segments, confidences, lattice = chosen.segments, chosen.confidences, chosen.lattice
-    words = words_of(segments, seconds, confidences)
+    words, timed_by = words_of(segments, seconds, confidences), ""
+    if words and pipeline.timer is not None and found.sound is not None:
+        with blas_threads(options.threads):
+            retimed = pipeline.timer.retimed(words, found.sound)
+        words, timed_by = retimed or words, pipeline.timer.name if retimed else model.name
     return Transcript(
         words, duration, math.prod(confidences) if confidences else None,
         pipeline.interpret(lattice, found.background) if words and pipeline.interpret else None,
-        "" if words else lattice.reason or NO_SPEECH, lattice,
+        "" if words else lattice.reason or NO_SPEECH, lattice, timed_by=timed_by,
     )

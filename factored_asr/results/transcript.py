@@ -14,8 +14,9 @@ Times are seconds from the start of the sound. A confidence is a probability, or
 computed. A word's first phone begins with it, each other one at the end of the phone before;
 `phone_ends` is empty if these times are unknown. `interpretation` is null without a grammar, or if
 no rule fits. Only some transcripts have `alternatives` (an N-best list was requested), `id` (a list
-names the sound), `channel` (one channel was recognised), `start` (a segment of a file) and `parts`
-(a long recording was cut: the transcript of each part with words).
+names the sound), `channel` (one channel was recognised), `start` (a segment of a file), `parts` (a
+long recording was cut: the transcript of each part with words) and `timed_by` (the model whose
+alignment gave the words their times, where another one recognised them).
 Within a version fields may be added; none is renamed or removed.
 """
 
@@ -158,6 +159,9 @@ class Transcript:
     """Start of the sound in the file, seconds; times of words count from the file's start."""
     parts: tuple[Transcript, ...] = ()
     """Of a long recording that was cut at silences: the transcript of each part."""
+    timed_by: str = ""
+    """The model whose alignment gave the words their times; empty: the one that recognised them.
+    The lattice and N-best lists always have the times of the latter."""
 
     def nbest(self, n: int) -> tuple[Hypothesis, ...]:
         """Return the n word strings of lowest cost in the lattice, best first, each one once.
@@ -191,7 +195,7 @@ class Transcript:
             "alternatives": [{"text": each.text, "cost": round(each.cost, 4)}
                              for each in self.alternatives],
             "id": self.id, "channel": self.channel, "start": round(self.start, 3),
-            "parts": [part.to_dict() for part in self.parts],
+            "parts": [part.to_dict() for part in self.parts], "timed_by": self.timed_by,
         }
         return {
             "schema": SCHEMA_VERSION, "text": self.text, "confidence": _rounded(self.confidence),
@@ -242,6 +246,7 @@ class Transcript:
             id=str(content.get("id", "")), channel=int(content.get("channel", 0)),
             start=float(content.get("start", 0)),
             parts=tuple(map(Transcript._from_dict, content.get("parts", ()))),
+            timed_by=str(content.get("timed_by", "")),
         )
 
 

@@ -104,7 +104,10 @@ def adapt_bundle(
 
     model = bundle.acoustic_model()
     if not isinstance(model, GmmModel):
-        raise OptionError(f"model {bundle.name} is no model of Gaussian mixtures")
+        raise OptionError(
+            f"model {bundle.name} is no model of Gaussian mixtures, which MLLR and MAP adapt: use "
+            "--model en-us; a network is trained by train --stages ctc"
+        )
     data = (noisy_data(corpus, noises, model.features, mix) if noises
             else load_data(corpus, model.features, jobs))  # fmt: skip
     model = adapt(data, lexicon, model, options, jobs, note)
