@@ -176,6 +176,16 @@ def test_a_wrong_word_is_named_and_the_others_keep_their_place(
     assert said.words[4].word.end == kitchen.words[4].word.end
 
 
+def test_a_text_that_fits_badly_on_the_whole_is_reported(
+    aligner: Aligner, audio_dir: Path
+) -> None:
+    path = audio_dir / "music_stop.wav"
+    assert not aligner.align(path, "stop the music").reason
+    said = aligner.align(path, "start the movie")
+    assert [each.fits for each in said.words] == [False, True, False]
+    assert "2 of 3 words do not fit: 'start'" in said.reason
+
+
 def test_a_text_too_long_for_its_sound_gives_no_words_but_a_reason(
     aligner: Aligner, audio_dir: Path
 ) -> None:

@@ -112,7 +112,7 @@ def perform_there(key: str, sound: Input) -> Outcome:
 def _paths(recipe: Recipe) -> dict[str, Path]:
     """Return the files of a recipe that are read after compiling, by their names in the luggage."""
     paths = {"acoustic": recipe.bundle.acoustic}
-    if recipe.grammar:
+    if isinstance(recipe.grammar, Path):
         paths["grammar"] = recipe.grammar
     if recipe.rescore_lms or recipe.settings.second_pass.needs_lattice:
         if not recipe.grammar:
@@ -130,7 +130,8 @@ def _moved(recipe: Recipe, folder: Path) -> Recipe:
     own = ModelFolder.open(acoustic) if recipe.bundle.folder else None
     return replace(
         recipe, bundle=replace(recipe.bundle, acoustic=acoustic, folder=own), lexicon=None,
-        grammar=places.get("grammar"), lm=places.get("lm"), words=places.get("words", recipe.words),
+        grammar=places.get("grammar", recipe.grammar), lm=places.get("lm"),
+        words=places.get("words", recipe.words),
         rescore_lms=tuple(places[f"rescore-{i}"] for i in range(len(recipe.rescore_lms))),
     )
 

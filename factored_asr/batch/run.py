@@ -16,7 +16,7 @@ from factored_asr.batch.outputs import Resumed, open_folder
 from factored_asr.batch.pool import Outcomes, in_processes, in_this_process
 from factored_asr.batch.work import BatchOptions, Job, Outcome
 from factored_asr.errors import OptionError
-from factored_asr.models.grammars import cached_grammar
+from factored_asr.models.grammars import read_understander
 from factored_asr.models.recipe import Recipe, cached_graph
 from factored_asr.recognizer.recognizer import Recognizer
 from factored_asr.storage.cache import shared_by_workers
@@ -194,7 +194,7 @@ def compile_once(recipe: Recipe, compiling: Callable[[str], None] | None = None)
                  lambda: recipe.compile(recipe.bundle.acoustic_model(), compiling))
     if recipe.grammar:
         recipe.background()
-        cached_grammar(recipe.grammar)
+        read_understander(recipe.grammar)
 
 
 def _check(sounds: Sequence[Input], output_dir: object, jobs: int, resume: bool,

@@ -94,6 +94,7 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
         guess=g2p or getattr(options, "guess", False),
         rescore_lms=tuple(map(Path, getattr(options, "rescore_lm", ()))),
         lm_weights=tuple(getattr(options, "lm_weight", ())),
+        conversation=getattr(options, "conversation", False),
     )
     return replace(recipe, options=_settings(recipe.settings, options))
 
@@ -249,6 +250,8 @@ def source_options() -> argparse.ArgumentParser:
     language = parser.add_argument_group("language").add_mutually_exclusive_group()
     language.add_argument("--grammar", metavar="PATH", help="commands: a grammar file or folder")
     language.add_argument("--lm", metavar="ARPA", help="n-gram model in place of the model's own")
+    parser.add_argument("--conversation", action="store_true", help="recognise also what a "
+                        'dialogue makes of the grammar: "no the hall", "undo that"')
     before = parser.add_argument_group("before a command")
     before.add_argument("--denials", action="store_true", help="accept \"no\", \"don't\", "
                         '"please" and the like before a sentence of the grammar')

@@ -20,7 +20,8 @@ from factored_asr.language.grammar import Grammar
 from factored_asr.language.grammar.compiled import CompiledGrammar
 from factored_asr.understanding.parse import Understander
 
-MARGIN = 0.05  # of posteriors between the two best meanings; ask below it
+MARGIN = 0.05  # of weights between the two likeliest outcomes; ask below it
+HEARD_MARGIN = 0.6  # the same for a lattice, whose posteriors are too sharp
 N_BEST = 20  # word strings of a lattice that are parsed
 
 
@@ -53,7 +54,8 @@ class Dialogue:
         """Return the outcome of an utterance.
 
         ``said`` is text; or a list of (text, posterior); or a transcript: the ``N_BEST`` likeliest
-        word strings of its lattice, or its text if it has none. ``at`` is the time in seconds, by
+        word strings of its lattice, or its text if it has none. A transcript that was rejected says
+        nothing. `Outcome.explain` shows what was weighed. ``at`` is the time in seconds, by
         default that of the last utterance.
         """
         if at is not None:
@@ -61,7 +63,8 @@ class Dialogue:
         scene = self.memory.scene(tuple(self.world.start()))
         guesses = [(self.reader.read(text, self.context, scene), posterior)
                    for text, posterior in _texts(said)]
-        self.memory, outcome = step(self.memory, guesses, self.world)
+        margin = HEARD_MARGIN if getattr(said, "lattice", None) is not None else MARGIN
+        self.memory, outcome = step(self.memory, guesses, self.world, margin)
         return outcome
 
     def wait(self, seconds: float) -> None:
@@ -84,29 +87,37 @@ def _texts(said: Any) -> list[tuple[str, float]]:
 
 
 def step(
-    memory: Memory, guesses: Sequence[tuple[Utterance, float]], world: World
+    memory: Memory, guesses: Sequence[tuple[Utterance, float]], world: World,
+    margin: float = MARGIN,
 ) -> tuple[Memory, Outcome]:
     """Return the memory and the outcome after one turn, from the memory before.
 
-    ``guesses`` are possible utterances with posteriors; those of equal meaning are added.
+    ``guesses`` are possible utterances with posteriors. Each is weighed by how much it is expected
+    (expectation.py), and those that would do the same are added up. If the likeliest outcome leads
+    the next by less than ``margin``, 0 to 1, of all weights, nothing is done but a question asked.
     """
     ranked = _added_up(guesses)
     turn = Turn(replace(memory, turn=memory.turn + 1), world)
-    weights = [posterior * turn.plausibility(utterance) for utterance, posterior in ranked]
-    order = sorted(range(len(ranked)), key=lambda i: -weights[i])
-    utterance, posterior = ranked[order[0]] if order else (Utterance(""), 0.0)
+    readings = sorted((turn.reading(*guess) for guess in ranked), key=lambda r: -r.weight)
+    effects = dict[object, float]()
+    for each in readings:
+        effects[each.effect] = effects.get(each.effect, 0.0) + each.weight
+    best = max(readings, key=lambda r: (effects[r.effect], r.weight), default=None)
+    utterance, posterior = (best.utterance, best.posterior) if best else (Utterance(""), 0.0)
     others = tuple(guess for guess in ranked if guess[0] is not utterance)
-    total = sum(p for _, p in ranked) or 1.0
-    close = len(order) > 1 and weights[order[0]] - weights[order[1]] < MARGIN * total
+    total = sum(effects.values()) or 1.0
+    likely = sorted(effects.values(), reverse=True)
+    close = len(likely) > 1 and likely[0] - likely[1] < margin * total
     if close or turn.needs_certainty(ranked, utterance):
         turn.ask_whether(utterance)
     else:
         turn.act_on(utterance)
-    whole = max(total, 1.0)
+    whole = max(sum(p for _, p in ranked), 1.0)
     alternatives = [replace(guess, confidence=p / whole).interpretation for guess, p in others]
     chosen = replace(utterance, confidence=posterior / whole,
                      alternatives=tuple(found for found in alternatives if found is not None))
-    return turn.finish(chosen, others)
+    memory, outcome = turn.finish(chosen, others)
+    return memory, replace(outcome, readings=tuple(readings))
 
 
 def _added_up(guesses: Sequence[tuple[Utterance, float]]) -> list[tuple[Utterance, float]]:

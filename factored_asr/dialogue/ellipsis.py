@@ -13,6 +13,7 @@ from factored_asr.dialogue.acts import Act, act
 from factored_asr.dialogue.frames import Words
 from factored_asr.understanding.interpretation import Interpretation
 
+PARTICLES = frozenset("on off out up down in back over".split())
 Parse = Callable[[Words], Interpretation | None]
 
 
@@ -81,10 +82,14 @@ def pointing(words: Words, pronouns: Mapping[Words, str]) -> Iterator[tuple[int,
 def resolve(words: Words, start: int, end: int, kind: str, base: Act, parse: Parse) -> Act | None:
     """Read the pronoun in words ``start`` … ``end - 1`` as a device of the base."""
     before = (*words[:start], "in") if kind == "place" else words[:start]
+    after = words[end:]
     for part in _nameable(base):
-        sentence = before + part + words[end:]
-        if reading := parse(sentence):
-            return act("command", reading, sentence)
+        orders = [before + part + after]
+        if len(after) == 1 and after[0] in PARTICLES:  # "turn it on": "turn on the light"
+            orders.append(before + after + part)
+        for sentence in orders:
+            if reading := parse(sentence):
+                return act("command", reading, sentence)
     return None
 
 

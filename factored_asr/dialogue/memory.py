@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from factored_asr.dialogue.acts import Act, Utterance
+from factored_asr.dialogue.expectation import LEAST, MOST, Reading
 from factored_asr.dialogue.scene import Scene
 from factored_asr.dialogue.world import Deed, Order, State
 
@@ -74,6 +75,22 @@ class Outcome:
     question: str = ""
     utterance: Utterance = field(default_factory=lambda: Utterance(""))
     trace: tuple[str, ...] = ()
+    readings: tuple[Reading, ...] = field(default=(), compare=False)
+    """All that may have been said, the likeliest first."""
+
+    def explain(self) -> str:
+        """Return a table of what may have been said, how much each was expected, and the rules.
+
+        A reading counts by its posterior, from the recogniser, times a factor of 0.25 to 4 for what
+        was just asked or done. Readings that would do the same count together.
+        """
+        lines = [f"expected times {LEAST:g} to {MOST:g}:"]
+        for each in self.readings:
+            done = ", ".join(each.actions) or ("a question" if each.asks else "nothing")
+            why = f" ({each.why})" if each.why else ""
+            lines.append(f"  {each.posterior:.3f} x {each.factor:g} {each.utterance.text!r}{why}: "
+                         f"{done}")
+        return "\n".join([*lines, "rules:", *(f"  {line}" for line in self.trace)])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""

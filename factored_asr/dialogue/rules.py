@@ -316,6 +316,16 @@ def exception(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     return pair and _first_and(pair, _spared(pair[1], "except"))
 
 
+def allbut(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
+    """ "All but x": the last sentence, which was about all, without x."""
+    base = scene.base
+    if base is None or base.reading is None or base.reading.slots.get("which") != "all":
+        return None
+    spared = _spared(reading.fragment(frame.parts["x"], scene), "except")
+    acts = [act("correction"), replace(base, kind="command"), *spared]
+    return _found(acts, elliptical=True) if spared else None
+
+
 def instead(reading: Reading, frame: Frame, scene: Scene) -> Found | None:
     """ "x instead of y": x, and y not."""
     pair = _pair(reading, frame.parts["x"], frame.parts["y"], scene, inflected=True)
@@ -334,5 +344,5 @@ RULES_BY_NAME: dict[str, Rule] = {
     "stay": stay, "deny": deny, "deny_doing": deny_doing, "deny_done": deny_done, "nobut": nobut,
     "decline": decline, "decline_doing": deny_doing, "polite_doing": polite_doing, "nor": nor,
     "infix": infix, "neither": infix, "repair": repair, "except": exception, "instead": instead,
-    "notonly": each, "each": each, "choice": choice,
+    "notonly": each, "allbut": allbut, "each": each, "choice": choice,
 }

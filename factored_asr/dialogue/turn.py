@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from factored_asr.dialogue.acts import Act, Utterance
+from factored_asr.dialogue.expectation import Reading, expected
 from factored_asr.dialogue.memory import Entry, Memory, Outcome
 from factored_asr.dialogue.world import Deed, Order, World
 
@@ -14,7 +15,6 @@ Guess: TypeAlias = tuple[Utterance, float]
 
 SECOND_CHANCE = 0.2  # posterior from which an alternative is done unasked
 WORTH_ASKING = 0.02  # posterior from which it is asked about
-IDLE = 0.25  # how much less likely a command is that would change nothing
 STOP_SECONDS = 30.0  # "stop" takes back only what has just begun
 
 
@@ -57,13 +57,24 @@ class Turn:
         """Return deeds that denials of the same utterance exclude from commands."""
         return {d for a in acts if a.kind == "deny" for d in self.order(a).deeds}
 
-    def plausibility(self, utterance: Utterance) -> float:
-        """Return 0 without acts, and little for a command that would change nothing."""
-        if not utterance.acts:
-            return 0.0
+    def reading(self, utterance: Utterance, posterior: float) -> Reading:
+        """Return a possible utterance with what it would do, and how much it is expected."""
         deeds = self.deeds(utterance)
-        idle = deeds and all(self.states.get(d.device) == d.result for d in deeds)
-        return IDLE if idle else 1.0
+        idle = bool(deeds) and all(self.states.get(d.device) == d.result for d in deeds)
+        asked, done = bool(self.memory.asked), bool(self.memory.last())
+        factor, why = expected(utterance, asked, done, idle)
+        tried = Turn(self.memory, self.world)
+        tried.act_on(utterance)
+        return Reading(utterance, posterior, factor, why, tried.actions(), bool(tried.questions))
+
+    def actions(self) -> tuple[str, ...]:
+        """Return what was done in this turn, in words."""
+        actions = list[str]()
+        for i, order in enumerate(self.done):
+            later = {deed.device for other in self.done[i + 1 :] for deed in other.deeds}
+            deeds = tuple(d for d in order.deeds if d.device not in later or not order.inferred)
+            actions += self.world.describe(replace(order, deeds=deeds))
+        return tuple(actions)
 
     def needs_certainty(self, ranked: Sequence[Guess], chosen: Utterance) -> bool:
         """Return True if an action needs care and the utterance is not clear.
@@ -247,11 +258,7 @@ class Turn:
 
     def finish(self, utterance: Utterance, others: Sequence[Guess]) -> tuple[Memory, Outcome]:
         """Return the memory and the outcome after the turn."""
-        memory, actions = self.memory, list[str]()
-        for i, order in enumerate(self.done):
-            later = {deed.device for other in self.done[i + 1 :] for deed in other.deeds}
-            deeds = tuple(d for d in order.deeds if d.device not in later or not order.inferred)
-            actions += self.world.describe(replace(order, deeds=deeds))
+        memory = self.memory
         asked_about = [a for a in utterance.acts if a.reading is not None and not self.meant]
         acts = tuple(self.meant or asked_about)
         history = ((memory.turn, memory.time, acts), *memory.acts) if acts else memory.acts
@@ -262,4 +269,4 @@ class Turn:
                          guesses=guesses, asked=tuple(self.asked))
         trace = (*utterance.trace, *self.trace)
         question = " ".join(self.questions)
-        return memory, Outcome(tuple(actions), bool(question), question, utterance, trace)
+        return memory, Outcome(self.actions(), bool(question), question, utterance, trace)

@@ -23,7 +23,7 @@ from factored_asr.explain.grammar_scorer import GrammarScorer
 from factored_asr.explain.path_costs import Part, path_parts
 from factored_asr.explain.transitions import Scores
 from factored_asr.graph import Graph
-from factored_asr.language import Grammar, NGramScorer, WordScorer
+from factored_asr.language import NGramScorer, WordScorer
 from factored_asr.lattice import Lattice
 from factored_asr.lattice import Path as BestPath
 from factored_asr.lattice.rejection import rejection
@@ -225,8 +225,7 @@ def prices_of(recipe: Recipe, model: AcousticModel, graph: Graph) -> Prices:
     scorer: WordScorer
     if recipe.grammar:
         ids = {word: i for i, word in enumerate(graph.words) if i}
-        scorer = GrammarScorer.of(Grammar.read(recipe.grammar, known=recipe.known), ids,
-                                   recipe.settings.graph)
+        scorer = GrammarScorer.of(recipe.sentences(lexicon), ids, recipe.settings.graph)
     else:
         scorer = NGramScorer(recipe.first_language())
     return Prices(model.topology, lexicon, scorer, recipe.settings.graph)

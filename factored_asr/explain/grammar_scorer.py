@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Collection, Hashable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from factored_asr.graph import Graph, GraphOptions
 from factored_asr.graph.build import from_pynini, grammar_graph, to_pynini
-from factored_asr.language import Grammar
-from factored_asr.language.written import Known
+from factored_asr.language.grammar.sampling import Sentences
 
 INF = float("inf")
 _State = tuple[tuple[int, float], ...]
@@ -27,6 +25,7 @@ class GrammarScorer:
 
     Examples
     --------
+    >>> from factored_asr.language import Grammar
     >>> grammar = Grammar.from_text("#JSGF V1.0; grammar g; public <go> = /3/ go | /1/ stop;")
     >>> scorer = GrammarScorer.of(grammar, {"go": 1, "stop": 2})
     >>> state, log_prob = scorer.score_word(scorer.start(), "go")
@@ -39,7 +38,7 @@ class GrammarScorer:
 
     @staticmethod
     def of(
-        grammar: Grammar, words: Mapping[str, int], options: GraphOptions | None = None
+        grammar: Sentences, words: Mapping[str, int], options: GraphOptions | None = None
     ) -> GrammarScorer:
         """The scorer of a grammar whose words have these ids, in a graph of these options."""
         return GrammarScorer(grammar_graph(grammar, words, options or GraphOptions()), words)
@@ -71,19 +70,21 @@ class GrammarScorer:
         return -min((behind + float(self.graph.final[node]) for node, behind in state), default=INF)
 
 
-class UnweightedGrammar(Grammar):
+@dataclass(frozen=True)
+class Unweighted:
     """The same sentences, all at the same cost: 0."""
 
-    def acceptor(self, word_ids: Mapping[str, int], *, max_arcs: int = 5_000_000) -> Any:
-        graph = from_pynini(super().acceptor(word_ids, max_arcs=max_arcs))
+    sentences: Sentences
+
+    @property
+    def words(self) -> Collection[str]:
+        """All words."""
+        return self.sentences.words
+
+    def acceptor(self, word_ids: Mapping[str, int]) -> Any:
+        """Return G over word ids, without costs."""
+        graph = from_pynini(self.sentences.acceptor(word_ids))
         arcs = graph.arcs.copy()
         arcs["cost"] = 0.0
         final = np.where(graph.final < INF, np.float32(0.0), graph.final)
         return to_pynini(replace(graph, arcs=arcs, final=final))
-
-    @staticmethod
-    def read_unweighted(path: Path, known: Known | None = None) -> UnweightedGrammar:
-        """Read a grammar, and forget its weights."""
-        grammar = Grammar.read(path, known=known)
-        return UnweightedGrammar(grammar.templates, grammar.skip_words, grammar.wildcard_words,
-                                 grammar.digest, known)

@@ -29,12 +29,12 @@ from factored_asr.graph.graph import ARC, EPSILON, Graph, arcs_of
 from factored_asr.graph.prefixes import with_prefixes
 from factored_asr.graph.trees import ngram_trees
 from factored_asr.graph.units import BLANK, HasTopology, Units, make_units
+from factored_asr.language.grammar.sampling import Sentences
 from factored_asr.language.ngram import BEGIN, END, UNKNOWN, NGramModel
 
 if TYPE_CHECKING:
     import pynini
 
-    from factored_asr.language import Grammar
     from factored_asr.lexicon import Lexicon
 
 Ways = tuple[tuple[str, ...], ...]
@@ -178,7 +178,7 @@ def with_fillers(grammar: Graph, fillers: Iterable[int], states: np.ndarray) -> 
     return Graph.from_arcs(source, arcs, grammar.final, grammar.start)
 
 
-def grammar_graph(grammar: Grammar, words: Mapping[str, int], options: GraphOptions) -> Graph:
+def grammar_graph(grammar: Sentences, words: Mapping[str, int], options: GraphOptions) -> Graph:
     """Return G of a grammar; the empty sentence is allowed, too."""
     graph = from_pynini(grammar.acceptor(words))
     graph = with_prefixes(graph, options.prefixes, words, options.prefix_cost)
@@ -205,7 +205,7 @@ def compose_lexicon(lexicon: Graph, grammar: Graph, back_off: int, n_symbols: in
 
 
 def build_graph(
-    model: HasTopology, lexicon: Lexicon, language: NGramModel | Grammar,
+    model: HasTopology, lexicon: Lexicon, language: NGramModel | Sentences,
     options: GraphOptions | None = None, progress: Progress | None = None,
 ) -> Graph:
     """Compile H ∘ C ∘ L ∘ G.
@@ -256,7 +256,7 @@ def build_graph(
 
 
 def _grammar_lg(
-    lexicon: Lexicon, grammar: Grammar, words: Mapping[str, int], model: HasTopology,
+    lexicon: Lexicon, grammar: Sentences, words: Mapping[str, int], model: HasTopology,
     options: GraphOptions,
 ) -> Graph:
     """L ∘ G of a grammar; fillers may stand anywhere."""
@@ -356,7 +356,7 @@ def expand_graph(
 
 
 def _word_table(
-    lexicon: Lexicon, language: NGramModel | Grammar, prefixes: Iterable[str] = ()
+    lexicon: Lexicon, language: NGramModel | Sentences, prefixes: Iterable[str] = ()
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Words of the graph by id, and those that it omits because they have no pronunciation.
 

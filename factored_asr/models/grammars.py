@@ -24,8 +24,9 @@ def cached_grammar(path: str | Path) -> Grammar | CompiledGrammar:
                   CompiledGrammar.read)
 
 
-def read_understander(grammar: str | Path) -> Understander:
-    """Return a grammar as a parser of sentences, compiled once and kept in the cache."""
+def read_understander(grammar: str | Path | Grammar) -> Understander:
+    """Return a grammar as a parser of sentences; that of a file is kept in the cache."""
     from factored_asr.understanding import Understander
 
-    return Understander(cached_grammar(grammar))
+    read = grammar if isinstance(grammar, Grammar) else cached_grammar(grammar)
+    return Understander(read)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from factored_asr import __version__
 from factored_asr.acoustic.model import AcousticModel
+from factored_asr.dialogue.conversation import PATTERNS, Conversation
+from factored_asr.dialogue.conversation import VERSION as CONVERSATION_VERSION
+from factored_asr.dialogue.frames import RULES
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.graph import (
     BACKGROUND_VERSION,
@@ -37,7 +40,7 @@ from factored_asr.lattice import SecondPass
 from factored_asr.lexicon import Lexicon, LexiconWarning, Pronunciation
 from factored_asr.lexicon.g2p import G2P, GuessWarning
 from factored_asr.models.bundle import Bundle, packaged
-from factored_asr.models.settings import DecodeOptions
+from factored_asr.models.settings import CONVERSATION, DecodeOptions
 from factored_asr.storage.cache import cached, content_key
 
 GRAPH_VERSION = 3
@@ -59,8 +62,8 @@ class Recipe:
     """The files and options that one graph is compiled from."""
 
     bundle: Bundle
-    grammar: Path | None = None
-    """Commands: a grammar file or folder. Without it the graph is dictation's."""
+    grammar: Path | Grammar | None = None
+    """Commands: a grammar file or folder, or a grammar. Without it the graph is dictation's."""
     lm: Path | None = None
     """Replaces the bundle's language model."""
     lexicon: Path | None = None
@@ -76,10 +79,14 @@ class Recipe:
     """Language models of the second pass: ARPA, Sphinx tries, or KenLM's binaries."""
     lm_weights: tuple[float, ...] = ()
     """Interpolation weights of `rescore_lms`, of sum 1; equal (default) where none are given."""
+    conversation: bool = False
+    """The graph of a grammar holds what `Dialogue` understands, too: "no the hall", "undo that"."""
 
     def __post_init__(self) -> None:
         if self.grammar and self.lm:
             raise OptionError("give a grammar or a language model, not both")
+        if self.conversation and not self.grammar:
+            raise OptionError("a conversation needs a grammar")
         second = self.settings.second_pass
         if self.grammar and (self.rescore_lms or second.reweighs or second.whole_lm):
             raise OptionError("a grammar has no language model that a second pass could weigh")
@@ -88,7 +95,7 @@ class Recipe:
                 raise MissingError(f"{path}: no such language model")
         for name in ("grammar", "lm", "lexicon"):
             path = getattr(self, name)
-            if path is None:
+            if path is None or isinstance(path, Grammar):
                 continue
             object.__setattr__(self, name, packaged(path))
             if not getattr(self, name).exists():
@@ -97,12 +104,17 @@ class Recipe:
     @property
     def settings(self) -> DecodeOptions:
         """The options given, or else the bundle's for this kind of graph."""
-        return self.options or (self.bundle.commands if self.grammar else self.bundle.dictation)
+        own = self.bundle.commands if self.grammar else self.bundle.dictation
+        if not self.conversation:
+            return self.options or own
+        return (self.options or replace(own, rejection=CONVERSATION)).with_lattice()
 
     @property
     def language_path(self) -> Path:
-        """The file (or folder) that G comes from."""
+        """The file (or folder) that G comes from; of a grammar that was read before, its first."""
         path = self.grammar or self.lm or self.bundle.lm
+        if isinstance(path, Grammar):
+            return Path(path.templates[0].path or "<text>")
         if path is None:
             lacks = "brings no language model: give one, or a grammar"
             raise MissingError(f"model {self.bundle.name} {lacks}")
@@ -132,10 +144,12 @@ class Recipe:
         words = Path(self.words) if isinstance(self.words, str | Path) else self.words
         return content_key(
             GRAPH_VERSION, __version__, self.bundle.hmms, self.lexicon_path,
-            self.language_path, words, _AsBefore(self.settings.graph), self.settings.max_ngrams,
+            self.grammar.key() if isinstance(self.grammar, Grammar) else self.language_path,
+            words, _AsBefore(self.settings.graph), self.settings.max_ngrams,
             *((self.guess, G2P_VERSION) if self.guess else ()),
             *(("more words", self._more_words) if self._more_words else ()),
             *(("grammar", GRAMMAR_VERSION) if self.grammar else ()),
+            *(("conversation", CONVERSATION_VERSION, PATTERNS, RULES) if self.conversation else ()),
         )
 
     def about(self) -> dict[str, Any]:
@@ -143,7 +157,8 @@ class Recipe:
         return {
             "model": self.bundle.name, "lexicon": self.lexicon_path.name,
             "language": self.language_path.name,
-            "kind": "grammar" if self.grammar else "dictation",
+            "kind": "conversation" if self.conversation else
+                    "grammar" if self.grammar else "dictation",
         }
 
     def graph(self, model: AcousticModel, progress: Progress | None = None) -> Graph:
@@ -182,7 +197,10 @@ class Recipe:
             return None
 
         def compiled() -> Graph:
-            lexicon, words = self.read_lexicon(), self._grammar().words
+            lexicon = self.read_lexicon()
+            words = self.read_grammar().words
+            if self.conversation:
+                words = frozenset(self.graph(model or self.bundle.acoustic_model()).words[1:])
             guesses = self.g2p().lexicon(lexicon.missing(words)) if self.guess else Lexicon({})
             known, acoustic = lexicon.extend(guesses), model or self.bundle.acoustic_model()
             return build_background(acoustic, known, words, self.settings.graph, costs)
@@ -200,7 +218,7 @@ class Recipe:
         tell(f"reading {self.lexicon_path.name} and {self.language_path.name}")
         lexicon = self.read_lexicon()
         language: Grammar | NGramModel = (
-            self._grammar() if self.grammar else self.first_language(tell)
+            self.read_grammar() if self.grammar else self.first_language(tell)
         )
         if self.guess:
             tell("guessing pronunciations")
@@ -210,12 +228,26 @@ class Recipe:
             ]
             lexicon = self.with_guesses(lexicon, words)
         try:
-            return build_graph(model, lexicon, language, self.settings.graph, progress)
+            said = self.sentences(lexicon) if isinstance(language, Grammar) else language
+            return build_graph(model, lexicon, said, self.settings.graph, progress)
         except MissingError as error:
             raise MissingError(f"{self.language_path}: {error}") from error
 
-    def _grammar(self) -> Grammar:
-        return Grammar.read(self.language_path, known=self.known)
+    def read_grammar(self) -> Grammar:
+        """Return the grammar; MissingError if there is none."""
+        if isinstance(self.grammar, Grammar):
+            return self.grammar
+        if self.grammar is None:
+            raise MissingError("there is no grammar")
+        return Grammar.read(self.grammar, known=self.known)
+
+    def sentences(self, known: Container[str]) -> Grammar | Conversation:
+        """Return what may be said: the grammar, or what a dialogue understands with it.
+
+        `known` are the words that can be pronounced.
+        """
+        grammar = self.read_grammar()
+        return Conversation(grammar, known) if self.conversation else grammar
 
     def read_lexicon(self) -> Lexicon:
         """Return the dictionary, extended by the bundle's further words and by `words`."""

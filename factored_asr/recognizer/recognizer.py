@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
@@ -16,13 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from factored_asr.acoustic.gmm.session import GmmSession
 from factored_asr.acoustic.model import AcousticModel, Frames
+from factored_asr.audio.microphone import microphone
 from factored_asr.audio.reading import Source
 from factored_asr.decoder import EndpointOptions
 from factored_asr.errors import MissingError
 from factored_asr.graph import Graph
+from factored_asr.language import Grammar
+from factored_asr.language.grammar.sampling import random_sentences
 from factored_asr.lattice import Lattice, SecondPassOptions
 from factored_asr.lattice import Path as LatticePath
 from factored_asr.models.bundle import Bundle
@@ -30,6 +34,7 @@ from factored_asr.models.grammars import read_understander
 from factored_asr.models.recipe import Progress, Recipe, Words
 from factored_asr.models.settings import DecodeOptions
 from factored_asr.recognizer.alignment import Aligner, aligner_of
+from factored_asr.recognizer.listening import Listening
 from factored_asr.recognizer.session import Pipeline, begun, read_sound
 from factored_asr.recognizer.speaker import SpeakerOptions, adapt_to_speaker
 from factored_asr.recognizer.stream import Stream
@@ -58,7 +63,7 @@ class Recognizer:
         model: AcousticModel,
         graph: Graph,
         options: DecodeOptions | None = None,
-        grammar: Path | None = None,
+        grammar: Path | Grammar | None = None,
         recipe: Recipe | None = None,
         background: Graph | None = None,
     ):
@@ -78,7 +83,8 @@ class Recognizer:
     def load(
         model: str | Path | None = None,
         *,
-        grammar: str | Path | None = None,
+        grammar: str | Path | Grammar | None = None,
+        conversation: bool = False,
         lm: str | Path | None = None,
         lexicon: str | Path | None = None,
         words: Words | None = None,
@@ -96,7 +102,11 @@ class Recognizer:
         model
             ``en-us-network``, ``en-us``, or a model folder; None: `models.bundle.default_model`.
         grammar
-            A grammar file or folder: only its sentences are recognised, and they are understood.
+            A grammar file or folder, or a `Grammar`: only its sentences are recognised, and they
+            are understood.
+        conversation
+            Recognise also what a `Dialogue` makes of these sentences: "no, the hall", "turn it
+            off", "undo that", "yes". `Dialogue.hear` takes the transcripts.
         lm
             An n-gram model (ARPA, plain or gzip; Sphinx trie) in place of the model's own.
         lexicon
@@ -125,11 +135,12 @@ class Recognizer:
         OptionError
             A grammar and a language model at once.
         """
-        grammar, lm, lexicon = (p if p is None else Path(p) for p in (grammar, lm, lexicon))
+        lm, lexicon = (p if p is None else Path(p) for p in (lm, lexicon))
+        grammar = Path(grammar) if isinstance(grammar, str) else grammar
         words = Path(words) if isinstance(words, str) else words
         guess = Path(guess) if isinstance(guess, str) else guess
         recipe = Recipe(Bundle.find(model), grammar, lm, lexicon, words, options, guess,
-                        tuple(map(Path, rescore_lms)), tuple(lm_weights))
+                        tuple(map(Path, rescore_lms)), tuple(lm_weights), conversation)
         if second_pass is not None:
             recipe = replace(recipe, options=replace(recipe.settings, second_pass=second_pass))
         return Recognizer.from_recipe(recipe, progress)
@@ -262,8 +273,8 @@ class Recognizer:
                              progress=progress)
 
     def stream(
-        self, endpoint: EndpointOptions | None = None, *, redecode: bool | None = None,
-        second_look: bool | None = None,  # old name
+        self, endpoint: EndpointOptions | None = None, *, sample_rate: int | None = None,
+        redecode: bool | None = None, second_look: bool | None = None,  # old name
     ) -> Stream:
         """Begin an utterance whose sound comes bit by bit.
 
@@ -271,6 +282,8 @@ class Recognizer:
         ----------
         endpoint
             When an utterance counts as ended.
+        sample_rate
+            Hz of the samples, such as 48000 of a microphone; None: the model's.
         redecode
             Decode up to 30 s again at their end as a whole sound, with their own mean and noise.
             The result is then that of `transcribe`, for twice the work. None: with a grammar,
@@ -282,7 +295,63 @@ class Recognizer:
             redecode = second_look  # old name
         if redecode is None:
             redecode = self.pipeline.is_grammar
-        return Stream(self.pipeline, endpoint or EndpointOptions(), redecode)
+        return Stream(self.pipeline, endpoint or EndpointOptions(), redecode, sample_rate)
+
+    def listen(
+        self, blocks: Iterable[ArrayLike] | None = None, *, sample_rate: int | None = None,
+        device: int | str | None = None, endpoint: EndpointOptions | None = None,
+    ) -> Listening:
+        """Return the utterances of a microphone as they end, for ``for`` and ``async for``.
+
+        Parameters
+        ----------
+        blocks
+            Samples from elsewhere, block by block, as for `Stream.accept`; None: a microphone
+            (needs the extra ``listen``).
+        sample_rate
+            Hz; None: the microphone's own, or the model's for blocks.
+        device
+            The microphone's number or a part of its name; None: the system's own.
+        endpoint
+            When an utterance counts as ended.
+
+        Raises
+        ------
+        MissingError
+            The package sounddevice, or its library PortAudio, is not installed.
+        OptionError
+            The microphone cannot be opened.
+
+        Examples
+        --------
+        >>> recognizer = Recognizer.load("en-us", grammar="lm/smart_home.yaml")
+        >>> sound = recognizer.read("examples/audio/music_stop.wav")
+        >>> [said.text for said in recognizer.listen(np.array_split(sound, 20))]
+        ['stop the music']
+        """
+        if blocks is not None:
+            return Listening(self.stream(endpoint, sample_rate=sample_rate), blocks)
+        opened = microphone(device, sample_rate)
+        return Listening(self.stream(endpoint, sample_rate=opened.rate), opened, opened)
+
+    def examples(self, n: int = 10, seed: int = 0) -> tuple[str, ...]:
+        """Return random sentences that this recogniser of a grammar recognises.
+
+        Raises
+        ------
+        MissingError
+            There is no grammar.
+
+        Examples
+        --------
+        >>> recognizer = Recognizer.load("en-us", grammar="lm/smart_home.yaml")
+        >>> len(recognizer.examples(10))
+        10
+        """
+        if self.recipe is None:
+            raise MissingError("this recogniser has no grammar: it was made from a graph")
+        sentences = self.recipe.sentences(frozenset(self.graph.words))
+        return tuple(map(" ".join, random_sentences(sentences, n, seed)))
 
     def _interpret(
         self, lattice: Lattice, background: LatticePath | None

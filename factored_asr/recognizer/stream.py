@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from factored_asr.audio.microphone import Resampler
 from factored_asr.audio.reading import as_samples
 from factored_asr.decoder import EndpointOptions, is_endpoint
 from factored_asr.recognizer.session import Pipeline, Session
@@ -21,17 +22,20 @@ class Stream:
 
     `endpoint`: when an utterance counts as ended. `redecode`: decode each utterance of up to
     `REDECODE_SECONDS` at its end as `Recognizer.transcribe` decodes a file, with the mean and the
-    noise of the whole utterance.
+    noise of the whole utterance. `sample_rate`: Hz of the samples; None is the model's.
     """
 
-    def __init__(self, pipeline: Pipeline, endpoint: EndpointOptions, redecode: bool):
+    def __init__(self, pipeline: Pipeline, endpoint: EndpointOptions, redecode: bool,
+                 sample_rate: int | None = None):
         self._pipeline, self._rules, self._redecode = pipeline, endpoint, redecode
+        wanted = pipeline.model.sample_rate
+        self._resampler = Resampler(sample_rate or wanted, wanted)
         self._session = Session(pipeline, whole=False)
         self._kept: list[np.ndarray] = []
         self._n_samples = 0
 
     def accept(self, samples: ArrayLike) -> bool:
-        """Take the next samples: (n_samples,) float32 or int16 at the model's rate.
+        """Take the next samples: (n_samples,) float32 or int16 at the stream's rate.
 
         Returns
         -------
@@ -44,14 +48,16 @@ class Stream:
         OptionError
             The samples are of another type or shape.
         """
-        checked = as_samples(samples)
+        self._accept(self._resampler(as_samples(samples)))
+        return self.endpoint
+
+    def _accept(self, checked: np.ndarray) -> None:
         self._n_samples += len(checked)
         if self._n_samples > REDECODE_SECONDS * self._pipeline.model.sample_rate:
             self._kept.clear()
         elif self._redecode:
             self._kept.append(checked)
         self._session.accept(checked)
-        return self.endpoint
 
     def partial(self) -> str:
         """The text so far; its last words may still change."""
@@ -69,6 +75,8 @@ class Stream:
 
     def finish(self) -> Transcript:
         """End the utterance; what is accepted afterwards belongs to the next."""
+        if len(rest := self._resampler.rest()):
+            self._accept(rest)
         session, kept = self._session, self._kept
         if kept:
             session.close()

@@ -14,6 +14,7 @@ from factored_asr.batch.cutting import JOINED_SECONDS, CutOptions, Cutter, join,
 from factored_asr.decoder import EndpointOptions
 from factored_asr.dialogue import Reader, World
 from factored_asr.errors import FormatError, MissingError
+from factored_asr.language import Grammar
 from factored_asr.lattice import SecondPass, SecondPassOptions
 from factored_asr.models.grammars import read_understander
 from factored_asr.recognizer.recognizer import Recognizer
@@ -51,7 +52,7 @@ class Mode:
         if recipe is not None and recipe.grammar is not None:
             reader = Reader(read_understander(recipe.grammar))
             with suppress(MissingError):  # most grammars have no world
-                world = World.read(recipe.grammar)
+                world = None if isinstance(recipe.grammar, Grammar) else World.read(recipe.grammar)
         return Mode(name, pipeline, recognizer, reader, world)
 
     @staticmethod

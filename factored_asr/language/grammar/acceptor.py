@@ -24,8 +24,13 @@ _Arc: TypeAlias = tuple[int, int, int, float]  # source, label, target, cost
 def build_acceptor(
     arcs: Iterable[tuple[int, Symbol, int, float]], network: Network, ids: Mapping[str, int],
     wildcard_words: _Phrases, skip_words: Iterable[tuple[str, ...]],
+    made: Mapping[str, pynini.Fst] | None = None,
 ) -> pynini.Fst:
-    """Build G of the arcs (source, symbol, target, cost) of a network; see `Grammar.acceptor`."""
+    """Build G of the arcs (source, symbol, target, cost) of a network; see `Grammar.acceptor`.
+
+    `made` are acceptors that stand for wildcards, by their names; they may be empty, and so may G
+    then be. Otherwise raises OptionError if no sentence is accepted.
+    """
     import pynini
     import pywrapfst
 
@@ -45,7 +50,9 @@ def build_acceptor(
     if lists:
         parts = [(first_label + len(lists), root)]  # a label of the root, which nothing calls
         for symbol, label in lists.values():
-            if symbol.list.wildcard:
+            if made and symbol.list.name in made:
+                parts.append((label, made[symbol.list.name]))
+            elif symbol.list.wildcard:
                 parts.append((label, _minimised(_phrases(wildcard_words, ids).closure(1))))
             else:
                 parts.append((label, _phrases(symbol.word_forms(), ids)))
@@ -55,9 +62,25 @@ def build_acceptor(
     if phrases := dict.fromkeys(skip_words, 0.0):
         skip = pynini.closure(_phrases(phrases, ids), 0, SKIPPED_PHRASES)
         root = _minimised(skip + root + skip)
-    if root.num_states() == 0:
+    if root.num_states() == 0 and made is None:
         raise OptionError("the grammar accepts no sentence (are words for wildcards missing?)")
     return root
+
+
+def relabelled(acceptors: Iterable[pynini.Fst], labels: Mapping[int, int]) -> pynini.Fst:
+    """Return the union of acceptors with other first words, without sentences of other words."""
+    import pynini
+
+    changed = []
+    for each in acceptors:
+        fst = each.copy()
+        first = [arc for arc in fst.arcs(fst.start()) if arc.ilabel in labels]
+        start = fst.add_state()
+        for arc in first:
+            arc.ilabel = arc.olabel = labels[arc.ilabel]
+            fst.add_arc(start, arc)
+        changed.append(fst.set_start(start).connect())
+    return _minimised(pynini.union(*changed))
 
 
 def _phrases(costs: _Phrases, ids: Mapping[str, int]) -> pynini.Fst:

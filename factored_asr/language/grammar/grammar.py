@@ -102,6 +102,10 @@ class Grammar:
         for template in self.templates:
             _check(template, template.scope, template.expression, (), checked)
 
+    def key(self) -> str:
+        """Return a text that changes with the grammar: the hash of its files, or of its arcs."""
+        return self.digest or hashlib.sha256(repr(self.network.arcs).encode()).hexdigest()
+
     @cached_property
     def network(self) -> Network:
         """The compiled grammar, words and slots; OptionError if it may exceed ``MAX_ARCS`` arcs."""

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping
+from random import Random
+from typing import Any, Protocol
+
 import numpy as np
 
 from factored_asr.errors import OptionError
-from factored_asr.language.grammar.grammar import Grammar
+from factored_asr.language.grammar import expression as tree
+from factored_asr.language.grammar.normalisation import normalise_text
+from factored_asr.language.grammar.templates import Scope, Template
 
 MAX_WORDS = 1000  # of a sentence: a grammar that repeats itself may never come to an end
 
 
-def random_sentences(grammar: Grammar, n: int, seed: int = 0) -> tuple[tuple[str, ...], ...]:
+class Sentences(Protocol):
+    """What may be said, such as a `Grammar`."""
+
+    @property
+    def words(self) -> Collection[str]:
+        """All words."""
+
+    def acceptor(self, word_ids: Mapping[str, int]) -> Any:
+        """Return G, an acceptor over word ids."""
+
+
+def random_sentences(grammar: Sentences, n: int, seed: int = 0) -> tuple[tuple[str, ...], ...]:
     """Draw sentences by a random walk through G.
 
     Each next word, and the end, has the probability of its weight in the grammar; without weights
     all are equally likely. A sentence may come twice; the same seed gives the same sentences.
     Raises OptionError if n is negative, or a sentence exceeds `MAX_WORDS`.
 
+    >>> from factored_asr.language import Grammar
     >>> grammar = Grammar.from_text("#JSGF V1.0; grammar g; public <s> = [please] (stop | go);")
     >>> sorted({" ".join(words) for words in random_sentences(grammar, 50)})
     ['go', 'please go', 'please stop', 'stop']
@@ -44,3 +62,40 @@ def random_sentences(grammar: Grammar, n: int, seed: int = 0) -> tuple[tuple[str
                 raise OptionError(f"a sentence has more than {MAX_WORDS} words and no end")
         drawn.append(tuple(words))
     return tuple(drawn)
+
+
+def draw(template: Template, rng: Random, wildcard: Callable[[str], str] = str) -> str:
+    """Return a random sentence of one template; weights do not count.
+
+    `wildcard` gives words for a wildcard of this name, by default its name.
+
+    >>> from factored_asr.language import Grammar
+    >>> grammar = Grammar.from_text("#JSGF V1.0; grammar g; public <s> = [please] (stop | go);")
+    >>> draw(grammar.templates[0], Random(1))
+    'please stop'
+    """
+
+    def said(part: tree.Expression, scope: Scope) -> str:
+        match part:
+            case tree.Text(text):
+                return text
+            case tree.Sequence(items):
+                return "".join(said(item, scope) for item in items)
+            case tree.Alternative(items):
+                return said(rng.choice(items), scope)
+            case tree.Permutation(items):
+                return " ".join(said(item, scope) for item in rng.sample(items, len(items)))
+            case tree.Repeat(item) | tree.Tagged(item):
+                return said(item, scope)
+            case tree.RuleReference(name):
+                return said(scope.rules[name].expression, scope)
+            case tree.ListReference(name):
+                values = scope.lists[name]
+                if values.wildcard:
+                    return wildcard(name)
+                allowed = template.block.allowed(values)
+                fit = range(len(values.values)) if allowed is None else sorted(allowed)
+                return " ".join(rng.choice(values.values[rng.choice(fit)].forms)) if fit else ""
+        raise AssertionError(part)
+
+    return " ".join(normalise_text(said(template.expression, template.scope)))
