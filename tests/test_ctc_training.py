@@ -501,3 +501,26 @@ def test_a_teacher_adds_utterances(encoder, tiny_corpus: Path) -> None:  # noqa:
     )  # fmt: skip
     assert len(said) == 1 and (done.utterances, done.taught) == (3, 1)
     assert done.phone_errors is not None and done.phone_errors > 0
+
+
+def test_a_network_is_adapted_to_a_corpus(
+    encoder, tiny_corpus: Path, capsys: pytest.CaptureFixture  # noqa: ANN001
+) -> None:
+    pytest.importorskip("torch")
+    from factored_asr.cli import main
+    from factored_asr.models.bundle import Bundle
+    from factored_asr.models.folder import ModelFolder
+
+    asked = ["adapt", "--model", "en-us-network", "--corpus", str(tiny_corpus / "corpus.tsv"),
+             "--lexicon", str(tiny_corpus / "words.dict"), "--output", str(tiny_corpus / "m")]
+    assert main([*asked, "--tau", "3"]) == 2
+    assert "Gaussian mixtures" in capsys.readouterr().err
+    assert main(asked) == 0
+    assert "ctc 10/10" in capsys.readouterr().err
+    before = Bundle.find("en-us-network").acoustic_model().head
+    folder = ModelFolder.open(tiny_corpus / "m")
+    after = folder.acoustic_model().head
+    moved = np.abs(after.layers[0].weight - before.layers[0].weight).max()
+    assert 0 < moved < np.abs(before.layers[0].weight).max() / 4
+    np.testing.assert_array_equal(after.log_prior, before.log_prior)
+    assert folder.about.settings["dictation"]["prior_weight"] == 0.7

@@ -24,11 +24,14 @@ def adapt(options: argparse.Namespace) -> int:
     with --noise each utterance is also used in noise. With --untranscribed the corpus is sounds
     without texts: the old model recognises them, best with a grammar, and those with a high
     confidence are used. The new model keeps dictionary, language model and settings of the old one.
+
+    Of a network the head is trained further, with torch and distorted copies of the corpus.
     """
     from factored_asr.audio.reading import read_audio
     from factored_asr.models.bundle import Bundle
     from factored_asr.models.recipe import Recipe
     from factored_asr.training.adapt import adapt_bundle
+    from factored_asr.training.ctc.adapt import adapt_network
     from factored_asr.training.run import describe
 
     bundle = Bundle.find(options.model or "en-us")
@@ -38,12 +41,18 @@ def adapt(options: argparse.Namespace) -> int:
 
     def tell(done: Any) -> None:
         if not options.quiet:
-            say(describe(done))
+            say(str(done) if network else describe(done))
 
     rate = bundle.acoustic_model().sample_rate if options.noise else 0
     noises = [read_audio(path, sample_rate=rate)[0] for path in options.noise]
-    folder = adapt_bundle(bundle, corpus, options.output, _settings(options), lexicon=lexicon,
-                          noises=noises, jobs=options.jobs, report=tell)
+    network = bundle.folder is not None and bundle.folder.acoustic.get("kind") == "network"
+    if network:
+        _refuse_options_of_mixtures(options)
+        folder = adapt_network(bundle, corpus, options.output, lexicon=lexicon, noises=noises,
+                               jobs=options.jobs, report=tell)
+    else:
+        folder = adapt_bundle(bundle, corpus, options.output, _settings(options), lexicon=lexicon,
+                              noises=noises, jobs=options.jobs, report=tell)
     print(f"{folder}\tadapted to {len(corpus)} utterances of {len(corpus.speakers)} speakers")
     return 1 if n_left_out else 0
 
@@ -70,10 +79,16 @@ def _recognised(options: argparse.Namespace, lexicon: Lexicon) -> tuple[Corpus, 
     return kept, len(left_out)
 
 
+def _refuse_options_of_mixtures(options: argparse.Namespace) -> None:
+    for name in ("method", "tau", "classes"):
+        if getattr(options, name) is not None:
+            raise OptionError(f"--{name} is for Gaussian mixtures, not for the network")
+
+
 def _settings(options: argparse.Namespace) -> Any:
     from factored_asr.training.adapt import AdaptOptions
 
-    settings = AdaptOptions(method=options.method)
+    settings = AdaptOptions(method=options.method or AdaptOptions().method)
     if options.tau is not None:
         settings = replace(settings, map=replace(settings.map, means=options.tau))
     if options.classes is not None:
@@ -95,7 +110,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--noise", action="append", default=[], metavar="FILE",
                         help="a sound that the corpus is mixed into besides, at 4 to 25 dB; "
                              "given several times, each copy has one of them or two")
-    parser.add_argument("--method", default="mllr+map", choices=("map", "mllr", "mllr+map"),
+    parser.add_argument("--method", choices=("map", "mllr", "mllr+map"),
                         help="default: mllr+map")
     parser.add_argument("--tau", type=float, metavar="FRAMES",
                         help="MAP: frames that an old mean counts for; higher: smaller changes")

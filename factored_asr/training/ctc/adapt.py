@@ -1,0 +1,103 @@
+"""Adaptation of a network to a small corpus: its head is trained a little further."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from factored_asr.acoustic.network import NetworkModel
+from factored_asr.acoustic.network.head import Head
+from factored_asr.corpus.corpus import Corpus
+from factored_asr.errors import OptionError
+from factored_asr.lexicon import Lexicon
+from factored_asr.models.bundle import Bundle
+from factored_asr.models.folder import About, check_target, write_model
+from factored_asr.models.recipe import Recipe
+from factored_asr.training.ctc.make import Encoded
+from factored_asr.training.ctc.network import CtcOptions, HeadReport, torch_module, train_head
+from factored_asr.training.ctc.states import CopyOptions, States, encode
+from factored_asr.training.ctc.variants import Variants, variants_of
+
+
+@dataclass(frozen=True)
+class AdaptHeadOptions:
+    """How a head is adapted."""
+
+    passes: int = 10
+    """Passes over the corpus."""
+    learning_rate: float = 3e-4
+    """At its highest; higher: the head follows the corpus more, and forgets more."""
+    copies: CopyOptions = CopyOptions(2)
+    """Distorted copies of the utterances."""
+    seed: int = 0
+    """Selects order, copies and noise."""
+
+
+def adapt_head(
+    head: Head, states: States, variants: Sequence[Variants],
+    options: AdaptHeadOptions | None = None, report: Callable[[HeadReport], None] | None = None,
+) -> Head:
+    """Train a head further on the states of transcribed utterances.
+
+    Its prior stays: a few minutes of speech do not tell how frequent phones are. Raises OptionError
+    if there is nothing to train on, MissingError without torch.
+    """
+    options = options or AdaptHeadOptions()
+    ctc = CtcOptions(
+        encoder_layers=head.encoder_layers, hidden=head.layers[0].weight.shape[1],
+        offsets=tuple(layer.offsets for layer in head.layers), passes=options.passes,
+        realign=(options.passes // 2,), learning_rate=options.learning_rate, weight_decay=0.0,
+        seed=options.seed,
+    )
+    trained = train_head(states, variants, head.phones[1:], ctc, start=head, report=report)
+    return replace(head, layers=trained.layers)
+
+
+def adapt_network(
+    bundle: Bundle, corpus: Corpus, output: str | Path, options: AdaptHeadOptions | None = None, *,
+    lexicon: Lexicon | None = None, noises: Sequence[np.ndarray] = (), jobs: int = 1,
+    report: Callable[[HeadReport], None] | None = None,
+) -> Path:
+    """Adapt a network on disk to a corpus, and write it with its dictionary and language model.
+
+    Parameters
+    ----------
+    corpus
+        Checked utterances (see `check`).
+    lexicon
+        Pronunciations of their words; None: those of the bundle.
+    noises
+        Sounds at 16 kHz to mix the copies with.
+    report
+        Progress callback, called after each pass; None disables it.
+
+    Raises OptionError if the model is no network, or the output is there and no model.
+    """
+    options, model = options or AdaptHeadOptions(), bundle.acoustic_model()
+    if not isinstance(model, NetworkModel):
+        raise OptionError(f"model {bundle.name} is no network")
+    torch_module()
+    check_target(output)
+    if lexicon is None:
+        lexicon = Recipe(bundle).read_lexicon()
+    encoded = Encoded(model.encoder, model.head.encoder_layers)
+    with tempfile.TemporaryDirectory() as folder:
+        states = encode(corpus.utterances, encoded, folder, options.copies, noises=noises,
+                        jobs=jobs)  # fmt: skip
+        variants = [variants_of(u.words, lexicon, model.head.phones) for u in states.utterances]
+        head = adapt_head(model.head, states, variants, options, report)
+    about = bundle.folder.about if bundle.folder else About(origin=bundle.name)
+    log: dict[str, Any] = {"stage": "adapt", "passes": options.passes, "utterances": len(states)}
+    about = replace(
+        about, origin=f"{about.origin}; adapted to {corpus.name}",
+        options={**about.options, "adapt": asdict(options)}, training=[*about.training, log],
+        settings={kind: getattr(bundle, kind).to_dict() for kind in ("dictation", "commands")},
+    )  # fmt: skip
+    g2p = None if bundle.folder is None else bundle.folder.files.get("g2p")
+    return write_model(output, replace(model, head=head), lexicon=lexicon, lm=bundle.lm, g2p=g2p,
+                       about=about)  # fmt: skip
