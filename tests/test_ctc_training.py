@@ -278,23 +278,6 @@ def random_head(rng: np.random.Generator, offsets: tuple[int, ...] = (-1, 0, 1))
     return Head(OUTPUTS, prior, (5, 6), tuple(layers))
 
 
-def test_a_joined_head_gives_the_mean_of_all_heads(rng: np.random.Generator) -> None:
-    from factored_asr.training.ctc.network import joined_heads, log_probs_of
-
-    heads, states = [random_head(rng) for _ in range(3)], rng.normal(size=(7, 576)) / 20
-    mean = np.mean([log_probs_of(head, states) for head in heads], axis=0)
-    np.testing.assert_allclose(log_probs_of(joined_heads(heads), states), log_softmax(mean),
-                               atol=1e-4)  # fmt: skip
-    np.testing.assert_allclose(np.exp(joined_heads(heads).log_prior).sum(), 1, atol=1e-5)
-
-
-def test_heads_of_other_inputs_are_not_joined(rng: np.random.Generator) -> None:
-    from factored_asr.training.ctc.network import joined_heads
-
-    with pytest.raises(OptionError, match="same inputs"):
-        joined_heads([random_head(rng), random_head(rng, (0, 1, 2))])
-
-
 def test_phone_errors_are_counted_against_the_nearest_pronunciation(
     sounds: list[Utterance], tmp_path: Path, rng: np.random.Generator
 ) -> None:
@@ -456,14 +439,15 @@ def test_the_command_trains_a_model_that_loads(
     model = tiny_corpus / "model"
     asked = ["train", "--stages", "ctc", "--corpus", str(tiny_corpus / "corpus.tsv"), "--lexicon",
              str(tiny_corpus / "words.dict"), "--output", str(model), "--passes", "2", "--copies",
-             "1", "--heads", "2", "--origin", "two clips"]  # fmt: skip
+             "1", "--origin", "two clips"]  # fmt: skip
     assert main(asked) == 0
     shown = capsys.readouterr()
     assert "2 utterances" in shown.out and "ctc 2/2" in shown.err
     folder = ModelFolder.open(model)
     acoustic = folder.acoustic_model()
-    assert acoustic.head.layers[0].weight.shape == (3 * 576, 512)
-    assert folder.about.origin == "two clips" and folder.about.options["heads"] == 2
+    assert acoustic.head.layers[0].weight.shape == (3 * 576, 256)
+    assert folder.about.origin == "two clips"
+    assert folder.about.settings["dictation"]["prior_weight"] == 0.7
     assert not (tiny_corpus / "model.training").exists()
     scores = acoustic.session(np.arange(acoustic.n_pdfs), whole=False).accept(tone(2.0))
     assert scores.shape[1] == acoustic.n_pdfs and np.isfinite(scores).all()

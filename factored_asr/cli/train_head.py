@@ -56,7 +56,7 @@ def _options(options: argparse.Namespace) -> HeadOptions:
         ctc = CtcOptions(seed=options.seed, passes=options.passes)
     copies = CopyOptions() if options.copies is None else CopyOptions(options.copies)
     return HeadOptions(
-        ctc, copies, heads=options.heads, jobs=options.jobs, origin=options.origin or "",
+        ctc, copies, jobs=options.jobs, origin=options.origin or "",
         licences={"corpus": options.licence} if options.licence else {},
     )
 
@@ -108,8 +108,6 @@ def add_head_options(parser: argparse.ArgumentParser) -> None:
                        "utterance: speed, noise, rooms, microphones (default: 4)")
     group.add_argument("--mix", action="append", default=[], metavar="PATH",
                        help="noises for the copies: files or folders; without, noises are computed")
-    group.add_argument("--heads", type=int, default=1, metavar="N",
-                       help="heads with seeds one after another, joined to one (default: 1)")
     group.add_argument("--untranscribed", action="append", default=[], metavar="PATH",
                        help="sounds without words, for --teacher: files or folders")
     group.add_argument("--teacher", metavar="SYSTEM",

@@ -23,7 +23,6 @@ from factored_asr.models.folder import About, check_target, write_model
 from factored_asr.training.ctc.network import (
     CtcOptions,
     HeadReport,
-    joined_heads,
     log_probs_of,
     phone_error_rate,
     torch_module,
@@ -44,18 +43,12 @@ class HeadOptions:
     """Distorted copies of the utterances."""
     agreement: AgreementOptions = AgreementOptions()
     """Which utterances of a teacher are kept."""
-    heads: int = 1
-    """Heads with seeds one after another, joined to one: fewer errors for more time."""
     jobs: int = 1
     """Processes that compute the encoder's states."""
     origin: str = ""
     """Where the corpus comes from, for the manifest."""
     licences: Mapping[str, str] = field(default_factory=dict)
     """Of the corpus and the lexicon."""
-
-    def __post_init__(self) -> None:
-        if self.heads < 1:
-            raise OptionError(f"heads is {self.heads}, must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -199,17 +192,12 @@ class _Work:
         return [variants_of(each.words, self.lexicon, outputs) for each in states.utterances]
 
     def head(self, states: States, name: str) -> Head:
-        """Train as many heads as the options say, and join them."""
-        from dataclasses import replace
-
-        variants, heads = self.variants(states), []
-        for number in range(self.options.heads):
-            ctc = replace(self.options.ctc, seed=self.options.ctc.seed + number)
-            heads.append(train_head(
-                states, variants, self.phones, ctc, key=_key(states, variants, ctc),
-                checkpoint=self.folder / f"{name}-{number}.pt", report=self.listener.passes,
-            ))
-        return joined_heads(heads) if len(heads) > 1 else heads[0]
+        """Train a head on the states; `name` is that of its checkpoint."""
+        variants, ctc = self.variants(states), self.options.ctc
+        return train_head(
+            states, variants, self.phones, ctc, key=_key(states, variants, ctc),
+            checkpoint=self.folder / f"{name}.pt", report=self.listener.passes,
+        )
 
     def taught(self, head: Head, teacher: Teacher, sounds: Sequence[str | Path]) -> Corpus:
         """Return the untranscribed sounds on which the teacher and a head agree."""
@@ -246,7 +234,7 @@ def _about(
     """Return the facts for the manifest."""
     asked: dict[str, Any] = {
         "stages": ("ctc",), "utterances": n_utterances, "taught": n_taught,
-        "heads": options.heads, "stage_options": {"ctc": asdict(options.ctc)},
+        "stage_options": {"ctc": asdict(options.ctc)},
         "copies": asdict(options.copies),
     }
     training: dict[str, Any] = {"stage": "ctc", "passes": options.ctc.passes}

@@ -407,28 +407,3 @@ def phone_error_rate(head: Head, states: States, variants: Sequence[Variants]) -
         errors += phone_errors(spoken, greedy_phones(heard))
         n_phones += len(spoken)
     return 100 * errors / max(n_phones, 1)
-
-
-def joined_heads(heads: Sequence[Head]) -> Head:
-    """Return one head whose outputs are the mean of those of several, before normalisation.
-
-    Their hidden values stand side by side. Two-layer heads only, of the same inputs: OptionError
-    otherwise.
-    """
-    first = heads[0]
-    for head in heads:
-        if len(head.layers) != 2 or head.layers[1].offsets != first.layers[1].offsets or len(
-            head.layers[1].offsets) != 1 or (head.encoder_layers, head.layers[0].offsets) != (
-                first.encoder_layers, first.layers[0].offsets):
-            raise OptionError("only heads of two layers with the same inputs can be joined")
-    wide = Layer(
-        first.layers[0].offsets, np.concatenate([h.layers[0].weight for h in heads], axis=1),
-        np.concatenate([h.layers[0].bias for h in heads]),
-    )
-    last = Layer(
-        first.layers[1].offsets,
-        np.concatenate([h.layers[1].weight for h in heads]) / np.float32(len(heads)),
-        np.mean([h.layers[1].bias for h in heads], axis=0),
-    )
-    prior = np.logaddexp.reduce([h.log_prior for h in heads], axis=0) - np.log(len(heads))
-    return replace(first, layers=(wide, last), log_prior=prior.astype(np.float32))
