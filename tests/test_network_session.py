@@ -14,6 +14,7 @@ from factored_asr.acoustic.gmm.tools import NoiseOptions, NoiseTools, SnrScale
 from factored_asr.acoustic.model import Frames
 from factored_asr.acoustic.network import NetworkModel, Window
 from factored_asr.acoustic.network.encoder import FIELD, HOP
+from factored_asr.acoustic.network.memory import Memory
 from factored_asr.acoustic.network.windows import BEFORE
 from factored_asr.acoustic.threads import blas_threads
 from factored_asr.errors import FormatError, OptionError
@@ -66,16 +67,35 @@ def test_a_sound_in_one_window_is_one_pass_of_the_encoder(model):
     assert np.allclose(found, log_probs - model.prior_weight * model.head.log_prior, atol=1e-5)
 
 
-def test_a_frame_depends_on_its_window_alone(model):
-    sound, other = noise(4.0), noise(4.0, seed=9)
-    first = 3 * 12  # the fourth window: its new frames are 36 to 47, it sees 28 to 52
-    spliced = other.copy()
-    begin, end = 26 * HOP, 56 * HOP
-    spliced[begin:end] = sound[begin:end]
-    one, _ = scores(replace(model, window=Window(8, 12, 5)), sound)
-    two, _ = scores(replace(model, window=Window(8, 12, 5)), spliced)
-    assert np.array_equal(one[first : first + 12], two[first : first + 12])
-    assert not np.array_equal(one, two)
+def test_a_frame_does_not_depend_on_what_comes_after_its_look_ahead(model):
+    sound = noise(3.0)
+    changed = np.concatenate([sound[: 3 * 12 * HOP + 5 * HOP + FIELD], noise(3.0, seed=9)])
+    one, two = scores(model, sound)[0], scores(model, changed)[0]
+    assert np.array_equal(one[:36], two[:36]) and not np.allclose(one[48:60], two[48:60])
+
+
+def test_without_anything_in_mind_a_piece_is_computed_alone(model):
+    """Frames 12 to 23 and their look-ahead; all but the first, whose head sees the frame before."""
+    sound = noise(2.0)
+    found, _ = scores(replace(model, window=Window(0, 12, 5)), sound)
+    padded = np.pad(sound, (BEFORE, 0))[12 * HOP :][: 16 * HOP + FIELD]
+    alone = model.head(model.encoder(padded)) - model.prior_weight * model.head.log_prior
+    assert np.allclose(found[13:24], alone[1:12], atol=1e-4)
+    assert not np.allclose(found[13:24], scores(model, sound)[0][13:24], atol=1e-2)
+
+
+def test_memory_makes_pieces_one_sound(model):
+    """With everything in mind, a piece without look-ahead is what one pass makes of the first."""
+    encoder, sound = model.encoder, noise(2.0)
+    memory = Memory()
+    first = encoder(sound[: 20 * HOP + FIELD], memory)
+    assert memory.n_frames == 21
+    again = encoder(sound[21 * HOP :], memory)
+    whole = encoder(sound[: 20 * HOP + FIELD])
+    assert all(np.array_equal(one, other) for one, other in zip(first, whole, strict=True))
+    assert np.abs(again[7] - encoder(sound)[7][21:]).mean() < 0.1  # the same, nearly
+    memory.forget(4, 10)
+    assert memory.n_frames == 10
 
 
 def test_scores_are_there_again_for_any_pdfs(model):

@@ -49,7 +49,7 @@ def kernel(
         return lambda function: kernel(
             function, reference_counts=reference_counts, fast_math=fast_math
         )
-    more = {"fastmath": True, "error_model": "numpy"} if fast_math else {}
+    more: dict[str, Any] = {"fastmath": True, "error_model": "numpy"} if fast_math else {}
     compiled = njit(nogil=True, _nrt=reference_counts, **more)(function)
     if hasattr(compiled, "enable_caching") and Path(function.__code__.co_filename).is_file():
         compiled._cache = _Kept(function)  # what enable_caching() sets, with another place

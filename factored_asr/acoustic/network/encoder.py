@@ -17,9 +17,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from factored_asr.acoustic.network._kernels import gelu, layer_norm
+from factored_asr.acoustic.network.memory import STRIDES, WIDTH, Memory
 
-STRIDES = (64, 3, 2)
-"""Steps of the three convolutions, in values of their input."""
 HOP = 384
 """Samples from one frame to the next: the product of the strides; 24 ms at 16 kHz."""
 FIELD = 895
@@ -77,13 +76,16 @@ class Encoder:
     final_norm: np.ndarray
     """(288,)."""
 
-    def __call__(self, samples: np.ndarray) -> list[np.ndarray]:
-        """Return the frames of a window of sound after each block.
+    def __call__(self, samples: np.ndarray, memory: Memory | None = None) -> list[np.ndarray]:
+        """Return the frames of a piece of sound after each block.
 
         Parameters
         ----------
         samples
             (n_samples,) float32 in [-1, 1], at least `FIELD` of them, at 16 kHz.
+        memory
+            What is in mind of the sound before the piece, to which the piece is added; None
+            (default): nothing is before it.
 
         Returns
         -------
@@ -91,10 +93,12 @@ class Encoder:
         each block, and the last of these normalised: the encoder's output. Frame i sees samples
         ``HOP * i`` to ``HOP * i + FIELD``, and through attention all other frames.
         """
-        hidden = [self.convolutions(samples)]
-        turns = self._turns(len(hidden[0]))
-        for block in self.blocks:
-            x = hidden[-1] + attention(layer_norm(hidden[-1], block.attention_norm), block, turns)
+        memory = Memory() if memory is None else memory
+        hidden = [self.convolutions(samples, memory)]
+        turns = self._turns(memory.n_frames)
+        for number, block in enumerate(self.blocks):
+            x = layer_norm(hidden[-1], block.attention_norm) @ block.query_key_value
+            x = hidden[-1] + attention(x, memory.with_block(number, x), turns) @ block.out
             wide = layer_norm(x, block.mlp_norm) @ block.wide
             gelu(wide, block.wide_bias)
             x += wide @ block.narrow
@@ -102,15 +106,16 @@ class Encoder:
             hidden.append(x)
         return [*hidden, layer_norm(hidden[-1], self.final_norm)]
 
-    def convolutions(self, samples: np.ndarray) -> np.ndarray:
+    def convolutions(self, samples: np.ndarray, memory: Memory) -> np.ndarray:
         """Return the frames that enter the first block, (n_frames, 288).
 
-        The group norm takes mean and variance over all values of the window, and so removes its
-        level; what it sees was bounded by tanh.
+        The group norm takes mean and variance over all values, those before the piece included,
+        and so removes the level of the sound; what it sees was bounded by tanh.
         """
         x = np.tanh(convolution(samples[:, None], self.conv1, STRIDES[0]))
+        mean, variance = memory.moments(x)
         weight, bias = self.group_norm
-        x = (x - x.mean()) * (weight / np.sqrt(x.var() + np.float32(1e-5))) + bias
+        x = (x - mean) * (weight / np.sqrt(variance + np.float32(1e-5))) + bias
         for kernel, kernel_bias, stride in (
             (self.conv2, self.conv2_bias, STRIDES[1]), (self.conv3, self.conv3_bias, STRIDES[2]),
         ):  # fmt: skip
@@ -119,9 +124,9 @@ class Encoder:
         return x
 
     def _turns(self, n_frames: int) -> np.ndarray:
-        """(n_frames, 1, 16) complex: by what the pairs of values of each frame are turned."""
+        """(n_frames, 16) complex: by what the pairs of values of each frame are turned."""
         angles = np.arange(n_frames, dtype=np.float32)[:, None] * self.frequencies
-        return np.exp(1j * angles).astype(np.complex64)[:, None, :]
+        return np.exp(1j * angles).astype(np.complex64)
 
 
 def convolution(x: np.ndarray, kernel: np.ndarray, stride: int) -> np.ndarray:
@@ -143,22 +148,36 @@ def convolution(x: np.ndarray, kernel: np.ndarray, stride: int) -> np.ndarray:
     return rows @ kernel
 
 
-def attention(x: np.ndarray, block: Block, turns: np.ndarray) -> np.ndarray:
+def attention(x: np.ndarray, keys_values: np.ndarray, turns: np.ndarray) -> np.ndarray:
     """Return for each frame a mean of values of all frames, weighted by how they fit its query.
 
     Queries and keys are rotated by their frames' positions, so that their product depends on how
     far the frames are apart (J. Su and others, "RoFormer: enhanced transformer with rotary position
     embedding", 2021).
+
+    Parameters
+    ----------
+    x
+        (n_frames, ≥ 288): begins with the frames' queries.
+    keys_values
+        (n_all, 2 · 288): keys and values of all frames, these the last.
+    turns
+        (n_all, 16) complex: the rotation of each.
     """
-    n, width = x.shape
-    size = width // N_HEADS
-    query, key, value = (x @ block.query_key_value).reshape(n, 3, N_HEADS, size).transpose(
-        1, 2, 0, 3
-    )  # each (N_HEADS, n, size)
-    for each in (query, key):
-        each[..., :ROTATED].view(np.complex64)[...] *= turns.transpose(1, 0, 2)
-    weights = query @ key.transpose(0, 2, 1)
+    n = len(x)
+    query, key, value = (
+        part.reshape(len(part), N_HEADS, -1).transpose(1, 0, 2)
+        for part in (x[:, :WIDTH], keys_values[:, :WIDTH], keys_values[:, WIDTH:])
+    )  # each (N_HEADS, n_frames or n_all, 36)
+    weights = rotated(query, turns[-n:]) @ rotated(key, turns).transpose(0, 2, 1)
     weights -= weights.max(axis=2, keepdims=True)
     np.exp(weights, out=weights)
     mixed = weights @ value / weights.sum(axis=2, keepdims=True)
-    return mixed.transpose(1, 0, 2).reshape(n, width) @ block.out
+    return mixed.transpose(1, 0, 2).reshape(n, WIDTH)
+
+
+def rotated(x: np.ndarray, turns: np.ndarray) -> np.ndarray:
+    """Turn pairs of values, as complex numbers; the values behind `ROTATED` stay as they are."""
+    x = x.copy()
+    x[..., :ROTATED].view(np.complex64)[...] *= turns
+    return x

@@ -80,8 +80,8 @@ class Head:
 
     @property
     def context(self) -> int:
-        """Frames after a frame that its outputs depend on."""
-        return sum(max(0, layer.offsets[-1]) for layer in self.layers)
+        """Frames before a frame that its outputs depend on."""
+        return sum(max(0, -layer.offsets[0]) for layer in self.layers)
 
     def __call__(self, hidden: Sequence[np.ndarray]) -> np.ndarray:
         """Return log probabilities, (n_frames, n_phones) float32.

@@ -19,10 +19,10 @@ from factored_asr.acoustic.network.windows import Window, WindowedFrames
 from factored_asr.acoustic.topology import N_POSITIONS, Topology
 from factored_asr.errors import OptionError
 
-STREAM = Window(left=125, new=21, right=10)
-"""Of streams: 3 s, 0.5 s and 0.25 s."""
-WHOLE = Window(left=83, new=500, right=21)
-"""Of whole sounds: 2 s, 12 s and 0.5 s."""
+STREAM = Window(left=125, new=21, right=10, first=60)
+"""Of streams: 3 s, 0.5 s and 0.25 s; the first scores come after 1.4 s."""
+WHOLE = Window(left=125, new=500, right=21)
+"""Of whole sounds: 3 s, 12 s and 0.5 s."""
 PRIOR_WEIGHT = 0.7
 
 
@@ -65,7 +65,8 @@ class NetworkModel:
     @property
     def look_ahead_seconds(self) -> float:
         """Seconds of sound that a stream waits for before it scores, at most."""
-        return (self.window.new + self.window.right) * self.frame_seconds
+        n_frames = max(self.window.new + self.window.right, self.window.first)
+        return n_frames * self.frame_seconds
 
     @cached_property
     def topology(self) -> Topology:

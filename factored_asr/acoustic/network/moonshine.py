@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from factored_asr.acoustic.network.encoder import N_HEADS, Block, Encoder
+from factored_asr.acoustic.network.memory import N_BLOCKS, WIDTH
 from factored_asr.acoustic.network.ort_file import OrtGraph, parse_ort
 from factored_asr.errors import FormatError, MissingError
 from factored_asr.storage.reading import read_bytes
@@ -16,7 +17,7 @@ from factored_asr.storage.reading import read_bytes
 PACKAGE, VERSION = "moonshine-voice", "0.0.49"
 FILE = "moonshine_voice/assets/tiny-en/encoder_model.ort"
 SHA256 = "94e90a4654fc45cdfedb77c4c08e1739f48862998e58fada384b25118134f221"
-WIDTH, WIDE, N_BLOCKS = 288, 1152, 6
+WIDE = 4 * WIDTH
 
 
 def encoder_path() -> Path:

@@ -13,6 +13,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +21,9 @@ from factored_asr.errors import FormatError
 from factored_asr.storage.reading import read_bytes
 
 IDENTIFIER = b"ORTM"
-TYPES = {1: np.dtype("<f4"), 2: np.dtype("u1"), 3: np.dtype("i1"), 6: np.dtype("<i4"),
-         7: np.dtype("<i8")}  # fmt: skip
+TYPES: dict[int, np.dtype[Any]] = {
+    number: np.dtype(kind) for number, kind in ((1, "<f4"), (2, "u1"), (3, "i1"), (7, "<i8"))
+}
 """By number of ``TensorDataType``; constants of other types are left out."""
 MAX_AXES = 8
 MAX_ITEMS = 100_000

@@ -1,8 +1,9 @@
-"""Long sounds in windows: each frame is computed with some sound before it and some after it.
+"""Long sounds in pieces: each frame is computed with some sound before it and some after it.
 
-The attention of the encoder grows with the square of a window's length, and a stream cannot wait
-for the end. So frames are computed in windows ``left | new | right``: of each only the new frames
-are kept. Windows lie at fixed places, whatever the chunks in which the sound arrives.
+The attention of the encoder grows with the square of a sound's length, and a stream cannot wait for
+the end. So frames are computed piece by piece: the new ones and some after them, which are computed
+again in the next piece, with the frames before in mind. Pieces lie at fixed places, whatever the
+chunks in which the sound arrives.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from factored_asr.acoustic.network.encoder import FIELD, HOP, Encoder
 from factored_asr.acoustic.network.head import Head
+from factored_asr.acoustic.network.memory import Memory
 from factored_asr.errors import OptionError
 
 BEFORE = (FIELD - HOP) // 2
@@ -22,28 +24,31 @@ BEFORE = (FIELD - HOP) // 2
 
 @dataclass(frozen=True)
 class Window:
-    """The frames of one window."""
+    """How sound is cut into pieces."""
 
     left: int
-    """Frames before the new ones, as far as there are any."""
+    """Frames before a piece that are kept in mind, >= 0; more cost time and memory."""
     new: int
-    """Frames that are kept, >= 1."""
+    """Frames that a piece gives, >= 1; fewer: earlier results for more work."""
     right: int
-    """Frames after the new ones, as far as there are any."""
+    """Frames after them, >= 0; more: better scores, later and for more work."""
+    first: int = 0
+    """Frames that the first piece waits for at least: a short one misjudges the level."""
 
     def __post_init__(self) -> None:
-        if self.left < 0 or self.new < 1 or self.right < 0:
-            raise OptionError(f"{self}: left and right must not be negative, new at least 1")
+        if min(self.left, self.right, self.first) < 0 or self.new < 1:
+            raise OptionError(f"{self}: new must be at least 1, the others not negative")
 
 
 class WindowedFrames:
-    """Log probabilities of the frames of one sound, window by window; in memory is one window."""
+    """Log probabilities of the frames of one sound, piece by piece; in memory is one piece."""
 
     def __init__(self, encoder: Encoder, head: Head, window: Window):
         self._encoder, self._head, self._window = encoder, head, window
+        self._memory = Memory()
+        self._before: list[np.ndarray] = []  # the last frames of each block, for the head
         self._parts = [np.zeros(BEFORE, np.float32)]
-        self._held = BEFORE  # samples in _parts
-        self._first = 0  # frame at which _parts begins
+        self._held = BEFORE  # samples in _parts, from the next frame on
         self._next = 0  # first frame that is not given yet
 
     def accept(self, samples: np.ndarray) -> Iterator[np.ndarray]:
@@ -57,36 +62,45 @@ class WindowedFrames:
         if len(samples):
             self._parts.append(samples)
             self._held += len(samples)
-        while self._n_frames() >= self._next + self._window.new + self._window.right:
-            yield self._computed(self._next + self._window.new)
+        window = self._window
+        while True:
+            wanted = window.new + window.right
+            if not self._next:
+                wanted = max(wanted, window.first)
+            if self._ready() < wanted:
+                return
+            yield self._computed(wanted - window.right, wanted)
 
     def finish(self) -> Iterator[np.ndarray]:
         """Yield the frames still missing, at least one of the whole sound.
 
         The last of them may lack half of the sound that they see: zeros stand for it.
         """
-        n_samples = self._first * HOP + self._held - BEFORE
-        n_frames = max(1, -(-n_samples // HOP))
-        lacking = (n_frames - 1) * HOP + FIELD - (self._first * HOP + self._held)
+        n_samples = self._next * HOP + self._held - BEFORE
+        missing = max(1, -(-n_samples // HOP)) - self._next
+        lacking = (missing - 1) * HOP + FIELD - self._held
         if lacking > 0:
             self._parts.append(np.zeros(lacking, np.float32))
             self._held += lacking
-        if self._next < n_frames:
-            yield self._computed(n_frames)
+        if missing > 0:
+            yield self._computed(missing, missing)
 
-    def _n_frames(self) -> int:
-        """Frames of which all samples are there."""
-        return self._first + max(0, (self._held - FIELD) // HOP + 1)
+    def _ready(self) -> int:
+        """Frames not given yet of which all samples are there."""
+        return max(0, (self._held - FIELD) // HOP + 1)
 
-    def _computed(self, end: int) -> np.ndarray:
-        """The frames from the next one up to `end`, out of their window."""
-        last = min(end + self._window.right, self._n_frames())
+    def _computed(self, n_new: int, n_frames: int) -> np.ndarray:
+        """The next `n_new` frames, computed together with those after them, `n_frames` in all."""
         joined = np.concatenate(self._parts) if len(self._parts) > 1 else self._parts[0]
-        part = joined[: (last - 1 - self._first) * HOP + FIELD]
-        log_probs = self._head(self._encoder(part))
-        result = log_probs[self._next - self._first : end - self._first].copy()
-        first = max(self._first, end - self._window.left)
-        self._parts = [joined[(first - self._first) * HOP :].copy()]
+        hidden = self._encoder(joined[: (n_frames - 1) * HOP + FIELD], self._memory)
+        self._memory.forget(n_frames - n_new, self._window.left)
+        n_before = len(self._before[0]) if self._before else 0
+        if n_before:
+            hidden = [np.concatenate(pair) for pair in zip(self._before, hidden, strict=True)]
+        log_probs = self._head(hidden)[n_before : n_before + n_new].copy()
+        first = max(0, n_before + n_new - self._head.context)
+        self._before = [each[first : n_before + n_new].copy() for each in hidden]
+        self._parts = [joined[n_new * HOP :].copy()]
         self._held = len(self._parts[0])
-        self._first, self._next = first, end
-        return result
+        self._next += n_new
+        return log_probs
