@@ -98,7 +98,15 @@ def _union_of_ngrams(
         if model.order >= order:
             here = np.array([ids[word] for word in model.words], np.int32)
             found.append(here[model.ngrams(order)])
-    return np.unique(np.concatenate(found), axis=0)
+    ngrams, width = np.concatenate(found), len(words).bit_length()
+    if order * width > 62:  # bits of a number
+        return np.unique(ngrams, axis=0)
+    keys = np.zeros(len(ngrams), np.int64)
+    for column in ngrams.T:
+        keys = keys << width | column
+    keys = np.unique(keys)  # 10 times faster than rows
+    columns = (keys >> width * k & (1 << width) - 1 for k in reversed(range(order)))
+    return np.column_stack([column.astype(np.int32) for column in columns])
 
 
 def _log_probs(
