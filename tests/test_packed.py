@@ -16,6 +16,7 @@ from factored_asr.language import (
     EstimateOptions,
     NGramModel,
     estimate,
+    prune_to,
     read_arpa,
     read_lm,
     read_packed,
@@ -70,6 +71,36 @@ def test_histories_without_followers_anywhere(seed: int, tmp_path: Path) -> None
     found = read_packed(tmp_path / "a.lm.zip")
     for n in range(1, model.order + 1):
         assert (found.ngrams(n) == model.ngrams(n)).all()
+
+
+def test_the_most_useful_ngrams_alone(model: NGramModel, tmp_path: Path) -> None:
+    """With marks, and without, where pruning sees rounded probabilities."""
+    n = sum(model.counts) - 12
+    write_packed(model, tmp_path / "a.lm.zip", first=n)
+    whole, few = (read_lm(tmp_path / "a.lm.zip", limit) for limit in (0, n))
+    assert whole.counts == model.counts
+    pruned = prune_to(model, n)
+    assert few.counts == pruned.counts != model.counts
+    for k in range(1, pruned.order + 1):
+        assert (few.ngrams(k) == pruned.ngrams(k)).all()
+    text = [score_text(each, TEXT).perplexity for each in (few, pruned)]
+    assert text[0] == pytest.approx(text[1], rel=0.02)
+    for history in ([], ["the"], ["turn", "the"]):
+        total = sum(np.exp(few.log_prob(word, history)) for word in few.vocabulary)
+        assert total == pytest.approx(1.0, abs=1e-4)
+    assert sum(read_lm(tmp_path / "a.lm.zip", n - 5).counts) <= n - 5
+
+
+def test_marks_that_leave_out_a_history(model: NGramModel, tmp_path: Path) -> None:
+    n = sum(model.counts) - 12
+    write_packed(model, tmp_path / "a.lm.zip", first=n)
+    arrays = read_arrays(tmp_path / "a.lm.zip")
+    arrays["2.first"] = arrays["2.first"] * 0
+    arrays["3.first"] = arrays["3.first"] | 255
+    with open(tmp_path / "a.lm.zip", "wb") as file:
+        np.savez(file, **arrays)
+    with pytest.raises(FormatError, match="histories of n-grams kept, must be kept"):
+        read_lm(tmp_path / "a.lm.zip", n)
 
 
 def test_words_beyond_two_bytes(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ log probabilities. Order n ≥ 2 has, in the order of `NGramOrder`,
 
 * ``n.followers``: how many n-grams continue each n-gram of the order below,
 * ``n.word``: ids of the last words; after the first of a history, differences to the one before,
-* ``n.prob``: log probabilities in 256 steps that grow with the distance from 0.
+* ``n.prob``: log probabilities in 256 steps that grow with the distance from 0,
+* ``n.first``: one bit for each, 1 if it is among the ``first`` most useful ones.
 
 Numbers above 255 are cut into planes of bytes, lowest first, which pack better. Back-off weights
 are not stored: they follow from the probabilities, as those after every history sum to one.
@@ -21,7 +22,7 @@ import numpy as np
 
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.language.ngram import EPSILON, NGramModel, NGramOrder
-from factored_asr.language.prune import normalise
+from factored_asr.language.prune import normalise, prune_to, select
 from factored_asr.storage.reading import read_arrays
 
 FORMAT = "factored_asr packed n-grams 1"
@@ -34,19 +35,21 @@ LOST = -7.0
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
-def write_packed(model: NGramModel, path: str | Path) -> None:
+def write_packed(model: NGramModel, path: str | Path, *, first: int = 0) -> None:
     """Write a model into one packed file; the same model gives the same bytes.
 
-    Probabilities above unigrams are rounded, and back-off weights left out: see `read_packed`.
-    Raises OptionError for a model of unigrams only.
+    Probabilities above unigrams are rounded, and back-off weights left out: see `read_packed`. The
+    n-grams that entropy pruning to `first` n-grams keeps are marked, so that these alone are read
+    fast; 0 marks none. Raises OptionError for a model of unigrams only.
     """
     if model.order < 2:
         raise OptionError("a packed model has n-grams of two words or more")
     arrays = {
         "format": np.frombuffer(FORMAT.encode(), np.uint8),
         "words": np.frombuffer("\n".join(model.vocabulary).encode(), np.uint8),
-        "unigrams": model.orders[0].log_prob,
+        "unigrams": model.orders[0].log_prob, "first": np.array([first], np.int64),
     }
+    marked = prune_to(model, first) if first else None
     for n, at in enumerate(model.orders[1:], start=2):
         followers = np.bincount(at.parent, minlength=len(model.orders[n - 2]))
         step, first = np.diff(at.word, prepend=0), _first(followers)[followers > 0]
@@ -54,6 +57,11 @@ def write_packed(model: NGramModel, path: str | Path) -> None:
         code = np.rint(STEPS * np.sqrt(np.maximum(-at.log_prob, 0))).clip(0, 255)
         arrays[f"{n}.followers"], arrays[f"{n}.word"] = _planes(followers), _planes(step)
         arrays[f"{n}.prob"] = code.astype(np.uint8)
+        if marked:
+            kept = np.zeros(len(at), bool)
+            if n <= marked.order:
+                kept[model.find(marked.ngrams(n))] = True
+            arrays[f"{n}.first"] = np.packbits(kept)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as packed:
         for name, array in arrays.items():
             buffer = io.BytesIO()
@@ -62,15 +70,18 @@ def write_packed(model: NGramModel, path: str | Path) -> None:
                             zipfile.ZIP_LZMA)
 
 
-def read_packed(path: str | Path) -> NGramModel:
+def read_packed(path: str | Path, n_ngrams: int = 0) -> NGramModel:
     """Read a file of `write_packed`, with back-off weights that make each history sum to one.
 
-    Raises MissingError if there is no such file, FormatError if it is none, or broken.
+    `n_ngrams`, if above 0, prunes the model by entropy to at most so many n-grams; if the file has
+    marks for this number, these n-grams are taken. Raises MissingError if there is no such file,
+    FormatError if it is none, or broken.
     """
     arrays = read_arrays(path)
     try:
         if arrays["format"].tobytes() != FORMAT.encode():
             raise FormatError(f"expected {FORMAT}")
+        first = arrays["first"].ravel().tolist()
         words = (EPSILON, *arrays["words"].tobytes().decode("utf-8").split("\n"))
         orders = [_unigrams(arrays["unigrams"], len(words) - 1)]
         while f"{len(orders) + 1}.word" in arrays:
@@ -79,7 +90,20 @@ def read_packed(path: str | Path) -> NGramModel:
         raise FormatError(f"not a packed n-gram model: {error}", path) from error
     if len(set(words)) < len(words) or "" in words:
         raise FormatError("a word is empty or comes twice", path)
-    return normalise(NGramModel(words, tuple(orders)))
+    model = NGramModel(words, tuple(orders))
+    if n_ngrams and first == [n_ngrams]:
+        return _marked(model, arrays, path)
+    return prune_to(normalise(model), n_ngrams) if n_ngrams else normalise(model)
+
+
+def _marked(model: NGramModel, arrays: dict[str, np.ndarray], path: str | Path) -> NGramModel:
+    try:
+        keep = [np.ones(len(model.orders[0]), bool)]
+        for n, at in enumerate(model.orders[1:], start=2):
+            keep.append(np.unpackbits(arrays[f"{n}.first"], count=len(at)).astype(bool))
+        return select(model, keep)
+    except (ValueError, KeyError, TypeError) as error:
+        raise FormatError(f"marks of the most useful n-grams: {error}", path) from error
 
 
 def _first(followers: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ are set so that every history keeps the total probability it had: 1 in a proper 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -89,6 +89,20 @@ def restrict(model: NGramModel, vocabulary: Collection[str]) -> NGramModel:
         keep.append(kept & keep[-1][at.parent] if keep else kept)
     orders = (replace(at, word=new_id[at.word].astype(np.int32)) for at in _rows(model, keep))
     return NGramModel(words, tuple(orders))
+
+
+def select(model: NGramModel, keep: Sequence[np.ndarray]) -> NGramModel:
+    """Return the model with some of its n-grams, every history's probabilities summing to one.
+
+    `keep` are (n,) bool, one array an order: all unigrams, and the history of whatever is kept.
+    """
+    for n, (kept, at) in enumerate(zip(keep, model.orders, strict=True), start=1):
+        if not (kept.all() if n == 1 else keep[n - 2][at.parent[kept]].all()):
+            raise OptionError(f"order {n}: unigrams, and histories of n-grams kept, must be kept")
+    orders = _rows(model, list(keep))
+    while len(orders) > 1 and not len(orders[-1]):
+        orders.pop()
+    return normalise(NGramModel(model.words, tuple(orders)))
 
 
 def normalise(model: NGramModel) -> NGramModel:

@@ -8,19 +8,22 @@ from factored_asr.errors import MissingError
 from factored_asr.language.arpa import read_arpa
 from factored_asr.language.ngram import NGramModel
 from factored_asr.language.packed import ZIP_MAGIC, read_packed
+from factored_asr.language.prune import prune_to
 from factored_asr.language.sphinx_trie import MAGIC, read_sphinx_lm
 
 KENLM_MAGIC = b"mmap lm http://kheafield.com/code"
 
 
-def read_lm(path: str | Path) -> NGramModel:
+def read_lm(path: str | Path, n_ngrams: int = 0) -> NGramModel:
     """Read an n-gram model: a packed one, a Sphinx trie, or ARPA, plain or gzip.
 
+    `n_ngrams`, if above 0, prunes it by entropy to at most so many n-grams: see `prune_to`.
     Raises MissingError if there is no such file, FormatError if it is none of these, or broken.
     """
     if _begins_with(ZIP_MAGIC, path):
-        return read_packed(path)
-    return read_sphinx_lm(path) if _begins_with(MAGIC, path) else read_arpa(path)
+        return read_packed(path, n_ngrams)
+    model = read_sphinx_lm(path) if _begins_with(MAGIC, path) else read_arpa(path)
+    return prune_to(model, n_ngrams) if n_ngrams else model
 
 
 def is_kenlm_binary(path: str | Path) -> bool:

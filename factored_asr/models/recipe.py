@@ -29,7 +29,6 @@ from factored_asr.language import (
     NGramScorer,
     WordScorer,
     is_kenlm_binary,
-    prune_to,
     read_columns,
     read_lm,
     with_words,
@@ -333,9 +332,7 @@ class Recipe:
 
         def make() -> NGramModel:
             tell(f"reading {path.name}")
-            model = read_lm(path)
-            model = prune_to(model, limit) if limit else model
-            model = self._in_the_case_of_the_lexicon(model, path)
+            model = self._in_the_case_of_the_lexicon(read_lm(path, limit), path)
             there = {word.lower() for word in model.vocabulary}
             new = tuple(word for word in self.read_words() if word.lower() not in there)
             if not new:

@@ -45,7 +45,7 @@ from factored_asr.models.recipe import cached_g2p
 KEPT_ASIDE = 50  # every so many-th sentence
 BLOCK, BLOCKS = 4700, 25  # sentences: three or four books; one block in so many
 WEIGHT = 0.5  # of the books
-N_NGRAMS = 8_000_000  # of the file
+N_NGRAMS, FIRST = 8_000_000, 1_000_000  # of the file, and of the first pass
 LEAST, FREQUENT = 2, 10  # occurrences of a word, to be kept and to have two pronunciations
 SECOND = 0.3  # least probability of a second pronunciation
 MODEL, DICTIONARY = REPOSITORY / "lm/english.lm.zip", REPOSITORY / "lexicons/books.dict"
@@ -98,7 +98,7 @@ def build(data: Path, wheel: NGramModel, blocks: bool) -> NGramModel:
     tell(f"pruned: {small.counts}")
     if blocks:
         return small
-    write_packed(small, MODEL)
+    write_packed(small, MODEL, first=FIRST)
     tell(f"written: {MODEL.stat().st_size / 1e6:.1f} MB")
     return read_lm(MODEL)
 
