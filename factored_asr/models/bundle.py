@@ -27,6 +27,9 @@ from factored_asr.models.zipped import is_zip, unpacked
 NETWORK = "en-us-network"
 DEFAULT_MODEL = "en-us"
 """Of English, where no model is named."""
+DICTATION_LM = Path("lm", "english.lm.zip")
+DICTATION_WORDS = Path("lexicons", "books.dict")
+"""What is shipped for dictation; made by tests/bench/build_lm.py."""
 
 
 def default_model() -> str:
@@ -100,13 +103,14 @@ class Bundle:
 
     @staticmethod
     def _en_us_network() -> Bundle:
-        """The network, with the dictionary and language model of en-us."""
+        """The network, with the dictionary of en-us and what is shipped for dictation."""
         encoder_path()  # where it is missing, nothing else is worth reading
         home = en_us.pocketsphinx_model_path()
         folder = ModelFolder.open(en_us_network.FOLDER)
         return Bundle(
-            "en-us-network", folder.path, home / "cmudict-en-us.dict", home / "en-us.lm.bin",
+            "en-us-network", folder.path, home / "cmudict-en-us.dict", shipped(DICTATION_LM),
             en_us_network.NETWORK_DICTATION, en_us_network.NETWORK_COMMANDS, folder=folder,
+            words=shipped(DICTATION_WORDS),
         )
 
     @staticmethod
@@ -150,10 +154,14 @@ def packaged(path: str | Path) -> Path:
     """
     path = Path(path)
     if not path.exists() and path.parent.name in ("lm", "lexicons") and len(path.parts) == 2:
-        for home in Path(__file__).parents[1:3]:
-            if (home / path).is_file():
-                return home / path
+        return shipped(path)
     return path
+
+
+def shipped(path: Path) -> Path:
+    """Return the file of this name that is installed with the package, or the path itself."""
+    homes = [home / path for home in Path(__file__).parents[1:3]]
+    return next((file for file in homes if file.is_file()), path)
 
 
 __getattr__ = old_names(__name__)

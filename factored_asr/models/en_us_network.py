@@ -9,6 +9,7 @@ from factored_asr.acoustic.network.moonshine import encoder_path
 from factored_asr.decoder import BeamOptions
 from factored_asr.errors import MissingError
 from factored_asr.graph import BackgroundOptions, GraphOptions
+from factored_asr.lattice import RescoreOptions, SecondPassOptions
 from factored_asr.lattice.rejection import Margin, RejectionOptions
 from factored_asr.models.settings import COMMANDS, DICTATION
 
@@ -17,10 +18,11 @@ FOLDER = Path(__file__).parent / "en_us_network"
 
 NETWORK_DICTATION = replace(
     DICTATION, acoustic_scale=0.9, prior_weight=0.7, align_words=True,
-    beam=BeamOptions(beam=14.0, max_active=5000, lattice_beam=0.0),
+    beam=BeamOptions(beam=14.0, max_active=5000, lattice_beam=0.0), max_ngrams=1_000_000,
     graph=GraphOptions(silence_probability=1.0, filler_probability=0.0, transition_scale=0.0),
+    second_pass=SecondPassOptions(whole_lm=True, rescore=RescoreOptions(lm_scale=1.2, beam=4.0)),
 )
-"""Of dictation."""
+"""Of dictation. The file of its language model has marks for this number of n-grams."""
 NETWORK_COMMANDS = replace(
     COMMANDS, acoustic_scale=0.9, prior_weight=1.0, align_words=True,
     background=BackgroundOptions(word_cost=4.0, frame_cost=0.4, phone_cost=1.5),
