@@ -22,7 +22,7 @@ from factored_asr.graph import (
     build_graph,
 )
 from factored_asr.language import Grammar, NGramModel
-from factored_asr.lattice.rejection import DEFAULTS, NO_COMMAND, rejection
+from factored_asr.lattice.rejection import DEFAULTS, NO_COMMAND, Evidence, rejection
 from factored_asr.lexicon import Lexicon, Pronunciation
 
 PHONES = ("A", "B", "C", "SIL", "+N+")
@@ -146,7 +146,8 @@ def test_a_command_is_weighed_against_its_background(model, lexicon):
         scores = scores_of(model, phones, n)
         command, other = (decode(each, scores, beam).best() for each in (graph, background))
         assert command.words == ("a", "be", "a")  # whatever was spoken
-        return command, other, rejection(command, other, frame_seconds=seconds)
+        rejected = rejection(command, Evidence(other), frame_seconds=seconds)
+        return command, other, str(rejected or "")
 
     command, other, reason = decoded("A B A", 8)  # spoken in a hurry it would not stand out enough
     assert reason == "" and other.cost > command.cost

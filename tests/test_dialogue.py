@@ -15,7 +15,6 @@ from support.swap_dialogues import DIALOGUES, copies
 from factored_asr import Recognizer
 from factored_asr.dialogue import Dialogue, World
 from factored_asr.errors import FormatError, MissingError
-from factored_asr.graph import DENIALS
 from factored_asr.language.grammar import Grammar
 from factored_asr.lattice import Lattice
 from factored_asr.lattice.rejection import NO_COMMAND
@@ -126,18 +125,18 @@ def test_an_outcome_is_data_with_a_trace(house: Dialogue) -> None:
 
 
 def test_a_spoken_denial_is_heard_and_turns_the_light_off_again():
-    """A grammar has only commands: without prefixes a denied one would at best be refused."""
+    """Denied sentences stand in the graph of every grammar, unless they are switched off."""
     home = Path(__file__).parent.parent
     sounds = home / "examples/audio/kitchen_light_on.wav", DENIED
-    hearing = replace(COMMANDS, graph=replace(COMMANDS.graph, prefixes=DENIALS))
-    recogniser = Recognizer.load("en-us", grammar=HOUSE, options=hearing)
+    recogniser = Recognizer.load("en-us", grammar=HOUSE, options=COMMANDS)
     said = [recogniser.transcribe(sound) for sound in sounds]
     assert said[1].text == "no don't turn on the kitchen light" and not said[1].interpretation
     dialogue = Dialogue(Grammar.read(HOUSE), World.read(HOUSE))
     assert [dialogue.hear(each).actions for each in said] == [
         ("on kitchen light",), ("off kitchen light",)
     ]
-    deaf = Recognizer.load("en-us", grammar=HOUSE).transcribe(DENIED)
+    without = replace(COMMANDS, graph=replace(COMMANDS.graph, denials=False))
+    deaf = Recognizer.load("en-us", grammar=HOUSE, options=without).transcribe(DENIED)
     assert not deaf.words and deaf.reason.startswith(NO_COMMAND)
 
 

@@ -13,6 +13,7 @@ from factored_asr.lattice.path import NO_PATH, Path, PhoneSegment, WordSegment
 from factored_asr.lattice.rejection import (
     NO_COMMAND,
     NO_SPEECH,
+    Evidence,
     Margin,
     RejectionOptions,
     margin,
@@ -39,7 +40,8 @@ def path_of(text: str, cost: float, frames: int = 10) -> Path:
 
 
 def reason_of(path: Path, background: Path | None, in_noise: bool = False) -> str:
-    return rejection(path, background, frame_seconds=0.01, in_noise=in_noise)
+    evidence = Evidence(background, in_noise=in_noise)
+    return str(rejection(path, evidence, frame_seconds=0.01) or "")
 
 
 @pytest.mark.parametrize("text", ["stop", "stop the music", "play the radio in the kitchen"])
@@ -80,8 +82,8 @@ def test_options_change_the_decision() -> None:
     path, background = path_of("stop", 10.0), path_of("of", 11.0)
     assert reason_of(path, background)
     none = Margin(word=0.0, words=0.0)
-    assert not rejection(path, background, RejectionOptions(clean=none), 0.01)
-    assert rejection(path, background, RejectionOptions(none, longest_phone=0.05), 0.01)
+    assert not rejection(path, Evidence(background), RejectionOptions(clean=none), 0.01)
+    assert rejection(path, Evidence(background), RejectionOptions(none, longest_phone=0.05), 0.01)
     with pytest.raises(OptionError, match="slowest_word must be above 0"):
         RejectionOptions(slowest_word=0.0)
     with pytest.raises(OptionError, match="0 or more"):

@@ -101,7 +101,7 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
 
 def _settings(settings: DecodeOptions, options: argparse.Namespace) -> DecodeOptions:
     """Return the model's settings with the values that the command line gives."""
-    from factored_asr.graph import DENIALS
+    from factored_asr.graph import DENIALS, denies
 
     beam = replace(settings.beam, **_given(options, beam="beam", max_active="max_active",
                                            min_active="min_active"))
@@ -115,10 +115,13 @@ def _settings(settings: DecodeOptions, options: argparse.Namespace) -> DecodeOpt
     if tools:
         settings = settings.against_noise(() if tools == "none" else tools.split(","))
     prefixes = (*graph.prefixes, *getattr(options, "prefix", ()))
-    if getattr(options, "denials", False):
-        prefixes += DENIALS
+    denials = getattr(options, "denials", None)
+    if denials:
+        prefixes += tuple(each for each in DENIALS if not denies(each))
+    rejection = replace(settings.rejection, **_given(options, strictness="strictness"))
     return replace(
-        settings, beam=beam, graph=replace(graph, prefixes=prefixes),
+        settings, beam=beam, rejection=rejection,
+        graph=replace(graph, prefixes=prefixes, denials=denials is not False),
         acoustic_scale=settings.acoustic_scale if scale is None else scale,
         second_pass=_second_pass(settings.second_pass, options),
     )
@@ -253,8 +256,12 @@ def source_options() -> argparse.ArgumentParser:
     parser.add_argument("--conversation", action="store_true", help="recognise also what a "
                         'dialogue makes of the grammar: "no the hall", "undo that"')
     before = parser.add_argument_group("before a command")
-    before.add_argument("--denials", action="store_true", help="accept \"no\", \"don't\", "
-                        '"please" and the like before a sentence of the grammar')
+    before.add_argument("--denials", action="store_true", default=None,
+                        help='accept "no", "please" and the like before a sentence of the grammar, '
+                        'too, not only "don\'t" and what denies it')
+    before.add_argument("--no-denials", action="store_false", dest="denials",
+                        help="do not recognise denied sentences: a denied command may be taken "
+                        "for the command")
     prefix = before.add_argument("--prefix", metavar="WORDS", action="append", default=[],
                                  help="accept these words before a sentence, such as a wake word; "
                                  "may be repeated")
@@ -266,6 +273,8 @@ def search_options() -> argparse.ArgumentParser:
     """Return the options of the search."""
     parser = argparse.ArgumentParser(add_help=False)
     group = parser.add_argument_group("search")
+    group.add_argument("--strictness", type=float, metavar="X",
+                       help="how readily a command is rejected; 0: rarely, 1: default, 2: strict")
     group.add_argument("--beam", type=float, help="cost kept above the best; higher: slower")
     group.add_argument("--max-active", type=int, help="most tokens a frame; 0: no limit")
     group.add_argument("--min-active", type=int, help="fewest tokens a frame")

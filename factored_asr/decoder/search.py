@@ -249,6 +249,17 @@ class Search:
         cost, ending = self._token_costs()
         return float(ending.min() - cost.min()) if len(cost) else float("inf")
 
+    def part_paths(self) -> tuple[Path, ...]:
+        """The best path that ends now in each part of the graph; `NO_PATH` where none does."""
+        cost, ending = self._token_costs()
+        states = self._now()["state"][: len(cost)]
+        part = np.searchsorted(self.graph.parts, states, "right") - 1
+        within = (np.where(part == each, ending, np.inf) for each in range(len(self.graph.parts)))
+        return tuple(
+            self._traced(int(np.argmin(costs)), float(costs.min()), True)
+            if np.isfinite(costs.min(initial=np.inf)) else NO_PATH for costs in within
+        )
+
     def finish(self) -> Lattice:
         """End the utterance: the best path to a final state, or the best of all if none ends."""
         seconds = self.graph.frame_seconds
@@ -343,9 +354,11 @@ class Search:
         reached_final = bool(np.isfinite(ending[best]))
         if not (use_final and reached_final):
             best, ending = int(np.argmin(cost)), cost
-        token = self._now()[best]
-        graph = self.graph
+        return self._traced(best, float(ending[best]), use_final and reached_final)
+
+    def _traced(self, token_index: int, cost: float, reached_final: bool) -> Path:
+        """The path of a token of the last frame."""
+        token, graph = self._now()[token_index], self.graph
         arcs, stays = kernels.trace(graph.start, graph.first_arc, graph.first_emitting, graph.arcs,
                                     self._steps, token["back"], token["arc"], self.n_frames)
-        total = float(self._offset[0]) + float(ending[best])
-        return read_path(graph, arcs, stays, total, use_final and reached_final)
+        return read_path(graph, arcs, stays, float(self._offset[0]) + cost, reached_final)

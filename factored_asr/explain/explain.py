@@ -165,8 +165,7 @@ def _with_path(
     ]
     result = explanation.transcript.text, path.cost
     margins = settings.rejection.in_noise if found.in_noise else settings.rejection.clean
-    rejected = rejection(path, found.background, settings.rejection, model.frame_seconds,
-                         found.in_noise)
+    rejected = rejection(path, found.evidence, settings.rejection, model.frame_seconds)
     return replace(
         explanation,
         meaning=_meaning(explanation.transcript.interpretation, pipeline, lattice, found),
@@ -175,7 +174,7 @@ def _with_path(
             Explained(part, next(others) if part.kind == "word" else None, share)
             for part, share in zip(parts, _shares(session, found, parts), strict=True)
         ),
-        needed=margins.needed(path), is_rejected=bool(rejected),
+        needed=settings.rejection.strictness * margins.needed(path), is_rejected=bool(rejected),
         states=tuple(states_of(graph, path, model.frame_seconds)),
         ablations=tuple(ablation(each, session, result, progress) for each in changes),
     )  # fmt: skip
@@ -219,13 +218,15 @@ def prices_of(recipe: Recipe, model: AcousticModel, graph: Graph) -> Prices:
         with warnings.catch_warnings():  # they warned when the graph was compiled
             warnings.simplefilter("ignore", GuessWarning)
             lexicon = recipe.with_guesses(lexicon, graph.words[1:])
+    full, phones = lexicon, model.topology.phones
     with warnings.catch_warnings():  # likewise
         warnings.simplefilter("ignore", LexiconWarning)
-        lexicon = lexicon.restrict(graph.words[1:]).fitted(model.topology.phones)
+        lexicon = lexicon.restrict(graph.words[1:]).fitted(phones)
     scorer: WordScorer
     if recipe.grammar:
         ids = {word: i for i, word in enumerate(graph.words) if i}
-        scorer = GrammarScorer.of(recipe.sentences(lexicon), ids, recipe.settings.graph)
+        scorer = GrammarScorer.of(recipe.sentences(lexicon), ids, recipe.settings.graph, full,
+                                   phones)
     else:
         scorer = NGramScorer(recipe.first_language())
     return Prices(model.topology, lexicon, scorer, recipe.settings.graph)

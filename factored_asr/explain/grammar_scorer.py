@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from factored_asr.graph import Graph, GraphOptions
-from factored_asr.graph.build import from_pynini, grammar_graph, to_pynini
+from factored_asr.graph.build import from_pynini, sentences_of, to_pynini
+from factored_asr.graph.denials import joined
+from factored_asr.graph.graph import EPSILON
 from factored_asr.language.grammar.sampling import Sentences
+from factored_asr.lexicon import Lexicon
 
 INF = float("inf")
 _State = tuple[tuple[int, float], ...]
@@ -38,10 +41,16 @@ class GrammarScorer:
 
     @staticmethod
     def of(
-        grammar: Sentences, words: Mapping[str, int], options: GraphOptions | None = None
+        grammar: Sentences, words: Mapping[str, int], options: GraphOptions | None = None,
+        lexicon: Lexicon | None = None, phones: Sequence[str] = (),
     ) -> GrammarScorer:
         """The scorer of a grammar whose words have these ids, in a graph of these options."""
-        return GrammarScorer(grammar_graph(grammar, words, options or GraphOptions()), words)
+        options = options or GraphOptions(denials=False)
+        table = (EPSILON, *sorted(words, key=words.__getitem__))
+        said = sentences_of(grammar, table, lexicon or Lexicon({}), phones, options)
+        if said.denied is None:
+            return GrammarScorer(said.plain, words)
+        return GrammarScorer(joined(said.plain, said.denied, options.denial_cost), words)
 
     @property
     def is_weighted(self) -> bool:
@@ -50,7 +59,11 @@ class GrammarScorer:
         return bool(self.graph.arcs["cost"].any() or final.any())
 
     def start(self) -> _State:
-        return ((self.graph.start, 0.0),)
+        begin = self.graph.arcs[slice(*self.graph.first_arc[self.graph.start :][:2])]
+        parts = begin[begin["label"] == 0]  # the plain sentences, and the denied ones
+        return tuple((int(arc["target"]), float(arc["cost"])) for arc in parts) or (
+            (self.graph.start, 0.0),
+        )
 
     def score_word(self, state: Hashable, word: str) -> tuple[_State, float]:
         """The state after a word and its log weight; () and -inf where it cannot follow."""

@@ -7,11 +7,13 @@ from factored_asr.graph.background import (
     build_background,
 )
 from factored_asr.graph.build import GraphOptions, build_alignment_graph, build_graph
+from factored_asr.graph.denials import DENIALS_VERSION, denies
 from factored_asr.graph.graph import ARC, Graph
 from factored_asr.graph.prefixes import DENIALS
 from factored_asr.graph.units import BLANK, make_units
 
 __all__ = [
-    "ARC", "BACKGROUND", "BACKGROUND_VERSION", "BLANK", "DENIALS", "BackgroundOptions", "Graph",
-    "GraphOptions", "build_alignment_graph", "build_background", "build_graph", "make_units",
+    "ARC", "BACKGROUND", "BACKGROUND_VERSION", "BLANK", "DENIALS", "DENIALS_VERSION",
+    "BackgroundOptions", "Graph", "GraphOptions", "build_alignment_graph", "build_background",
+    "build_graph", "denies", "make_units",
 ]  # fmt: skip

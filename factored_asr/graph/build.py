@@ -18,6 +18,7 @@ import numpy as np
 from factored_asr._deprecated import renamed_fields
 from factored_asr.acoustic.topology import N_POSITIONS, Topology, word_symbols
 from factored_asr.errors import MissingError, OptionError
+from factored_asr.graph.denials import Denials, denials_for, denied, denies, joined
 from factored_asr.graph.expand import (
     add_self_loops,
     expand_context,
@@ -64,6 +65,11 @@ class GraphOptions:
     """Words that may stand before a sentence of a grammar and are no part of it; see `DENIALS`."""
     prefix_cost: float = 7.0
     """Cost of a prefix, >= 0; lower: more are recognised, rightly and wrongly."""
+    denials: bool = True
+    """Whether the sentences of a grammar may be denied ("don't …", "stop …ing"); without, a denied
+    command may be taken for the command."""
+    denial_cost: float = 0.0
+    """Cost of a denied sentence, >= 0; higher: fewer denials are recognised."""
     memory_limit: float = 6.0
     """Gigabytes that compiling may take by the estimate, > 0; more is refused beforehand."""
 
@@ -73,8 +79,10 @@ class GraphOptions:
             raise OptionError(f"silence_probability must lie in (0, 1], got {silence}")
         if not 0 <= filler <= 1:
             raise OptionError(f"filler_probability must lie in [0, 1], got {filler}")
-        if self.transition_scale < 0 or self.memory_limit <= 0 or self.prefix_cost < 0:
-            raise OptionError("transition_scale, prefix_cost must be >= 0 and memory_limit > 0")
+        if min(self.transition_scale, self.prefix_cost, self.denial_cost) < 0:
+            raise OptionError("transition_scale, prefix_cost and denial_cost must be >= 0")
+        if self.memory_limit <= 0:
+            raise OptionError(f"memory_limit must be above 0 GB, got {self.memory_limit}")
         object.__setattr__(self, "prefixes", tuple(self.prefixes))  # a manifest has lists
 
 
@@ -111,7 +119,8 @@ def lexicon_graph(
     """Return L: any sequence of pronunciations, with silence and fillers in between, as words.
 
     Input labels are ``1 + phone * 4 + position``; the last phone of the k-th of several words that
-    sound alike is raised by k times the number of symbols, which keeps L ∘ G determinisable.
+    sound alike is raised by k times the number of symbols, which keeps L ∘ G determinisable. Words
+    without a pronunciation are left out.
     Returns L and the label above all others, #0, by which back-off arcs pass through L.
     """
     index = {phone: i for i, phone in enumerate(model.topology.phones)}
@@ -120,7 +129,7 @@ def lexicon_graph(
     label: list[int] = []
     word, cost, length = [], [], []
     for name, word_id in words.items():
-        for spoken in lexicon.find(name):
+        for spoken in lexicon.find(name) if lexicon.knows(name) else ():
             rank = seen[spoken.phones] = seen.get(spoken.phones, -1) + 1
             label += _labels([index[phone] for phone in spoken.phones], rank * n_symbols)
             length.append(len(spoken.phones))
@@ -178,15 +187,6 @@ def with_fillers(grammar: Graph, fillers: Iterable[int], states: np.ndarray) -> 
     return Graph.from_arcs(source, arcs, grammar.final, grammar.start)
 
 
-def grammar_graph(grammar: Sentences, words: Mapping[str, int], options: GraphOptions) -> Graph:
-    """Return G of a grammar; the empty sentence is allowed, too."""
-    graph = from_pynini(grammar.acceptor(words))
-    graph = with_prefixes(graph, options.prefixes, words, options.prefix_cost)
-    final = graph.final.copy()
-    final[graph.start] = min(final[graph.start], options.empty_cost)
-    return replace(graph, final=final)
-
-
 def compose_lexicon(lexicon: Graph, grammar: Graph, back_off: int, n_symbols: int) -> Graph:
     """det(L ∘ G), minimised; marks of homophones, back-off and fillers are taken off its labels."""
     import pynini
@@ -236,36 +236,116 @@ def build_graph(
     phones = model.topology.phones
     options = replace(options, prefixes=_spoken_prefixes(options.prefixes, lexicon))
     table, omitted = _word_table(lexicon, language, options.prefixes)
-    lexicon = lexicon.restrict(table[1:]).fitted(phones)
-    lexicon.check_phones(phones)
-    words = {word: i for i, word in enumerate(table) if i}
-    units = make_units(model, options.transition_scale)
     tell("lexicon and language model (L ∘ G)")
+    units = make_units(model, options.transition_scale)
     if isinstance(language, NGramModel):
-        gigabytes = _estimate(lexicon, language, words, options)
-        tell(f"trees of pronunciations ({sum(language.counts):,} n-grams; {gigabytes:.1f} GB)")
-        # Fillers everywhere would double the graph: they stand in the empty history alone.
-        silence, fillers = _pauses(model.topology, options)
-        lg = ngram_trees(lexicon, language, words, phones, units, options.word_penalty, silence,
-                         fillers)
-        tell(f"merging states with one future ({lg.n_arcs:,} arcs)")
-        lg, _ = minimise(lg)
-    else:
-        lg = _grammar_lg(lexicon, language, words, model, options)
-    return replace(expand_graph(lg, model, units, table, tell), omitted=omitted)
+        lg = _ngram_lg(lexicon, language, table, model, options, units, tell)
+        return replace(expand_graph(lg, model, units, table, tell), omitted=omitted)
+    said = sentences_of(language, table, lexicon, phones, options)
+    lg = _grammar_lg(lexicon, said.plain, said.table, model, options)
+    graph = expand_graph(lg, model, units, said.table, tell)
+    if said.denied is None:
+        return graph
+    tell("denied sentences (L ∘ G)")
+    lg = _grammar_lg(said.denials.lexicon, said.denied, said.table, model, options)
+    denied_graph = expand_graph(lg, model, units, said.table, tell)
+    return joined(graph, denied_graph, options.denial_cost)
+
+
+def _fitted(
+    lexicon: Lexicon, table: Sequence[str], model: HasTopology
+) -> tuple[Lexicon, dict[str, int]]:
+    """The words of a table with their pronunciations in the model's phones, and their ids."""
+    lexicon = lexicon.restrict(table[1:]).fitted(model.topology.phones)
+    lexicon.check_phones(model.topology.phones)
+    return lexicon, {word: i for i, word in enumerate(table) if i}
+
+
+def _ngram_lg(
+    lexicon: Lexicon, language: NGramModel, table: Sequence[str], model: HasTopology,
+    options: GraphOptions, units: Units, tell: Progress,
+) -> Graph:
+    """L ∘ G of an n-gram model; fillers stand in the empty history alone, not to double it."""
+    lexicon, words = _fitted(lexicon, table, model)
+    gigabytes = _estimate(lexicon, language, words, options)
+    tell(f"trees of pronunciations ({sum(language.counts):,} n-grams; {gigabytes:.1f} GB)")
+    silence, fillers = _pauses(model.topology, options)
+    lg = ngram_trees(lexicon, language, words, model.topology.phones, units, options.word_penalty,
+                     silence, fillers)
+    tell(f"merging states with one future ({lg.n_arcs:,} arcs)")
+    return minimise(lg)[0]
 
 
 def _grammar_lg(
-    lexicon: Lexicon, grammar: Sentences, words: Mapping[str, int], model: HasTopology,
+    lexicon: Lexicon, sentences: Graph, table: Sequence[str], model: HasTopology,
     options: GraphOptions,
 ) -> Graph:
-    """L ∘ G of a grammar; fillers may stand anywhere."""
+    """L ∘ G of the sentences of a grammar; fillers may stand anywhere."""
+    lexicon, words = _fitted(lexicon, table, model)
     spoken, back_off = lexicon_graph(lexicon, words, model, options)
     n_fillers, n_phones = len(_pauses(model.topology, options)[1]), len(model.topology.phones)
-    acceptor = grammar_graph(grammar, words, options)
     fillers = range(len(words) + 2, len(words) + 2 + n_fillers)
-    acceptor = with_fillers(acceptor, fillers, np.arange(acceptor.n_states))
+    acceptor = with_fillers(sentences, fillers, np.arange(sentences.n_states))
     return compose_lexicon(spoken, acceptor, back_off, n_phones * N_POSITIONS)
+
+
+@dataclass(frozen=True, eq=False)
+class GrammarParts:
+    """Both Gs of a grammar, acceptors of word ids."""
+
+    plain: Graph
+    """Its sentences, with prefixes, and the empty one."""
+    denied: Graph | None
+    """Its sentences denied; None where they are not."""
+    denials: Denials
+    table: tuple[str, ...]
+    """Words by id: those of the grammar first."""
+
+
+def sentences_of(
+    grammar: Sentences, table: tuple[str, ...], lexicon: Lexicon, phones: Sequence[str],
+    options: GraphOptions,
+) -> GrammarParts:
+    """Return G of a grammar, and that of its denied sentences; `table` has the words by id.
+
+    What the grammar itself has of the denied ones stands in their part alone.
+    """
+    words = {word: i for i, word in enumerate(table) if i}
+    own = from_pynini(grammar.acceptor(words))
+    denials = Denials(lexicon)
+    if options.denials:
+        denials = denials_for(own, table, lexicon, phones)
+    denials = replace(denials, before_all=tuple(filter(denies, options.prefixes)))
+    table = (*table, *sorted(denials.words.difference(table)))
+    words = {word: i for i, word in enumerate(table) if i}
+    polite = tuple(each for each in options.prefixes if not denies(each))
+    other = connected(denied(own, denials, words)) if denials.words else None
+    if other is not None and (left := _without(own, other)):
+        plain = with_prefixes(left, polite, words, options.prefix_cost)
+        other = with_prefixes(other, polite, words, options.prefix_cost)
+    else:
+        plain, other = with_prefixes(own, polite, words, options.prefix_cost), None
+    final = plain.final.copy()
+    final[plain.start] = min(final[plain.start], options.empty_cost)
+    return GrammarParts(replace(plain, final=final), other, denials, table)
+
+
+def connected(grammar: Graph) -> Graph | None:
+    """Return G without what leads to no end; None if nothing is left."""
+    fst = to_pynini(grammar).connect()
+    return from_pynini(fst) if fst.num_states() else None
+
+
+def _without(grammar: Graph, other: Graph) -> Graph | None:
+    """G without the sentences of another, both without epsilon arcs; None if none is left."""
+    import pynini
+
+    arcs = other.arcs.copy()
+    arcs["cost"] = 0.0
+    final = np.where(other.final < np.inf, 0.0, np.inf).astype(np.float32)
+    plain = pynini.determinize(to_pynini(Graph.from_arcs(other.sources, arcs, final, other.start)))
+    left = pynini.difference(to_pynini(grammar).arcsort("ilabel"), plain).connect()
+    return from_pynini(left) if left.num_states() else None
 
 
 def linear_graph(

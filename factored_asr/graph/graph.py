@@ -120,6 +120,9 @@ class Graph:
     """Seconds between frames, where the graph knows it."""
     omitted: tuple[str, ...] = ()
     """Words of the language model without a pronunciation, which the graph lacks."""
+    parts: tuple[int, ...] = (0,)
+    """First state of each part, ascending: no path ends in another part than that of its words. A
+    graph of denied and plain sentences has two: see `denials`."""
 
     @property
     def labels(self) -> Labels:
@@ -151,6 +154,8 @@ class Graph:
             )
         if not 0 <= self.start < len(self.final):
             raise OptionError(f"start state {self.start} is not one of {len(self.final)} states")
+        if self.parts[:1] != (0,) or sorted(self.parts) != list(self.parts):
+            raise OptionError(f"parts must be ascending states from 0 on, got {self.parts}")
         if self.first_arc[0] != 0 or self.first_arc[-1] != len(self.arcs):
             raise OptionError("arc offsets must run from 0 to the number of arcs")
 
@@ -234,7 +239,8 @@ class Graph:
             "format": "factored_asr graph", "version": FORMAT_VERSION, "start": self.start,
             "states": self.n_states, "arcs": self.n_arcs, "phones": self.phones,
             "silence_phones": sorted(self.silence_phones), "frame_seconds": self.frame_seconds,
-            "seal": _seal(folder), **({"omitted": self.omitted} if self.omitted else {}),
+            "parts": self.parts, "seal": _seal(folder),
+            **({"omitted": self.omitted} if self.omitted else {}),
         }
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
@@ -280,6 +286,7 @@ def _read_folder(folder: Path) -> Graph:
             start=int(manifest["start"]), words=words, phones=tuple(manifest["phones"]),
             silence_phones=frozenset(manifest["silence_phones"]),
             frame_seconds=manifest["frame_seconds"], omitted=tuple(manifest.get("omitted", ())),
+            parts=tuple(map(int, manifest.get("parts", (0,)))),
             **arrays,
         )
         if (graph.n_states, graph.n_arcs) != (manifest["states"], manifest["arcs"]):

@@ -2,14 +2,24 @@
 
 A grammar's graph holds its sentences only, so its best path says which of them is nearest. The
 background model (`graph.build_background`) is searched over the same scores. A command is accepted
-if its path costs less than the background's path by a margin, and if no phone or word of it is
-longer than people speak. Both costs are exact for their beams.
+if
+
+* its path costs less than the background's path by a margin,
+* its path costs less than the best reading that denies a command ("don't …"), by a margin, too,
+* no speech is left over before, between or after its words,
+* no phone or word of it is longer than people speak.
+
+All costs are exact for their beams.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from factored_asr.errors import OptionError
 from factored_asr.graph import BACKGROUND
@@ -17,6 +27,49 @@ from factored_asr.lattice.path import Path, WordSegment
 
 NO_COMMAND = "no sentence of the grammar fits"
 NO_SPEECH = "no speech"
+CODES = ("no-speech", "background", "denied", "speech-outside", "too-long")
+"""Codes of a `Rejection`: silence fits best; other speech fits nearly as well; the command may be
+denied; speech lies outside its words; a phone or word is longer than people speak."""
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why the nearest command was rejected.
+
+    Examples
+    --------
+    >>> print(Rejection("no-speech", "no speech"))
+    no speech
+    """
+
+    code: str
+    """One of `CODES`."""
+    reason: str
+    """The reason for people."""
+    nearest: str = ""
+    """The words of the nearest command; empty if none was found."""
+    margin: float | None = None
+    """Cost that was missing, below 0, of `background` and `denied`; else None."""
+    times: tuple[tuple[float, float], ...] = ()
+    """Start and end of what does not fit, seconds."""
+
+    def __str__(self) -> str:
+        return self.reason
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        margin = None if self.margin is None or not math.isfinite(self.margin) else self.margin
+        return {"code": self.code, "reason": self.reason, "nearest": self.nearest,
+                "margin": None if margin is None else round(margin, 3),
+                "times": [[round(start, 3), round(end, 3)] for start, end in self.times]}
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> Rejection:
+        """Read what `to_dict` gave."""
+        times = tuple((float(start), float(end)) for start, end in values["times"])
+        margin = values["margin"]
+        return Rejection(str(values["code"]), str(values["reason"]), str(values["nearest"]),
+                         None if margin is None else float(margin), times)
 
 
 @dataclass(frozen=True)
@@ -45,6 +98,24 @@ class Margin:
 
 
 @dataclass(frozen=True)
+class DenialMargin:
+    """Cost by which a command must be better than the best reading that denies one.
+
+    It is ``cost + speech * n``, where n counts the frames of speech in the silences of the command
+    before its last word that are not in those of the denied reading: "do not" taken for silence.
+    """
+
+    cost: float
+    """Higher rejects more."""
+    speech: float = 0.0
+    """Cost of each frame of speech that only the denied reading accounts for, >= 0."""
+
+    def __post_init__(self) -> None:
+        if not (self.cost < math.inf and 0 <= self.speech < math.inf):
+            raise OptionError(f"the costs of a margin must be finite, got {self}")
+
+
+@dataclass(frozen=True)
 class RejectionOptions:
     """When the best sentence of a grammar is rejected."""
 
@@ -62,14 +133,46 @@ class RejectionOptions:
     slowest_word: float = 0.4
     """Longest duration of a word of several phones, in seconds a phone, > 0, default 0.4; lower
     rejects more. People do not speak so slowly; rain is decoded into such words."""
+    denied: DenialMargin = DenialMargin(cost=4.5, speech=0.15)
+    """Margin to a denied reading of a model as it was trained; fitted on the half of voices and
+    commands of tests/bench/denials.py that is for that, and on every fourth coffee order."""
+    denied_in_noise: DenialMargin = DenialMargin(cost=1.0, speech=0.03)
+    """The same of a model adapted to the noise of the sound."""
+    speech_outside: float = 0.4
+    """Longest speech outside the words of a command, in seconds between two of its words, or
+    within a second before and after them, > 0; lower rejects more. Speech is what the speech
+    detector marks, or in noise, which it marks too, where the background model has words."""
+    strictness: float = 1.0
+    """Multiplies all margins and divides all longest durations, >= 0, default 1; higher rejects
+    more. 0 accepts whatever fits better than the background model and than a denial."""
 
     def __post_init__(self) -> None:
-        for name in ("longest_phone", "slowest_word"):
+        for name in ("longest_phone", "slowest_word", "speech_outside"):
             if not getattr(self, name) > 0:
                 raise OptionError(f"{name} must be above 0 seconds, got {getattr(self, name)}")
+        if not 0 <= self.strictness < math.inf:
+            raise OptionError(f"strictness must be 0 or more, got {self.strictness}")
+
+    def longest(self, seconds: float) -> float:
+        """Return a longest duration at this strictness."""
+        return seconds / self.strictness if self.strictness else math.inf
 
 
 DEFAULTS = RejectionOptions()
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What a command is compared with: all of it was found in the same sound."""
+
+    background: Path | None = None
+    """The best path of the background model; None accepts everything."""
+    denied: Path | None = None
+    """The best path that denies a command; None: there is none."""
+    speech: np.ndarray | None = None
+    """(n_frames,) bool: the frames that the speech detector marks; None: not known."""
+    in_noise: bool = False
+    """The scores come from a model adapted to the noise of the sound."""
 
 
 def margin(
@@ -84,56 +187,159 @@ def margin(
     if background is None:
         return math.inf
     needed = options.in_noise if in_noise else options.clean
-    return background.cost - path.cost - needed.needed(path)
+    return background.cost - path.cost - options.strictness * needed.needed(path)
+
+
+def denial_margin(path: Path, evidence: Evidence, options: RejectionOptions = DEFAULTS) -> float:
+    """Return how much better than necessary a command fits than a denied one; below 0: rejected."""
+    denied = evidence.denied
+    if denied is None or not math.isfinite(denied.cost):
+        return math.inf
+    needed = options.denied_in_noise if evidence.in_noise else options.denied
+    missed, speech = 0, evidence.speech
+    if speech is not None and path.segments and denied.segments:
+        missed = _left_out(path, speech) - _left_out(denied, speech)
+    asked = needed.cost + needed.speech * max(missed, 0)
+    return denied.cost - path.cost - options.strictness * asked
 
 
 def rejection(
-    path: Path, background: Path | None, options: RejectionOptions = DEFAULTS,
-    frame_seconds: float = 0.0, in_noise: bool = False,
-) -> str:
-    """Return why a command is rejected; empty if it is accepted.
+    path: Path, evidence: Evidence, options: RejectionOptions = DEFAULTS,
+    frame_seconds: float = 0.0,
+) -> Rejection | None:
+    """Return why a command is rejected; None if it is accepted.
 
-    Parameters are those of `margin`, and the seconds between frames; without a background path
-    every command is accepted.
+    Parameters
+    ----------
+    path
+        The best path of the grammar.
+    evidence
+        What it is compared with. Where `path` is itself the denied reading, only the background
+        model counts: a denial does nothing.
+    options
+        All thresholds.
+    frame_seconds
+        Seconds between frames.
 
     Examples
     --------
     >>> from factored_asr.lattice.path import NO_PATH
     >>> from dataclasses import replace
     >>> command, background = (replace(NO_PATH, cost=cost) for cost in (5.0, 1.0))
-    >>> rejection(command, background)
-    'no speech'
+    >>> rejection(command, Evidence(background)).code
+    'no-speech'
     """
+    background = evidence.background
     if background is None:
-        return ""
-    missing = margin(path, background, options, in_noise)
+        return None
+    nearest = " ".join(path.words)
+    missing = margin(path, background, options, evidence.in_noise)
     if missing < 0 and not background.has_speech:
-        return NO_SPEECH
+        return Rejection("no-speech", NO_SPEECH, nearest, missing)
     if missing < 0:
         better = "better" if background.cost < path.cost else "nearly as well"
-        where = _worst_word(path.segments, background.segments, frame_seconds)
-        return f"{NO_COMMAND}: the background model fits {better}{where}"
-    return _too_long(path, options, frame_seconds)
+        where, times = _worst_word(path.segments, background.segments, frame_seconds)
+        reason = f"{NO_COMMAND}: the background model fits {better}{where}"
+        return Rejection("background", reason, nearest, missing, times)
+    if is_denial(path, evidence):
+        return None
+    return (
+        _denied(path, evidence, options, nearest, frame_seconds)
+        or _speech_outside(path, evidence, options, nearest, frame_seconds)
+        or _too_long(path, options, nearest, frame_seconds)
+    )
 
 
-def _too_long(path: Path, options: RejectionOptions, frame_seconds: float) -> str:
+def is_denial(path: Path, evidence: Evidence) -> bool:
+    """Return whether the best path is itself the reading that denies a command."""
+    return evidence.denied is not None and evidence.denied.cost <= path.cost
+
+
+def _denied(
+    path: Path, evidence: Evidence, options: RejectionOptions, nearest: str, frame_seconds: float
+) -> Rejection | None:
+    """Reject a command that may be denied."""
+    missing = denial_margin(path, evidence, options)
+    if missing >= 0 or evidence.denied is None:
+        return None
+    other = " ".join(evidence.denied.words)
+    last = max((each.end or 0 for each in evidence.denied.segments[:2]), default=0)
+    first = min((each.start or 0 for each in evidence.denied.segments[:1]), default=0)
+    times = ((first * frame_seconds, last * frame_seconds),)
+    reason = f"it may be denied: '{other}' fits nearly as well as '{nearest}'"
+    return Rejection("denied", reason, nearest, missing, times)
+
+
+def _silences(path: Path, n_frames: int) -> np.ndarray:
+    """(n_frames,) bool: where a path has silence."""
+    silent = np.zeros(n_frames, np.bool_)
+    for phone in path.phones:
+        silent[phone.start : phone.end] = phone.is_silence
+    return silent
+
+
+def _left_out(path: Path, speech: np.ndarray) -> int:
+    """Count the frames of speech that a path has silence for, before its last word's end."""
+    end = path.segments[-1].end or 0
+    return int((speech & _silences(path, len(speech)))[:end].sum())
+
+
+def _speech_outside(
+    path: Path, evidence: Evidence, options: RejectionOptions, nearest: str, frame_seconds: float
+) -> Rejection | None:
+    """Reject a command with too much speech before, between or after its words."""
+    words = [word for word in path.segments if word.start is not None]
+    if evidence.speech is None or not words or not frame_seconds:
+        return None
+    speech, background = evidence.speech, evidence.background
+    if evidence.in_noise and background is not None:
+        speech = ~_silences(background, len(speech))
+    outside = speech & _silences(path, len(speech))
+    second, limit = round(1 / frame_seconds), options.longest(options.speech_outside)
+    for start, end in _gaps(words, second, len(speech)):
+        if outside[start:end].sum() * frame_seconds > limit:
+            found = start + np.flatnonzero(outside[start:end])
+            times = (found[0] * frame_seconds, (found[-1] + 1) * frame_seconds)
+            reason = (f"{NO_COMMAND}: speech at {times[0]:.2f}-{times[1]:.2f} s is outside the "
+                      f"words '{nearest}'")
+            return Rejection("speech-outside", reason, nearest, None, (times,))
+    return None
+
+
+def _gaps(words: list[WordSegment], near: int, n_frames: int) -> Iterator[tuple[int, int]]:
+    """Yield first frame and end of the gaps: before, between and after the words."""
+    first, last = words[0].start or 0, words[-1].end or 0
+    yield max(0, first - near), first
+    for word, following in zip(words, words[1:], strict=False):
+        yield word.end or 0, following.start or 0
+    yield last, min(n_frames, last + near)
+
+
+def _too_long(
+    path: Path, options: RejectionOptions, nearest: str, frame_seconds: float
+) -> Rejection | None:
     """Name the phone or word that is longer than people speak, if there is one."""
     too_long = f"{NO_COMMAND}: {{}} lasts {{:.1f}} s, more than {{:g}} s"
+    longest, slowest = map(options.longest, (options.longest_phone, options.slowest_word))
     for phone in path.phones:
         lasts = (phone.end - phone.start) * frame_seconds
-        if not phone.is_silence and lasts > options.longest_phone:
-            return too_long.format(f"phone {phone.phone}", lasts, options.longest_phone)
+        if not phone.is_silence and lasts > longest:
+            times = ((phone.start * frame_seconds, phone.end * frame_seconds),)
+            reason = too_long.format(f"phone {phone.phone}", lasts, longest)
+            return Rejection("too-long", reason, nearest, None, times)
     for word in path.segments:
         lasts = _frames(word) * frame_seconds
-        if len(word.phones) > 1 and lasts > options.slowest_word * len(word.phones):
-            return too_long.format(f"'{word.word}'", lasts, options.slowest_word) + " a phone"
-    return ""
+        if len(word.phones) > 1 and lasts > slowest * len(word.phones):
+            times = (((word.start or 0) * frame_seconds, (word.end or 0) * frame_seconds),)
+            reason = too_long.format(f"'{word.word}'", lasts, slowest) + " a phone"
+            return Rejection("too-long", reason, nearest, None, times)
+    return None
 
 
 def _worst_word(
     words: tuple[WordSegment, ...], background: tuple[WordSegment, ...], frame_seconds: float
-) -> str:
-    """Name the longest word in whose place the background model has another."""
+) -> tuple[str, tuple[tuple[float, float], ...]]:
+    """Name the longest word in whose place the background model has another, and its times."""
     worst, competitor, longest = None, "", 0
     for word in words:
         names = [other.word for other in background
@@ -141,11 +347,11 @@ def _worst_word(
         if names != [word.word] and _frames(word) > longest:
             worst, longest, competitor = word, _frames(word), " ".join(names)
     if worst is None or worst.start is None or worst.end is None:
-        return ""
-    return (
-        f": '{worst.word}' at {worst.start * frame_seconds:.2f}-{worst.end * frame_seconds:.2f} s "
-        f"fits worse than {repr(competitor) if competitor else 'unknown speech'}"
-    )
+        return "", ()
+    start, end = worst.start * frame_seconds, worst.end * frame_seconds
+    found = repr(competitor) if competitor else "unknown speech"
+    text = f": '{worst.word}' at {start:.2f}-{end:.2f} s fits worse than {found}"
+    return text, ((start, end),)
 
 
 def _overlap(one: WordSegment, other: WordSegment) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from factored_asr.dialogue.frames import RULES
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.graph import (
     BACKGROUND_VERSION,
+    DENIALS_VERSION,
     Graph,
     GraphOptions,
     build_background,
@@ -149,6 +151,8 @@ class Recipe:
             *(("more words", self._more_words) if self._more_words else ()),
             *(("grammar", GRAMMAR_VERSION) if self.grammar else ()),
             *(("conversation", CONVERSATION_VERSION, PATTERNS, RULES) if self.conversation else ()),
+            *(("denied", DENIALS_VERSION, self.settings.graph.denial_cost)
+              if self.grammar and self.settings.graph.denials else ()),
         )
 
     def about(self) -> dict[str, Any]:
@@ -404,4 +408,4 @@ class _AsBefore:
         text = repr(self.options)
         for new, old in (("prefixes=", "lead_ins="), ("prefix_cost=", "lead_in_cost=")):  # old name
             text = text.replace(new, old)
-        return text
+        return re.sub(r", denials=\w+, denial_cost=[^,]+", "", text)  # counted by `Recipe.key`

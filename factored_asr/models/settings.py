@@ -14,7 +14,7 @@ from factored_asr.errors import FormatError, OptionError
 from factored_asr.features.options import without_removed
 from factored_asr.graph import BackgroundOptions, GraphOptions
 from factored_asr.lattice import Calibration, ConfidenceOptions, RescoreOptions, SecondPassOptions
-from factored_asr.lattice.rejection import Margin, RejectionOptions
+from factored_asr.lattice.rejection import DenialMargin, Margin, RejectionOptions
 
 VTS, SCALE = "vts", "scale"
 FRONT_ENDS: dict[str, dict[str, Any]] = {"no-removal": {"remove_noise": False},
@@ -144,7 +144,9 @@ _ONCE_IN_GRAPH = "background_cost"  # of a background of phones alone; found in 
 
 
 def _margins(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: Margin(**v) if isinstance(v, dict) else v for name, v in values.items()}
+    kinds = {"denied": DenialMargin, "denied_in_noise": DenialMargin}
+    return {name: kinds.get(name, Margin)(**v) if isinstance(v, dict) else v
+            for name, v in values.items()}
 
 
 _PARTS: dict[str, Callable[[Any], Any]] = {

@@ -25,7 +25,13 @@ from factored_asr.features.files import is_feature_file
 from factored_asr.graph import Graph
 from factored_asr.lattice import Lattice, SecondPass
 from factored_asr.lattice import Path as BestPath
-from factored_asr.lattice.rejection import NO_SPEECH, rejection
+from factored_asr.lattice.rejection import (
+    NO_SPEECH,
+    Evidence,
+    Rejection,
+    is_denial,
+    rejection,
+)
 from factored_asr.models.settings import DecodeOptions
 from factored_asr.recognizer.times import WordTimer, word_timer
 from factored_asr.results.transcript import Transcript, words_of
@@ -69,7 +75,9 @@ class Pipeline:
         """Recognise a whole sound; see `Recognizer.transcribe`."""
         session = Session(self, whole=True)
         session.feed(source, sample_rate)
-        return session.finish()
+        said = session.finish()
+        is_file = isinstance(source, str | Path) and source != "-"
+        return replace(said, source=str(source)) if is_file else said
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +94,14 @@ class Found:
     """(n_frames,) bool: the frames that stand out as speech."""
     sound: AcousticSession | None = None
     """The sound for the pipeline's timer, finished; None where there is no timer."""
+    parts: tuple[BestPath, ...] = ()
+    """The best path in each part of the graph: of plain sentences, and of denied ones."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """What the best path is compared with."""
+        denied = self.parts[1] if len(self.parts) > 1 else None
+        return Evidence(self.background, denied, self.speech, self.in_noise)
 
 
 class Searches:
@@ -111,7 +127,8 @@ class Searches:
     def finish(self, speech: np.ndarray, in_noise: bool) -> Found:
         """End the utterance; the arguments are what the acoustic session knows of it."""
         background = None if self._background is None else self._background.finish().best()
-        return Found(self.graph.finish(), background, in_noise, speech)
+        parts = self.graph.part_paths()
+        return Found(self.graph.finish(), background, in_noise, speech, parts=parts)
 
 
 class Session:
@@ -250,12 +267,13 @@ def decide(pipeline: Pipeline, found: Found) -> Transcript:
     options, model = pipeline.options, pipeline.model
     seconds, duration = model.frame_seconds, len(found.speech) * model.frame_seconds
     if not found.speech.any():
-        return Transcript(duration=duration, reason=NO_SPEECH)
+        none = Rejection("no-speech", NO_SPEECH)
+        return Transcript(duration=duration, reason=NO_SPEECH, rejection=none)
     lattice = replace(found.lattice, acoustic_scale=options.acoustic_scale, frame_seconds=seconds)
     path, confidences = lattice.best(), tuple[float, ...]()
     segments = path.segments
-    if reason := rejection(path, found.background, options.rejection, seconds, found.in_noise):
-        return Transcript((), duration, reason=reason, lattice=lattice)
+    if rejected := rejection(path, found.evidence, options.rejection, seconds):
+        return Transcript((), duration, reason=str(rejected), lattice=lattice, rejection=rejected)
     if not path.reached_final:  # broken off: dictation loses a word, a command its sense
         segments = () if pipeline.is_grammar else segments[:-1]
     elif pipeline.second_pass:
@@ -266,8 +284,11 @@ def decide(pipeline: Pipeline, found: Found) -> Transcript:
         with blas_threads(options.threads):
             retimed = pipeline.timer.retimed(words, found.sound)
         words, timed_by = retimed or words, pipeline.timer.name if retimed else model.name
+    readings = lattice
+    if is_denial(path, found.evidence):  # what else the lattice has must not be acted on
+        readings = Lattice(lattice.n_frames, path, seconds, lattice.reason, lattice.words)
+    meant = pipeline.interpret(readings, found.background) if words and pipeline.interpret else None
     return Transcript(
-        words, duration, math.prod(confidences) if confidences else None,
-        pipeline.interpret(lattice, found.background) if words and pipeline.interpret else None,
+        words, duration, math.prod(confidences) if confidences else None, meant,
         "" if words else lattice.reason or NO_SPEECH, lattice, timed_by=timed_by,
     )

@@ -7,13 +7,16 @@ The JSON of a transcript (schema version 1)::
                 "phones": ["T", "ER", "N"], "phone_ends": [0.38, 0.47, 0.52]}, ...],
      "interpretation": {"text": "turn on the light", "intent": "LightOn",
                         "slots": {"room": "kitchen"}, "confidence": 1.0},
+     "rejection": {"code": "denied", "reason": "it may be denied: ...", "nearest": "turn it on",
+                   "margin": -2.1, "times": [[0.35, 0.71]]},
      "alternatives": [{"text": "turn on the light", "cost": 912.4}, ...],
      "id": "call-7", "channel": 1, "start": 12.5, "parts": [...]}
 
 Times are seconds from the start of the sound. A confidence is a probability, or null if none was
 computed. A word's first phone begins with it, each other one at the end of the phone before;
 `phone_ends` is empty if these times are unknown. `interpretation` is null without a grammar, or if
-no rule fits. Only some transcripts have `alternatives` (an N-best list was requested), `id` (a list
+no rule fits. Only some transcripts have `rejection` (why the nearest command
+was rejected: see `lattice.rejection`), `alternatives` (an N-best list was requested), `id` (a list
 names the sound), `channel` (one channel was recognised), `start` (a segment of a file), `parts` (a
 long recording was cut: the transcript of each part with words) and `timed_by` (the model whose
 alignment gave the words their times, where another one recognised them).
@@ -22,18 +25,26 @@ Within a version fields may be added; none is renamed or removed.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from html import escape
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.lattice import Lattice, WordSegment, nbest
+from factored_asr.lattice.rejection import Rejection
 from factored_asr.storage.reading import parse_json
 from factored_asr.understanding import Interpretation
 
 SCHEMA_VERSION = 1
+NOTHING = "no words"
+AUDIO_KINDS = {".wav": "wav", ".flac": "flac", ".ogg": "ogg", ".mp3": "mpeg", ".m4a": "mp4"}
+MAX_EMBEDDED = 5_000_000
+"""Bytes of a sound that a notebook's page may hold."""
 
 
 @dataclass(frozen=True)
@@ -133,8 +144,10 @@ class Transcript:
     >>> said = Transcript((Word("good", 0.1, 0.4), Word("morning", 0.4, 0.9)), duration=1.2)
     >>> said.text, bool(said)
     ('good morning', True)
-    >>> Transcript(reason="no speech").to_dict()["reason"]
-    'no speech'
+    >>> print(said)
+    good morning
+    >>> print(Transcript(reason="no speech"))
+    (no speech)
     """
 
     words: tuple[Word, ...] = ()
@@ -162,6 +175,41 @@ class Transcript:
     timed_by: str = ""
     """The model whose alignment gave the words their times; empty: the one that recognised them.
     The lattice and N-best lists always have the times of the latter."""
+    rejection: Rejection | None = None
+    """Why the nearest command was rejected; None if none was."""
+    source: str = field(default="", repr=False, compare=False)
+    """The file that was transcribed; empty for other sounds."""
+
+    def __str__(self) -> str:
+        """Return one line for people: the words, what they mean, or why there are none."""
+        if not self.words:
+            return f"({self.reason or NOTHING})"
+        sure = "" if self.confidence is None else f" ({100 * self.confidence:.0f} %)"
+        if (meaning := self.interpretation) is None:
+            return f"{self.text}{sure}"
+        slots = ", ".join(f"{name}={value}" for name, value in meaning.slots.items())
+        return f"{self.text}{sure} → {meaning.intent}({slots})" + " ?" * meaning.ask
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: a player, the words by confidence, and the meaning."""
+        spans = [
+            f'<span title="{word.start:.2f}-{word.end:.2f} s'
+            + ("" if word.confidence is None else f", {100 * word.confidence:.0f} %")
+            + f'" style="opacity:{_opacity(word.confidence):.2f}">{escape(word.text)}</span>'
+            for word in self.words
+        ]
+        about = [] if not self.words else [f"{self.words[0].start:.2f}-{self.words[-1].end:.2f} s"]
+        about += [] if self.confidence is None else [f"{100 * self.confidence:.0f} %"]
+        if (meaning := self.interpretation) is not None:
+            slots = ", ".join(f"{name}={value}" for name, value in meaning.slots.items())
+            about.append(f"{meaning.intent}({slots})")
+        if not self.words:
+            spans = [f"<em>{escape(self.reason or NOTHING)}</em>"]
+            about += [f"nearest: {self.rejection.nearest}"] * bool(
+                self.rejection and self.rejection.nearest
+            )
+        return (f'<div class="factored-asr">{_player(self.source)}<div>{" ".join(spans)}</div>'
+                f"<small>{escape(' · '.join(about))}</small></div>")
 
     def nbest(self, n: int) -> tuple[Hypothesis, ...]:
         """Return the n word strings of lowest cost in the lattice, best first, each one once.
@@ -194,6 +242,7 @@ class Transcript:
         only_some = {
             "alternatives": [{"text": each.text, "cost": round(each.cost, 4)}
                              for each in self.alternatives],
+            "rejection": None if self.rejection is None else self.rejection.to_dict(),
             "id": self.id, "channel": self.channel, "start": round(self.start, 3),
             "parts": [part.to_dict() for part in self.parts], "timed_by": self.timed_by,
         }
@@ -243,11 +292,31 @@ class Transcript:
         return Transcript(
             words, float(content["duration"]), _maybe(content["confidence"]),
             None if meaning is None else Interpretation(**meaning), str(content["reason"]),
+            rejection=_rejected(content.get("rejection")),
             id=str(content.get("id", "")), channel=int(content.get("channel", 0)),
             start=float(content.get("start", 0)),
             parts=tuple(map(Transcript._from_dict, content.get("parts", ()))),
             timed_by=str(content.get("timed_by", "")),
         )
+
+
+def _rejected(values: dict[str, Any] | None) -> Rejection | None:
+    return None if values is None else Rejection.from_dict(values)
+
+
+def _opacity(confidence: float | None) -> float:
+    """Return how strongly a word is shown: from 0.4, not sure at all, to 1."""
+    return 1.0 if confidence is None else 0.4 + 0.6 * confidence
+
+
+def _player(source: str) -> str:
+    """Return an audio element with the file in it; empty for none, or one too large for a page."""
+    path = Path(source)
+    kind = AUDIO_KINDS.get(path.suffix.lower())
+    if not source or kind is None or not path.is_file() or path.stat().st_size > MAX_EMBEDDED:
+        return ""
+    sound = base64.b64encode(path.read_bytes()).decode("ascii")
+    return f'<audio controls src="data:audio/{kind};base64,{sound}"></audio>'
 
 
 def _maybe(number: Any) -> float | None:
