@@ -116,3 +116,16 @@ def test_a_word_or_a_phone_may_not_last_too_long() -> None:
     assert reason == f"{NO_COMMAND}: 'drip' lasts 0.8 s, more than 0.4 s a phone"
     reason = reason_of(path_of("drip", 10.0, 120), path_of("of", 60.0))
     assert reason == f"{NO_COMMAND}: phone AH lasts 1.2 s, more than 1 s"
+
+
+@pytest.mark.parametrize("n_speech", [None, 0, 2, 3, 10])
+def test_a_command_of_phones_that_hardly_stand_out_is_rejected(n_speech: int | None) -> None:
+    path, background = path_of("stop music", 100.0), path_of("of", 200.0)
+    options = replace(DEFAULTS, speech_a_phone=0.75)
+    speech = None if n_speech is None else np.arange(40) < n_speech
+    found = rejection(path, Evidence(background, speech=speech), options, 0.01)
+    assert bool(found) == (n_speech is not None and n_speech < 3)
+    assert found is None or (found.code == "little-speech" and "4 phones" in found.reason)
+    assert not rejection(path, Evidence(background, speech=speech), DEFAULTS, 0.01)
+    with pytest.raises(OptionError, match="speech_a_phone"):
+        RejectionOptions(speech_a_phone=-1.0)

@@ -7,7 +7,8 @@ if
 * its path costs less than the background's path by a margin,
 * its path costs less than the best reading that denies a command ("don't …"), by a margin, too,
 * no speech is left over before, between or after its words,
-* no phone or word of it is longer than people speak.
+* no phone or word of it is longer than people speak,
+* and enough frames stand out as speech, for models that can tell.
 
 All costs are exact for their beams.
 """
@@ -27,9 +28,10 @@ from factored_asr.lattice.path import Path, WordSegment
 
 NO_COMMAND = "no sentence of the grammar fits"
 NO_SPEECH = "no speech"
-CODES = ("no-speech", "background", "denied", "speech-outside", "too-long")
+CODES = ("no-speech", "background", "denied", "speech-outside", "too-long", "little-speech")
 """Codes of a `Rejection`: silence fits best; other speech fits nearly as well; the command may be
-denied; speech lies outside its words; a phone or word is longer than people speak."""
+denied; speech lies outside its words; a phone or word is longer than people speak;
+hardly any frames stand out as speech."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,10 @@ class RejectionOptions:
     """Longest speech outside the words of a command, in seconds between two of its words, or
     within a second before and after them, > 0; lower rejects more. Speech is what the speech
     detector marks, or in noise, which it marks too, where the background model has words."""
+    speech_a_phone: float = 0.0
+    """Least number of frames that stand out as speech for each phone of a command, >= 0, default 0:
+    not looked at; higher rejects more. A network gives each phone that is spoken a frame or more;
+    in noise commands are found without. Only for models of peaked scores."""
     strictness: float = 1.0
     """Multiplies all margins and divides all longest durations, >= 0, default 1; higher rejects
     more. 0 accepts whatever fits better than the background model and than a denial."""
@@ -150,6 +156,8 @@ class RejectionOptions:
         for name in ("longest_phone", "slowest_word", "speech_outside"):
             if not getattr(self, name) > 0:
                 raise OptionError(f"{name} must be above 0 seconds, got {getattr(self, name)}")
+        if not 0 <= self.speech_a_phone < math.inf:
+            raise OptionError(f"speech_a_phone must be 0 or more, got {self.speech_a_phone}")
         if not 0 <= self.strictness < math.inf:
             raise OptionError(f"strictness must be 0 or more, got {self.strictness}")
 
@@ -247,6 +255,7 @@ def rejection(
         _denied(path, evidence, options, nearest, frame_seconds)
         or _speech_outside(path, evidence, options, nearest, frame_seconds)
         or _too_long(path, options, nearest, frame_seconds)
+        or _hardly_spoken(path, evidence, options, nearest)
     )
 
 
@@ -334,6 +343,18 @@ def _too_long(
             reason = too_long.format(f"'{word.word}'", lasts, slowest) + " a phone"
             return Rejection("too-long", reason, nearest, None, times)
     return None
+
+
+def _hardly_spoken(
+    path: Path, evidence: Evidence, options: RejectionOptions, nearest: str
+) -> Rejection | None:
+    """Reject a command of more phones than there is speech for."""
+    n_phones = sum(len(word.phones) for word in path.segments)
+    least = options.strictness * options.speech_a_phone * n_phones
+    if evidence.speech is None or (found := int(evidence.speech.sum())) >= least:
+        return None
+    reason = f"{NO_COMMAND}: {n_phones} phones, but {found} frames that stand out as speech"
+    return Rejection("little-speech", reason, nearest)
 
 
 def _worst_word(
