@@ -174,4 +174,5 @@ def _add_score(commands: Any) -> None:
                         help="its first group, matched in the id, is the speaker")
     for side in ("reference", "hypothesis"):
         parser.add_argument(f"--{side}-format", default="auto", metavar="NAME",
-                            help="trn, stm, ctm, tsv, kaldi, json (default: by the file's name)")
+                            help="trn, stm, ctm, tsv, csv, kaldi, json (default: by the file's "
+                            "name)")

@@ -115,12 +115,12 @@ def read_entries(file: Path, layout: str = "auto") -> Iterator[Entry]:
     """Yield the entries of a file in its order; see `Transcripts.read`."""
     known = ", ".join(LAYOUTS[1:])
     if layout == "auto":
-        layout = file.suffix.lower()[1:].replace("jsonl", "json").replace("csv", "tsv")
+        layout = file.suffix.lower()[1:].replace("jsonl", "json")
         if layout not in LAYOUTS:
             raise OptionError(f"{file}: its name does not tell the format, name one: {known}")
     if layout not in LAYOUTS:
         raise OptionError(f"format is {layout!r}, must be one of {known}")
-    if layout == "tsv":
+    if layout in ("tsv", "csv"):
         return _read_tsv(file)
     return _READERS[layout]([
         _Line(text.strip(), file, number)
@@ -255,11 +255,11 @@ def _timed(words: Any, line: _Line) -> tuple[Timed, ...] | None:
         return None
     try:
         return tuple(Timed(w["word"], (w["start"] + w["end"]) / 2) for w in words)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, OverflowError) as error:
         raise line.wrong("each word must have word, start and end") from error
 
 
 _READERS: dict[str, Callable[[list[_Line]], Iterator[Entry]]] = {
     "trn": _read_trn, "stm": _read_stm, "ctm": _read_ctm, "json": _read_json, "kaldi": _read_kaldi,
 }
-LAYOUTS = ("auto", *_READERS, "tsv")
+LAYOUTS = ("auto", *_READERS, "tsv", "csv")

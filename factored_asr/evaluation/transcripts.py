@@ -13,6 +13,8 @@ from pathlib import Path
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.evaluation.transcript_files import UNKNOWN, Entry, read_entries
 
+MAX_BRACES = 200
+"""Opening braces of a text."""
 _OPTIONAL = re.compile(r"\(([^()\s]+)\)$")
 
 
@@ -86,6 +88,9 @@ def alternatives(entry: Entry, where: str) -> list[list[str]]:
     if not entry.marked or not set(text) & set("{}("):
         return [[text]]
     tokens = re.findall(r"[{}]|[^\s{}]+", text)
+    if tokens.count("{") > MAX_BRACES:
+        law = f"more than {MAX_BRACES} alternatives in one text"
+        raise FormatError(law, where, entry.line)
     found, rest = _choices(tokens, top=True)
     if rest or tokens.count("{") != tokens.count("}"):
         raise FormatError(f"a brace without its other one: {text!r}", where, entry.line)

@@ -178,6 +178,8 @@ _LETTER = rf"(?:[^\W\d_]|[{_MARKS}])"
 _WORD = rf"[^\W\d_]{_LETTER}*(?:'{_LETTER}+)*"
 _ELIDED = r"(?<![\w'])'(?:em|til|cause|bout|tis|twas|n|round|cuz)(?![\w'])"
 _PLAIN = re.compile(r"[A-Za-z\s]*")
+_QUICK = re.compile(r"[\s,;!?\"]*(?<![^\s\"])([^\W\d_]+)(?=[\s,;!?\"]|\.\s|\Z)")
+"""A word between blanks and usual punctuation; the abbreviations aside it is nothing else."""
 _GOES_ON, _WENT_BEFORE = re.compile(r"'?[^\W_]"), re.compile(r"[^\W_]'?$")
 _LETTER_AND_STOP = re.compile(r"[a-z]\.", re.I)
 MAX_CHUNK = 200
@@ -347,8 +349,18 @@ class _Text:
 
     def _between(self, at: int, end: int) -> Iterator[Piece]:
         """Yield what stands between two places."""
-        pattern = _pattern(self.rules)
-        while match := pattern.search(self.plain, at, end):
+        pattern, quick = _pattern(self.rules), self.rules.punctuation
+        while True:
+            while quick and (match := _QUICK.match(self.plain, at, end)):  # most words
+                if match[1].lower() in _SHORT:
+                    break
+                at = match.end()
+                words = [tuple(way.split()) for way in self._word(match[1])]
+                yield Piece(self.text[match.start(1) : at], match.start(1), at, words[0],
+                            tuple(words[1:]))
+            match = pattern.search(self.plain, at, end)
+            if match is None:
+                return
             at = match.end()
             kind = match.lastgroup or ""
             if kind == "aside" and not _is_sound(match[0]):

@@ -51,6 +51,7 @@ _UNITS = {
     "hrs": ("hour", "hours"), "hr": ("hour", "hours"), "mins": ("minute", "minutes"),
     "min": ("minute", "minutes"), "secs": ("second", "seconds"), "sec": ("second", "seconds"),
 }
+_LONG = re.compile(r"(?<![\d.])\d{16}|\d{1,3}(?:,\d{3}){5}")
 _AM_PM = r"(?:\s?[ap]\.?m\b\.?)"
 _UNIT = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
 
@@ -92,6 +93,8 @@ class NumberReader:
 
     def read(self, kind: str, match: re.Match[str]) -> Ways | None:
         """Return the ways to say a match; None if it is not what it looks like."""
+        if _LONG.search(match[0]):  # no number that anyone would say as one
+            return digit_forms("".join(re.findall(r"\d", _ascii(match[0]))))
         ways: Ways | None = getattr(self, f"_{kind}")(match)
         return ways and tuple(dict.fromkeys(ways))
 
@@ -135,6 +138,7 @@ class NumberReader:
             return each_way(whole_forms(_ascii(match["coins"])), names)
         number = _ascii(match["sum"] or match["sum_after"]).replace(",", "")
         whole, _, decimals = number.partition(".")
+        whole = whole or "0"
         size = _SIZES.get((match["size"] or "").lower(), "")
         return money_forms(match["sign"] or match["sign_after"], whole, decimals, size)
 

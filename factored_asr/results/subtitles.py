@@ -56,7 +56,9 @@ class SubtitleOptions:
                 raise OptionError(f"{name} must be above 0, got {getattr(self, name)}")
 
 
-def cues(words: Sequence[Word], options: SubtitleOptions | None = None) -> Iterator[list[Word]]:
+def cues(
+    words: Sequence[Word], options: SubtitleOptions | None = None
+) -> Iterator[tuple[Word, ...]]:
     """Split words into cues.
 
     Examples
@@ -71,7 +73,7 @@ def cues(words: Sequence[Word], options: SubtitleOptions | None = None) -> Itera
         if at == len(words) or words[at].start - words[at - 1].end >= options.pause:
             run = _Run(words[first:at], options)
             for begin, end in _divided(at - first, run.cue_cost, run.breaks):
-                yield list(run.words[begin:end])
+                yield tuple(run.words[begin:end])
             first = at
 
 

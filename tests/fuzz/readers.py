@@ -14,6 +14,7 @@ import random
 import shutil
 import tempfile
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -25,9 +26,13 @@ import numpy as np
 from factored_asr.acoustic import GmmModel
 from factored_asr.audio.reading import read_audio, read_blocks
 from factored_asr.corpus.corpus import Corpus, check
+from factored_asr.corpus.textgrid import read_textgrid
 from factored_asr.decoder import decode
 from factored_asr.dialogue import Dialogue, Reader, World
-from factored_asr.errors import FormatError
+from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.evaluation.normalise import Rules
+from factored_asr.evaluation.report import score_files
+from factored_asr.evaluation.transcripts import Transcripts
 from factored_asr.features.files import read_feature_file
 from factored_asr.graph import Graph
 from factored_asr.language import (
@@ -43,6 +48,7 @@ from factored_asr.language import (
 )
 from factored_asr.language.grammar import Grammar
 from factored_asr.language.grammar.compiled import CompiledGrammar
+from factored_asr.language.written import GRAMMAR_RULES, TextRules, read_written
 from factored_asr.lattice import Calibration, nbest
 from factored_asr.lattice.files import read_kaldi, read_slf, slf_text
 from factored_asr.lattice.posteriors import arc_posteriors
@@ -52,7 +58,8 @@ from factored_asr.models.bundle import Bundle
 from factored_asr.models.importers.kaldi import read_kaldi_model
 from factored_asr.models.importers.sphinx import read_sphinx_model
 from factored_asr.models.settings import DecodeOptions
-from factored_asr.results.transcript import Transcript
+from factored_asr.results.subtitles import cues, lines
+from factored_asr.results.transcript import Transcript, Word
 from factored_asr.storage.reading import read_text
 from factored_asr.training.checkpoint import Checkpoint
 from factored_asr.training.data import seconds_of
@@ -181,6 +188,30 @@ def _sentences(folder: Path) -> None:
     list(read_sentences(folder / "a.txt"))
     read_vocabulary(folder / "a.txt")
     read_text(folder / "a.txt")
+
+
+def _prose(folder: Path) -> None:
+    text, known = read_text(folder / "a.txt")[:4000], {"wi-fi", "2nd", "rock'n'roll"}.__contains__
+    if (folder / "a.txt").stat().st_size < 8000:
+        list(read_sentences(folder / "a.txt", rules=TextRules(), known=known, skipped=Counter()))
+    for rules in (TextRules(), GRAMMAR_RULES, TextRules(numbers=False), TextRules(case=False)):
+        for piece in read_written(text, rules, known):
+            assert text[piece.start : piece.end] == piece.text and all(map(bool, piece.words))
+    for names in ("all", "case,punctuation", "fillers", "digits"):
+        Rules.named(names).apply(text)
+    words = [Word(word, i / 3, i / 3 + 0.3) for i, word in enumerate(text.split()[:200])]
+    for cue in cues(words):
+        lines(cue)
+
+
+def _scored(folder: Path, name: str) -> None:
+    layout = name.partition(".")[2]
+    file = folder / name
+    found = Transcripts.read(file, layout)
+    if file.stat().st_size > 4000:
+        return  # the alignment takes time with the square of the length
+    with contextlib.suppress(OptionError, MissingError):
+        score_files(found, [found]).to_json()
 
 
 def _grammar(folder: Path) -> None:
@@ -356,7 +387,7 @@ KINDS = (
     Kind("cepstra .mfc", (seeds.mfc,), partial(_cepstra, name="a.mfc"), share=0.5),
     Kind("cepstra .npy", (seeds.npy,), partial(_cepstra, name="a.npy")),
     Kind("cepstra .ark", (seeds.archive,), partial(_cepstra, name="a.ark:4"), share=0.5),
-    Kind("dictionary", (seeds.cmudict, seeds.lexiconp), _lexicon),
+    Kind("dictionary", (seeds.cmudict, seeds.lexiconp, seeds.mfa_dictionary), _lexicon),
     Kind("ARPA", (seeds.arpa,), _lm, share=2),
     Kind("ARPA, gzip", (seeds.arpa_gz,), _lm, share=0.5),
     Kind("ARPA by KenLM", (seeds.arpa_strict,), _kenlm, share=0.3),
@@ -365,6 +396,11 @@ KINDS = (
     Kind("n-grams of the cache", (seeds.columns,),
          lambda folder: _language(read_columns(folder / "lm"))),
     Kind("text", (seeds.text,), _sentences, share=0.5),
+    Kind("prose", (seeds.prose,), _prose, share=2),
+    *(Kind(f"scored {name}", _seed(seeds.scored, (name,)), partial(_scored, name=name), share=0.3)
+      for name in ("a.trn", "a.stm", "a.ctm", "a.kaldi", "a.json")),
+    Kind("scored table", _seed(seeds.spreadsheet, (",", "utf-8"), ("\t", "utf-16")),
+         partial(_scored, name="u.csv"), share=0.5),
     Kind("Home Assistant's YAML", _seed(seeds.grammar, (seeds.HOME,)), _grammar,
          spoil=one_of(seeds.BOMBS, spoil), share=2),
     Kind("JSGF", _seed(seeds.grammar, (seeds.JSGF, "g.jsgf")), _grammar,
@@ -387,6 +423,13 @@ KINDS = (
     Kind("calibration", (seeds.calibration,), _calibration, share=0.3),
     Kind("settings", (seeds.settings,), _settings, share=0.5),
     Kind("corpus .tsv", (seeds.manifest,), partial(_corpus, name="u.tsv")),
+    Kind("corpus .csv", _seed(seeds.spreadsheet, (",", "utf-8"), (";", "utf-8-sig"),
+                              ("\t", "utf-16")), partial(_corpus, name="u.csv")),
+    Kind("corpus of MFA", (seeds.mfa_data,), _corpus),
+    Kind("corpus of LJSpeech", (seeds.ljspeech,), _corpus, share=0.5),
+    Kind("corpus of Common Voice", (seeds.common_voice,), _corpus, share=0.5),
+    Kind("TextGrid", (seeds.textgrid, partial(seeds.textgrid, long=False)),
+         lambda folder: read_textgrid(folder / "a.TextGrid")),
     Kind("corpus of Kaldi", (seeds.kaldi_data,), _corpus, share=0.5),
     Kind("corpus of Sphinx", (seeds.sphinx_data,), _corpus, share=0.5),
     Kind("corpus of LibriSpeech", (seeds.librispeech,), _corpus, share=0.5),

@@ -159,6 +159,11 @@ def lexiconp(folder: Path) -> None:
     (folder / "a.dict").write_text(LEXICONP)
 
 
+def mfa_dictionary(folder: Path) -> None:
+    rows = "the\t0.99\t0.14\t1.2\t0.93\tDH AH0\nthe\t0.5\t0.1\t2\t0.8\tDH IY\ndon’t\t1\tD OW N T\n"
+    (folder / "a.dict").write_text(rows, encoding="utf-8")
+
+
 def arpa(folder: Path) -> None:
     (folder / "a.arpa").write_text(ARPA)
 
@@ -186,6 +191,16 @@ def sphinx_trie(folder: Path, order: int = 3) -> None:
 
 def text(folder: Path) -> None:
     (folder / "a.txt").write_text("<s> turn on the light </s>\n\nwhat's new\nß é\n")
+
+
+PROSE = """SPEAKER 1: “Don’t” pay £5.50 at 10:30 (laughs) — it’s 21.5°C, Mr. Bell!
+[noise] The 2nd of 1,000 mp3s cost $3 million in 1999… bob@example.com, R&B; 50% of 2½ km.
+>> Wi‑Fi, rock'n'roll & co. 10-20 <unk> 555-1234 (built in 1905) *sighs* the 80s, U.S. 2024-03-01
+"""
+
+
+def prose(folder: Path) -> None:
+    (folder / "a.txt").write_text(PROSE, encoding="utf-8")
 
 
 def columns(folder: Path) -> None:
@@ -326,6 +341,68 @@ def manifest(folder: Path) -> None:
     (folder / "a.sound").rename(folder / "a.wav")
     rows = "id\tpath\tspeaker\tstart\tend\ttext\n1\ta.wav\tann\t0.01\t0.08\tturn on\n"
     (folder / "u.tsv").write_text(rows + "2\ta.wav\tbob\t0\t\tstop now\n")
+
+
+def spreadsheet(folder: Path, separator: str, encoding: str) -> None:
+    manifest(folder)
+    (folder / "u.tsv").unlink()
+    rows = ("id", "path", "text"), ("1", "a.wav", '"Turn ""it"" on, please"'), (
+        "2", '"a.wav"', '"two\nlines; or, one\t."'), ("3", "a.wav", '"open, it')  # fmt: skip
+    text = "".join(separator.join(row) + "\r\n" for row in rows[: 3 if separator == "," else 4])
+    (folder / "u.csv").write_bytes(text.encode(encoding))
+
+
+def mfa_data(folder: Path) -> None:
+    manifest(folder)
+    (folder / "u.tsv").unlink()
+    for name in ("ann/1.wav", "ann/2.WAV", "ben/3.wav"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes((folder / "a.wav").read_bytes())
+    (folder / "a.wav").unlink()
+    (folder / "ann" / "1.lab").write_text("TURN ON\n")
+    (folder / "ann" / "2.txt").write_text(PROSE, encoding="utf-8")
+    textgrid(folder / "ben", "3.TextGrid")
+
+
+def textgrid(folder: Path, name: str = "a.TextGrid", long: bool = True) -> None:
+    head = 'File type = "ooTextFile"\nObject class = "TextGrid"\n\n'
+    tiers = [("IntervalTier", "Ann", [(0, 0.05, 'say ""yes""'), (0.05, 0.1, "")]),
+             ("TextTier", "bell", [(0.05, "ding")])]
+    rows = [f"{'xmin = ' * long}0", f"{'xmax = ' * long}0.1", f"{'tiers? ' * long}<exists>",
+            f"{'size = ' * long}2"]  # fmt: skip
+    for number, (kind, tier, marks) in enumerate(tiers, start=1):
+        rows += [f"item [{number}]:"] * long + [f'{"class = " * long}"{kind}"', f'"{tier}"', "0",
+                                               "0.1", str(len(marks))]
+        for mark in marks:
+            rows += [*(str(x) for x in mark[:-1]), f'"{mark[-1]}"']
+    (folder / name).write_text(head + "\n".join(rows) + "\n")
+
+
+def ljspeech(folder: Path) -> None:
+    manifest(folder)
+    (folder / "u.tsv").unlink()
+    (folder / "wavs").mkdir()
+    (folder / "a.wav").rename(folder / "wavs" / "LJ1-1.wav")
+    (folder / "metadata.csv").write_text('LJ1-1|It cost "£5"|It cost "five pounds"\nLJ1-2|1999|\n')
+
+
+def common_voice(folder: Path) -> None:
+    manifest(folder)
+    (folder / "u.tsv").unlink()
+    (folder / "clips").mkdir()
+    (folder / "a.wav").rename(folder / "clips" / "a.wav")
+    rows = "client_id\tpath\tsentence\tage\nc1\ta.wav\t\"Stop!\" he said.\t\nc2\tb\tIt’s 5.\tx\n"
+    (folder / "test.tsv").write_text(rows, encoding="utf-8")
+
+
+def scored(folder: Path, name: str) -> None:
+    (folder / name).write_text({
+        "a.trn": "so { far / } (uh) (a-1)\nthis year (b-1)\n",
+        "a.stm": ";; x\na 1 ann 0 2 <o> so far\na 1 ann 2 3 IGNORE_TIME_SEGMENT_IN_SCORING\n",
+        "a.ctm": "a 1 0 1 so 0.5\na 1 1 1 far\n", "a.kaldi": "a-1\tso far\nb-1 this\n",
+        "a.json": '{"file": "a.wav", "text": "so", '
+                  '"words": [{"word": "so", "start": 0, "end": 1}]}\n',
+    }[name])
 
 
 def kaldi_data(folder: Path) -> None:
