@@ -352,7 +352,7 @@ class _Text:
         pattern, quick = _pattern(self.rules), self.rules.punctuation
         while True:
             while quick and (match := _QUICK.match(self.plain, at, end)):  # most words
-                if match[1].lower() in _SHORT:
+                if match[1].lower() in _SHORT or not match[1].isalpha():  # such as ½
                     break
                 at = match.end()
                 words = [tuple(way.split()) for way in self._word(match[1])]
