@@ -354,6 +354,10 @@ def test_texts_in_another_case_than_the_vocabulary(tmp_path: Path) -> None:
     files = ["--vocabulary", str(tmp_path / "my.dict"), str(tmp_path / "t.txt"), "-o", lm]
     assert main(["lm", "estimate", "--quiet", *files]) == 0
     assert read_arpa(lm).log_prob("IT", ["TURN"]) > read_arpa(lm).log_prob("TURN", ["TURN"])
+    (tmp_path / "few").write_text("turn\non\n")
+    few = ["--vocabulary", str(tmp_path / "few"), "-o", lm]
+    assert main(["lm", "prune", "--quiet", lm, *few]) == 0
+    assert set(read_arpa(lm).vocabulary) == {"<s>", "</s>", "TURN", "ON"}
 
 
 def test_words_of_a_model_that_no_dictionary_has_are_listed(

@@ -85,13 +85,16 @@ def prune(options: argparse.Namespace) -> int:
 
     Back-off weights are recomputed, so that every history keeps its total probability."""
     from factored_asr import language
+    from factored_asr.language.text import in_the_case_of
 
     given = (options.vocabulary, options.order, options.ngrams, options.threshold)
     if all(each is None for each in given):
         raise OptionError("say how: --threshold, --ngrams, --order or --vocabulary")
     model = language.read_lm(options.model)
     if options.vocabulary is not None:
-        model = language.restrict(model, language.read_vocabulary(options.vocabulary))
+        vocabulary = [list(language.read_vocabulary(options.vocabulary))]
+        (words,) = in_the_case_of(vocabulary, model.vocabulary)
+        model = language.restrict(model, words)
     if options.order is not None:
         model = language.truncate(model, options.order)
     if options.ngrams is not None:

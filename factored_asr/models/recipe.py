@@ -232,9 +232,12 @@ class Recipe:
             lexicon = self.with_guesses(lexicon, words)
         try:
             said = self.sentences(lexicon) if isinstance(language, Grammar) else language
-            return build_graph(model, lexicon, said, self.settings.graph, progress)
+            graph = build_graph(model, lexicon, said, self.settings.graph, progress)
         except MissingError as error:
             raise MissingError(f"{self.language_path}: {error}") from error
+        if graph.omitted and not self.lm:
+            tell(self._omitted(graph.omitted))
+        return graph
 
     def read_grammar(self) -> Grammar:
         """Return the grammar; MissingError if there is none."""
