@@ -9,7 +9,7 @@ import asyncio
 import json
 import math
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -103,7 +103,7 @@ def verbose(found: Transcript, granularities: tuple[str, ...]) -> dict[str, Any]
     return plain
 
 
-def _segment(number: int, words: tuple[Word, ...]) -> dict[str, Any]:
+def _segment(number: int, words: Sequence[Word]) -> dict[str, Any]:
     text = " ".join(word.text for word in words)
     logs = [math.log(max(word.confidence, 1e-6)) for word in words if word.confidence is not None]
     return {
