@@ -31,7 +31,7 @@ _MOVED = {
     "training corpus": "augment corpus layouts utterance",
     "training training": "speech=blocks stages=run statistics=update",
     "understanding dialogue": "acts dialogue memory reader rules scene turn world",
-    ". audio": "audio_headers=headers mixing",
+    ". audio": "audio_headers=wav mixing",
     ". models": "bundle importers model_folder=folder model_zip=zipped settings",
     ". recognizer": "alignment speaker stream",
     ". results": "formats numbers",

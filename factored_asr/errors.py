@@ -54,3 +54,7 @@ class ModelWarning(UserWarning):
 
 class CacheWarning(UserWarning):
     """What is compiled cannot be kept for the next run."""
+
+
+class SoundWarning(UserWarning):
+    """A sound is odd, and is read all the same."""

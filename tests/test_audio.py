@@ -112,10 +112,13 @@ def test_a_file_longer_than_a_block_is_read_whole(tmp_path: Path) -> None:
 
 
 def test_a_microphone_may_be_piped_in_as_raw_samples(stdin) -> None:
+    stdin((tone(8000) * 32767).astype("<i2").tobytes())
+    samples, rate = read_audio("-", array_rate=8000)
+    assert rate == 8000
+    np.testing.assert_allclose(samples, tone(8000), atol=1e-4)
     stdin((tone() * 32767).astype("<i2").tobytes())
-    samples, rate = read_audio("-")
-    assert rate == 16000
-    np.testing.assert_allclose(samples, tone(), atol=1e-4)
+    with pytest.raises(FormatError, match=r"<stdin>: begins with .*bare samples need their rate"):
+        read_audio("-")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +148,7 @@ def test_blocks_come_before_the_pipe_ends(monkeypatch: pytest.MonkeyPatch) -> No
             return bytes(n_bytes)
 
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=Endless()))
-    blocks = read_blocks("-", sample_rate=16000, block_seconds=0.1)
+    blocks = read_blocks("-", sample_rate=16000, block_seconds=0.1, array_rate=16000)
     assert [len(next(blocks)) for _ in range(3)] == [1600, 1600, 1600]
 
 
@@ -199,7 +202,7 @@ def test_a_file_that_is_no_audio(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_text("Not a sound.")
     for source in (path, io.BytesIO(path.read_bytes())):
-        with pytest.raises(FormatError, match="begins with b'Not a sound.', must be a format"):
+        with pytest.raises(FormatError, match="is a text, and no sound .begins with b'Not a sound"):
             read_audio(source)
 
 
@@ -239,15 +242,14 @@ def test_a_header_that_promises_too_much_costs_no_memory(tmp_path: Path) -> None
 
 
 def test_a_truncated_pipe(stdin) -> None:
-    stdin(wav_bytes(tone())[:-1000])
-    with pytest.raises(FormatError, match="<stdin>: truncated: the header promises 8000 samples"):
-        list(read_blocks("-"))
-    stdin(wav_bytes(tone())[:-1001])
-    with pytest.raises(FormatError, match="truncated: ends within a sample of 2 bytes"):
+    stdin(wav_bytes(tone())[:-5000])
+    with pytest.raises(FormatError, match="<stdin>: truncated: the header promises 16000 bytes"):
         list(read_blocks("-"))
     stdin(b"")
-    with pytest.raises(FormatError, match="<stdin>: holds no samples"):
+    with pytest.raises(FormatError, match="<stdin>: an empty file"):
         read_audio("-")
+    with pytest.raises(FormatError, match="<stdin>: holds no samples"):
+        read_audio("-", array_rate=16000)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -268,10 +270,13 @@ def test_floats_on_a_16_bit_scale_are_refused() -> None:
 
 def test_arguments_outside_their_law(tmp_path: Path) -> None:
     path = write(tmp_path / "tone.wav", tone())
-    with pytest.raises(OptionError, match="needs array_rate"):
+    with pytest.raises(OptionError, match="needs its rate, such as array_rate=16000"):
         read_audio(tone())
-    with pytest.raises(OptionError, match="goes with an array"):
+    with pytest.raises(OptionError, match="goes with an array, or with bare samples; the file"):
         read_audio(path, array_rate=16000)
+    for rate in (16, -8000, 0, "16000", 10**9):
+        with pytest.raises(OptionError, match=f"array_rate is {rate}, must be 1000 to 10000000"):
+            read_audio(tone(), array_rate=rate)
     with pytest.raises(OptionError, match="sample_rate is 0"):
         read_audio(path, sample_rate=0)
     with pytest.raises(OptionError, match="block_seconds is 0"):
@@ -297,11 +302,12 @@ def ramps(folder: Path, end: str = "wav") -> Path:
 @pytest.mark.parametrize("end", ["wav", "flac"])
 def test_a_part_is_read_as_the_whole_has_it(tmp_path: Path, end: str) -> None:
     whole, _ = soundfile.read(ramps(tmp_path, end), dtype="float32")
+    quiet = {"notice": lambda text: None}  # the two are in antiphase
     for part, expected in (
         (Part(1), whole[:, 0]), (Part(2), whole[:, 1]), (Part(2, 0.25, 0.5), whole[2000:4000, 1]),
         (Part(None, 0.9, 7.0), whole[7200:].mean(axis=1)), (Part(1, 0.5), whole[4000:, 0]),
     ):
-        blocks = list(read_blocks(tmp_path / f"ramps.{end}", part=part))
+        blocks = list(read_blocks(tmp_path / f"ramps.{end}", part=part, **quiet))
         np.testing.assert_array_equal(np.concatenate(blocks), expected)
 
 

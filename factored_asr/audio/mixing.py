@@ -42,7 +42,7 @@ def mix(speech: np.ndarray, noise: np.ndarray, snr: float, name: str) -> np.ndar
     if len(noise) < len(speech):
         law = f"fewer than the speech's {len(speech)}"
         raise OptionError(f"{name}: the noise has {len(noise)} samples, {law}")
-    rng = np.random.default_rng(zlib.crc32(f"{name} {snr:g}".encode()))
+    rng = np.random.default_rng(zlib.crc32(f"{name} {snr:g}".encode(errors="surrogateescape")))
     begin = int(rng.integers(0, len(noise) - len(speech) + 1))
     try:
         return add_noise(speech, noise[begin : begin + len(speech)], snr)

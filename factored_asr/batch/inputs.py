@@ -7,23 +7,25 @@ with the same output are an error before any work begins.
 from __future__ import annotations
 
 import glob
-import sys
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import soundfile
-
-from factored_asr.audio.reading import RAW_RATE, RAW_SUFFIXES, Part
+from factored_asr.audio.opening import RAW_SUFFIXES, needs_ffmpeg
+from factored_asr.audio.reading import Part, describe
 from factored_asr.corpus.layouts import read_manifest
 from factored_asr.errors import FactoredASRError, FormatError, MissingError, OptionError
 from factored_asr.features.files import is_feature_file
 from factored_asr.results.formats import utterance_id
-from factored_asr.storage.reading import read_text
+from factored_asr.storage.reading import encoding_of, read_bytes, standard_input
 from factored_asr.storage.tables import SUFFIXES as TABLES
 
 SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".sph", ".aiff", ".aif", ".au", ".w64",
-          ".rf64", ".caf", *RAW_SUFFIXES)
+          ".rf64", ".caf", ".wave", ".bwf", ".snd", ".aifc", ".nist", ".voc", ".mp2", ".mpga",
+          *RAW_SUFFIXES, ".m4a", ".m4b", ".mp4", ".aac", ".webm", ".weba", ".wma", ".amr", ".3gp",
+          ".mka", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".avi", ".wmv", ".flv", ".ac3", ".wv",
+          ".tta", ".ape", ".mpc", ".dsf", ".spx")
 """Endings of sound files that folders are searched for."""
 STDIN = "-"
 
@@ -74,8 +76,8 @@ def find_inputs(sources: Sequence[str | Path], *, channels: str = "mix",
     found = [each for source in sources for each in _expand(str(source), root)]
     if not found:
         raise OptionError("no sound is given")
-    measured = [_measured(each) for each in found]
     split = channels == "separate"
+    measured = [_measured(each, split) for each in found]
     return tuple(channel for each, n in measured for channel in _channels(each, n if split else 1))
 
 
@@ -124,9 +126,12 @@ def _file(path: Path) -> Input:
 
 
 def _listed(name: str, root: Path) -> list[str]:
-    text = sys.stdin.read() if name == STDIN else read_text(root / name)
-    lines = text.removeprefix("\ufeff").splitlines()
-    names = [line.strip() for line in lines if line.strip()]
+    data = standard_input().read() if name == STDIN else read_bytes(root / name)
+    data, encoding = data.removeprefix(b"\xef\xbb\xbf"), encoding_of(data)
+    if not encoding.startswith("utf-8"):
+        data = data.decode(encoding, errors="replace").encode(errors="surrogateescape")
+    ends = b"\0" if b"\0" in data else b"\n"  # find -print0 ends names with zeros
+    names = [os.fsdecode(line.strip()) for line in data.split(ends) if line.strip()]
     if not names:
         raise MissingError(f"@{name}: the list is empty")
     nested = next((each for each in names if each.startswith("@") and not Path(each).exists()), "")
@@ -162,16 +167,18 @@ def _in_table(path: Path) -> Iterator[Input]:
         yield Input(str(each.path), place.as_posix(), part, each.id)
 
 
-def _measured(sound: Input) -> tuple[Input, int]:
-    """Return a sound with its length (0: unreadable), and its number of channels."""
+def _measured(sound: Input, split: bool) -> tuple[Input, int]:
+    """Return a sound with its length (0: unknown), and its number of channels.
+
+    ffmpeg tells no length; it is asked for the channels where these are to be split.
+    """
     n_channels, seconds = 1, 0.0
     try:
-        if Path(sound.name).suffix.lower() in RAW_SUFFIXES:
-            seconds = Path(sound.name).stat().st_size / (2 * RAW_RATE)
-        elif Path(sound.name).is_file() and not is_feature_file(sound.name):
-            about = soundfile.info(sound.name)
-            n_channels, seconds = about.channels, about.duration
-    except (OSError, soundfile.LibsndfileError, FactoredASRError):
+        path = Path(sound.name)
+        if path.is_file() and not is_feature_file(path) and (split or not needs_ffmpeg(path)):
+            about = describe(path)
+            n_channels, seconds = about.n_channels, about.seconds
+    except (OSError, FactoredASRError):
         pass  # reported when it is read
     end = seconds if sound.part.end is None else min(seconds, sound.part.end)
     return replace(sound, seconds=max(0.0, end - sound.part.start)), n_channels

@@ -19,7 +19,7 @@ from factored_asr.features.files import feature_file_path
 from factored_asr.results.formats import SUFFIXES
 from factored_asr.storage.journal import Journal
 from factored_asr.storage.lock import locked
-from factored_asr.storage.writing import whole_file
+from factored_asr.storage.writing import ESCAPE, whole_file
 
 JOURNAL, LOCK = ".factored-asr.jsonl", ".factored-asr.lock"
 VERSION = 1
@@ -28,7 +28,7 @@ VERSION = 1
 def write_whole(path: Path, text: str) -> None:
     """Write a text file whole; raise OptionError if it cannot be written."""
     with whole_file(path, unique=False) as part, part.open("wb") as file:
-        file.write(text.encode())
+        file.write(text.encode(errors=ESCAPE))
         file.flush()
         os.fsync(file.fileno())
 
@@ -96,7 +96,7 @@ class OutputFolder:
         content = text + "\n" if text else ""
         write_whole(self.path(sound), content)
         self._journal.add({"output": self._name(sound), "key": self._key, "sound": state,
-                           "bytes": len(content.encode())})
+                           "bytes": len(content.encode(errors=ESCAPE))})
 
     def _name(self, sound: Input) -> str:
         return sound.output + self._suffix

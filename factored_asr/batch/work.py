@@ -7,7 +7,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import chain
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from factored_asr import __version__
+from factored_asr.audio.opening import is_bare
 from factored_asr.audio.reading import Samples, read_blocks
 from factored_asr.batch.cutting import JOINED_SECONDS, CutOptions, Cutter, join, shifted
 from factored_asr.batch.inputs import Input
@@ -51,6 +52,9 @@ class BatchOptions:
     """How long recordings are cut; None: as suits commands or dictation."""
     subtitles: SubtitleOptions | None = None
     """Limits of srt and vtt; None: two lines of 42 characters, 7 s."""
+    raw_rate: int | None = None
+    """Hz of bare samples: on standard input, where None refuses them, and in files named .raw or
+    .pcm, where None means 16,000."""
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
@@ -75,6 +79,8 @@ class Outcome:
     """Of sound."""
     work_seconds: float = 0.0
     """Spent by the worker."""
+    notices: tuple[str, ...] = ()
+    """What is odd about the sound, which was read all the same."""
     lattices: tuple[Lattice, ...] = field(default=(), repr=False)
     """Of each piece, where they were asked for."""
 
@@ -100,6 +106,8 @@ class Job:
         content."""
         given = dataclasses.asdict(self.options)
         del given["lattices"]
+        if self.options.raw_rate is None:
+            del given["raw_rate"]  # as of versions without it
         recipe = self.recipe
         model = recipe.bundle.acoustic  # of a network more than its phones, which make the graph
         facts = {
@@ -149,6 +157,7 @@ def transcribe_input(recognizer: Recognizer, sound: Input, options: BatchOptions
     """Transcribe one sound; bad input becomes an outcome with an error."""
     began = time.perf_counter()
     lattices: list[Lattice] = []
+    notices: dict[str, None] = {}
 
     def refine(found: Transcript) -> Transcript:
         if options.lattices and found.lattice is not None and found.lattice.n_nodes:
@@ -156,15 +165,23 @@ def transcribe_input(recognizer: Recognizer, sound: Input, options: BatchOptions
         return refined(found, options)
 
     try:
-        found = _transcript(recognizer, sound, options.cut or CutOptions(), refine)
+        blocks = partial(
+            read_blocks, sound.name, sample_rate=recognizer.model.sample_rate, part=sound.part,
+            array_rate=options.raw_rate if is_bare(sound.name) else None,
+            block_seconds=BLOCK_SECONDS, notice=lambda text: notices.update({text: None}),
+        )
+        found = _transcript(recognizer, sound, blocks, options.cut or CutOptions(), refine)
     except FactoredASRError as error:
         law = str(error)
         named = law if sound.name in law else f"{sound.label}: {law}"
         return Outcome(error=named, work_seconds=time.perf_counter() - began)
+    except Exception as error:  # a bug on one sound must not lose the others
+        return Outcome(error=f"{sound.label}: {type(error).__name__}: {error}",
+                       work_seconds=time.perf_counter() - began)
     found = replace(shifted(found, sound.part.start), id=sound.id, channel=sound.part.channel or 0)
     text = write(found, options.format, sound.name, options.subtitles)
-    return Outcome(text, found.reason, "", found.duration,
-                   time.perf_counter() - began, tuple(lattices))
+    return Outcome(text, found.reason, "", found.duration, time.perf_counter() - began,
+                   tuple(notices), tuple(lattices))
 
 
 def refined(found: Transcript, options: BatchOptions) -> Transcript:
@@ -174,14 +191,14 @@ def refined(found: Transcript, options: BatchOptions) -> Transcript:
     return replace(with_digits(found) if options.digits else found, lattice=None)
 
 
-def _transcript(recognizer: Recognizer, sound: Input, cut: CutOptions,
-                refine: Callable[[Transcript], Transcript]) -> Transcript:
+def _transcript(recognizer: Recognizer, sound: Input, read: Callable[[], Iterator[Samples]],
+                cut: CutOptions, refine: Callable[[Transcript], Transcript]) -> Transcript:
     """Transcribe a sound in one piece if it is short, else in pieces that are joined."""
     if is_feature_file(sound.name):
         return refine(recognizer.transcribe(sound.name))
     rate = recognizer.model.sample_rate
     transcribe = partial(recognizer.transcribe, sample_rate=rate)
-    blocks = read_blocks(sound.name, sample_rate=rate, block_seconds=BLOCK_SECONDS, part=sound.part)
+    blocks = read()
     head: list[Samples] = []
     n_samples = 0
     while n_samples <= cut.longer_than * rate and (block := next(blocks, None)) is not None:

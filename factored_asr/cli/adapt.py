@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from factored_asr.lexicon import Lexicon
 
 
+EXAMPLES = """\
+examples:
+  factored-asr adapt --corpus my_speech/ --output my_model
+      to transcribed speech; then: factored-asr transcribe --model my_model letter.wav
+  factored-asr adapt --corpus commands/ --untranscribed --grammar lm/smart_home.yaml --output mine
+      to speech without texts
+"""
+
+
 def adapt(options: argparse.Namespace) -> int:
     """Adapt a model to a small corpus, and write it as a new model.
 
@@ -99,7 +108,7 @@ def _settings(options: argparse.Namespace) -> Any:
 def add(commands: Any) -> None:
     """Add the command to the program."""
     parser = add_command(commands, "adapt", adapt, "adapt a model to a small corpus",
-                         factor_options(), corpus_options())
+                         factor_options(), corpus_options(), examples=EXAMPLES)
     parser.add_argument("--output", required=True, metavar="MODEL", help="the new model's folder")
     parser.add_argument("--untranscribed", action="store_true",
                         help="the corpus is a folder, pattern or list of sounds without words")

@@ -19,11 +19,12 @@ from factored_asr.cli import (
     recognise,
     scores,
     serve,
+    streams,
     train,
     transcribe,
     understand,
 )
-from factored_asr.cli.shared import EXAMPLES, complain
+from factored_asr.cli.shared import EXAMPLES, complain, say
 from factored_asr.errors import FactoredASRError, OptionError
 
 GROUPS = (transcribe, recognise, explain, train, adapt, corpora, scores, lm, lexicon, models,
@@ -35,9 +36,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")  # threads cost more than they save here
+    streams.settle()
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        streams.give_up_output()
+        return complain(OSError("standard output was closed by its reader"), streams.BROKEN_PIPE)
+    except OSError as error:
+        streams.give_up_output()
+        return complain(OSError(streams.refusal(error)), 1)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("always", "--.* is deprecated", DeprecationWarning)
+            warnings.simplefilter("always", UserWarning)
             warnings.showwarning = _show_warning
             options = _parser().parse_args(arguments)
             return int(options.run(options))
@@ -45,16 +62,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return complain(error, 2)
     except FactoredASRError as error:
         return complain(error, 1)
+    except MemoryError:
+        return complain(MemoryError("out of memory"), 1)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # the reader of our output has closed it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
 
 
 def _show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int,
                   file: object = None, line: str | None = None) -> None:
-    print(f"factored-asr: {message}", file=sys.stderr)
+    say(str(message))
 
 
 def _parser() -> argparse.ArgumentParser:

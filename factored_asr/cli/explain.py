@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from factored_asr.cli import shared
+from factored_asr.storage.writing import ESCAPE
 
 ABLATIONS = ("language", "background", "weights", "pronunciation", "variants", "transitions")
 DEFAULT_WITHOUT = "language,background,weights,pronunciation"
@@ -38,7 +39,8 @@ def explain(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         tell = shared.progress(stack, options.quiet)
         recognizer = Recognizer.from_recipe(shared.recipe_of(options), tell)
-        explanation = recognizer.explain(options.file, options=asked, progress=tell)
+        explanation = recognizer.explain(options.file, options=asked, progress=tell,
+                                         sample_rate=shared.raw_rate(options, options.file))
     if options.format == "html":
         written = as_html(explanation, title=Path(options.file).name)
     else:
@@ -47,7 +49,7 @@ def explain(options: argparse.Namespace) -> int:
         print(written)
         return 0
     with shared.writing(options.output):
-        Path(options.output).write_text(written + "\n", encoding="utf-8")
+        Path(options.output).write_text(written + "\n", encoding="utf-8", errors=ESCAPE)
     if not options.quiet:
         shared.say(f"written to {options.output}")
     return 0
@@ -64,6 +66,7 @@ def add(commands: Any) -> None:
         shared.source_options(), shared.search_options(), examples=EXAMPLES,
     )
     parser.add_argument("file", metavar="FILE", help="sound file; - is standard input")
+    shared.add_raw(parser)
     parser.add_argument("--format", default="text", choices=("text", "json", "html"),
                         help="text; json: everything, see factored_asr.explain.explanation; html: "
                         "a page with spectrogram, states, lattice and sound (default: text)")

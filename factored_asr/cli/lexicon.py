@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from contextlib import ExitStack
 from typing import Any
 
 from factored_asr.cli.shared import add_command, add_group, complain, progress, recipe_of, writing
 from factored_asr.errors import MissingError
+from factored_asr.storage.reading import standard_input_lines
 
 ABOUT = "Guess the pronunciations of words from their letters (grapheme to phoneme)."
 
@@ -48,8 +48,7 @@ def apply(options: argparse.Namespace) -> int:
     """Guess pronunciations of words, and write them as a dictionary.
 
     A word with unknown letters is reported on standard error, and the others are written."""
-    words = options.word or [word for line in sys.stdin
-                             for word in line.strip("\ufeff").split()]
+    words = options.word or [word for line in standard_input_lines() for word in line.split()]
     with ExitStack() as stack:
         model = recipe_of(options).g2p(progress(stack, options.quiet, "learning"))
     n_failed = 0

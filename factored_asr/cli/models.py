@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from factored_asr.models.settings import DecodeOptions
 
 
+EXAMPLES = """\
+examples:
+  factored-asr compile --grammar lm/smart_home.yaml
+      into the cache, so that the first command need not wait
+  factored-asr compile --lm news.arpa --output news.fst
+      the arcs as a file of OpenFst
+  factored-asr import exp/tri3/ --lexicon my.dict --lm my.arpa --output my_model
+      a model of Kaldi as a folder that --model reads
+"""
+
+
 def compile_graph(options: argparse.Namespace) -> int:
     """Compile a graph into the cache, or into a file."""
     recipe = shared.recipe_of(options)
@@ -104,11 +115,11 @@ def _facts(bundle: Bundle) -> Iterator[tuple[str, object]]:
 def add(commands: Any) -> None:
     """Add this group's commands to the program."""
     parser = shared.add_command(commands, "compile", compile_graph, "compile a graph ahead of time",
-                                shared.source_options())
+                                shared.source_options(), examples=EXAMPLES)
     parser.add_argument("--output", metavar="PATH", help="write here: a folder, or a file .fst")
 
     parser = shared.add_command(commands, "import", import_model,
-                                "convert a model of Kaldi or Sphinx")
+                                "convert a model of Kaldi or Sphinx", examples=EXAMPLES)
     parser.add_argument("source", metavar="FOLDER", help="of Kaldi (final.mdl, tree) or Sphinx")
     parser.add_argument("--output", required=True, metavar="MODEL", help="the new model's folder")
     parser.add_argument("--lexicon", metavar="DICT", help="dictionary of the model")

@@ -16,6 +16,7 @@ from factored_asr.cli.shared import (
     writing,
 )
 from factored_asr.errors import OptionError
+from factored_asr.storage.writing import ESCAPE
 
 EXAMPLES = """\
 examples:
@@ -123,7 +124,7 @@ def compare(options: argparse.Namespace) -> int:
             result, f"Recognisers on {options.corpus}"))):
         if file:
             with writing(file):
-                Path(file).write_text(content(), encoding="utf-8")
+                Path(file).write_text(content(), encoding="utf-8", errors=ESCAPE)
     print(result.describe())
     return 1 if any(row.failed for row in result.rows) else 0
 

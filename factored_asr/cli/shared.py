@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import re
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,8 +67,9 @@ def complain(error: Exception, code: int) -> int:
 
 
 def say(text: str) -> None:
-    """Print a line to standard error."""
-    print(f"factored-asr: {text}", file=sys.stderr, flush=True)
+    """Print a line to standard error, if that takes it."""
+    with suppress(OSError):
+        print(f"factored-asr: {text}", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -201,10 +203,25 @@ def add_command(commands: Any, name: str, run: Any, summary: str, *parents: argp
     """Add a command that runs `run`, whose docstring is the description in ``--help``."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=inspect.cleandoc(run.__doc__), parents=parents,
-        epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.epilog = examples_of(parser.prog, examples)
     parser.set_defaults(run=run)
     return parser
+
+
+def examples_of(program: str, examples: str) -> str:
+    """Return the examples of one command, and what stands before the examples.
+
+    >>> text = "examples:\\n  asr info\\n      a model\\n  asr lm mix a b\\n      a mixture\\n"
+    >>> examples_of("asr lm", text)
+    'examples:\\n  asr lm mix a b\\n      a mixture\\n'
+    """
+    before, head, rest = examples.rpartition("examples:\n")
+    each = re.split(r"^(?=  \S)", rest, flags=re.M)
+    name = re.compile(rf".*(?<!\S){re.escape(program)}(?!\S)")
+    own = [text for text in each if name.match(text)]
+    return before + head + "".join(own) if own else before
 
 
 def add_group(commands: Any, name: str, summary: str, description: str, examples: str) -> Any:
@@ -245,6 +262,21 @@ def factor_options() -> argparse.ArgumentParser:
     parser.add_argument("--quiet", action="store_true",
                         help="no progress, no reasons for empty results")
     return parser
+
+
+def add_raw(parser: argparse.ArgumentParser) -> None:
+    """Add the option of bare samples."""
+    parser.add_argument("--raw", type=int, metavar="RATE", help="bare samples (16-bit little-"
+                        "endian, mono, no header) of this many a second on standard input, and in "
+                        "files named .raw or .pcm (there by default: 16000)")
+
+
+def raw_rate(options: argparse.Namespace, name: str) -> int | None:
+    """Return the rate of bare samples for a source that may hold these."""
+    from factored_asr.audio.opening import is_bare
+
+    rate: int | None = options.raw
+    return rate if is_bare(name) else None
 
 
 def source_options() -> argparse.ArgumentParser:

@@ -69,6 +69,8 @@ class _Printer:
 
     def __call__(self, sound: Input, outcome: Outcome) -> None:
         options = self._options
+        for notice in outcome.notices:
+            shared.say(notice)
         if outcome.error:
             shared.complain(FactoredASRError(outcome.error), 1)
             return
@@ -97,7 +99,7 @@ def _batch_options(options: argparse.Namespace) -> BatchOptions:
     if options.cut is not None:
         cut = replace(cut_for(shared.recipe_of(options)), longer_than=options.cut)
     return BatchOptions(options.format, options.digits, options.nbest,
-                        bool(options.lattice_output), cut=cut,
+                        bool(options.lattice_output), cut=cut, raw_rate=options.raw,
                         subtitles=shared.subtitles_of(options))
 
 
@@ -143,7 +145,8 @@ def _voices(recognizer: Recognizer, options: argparse.Namespace,
         readable = []
         for name in of_speaker:
             with suppress(FactoredASRError):
-                readable.append(recognizer.read(name))
+                rate = shared.raw_rate(options, name)
+                readable.append(recognizer.read(name, sample_rate=rate))
         adapted = recognizer.adapted(readable, sample_rate=recognizer.model.sample_rate)
         voices.update(dict.fromkeys(of_speaker, adapted))
     return voices
@@ -160,7 +163,7 @@ def _live(options: argparse.Namespace) -> int:
     several, n_failed = len(options.files) > 1, 0
     for name in options.files:
         try:
-            for found in _utterances(recognizer, name):
+            for found in _utterances(recognizer, name, shared.raw_rate(options, name)):
                 label = f"{name}\t" if several and options.format == "text" else ""
                 print(label + write(refined(found, batch), options.format, name), flush=True)
         except FactoredASRError as error:
@@ -181,12 +184,15 @@ def _check_live(options: argparse.Namespace) -> None:
         raise OptionError("--adapt decodes twice: it needs files, and no --live")
 
 
-def _utterances(recognizer: Recognizer, name: str) -> Iterator[Transcript]:
+def _utterances(
+    recognizer: Recognizer, name: str, array_rate: int | None
+) -> Iterator[Transcript]:
     """Yield a transcript for each utterance with words."""
     from factored_asr.audio.reading import read_blocks
 
     stream = recognizer.stream(redecode=True)
-    for block in read_blocks(name, sample_rate=recognizer.model.sample_rate):
+    rate = recognizer.model.sample_rate
+    for block in read_blocks(name, sample_rate=rate, array_rate=array_rate):
         if stream.accept(block) and (found := stream.finish()):
             yield found
     if found := stream.finish():
@@ -204,6 +210,7 @@ def add(commands: Any) -> None:
                         "optional id, start, end; @FILE, a list of such names (@-: on standard "
                         "input); - is the sound on standard input")
     shared.add_format(parser, "text")
+    shared.add_raw(parser)
     parser.add_argument("--nbest", type=int, default=0, metavar="N",
                         help="the N best word strings of each sound")
     parser.add_argument("--lattice-output", metavar="FILE", help="write the lattices here: .slf "

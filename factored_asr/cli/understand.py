@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
 
 from factored_asr.cli.shared import add_command
 from factored_asr.errors import OptionError
+from factored_asr.storage.reading import standard_input_lines
 
 DESCRIPTION = """\
 Read sentences from standard input, one per line; write the meaning of each as a JSON line:
@@ -55,8 +55,8 @@ def _meanings(grammar: Any, context: dict[str, str]) -> Iterator[dict[str, Any]]
     from factored_asr.models.grammars import read_understander
 
     reader = Reader(read_understander(grammar))
-    for line in sys.stdin:
-        yield reader.read(line.strip("\ufeff \t\r\n"), context).to_dict()
+    for line in standard_input_lines():
+        yield reader.read(line.strip(), context).to_dict()
 
 
 def _conversation(grammar: Any, context: dict[str, str]) -> Iterator[dict[str, Any]]:
@@ -66,8 +66,8 @@ def _conversation(grammar: Any, context: dict[str, str]) -> Iterator[dict[str, A
 
     dialogue = Dialogue(read_understander(grammar).grammar, World.read(grammar), context)
     begun = time.monotonic()
-    for line in sys.stdin:
-        yield dialogue.hear(line.strip("\ufeff \t\r\n"), at=time.monotonic() - begun).to_dict()
+    for line in standard_input_lines():
+        yield dialogue.hear(line.strip(), at=time.monotonic() - begun).to_dict()
 
 
 def add(commands: Any) -> None:

@@ -51,7 +51,7 @@ def noisy_copies(
     Raises OptionError if a noise is empty or silent, or there is none.
     """
     options = options or NoiseMix()
-    rng = np.random.default_rng([options.seed, zlib.crc32(name.encode())])
+    rng = np.random.default_rng([options.seed, zlib.crc32(name.encode(errors="surrogateescape"))])
     ratios = [rng.uniform(low, high) for low, high in options.snrs]
     return [samples] * options.clean + [
         _over(samples, _drawn(noises, len(samples), options.second, rng), ratio)

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import soundfile
+import numpy as np
 
-from factored_asr.audio.reading import Samples, read_audio
+from factored_asr.audio.reading import Part, Samples, describe, read_audio, read_blocks
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.features.files import is_feature_file
 from factored_asr.storage.reading import is_file
 
 NO_PATH = Path()
 """Path of an utterance that has a text and no sound."""
+UNKNOWN = 1 << 62
+"""Samples of a file whose header leaves the length open."""
 LENGTH_RATE = 16_000  # Hz, at which sounds are read to measure them
 
 
@@ -63,17 +65,11 @@ def read_samples(utterance: Utterance, sample_rate: int) -> Samples:
         return read_audio(utterance.path, sample_rate=sample_rate)[0]
     if not is_file(utterance.path):
         raise MissingError(f"{utterance.path}: there is no such file")
-    try:
-        with soundfile.SoundFile(str(utterance.path)) as file:
-            rate, n_samples = file.samplerate, file.frames
-            first, last = _stretch(utterance, rate, n_samples)
-            file.seek(first)
-            samples = file.read(last - first, dtype="float32")
-    except soundfile.LibsndfileError as error:
-        raise FormatError(f"broken audio: {error}", utterance.path) from None
-    if len(samples) < last - first:
-        raise FormatError(f"truncated: ends {len(samples)} samples after {first}", utterance.path)
-    return read_audio(samples, array_rate=rate, sample_rate=sample_rate)[0]
+    about = describe(utterance.path)
+    first, last = _stretch(utterance, about.rate, about.n_samples or UNKNOWN)
+    part = Part(None, first / about.rate, None if last == UNKNOWN else last / about.rate)
+    samples = np.concatenate(list(read_blocks(utterance.path, part=part)))
+    return read_audio(samples, array_rate=about.rate, sample_rate=sample_rate)[0]
 
 
 def seconds_of(utterance: Utterance) -> float:

@@ -25,7 +25,7 @@ import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -229,7 +229,7 @@ def _score(where: str, reference: dict[str, Entry], hypothesis: Transcripts,
     if not reference.keys() & found.keys():
         raise MissingError(
             f"{hypothesis.name} has none of the {len(reference)} utterances of {where}: it names "
-            f"{next(iter(found))!r}, the reference {next(iter(reference), '')!r}"
+            f"{_named(found)}, the reference {_named(reference)}"
         )
     scored, meanings = [], []
     for name, entry in reference.items():
@@ -250,6 +250,13 @@ def _score(where: str, reference: dict[str, Entry], hypothesis: Transcripts,
         tuple(name for name in reference if name not in found),
         tuple(name for name in found if name not in reference),
     )
+
+
+def _named(entries: Mapping[str, Entry]) -> str:
+    """The first of some entries, with its channel, which may be what differs."""
+    for name, entry in entries.items():
+        return f"{name!r}" + (f" of channel {entry.channel!r}" if entry.channel else "")
+    return "nothing"
 
 
 def _nearest(entry: Entry, hypothesis: Sequence[str], where: str, rules: Rules) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import warnings
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -125,8 +126,14 @@ def cut(hypothesis: Transcripts, reference: Transcripts) -> Transcripts:
     """Cut a hypothesis with times into the segments of a reference.
 
     The middle of a word decides. A word between two segments goes to the later one, a word after
-    the last segment to that one, so that it counts as an insertion, as in NIST's sclite.
+    the last segment to that one, so that it counts as an insertion, as in NIST's sclite. Where both
+    have one channel of a recording, these are the same, whatever they are called; what is of
+    another recording or channel stays as it is.
     """
+    n_channels = Counter(name for name, _ in {
+        (each.recording, each.channel) for each in hypothesis.entries.values()
+    })
+    extra: dict[str, Entry] = {}
     segments: dict[tuple[str, str], list[Entry]] = {}
     for each in reference.entries.values():
         segments.setdefault((each.recording, each.channel), []).append(each)
@@ -134,8 +141,13 @@ def cut(hypothesis: Transcripts, reference: Transcripts) -> Transcripts:
     for entry in hypothesis.entries.values():
         channels = [key for key in segments if key[0] == entry.recording]
         key = (entry.recording, entry.channel)
-        if key not in segments and len(channels) == 1 and not entry.channel:
+        if key not in segments and len(channels) == 1 and n_channels[entry.recording] == 1:
+            if entry.channel and channels[0][1]:
+                warnings.warn(_other_channel(hypothesis, reference, entry, channels[0][1]),
+                              stacklevel=2)
             key = channels[0]
+        if key not in segments:
+            extra[f"{entry.recording}-{entry.channel}" if channels else entry.id] = entry
         parts = sorted(segments.get(key, ()), key=lambda part: part.end)
         scored, ignored = ([p for p in parts if p.ignored == yes] for yes in (False, True))
         texts.update((part.id, texts.get(part.id, [])) for part in scored)
@@ -144,12 +156,17 @@ def cut(hypothesis: Transcripts, reference: Transcripts) -> Transcripts:
             if scored and not (outside and outside.start <= word.middle):
                 part = _at(scored, word.middle) or scored[-1]
                 texts[part.id].append(word.text)
-    known = {each.recording for each in reference.entries.values()}
-    extra = {h.id: h for h in hypothesis.entries.values() if h.recording not in known}
     return replace(hypothesis, entries={
         **{name: replace(reference.entries[name], text=" ".join(words), meaning=None)
            for name, words in texts.items()}, **extra,
     })
+
+
+def _other_channel(
+    hypothesis: Transcripts, reference: Transcripts, entry: Entry, other: str
+) -> str:
+    return (f"{hypothesis.name}: {entry.recording!r} is of channel {entry.channel!r}, in "
+            f"{reference.name} of {other!r}: taken for the same, as each has one channel")
 
 
 def _at(parts: Sequence[Entry], middle: float) -> Entry | None:

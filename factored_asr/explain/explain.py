@@ -12,7 +12,7 @@ import numpy as np
 from factored_asr._deprecated import renamed_fields
 from factored_asr.acoustic.model import AcousticModel
 from factored_asr.acoustic.threads import blas_threads
-from factored_asr.audio.reading import Source, read_audio
+from factored_asr.audio.reading import Source, check_rate, read_audio
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.explain.ablation import ablation, changes_to, changes_without
 from factored_asr.explain.background import BackgroundShare, background_shares
@@ -129,6 +129,7 @@ def explain(
     if pipeline.second_pass:  # of which the whole language model, if there is one, is left out
         pipeline = replace(pipeline, second_pass=replace(pipeline.second_pass, scorer=None))
     rate = pipeline.model.sample_rate
+    check_rate(source, sample_rate)
     samples = read_audio(source, sample_rate=rate, array_rate=sample_rate)[0]
     session = Session(pipeline, whole=True)
     session.feed(samples, rate)

@@ -83,6 +83,9 @@ class GraphOptions:
             raise OptionError("transition_scale, prefix_cost and denial_cost must be >= 0")
         if self.memory_limit <= 0:
             raise OptionError(f"memory_limit must be above 0 GB, got {self.memory_limit}")
+        for prefix in self.prefixes:
+            if not prefix.split():
+                raise OptionError(f"a prefix must have at least one word, got {prefix!r}")
         object.__setattr__(self, "prefixes", tuple(self.prefixes))  # a manifest has lists
 
 

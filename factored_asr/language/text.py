@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import gzip
 import re
-import sys
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -16,7 +15,7 @@ from factored_asr.errors import FormatError, MissingError
 from factored_asr.language.arpa import GZIP_MAGIC
 from factored_asr.language.ngram import BEGIN, END, EPSILON, UNKNOWN
 from factored_asr.language.written import AS_IS, Known, Piece, TextRules, read_written
-from factored_asr.storage.reading import encoding_of
+from factored_asr.storage.reading import encoding_of, standard_input
 
 _SENTENCE_END = re.compile(r"[\"'”’)\]]*[.!?…]+[\"'”’)\]]*\s+[\"'“‘(\[]*")
 _PLAIN = re.compile(r"[a-z'\s]*")
@@ -145,7 +144,7 @@ def _lines_of(source: str | Path) -> Iterator[tuple[int, str]]:
 
 
 def _decoded(source: str | Path) -> Iterator[str]:
-    with nullcontext(sys.stdin.buffer) if str(source) == "-" else open(source, "rb") as file:
+    with nullcontext(standard_input()) if str(source) == "-" else open(source, "rb") as file:
         peek = getattr(file, "peek", None)
         is_gzip = peek is not None and peek(2)[:2] == GZIP_MAGIC
         data = gzip.open(file) if is_gzip else file

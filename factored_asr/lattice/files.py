@@ -18,6 +18,7 @@ from factored_asr.lattice.draft import Draft, DraftArc
 from factored_asr.lattice.lattice import Lattice
 from factored_asr.lattice.posteriors import arc_posteriors
 from factored_asr.storage.reading import read_text
+from factored_asr.storage.writing import ESCAPE
 
 EPSILON = "<eps>"
 SLF_SILENCES = frozenset({"!NULL", "!SENT_START", "!SENT_END", "<s>", "</s>", "<sil>", "<eps>"})
@@ -44,7 +45,7 @@ def write_lattices(lattices: Mapping[str, Lattice], path: str | Path) -> None:
                 write_slf(lattice, path, utterance=utterance)
             elif end == ".dot":
                 text = dot_text(lattice, posteriors=arc_posteriors(lattice).arc)
-                Path(path).write_text(text, encoding="utf-8")
+                Path(path).write_text(text, encoding="utf-8", errors=ESCAPE)
     except OSError as error:
         raise OptionError(f"{path}: cannot be written: {error.strerror}") from error
 
@@ -56,7 +57,7 @@ def write_kaldi(lattices: Mapping[str, Lattice], path: str | Path) -> None:
     gives the times. In place of Kaldi's transition ids it is 1 + the index of the pronunciation.
     The format holds neither ``arc_lm`` nor phones.
     """
-    with open(path, "w", encoding="utf-8", newline="\n") as file:
+    with open(path, "w", encoding="utf-8", errors=ESCAPE, newline="\n") as file:
         for utterance, lattice in lattices.items():
             if not utterance or any(c.isspace() for c in utterance):
                 raise OptionError(f"the name of an utterance must be one word, got {utterance!r}")
@@ -157,7 +158,8 @@ def write_slf(lattice: Lattice, path: str | Path, *, utterance: str = "") -> Non
     far as known (``arc_lm``), ``r`` all the rest. Final costs are on links without a word. The
     format has times: the lattice's `frame_seconds` must be known.
     """
-    Path(path).write_text(slf_text(lattice, utterance=utterance), encoding="utf-8", newline="\n")
+    text = slf_text(lattice, utterance=utterance)
+    Path(path).write_text(text, encoding="utf-8", errors=ESCAPE, newline="\n")
 
 
 def slf_text(lattice: Lattice, *, utterance: str = "") -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from factored_asr.audio.reading import Source, read_audio
+from factored_asr.audio.reading import Source, check_rate, read_audio
 from factored_asr.plots.axes import new_axes
 from factored_asr.results.alignment import Alignment
 from factored_asr.results.transcript import Phone, Transcript
@@ -49,6 +49,7 @@ def plot_utterance(
     >>> ax.get_xlabel()
     'time (s)'
     """
+    check_rate(source, sample_rate)
     samples, rate = read_audio(source, array_rate=sample_rate)
     seconds = len(samples) / rate
     ax = ax or new_axes(width=max(8.0, min(40.0, 3.5 * seconds)), height=5.0)

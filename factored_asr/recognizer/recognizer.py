@@ -161,9 +161,10 @@ class Recognizer:
         ----------
         source
             A path (of a feature file, too: see `factored_asr.features.files`), ``"-"`` for
-            standard input, a binary file object, an array of samples, or ready-made frames.
+            standard input, a binary file object, the bytes of a file, an array of samples (see
+            `factored_asr.audio.as_samples`), or ready-made frames.
         sample_rate
-            Hz of an array; needed with an array, and only there.
+            Hz of an array, which needs it; or of bare 16-bit samples without a header.
 
         Raises
         ------

@@ -18,7 +18,7 @@ import numpy as np
 
 from factored_asr.acoustic.model import AcousticModel, AcousticSession, Frames
 from factored_asr.acoustic.threads import blas_threads
-from factored_asr.audio.reading import Source, read_audio, read_blocks
+from factored_asr.audio.reading import Source, check_rate, read_audio, read_blocks
 from factored_asr.decoder import Search
 from factored_asr.errors import FormatError
 from factored_asr.features.files import is_feature_file
@@ -229,6 +229,7 @@ def scores_of(
     if isinstance(source, Frames):
         yield acoustic.accept_frames(source)
         return
+    check_rate(source, sample_rate)
     n_samples = 0
     for block in read_blocks(
         source, sample_rate=model.sample_rate, block_seconds=BLOCK_SECONDS, array_rate=sample_rate
@@ -249,6 +250,7 @@ def read_sound(
         return source
     if isinstance(source, str | Path) and is_feature_file(source):
         return model.read_frames(source)
+    check_rate(source, sample_rate)
     return read_audio(source, sample_rate=model.sample_rate, array_rate=sample_rate)[0]
 
 

@@ -16,6 +16,7 @@ from factored_asr.errors import OptionError
 from factored_asr.results.alignment import Alignment
 from factored_asr.results.subtitles import SubtitleOptions, cues, lines
 from factored_asr.results.transcript import Phone, Transcript
+from factored_asr.storage.writing import ESCAPE
 
 Writer = Callable[[Transcript, str], str]
 
@@ -156,7 +157,7 @@ def write_file(folder: str | Path, transcript: Transcript, format_name: str, nam
     path = Path(folder) / (stem + SUFFIXES.get(format_name, f".{format_name}"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text + "\n" if text else "", encoding="utf-8")
+        path.write_text(text + "\n" if text else "", encoding="utf-8", errors=ESCAPE)
     except OSError as error:
         raise OptionError(f"{path}: cannot be written: {error.strerror}") from error
     return path

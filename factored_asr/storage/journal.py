@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from factored_asr.errors import OptionError
+from factored_asr.storage.writing import ESCAPE
 
 
 class Journal:
@@ -40,7 +41,7 @@ class Journal:
                 self._file.seek(-1, os.SEEK_END)
                 if self._file.read(1) != b"\n":
                     line = "\n" + line
-            self._file.write(line.encode())
+            self._file.write(line.encode(errors=ESCAPE))
             self._file.flush()  # survives this process; a power cut costs only work
         except OSError as error:
             raise self._refused(error) from error

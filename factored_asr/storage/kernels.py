@@ -50,7 +50,8 @@ def kernel(
             function, reference_counts=reference_counts, fast_math=fast_math
         )
     more: dict[str, Any] = {"fastmath": True, "error_model": "numpy"} if fast_math else {}
-    compiled = njit(nogil=True, _nrt=reference_counts, **more)(function)
+    compiler: Any = njit
+    compiled = compiler(nogil=True, _nrt=reference_counts, **more)(function)
     if hasattr(compiled, "enable_caching") and Path(function.__code__.co_filename).is_file():
         compiled._cache = _Kept(function)  # what enable_caching() sets, with another place
     return compiled
@@ -59,17 +60,18 @@ def kernel(
 @contextmanager
 def foreign_kernels() -> Iterator[None]:
     """Let packages be imported that keep kernels, where numba finds no place for these."""
-    enable = Dispatcher.enable_caching
+    of_all: Any = Dispatcher
+    enable = of_all.enable_caching
 
     def enable_if_possible(dispatcher: Any) -> None:
         with suppress(RuntimeError):  # no locator available: compiled in every run
             enable(dispatcher)
 
-    Dispatcher.enable_caching = enable_if_possible
+    of_all.enable_caching = enable_if_possible
     try:
         yield
     finally:
-        Dispatcher.enable_caching = enable
+        of_all.enable_caching = enable
 
 
 class _Place:

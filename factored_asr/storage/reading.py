@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, BinaryIO, TypeVar
 
 import numpy as np
 
@@ -95,6 +95,32 @@ def encoding_of(data: bytes) -> str:
         if data.startswith(mark):
             return encoding
     return "utf-8"
+
+
+def standard_input() -> BinaryIO:
+    """Return standard input for reading bytes; FormatError where it is closed.
+
+    A substitute that holds text gives its text as UTF-8.
+    """
+    if sys.stdin is None:
+        raise FormatError("standard input is closed", "<stdin>")
+    buffer: BinaryIO | None = getattr(sys.stdin, "buffer", None)
+    return io.BytesIO(sys.stdin.read().encode()) if buffer is None else buffer
+
+
+def standard_input_lines() -> Iterator[str]:
+    """Yield the lines of standard input as they come, without their ends.
+
+    They are UTF-8, perhaps with a byte-order mark; bytes that are not become U+FFFD. Errors are
+    those of `standard_input`, and FormatError where it cannot be read.
+    """
+    stream = standard_input()
+    try:
+        for number, line in enumerate(iter(stream.readline, b"")):
+            text = line.decode("utf-8-sig" if number == 0 else "utf-8", errors="replace")
+            yield text.rstrip("\r\n")
+    except OSError as error:
+        raise FormatError(f"cannot be read: {error.strerror or error}", "<stdin>") from None
 
 
 def parse_json(text: str, path: str | Path | None = None, line: int | None = None) -> Any:

@@ -1,0 +1,338 @@
+"""Open a sound, whatever its source: what it is, its first bytes say."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+import soundfile
+from numpy.typing import ArrayLike, NDArray
+
+from factored_asr.audio.ahead import Ahead, Readable
+from factored_asr.audio.channels import Phases, oriented
+from factored_asr.audio.ffmpeg import CONVERT, Decoder, find_ffmpeg
+from factored_asr.audio.kinds import HEAD, Kind, kind_of
+from factored_asr.audio.wav import UNKNOWN_LENGTH, Notice, WavReader, read_layout
+from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.storage.reading import exists
+
+Samples = NDArray[np.float32]
+Source = str | os.PathLike[str] | BinaryIO | bytes | np.ndarray
+
+RAW_RATE = 16000  # Hz, of bare samples in files named .raw or .pcm
+RAW_SUFFIXES = (".raw", ".pcm")
+BLOCK_SAMPLES = 1 << 16  # read at once: what a header claims is never allocated
+LOUDEST = 16.0  # a float sample beyond is not on the scale of [-1, 1]
+SLOWEST, FASTEST = 1000, 10_000_000  # Hz: other rates are mistakes, as of kHz for Hz
+STDIN = "<stdin>"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a sound. The default is the whole sound, its channels averaged."""
+
+    channel: int | None = None
+    """One channel alone, counted from 1; None averages all channels."""
+    start: float = 0.0
+    """Where it begins, seconds."""
+    end: float | None = None
+    """Where it ends, seconds, or with the sound if that is earlier; None: with the sound."""
+
+    def __post_init__(self) -> None:
+        if self.channel is not None and self.channel < 1:
+            raise OptionError(f"channel is {self.channel}, must be at least 1")
+        if not 0 <= self.start < (float("inf") if self.end is None else self.end):
+            raise OptionError(f"{self.start} to {self.end} s is no stretch of a sound")
+
+
+WHOLE = Part()
+
+
+@dataclass(frozen=True)
+class Sound:
+    """An opened sound, whatever its source."""
+
+    name: str
+    rate: int
+    read: Callable[[int], np.ndarray]  # the next n samples, fewer at the end
+    n_channels: int = 1
+    n_samples: int | None = None  # of each channel by the header
+    must_hold: bool = False  # fewer are an error
+    close: Callable[[], None] = lambda: None
+    seek: Callable[[int], object] | None = None  # go to a sample; None: read up to it
+    notice: Notice = print
+
+    def __post_init__(self) -> None:
+        if not SLOWEST <= self.rate <= FASTEST:
+            self.close()
+            law = f"a rate of {self.rate} Hz, must be {SLOWEST} to {FASTEST}"
+            raise FormatError(law, self.name)
+
+    def blocks(self, n_samples: int, part: Part = WHOLE) -> Iterator[Samples]:
+        """Yield mono blocks of n_samples, the last one shorter; at least one sample in all."""
+        n_read = first = round(part.start * self.rate)
+        self._skip(first)
+        last = sys.maxsize if part.end is None else max(first + 1, round(part.end * self.rate))
+        phases = Phases()
+        while n_read < last and len(block := self.read(min(n_samples, last - n_read))):
+            yield mono(block, self.name, part.channel, n_read)
+            n_read += len(block)
+            if part.channel is None:
+                phases.add(block)
+        if self.must_hold and n_read < min(last, self.n_samples or 0):
+            law = f"the header promises {self.n_samples} samples, the file has {n_read}"
+            raise FormatError(f"truncated: {law}", self.name)
+        if n_read == first:
+            law = f"has nothing at {part.start} s" if first else "holds no samples"
+            raise FormatError(f"{law}, must hold at least one sample", self.name)
+        if found := phases.opposed():
+            self.notice(f"{self.name}: {found}")
+
+    def _skip(self, n_samples: int) -> None:
+        """Pass over the first samples of each channel."""
+        try:
+            if self.seek and n_samples:
+                self.seek(n_samples)
+        except soundfile.LibsndfileError:
+            raise FormatError(f"has nothing at {n_samples / self.rate:.2f} s", self.name) from None
+        left = 0 if self.seek else n_samples
+        while left and (n_read := len(self.read(min(left, BLOCK_SAMPLES)))):
+            left -= n_read
+
+
+def is_array(source: object) -> bool:
+    """Return whether a source is an array of samples, or can be made one."""
+    return isinstance(source, np.ndarray | list | tuple) or hasattr(source, "__array__")
+
+
+def is_bare(source: str | os.PathLike[str]) -> bool:
+    """Return whether a name may stand for bare samples: standard input, or by its ending."""
+    return os.fspath(source) == "-" or Path(source).suffix.lower() in RAW_SUFFIXES
+
+
+def needs_ffmpeg(path: Path) -> bool:
+    """Return whether a file is of a kind that the program ffmpeg reads; OSError as of `open`."""
+    with path.open("rb") as file:
+        kind = kind_of(file.read(HEAD))
+    return kind is not None and kind.reader == "ffmpeg"
+
+
+def open_source(source: Source, given_rate: int | None, notice: Notice) -> Sound:
+    """Open a source; `given_rate` is that of an array, or of bare samples."""
+    if is_array(source):  # all of it is checked before the first block goes out
+        samples = checked(cast(ArrayLike, source))
+        mono(samples, "<array>")
+        return Sound("<array>", cast(int, given_rate), _array_reader(samples), notice=notice)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _open_stream(io.BytesIO(source), "<bytes>", given_rate, notice)
+    if isinstance(source, str | os.PathLike):
+        if os.fspath(source) != "-":
+            return open_path(Path(source), given_rate, notice)
+        if sys.stdin is None:
+            raise FormatError("standard input is closed", STDIN)
+        return _open_stream(_unbuffered(sys.stdin.buffer), STDIN, given_rate, notice)
+    name = str(getattr(source, "name", "<file object>"))
+    if not hasattr(source, "read"):
+        kind = type(source).__name__
+        raise OptionError(f"a sound is a path, a binary file, bytes or an array, got {kind}")
+    return _open_stream(cast(Readable, source), name, given_rate, notice)
+
+
+def _unbuffered(stdin: BinaryIO) -> Readable:
+    """Standard input without a buffer: a thread that waits for it must not hold a lock."""
+    try:
+        return io.FileIO(stdin.fileno(), closefd=False)
+    except (AttributeError, OSError):  # a substitute
+        return stdin
+
+
+def open_path(path: Path, raw_rate: int | None, notice: Notice) -> Sound:
+    if not exists(path):
+        raise MissingError(f"{path}: there is no such file")
+    if path.suffix.lower() in RAW_SUFFIXES:
+        raw_rate = raw_rate or RAW_RATE
+    else:
+        raw_rate = None
+    with ExitStack() as stack:
+        try:
+            stream = stack.enter_context(path.open("rb", buffering=0))
+        except OSError as error:
+            raise FormatError(f"cannot be read: {error.strerror or error}", path) from None
+        regular = path if path.is_file() else None
+        sound = _open_stream(stream, str(path), raw_rate, notice, regular)
+        kept = stack.pop_all()
+
+    def close() -> None:
+        sound.close()
+        kept.close()
+
+    return replace(sound, close=close)
+
+
+def _open_stream(
+    stream: Readable, name: str, raw_rate: int | None, notice: Notice, path: Path | None = None
+) -> Sound:
+    """Open a stream by its content; `path` leads to it where it is a plain file."""
+    ahead = Ahead(stream, name)
+    head = ahead.peek(12)
+    if not head and raw_rate is None:
+        raise FormatError("an empty file, audio has a header at least", name)
+    kind = kind_of(head)
+    if kind is None or kind.reader != "wav":  # whose header is looked for as it comes
+        kind = kind_of(head := ahead.peek(HEAD))
+    if raw_rate is not None and not (kind and kind.sure):
+        return _raw(ahead, name, raw_rate, notice)
+    if kind is None:
+        law = "no known format of sound; bare samples need their rate (--raw RATE, sample_rate=)"
+        raise FormatError(f"begins with {head[:12]!r}, {law}", name)
+    if not kind.reader:
+        raise FormatError(f"is {kind.name}, and no sound (begins with {head[:12]!r})", name)
+    if kind.reader == "wav" and (sound := _wav(ahead, name, notice)):
+        return sound
+    if kind.reader != "ffmpeg":
+        data = path or ahead.read_all()
+        if sound := _by_libsndfile(data, name, notice):
+            return sound
+        if isinstance(data, bytes):
+            ahead = Ahead(io.BytesIO(data), name)
+    return _by_ffmpeg(path or ahead, kind, name, notice)
+
+
+def _raw(ahead: Ahead, name: str, rate: int, notice: Notice) -> Sound:
+    """Bare samples; a last odd byte is left out."""
+    def read(n_samples: int) -> np.ndarray:
+        data = ahead.read(2 * n_samples)
+        if len(data) % 2:
+            notice(f"{name}: ends within a sample of 2 bytes: its last byte is left out")
+        return np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.int16)
+
+    n_samples = None if ahead.size is None else ahead.size // 2
+    return Sound(name, rate, read, 1, n_samples, seek=lambda n: ahead.skip(2 * n), notice=notice)
+
+
+def _wav(
+    ahead: Ahead, name: str, notice: Notice, close: Callable[[], None] = lambda: None
+) -> Sound | None:
+    """A WAV file; None where its samples are packed in a way that is not read here."""
+    if (layout := read_layout(ahead)) is None:
+        return None
+    reader = WavReader(ahead, layout, lambda text: notice(f"{name}: {text}"))
+    return Sound(name, layout.rate, reader.read, layout.n_channels, reader.n_samples, close=close,
+                  seek=reader.seek, notice=notice)
+
+
+def _by_libsndfile(source: Path | bytes, name: str, notice: Notice) -> Sound | None:
+    """Open a file, or the bytes of one, by libsndfile; None where it cannot."""
+    try:
+        place = _Memory(source) if isinstance(source, bytes) else _system_name(source)
+        file = soundfile.SoundFile(place)
+    except (soundfile.LibsndfileError, TypeError):
+        return None
+    whole = file.format == "FLAC" and file.frames < UNKNOWN_LENGTH
+
+    def read(n_samples: int) -> np.ndarray:
+        try:
+            return file.read(n_samples, dtype="float32")
+        except soundfile.LibsndfileError as error:
+            raise FormatError(f"truncated or damaged audio: {error}", name) from None
+
+    seek = file.seek if file.seekable() else None
+    return Sound(name, file.samplerate, read, file.channels, file.frames, whole, file.close, seek,
+                  notice)
+
+
+def _system_name(path: Path) -> str | bytes:
+    """A name as the system has it, which need not be text; Windows has texts only."""
+    return str(path) if os.name == "nt" else os.fsencode(path)
+
+
+def _by_ffmpeg(source: Path | Ahead, kind: Kind, name: str, notice: Notice) -> Sound:
+    if find_ffmpeg() is None:
+        raise FormatError(
+            f"is {kind.name}, which needs the program ffmpeg, and that is not installed: install "
+            f"it, or convert the file elsewhere ({CONVERT})", name,
+        )
+    if not kind.demuxer:
+        raise FormatError(f"looks like {kind.name}, but cannot be read as one", name)
+    decoder = Decoder(source, kind.demuxer, name)
+    try:
+        ahead = Ahead(decoder, name)
+        if not ahead.peek(12):
+            raise FormatError("holds no sound", name)
+        sound = _wav(ahead, name, notice, decoder.close)
+        assert sound is not None
+    except FormatError as error:
+        decoder.close()
+        raise FormatError(f"looks like {kind.name}, but {_law(error, name)}", name) from None
+
+    def read(n_samples: int) -> np.ndarray:
+        samples = sound.read(n_samples)
+        if not len(samples) and decoder.complaint:
+            notice(f"{name}: ffmpeg complains: {decoder.complaint}")
+        return samples
+
+    return replace(sound, read=read, seek=None, n_samples=None)
+
+
+def _law(error: FormatError, name: str) -> str:
+    return str(error).removeprefix(f"{name}: ")
+
+
+class _Memory(io.BytesIO):
+    """A file in memory; libsndfile, when it tries formats, seeks to before the start of one."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        origin = (0, self.tell(), len(self.getbuffer()))[whence]
+        return super().seek(max(0, origin + offset))
+
+
+def _array_reader(left: Samples) -> Callable[[int], np.ndarray]:
+    def read(n_samples: int) -> np.ndarray:
+        nonlocal left
+        block, left = left[:n_samples], left[n_samples:]
+        return block
+
+    return read
+
+
+def checked(array: ArrayLike | bytes) -> np.ndarray:
+    """Samples as (n_samples,) or (n_samples, n_channels)."""
+    if isinstance(array, bytes | bytearray | memoryview):
+        data = bytes(array)
+        if len(data) % 2:
+            raise OptionError(f"{len(data)} bytes are no whole number of 16-bit samples")
+        return np.frombuffer(data, "<i2").astype(np.int16)
+    samples = np.asarray(array)
+    if samples.size and samples.dtype != np.int16 and samples.dtype.kind != "f":
+        raise OptionError(f"samples are of type {samples.dtype}, must be float in [-1, 1] or int16:"
+                          " scale them first")
+    return oriented(samples)
+
+
+def mono(
+    samples: np.ndarray, name: str, channel: int | None = None, n_before: int = 0
+) -> Samples:
+    """Return one channel, or the mean of all, as float32; `n_before` samples came earlier."""
+    if samples.dtype == np.int16:
+        samples = samples.astype(np.float32) / np.float32(32768)
+    elif not (finite := np.isfinite(samples)).all():
+        at = tuple(np.argwhere(~finite)[0])
+        raise FormatError(f"sample {n_before + at[0]} is {samples[at]}, must be finite", name)
+    elif samples.size and (loudest := float(max(samples.max(), -samples.min()))) > LOUDEST:
+        raise FormatError(f"a sample of float is {loudest:g}, must lie within [-1, 1]", name)
+    samples = samples.astype(np.float32, copy=False)
+    n_channels = 1 if samples.ndim == 1 else samples.shape[1]
+    if channel is not None and channel > n_channels:
+        raise FormatError(f"has {n_channels} channels, channel {channel} is asked for", name)
+    if samples.ndim == 1:
+        return samples
+    if channel is not None or n_channels == 1:
+        return np.ascontiguousarray(samples[:, (channel or 1) - 1])
+    return samples.mean(axis=1, dtype=np.float32)
