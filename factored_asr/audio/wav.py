@@ -105,7 +105,7 @@ def _layout(form: bytes, order: str, start: int, promised: int, name: str) -> La
 
 
 class WavReader:
-    """Reads the samples of a WAV file whose header has been read; `notice` is told what is odd."""
+    """Reads the samples of a WAV file whose header has been read; `notice` gets what is odd."""
 
     def __init__(self, ahead: Ahead, layout: Layout, notice: Notice):
         self._ahead, self._layout, self._notice = ahead, layout, notice
