@@ -8,7 +8,7 @@ from pathlib import Path
 from factored_asr.decoder import BeamOptions
 from factored_asr.graph import BackgroundOptions, GraphOptions
 from factored_asr.lattice import RescoreOptions, SecondPassOptions
-from factored_asr.lattice.rejection import Margin, RejectionOptions
+from factored_asr.lattice.rejection import DenialMargin, Margin, RejectionOptions
 from factored_asr.models.settings import COMMANDS, DICTATION
 
 FOLDER = Path(__file__).parent / "en_us_network"
@@ -24,8 +24,12 @@ NETWORK_DICTATION = replace(
 NETWORK_COMMANDS = replace(
     COMMANDS, acoustic_scale=0.9, prior_weight=1.0, align_words=True,
     background=BackgroundOptions(word_cost=4.0, frame_cost=0.4, phone_cost=1.5),
-    rejection=RejectionOptions(clean=Margin(word=1.0, words=4.0, frame=0.1), speech_a_phone=0.75),
+    rejection=RejectionOptions(
+        clean=Margin(word=1.0, words=4.0, frame=0.1), speech_a_phone=0.75,
+        denied=DenialMargin(cost=2.0, speech=0.06), longest_phone=10.0, slowest_word=5.0,
+    ),
     graph=GraphOptions(silence_probability=1.0, filler_probability=0.0, transition_scale=0.0),
 )
 """Of commands. Background, margin and the least share of speech were chosen on every fourth order,
-in the kitchen's noise, too, other speech and sudden noises."""
+in the kitchen's noise, too, other speech and sudden noises. Durations mean little, as a network's
+phones may stretch over pauses."""
