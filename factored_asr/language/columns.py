@@ -41,13 +41,15 @@ def read_columns(folder: str | Path) -> NGramModel:
         orders = tuple(
             _order(folder, n, int(count)) for n, count in enumerate(manifest["counts"], start=1)
         )
-        model = NGramModel(words, orders)
+        _check(NGramModel(words, orders), folder)
     except FormatError:
         raise
     except (ValueError, LookupError, TypeError, OverflowError) as error:
         raise FormatError(f"no n-gram model: {error}", folder) from error
-    _check(model, folder)
-    return model
+    del orders  # and with them the pages that were read
+    return NGramModel(words, tuple(
+        _order(folder, n, int(count)) for n, count in enumerate(manifest["counts"], start=1)
+    ))
 
 
 def _check(model: NGramModel, folder: Path) -> None:

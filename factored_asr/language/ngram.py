@@ -129,14 +129,15 @@ class NGramModel:
         return np.where((index >= 0) & (word > 0) & (keys[at] == key), at, -1)
 
     def child(self, order: int, row: int, word: int) -> int:
-        """Return what `extend` gives for a single n-gram, in a tenth of the time."""
+        """Return what `extend` gives for a single n-gram, in a tenth of the time and no memory."""
         if order == 0:
             return word - 1 if 0 < word < len(self.words) else -1
         if row < 0 or order >= self.order:
             return -1
-        keys, key = self._keys[order], row * len(self.words) + word
-        at = int(keys.searchsorted(key))
-        return at if at < len(keys) and keys[at] == key else -1
+        upper = self.orders[order]  # int32 in, int32 out: else the whole array would be converted
+        begin, end = upper.parent.searchsorted(np.array([row, row + 1], np.int32))
+        at = int(begin + upper.word[begin:end].searchsorted(np.int32(word)))
+        return at if at < end and upper.word[at] == word else -1
 
     def find(self, ngrams: np.ndarray) -> np.ndarray:
         """Return the rows of n-grams given as (n, k) word ids, oldest first; -1 where none is."""

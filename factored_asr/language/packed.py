@@ -52,8 +52,8 @@ def write_packed(model: NGramModel, path: str | Path, *, first: int = 0) -> None
     marked = prune_to(model, first) if first else None
     for n, at in enumerate(model.orders[1:], start=2):
         followers = np.bincount(at.parent, minlength=len(model.orders[n - 2]))
-        step, first = np.diff(at.word, prepend=0), _first(followers)[followers > 0]
-        step[first] = at.word[first]
+        step, begin = np.diff(at.word, prepend=0), _first(followers)[followers > 0]
+        step[begin] = at.word[begin]
         code = np.rint(STEPS * np.sqrt(np.maximum(-at.log_prob, 0))).clip(0, 255)
         arrays[f"{n}.followers"], arrays[f"{n}.word"] = _planes(followers), _planes(step)
         arrays[f"{n}.prob"] = code.astype(np.uint8)
@@ -120,7 +120,10 @@ def _planes(numbers: np.ndarray) -> np.ndarray:
 def _numbers(planes: np.ndarray) -> np.ndarray:
     if planes.dtype != np.uint8 or planes.ndim != 2 or not 1 <= len(planes) <= 4:
         raise FormatError(f"planes of bytes must be (1 to 4, n), got {planes.shape}")
-    return sum(plane.astype(np.int64) << 8 * k for k, plane in enumerate(planes))
+    numbers = np.zeros(planes.shape[1], np.int64)
+    for k, plane in enumerate(planes):
+        numbers += plane.astype(np.int64) << 8 * k
+    return numbers
 
 
 def _unigrams(log_prob: np.ndarray, n_words: int) -> NGramOrder:

@@ -18,7 +18,7 @@ NETWORK_DICTATION = replace(
     DICTATION, acoustic_scale=0.9, prior_weight=0.7, align_words=True,
     beam=BeamOptions(beam=14.0, max_active=5000, lattice_beam=0.0), max_ngrams=1_000_000,
     graph=GraphOptions(silence_probability=1.0, filler_probability=0.0, transition_scale=0.0),
-    second_pass=SecondPassOptions(whole_lm=True, rescore=RescoreOptions(lm_scale=1.2, beam=4.0)),
+    second_pass=SecondPassOptions(whole_lm=True, rescore=RescoreOptions(lm_scale=1.1, beam=4.0)),
 )
 """Of dictation. The file of its language model has marks for this number of n-grams."""
 NETWORK_COMMANDS = replace(
