@@ -21,6 +21,8 @@ examples:
   factored-asr explain letter.wav --without variants,transitions --other-lm news.arpa
       the results with one pronunciation a word, without transition costs, and with another
       language model
+  factored-asr explain --grammar lm/smart_home.yaml command.wav --expected "stop the music"
+      why the result is not what was said
 """
 
 
@@ -35,7 +37,8 @@ def explain(options: argparse.Namespace) -> int:
     from factored_asr.recognizer.recognizer import Recognizer
 
     asked = ExplainOptions(lattice_beam=options.lattice_beam, without=_names(options.without),
-                           other_lm=options.other_lm, other_lexicon=options.other_lexicon)
+                           other_lm=options.other_lm, other_lexicon=options.other_lexicon,
+                           expected=options.expected)
     with ExitStack() as stack:
         tell = shared.progress(stack, options.quiet)
         recognizer = Recognizer.from_recipe(shared.recipe_of(options), tell)
@@ -77,6 +80,9 @@ def add(commands: Any) -> None:
         f"(default: {DEFAULT_WITHOUT})",
     )
     shared.add_old_name(parser, "--mute", without)
+    parser.add_argument("--expected", default="", metavar="TEXT",
+                        help="what was said in fact: these words next to the result, and the "
+                        "factor that lost them")
     parser.add_argument("--other-lm", metavar="LM", help="also decode with this language model")
     parser.add_argument("--other-lexicon", metavar="DICT", help="also decode with this dictionary")
     parser.add_argument("--lattice-beam", type=float, metavar="COST",

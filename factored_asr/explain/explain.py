@@ -17,8 +17,9 @@ from factored_asr.errors import MissingError, OptionError
 from factored_asr.explain.ablation import ablation, changes_to, changes_without
 from factored_asr.explain.background import BackgroundShare, background_shares
 from factored_asr.explain.competitors import competitors
+from factored_asr.explain.expected import Expected, explain_expected
 from factored_asr.explain.explanation import Explained, Explanation
-from factored_asr.explain.factors import Prices
+from factored_asr.explain.factors import Costs, Prices
 from factored_asr.explain.grammar_scorer import GrammarScorer
 from factored_asr.explain.path_costs import Part, path_parts
 from factored_asr.explain.transitions import Scores
@@ -56,6 +57,8 @@ class ExplainOptions:
     """Also decode with this n-gram model as the language factor; default None."""
     other_lexicon: Path | None = None
     """Also decode with this dictionary; default None."""
+    expected: str = ""
+    """What was said in fact: `Explanation.expected` says which factor lost it; default empty."""
 
     def __post_init__(self) -> None:
         for name in ("other_lm", "other_lexicon"):
@@ -167,8 +170,10 @@ def _with_path(
     result = explanation.transcript.text, path.cost
     margins = settings.rejection.in_noise if found.in_noise else settings.rejection.clean
     rejected = rejection(path, found.evidence, settings.rejection, model.frame_seconds)
+    expected = _expected(options.expected, session, prices, recipe, free, path, parts,
+                         str(rejected or ""))
     return replace(
-        explanation,
+        explanation, expected=expected,
         meaning=_meaning(explanation.transcript.interpretation, pipeline, lattice, found),
         cost=path.cost, lattice=lattice, background=found.background,
         parts=tuple(
@@ -179,6 +184,18 @@ def _with_path(
         states=tuple(states_of(graph, path, model.frame_seconds)),
         ablations=tuple(ablation(each, session, result, progress) for each in changes),
     )  # fmt: skip
+
+
+def _expected(
+    text: str, session: Session, prices: Prices, recipe: Recipe, free: np.ndarray, path: BestPath,
+    parts: Sequence[Part], rejected: str,
+) -> Expected | None:
+    """Return why the expected words are not the result; None if none are given."""
+    if not text:
+        return None
+    costs = sum((part.costs for part in parts), Costs())
+    return explain_expected(text, session, prices, recipe.read_lexicon(), free, path.words, costs,
+                            rejected)
 
 
 def _meaning(

@@ -27,7 +27,10 @@ The JSON of an explanation (schema version 1)::
                         "confidence": 0.97, "trace": ["grammar: ...", ...],
                         "costs": {"acoustic": 290.1, "language": 22.3, "channel": 0.0},
                         "alternatives": [{"intent": "TurnOff", "slots": {...},
-                                          "text": "turn off the light", "confidence": 0.02}]}}
+                                          "text": "turn off the light", "confidence": 0.02}]},
+     "expected": {"text": "turn up the light", "lost_by": "acoustic", "reason": "they cost ...",
+                  "words": [{"expected": "up", "recognised": "on", "start": 0.5, "end": 0.7}, ...],
+                  "costs": {...}, "difference": {"acoustic": 12.1, ...}}}
 
 Times are seconds from the start of the sound, costs -log, acoustics times `acoustic_scale`. `costs`
 is the sum of those of all parts and `cost` what the search paid: they agree to 1e-3. Kinds of parts
@@ -39,7 +42,9 @@ whole paths: below 0 it favours the hypothesis. If the command was rejected, `re
 `text` empty, `reason` says why, and the parts are those of the grammar's best sentence, `nearest`.
 `background` is the background model's best path, null without one, and its share in the time of
 each part, ``<background>`` for a phone outside of known words; `margin` is its cost less the
-command's, in all and in each part. `interpretation` is null without a grammar or a meaning. The
+command's, in all and in each part. `interpretation` is null without a grammar or a meaning.
+`expected` is null unless expected words were given; its `difference` is their cost less that of the
+result, and its costs are null where they have no path (see `explain.expected`). The
 keys of a version stay as they are, also where the Python names have changed; keys may be added.
 """
 
@@ -57,6 +62,7 @@ from factored_asr._deprecated import renamed_fields
 from factored_asr.explain.ablation import Ablation
 from factored_asr.explain.background import BackgroundShare
 from factored_asr.explain.competitors import Competitor
+from factored_asr.explain.expected import Expected
 from factored_asr.explain.factors import FACTORS, Costs
 from factored_asr.explain.path_costs import Part
 from factored_asr.lattice import Lattice, Path, PhoneSegment
@@ -105,6 +111,8 @@ class Explanation:
     """The path state by state."""
     ablations: tuple[Ablation, ...] = ()
     """The results without a factor, or with another one."""
+    expected: Expected | None = None
+    """Why the expected words are not the result; None if none were given."""
     lattice: Lattice | None = field(default=None, repr=False, compare=False)
     """The competing words, from a search with wider beams over the same scores."""
     background: Path | None = field(default=None, repr=False, compare=False)
@@ -188,6 +196,7 @@ class Explanation:
                 for each in self.ablations
             ],
             "interpretation": self._meaning(),
+            "expected": None if self.expected is None else self.expected.to_dict(),
         }  # fmt: skip
 
     def to_json(self) -> str:

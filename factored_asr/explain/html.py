@@ -86,6 +86,9 @@ def _result(explanation: Explanation) -> str:
     if explanation.parts:
         facts += [f"the best path costs {explanation.cost:,.2f}",
                   f"acoustic scale {explanation.acoustic_scale:g}"]
+    if (expected := explanation.expected) is not None:
+        sound += (f'<p class="expected"><strong>Expected</strong> {escape(expected.text)}: lost by '
+                  f"{escape(expected.lost_by)}, {escape(expected.reason)}</p>")
     against = f"<p>{escape(verdict(explanation))}</p>" if verdict(explanation) else ""
     return f'{result}\n{against}<p class="facts">{" · ".join(facts)}</p>\n{sound}'
 

@@ -154,6 +154,7 @@ def _lines(explanation: Explanation) -> Iterator[str]:
         f"(-log, acoustic scale {explanation.acoustic_scale:g})."
     )
     yield from _meaning(explanation)
+    yield from _expected(explanation)
     yield "\nCosts of each part of the path, by factor:"
     yield from _table(explanation)
     yield "\nCompetitors, and the factor that decided (below 0 favours the hypothesis):"
@@ -188,6 +189,19 @@ def _against(explanation: Explanation) -> Iterator[str]:
             start = explanation.seconds(each.part.start)
             yield f"  {start:6.2f} s  {name_of(each):{width}}  {sentence}"
     yield f"  {'':8}  {'sum':{width}}  {signed(-(explanation.margin or 0.0))}"
+
+
+def _expected(explanation: Explanation) -> Iterator[str]:
+    """Show the expected words next to the recognised ones, and what lost them."""
+    expected = explanation.expected
+    if expected is None:
+        return
+    yield f'\nExpected: "{expected.text}". Lost by {expected.lost_by}: {expected.reason}.'
+    width = max((len(row.expected) for row in expected.rows), default=0)
+    for row in expected.rows:
+        start = "" if row.start is None else f"{row.start:.2f} s"
+        mark = " " if row.expected == row.recognised else "*"
+        yield f"  {start:>8} {mark} {row.expected or '-':{width}}  {row.recognised or '-'}"
 
 
 def _meaning(explanation: Explanation) -> Iterator[str]:
