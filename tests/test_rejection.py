@@ -13,9 +13,12 @@ from factored_asr.lattice.path import NO_PATH, Path, PhoneSegment, WordSegment
 from factored_asr.lattice.rejection import (
     NO_COMMAND,
     NO_SPEECH,
+    DenialMargin,
     Evidence,
     Margin,
+    Rejection,
     RejectionOptions,
+    denial_margin,
     margin,
     rejection,
 )
@@ -129,3 +132,91 @@ def test_a_command_of_phones_that_hardly_stand_out_is_rejected(n_speech: int | N
     assert not rejection(path, Evidence(background, speech=speech), DEFAULTS, 0.01)
     with pytest.raises(OptionError, match="speech_a_phone"):
         RejectionOptions(speech_a_phone=-1.0)
+
+
+def with_silence(path: Path, *spans: tuple[int, int]) -> Path:
+    """The path with silences at these frames."""
+    silences = tuple(PhoneSegment("SIL", start, end, True) for start, end in spans)
+    return replace(path, phones=(*silences, *path.phones))
+
+
+def at(path: Path, shift: int) -> Path:
+    """The path, so many frames later, with silence before."""
+    def moved(phones: tuple[PhoneSegment, ...]) -> tuple[PhoneSegment, ...]:
+        return tuple(replace(p, start=p.start + shift, end=p.end + shift) for p in phones)
+
+    segments = tuple(
+        replace(each, start=(each.start or 0) + shift, end=(each.end or 0) + shift,
+                phones=moved(each.phones)) for each in path.segments
+    )
+    return with_silence(replace(path, segments=segments, phones=moved(path.phones)), (0, shift))
+
+
+@pytest.mark.parametrize("in_noise", [False, True])
+def test_a_command_must_be_better_than_its_denial(in_noise: bool) -> None:
+    needed = (DEFAULTS.denied_in_noise if in_noise else DEFAULTS.denied).cost
+    path, background = path_of("stop it", 100.0), path_of("of", 150.0)
+    for ahead in (needed - 0.01, needed + 0.01):
+        denied = path_of("don't stop it", 100.0 + ahead)
+        found = rejection(path, Evidence(background, denied, None, in_noise), DEFAULTS, 0.01)
+        assert (found is not None) == (ahead < needed)
+    assert rejection(path, Evidence(background, replace(NO_PATH)), DEFAULTS, 0.01) is None
+    denied = path_of("don't stop it", 100.5)
+    found = rejection(path, Evidence(background, denied), DEFAULTS, 0.01)
+    assert found is not None and found.code == "denied" and found.nearest == "stop it"
+    assert found.margin == pytest.approx(0.5 - DEFAULTS.denied.cost)
+    assert "'don't stop it' fits nearly as well as 'stop it'" in str(found)
+    lenient = replace(DEFAULTS, strictness=0.0)
+    assert rejection(path, Evidence(background, denied), lenient, 0.01) is None
+
+
+def test_a_denial_that_wins_is_no_reason_to_reject_it() -> None:
+    denied = path_of("don't stop it", 100.0)
+    assert rejection(denied, Evidence(path_of("of", 150.0), denied), DEFAULTS, 0.01) is None
+
+
+def test_speech_that_only_the_denial_has_words_for_counts_against_the_command() -> None:
+    options = replace(DEFAULTS, denied=DenialMargin(cost=1.0, speech=0.1))
+    path = at(path_of("stop it", 100.0), 30)
+    denied = at(path_of("stop it", 103.0), 30)
+    denied = replace(denied, phones=denied.phones[1:])  # no silence before the command
+    speech = np.zeros(100, np.bool_)
+    assert denial_margin(path, Evidence(None, denied, speech), options) == pytest.approx(2.0)
+    speech[5:30] = True
+    assert denial_margin(path, Evidence(None, denied, speech), options) == pytest.approx(-0.5)
+    assert denial_margin(denied, Evidence(None, path, speech), options) == pytest.approx(-4.0)
+
+
+@pytest.mark.parametrize("place", ["before", "between", "after"])
+def test_speech_outside_the_words_rejects_a_command(place: str) -> None:
+    whole = path_of("stop it now", 100.0)
+    words, n = whole.segments, whole.n_frames
+    path, start = {
+        "before": (at(whole, 100), 30), "after": (with_silence(whole, (n, n + 100)), n + 20),
+        "between": (with_silence(replace(
+            whole, segments=(words[0], words[2]), phones=words[0].phones + words[2].phones
+        ), (20, 40)), 20),
+    }[place]
+    speech = np.zeros(300, np.bool_)
+    limit = 0.15
+    options = replace(DEFAULTS, speech_outside=limit)
+    for frames in (14, 17):
+        speech[start : start + frames] = True
+        found = rejection(path, Evidence(path_of("of", 150.0), None, speech), options, 0.01)
+        assert (found is not None) == (frames > 15), place
+    assert found is not None and found.code == "speech-outside"
+    assert found.times == ((pytest.approx(start / 100), pytest.approx((start + 17) / 100)),)
+    twice = replace(options, strictness=0.5)
+    assert rejection(path, Evidence(path_of("of", 150.0), None, speech), twice, 0.01) is None
+    silent = with_silence(path_of("", 190.0), (0, 300))  # in noise the background model decides
+    assert rejection(path, Evidence(silent, None, speech, True), options, 0.01) is None
+
+
+def test_a_rejection_is_plain_data() -> None:
+    told = Rejection("denied", "it may be denied", "stop it", -1.5, ((0.25, 0.5),))
+    assert Rejection.from_dict(told.to_dict()) == told and str(told) == told.reason
+    assert Rejection("no-speech", "no speech", margin=-np.inf).to_dict()["margin"] is None
+    with pytest.raises(OptionError, match="strictness"):
+        RejectionOptions(strictness=-1.0)
+    with pytest.raises(OptionError, match="finite"):
+        DenialMargin(cost=np.inf)

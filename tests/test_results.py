@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from factored_asr import Interpretation, Transcript, Word
 from factored_asr.errors import FormatError, OptionError
+from factored_asr.lattice.rejection import Rejection
 from factored_asr.results.formats import FORMATS, write
 
 SAID = Transcript(
@@ -67,3 +70,30 @@ def test_formats_end_without_a_line_end_and_their_names_are_checked() -> None:
     assert json.loads(write(SAID, "json", "kitchen.wav"))["file"] == "kitchen.wav"
     with pytest.raises(OptionError, match="format must be one of text, json, .*, got 'pdf'"):
         write(SAID, "pdf")
+
+
+def test_a_transcript_prints_as_one_line() -> None:
+    words = (Word("turn", 0.2, 0.4, 0.9), Word("it", 0.4, 0.5, 0.25), Word("off", 0.5, 0.9))
+    assert str(Transcript(words)) == "turn it off"
+    meaning = Interpretation("TurnOff", {"place": "hall"}, "turn it off", ask=True)
+    said = Transcript(words, 1.2, 0.875, meaning)
+    assert str(said) == "turn it off (88 %) → TurnOff(place=hall) ?"
+    assert str(Transcript(reason="no speech")) == "(no speech)"
+    assert str(Transcript()) == "(no words)"
+
+
+def test_a_notebook_shows_player_words_and_why_there_are_none(tmp_path: Path) -> None:
+    import soundfile
+
+    path = tmp_path / "a<b.wav"
+    soundfile.write(path, np.zeros(160, np.float32), 16000)
+    words = (Word("turn", 0.2, 0.4, 1.0), Word("<it>", 0.4, 0.5, 0.0))
+    page = Transcript(words, source=str(path))._repr_html_()
+    assert page.count("<audio") == 1 and "data:audio/wav;base64,UklGR" in page
+    assert "&lt;it&gt;" in page and "opacity:0.40" in page and "0.20-0.50 s" in page
+    assert "<audio" not in Transcript(words)._repr_html_()
+    assert "<audio" not in Transcript(words, source=str(tmp_path / "none.wav"))._repr_html_()
+    rejected = Rejection("denied", "it may be denied", "turn it off", -1.5, ((0.2, 0.4),))
+    none = Transcript(reason=str(rejected), rejection=rejected)
+    assert "it may be denied" in none._repr_html_() and "nearest: turn it off" in none._repr_html_()
+    assert Transcript.from_json(none.to_json()) == none

@@ -36,8 +36,9 @@ class GrammarScorer:
     -0.29
     """
 
-    def __init__(self, graph: Graph, words: Mapping[str, int]):
-        self.graph, self.words = graph, words
+    def __init__(self, graph: Graph, words: Mapping[str, int], plain: Graph | None = None):
+        """`plain`: the sentences that are not denied; None: all of the graph."""
+        self.graph, self.words, self.plain = graph, words, plain or graph
 
     @staticmethod
     def of(
@@ -50,13 +51,14 @@ class GrammarScorer:
         said = sentences_of(grammar, table, lexicon or Lexicon({}), phones, options)
         if said.denied is None:
             return GrammarScorer(said.plain, words)
-        return GrammarScorer(joined(said.plain, said.denied, options.denial_cost), words)
+        both = joined(said.plain, said.denied, options.denial_cost)
+        return GrammarScorer(both, words, said.plain)
 
     @property
     def is_weighted(self) -> bool:
-        """True where some sentences cost more than others."""
-        final = self.graph.final[self.graph.final < INF]
-        return bool(self.graph.arcs["cost"].any() or final.any())
+        """True where some sentences cost more than others, denied ones left aside."""
+        final = self.plain.final[self.plain.final < INF]
+        return bool(self.plain.arcs["cost"].any() or final.any())
 
     def start(self) -> _State:
         begin = self.graph.arcs[slice(*self.graph.first_arc[self.graph.start :][:2])]

@@ -205,9 +205,8 @@ class Transcript:
             about.append(f"{meaning.intent}({slots})")
         if not self.words:
             spans = [f"<em>{escape(self.reason or NOTHING)}</em>"]
-            about += [f"nearest: {self.rejection.nearest}"] * bool(
-                self.rejection and self.rejection.nearest
-            )
+            if self.rejection is not None and self.rejection.nearest:
+                about.append(f"nearest: {self.rejection.nearest}")
         return (f'<div class="factored-asr">{_player(self.source)}<div>{" ".join(spans)}</div>'
                 f"<small>{escape(' · '.join(about))}</small></div>")
 
