@@ -94,7 +94,7 @@ def main() -> None:
     for seed in SEEDS:
         began = time.process_time()
         heads.append(train_head(
-            states, variants, phones, replace(OPTIONS, seed=seed), key=f"{len(states)}",
+            states, variants, phones, replace(OPTIONS, seed=seed), key=f"{OPTIONS} {seed} {len(states)}",
             checkpoint=work / f"head-{seed}-{len(states)}.pt",
             report=lambda done: print(done, flush=True),
         ))

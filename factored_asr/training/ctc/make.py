@@ -182,8 +182,9 @@ class _Work:
             corpus.utterances, self.encoded, self.folder / "states", chosen, noises=self.noises,
             jobs=self.options.jobs, tick=self.listener.states,
         )
-        for line in found.skipped if self.listener.left_out else ():
-            self.listener.left_out(line)
+        if left_out := self.listener.left_out:
+            for line in found.skipped:
+                left_out(line)
         return found
 
     def variants(self, states: States) -> list[Variants]:

@@ -30,7 +30,9 @@ N_BABBLE = 30  # utterances of which babble is made
 class Encoding(Protocol):
     """What is needed of an encoder."""
 
-    sample_rate: int
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
 
     def states(self, samples: np.ndarray) -> np.ndarray:
         """Return (n_frames, n_values) of a whole sound."""

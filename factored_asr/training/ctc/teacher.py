@@ -109,7 +109,8 @@ def taught(
     for path in map(Path, sounds):
         try:
             samples, _ = read_audio(path, sample_rate=sample_rate)
-            words, why = (), f"lasts longer than {options.longest:g} s"
+            words: tuple[str, ...] = ()
+            why = f"lasts longer than {options.longest:g} s"
             if len(samples) <= options.longest * sample_rate:
                 words, why = words_of(teacher(samples), lexicon)
             if not why and len(words) < options.least_words:
