@@ -4,11 +4,11 @@
     python tests/bench/train_head.py --output factored_asr/models/en_us_network
 
 It takes accented_english (without the speakers that accented.py tunes on and holds out),
-native_english (without the prompts ``arctic_b***7``), and sentences of books spoken by flite where
-that program is installed; noises are the folds 1 to 3 of events and computed ones. The encoder's
-states of all sounds and copies are kept below ``--work``, 7 GB. Phone errors are those of the best
-output of each frame, without lexicon and language model, in per cent, against the nearest
-pronunciations of the words.
+native_english (without the prompts ``arctic_b***7``), and sentences of books spoken by flite and
+espeak-ng where these programs are installed; noises are the folds 1 to 3 of events and computed
+ones. The encoder's states of all sounds and copies are kept below ``--work``, 4 GB. Phone errors
+are those of the best output of each frame, without lexicon and language model, in per cent,
+against the nearest pronunciations of the words.
 """
 
 from __future__ import annotations
@@ -46,17 +46,23 @@ from factored_asr.training.ctc.teacher import words_of
 from factored_asr.training.ctc.variants import variants_of
 
 SEEDS = (0, 1, 2)
-OPTIONS = CtcOptions(passes=10, realign=(2, 6), bfloat16=True)
-COPIES = 2
+OPTIONS = CtcOptions(passes=14, realign=(2, 8), bfloat16=True)
+COPIES = 3, 3, 1, 0
+"""Of native_english, accented_english, flite and espeak-ng."""
 VOICES = {"slt": 260, "rms": 260, "awb": 260, "kal16": 80}
 """flite's voices, and how many sentences each speaks."""
+ESPEAK = {f"en-us+{kind}": 12 for kind in (
+    "m1", "m2", "m3", "m4", "m5", "m6", "m7", "f1", "f2", "f3", "f4", "f5", "Andy", "Annie", "Gene",
+    "Lee", "Mario", "Michael", "Mike", "aunty")} | {
+    "en-gb-x-rp": 20, "en-gb-scotland": 15, "en-gb-x-gbclan": 15, "en-029": 10}  # fmt: skip
+"""The same of espeak-ng."""
 EVERY, FEWEST, MOST = 397, 5, 14
 """Every 397th line of the books is drawn from, and of these the lines of so many words."""
 DEV_PROMPT = re.compile(r"arctic_b\d\d\d7")
 MEASURED_FOLD = "4"
 DESCRIPTION = (
     "speechocean762 (OpenSLR 101, CC BY 4.0), the public voice data set by Kathleen (CC0), "
-    "sentences of books spoken by flite; noises of ESC-10 and computed ones"
+    "sentences of books spoken by flite and espeak-ng; noises of ESC-10 and computed ones"
 )
 ORIGIN = ("the head: factored_asr, tests/bench/train_head.py; the encoder: Moonshine tiny, "
           "moonshine-voice 0.0.49")  # fmt: skip
@@ -75,11 +81,13 @@ def main() -> None:
     phones = tuple(sorted({p for ways in lexicon.values() for way in ways for p in way.phones}))
     encoded, work = Encoded(read_encoder(), OPTIONS.encoder_layers), options.work / "train_head"
     limit = options.limit or None
-    spoken = spoken_by_flite(options.data, work, lexicon)
-    parts = [usable(part, lexicon)[:limit] for part in (*training_sets(options.data), spoken)]
+    lines = sentences(options.data, lexicon)
+    spoken = [spoken_by(lines, work, "flite", VOICES),
+              spoken_by(lines[sum(VOICES.values()) :], work, "espeak-ng", ESPEAK)]
+    parts = [usable(part, lexicon)[:limit] for part in (*training_sets(options.data), *spoken)]
     events = noises(options.data, measured=False)
     states: States | None = None
-    for part, copies in zip(parts, (COPIES, COPIES, 0), strict=True):
+    for part, copies in zip(parts, COPIES, strict=True):
         if part:
             found = encode(part, encoded, work / "states", CopyOptions(copies), noises=events,
                            jobs=options.jobs, tick=lambda *n: print("encoded", *n, flush=True))
@@ -93,8 +101,9 @@ def main() -> None:
     rows, heads = [], []
     for seed in SEEDS:
         began = time.process_time()
+        chosen = replace(OPTIONS, seed=seed)
         heads.append(train_head(
-            states, variants, phones, replace(OPTIONS, seed=seed), key=f"{OPTIONS} {seed} {len(states)}",
+            states, variants, phones, chosen, key=f"{chosen} {len(states)}",
             checkpoint=work / f"head-{seed}-{len(states)}.pt",
             report=lambda done: print(done, flush=True),
         ))
@@ -167,11 +176,8 @@ def usable(utterances: Sequence[Utterance], lexicon: Lexicon) -> list[Utterance]
     return kept
 
 
-def spoken_by_flite(data: Path, work: Path, lexicon: Lexicon) -> list[Utterance]:
-    """Let flite speak sentences of the books; none where it is not installed."""
-    if not shutil.which("flite"):
-        print("flite is not installed: trained without its voices")
-        return []
+def sentences(data: Path, lexicon: Lexicon) -> list[list[str]]:
+    """Return sentences of the books in a fixed random order."""
     lines = []
     with lzma.open(data / "text" / "books.txt.xz", "rt", encoding="utf-8") as books:
         for number, line in enumerate(books):
@@ -179,14 +185,27 @@ def spoken_by_flite(data: Path, work: Path, lexicon: Lexicon) -> list[Utterance]
             if number % EVERY == 3 and FEWEST <= len(words) <= MOST and not lexicon.missing(words):
                 lines.append(words)
     np.random.default_rng(5).shuffle(lines)
-    made, folder = [], work / "flite"
+    return lines
+
+
+def spoken_by(
+    lines: Sequence[Sequence[str]], work: Path, program: str, voices: Mapping[str, int]
+) -> list[Utterance]:
+    """Let a program speak sentences in its voices; none where it is not installed."""
+    if not shutil.which(program):
+        print(f"{program} is not installed: trained without its voices")
+        return []
+    made, folder = list[Utterance](), work / program
     folder.mkdir(parents=True, exist_ok=True)
-    for voice, count in VOICES.items():
-        for words in lines[len(made) : len(made) + count]:
+    for voice, count in voices.items():
+        for _ in range(count):
+            words = lines[len(made) % len(lines)]
             path = folder / f"{voice}-{len(made)}.wav"
+            asked = (["-voice", voice, "-o", str(path), "-t"] if program == "flite"
+                     else ["-v", voice, "-w", str(path), "-s", str(140 + 20 * (len(made) % 3)),
+                           "-p", str(35 + 15 * (len(made) // 3 % 3))])  # fmt: skip
             if not path.exists():
-                subprocess.run(["flite", "-voice", voice, "-t", " ".join(words), "-o", str(path)],
-                               check=True)  # fmt: skip
+                subprocess.run([program, *asked, " ".join(words)], check=True)
             made.append(Utterance(path.stem, voice, tuple(words), path))
     return made
 
