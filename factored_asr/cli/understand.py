@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from factored_asr.cli.shared import add_command
+from factored_asr.cli.shared import add_command, say
 from factored_asr.errors import OptionError
 from factored_asr.storage.reading import standard_input_lines
 
@@ -26,6 +26,8 @@ Read sentences from standard input, one per line; write the meaning of each as a
 
 Fillers, repetitions, restarts, courtesies and wake words are ignored where needed.
 
+With --sample N random sentences of the grammar are written instead.
+
 With --dialogue the sentences are one conversation: "it", "no" and "undo" refer to earlier turns,
 and each line holds the actions to take and whether to ask first. The grammar must describe the
 devices under "world:", as lm/house.yaml does.
@@ -37,6 +39,8 @@ def understand(options: argparse.Namespace) -> int:
     from factored_asr.models.bundle import packaged
 
     grammar = packaged(options.grammar)
+    if options.sample is not None:
+        return _sample(grammar, options)
     context = dict(_pair(text) for text in options.context)
     for line in (_conversation if options.dialogue else _meanings)(grammar, context):
         print(json.dumps(line, ensure_ascii=False), flush=True)
@@ -57,6 +61,25 @@ def _meanings(grammar: Any, context: dict[str, str]) -> Iterator[dict[str, Any]]
     reader = Reader(read_understander(grammar))
     for line in standard_input_lines():
         yield reader.read(line.strip(), context).to_dict()
+
+
+def _sample(grammar: Any, options: argparse.Namespace) -> int:
+    """Print random sentences of the grammar, and on standard error words that sound alike."""
+    from factored_asr.language import Grammar
+    from factored_asr.language.grammar.sampling import random_sentences
+    from factored_asr.models.bundle import Bundle
+    from factored_asr.models.recipe import Recipe
+    from factored_asr.understanding.confusable import confusable
+
+    if options.sample < 1 or options.dialogue:
+        raise OptionError("--sample is a number of sentences, 1 or more, and goes without "
+                          f"--dialogue, got {options.sample}")
+    read = Grammar.read(grammar)
+    for words in random_sentences(read, options.sample, options.seed):
+        print(" ".join(words), flush=True)
+    for each in confusable(read, Recipe(Bundle.find(options.model)).read_lexicon()):
+        say(str(each))
+    return 0
 
 
 def _conversation(grammar: Any, context: dict[str, str]) -> Iterator[dict[str, Any]]:
@@ -81,3 +104,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--dialogue", nargs="?", const="-", choices=("-",), metavar="-",
                         help="the sentences are one conversation")
     parser.add_argument("--format", default="json", choices=("json",), help="JSON lines")
+    parser.add_argument("--sample", type=int, metavar="N", help="read nothing: write N random "
+                        "sentences of the grammar, a line each, to see what it allows; words that "
+                        "sound alike and decide about the intent go to standard error")
+    parser.add_argument("--seed", type=int, default=0, help="of --sample (default: 0)")
+    parser.add_argument("--model", default="en-us", help="whose dictionary says what sounds alike "
+                        "(default: en-us)")
