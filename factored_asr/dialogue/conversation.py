@@ -29,8 +29,9 @@ from factored_asr.language.grammar.templates import Template
 from factored_asr.understanding.parse import Understander
 
 PATTERNS = Path(__file__).with_name("heard.yaml")
-VERSION = 1
+VERSION = 2
 """Raise it when the same grammar gives another conversation than before."""
+WHOLE = ("heard", "denied")  # intents of whole sentences
 TRIES = 4  # sentences of each candidate that are read; all must be understood
 KINDS = ("command", "pointed", "doing", "fragment", "bare", "state", "excepted", "exception")
 _DOUBLED = re.compile(r"[^aeiouy]*[aeiouy][^aeiouywx]")  # one short vowel: put, stop, shut
@@ -67,7 +68,7 @@ class Conversation:
     @cached_property
     def patterns(self) -> Mapping[str, tuple[Template, ...]]:
         """Return the patterns of each intent that the reader understands with these phrases."""
-        fits = {name: self._fits if name == "heard" else self._bases for name in patterns()}
+        fits = {name: self._fits if name in WHOLE else self._bases for name in patterns()}
         return {name: tuple(filter(fits[name], some)) for name, some in patterns().items()}
 
     @cached_property
@@ -82,6 +83,17 @@ class Conversation:
 
     def acceptor(self, word_ids: Mapping[str, int]) -> Any:
         """Return G, as `Grammar.acceptor` does; what needs a word without an id is left out."""
+        every = [each for name in WHOLE for each in self.patterns[name]]
+        return self._acceptor(every, word_ids, self._made(word_ids))
+
+    def parts(self, word_ids: Mapping[str, int]) -> tuple[Any, Any]:
+        """Return the G of what is not denied, and that of what is ("don't turn it on")."""
+        made = self._made(word_ids)
+        plain, denied = (self._acceptor(self.patterns[name], word_ids, made) for name in WHOLE)
+        return plain, denied
+
+    def _made(self, word_ids: Mapping[str, int]) -> dict[str, Any]:
+        """Return the acceptors that stand for phrases in the patterns of whole sentences."""
         grammar = self.grammar
         made = {kind: self._acceptor(some, word_ids) for kind, some in self.kept.items() if some}
         forms = {word_ids[word]: word_ids[gerund(word)] for word in grammar.words
@@ -91,9 +103,9 @@ class Conversation:
         made["command"] = self._acceptor((*self._heard, *self.kept["command"]), word_ids,
                                          skip=grammar.skip_words)
         for name, some in self.patterns.items():
-            if some:
+            if some and name not in WHOLE:
                 made[name] = self._acceptor(some, word_ids, made)
-        return made["heard"]
+        return made
 
     def _acceptor(
         self, templates: Sequence[Template], word_ids: Mapping[str, int],

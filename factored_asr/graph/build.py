@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -314,6 +314,8 @@ def sentences_of(
     What the grammar itself has of the denied ones stands in their part alone.
     """
     words = {word: i for i, word in enumerate(table) if i}
+    if options.denials and isinstance(grammar, Parted):
+        return _given_parts(grammar, words, table, lexicon, phones, options)
     own = from_pynini(grammar.acceptor(words))
     denials = Denials(lexicon)
     if options.denials:
@@ -331,6 +333,28 @@ def sentences_of(
     final = plain.final.copy()
     final[plain.start] = min(final[plain.start], options.empty_cost)
     return GrammarParts(replace(plain, final=final), other, denials, table)
+
+
+@runtime_checkable
+class Parted(Protocol):
+    """Sentences that bring their denials themselves, such as those of a conversation."""
+
+    def parts(self, word_ids: Mapping[str, int]) -> tuple[Any, Any]:
+        """Return the G of what is not denied, and that of what is."""
+
+
+def _given_parts(
+    grammar: Parted, words: Mapping[str, int], table: tuple[str, ...], lexicon: Lexicon,
+    phones: Sequence[str], options: GraphOptions,
+) -> GrammarParts:
+    """Return both Gs of a conversation; its denials, too, are said as in connected speech."""
+    plain, denied = map(from_pynini, grammar.parts(words))
+    spoken = Denials(denials_for(plain, table, lexicon, phones).lexicon)
+    plain, other = (with_prefixes(each, options.prefixes, words, options.prefix_cost)
+                    for each in (plain, denied))
+    final = plain.final.copy()
+    final[plain.start] = min(final[plain.start], options.empty_cost)
+    return GrammarParts(replace(plain, final=final), other if other.n_arcs else None, spoken, table)
 
 
 def connected(grammar: Graph) -> Graph | None:
