@@ -7,10 +7,8 @@ and determinisation of L ∘ G are pynini's; arcs go to it and come back as the 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -18,6 +16,7 @@ import numpy as np
 from factored_asr._deprecated import renamed_fields
 from factored_asr.acoustic.topology import N_POSITIONS, Topology, word_symbols
 from factored_asr.errors import MissingError, OptionError
+from factored_asr.graph.convert import from_pynini, to_pynini
 from factored_asr.graph.denials import Denials, denials_for, denied, denies, joined
 from factored_asr.graph.expand import (
     add_self_loops,
@@ -34,7 +33,6 @@ from factored_asr.language.grammar.sampling import Sentences
 from factored_asr.language.ngram import BEGIN, END, UNKNOWN, NGramModel
 
 if TYPE_CHECKING:
-    import pynini
 
     from factored_asr.lexicon import Lexicon
 
@@ -87,33 +85,6 @@ class GraphOptions:
             if not prefix.split():
                 raise OptionError(f"a prefix must have at least one word, got {prefix!r}")
         object.__setattr__(self, "prefixes", tuple(self.prefixes))  # a manifest has lists
-
-
-def to_pynini(graph: Graph) -> pynini.Fst:
-    """Convert a graph to pynini's (labels and words as bare numbers)."""
-    import pynini
-
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            path = f"{folder}/graph.fst"
-            graph.write_openfst(path)
-            return pynini.Fst.read(path)
-    except OSError:  # no room for temporary files: through memory
-        return pynini.Fst.read_from_string(graph.to_openfst())
-
-
-def from_pynini(fst: pynini.Fst) -> Graph:
-    """Convert a transducer of pynini's."""
-    import pywrapfst
-
-    constant = pywrapfst.convert(fst, "const")
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "graph.fst"
-            constant.write(str(path))
-            return Graph.read(path)
-    except OSError:  # no room for temporary files: through memory
-        return Graph.from_openfst(constant.write_to_string())
 
 
 def lexicon_graph(
