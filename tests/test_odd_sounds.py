@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -475,3 +476,24 @@ def test_errors_name_arguments_that_exist() -> None:
     assert recognizer.transcribe(SPEECH.tolist(), sample_rate=RATE).text == TEXT
     with pytest.raises(FactoredASRError, match="bare samples need their rate"):
         recognizer.transcribe(data)
+
+
+def test_a_stream_takes_bytes_in_pieces_of_any_size() -> None:
+    from factored_asr import Recognizer
+
+    recognizer = Recognizer.load("en-us", grammar=ROOT / "lm" / "smart_home.yaml")
+    data = (SPEECH * 32767).astype("<i2").tobytes()
+    stream = recognizer.stream()
+    for at in range(0, len(data), 3333):
+        stream.accept(data[at : at + 3333])
+    assert stream.finish().text == TEXT
+    stream.accept(b"\0")
+    assert stream.finish().text == ""
+    with pytest.raises(TypeError, match="a stream stays in its process"):
+        pickle.dumps(stream)
+    again = pickle.loads(pickle.dumps(recognizer))
+    assert again.transcribe(SPEECH, sample_rate=RATE).text == TEXT
+    for other in (recognizer.with_model(recognizer.model),
+                  Recognizer(recognizer.model, recognizer.graph)):
+        with pytest.raises(TypeError, match="cannot be pickled: load or adapt one in each process"):
+            pickle.dumps(other)

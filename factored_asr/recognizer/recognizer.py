@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterable, Sequence
-from copy import copy
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -78,6 +77,7 @@ class Recognizer:
         self._grammar = grammar
         self._understander: Understander | None = None
         self._reading = threading.Lock()
+        self._is_loaded = False  # from a recipe, and unchanged
 
     @staticmethod
     def load(
@@ -150,7 +150,18 @@ class Recognizer:
         """Like `load`, from a recipe that is already made."""
         model = recipe.bundle.acoustic_model()
         graph, background = recipe.graph(model, progress), recipe.background(model)
-        return Recognizer(model, graph, recipe.settings, recipe.grammar, recipe, background)
+        made = Recognizer(model, graph, recipe.settings, recipe.grammar, recipe, background)
+        made._is_loaded = True
+        return made
+
+    def __reduce__(self) -> tuple[Callable[[Recipe], Recognizer], tuple[Recipe]]:
+        """A copy is loaded from the same files, whose graph is in the cache."""
+        if self.recipe is None or not self._is_loaded:
+            raise TypeError(
+                "this recogniser is of a model or a graph in memory and cannot be pickled: load or "
+                "adapt one in each process; threads may share one"
+            )
+        return Recognizer.from_recipe, (self.recipe,)
 
     def transcribe(
         self, source: Source | Frames, *, sample_rate: int | None = None
@@ -183,7 +194,9 @@ class Recognizer:
         model
             Of the same phones and HMMs: say, this one's `with_transform` of a speaker.
         """
-        other = copy(self)
+        other = object.__new__(Recognizer)
+        other.__dict__.update(self.__dict__)
+        other._is_loaded = False
         other.model = model.configured(self.options.tools)
         other.pipeline = replace(self.pipeline, model=other.model)
         other.__dict__.pop("aligner", None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -33,9 +35,15 @@ class Stream:
         self._session = Session(pipeline, whole=False)
         self._kept: list[np.ndarray] = []
         self._n_samples = 0
+        self._half = b""  # of a sample that bytes ended within
 
-    def accept(self, samples: ArrayLike) -> bool:
-        """Take the next samples: (n_samples,) float32 or int16 at the stream's rate.
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a stream stays in its process: make one in each, of a recogniser there")
+
+    def accept(self, samples: ArrayLike | bytes) -> bool:
+        """Take the next samples: (n_samples,) float32 or int16 at the stream's rate, or bytes.
+
+        Bytes are little-endian int16 samples; a piece may end within one.
 
         Returns
         -------
@@ -48,6 +56,10 @@ class Stream:
         OptionError
             The samples are of another type or shape.
         """
+        if isinstance(samples, bytes | bytearray | memoryview):
+            data = self._half + bytes(samples)
+            whole = len(data) // 2 * 2
+            samples, self._half = data[:whole], data[whole:]
         self._accept(self._resampler(as_samples(samples)))
         return self.endpoint
 
@@ -55,7 +67,7 @@ class Stream:
         self._n_samples += len(checked)
         if self._n_samples > REDECODE_SECONDS * self._pipeline.model.sample_rate:
             self._kept.clear()
-        elif self._redecode:
+        elif self._redecode and len(checked):
             self._kept.append(checked)
         self._session.accept(checked)
 
@@ -85,5 +97,5 @@ class Stream:
         else:
             result = session.finish()
         self._session = Session(self._pipeline, whole=False, after=session)
-        self._kept, self._n_samples = [], 0
+        self._kept, self._n_samples, self._half = [], 0, b""
         return result
