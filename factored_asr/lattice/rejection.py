@@ -264,6 +264,24 @@ def is_denial(path: Path, evidence: Evidence) -> bool:
     return evidence.denied is not None and evidence.denied.cost <= path.cost
 
 
+def command_share(path: Path, evidence: Evidence, scale: float) -> float:
+    """Return the probability of a command next to the background model and to a denied reading.
+
+    `scale` multiplies costs, as for posteriors of words (`ConfidenceOptions.scale`).
+
+    >>> from dataclasses import replace
+    >>> from factored_asr.lattice.path import NO_PATH
+    >>> command, background = (replace(NO_PATH, cost=cost) for cost in (5.0, 15.0))
+    >>> round(command_share(command, Evidence(background), 0.3), 3)
+    0.953
+    """
+    others = [evidence.background]
+    if not is_denial(path, evidence):
+        others.append(evidence.denied)
+    behind = [other.cost - path.cost for other in others if other is not None]
+    return 1.0 / (1.0 + math.fsum(math.exp(min(-scale * cost, 700.0)) for cost in behind))
+
+
 def _denied(
     path: Path, evidence: Evidence, options: RejectionOptions, nearest: str, frame_seconds: float
 ) -> Rejection | None:

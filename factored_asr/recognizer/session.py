@@ -29,6 +29,7 @@ from factored_asr.lattice.rejection import (
     NO_SPEECH,
     Evidence,
     Rejection,
+    command_share,
     is_denial,
     rejection,
 )
@@ -290,7 +291,10 @@ def decide(pipeline: Pipeline, found: Found) -> Transcript:
     if is_denial(path, found.evidence):  # what else the lattice has must not be acted on
         readings = Lattice(lattice.n_frames, path, seconds, lattice.reason, lattice.words)
     meant = pipeline.interpret(readings, found.background) if words and pipeline.interpret else None
+    share = command_share(path, found.evidence, options.confidence.scale)
+    if meant is not None and share < meant.confidence:
+        meant = replace(meant, confidence=share)
     return Transcript(
-        words, duration, math.prod(confidences) if confidences else None, meant,
+        words, duration, share * math.prod(confidences) if confidences else None, meant,
         "" if words else lattice.reason or NO_SPEECH, lattice, timed_by=timed_by,
     )
