@@ -7,7 +7,7 @@ utterance has ended, with its meaning or with the reason why it is no command.
     python examples/11_live.py examples/audio/kitchen_light_on.wav
     python examples/11_live.py --dictation --fast letter.wav
 
-The microphone needs sounddevice (pip install '.[live]'); Ctrl-C ends it. `--fast` reads a file as
+The microphone needs sounddevice (pip install '.[listen]'); Ctrl-C ends it. `--fast` reads a file as
 fast as it can be decoded.
 """
 
