@@ -61,7 +61,7 @@ def test_transcribe_adapts_to_the_speaker_of_a_folder(
     broken = tmp_path / "broken.wav"
     broken.write_bytes(b"RIFF")
     files = [*(str(audio_dir / name) for name in SOUNDS), str(broken)]
-    grammar = ["--grammar", str(GRAMMAR)]
+    grammar = ["--model", "en-us", "--grammar", str(GRAMMAR)]
     assert main(["transcribe", *grammar, "--adapt", "speaker", "--quiet", *files]) == 1
     told = capsys.readouterr()
     heard = [line.split("\t")[1] for line in told.out.splitlines()]

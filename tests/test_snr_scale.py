@@ -33,7 +33,7 @@ def test_a_noisy_sound_is_searched_at_its_share_of_the_scale(audio_dir: Path) ->
     speech, _ = read_audio(audio_dir / "kitchen_light_on.wav", sample_rate=RATE)
     hiss = np.random.default_rng(0).normal(0, 0.1, len(speech)).astype(np.float32)
     weight = SnrScale(least=0.5)
-    weighed = Recognizer.load(grammar=GRAMMAR, options=replace(COMMANDS, snr_scale=weight))
+    weighed = Recognizer.load("en-us", grammar=GRAMMAR, options=replace(COMMANDS, snr_scale=weight))
     features = weighed.model.features
     shares = []
     for snr in (40.0, 15.0):
@@ -41,7 +41,8 @@ def test_a_noisy_sound_is_searched_at_its_share_of_the_scale(audio_dir: Path) ->
         cepstra = FrontEnd(features).cepstra(sound)
         shares.append(weight.share(estimate_snr(cepstral_levels(cepstra, features))))
         scale = COMMANDS.acoustic_scale * shares[-1]
-        plain = Recognizer.load(grammar=GRAMMAR, options=replace(COMMANDS, acoustic_scale=scale))
+        options = replace(COMMANDS, acoustic_scale=scale)
+        plain = Recognizer.load("en-us", grammar=GRAMMAR, options=options)
         heard, wanted = (
             each.transcribe(sound, sample_rate=RATE).lattice for each in (weighed, plain)
         )
