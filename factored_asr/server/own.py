@@ -9,6 +9,7 @@ import json
 import os
 import re
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
@@ -114,7 +115,7 @@ async def _explained(engine: Engine, form: Form) -> Response:
 def _without_folder(text: str, mode: Mode) -> str:
     """Return a text without the folder of the grammar, which is no client's business."""
     recipe = mode.recognizer and mode.recognizer.recipe
-    if not recipe or recipe.grammar is None:
+    if not recipe or not isinstance(recipe.grammar, Path):
         return text
     return text.replace(f"{recipe.grammar.parent}{os.sep}", "")
 
