@@ -236,7 +236,7 @@ def test_a_lexicon_replaces_the_models_own(device_grammar: Path, tmp_path: Path)
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match="no model 'klingon': known is en-us"):
+    with pytest.raises(MissingError, match="no model 'klingon': known are en-us and en-us-network"):
         Recognizer.load("klingon")
     with pytest.raises(MissingError, match="none.yaml: no such grammar"):
         Recognizer.load(grammar=tmp_path / "none.yaml")
