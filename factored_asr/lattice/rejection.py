@@ -143,7 +143,7 @@ class RejectionOptions:
     speech_outside: float = 0.4
     """Longest speech outside the words of a command, in seconds between two of its words, or
     within a second before and after them, > 0; lower rejects more. Speech is what the speech
-    detector marks, or in noise, which it marks too, where the background model has words."""
+    detector marks; not looked at in noise, which it marks, too."""
     speech_a_phone: float = 0.0
     """Least number of frames that stand out as speech for each phone of a command, >= 0, default 0:
     not looked at; higher rejects more. A network gives each phone that is spoken a frame or more;
@@ -178,7 +178,7 @@ class Evidence:
     denied: Path | None = None
     """The best path that denies a command; None: there is none."""
     speech: np.ndarray | None = None
-    """(n_frames,) bool: the frames that the speech detector marks; None: not known."""
+    """(n_frames,) bool: the frames that the speech detector marks; None: it is not known which."""
     in_noise: bool = False
     """The scores come from a model adapted to the noise of the sound."""
 
@@ -316,11 +316,9 @@ def _speech_outside(
 ) -> Rejection | None:
     """Reject a command with too much speech before, between or after its words."""
     words = [word for word in path.segments if word.start is not None]
-    if evidence.speech is None or not words or not frame_seconds:
+    if evidence.speech is None or evidence.in_noise or not words or not frame_seconds:
         return None
-    speech, background = evidence.speech, evidence.background
-    if evidence.in_noise and background is not None:
-        speech = ~_silences(background, len(speech))
+    speech = evidence.speech
     outside = speech & _silences(path, len(speech))
     second, limit = round(1 / frame_seconds), options.longest(options.speech_outside)
     for start, end in _gaps(words, second, len(speech)):

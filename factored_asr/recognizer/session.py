@@ -102,7 +102,8 @@ class Found:
     def evidence(self) -> Evidence:
         """What the best path is compared with."""
         denied = self.parts[1] if len(self.parts) > 1 else None
-        return Evidence(self.background, denied, self.speech, self.in_noise)
+        speech = None if self.speech.all() else self.speech  # all: ready-made features
+        return Evidence(self.background, denied, speech, self.in_noise)
 
 
 class Searches:
