@@ -17,7 +17,8 @@ from drawing import figure, read_lexicon, save
 
 from factored_asr.acoustic import N_POSITIONS
 from factored_asr.graph import GraphOptions, make_units
-from factored_asr.graph.build import compose_lexicon, expand_graph, grammar_graph, lexicon_graph
+from factored_asr.graph.build import compose_lexicon, expand_graph, lexicon_graph
+from factored_asr.graph.convert import from_pynini
 from factored_asr.graph.expand import expand_context, minimise
 from factored_asr.graph.graph import EPSILON
 from factored_asr.language import Grammar
@@ -35,16 +36,14 @@ intents:
 def main() -> None:
     """Compile a grammar of two sentences one factor at a time, and draw each step."""
     model = Bundle.find("en-us").acoustic_model()
-    options = GraphOptions(
-        silence_probability=0.1, filler_probability=0, empty_cost=float("inf")
-    )
+    options = GraphOptions(silence_probability=0.1, filler_probability=0)
     grammar = Grammar.from_text(GRAMMAR)
     table = (EPSILON, *sorted(grammar.words))
     words = {word: i for i, word in enumerate(table) if i}
     units = make_units(model, options.transition_scale)
 
     # G reads words and writes words; an arc's probability lies in its cost.
-    g = grammar_graph(grammar, words, options)
+    g = from_pynini(grammar.acceptor(words))
     # L reads phones and writes words. A closed loop: any sequence of words, silence in between.
     l, back_off = lexicon_graph(read_lexicon().restrict(words), words, model, options)  # noqa: E741
     # What both allow: phones in, the grammar's sentences out.

@@ -180,4 +180,4 @@ def test_a_run_that_is_asked_to_end_says_how_to_go_on(
 ) -> None:
     ended, said = stopped(number)
     assert ended == code
-    assert "of 26 sounds are done; the same command with --resume does the rest" in said
+    assert "of 30 sounds are done; the same command with --resume does the rest" in said

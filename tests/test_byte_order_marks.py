@@ -27,7 +27,8 @@ def marked(files: dict[str, bytes | None]) -> dict[str, bytes | None]:
     """Put a mark before each file of text that has none."""
     return {
         name: codecs.BOM_UTF8 + data
-        if data is not None and name.endswith(TEXTS) and b"\0" not in data[:200] else data
+        if data is not None and name.endswith(TEXTS) and b"\0" not in data[:200]
+        and not data.startswith(codecs.BOM_UTF8) else data
         for name, data in files.items()
     }
 

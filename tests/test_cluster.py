@@ -84,7 +84,7 @@ def test_a_second_job_finds_its_own_recogniser(
 def test_a_broken_sound_fails_for_itself(cluster: Any, tmp_path: Path, recipe: Recipe) -> None:
     (tmp_path / "broken.wav").write_bytes(b"no sound")
     report = transcribe_files([tmp_path], recipe, cluster=cluster.scheduler_address)
-    assert "broken.wav: begins with b'no sound'" in report.failures[0].error
+    assert "broken.wav: is a text, and no sound" in report.failures[0].error
 
 
 def test_an_address_without_a_scheduler_is_named(
