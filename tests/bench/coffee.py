@@ -67,11 +67,11 @@ def read_orders(folder: Path) -> list[Order]:
 
 
 # ----------------------------------------------------------------------------------- the systems
-def our_systems(grammar: Path, stream: bool) -> dict[str, System]:
+def our_systems(model: str, grammar: Path, stream: bool) -> dict[str, System]:
     """Whole files; with ``stream`` also two streams, with and without the second look."""
     from factored_asr import Recognizer, Transcript
 
-    recognizer = Recognizer.load("en-us", grammar=grammar)
+    recognizer = Recognizer.load(model, grammar=grammar)
 
     def heard(said: Transcript) -> Heard:
         meaning = said.interpretation
@@ -164,6 +164,8 @@ def arguments() -> argparse.Namespace:
     made.add_argument("--peer", action="store_true", help="also pocketsphinx with JSGF")
     made.add_argument("--peer-only", action="store_true", help="pocketsphinx with JSGF alone")
     made.add_argument("--every", type=int, default=0, help="every Nth file (1; with --peer 5)")
+    made.add_argument("--first", type=int, default=0, help="orders left out before the first")
+    made.add_argument("--model", default="en-us", help="the acoustic model, as en-us-network")
     made.add_argument("--quiet", action="store_true", help="do not list the failures")
     return made.parse_args()
 
@@ -173,10 +175,10 @@ def main() -> None:
     options = arguments()
     folder = options.data / "coffee_commands"
     with_peer = options.peer or options.peer_only
-    orders = read_orders(folder)[:: options.every or (5 if with_peer else 1)]
+    orders = read_orders(folder)[options.first :: options.every or (5 if with_peer else 1)]
     orders = orders[: options.limit or None]
     noise, grammar = read_samples(folder / "kitchen_noise.flac"), folder / "grammar.yaml"
-    systems = {} if options.peer_only else our_systems(grammar, options.stream)
+    systems = {} if options.peer_only else our_systems(options.model, grammar, options.stream)
     systems |= peer_systems(grammar, options.work) if with_peer else {}
     rows = []
     for condition in options.snr.split(","):
