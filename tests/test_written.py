@@ -100,6 +100,9 @@ def test_numerals(text: str, words: str) -> None:
     ("Rev. Lee will rev it", "reverend lee will rev it"), ("No. 5, no.", "number five no"),
     ("e.g. etc.", "for example et cetera"), ("U.S. a.m. J.K.", "u s a m j k"),
     ("mp3 B12 covid19 4k", "m p three b twelve covid nineteen four k"),
+    ("x² 5 m² H₂O", "x squared five square meters h two o"),
+    ("don&#39;t &amp; &quot;so&quot;", "don't and so"),
+    ("May 5, 2 June, May 32", "may fifth second june may thirty two"),
 ])  # fmt: skip
 def test_symbols_and_abbreviations(text: str, words: str) -> None:
     assert said(text) == words
@@ -118,6 +121,9 @@ def test_symbols_and_abbreviations(text: str, words: str) -> None:
      ("Anna:", "Dr. Bell:", ">>", "JO:")),
     ("Note: this. He said: go. At 10:30 it: is", "note this he said go at ten thirty it is", ()),
     ("A: one\nB: two", "one two", ("A:", "B:")),
+    ("Chapter 1: it. Dear Sir: so", "chapter one it dear sir so", ()),
+    ("1\n00:00:01,000 --> 00:00:02,500\nHi\n\n2\n00:03.000 --> 00:04.000\nyou", "hi you",
+     ("1\n00:00:01,000 --> 00:00:02,500", "2\n00:03.000 --> 00:04.000")),
 ])  # fmt: skip
 def test_annotations_and_speakers_are_skipped_and_listed(
     text: str, words: str, left_out: tuple[str, ...]

@@ -34,6 +34,19 @@ from functools import lru_cache
 from factored_asr.errors import OptionError
 from factored_asr.language.written_numbers import PARTS as NUMBER_PARTS
 from factored_asr.language.written_numbers import NumberReader, Ways, number_patterns
+from factored_asr.language.written_words import (
+    ABBREVIATIONS,
+    CUBED,
+    DOTTED,
+    IN_LINKS,
+    OTHER_WAYS,
+    SOUNDS,
+    SPOKEN_STARTS,
+    SQUARED,
+    SYMBOLS,
+    TITLES,
+    WITHOUT_STOP,
+)
 
 Known = Callable[[str], bool]
 """Says whether a spelling is a word; a spelling with capitals is asked for in lower case, too."""
@@ -130,7 +143,11 @@ def read_written(
     [('my',), ('wi-fi',)]
     """  # noqa: E501
     rules = rules or _ALL
-    plain = text.translate(_TYPOGRAPHY) if rules.typography and not text.isascii() else text
+    plain = text
+    if rules.typography:
+        plain = text if text.isascii() else text.translate(_TYPOGRAPHY)
+        if "&" in plain:
+            plain = _ENTITY.sub(lambda match: _ENTITIES[match[0]], plain)
     return list(_Text(text, plain, rules, known).pieces())
 
 
@@ -166,11 +183,21 @@ def lower(word: str) -> str:
 _ALL = TextRules()
 _TYPOGRAPHY = str.maketrans(
     {**dict.fromkeys("’‘‛ʼʹ′`´＇ʻ", "'"), **dict.fromkeys("“”„‟«»″＂‹›", '"'),
+     **dict(zip("₀₁₂₃₄₅₆₇₈₉⁰¹⁴⁵⁶⁷⁸⁹", "012345678901456789", strict=True)),
+     "²": SQUARED, "³": CUBED,
      **dict.fromkeys("‐‑‒–—―−﹣－⁃", "-"), **dict.fromkeys("…·•‧", "."), "，": ",", "％": "%",
      "．": ".", "：": ":", "（": "(", "）": ")", "［": "[", "］": "]", "＆": "&", "！": "!",
      "？": "?", "⁄": "/"}
 )  # fmt: skip
 """One character for one, so that places in the text stay."""
+_ENTITIES = {name: sign + fill * (len(name) - len(sign)) for name, sign, fill in (
+    ("&amp;", "&", " "), ("&quot;", "", " "), ("&nbsp;", "", " "), ("&lt;", "", " "),
+    ("&gt;", "", " "), ("&apos;", "'", "\u200b"), ("&#39;", "'", "\u200b"),
+    ("&rsquo;", "'", "\u200b"), ("&lsquo;", "'", "\u200b"), ("&ldquo;", "", " "),
+    ("&rdquo;", "", " "), ("&ndash;", "-", " "), ("&mdash;", "-", " "), ("&hellip;", "", " "),
+)}  # fmt: skip
+"""Signs of web pages, filled up to their length."""
+_ENTITY = re.compile("|".join(_ENTITIES))
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff\u202a-\u202e]+")
 _MARKS = "\u00ad\u200b-\u200d\u2060\ufeff\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f" \
     "\u0900-\u0903\u093a-\u094f"
@@ -186,7 +213,9 @@ MAX_CHUNK = 200
 """Characters without a blank in which known words are looked for."""
 
 _PARTS = {
-    "note": r"\[[^\[\]]{0,120}\]|<[/!|]?[a-z][\w:.|-]*(?:\s[^<>]{0,60})?/?>|\{[^{}]{0,120}\}"
+    "note": r"(?m:(?:^\d+[ \t]*\n)?^[ \t]*(?:\d+:)?\d\d:\d\d[.,]\d{3}[ \t]*-->.{0,80}$)"
+            r"|\[[^\[\]]{0,120}\]|<[/!|]?[a-z][\w:.|-]*(?:\s[^<>]{0,60})?/?>"
+            r"|\{[^{}]{0,120}\}"
             r"|\+\+[^+\s]+\+\+|\(\([^()]{0,120}\)\)|(?<!\w)%[a-z]+\b",
     "link": r"(?:https?://|www\.)[^\s<>\"]+|(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}"
             r"|(?<![\w.-])[a-z][\w-]{0,62}(?:\.[\w-]{1,63}){0,4}\.(?:com|org|net|edu|gov|io|uk|de|eu)"
@@ -198,40 +227,11 @@ _PARTS = {
              r"|rev|sen|gov|no(?=\.\s?\d))\b\.?",
     "word": f"{_ELIDED}|{_WORD}",
     "aside": r"\([^()\n]{1,60}\)|\*[^*\n]{1,60}\*|♪[^♪\n]{0,120}♪",
-    "symbol": r"[%°&@=÷×]|(?<!\+)\+(?!\+)|#(?=\d)",
+    "symbol": rf"[%°&@=÷×{SQUARED}{CUBED}]|" r"(?<!\+)\+(?!\+)|#(?=\d)",
 }
 """What is read, in the order in which it is looked for."""
 _SWITCHED = {"note": "annotations", "aside": "annotations", "link": "symbols", "dotted": "letters",
              "mixed": "letters", "short": "abbreviations", "symbol": "symbols"}
-_SYMBOLS = {"%": "percent", "°": "degrees", "&": "and", "@": "at", "+": "plus", "=": "equals",
-            "#": "number", "÷": "divided by", "×": "times"}
-_IN_LINKS = {".": "dot", "/": "slash", "@": "at", "-": "dash", "_": "underscore", ":": "colon"}
-_SHORT = {
-    "mr": "mister", "mrs": "missus", "ms": "miz", "dr": "doctor", "prof": "professor",
-    "vs": "versus", "etc": "et cetera", "jr": "junior", "sr": "senior", "approx": "approximately",
-    "dept": "department", "ave": "avenue", "mt": "mount", "gen": "general", "sgt": "sergeant",
-    "capt": "captain", "lt": "lieutenant", "col": "colonel", "rev": "reverend", "sen": "senator",
-    "gov": "governor", "no": "number",
-}
-_DOTTED = {"eg": "for example", "ie": "that is"}
-_SOUNDS = frozenset((
-    "noise noises laugh laughs laughing laughter chuckle chuckles chuckling giggle giggles cough "
-    "coughs coughing sigh sighs sighing sneeze sneezes sniff sniffs breath breathes breathing "
-    "inhale inhales exhale exhales gasp gasps music musical applause applauds clapping cheering "
-    "cheers silence pause pauses beat inaudible unintelligible indistinct incomprehensible "
-    "crosstalk overlapping unclear unk unknown static beep beeps bleep background whispers "
-    "whispering whispered shouts shouting crying cries sobs sobbing groans groaning moans mumbles "
-    "mumbling mutters yawns yawning hums humming snorts clears lipsmack smack click clicks ringing "
-    "rings knocking knocks barking barks foreign sic redacted censored phonetic blank_audio"
-).split())  # fmt: skip
-"""Words of annotations in round brackets or between stars, which may be speech as well."""
-_SPOKEN_STARTS = frozenset((
-    "note warning remember example question answer tip today tomorrow yesterday first second third "
-    "finally yes no well ok okay so but and please listen look important reminder update caution "
-    "attention wait result conclusion summary next then also however therefore alternatively "
-    "once now here there this that what why how when where who is are do don't not sorry thanks"
-).split())  # fmt: skip
-"""Words before a colon at the beginning of a line that are no speaker."""
 _SPEAKER = re.compile(
     r"^[ \t]*(?:[-*•][ \t]*)?(?:[\[(<][^\[\]()<>\n]{0,40}[\])>][ \t]*)?"
     r"(?:(?:>>+[ \t]*)?((?:[^\W_][\w.'()#-]{0,30}[ \t]+){0,3}"
@@ -352,7 +352,7 @@ class _Text:
         pattern, quick = _pattern(self.rules), self.rules.punctuation
         while True:
             while quick and (match := _QUICK.match(self.plain, at, end)):  # most words
-                if match[1].lower() in _SHORT or not match[1].isalpha():  # such as ½
+                if match[1].lower() in ABBREVIATIONS or not match[1].isalpha():  # such as ½
                     break
                 at = match.end()
                 words = [tuple(way.split()) for way in self._word(match[1])]
@@ -382,7 +382,7 @@ class _Text:
         if kind in ("note", "aside"):
             return start, end, ()
         if kind == "symbol":
-            return start, end, (_SYMBOLS[text],)
+            return start, end, (SYMBOLS[text],)
         if kind in NUMBER_PARTS:
             return start, end, self.numbers.read(kind, match)
         if kind == "link":
@@ -412,16 +412,16 @@ class _Text:
     def _abbreviation(self, text: str) -> Ways:
         name, dotted = text.rstrip(".").lower(), text.endswith(".")
         plain = text.rstrip(".")
-        if not dotted and (name not in _NO_STOP or self.known and self.known(plain)) or (
-            name in _TITLES and plain.islower()
+        if not dotted and (name not in WITHOUT_STOP or self.known and self.known(plain)) or (
+            name in TITLES and plain.islower()
         ):
             return (self._cased(plain),)
-        return (_SHORT[name], *_OTHERS.get(name, ()))
+        return (ABBREVIATIONS[name], *OTHER_WAYS.get(name, ()))
 
     def _dotted(self, text: str) -> Ways:
         letters = [self._cased(letter) for letter in text if letter != "."]
         plain = " ".join(letters)
-        said = _DOTTED.get("".join(letters).lower())
+        said = DOTTED.get("".join(letters).lower())
         return (said, plain) if said else (plain,)
 
     def _mixed(self, text: str) -> Ways | None:
@@ -440,16 +440,11 @@ class _Text:
     def _link(self, text: str) -> str:
         text = re.sub(r"^https?://", "", text).rstrip("/")
         found = re.findall(r"\d+|[^\W\d_]+|[./@:_-]", text)
-        said = (self.numbers.whole(x)[0] if x[0].isdecimal() else _IN_LINKS.get(x, self._cased(x))
+        said = (self.numbers.whole(x)[0] if x[0].isdecimal() else IN_LINKS.get(x, self._cased(x))
                 for x in found)
         return " ".join(said)
 
 
-_NO_STOP = frozenset("mr mrs dr prof vs etc".split())
-"""Abbreviations that are written without a full stop, too."""
-_TITLES = frozenset("ms ave mt gen sgt capt lt col rev sen gov".split())
-"""Abbreviations that begin with a capital; else they are words."""
-_OTHERS = {"mrs": ("misses",), "ms": ("miss",), "dr": ("drive",), "etc": ("etcetera",)}
 
 
 def _is_initials(part: str) -> bool:
@@ -459,13 +454,13 @@ def _is_initials(part: str) -> bool:
 def _is_sound(text: str) -> bool:
     """Say whether brackets hold a description of a sound, and not words that are said."""
     words = re.findall(r"[\w']+", text.lower())
-    return text[0] == "♪" or 0 < len(words) <= 5 and not _SOUNDS.isdisjoint(words)
+    return text[0] == "♪" or 0 < len(words) <= 5 and not SOUNDS.isdisjoint(words)
 
 
 def _is_speaker(label: str) -> bool:
     """Say whether the words before a colon name a speaker."""
     words = label.split()
-    if not any(map(str.isalpha, label)) or words[0].lower() in _SPOKEN_STARTS:
+    if not any(map(str.isalpha, label)) or words[0].lower() in SPOKEN_STARTS:
         return False
     if re.match(r"(?:speaker|spk|person|interviewer|interviewee|host|guest|caller)\b|spk", label,
                 re.I):

@@ -19,6 +19,7 @@ from factored_asr.language.numerals import (
     whole_forms,
     year_forms,
 )
+from factored_asr.language.written_words import SQUARED
 
 Ways = Sequence[str]
 """Ways to say a written word, the plainest first."""
@@ -37,7 +38,8 @@ _UNITS = {
     "km/h": ("kilometer per hour", "kilometers per hour"),
     "kph": ("kilometer per hour", "kilometers per hour"),
     "mph": ("mile per hour", "miles per hour"), "m/s": ("meter per second", "meters per second"),
-    "km²": ("square kilometer", "square kilometers"), "m²": ("square meter", "square meters"),
+    f"km{SQUARED}": ("square kilometer", "square kilometers"),
+    f"m{SQUARED}": ("square meter", "square meters"),
     "km": ("kilometer", "kilometers"), "cm": ("centimeter", "centimeters"),
     "mm": ("millimeter", "millimeters"), "kg": ("kilogram", "kilograms"),
     "mg": ("milligram", "milligrams"), "ml": ("milliliter", "milliliters"),
@@ -51,6 +53,9 @@ _UNITS = {
     "hrs": ("hour", "hours"), "hr": ("hour", "hours"), "mins": ("minute", "minutes"),
     "min": ("minute", "minutes"), "secs": ("second", "seconds"), "sec": ("second", "seconds"),
 }
+_MONTH = "(?:" + "|".join(MONTHS).title() + ")"
+_MONTH_BEFORE = re.compile(rf"(?<![^\W_]){_MONTH}\s$")
+_MONTH_AFTER = re.compile(rf"\s{_MONTH}(?!\w)")
 _LONG = re.compile(r"(?<![\d.])\d{16}|\d{1,3}(?:,\d{3}){5}")
 _AM_PM = r"(?:\s?[ap]\.?m\b\.?)"
 _UNIT = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
@@ -81,7 +86,7 @@ PARTS: dict[str, tuple[str, str]] = {
 def number_patterns(switched_on: Callable[[str], bool]) -> dict[str, str]:
     """Return the patterns of the numerals whose rule is in use."""
     found = {name: part for name, (switch, part) in PARTS.items() if switched_on(switch)}
-    unit = rf"(?:\s?(?P<unit>{_UNIT})(?![\w²]))?" if switched_on("units") else ""
+    unit = rf"(?:\s?(?P<unit>{_UNIT})(?![\w{SQUARED}]))?" if switched_on("units") else ""
     return {name: part.replace("UNIT", unit) for name, part in found.items()}
 
 
@@ -122,6 +127,9 @@ class NumberReader:
         whole, decimals = match["digits"] or "", match["decimals"] or ""
         unit = (match.groupdict().get("unit") or "").lower()
         signs = ["minus", "negative"] if match["minus"] else [""]
+        if self.years and _is_day(match, whole + decimals):
+            days = ordinal_forms(int(whole))
+            return [*days, *(f"the {day}" for day in days), *number_forms(int(whole))]
         if match["minus"] or unit:
             value = NumberReader(years=False).decimal(whole + decimals)
         else:
@@ -201,6 +209,15 @@ def _fraction_forms(over: int, under: int) -> list[str]:
     if over == 1:
         return [f"{one} {name}" for name in names for one in ("one", "a")]
     return [f"{spell_number(over)} {name}s" for name in names]
+
+
+def _is_day(match: re.Match[str], number: str) -> bool:
+    """Say whether a number from 1 to 31 stands next to the name of a month."""
+    if not re.fullmatch("[1-9]|[12][0-9]|3[01]", number):
+        return False
+    text, start, end = match.string, match.start(), match.end()
+    return bool(_MONTH_BEFORE.search(text[max(0, start - 12) : start])
+                or _MONTH_AFTER.match(text[end : end + 12]))
 
 
 def _is_year(digits: str) -> bool:
