@@ -343,7 +343,7 @@ class TestHomeAssistantFiles:
         with pytest.raises(MissingError, match="no grammar .* in the folder"):
             Grammar.read(tmp_path)
         (tmp_path / "a.yaml").write_bytes(b"\xff\xfe\x00")
-        with pytest.raises(FormatError, match="UTF-8"):
+        with pytest.raises(FormatError, match="UTF-16"):
             Grammar.read(tmp_path / "a.yaml")
 
     def test_use_counts_become_costs(self) -> None:

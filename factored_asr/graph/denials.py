@@ -16,7 +16,7 @@ import numpy as np
 from factored_asr.graph.graph import Graph, arcs_of
 from factored_asr.lexicon.lexicon import Lexicon, Pronunciation
 
-DENIALS_VERSION = 5
+DENIALS_VERSION = 6
 """Raise it when a grammar is denied in other words or pronunciations than before."""
 
 RARE = 3.0
@@ -51,7 +51,7 @@ BEFORE_DOING = {
     ), RARE),
 }  # fmt: skip
 """What denies a command whose verb ends in -ing after it."""
-BEFORE_NOUN = {"not": 1.0, "no not": 1.0, "i said not": 1.0, "but not": RARE, "please not": RARE}
+BEFORE_NOUN = {"not": RARE, "no not": 1.0, "i said not": 1.0, "but not": RARE, "please not": RARE}
 """What denies a command without a verb after it: "not the kitchen light off"."""
 INSTEAD = {
     "i": ("i don't", "i do not", "i never", "i didn't", "i did not"),
