@@ -36,3 +36,31 @@ def test_services_use_options_that_there_are() -> None:
     stop = int(re.search(r"TimeoutStopSec=(\d+)", unit)[1])  # type: ignore[index]
     assert options.drain == 0 and stop > 10 + 3  # the default, and what follows it
     assert "USER asr" in docker and "DynamicUser=yes" in unit
+
+
+def test_a_server_recognises_what_the_library_does_by_default() -> None:
+    """The graph is that of `transcribe`: denied commands included, unless they are declined."""
+    from factored_asr.cli import app
+    from factored_asr.cli.serve import _recipe_of
+    from factored_asr.cli.shared import recipe_of
+
+    parser, grammar = app._parser(), str(ROOT / "lm" / "smart_home.yaml")
+    for more in ([], ["--no-denials"], ["--denials"], ["--prefix", "computer"], ["--beam", "9"]):
+        served = _recipe_of(parser.parse_args(["serve", "--grammar", grammar, *more]), grammar)
+        plain = recipe_of(parser.parse_args(["transcribe", "--grammar", grammar, *more, "a.wav"]))
+        assert served == plain
+    dictation = _recipe_of(parser.parse_args(["serve"]), None)
+    assert dictation == recipe_of(parser.parse_args(["transcribe", "a.wav"]))
+
+
+def test_phrases_are_closed() -> None:
+    """No word comes from elsewhere, such as those of denials."""
+    from factored_asr.models.bundle import Bundle
+    from factored_asr.models.recipe import Recipe
+    from factored_asr.server import Limits
+    from factored_asr.server.phrases import PhraseCompiler, compile_phrases
+
+    recipe = Recipe(Bundle.find("en-us"))
+    compiler = PhraseCompiler(recipe.bundle.acoustic_model(), recipe, Limits())
+    graph, background = compile_phrases(compiler.recipe, ["stop", "the music"])
+    assert sorted(graph.words[1:]) == ["music", "stop", "the"] and background is not None

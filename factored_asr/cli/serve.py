@@ -11,6 +11,7 @@ from factored_asr.cli import shared
 from factored_asr.errors import MissingError, OptionError
 
 if TYPE_CHECKING:
+    from factored_asr.models.recipe import Recipe
     from factored_asr.server import Engine, Mode, ServerOptions
     from factored_asr.server.metrics import Metrics
 
@@ -53,9 +54,14 @@ def _engine(options: argparse.Namespace, server: ServerOptions, metrics: Metrics
 
     modes: list[Mode] = []
     for name, grammar in _sources(options).items():
-        given = argparse.Namespace(**{**vars(options), "grammar": grammar})
-        modes.append(Mode.of(name, Recognizer.from_recipe(shared.recipe_of(given), tell)))
+        modes.append(Mode.of(name, Recognizer.from_recipe(_recipe_of(options, grammar), tell)))
     return Engine(modes, server, metrics)
+
+
+def _recipe_of(options: argparse.Namespace, grammar: str | None) -> Recipe:
+    """Return the recipe of one grammar, or of dictation, as `transcribe` would make it."""
+    lm = None if grammar else options.lm
+    return shared.recipe_of(argparse.Namespace(**{**vars(options), "grammar": grammar, "lm": lm}))
 
 
 def _sources(options: argparse.Namespace) -> dict[str, str | None]:
@@ -118,8 +124,10 @@ def add(commands: Any) -> None:
                        help="dictation as well (default without --grammar)")
     group.add_argument("--lm", metavar="ARPA", help="n-gram model of dictation in place of the "
                        "model's own")
-    group.add_argument("--denials", action="store_true", help="accept \"no\", \"don't\", "
-                       '"please" and the like before a command')
+    group.add_argument("--denials", action="store_true", default=None, help="accept courtesies "
+                       'such as "please" before a command, too')
+    group.add_argument("--no-denials", action="store_false", dest="denials",
+                       help="do not recognise denied commands")
     group.add_argument("--prefix", metavar="WORDS", action="append", default=[],
                        help="accept these words before a command; may be repeated")
     _add_addresses(parser.add_argument_group("addresses and access"))

@@ -107,7 +107,9 @@ class PhraseCompiler:
     def __init__(self, model: AcousticModel, recipe: Recipe, limits: Limits):
         """`model` and `recipe` are of a mode whose model and dictionary the phrases share."""
         settings = recipe.settings if recipe.grammar else recipe.bundle.commands
-        self._recipe = replace(recipe, grammar=None, lm=None, options=settings, rescore_lms=(),
+        closed = replace(settings.graph, prefixes=(), denials=False)  # these words alone
+        settings = replace(settings, graph=closed)
+        self.recipe = replace(recipe, grammar=None, lm=None, options=settings, rescore_lms=(),
                                lm_weights=())
         self._model, self._limits = model, limits
         self._known: OrderedDict[str, Mode] = OrderedDict()
@@ -130,7 +132,7 @@ class PhraseCompiler:
             return self._known[key]
 
     def _mode(self, graph: Graph, background: Graph | None) -> Mode:
-        settings = self._recipe.settings
+        settings = self.recipe.settings
         model = self._model.configured(settings.tools)
         return Mode.of_phrases(Pipeline(model, graph, settings, background, is_grammar=True))
 
@@ -163,7 +165,7 @@ class PhraseCompiler:
         self.close()
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_compiler, args=(self._recipe, theirs), daemon=True)
+        process = context.Process(target=_compiler, args=(self.recipe, theirs), daemon=True)
         process.start()
         theirs.close()
         self._process, self._pipe = process, ours

@@ -45,12 +45,12 @@ class Seen:
     right: int = 0
 
 
-def sounds() -> list[tuple[np.ndarray, str, float]]:
+def sounds(model: str) -> list[tuple[np.ndarray, str, float]]:
     """Samples, text and the end of the first word of each sentence."""
     from factored_asr import Recognizer
     from factored_asr.audio.reading import read_audio
 
-    recognizer = Recognizer.load("en-us", grammar=str(ROOT / "lm" / "smart_home.yaml"))
+    recognizer = Recognizer.load(model, grammar=str(ROOT / "lm" / "smart_home.yaml"))
     found = []
     for path in sorted(SOUNDS.glob("*.wav")):
         said = recognizer.transcribe(path)
@@ -159,7 +159,8 @@ def measure(url: str, pid: int, given: Any, n_streams: int, seconds: float, chec
 
 def started(options: Any) -> tuple[Any, str, float]:
     """Start a server; return its process, its address, and seconds until it listened."""
-    command = [sys.executable, "-m", "factored_asr", "serve", "--port", "0",
+    command = [sys.executable, "-m", "factored_asr", "serve", "--model", options.model,
+               "--port", "0",
                "--workers", str(options.workers), "--threads", str(options.threads)]
     command += ["--dictation"] if options.dictation else [
         "--grammar", str(ROOT / "lm" / "smart_home.yaml")]
@@ -181,8 +182,9 @@ def main() -> None:
     made.add_argument("--workers", type=int, default=2)
     made.add_argument("--threads", type=int, default=1)
     made.add_argument("--dictation", action="store_true")
+    made.add_argument("--model", default="en-us")
     options = made.parse_args()
-    given = sounds()
+    given = sounds(options.model)
     process, url, ready = started(options)
     rows = []
     try:
