@@ -27,6 +27,7 @@ from factored_asr.audio.ffmpeg import Decoder
 from factored_asr.audio.kinds import kind_of
 from factored_asr.audio.reading import as_samples, describe, read_audio, read_blocks
 from factored_asr.audio.wav import WavReader, read_layout
+from factored_asr.batch import BatchOptions, find_inputs
 from factored_asr.cli import main
 from factored_asr.errors import FactoredASRError, FormatError, OptionError, SoundWarning
 
@@ -439,8 +440,12 @@ def test_standard_input_of_any_kind(transcribe: Callable[..., tuple[int, str, st
     assert (code, text) == (0, TEXT + "\n")
     code, text, said = transcribe(b"<html><h1>502 Bad Gateway</h1>", "-")
     assert (code, text) == (1, "") and "<stdin>: is an HTML page" in said
-    code, text, said = transcribe(b"", "-", "--raw", "16")
-    assert code == 1 and "16, must be 1000 to" in said
+    for wrong in ("16", "-8000", "16k", "0", "8000.0", "9" * 50):
+        with pytest.raises(SystemExit) as ended:
+            transcribe(b"", "-", f"--raw={wrong}")
+        assert ended.value.code == 2
+    with pytest.raises(OptionError, match="raw_rate is 16, must be 1000 to"):
+        BatchOptions(raw_rate=16)
 
 
 def test_a_bare_rate_goes_with_the_files_that_need_it(
@@ -497,3 +502,10 @@ def test_a_stream_takes_bytes_in_pieces_of_any_size() -> None:
                   Recognizer(recognizer.model, recognizer.graph)):
         with pytest.raises(TypeError, match="cannot be pickled: load or adapt one in each process"):
             pickle.dumps(other)
+
+
+def test_names_that_are_no_files(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="the name of a sound is empty"):
+        find_inputs([""])
+    with pytest.raises(FactoredASRError, match="there is no such file: an address, download it"):
+        read_audio("https://example.org/a.wav")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -95,3 +97,17 @@ def test_where_no_lock_can_be_written_work_goes_on_without(tmp_path: Path) -> No
         assert not held
     with pytest.raises(OSError, match="of the block"), locked(tmp_path / "file" / "a.lock"):
         raise OSError("of the block")
+
+
+def test_a_pipe_is_written_and_stays_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    found: list[bytes] = []
+    reader = threading.Thread(target=lambda: found.append((tmp_path / "pipe").read_bytes()))
+    reader.start()
+    with whole_file(tmp_path / "pipe") as place:
+        place.write_bytes(b"through")
+    reader.join()
+    assert found == [b"through"] and (tmp_path / "pipe").is_fifo()
+    with pytest.raises(OptionError, match="/dev/full: cannot be written: No space left"):
+        with whole_file("/dev/full") as place:
+            place.write_bytes(b"x")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -32,6 +33,7 @@ BLOCK_SAMPLES = 1 << 16  # read at once: what a header claims is never allocated
 LOUDEST = 16.0  # a float sample beyond is not on the scale of [-1, 1]
 SLOWEST, FASTEST = 1000, 10_000_000  # Hz: other rates are mistakes, as of kHz for Hz
 STDIN = "<stdin>"
+_ADDRESS = re.compile(r"(?:https?|ftp|file|s3|gs):/")
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,8 @@ def _unbuffered(stdin: BinaryIO) -> Readable:
 
 def open_path(path: Path, raw_rate: int | None, notice: Notice) -> Sound:
     if not exists(path):
-        raise MissingError(f"{path}: there is no such file")
+        hint = ": an address, download it first" if _ADDRESS.match(str(path)) else ""
+        raise MissingError(f"{path}: there is no such file{hint}")
     if path.suffix.lower() in RAW_SUFFIXES:
         raw_rate = raw_rate or RAW_RATE
     else:

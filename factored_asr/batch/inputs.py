@@ -101,6 +101,8 @@ def distinct(inputs: Iterable[Input]) -> tuple[tuple[Input, ...], int]:
 
 def _expand(source: str, root: Path) -> Iterator[Input]:
     path = root / source
+    if not source.strip():
+        raise OptionError("the name of a sound is empty")
     if source == STDIN:
         yield Input(STDIN, utterance_id(STDIN))
     elif source.startswith("@") and not path.exists():

@@ -17,7 +17,7 @@ import numpy as np
 
 from factored_asr import __version__
 from factored_asr.audio.opening import is_bare
-from factored_asr.audio.reading import Samples, read_blocks
+from factored_asr.audio.reading import Samples, check_rate, read_blocks
 from factored_asr.batch.cutting import JOINED_SECONDS, CutOptions, Cutter, join, shifted
 from factored_asr.batch.inputs import Input
 from factored_asr.errors import FactoredASRError, FormatError, OptionError
@@ -61,6 +61,8 @@ class BatchOptions:
             raise OptionError(f"format must be one of {', '.join(FORMATS)}, got {self.format!r}")
         if self.nbest < 0 or (self.nbest and self.digits):
             raise OptionError("nbest takes a number above 0, and does not go with digits")
+        if self.raw_rate is not None:
+            check_rate("-", self.raw_rate, "raw_rate")
         if self.nbest and self.format not in ("text", "json"):
             raise OptionError("nbest goes with the formats text and json")
 

@@ -266,9 +266,16 @@ def factor_options() -> argparse.ArgumentParser:
 
 def add_raw(parser: argparse.ArgumentParser) -> None:
     """Add the option of bare samples."""
-    parser.add_argument("--raw", type=int, metavar="RATE", help="bare samples (16-bit little-"
+    parser.add_argument("--raw", type=_hertz, metavar="RATE", help="bare samples (16-bit little-"
                         "endian, mono, no header) of this many a second on standard input, and in "
                         "files named .raw or .pcm (there by default: 16000)")
+
+
+def _hertz(text: str) -> int:
+    """The value of --raw; the range of `audio.opening`, which is not loaded for a command line."""
+    if not text.isascii() or not text.isdigit() or not 1000 <= int(text[:9]) <= 10_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a rate in Hz, 1000 to 10000000")
+    return int(text)
 
 
 def raw_rate(options: argparse.Namespace, name: str) -> int | None:

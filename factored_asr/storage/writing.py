@@ -31,6 +31,12 @@ def whole_file(path: str | Path, *, unique: bool = True) -> Iterator[Path]:
     overwritten. Raises OptionError, and leaves the old file, if it cannot be written.
     """
     path = Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():  # a device or a pipe stays one
+        try:
+            yield path
+        except OSError as error:
+            raise _refused(path, error) from error
+        return
     part = _part(path) if unique else path.with_name(f".{path.name}{PART}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from support import odd_sounds
 
 from factored_asr.acoustic import GmmModel
-from factored_asr.audio.reading import read_audio, read_blocks
+from factored_asr.audio.reading import as_samples, describe, read_audio, read_blocks
 from factored_asr.corpus.corpus import Corpus, check
 from factored_asr.corpus.textgrid import read_textgrid
 from factored_asr.decoder import decode
@@ -85,6 +86,8 @@ class Kind:
     spoil: Spoil = spoil
     share: float = 1.0
     """Cases, as a share of those of the others."""
+    ffmpeg: bool = False
+    """Whether the program ffmpeg, which takes its time, is at hand."""
 
     def good(self) -> list[Files]:
         """The seeds as files."""
@@ -148,6 +151,40 @@ def _stdin(folder: Path) -> None:
             assert np.isfinite(block).all()
     finally:
         sys.stdin = before
+
+
+class _Pipe(io.RawIOBase):
+    """Standard input that comes in pieces and cannot seek."""
+
+    def __init__(self, data: bytes):
+        self._data = io.BytesIO(data)
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, n: int = -1) -> bytes:
+        return self._data.read(min(n, 777) if n >= 0 else 777)
+
+
+def _piped(folder: Path, array_rate: int | None = None) -> None:
+    import sys
+
+    class Stdin:
+        buffer = _Pipe(_content(folder / "a.sound"))
+
+    before, sys.stdin = sys.stdin, Stdin()  # type: ignore[assignment]
+    try:
+        for block in read_blocks("-", sample_rate=16000, array_rate=array_rate):
+            assert np.isfinite(block).all()
+    finally:
+        sys.stdin = before
+
+
+def _described(folder: Path) -> None:
+    about = describe(folder / "a.sound")
+    assert about.n_channels > 0 and about.seconds >= 0
+    data = _content(folder / "a.sound")
+    as_samples(data[: len(data) // 2 * 2])
 
 
 def _cepstra(folder: Path, name: str) -> None:
@@ -379,10 +416,21 @@ def _with(write: Callable[..., None], row: tuple, folder: Path) -> None:
     write(folder, *row)
 
 
+ODD = _seed(seeds.odd_sound, *((name,) for name in seeds.ODD))
+FOREIGN = _seed(seeds.foreign_sound, *((name,) for name in seeds.FOREIGN))
 KINDS = (
     Kind("audio", _seed(seeds.sound, *seeds.SOUNDS), _sound, share=3),
     Kind("audio in blocks", _seed(seeds.sound, *seeds.SOUNDS), _blocks, share=2),
     Kind("audio on stdin", _seed(seeds.sound, *seeds.SOUNDS[:9]), _stdin),
+    Kind("audio from a pipe", _seed(seeds.sound, *seeds.SOUNDS), _piped),
+    Kind("audio, odd WAV", ODD, _sound, share=2),
+    Kind("audio, odd WAV from a pipe", ODD, _piped, share=2),
+    Kind("audio or bare samples", _seed(seeds.sound, *seeds.SOUNDS[:9]),
+         partial(_piped, array_rate=8000)),
+    Kind("audio headers", _seed(seeds.sound, *seeds.SOUNDS), _described),
+    *([Kind("sound by ffmpeg", FOREIGN, _sound, share=0.03, ffmpeg=True),
+       Kind("sound by ffmpeg from a pipe", FOREIGN, _piped, share=0.03, ffmpeg=True)]
+      if odd_sounds.FFMPEG else []),
     Kind("bare samples", (seeds.bare_sound,), partial(_sound, name="a.raw"), share=0.2),
     Kind("cepstra .mfc", (seeds.mfc,), partial(_cepstra, name="a.mfc"), share=0.5),
     Kind("cepstra .npy", (seeds.npy,), partial(_cepstra, name="a.npy")),

@@ -37,7 +37,7 @@ from factored_asr.errors import FactoredASRError
 from fuzz.mutate import Files
 from fuzz.readers import KINDS, Kind, lay, quietly
 
-SECONDS = 2.0
+SECONDS, SLOW_SECONDS = 2.0, 30.0  # the latter with the program ffmpeg
 BYTES = 2 << 30
 
 
@@ -66,7 +66,7 @@ def case(kind: Kind, good: list[Files], seed: int, number: int) -> dict[str, byt
 
 def outcome(kind: Kind, folder: Path, number: int, is_good: bool) -> Outcome:
     """Read a case that lies in a folder."""
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, SLOW_SECONDS if kind.ffmpeg else SECONDS)
     try:
         quietly(kind, folder)
         return Outcome(number, "read")
@@ -96,13 +96,16 @@ def _work(kind: Kind, good: list[Files], seed: int, numbers: range, pipe: Connec
     """The child: tells each case before it begins and after it has ended."""
     resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
     signal.signal(signal.SIGALRM, _too_slow)
+    if not kind.ffmpeg:
+        os.environ["PATH"] = ""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libraries complain there, too
     base = "/dev/shm" if os.path.isdir("/dev/shm") else None
     with tempfile.TemporaryDirectory(dir=base) as place:
         for number in numbers:
             pipe.send(number)
             lay(case(kind, good, seed, number), Path(place) / "case")
-            faulthandler.dump_traceback_later(4 * SECONDS, exit=True)  # stuck outside of Python
+            stuck = 4 * (SLOW_SECONDS if kind.ffmpeg else SECONDS)  # outside of Python
+            faulthandler.dump_traceback_later(stuck, exit=True)
             found = outcome(kind, Path(place) / "case", number, number < len(good))
             faulthandler.cancel_dump_traceback_later()
             pipe.send(found)

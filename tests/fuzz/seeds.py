@@ -9,12 +9,15 @@ import gzip
 import json
 import shutil
 import struct
+import tempfile
 import zipfile
+from functools import lru_cache
 from pathlib import Path
 
 import naive_language as naive
 import numpy as np
 import soundfile
+from support import odd_sounds
 from support.files import ARPA, KALDI_LATTICE, KALDI_MODEL, SLF_LATTICE
 from support.graphs import random_graph, word_graph
 from support.models import LEXICON, small_model, unigrams
@@ -42,6 +45,14 @@ SOUNDS = (
     ("nist", "PCM_16", 1), ("voc", "PCM_16", 1),
 )  # fmt: skip
 """libsndfile's formats by their name, coding and channels."""
+
+ODD = {
+    name: made for name, made in odd_sounds.wavs(TONE.astype(np.float32), 16000).items()
+    if made[1].text is not None and "plus" not in name  # too much lacks of so short a sound
+}
+"""WAV files with odd headers."""
+FOREIGN = ("a.m4a", "fast.m4a", "a.aac", "a.webm", "a.wma", "a.ac3", "a.avi", "a.flv", "a.wv")
+"""Files of `by_ffmpeg`."""
 
 DICT = ";;; what there is\nhello HH AH L OW\nhello(2) HH EH L OW\nworld W ER L D  # all\nß SS\n"
 LEXICONP = "hello 0.75 HH AH L OW\nhello 0.25 HH EH L OW\nworld 1 W ER L D\n"
@@ -130,6 +141,22 @@ def sound(folder: Path, form: str, coding: str, channels: int) -> None:
     samples = np.repeat(TONE[:, None], channels, axis=1)
     rate = 48000 if coding == "OPUS" else 16000
     soundfile.write(folder / "a.sound", samples, rate, subtype=coding, format=form.upper())
+
+
+def odd_sound(folder: Path, name: str) -> None:
+    """A WAV file with an odd header that is read."""
+    (folder / "a.sound").write_bytes(ODD[name][0])
+
+
+def foreign_sound(folder: Path, name: str) -> None:
+    """A file that ffmpeg reads."""
+    (folder / "a.sound").write_bytes(_foreign()[name][0])
+
+
+@lru_cache
+def _foreign() -> dict[str, tuple[bytes, odd_sounds.Odd]]:
+    with tempfile.TemporaryDirectory() as folder:
+        return odd_sounds.by_ffmpeg(TONE.repeat(4), 16000, Path(folder))
 
 
 def bare_sound(folder: Path) -> None:
