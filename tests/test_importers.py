@@ -365,7 +365,7 @@ class TestBadFiles:
             read_sphinx_model(folder)
 
     def test_a_definition_that_is_neither_text_nor_binary(self, tmp_path: Path) -> None:
-        (tmp_path / "mdef").write_bytes(b"\xff\xfe\x00\x01" * 30)
+        (tmp_path / "mdef").write_bytes(b"\x80\xfe\x00\x01" * 30)
         with pytest.raises(FormatError, match="neither a text nor a binary"):
             read_definition(tmp_path / "mdef")
 

@@ -153,7 +153,7 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
     for read in (read_kaldi, read_slf):
         with pytest.raises(MissingError, match="none: there is no such file"):
             read(tmp_path / "none")
-    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    (tmp_path / "bytes").write_bytes(b"\x80\xfe")
     with pytest.raises(FormatError, match="UTF-8"):
         read_slf(tmp_path / "bytes")
 

@@ -102,7 +102,7 @@ def test_capitals_match_words_in_lower_case(tmp_path: Path) -> None:
 
 def test_stress_is_ignored_where_the_model_has_none(tmp_path: Path) -> None:
     lexicon = lexicon_of(tmp_path, "tea T IY1\nmilk M IH L K\n")
-    with pytest.warns(LexiconWarning, match="my.dict: .* no stress: the digits of IY1 are"):
+    with pytest.warns(LexiconWarning, match="my.dict:1: .* no stress: the digits of IY1 are"):
         fitted = lexicon.fitted(["T", "IY", "M", "IH", "L", "K"])
     assert phones_of(fitted, "tea") == ["T IY"]
     assert lexicon.fitted(["T", "IY1", "M", "IH", "L", "K"]) is lexicon
