@@ -59,7 +59,7 @@ class Page:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
-    def wait(self, script: str, seconds: float = 30.0) -> Any:
+    def wait(self, script: str, seconds: float = 90.0) -> Any:
         """Wait until an expression is true; return its value."""
         ends = time.monotonic() + seconds
         while not (value := self.run(script)):
@@ -102,7 +102,7 @@ def browser(folder: Path, microphone: Path) -> Iterator[Page]:
     )
     try:
         port = _port(folder / "DevToolsActivePort", process)
-        with urllib.request.urlopen(f"http://localhost:{port}/json/list", timeout=20) as answer:
+        with urllib.request.urlopen(f"http://localhost:{port}/json/list", timeout=60) as answer:
             tabs = [tab for tab in json.load(answer) if tab["type"] == "page"]
         with connect(tabs[0]["webSocketDebuggerUrl"], max_size=None) as socket:
             yield Page(socket)

@@ -43,7 +43,7 @@ class Server:
         """Stop it as a service manager does; return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=60)
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def running(*arguments: str, grammar: str = GRAMMAR) -> Iterator[Server]:
         if process.poll() is None:
             process.terminate()
             try:
-                process.wait(timeout=20)
+                process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 process.kill()
         assert process.stderr is not None
@@ -87,7 +87,7 @@ def _started(process: subprocess.Popen[str], wyoming: bool) -> Server:
     return found
 
 
-def wait_until(true: object, seconds: float = 20.0) -> float:
+def wait_until(true: object, seconds: float = 60.0) -> float:
     """Wait until a function returns something true; return the seconds it took."""
     began = time.monotonic()
     while time.monotonic() - began < seconds:
@@ -108,7 +108,7 @@ def get(url: str, **headers: str) -> tuple[int, str]:
 def send(request: urllib.request.Request) -> tuple[int, str]:
     """Return status and body of a request."""
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
