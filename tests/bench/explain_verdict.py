@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def main() -> None:
     options = made.parse_args()
     loaded: dict[Path, Recognizer] = {}
     same: dict[str, list[bool]] = {}
-    for kind, grammar, samples in list(sounds(options.data))[:: options.every]:
+    for kind, grammar, samples in islice(sounds(options.data), 0, None, options.every):
         if grammar not in loaded:
             loaded[grammar] = Recognizer.load(options.model, grammar=grammar)
         recognizer = loaded[grammar]
