@@ -205,11 +205,18 @@ class Listening {
     if (this.blocks.length > KEPT * 10) this.blocks.shift();
     this.socket.send(samples);
     this.waiting += 1;
-    if (this.waiting > BEHIND) say(page.status, "The server is behind by two seconds.", true);
+    if (this.waiting > BEHIND) {
+      this.behind = true;
+      say(page.status, "The server is behind by two seconds.");
+    }
   }
 
   hear(answer) {
     this.waiting -= 1;
+    if (this.behind && this.waiting < BEHIND / 2) {
+      this.behind = false;
+      say(page.status, "Listening.");
+    }
     if (answer.error) {
       this.wrong = answer.error;
       return;
