@@ -4,11 +4,11 @@ project = "factored_asr"
 copyright = "the authors of factored_asr"
 extensions = [
     "myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode",
-    "sphinx_copybutton",
+    "sphinx.ext.mathjax", "sphinx_copybutton",
 ]  # fmt: skip
 html_theme = "furo"
 html_title = "factored_asr"
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 2
 napoleon_numpy_docstring, napoleon_google_docstring = True, False
 autodoc_member_order = "bysource"

@@ -17,6 +17,7 @@ from drawing import HERE, figure, save
 
 from factored_asr.audio.reading import read_audio
 from factored_asr.features import FeatureOptions, FrontEnd
+from factored_asr.features.frontend import LOG_FLOOR
 from factored_asr.features.mel import cepstral_transform, mel_filters
 
 SOUND = HERE / "audio" / "kitchen_light_on.wav"
@@ -33,6 +34,10 @@ def main() -> None:
     # stands still, long enough for several periods of the voice.
     shift, window = options.shift_samples, options.window_samples
     sharpened = np.append(samples[0], samples[1:] - options.preemphasis * samples[:-1]) * 32768
+    # The samples left over at the end make one more frame, filled up with zeros. Without it the
+    # mean below would differ from the library's, by up to 0.09.
+    left_over = (len(sharpened) - window) % shift
+    sharpened = np.append(sharpened, np.zeros(shift - left_over if left_over else 0))
     edge = (options.n_fft - window) // 2  # librosa puts the window in the middle of its points
     power = np.abs(librosa.stft(
         np.pad(sharpened, edge), n_fft=options.n_fft, hop_length=shift, win_length=window,
@@ -41,7 +46,7 @@ def main() -> None:
 
     # The ear perceives power in bands, narrow at low frequencies, and loudness in ratios.
     bands = power @ mel_filters(options)
-    loudness = np.log(np.maximum(bands, 1e-5))
+    loudness = np.log(bands + LOG_FLOOR)
 
     # Neighbouring bands rise and fall together. A cosine transform unmixes them, so that Gaussians
     # with diagonal variances will do, and its first 13 values keep the shape of the vocal tract
@@ -57,25 +62,27 @@ def main() -> None:
     features = np.hstack([static, delta[1:-1], delta[2:] - delta[:-2]])
 
     ours, theirs = features, FrontEnd(options).features(samples)
-    n = min(len(ours), len(theirs))
+    # What is left is rounding: librosa's spectra have single precision.
+    n = len(theirs)
     print(f"{len(samples) / rate:.2f} s of sound, {len(features)} frames of {features.shape[1]}")
     print(f"by hand and by the library: {np.abs(ours[3:n - 3] - theirs[3:n - 3]).max():.4f} apart "
           "at most")  # fmt: skip
-    draw(samples, rate, shift, power, loudness, static, features)
+    draw(samples, rate, shift, power, bands, loudness, static, features)
 
 
 def draw(  # type: ignore[no-untyped-def]
-    samples, rate, shift, power, loudness, static, features
+    samples, rate, shift, power, bands, loudness, static, features
 ) -> None:
-    """Draw the same sentence, five times."""
-    drawing, rows = figure(5, 1, width=9, height=11)
+    """Draw six views of the sentence."""
+    drawing, rows = figure(6, 1, width=5, height=11)
     librosa.display.waveshow(samples, sr=rate, ax=rows[0], linewidth=0.4)
     rows[0].set(title="sound", xlim=(0, len(static) * shift / rate), xlabel="", ylabel="pressure")
     hertz = librosa.fft_frequencies(sr=rate, n_fft=2 * power.shape[1] - 2)
     pictures = (
         ("power spectrum (dB)", librosa.power_to_db(power, amin=1.0), hertz, "frequency (Hz)"),
+        ("mel bands", bands, np.arange(bands.shape[1]), "band"),
         ("mel bands, logarithm", loudness, np.arange(loudness.shape[1]), "band"),
-        ("cepstra, mean taken off", static[:, 1:], np.arange(1, static.shape[1]), "cepstrum"),
+        ("cepstra, mean subtracted", static[:, 1:], np.arange(1, static.shape[1]), "cepstrum"),
         ("features: cepstra, deltas, deltas of deltas", features / features.std(axis=0),
          np.arange(features.shape[1]), "dimension"),
     )  # fmt: skip

@@ -2,21 +2,23 @@
 
 G says which words may follow each other, L how words are said, C which phone stands between which
 neighbours, H through which states a phone goes. Composed they are one graph, in which the decoder
-looks for the cheapest path; every cost is -log of a probability.
-(Mohri, Pereira and Riley 2002.)
+looks for the cheapest path; every cost is -log of a probability: "go" is three times as likely as
+"no", so it costs 0.3 and "no" 1.4. (Mohri, Pereira and Riley 2002.)
 
     python examples/03_the_graph_of_a_sentence.py
 
-draws 03_the_graph_of_a_sentence.png.
+draws 03_the_graph_of_a_sentence.png, from G to C ∘ L ∘ G, and 03_states.png, H ∘ C ∘ L ∘ G. The
+pictures leave out the pauses between words, which every graph of the library allows; the printed
+sizes are those with pauses and without.
 """
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from drawing import figure, read_lexicon, save
 
 from factored_asr.acoustic import N_POSITIONS
-from factored_asr.graph import GraphOptions, make_units
+from factored_asr.graph import Graph, GraphOptions, make_units
 from factored_asr.graph.build import compose_lexicon, expand_graph, lexicon_graph
 from factored_asr.graph.convert import from_pynini
 from factored_asr.graph.expand import expand_context, minimise
@@ -25,16 +27,34 @@ from factored_asr.language import Grammar
 from factored_asr.models.bundle import Bundle
 from factored_asr.plots import plot_graph
 
-GRAMMAR = """
-intents:
-  Turn:
-    data:
-      - sentences: ["(go|no)"]
+GRAMMAR = """#JSGF V1.0;
+grammar turn;
+public <turn> = /3/ go | /1/ no;
 """
+
+
+Labels = Callable[[int], str] | list[str] | None
+Step = tuple[str, Graph, Labels]
 
 
 def main() -> None:
     """Compile a grammar of two sentences one factor at a time, and draw each step."""
+    steps = compiled(pauses=False)
+    for (title, graph, _), (_, larger, _) in zip(steps, compiled(pauses=True), strict=True):
+        print(f"{title}: {graph.n_states} states, {graph.n_arcs} arcs;"
+              f" with pauses {larger.n_states} and {larger.n_arcs}")  # fmt: skip
+    for name, shown in ((__file__, steps[:-1]), ("03_states", steps[-1:])):
+        drawing, rows = figure(len(shown), 1, width=4, height=9)
+        for row, (title, graph, labels) in zip(np.atleast_1d(rows), shown, strict=True):
+            plot_graph(graph, labels=labels, ax=row, down=name != __file__)
+            row.set_title(title, loc="left", fontsize=9)
+        if len(shown) > 1:
+            same_scale(rows)
+        save(drawing, name)
+
+
+def compiled(pauses: bool) -> list[Step]:
+    """G, L, L ∘ G, C ∘ L ∘ G and H ∘ C ∘ L ∘ G, each with its title and the names of its labels."""
     model = Bundle.find("en-us").acoustic_model()
     options = GraphOptions(silence_probability=0.1, filler_probability=0)
     grammar = Grammar.from_text(GRAMMAR)
@@ -46,6 +66,8 @@ def main() -> None:
     g = from_pynini(grammar.acceptor(words))
     # L reads phones and writes words. A closed loop: any sequence of words, silence in between.
     l, back_off = lexicon_graph(read_lexicon().restrict(words), words, model, options)  # noqa: E741
+    if not pauses:
+        l = without_silence(l)  # noqa: E741
     # What both allow: phones in, the grammar's sentences out.
     lg = compose_lexicon(l, g, back_off, len(model.phones) * N_POSITIONS)
     # A phone sounds different next to different neighbours: C turns phones into triphones.
@@ -64,31 +86,34 @@ def main() -> None:
         hmm = int(np.flatnonzero(model.hmm_pdfs[:, 0] == pdf)[0])
         return f"{model.phones[model.hmm_phone[hmm]]}.{hmm}"
 
-    word = list(table)
-    steps = (
-        ("G: which words follow each other", g, word), ("L: how words are said", l, phone),
-        ("L ∘ G, determinised and minimised", lg, phone),
-        ("C ∘ L ∘ G: phones between their neighbours (phone.HMM)", clg, triphone),
-        ("H ∘ C ∘ L ∘ G: states, each with its loop", hclg, None),
-    )  # fmt: skip
-    drawing, rows = figure(len(steps), 1, width=15, height=15)
-    for row, (title, graph, labels) in zip(rows, steps, strict=True):
-        print(f"{title}: {graph.n_states} states, {graph.n_arcs} arcs")
-        # Numbers beyond the table are marks: #0, and where fillers may stand.
-        spelt = graph.with_words((*table, "#0", *[""] * len(model.fillers)))
-        plot_graph(spelt, labels=labels, ax=row).set_title(title, loc="left", fontsize=13)
-    same_scale(rows)
-    save(drawing, __file__)
+    def spelt(graph: Graph) -> Graph:
+        """Numbers beyond the table are marks: #0, and where fillers may stand."""
+        return graph.with_words((*table, "#0", *[""] * len(model.fillers)))
+
+    return [
+        ("G: which words follow each other", spelt(g), list(table)),
+        ("L: how words are pronounced", spelt(l), phone),
+        ("L ∘ G, determinised and minimised", spelt(lg), phone),
+        ("C ∘ L ∘ G: phones between neighbours\n(phone.number of its HMM)", spelt(clg), triphone),
+        ("H ∘ C ∘ L ∘ G: states, each with its loop", spelt(hclg), None),
+    ]  # fmt: skip
 
 
-def same_scale(rows: Any) -> None:
+def without_silence(lexicon: Graph) -> Graph:
+    """L without its loops of silence: those that write no word."""
+    arcs = lexicon.arcs
+    kept = (arcs["word"] != 0) | (arcs["target"] != lexicon.sources)
+    return Graph.from_arcs(lexicon.sources[kept], arcs[kept], lexicon.final)
+
+
+def same_scale(rows: np.ndarray) -> None:
     """One unit is as long in every row; each row is as high as it needs."""
-    width = max(row.get_xlim()[1] for row in rows)
+    width = max(np.ptp(row.get_xlim()) for row in rows)
     heights = [np.ptp(row.get_ylim()) for row in rows]
     rows[0].get_gridspec().set_height_ratios(heights)
-    rows[0].figure.set_size_inches(1.1 * width + 1, 1.1 * sum(heights) + 2)
+    rows[0].figure.set_size_inches(width + 0.4, sum(heights) + 0.5 * len(rows))
     for row in rows:
-        row.set(xlim=(-0.6, width), anchor="W")
+        row.set(xlim=(row.get_xlim()[0], row.get_xlim()[0] + width), anchor="W")
 
 
 if __name__ == "__main__":

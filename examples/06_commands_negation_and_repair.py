@@ -7,19 +7,21 @@ shows the words, the actions, and the rules that led there.
 
     python examples/06_commands_negation_and_repair.py
 
-draws 06_commands_negation_and_repair.png: the lights of the house, turn by turn.
+draws 06_commands_negation_and_repair.png: the lights and the front door, turn by turn.
 """
 
 from textwrap import fill
 
 import numpy as np
-from drawing import GREY, RED, ROOT, figure, save
+from drawing import BLUE, GREY, RED, ROOT, figure, save
+from matplotlib.patches import Rectangle
 
 from factored_asr.dialogue import Dialogue, World
 from factored_asr.language import Grammar
 
 HOUSE = ROOT / "lm" / "house.yaml"
 LIGHTS = ("kitchen", "bedroom", "hall", "porch")
+DOOR = "front door"
 
 # A text is certain; a list holds hypotheses with their probabilities.
 Turn = str | list[tuple[str, float]]
@@ -40,7 +42,7 @@ CONVERSATION: tuple[Turn, ...] = (
 
 
 def main() -> None:
-    """Hold the conversation and keep how the lights stand after each turn."""
+    """Hold the conversation; keep the states of the lights and of the door after each turn."""
     house = Dialogue(Grammar.read(HOUSE), World.read(HOUSE))
     stands = [states_of(house)]
     done = []
@@ -52,7 +54,7 @@ def main() -> None:
         print(f"{number:2}. {best_of(turn)}\n    → {did}")
         for rule in outcome.trace:
             print(f"      {rule}")
-    draw(np.array(stands).T, done)
+    draw(np.array(stands), done)
 
 
 def best_of(turn: Turn) -> str:
@@ -61,27 +63,31 @@ def best_of(turn: Turn) -> str:
 
 
 def states_of(house: Dialogue) -> list[bool]:
-    """Which of the lights are on."""
-    return [house.memory.states[f"{place} light"] == "on" for place in LIGHTS]
+    """Which of the lights are on; last, whether the door is unlocked."""
+    states = house.memory.states
+    return [*(states[f"{place} light"] == "on" for place in LIGHTS), states[DOOR] == "unlock"]
 
 
-def draw(lit: np.ndarray, done: list[str]) -> None:
-    """A row a light, a column a turn: yellow where it is on."""
-    drawing, axes = figure(width=13, height=5.5)
-    axes.imshow(lit, cmap="YlOrBr", vmin=0, vmax=2.6, aspect="auto")
-    axes.set_yticks(range(len(LIGHTS)), LIGHTS)
+def draw(stands: np.ndarray, done: list[str]) -> None:
+    """A row a turn: the sentence, the actions, lights (yellow: on), door (red: unlocked)."""
+    drawing, axes = figure(width=4.4, height=9)
     texts = ["at first", *(best_of(turn) for turn in CONVERSATION)]
-    axes.set_xticks(range(len(texts)), texts, rotation=28, ha="right", fontsize=9)
-    axes.set_xticks(np.arange(len(texts)) + 0.5, minor=True)
-    axes.set_yticks(np.arange(len(LIGHTS)) + 0.5, minor=True)
-    axes.grid(which="minor", color="white", linewidth=2)
-    axes.tick_params(which="minor", length=0)
-    for turn, what in enumerate(done, start=1):
-        asked = what.endswith("?")
-        axes.text(turn, -0.62, fill(what.replace(";", ","), 15), ha="center", va="bottom",
-                  fontsize=8,
-                  color=RED if asked else "black" if what != "nothing" else GREY)  # fmt: skip
-    axes.set_title("what is done after each sentence, and which lights are then on", pad=60)
+    for row, (text, did, stand) in enumerate(zip(texts, ["", *done], stands, strict=True)):
+        said = fill(text, 32)
+        axes.text(-0.7, row, said, ha="right", va="bottom", fontsize=8)
+        colour = RED if did.endswith("?") else GREY if did == "nothing" else BLUE
+        axes.text(-0.7, row + 0.06, fill(did.replace(";", ","), 36), ha="right", va="top",
+                  fontsize=7.5, color=colour)  # fmt: skip
+        for column, active in enumerate(stand):
+            on = RED if column == len(LIGHTS) else "#f2b233"
+            axes.add_patch(Rectangle(
+                (column - 0.45, row - 0.42), 0.9, 0.84, linewidth=0.5, edgecolor="#bbbbbb",
+                facecolor=on if active else "white",
+            ))  # fmt: skip
+    axes.set_xticks(range(len(LIGHTS) + 1), [*LIGHTS, DOOR], rotation=90, fontsize=8)
+    axes.set(xlim=(-8.2, len(LIGHTS) + 0.6), ylim=(len(texts) - 0.4, -0.6), yticks=[])
+    axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
+    axes.spines[:].set_visible(False)
     save(drawing, __file__)
 
 

@@ -123,17 +123,19 @@ def draw(found: dict[str, Any]) -> None:
     names = [list(dict.fromkeys(row[key] for row in rows))
              for key in ("acoustic", "lexicon", "language")]  # fmt: skip
     rates = np.array([100 * row["rate"] for row in rows]).reshape([len(each) for each in names])
-    drawing, columns = figure(1, len(rates), width=13, height=3.2)
+    drawing, columns = figure(len(rates), 1, width=4.4, height=7)
     for axes, name, square in zip(columns, names[0], rates, strict=True):
         axes.imshow(square, cmap="Reds", vmin=0, vmax=rates.max())
         for (i, j), rate in np.ndenumerate(square):
             colour = "white" if rate > 0.6 * rates.max() else "black"
             axes.text(j, i, f"{rate:.1f} %", ha="center", va="center", color=colour)
-        axes.set(title=name, xlabel="language model")
+        axes.set_title(name, fontsize=10)
         axes.set_xticks(range(len(names[2])), names[2])
         axes.set_yticks(range(len(names[1])), names[1])
-    columns[0].set(ylabel="lexicon")
-    drawing.suptitle(f"words wrong, {found['test_speakers']} unheard speakers of AN4")
+        axes.set_ylabel("lexicon")
+    columns[-1].set_xlabel("language model")
+    title = f"Words wrong: {found['test_speakers']} speakers of AN4\nwho were not trained on"
+    drawing.suptitle(title, fontsize=11)
     save(drawing, __file__)
 
 

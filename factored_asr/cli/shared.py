@@ -29,26 +29,26 @@ LINE_SECONDS = 10.0  # between lines of progress where there is no terminal
 FORMATS = ("text", "json", "ctm", "stm", "trn", "srt", "vtt", "textgrid")
 EXAMPLES = """\
 examples:
-  factored-asr transcribe letter.wav
+  factored-asr transcribe examples/audio/weather.wav
       dictation: any English sentence
-  factored-asr transcribe --grammar lm/smart_home.yaml --format json command.wav
+  factored-asr transcribe --grammar lm/smart_home.yaml examples/audio/kitchen_light_on.wav
       commands: only the grammar's sentences, with intent and slots
   arecord -f S16_LE -r 16000 -c 1 | factored-asr transcribe --live -
       a microphone: one line for each utterance, as soon as it has ended
-  factored-asr transcribe --confidence --format json letter.wav
+  factored-asr transcribe --confidence --format json examples/audio/weather.wav
       each word with the probability that it is right
   factored-asr transcribe --rescore-lm letters.arpa --nbest 5 letter.wav
       a language model of your own in a second pass; the five best hypotheses
   factored-asr transcribe calls/ --output-dir texts/ --jobs 4 --resume
       every sound of a folder in four processes; what was done before is left out
-  factored-asr explain letter.wav --format html -o letter.html
+  factored-asr explain examples/audio/weather.wav --format html -o weather.html
       why each word was recognised: costs by factor, competitors, the result without a factor
-  factored-asr align letter.wav "dear sir or madam" --format textgrid > letter.TextGrid
+  factored-asr align examples/audio/music_stop.wav "stop the music" --format ctm
       where each word and phone of a known text lies
   echo "turn on the kitchen light" | factored-asr understand --grammar lm/smart_home.yaml
       what a sentence means
-  factored-asr train --corpus speech/ --lexicon my.dict --lm my.arpa --output my_model
-      a model of your own; then: factored-asr transcribe --model my_model letter.wav
+  factored-asr train --corpus examples/words --lexicon examples/words/words.dict --output my_model
+      a model of your own; then: factored-asr transcribe --model my_model --grammar words.yaml ...
   factored-asr evaluate --model my_model --corpus test/ --adapt speaker
       its word error rate, by speaker, with the alignment of every error
   factored-asr score ref.trn ours.trn theirs.trn

@@ -35,6 +35,11 @@ function show() {
   if (!sound.paused) requestAnimationFrame(show);
 }
 
+// A narrow screen opens at the first word, not at the silence before it.
+const first = document.querySelector(".word[data-start]");
+if (scroller && first && first.offsetLeft > scroller.clientWidth / 2) {
+  scroller.scrollLeft = first.offsetLeft - 20;
+}
 for (const span of spans) span.addEventListener("click", () => play(span));
 if (sound) {
   sound.addEventListener("play", () => requestAnimationFrame(show));

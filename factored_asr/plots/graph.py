@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ MAX_ARCS = 300
 
 def plot_graph(
     graph: Graph, *, labels: Sequence[str] | Callable[[int], str] | None = None,
-    ax: Axes | None = None,
+    ax: Axes | None = None, down: bool = False,
 ) -> Axes:
     """Draw a small transducer: states from left to right, arcs with label : word / cost.
 
@@ -36,6 +36,8 @@ def plot_graph(
         graph's label, the number of others.
     ax
         Where to draw; None (default): a new figure.
+    down
+        True: states from top to bottom, for narrow pages. Default: False.
 
     Examples
     --------
@@ -50,14 +52,19 @@ def plot_graph(
         raise OptionError(f"a graph of {graph.n_arcs:,} arcs is no picture: at most {MAX_ARCS}")
     name = _label_names(graph, labels)
     place = _placed(graph)
-    ax = ax or new_axes(width=3.0 + 1.3 * float(place[:, 0].max()),
-                        height=2.0 + 1.3 * float(np.ptp(place[:, 1])))
+    if down:
+        place = np.stack([1.6 * place[:, 1], -place[:, 0]], axis=1)
+    low, high = place.min(axis=0), place.max(axis=0)
+    ax = ax or new_axes(*(1.3 * (high - low) + 3.0).tolist())
+    boxes = [_Box(x, y, 0.34, 0.34) for x, y in place]
     between: Counter[tuple[int, int]] = Counter()
     rows = zip(graph.sources.tolist(), graph.arcs.tolist(), strict=True)
     for source, (label, word, cost, target) in rows:
         text = f"{name(label)}:{graph.words[word]}" if word else name(label)
         text += f"/{cost:.1f}" if abs(cost) >= 0.05 else ""
-        _draw_arc(ax, place[source], place[target], text, between[source, target])
+        rank, ends = between[source, target], (place[source], place[target])
+        boxes.append(_draw_loop(ax, ends[0], text, rank, down) if source == target
+                     else _draw_arc(ax, *ends, text, rank, down, boxes))  # fmt: skip
         between[source, target] += 1
     for state, (x, y) in enumerate(place):
         ax.plot(x, y, "o", markersize=17, color="white", markeredgecolor="#1f5fa8",
@@ -65,10 +72,10 @@ def plot_graph(
         if np.isfinite(graph.final[state]):
             ax.plot(x, y, "o", markersize=12, color="white", markeredgecolor="#1f5fa8", zorder=4)
         ax.text(x, y, str(state), ha="center", va="center", fontsize=7, zorder=5)
-    low, high = place.min(axis=0), place.max(axis=0)
-    bent = 0.3 * max((place[s, 0] - place[t, 0] for s, t in between if place[s, 0] > place[t, 0]),
-                     default=0.0)
-    ax.set(xlim=(low[0] - 0.6, high[0] + 0.6), ylim=(low[1] - 0.5, high[1] + 0.9 + 0.5 * bent))
+    spans = np.array([(box.x - box.width / 2, box.x + box.width / 2, box.y - box.height / 2,
+                       box.y + box.height / 2) for box in boxes])  # fmt: skip
+    ax.set(xlim=(spans[:, 0].min() - 0.2, spans[:, 1].max() + 0.2),
+           ylim=(spans[:, 2].min() - 0.2, spans[:, 3].max() + 0.2))  # fmt: skip
     ax.set_aspect("equal")
     ax.axis("off")
     return ax
@@ -119,27 +126,74 @@ def _placed(graph: Graph) -> np.ndarray:
     return place
 
 
-def _draw_arc(ax: Axes, start: np.ndarray, end: np.ndarray, text: str, rank: int) -> None:
+class _Box(NamedTuple):
+    """The place that a state or a label takes, in units of the axes."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def overlap(self, other: _Box) -> float:
+        """Return the area that both take."""
+        wide = (self.width + other.width) / 2 - abs(self.x - other.x)
+        high = (self.height + other.height) / 2 - abs(self.y - other.y)
+        return wide * high if wide > 0 and high > 0 else 0.0
+
+
+LETTER, LINE = 0.066, 0.15
+"""Width of a letter and height of a line, in units of the axes: a unit is about an inch."""
+
+
+def _draw_loop(ax: Axes, place: np.ndarray, text: str, rank: int, down: bool) -> _Box:
+    """Draw a loop above its state, or to its right; further ones only add their text."""
+    width = LETTER * len(text)
+    if down:
+        ends = place + (0.12, 0.1), place + (0.12, -0.1)
+        box = _Box(place[0] + 0.46 + width / 2, place[1] - 0.17 * rank, width, LINE)
+    else:
+        ends = place - (0.1, -0.12), place + (0.1, 0.12)
+        box = _Box(place[0], place[1] + 0.55 + 0.17 * rank, width, LINE)
+    if rank == 0:
+        _draw_arrow(ax, *ends, bend=-1.9, shrink=0)
+    _draw_text(ax, box, text, 0.0)
+    return box
+
+
+def _draw_arc(
+    ax: Axes, start: np.ndarray, end: np.ndarray, text: str, rank: int, down: bool,
+    boxes: Sequence[_Box],
+) -> _Box:
     """Draw an arrow with its text; bent if it leads back or far or is not the first there."""
+    along = end - start
+    depth, across = (-along[1], along[0]) if down else along
+    bend = (0.25 if depth < 0 or (depth > 1 and not across) else 0.0) + 0.3 * rank
+    _draw_arrow(ax, start, end, bend=bend, shrink=10)
+    # The control point of matplotlib's quadratic curve lies aside by `bend`.
+    control = (start + end) / 2 + bend * np.array([along[1], -along[0]])
+    angle = 0.0 if down else (np.degrees(np.arctan2(along[1], along[0])) + 90) % 180 - 90
+    turned, width = np.radians(angle), LETTER * len(text)
+    size = (width * abs(np.cos(turned)) + LINE * abs(np.sin(turned)),
+            width * abs(np.sin(turned)) + LINE * abs(np.cos(turned)))
+    places = [(1 - t) ** 2 * start + 2 * t * (1 - t) * control + t**2 * end
+              for t in (0.5, 0.4, 0.6, 0.3, 0.7)]
+    candidates = [_Box(float(x), float(y), *size) for x, y in places]
+    box = min(candidates, key=lambda each: sum(each.overlap(other) for other in boxes))
+    _draw_text(ax, box, text, float(angle))
+    return box
+
+
+def _draw_arrow(ax: Axes, start: np.ndarray, end: np.ndarray, *, bend: float, shrink: int) -> None:
+    """Draw a curved arrow."""
     from matplotlib.patches import FancyArrowPatch
 
-    along = end - start
-    if not along.any():  # a loop: further ones only add their text
-        high = np.array([0.0, 0.55 + 0.17 * rank])
-        ends, bend, middle = (start - (0.1, -0.12), start + (0.1, 0.12)), -1.9, start + high
-    else:
-        far = abs(along[0]) > 1 and not along[1]
-        bend = (0.25 if far or along[0] < 0 else 0.0) + 0.3 * rank
-        ends = start, end
-        # Where matplotlib's quadratic curve is half way: its control point lies aside by `bend`.
-        middle = (start + end) / 2 + 0.5 * bend * np.array([along[1], -along[0]])
-    if rank == 0 or along.any():
-        ax.add_patch(FancyArrowPatch(
-            *map(tuple, ends), connectionstyle=f"arc3,rad={bend}", arrowstyle="-|>",
-            mutation_scale=9, color="#999999", linewidth=0.9, zorder=1,
-            shrinkA=10 if along.any() else 0, shrinkB=10 if along.any() else 0,
-        ))  # fmt: skip
-    angle = np.degrees(np.arctan2(along[1], along[0])) if along.any() else 0.0
-    ax.text(float(middle[0]), float(middle[1]), text, ha="center", va="center", fontsize=8,
-            zorder=2, rotation=(angle + 90) % 180 - 90, rotation_mode="anchor",
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8})
+    ax.add_patch(FancyArrowPatch(
+        tuple(start), tuple(end), connectionstyle=f"arc3,rad={bend}", arrowstyle="-|>",
+        mutation_scale=9, color="#999999", linewidth=0.9, zorder=1, shrinkA=shrink, shrinkB=shrink,
+    ))  # fmt: skip
+
+
+def _draw_text(ax: Axes, box: _Box, text: str, angle: float) -> None:
+    """Write the text of an arc."""
+    ax.text(box.x, box.y, text, ha="center", va="center", fontsize=8, zorder=2, rotation=angle,
+            rotation_mode="anchor", bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8})
