@@ -15,6 +15,7 @@ import soundfile
 
 from factored_asr.cli import main
 from factored_asr.graph import Graph
+from factored_asr.models.bundle import default_model
 
 ROOT = Path(__file__).parent.parent
 GRAMMAR = str(ROOT / "lm" / "smart_home.yaml")
@@ -184,6 +185,8 @@ def test_compile_keeps_a_graph_and_info_lists_it(tmp_path: Path, capsys: Capture
 
 def test_info_reads_a_model_aloud(capsys: Captured) -> None:
     assert main(["info"]) == 0
+    assert f"model\t{default_model()}\n" in capsys.readouterr().out
+    assert main(["info", "en-us"]) == 0
     out = capsys.readouterr().out
     assert "pdfs\t5126" in out and "sample rate\t16000 Hz" in out
     assert main(["info", "klingon"]) == 1

@@ -328,7 +328,7 @@ def test_commands_by_ours_pocketsphinx_and_rules(
     rng = np.random.default_rng(0)
     soundfile.write(tmp_path / "noise.wav", rng.normal(0, 0.05, 160_000), 16_000)
     assert main([
-        "compare", str(audio_dir), "ours", "pocketsphinx",
+        "compare", str(audio_dir), "ours:model=en-us", "pocketsphinx",
         speaker(tmp_path, {n: f"Uh, {t.capitalize()}, please!" for n, t in by_length.items()}),
         "--labels", str(labels), "--grammar", str(grammar), "--noise", str(tmp_path / "noise.wav"),
         "--snr", "clean,40", "--latency-files", "1", "--quiet",

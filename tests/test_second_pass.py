@@ -343,7 +343,7 @@ def test_a_language_model_is_read_once(flat: Path, with_lattice: Recognizer) -> 
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    assert main(["transcribe", "--quiet", *map(str, arguments)]) == 0
+    assert main(["transcribe", "--model", "en-us", "--quiet", *map(str, arguments)]) == 0
     return capsys.readouterr().out
 
 

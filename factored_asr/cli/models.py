@@ -128,7 +128,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--licence", metavar="TEXT", help="of the model, for `info`")
 
     parser = shared.add_command(commands, "info", info, "describe a model, list the cache")
-    parser.add_argument("model", nargs="?", default="en-us",
-                        help="en-us-network, en-us, or a model folder (default: en-us)")
+    parser.add_argument("model", nargs="?", help="en-us-network, en-us, or a model folder "
+                        "(default: the one that is used where none is named)")
     parser.add_argument("--cache", action="store_true", help="list the compiled graphs")
     parser.add_argument("--clear-cache", action="store_true", help="remove the compiled graphs")

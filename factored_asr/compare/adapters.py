@@ -85,7 +85,7 @@ class Ours(System):
         from factored_asr.recognizer.recognizer import Recognizer
 
         given = dict(spec.options)
-        bundle = Bundle.find(given.get("model", "en-us"))
+        bundle = Bundle.find(given.get("model"))
         lm, lexicon = (Path(given[name]) if given.get(name) else None for name in ("lm", "lexicon"))
         guess = given.get("guess", "no") in ("yes", "true", "1")
         recipe = Recipe(bundle, grammar, lm, lexicon, guess=guess)

@@ -25,7 +25,7 @@ from factored_asr.models.settings import COMMANDS, DICTATION, DecodeOptions
 from factored_asr.models.zipped import is_zip, unpacked
 
 NETWORK = "en-us-network"
-DEFAULT_MODEL = "en-us"
+DEFAULT_MODEL = "en-us-network"
 """Of English, where no model is named."""
 DICTATION_LM = Path("lm", "english.lm.zip")
 DICTATION_WORDS = Path("lexicons", "books.dict")
