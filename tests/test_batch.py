@@ -405,7 +405,7 @@ def test_sigterm_ends_a_run_as_ctrl_c_does(calls: Path, tmp_path: Path, recipe: 
 
 
 def command(*arguments: object) -> int:
-    return main(["transcribe", "--grammar", str(GRAMMAR), *map(str, arguments)])
+    return main(["transcribe", "--model", "en-us", "--grammar", str(GRAMMAR), *map(str, arguments)])
 
 
 def test_the_command_names_failures_at_its_end(
@@ -450,7 +450,8 @@ def test_a_terminal_shows_a_bar_and_texts_go_where_they_are_sent(calls: Path) ->
     pty = pytest.importorskip("pty")
     ours, terminal = pty.openpty()
     run = subprocess.Popen(
-        [sys.executable, "-m", "factored_asr", "transcribe", str(calls), "--grammar", str(GRAMMAR)],
+        [sys.executable, "-m", "factored_asr", "transcribe", str(calls), "--model",
+         "en-us", "--grammar", str(GRAMMAR)],
         stdout=subprocess.PIPE, stderr=terminal, text=True,
     )
     texts = run.communicate()[0].splitlines()

@@ -36,8 +36,9 @@ def sounds(tmp_path_factory: pytest.TempPathFactory, audio_dir: Path) -> Path:
 
 def start(sounds: Path, output: Path, *more: str) -> subprocess.Popen[str]:
     command = [
-        sys.executable, "-m", "factored_asr", "transcribe", str(sounds), "--grammar", GRAMMAR,
-        "--format", "json", "--output-dir", str(output), "--jobs", "2", "--quiet", *more,
+        sys.executable, "-m", "factored_asr", "transcribe", str(sounds), "--model", "en-us",
+        "--grammar", GRAMMAR, "--format", "json", "--output-dir", str(output),
+        "--jobs", "2", "--quiet", *more,
     ]
     return subprocess.Popen(
         command, cwd=ROOT, stderr=subprocess.PIPE, text=True,

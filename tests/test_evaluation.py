@@ -198,7 +198,8 @@ def test_cepstra_are_heard_as_their_sound(
 def test_evaluate_on_the_command_line(
     manifest: Path, capsys: pytest.CaptureFixture[str], graph_cache: Path
 ) -> None:
-    arguments = ["evaluate", "--corpus", str(manifest), "--grammar", "lm/smart_home.yaml"]
+    arguments = ["evaluate", "--model", "en-us", "--corpus", str(manifest),
+                 "--grammar", "lm/smart_home.yaml"]
     assert main([*arguments, "--format", "json", "--speakers", "ben", "--phones"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert (result["n_words"], result["deletions"]) == (14, 1)
@@ -217,7 +218,8 @@ def test_what_cannot_be_evaluated_is_named_and_the_rest_is(
 ) -> None:
     broken = manifest.with_name("broken.tsv")
     broken.write_text(manifest.read_text() + "4\tgone.wav\tben\tstop\n")
-    arguments = ["evaluate", "--corpus", str(broken), "--grammar", "lm/smart_home.yaml"]
+    arguments = ["evaluate", "--model", "en-us", "--corpus", str(broken),
+                 "--grammar", "lm/smart_home.yaml"]
     assert main(arguments) == 1
     out, err = capsys.readouterr()
     assert f"{broken}:5: 4: its sound" in err

@@ -80,7 +80,8 @@ def test_a_search_that_is_too_narrow_is_named() -> None:
 
 
 def test_it_is_shown_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["explain", "--grammar", str(GRAMMAR), str(STOP), "--without", "none"]
+    arguments = ["explain", "--model", "en-us", "--grammar", str(GRAMMAR), str(STOP),
+                 "--without", "none"]
     assert main([*arguments, "--expected", "pause the music"]) == 0
     assert 'Expected: "pause the music". Lost by acoustic' in capsys.readouterr().out
     assert main([*arguments, "--expected", "pause the music", "--format", "json"]) == 0

@@ -175,8 +175,8 @@ def day(folder: Path, audio_dir: Path, minutes: int) -> tuple[Path, int]:
 def heard_alone(path: Path, folder: Path) -> tuple[dict[str, Any], float]:
     """What a process of its own hears, and its greatest memory in MB."""
     command = [
-        sys.executable, "-m", "factored_asr", "transcribe", str(path), "--grammar", str(GRAMMAR),
-        "--format", "json", "--output-dir", str(folder), "--quiet",
+        sys.executable, "-m", "factored_asr", "transcribe", str(path), "--model", "en-us",
+        "--grammar", str(GRAMMAR), "--format", "json", "--output-dir", str(folder), "--quiet",
     ]
     process = subprocess.Popen(command, cwd=ROOT)
     _, status, used = os.wait4(process.pid, 0)

@@ -198,8 +198,8 @@ def run(*command: str, **variables: str | None) -> subprocess.CompletedProcess[s
 
 
 def test_commands_are_recognised_where_nothing_can_be_written() -> None:
-    done = run(sys.executable, "-m", "factored_asr", "transcribe", "--quiet", "--grammar",
-               "lm/smart_home.yaml", "examples/audio/kitchen_light_on.wav",
+    done = run(sys.executable, "-m", "factored_asr", "transcribe", "--quiet", "--model",
+               "en-us", "--grammar", "lm/smart_home.yaml", "examples/audio/kitchen_light_on.wav",
                FACTORED_ASR_CACHE="/dev/null/cache", TMPDIR="/none", NUMBA_CACHE_DIR="/none")
     assert (done.returncode, done.stdout) == (0, "turn on the kitchen light\n")
     [warning] = done.stderr.splitlines()

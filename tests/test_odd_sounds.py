@@ -397,8 +397,8 @@ def test_a_folder_of_odd_sounds(tmp_path: Path) -> None:
     """All of a folder is transcribed by two processes; what is refused is named."""
     expected = make(tmp_path / "odd", SPEECH, RATE)
     assert len(expected) >= 60
-    command = [sys.executable, "-m", "factored_asr", "transcribe", "--quiet", "--grammar",
-               "lm/smart_home.yaml", "--jobs", "2", str(tmp_path / "odd")]
+    command = [sys.executable, "-m", "factored_asr", "transcribe", "--quiet", "--model",
+               "en-us", "--grammar", "lm/smart_home.yaml", "--jobs", "2", str(tmp_path / "odd")]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     texts = dict(line.split("\t") for line in done.stdout.splitlines())
@@ -423,7 +423,7 @@ def transcribe(
     def run(data: bytes, *options: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=Pipe(data)))
         grammar = str(ROOT / "lm" / "smart_home.yaml")
-        code = main(["transcribe", "--quiet", "--grammar", grammar, *options])
+        code = main(["transcribe", "--quiet", "--model", "en-us", "--grammar", grammar, *options])
         return code, *capsys.readouterr()
 
     return run

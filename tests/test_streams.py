@@ -22,6 +22,7 @@ from factored_asr.storage.reading import standard_input_lines
 ROOT = Path(__file__).parent.parent
 AUDIO = ROOT / "examples" / "audio"
 GRAMMAR = str(ROOT / "lm" / "smart_home.yaml")
+COMMANDS = ("--model", "en-us", "--grammar", GRAMMAR)
 NAME = os.fsdecode(b"caf\xe9.wav")
 Captured = pytest.CaptureFixture[str]
 
@@ -72,9 +73,9 @@ def test_a_reader_that_closes_early(
 
     monkeypatch.setattr(sys, "stdout", Broken())
     sounds = [str(AUDIO / "music_stop.wav"), str(AUDIO / "silence.wav")]
-    assert main(["transcribe", "--quiet", "--grammar", GRAMMAR, *sounds]) == 141
+    assert main(["transcribe", "--quiet", *COMMANDS, *sounds]) == 141
     assert capsys.readouterr().err == "factored-asr: standard output was closed by its reader\n"
-    code = main(["transcribe", "--quiet", "--grammar", GRAMMAR, "--output-dir", str(tmp_path),
+    code = main(["transcribe", "--quiet", *COMMANDS, "--output-dir", str(tmp_path),
                  *sounds])
     assert code == 0 and (tmp_path / "music_stop.txt").read_text() == "stop the music\n"
 
@@ -141,7 +142,7 @@ def named(tmp_path: Path) -> Path:
 def test_a_folder_with_names_that_are_no_text(named: Path, tmp_path: Path, form: str) -> None:
     """One process here; what is written is UTF-8 with escapes, its names are the sounds'."""
     out = tmp_path / "out"
-    code = main(["transcribe", "--quiet", "--grammar", GRAMMAR, "--format", form,
+    code = main(["transcribe", "--quiet", *COMMANDS, "--format", form,
                  "--output-dir", str(out), str(named)])
     assert code == 1  # one is no sound
     written = [path for path in out.rglob("*") if path.is_file()]
@@ -156,13 +157,13 @@ def test_a_folder_with_names_that_are_no_text(named: Path, tmp_path: Path, form:
         assert found["text"] == "stop the music"
     if form in ("ctm", "trn"):
         assert r"caf\udce9" in (out / os.fsdecode(b"caf\xe9." + end.encode())).read_text()
-    again = main(["transcribe", "--quiet", "--grammar", GRAMMAR, "--format", form, "--resume",
+    again = main(["transcribe", "--quiet", *COMMANDS, "--format", form, "--resume",
                   "--output-dir", str(out), str(named)])
     assert again == 1
 
 
 def test_names_that_are_no_text_in_processes_and_on_standard_output(named: Path) -> None:
-    command = [sys.executable, "-m", "factored_asr", "transcribe", "--quiet", "--grammar", GRAMMAR,
+    command = [sys.executable, "-m", "factored_asr", "transcribe", "--quiet", *COMMANDS,
                "--jobs", "2", "--format", "json", str(named)]
     done = subprocess.run(command, capture_output=True, cwd=ROOT)
     assert done.returncode == 1 and b"Traceback" not in done.stderr
@@ -178,11 +179,11 @@ def test_other_commands_on_names_that_are_no_text(
     sound = str(named / NAME)
     assert main(["align", sound, "stop the music"]) == 0
     assert r"caf\udce9 1 " in capsys.readouterr().out
-    assert main(["explain", "--quiet", "--grammar", GRAMMAR, "--without", "none", sound,
+    assert main(["explain", "--quiet", *COMMANDS, "--without", "none", sound,
                  "--format", "html", "-o", str(tmp_path / "a.html")]) == 0
     (tmp_path / "a.html").read_text(encoding="utf-8")
     lattices = str(tmp_path / "a.lat")
-    assert main(["transcribe", "--quiet", "--grammar", GRAMMAR, sound, "--lattice-output",
+    assert main(["transcribe", "--quiet", *COMMANDS, sound, "--lattice-output",
                  lattices]) == 0
     assert Path(lattices).read_text(encoding="utf-8").startswith(r"caf\udce9")
     grammar = str(named / os.fsdecode(b"gramm\xe4r.yaml"))
@@ -222,7 +223,7 @@ def test_one_sound_that_breaks_a_program_does_not_stop_the_others(
 
     monkeypatch.setattr(Recognizer, "transcribe", broken)
     sounds = [str(tmp_path / "a.wav"), str(AUDIO / "music_stop.wav")]
-    assert main(["transcribe", "--quiet", "--grammar", GRAMMAR, *sounds]) == 1
+    assert main(["transcribe", "--quiet", *COMMANDS, *sounds]) == 1
     captured = capsys.readouterr()
     assert captured.out.endswith("\tstop the music\n")
     assert "a.wav: ZeroDivisionError: a bug" in captured.err
@@ -250,7 +251,7 @@ def test_a_score_of_other_channels(tmp_path: Path, capsys: Captured) -> None:
 @pytest.mark.parametrize("words", ["", "  "])
 def test_an_empty_prefix_is_wrong_usage(option: str, words: str, capsys: Captured) -> None:
     sound = str(AUDIO / "music_stop.wav")
-    assert main(["transcribe", "--grammar", GRAMMAR, option, words, sound]) == 2
+    assert main(["transcribe", *COMMANDS, option, words, sound]) == 2
     assert f"a prefix must have at least one word, got '{words}'" in capsys.readouterr().err
 
 

@@ -41,8 +41,8 @@ class Run:
 
 def command(sources: list[str], output: Path, jobs: int) -> list[str]:
     return [
-        sys.executable, "-m", "factored_asr", "transcribe", *sources, "--grammar",
-        str(REPOSITORY / "lm" / "smart_home.yaml"), "--format", "json", "--quiet",
+        sys.executable, "-m", "factored_asr", "transcribe", *sources, "--model", "en-us",
+        "--grammar", str(REPOSITORY / "lm" / "smart_home.yaml"), "--format", "json", "--quiet",
         "--output-dir", str(output), "--jobs", str(jobs),
     ]
 
