@@ -123,6 +123,13 @@ def test_what_names_no_sound_is_an_error(tmp_path: Path) -> None:
     ):
         with pytest.raises(MissingError, match=law):
             find_inputs([source])
+    skipped: list[Exception] = []
+    sound = tmp_path / "a.wav"
+    names = [f"{tmp_path}/empty", sound, f"{tmp_path}/*.flac", f"@{tmp_path}/nested.txt", "x" * 300]
+    found = find_inputs(names, skipped=skipped.append)
+    assert [each.name for each in found] == [str(sound), "x" * 300] and len(skipped) == 3
+    with pytest.raises(MissingError, match="holds no sound"):
+        find_inputs([names[0], names[2]], skipped=skipped.append)
     with pytest.raises(FormatError, match="not another list: '@other'"):
         find_inputs([f"@{tmp_path}/nested.txt"])
     with pytest.raises(OptionError, match="no sound is given"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 HEAD = 4096  # bytes that are enough to recognise any kind
 _RAW_PROOF = 4  # a shorter mark may stand at the start of bare samples by chance
@@ -119,6 +119,8 @@ def kind_of(head: bytes) -> Kind | None:
     for at, mark, kind in _MARKS:
         if head.startswith(mark, at):
             return kind
+    if len(head) < 12 and head.startswith((b"RIFF", b"RIFX")):
+        return _WAV
     return _text(head) or _frames(head)
 
 
@@ -158,21 +160,35 @@ def _frames(head: bytes) -> Kind | None:
         return Kind("an MPEG transport stream", "ffmpeg", "mpegts")
     if head[:2] == b"\x0b\x77" and len(head) > 5 and head[4] >> 6 != 3:
         return Kind("an AC-3 file", "ffmpeg", "ac3", sure=False)
-    if len(head) < 7 or head[0] != 0xFF:
-        return None
-    for size, kind in ((_adts_bytes(head), _ADTS), (_mpeg_bytes(head), _MPEG)):
+    for kind, n_bytes in ((_ADTS, _adts_bytes), (_MPEG, _mpeg_bytes)):
+        size = n_bytes(head)
         if size and head[size : size + 2] in (b"", head[:1], head[:2]):
             return kind
+    return _cut_frames(head)
+
+
+def _cut_frames(head: bytes) -> Kind | None:
+    """A stream that begins within a frame, or behind other bytes: whole frames follow."""
+    at = head.find(b"\xff", 1)
+    while at > 0:
+        for kind, n_bytes in ((_ADTS, _adts_bytes), (_MPEG, _mpeg_bytes)):
+            place, n_frames = at, 0
+            while n_frames < _FRAMES and (size := n_bytes(head[place : place + 7])):
+                place, n_frames = place + size, n_frames + 1
+            if n_frames == _FRAMES:
+                return replace(kind, name=f"{kind.name} without its beginning", reader="ffmpeg")
+        at = head.find(b"\xff", at + 1)
     return None
 
 
+_FRAMES = 3  # in a row are no chance
 _ADTS = Kind("an AAC file", "ffmpeg", "aac", sure=False)
 _MPEG = Kind("an MP3 file", "libsndfile", "mp3", sure=False)
 
 
 def _adts_bytes(head: bytes) -> int:
     """Bytes of the frame of AAC that begins here; 0: there is none. ISO/IEC 13818-7, 6.2."""
-    if head[1] & 0xF6 != 0xF0 or head[2] >> 2 & 15 > 12:
+    if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0 or head[2] >> 2 & 15 > 12:
         return 0
     size = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
     return size if size > 7 else 0
@@ -180,6 +196,8 @@ def _adts_bytes(head: bytes) -> int:
 
 def _mpeg_bytes(head: bytes) -> int:
     """Bytes of the frame of MPEG audio that begins here; 0: there is none. ISO/IEC 11172-3, 2.4."""
+    if len(head) < 7 or head[0] != 0xFF:
+        return 0
     version, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)
     bit_rate, rate, padding = head[2] >> 4, head[2] >> 2 & 3, head[2] >> 1 & 1
     if head[1] & 0xE0 != 0xE0 or version == 1 or layer == 4 or rate == 3:

@@ -20,9 +20,9 @@ from factored_asr.audio.ahead import Ahead, Readable
 from factored_asr.audio.channels import Phases, oriented
 from factored_asr.audio.ffmpeg import CONVERT, Decoder, find_ffmpeg
 from factored_asr.audio.kinds import HEAD, Kind, kind_of
-from factored_asr.audio.wav import UNKNOWN_LENGTH, Notice, WavReader, read_layout
+from factored_asr.audio.libsndfile import File
+from factored_asr.audio.wav import Notice, WavReader, read_layout
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.storage.reading import exists
 
 Samples = NDArray[np.float32]
 Source = str | os.PathLike[str] | BinaryIO | bytes | np.ndarray
@@ -33,6 +33,7 @@ BLOCK_SAMPLES = 1 << 16  # read at once: what a header claims is never allocated
 LOUDEST = 16.0  # a float sample beyond is not on the scale of [-1, 1]
 SLOWEST, FASTEST = 1000, 10_000_000  # Hz: other rates are mistakes, as of kHz for Hz
 STDIN = "<stdin>"
+_INNER = re.compile(rb"RIFF....WAVE(?=fmt |JUNK|LIST|bext)", re.S)
 _ADDRESS = re.compile(r"(?:https?|ftp|file|s3|gs):/")
 
 
@@ -156,9 +157,7 @@ def _unbuffered(stdin: BinaryIO) -> Readable:
 
 
 def open_path(path: Path, raw_rate: int | None, notice: Notice) -> Sound:
-    if not exists(path):
-        hint = ": an address, download it first" if _ADDRESS.match(str(path)) else ""
-        raise MissingError(f"{path}: there is no such file{hint}")
+    _check_there(path)
     if path.suffix.lower() in RAW_SUFFIXES:
         raw_rate = raw_rate or RAW_RATE
     else:
@@ -179,6 +178,22 @@ def open_path(path: Path, raw_rate: int | None, notice: Notice) -> Sound:
     return replace(sound, close=close)
 
 
+def _check_there(path: Path) -> None:
+    """Raise why nothing can be read where a path leads."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        law = "there is no such file"
+        if path.is_symlink():
+            law = f"a symbolic link to {os.readlink(path)}, which is not there"
+        elif _ADDRESS.match(str(path)):
+            law += ": an address, download it first"
+        raise MissingError(f"{path}: {law}") from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        why = getattr(error, "strerror", None) or error
+        raise FormatError(f"cannot be read: {why}", path) from None
+
+
 def _open_stream(
     stream: Readable, name: str, raw_rate: int | None, notice: Notice, path: Path | None = None
 ) -> Sound:
@@ -194,6 +209,8 @@ def _open_stream(
         return _raw(ahead, name, raw_rate, notice)
     if kind is None:
         law = "no known format of sound; bare samples need their rate (--raw RATE, sample_rate=)"
+        if found := _INNER.search(head):
+            law = f"a WAV file stands behind it: remove the first {found.start()} bytes"
         raise FormatError(f"begins with {head[:12]!r}, {law}", name)
     if not kind.reader:
         raise FormatError(f"is {kind.name}, and no sound (begins with {head[:12]!r})", name)
@@ -234,32 +251,19 @@ def _wav(
 def _by_libsndfile(source: Path | bytes, name: str, notice: Notice) -> Sound | None:
     """Open a file, or the bytes of one, by libsndfile; None where it cannot."""
     try:
-        place = _Memory(source) if isinstance(source, bytes) else _system_name(source)
-        file = soundfile.SoundFile(place)
+        file = File(source, name, notice)
     except (soundfile.LibsndfileError, TypeError):
         return None
-    whole = file.format == "FLAC" and file.frames < UNKNOWN_LENGTH
-
-    def read(n_samples: int) -> np.ndarray:
-        try:
-            return file.read(n_samples, dtype="float32")
-        except soundfile.LibsndfileError as error:
-            raise FormatError(f"truncated or damaged audio: {error}", name) from None
-
-    seek = file.seek if file.seekable() else None
-    return Sound(name, file.samplerate, read, file.channels, file.frames, whole, file.close, seek,
-                  notice)
-
-
-def _system_name(path: Path) -> str | bytes:
-    """A name as the system has it, which need not be text; Windows has texts only."""
-    return str(path) if os.name == "nt" else os.fsencode(path)
+    return Sound(name, file.samplerate, file.next, file.channels, file.n_samples,
+                 file.must_hold, file.close, file.skip, notice)
 
 
 def _by_ffmpeg(source: Path | Ahead, kind: Kind, name: str, notice: Notice) -> Sound:
     if find_ffmpeg() is None:
+        is_usual = kind.reader == "ffmpeg"
+        what = f"is {kind.name}" if is_usual else f"is {kind.name} of a rare kind, or damaged"
         raise FormatError(
-            f"is {kind.name}, which needs the program ffmpeg, and that is not installed: install "
+            f"{what}, which needs the program ffmpeg, and that is not installed: install "
             f"it, or convert the file elsewhere ({CONVERT})", name,
         )
     if not kind.demuxer:
@@ -286,14 +290,6 @@ def _by_ffmpeg(source: Path | Ahead, kind: Kind, name: str, notice: Notice) -> S
 
 def _law(error: FormatError, name: str) -> str:
     return str(error).removeprefix(f"{name}: ")
-
-
-class _Memory(io.BytesIO):
-    """A file in memory; libsndfile, when it tries formats, seeks to before the start of one."""
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        origin = (0, self.tell(), len(self.getbuffer()))[whence]
-        return super().seek(max(0, origin + offset))
 
 
 def _array_reader(left: Samples) -> Callable[[int], np.ndarray]:

@@ -94,14 +94,26 @@ def _layout(form: bytes, order: str, start: int, promised: int, name: str) -> La
     if not (rate and 0 < n_channels <= MAX_CHANNELS):
         raise FormatError(f"a wav file of {n_channels} channels at {rate} Hz, must have 1 to "
                           f"{MAX_CHANNELS} and a rate", name)
-    width = align // n_channels if align and align % n_channels == 0 else (bits + 7) // 8
     widths = {_PCM: (1, 2, 3, 4), _FLOAT: (4, 8), _A_LAW: (1,), _MU_LAW: (1,)}.get(code, ())
     if not widths:
         return None
+    width = align // n_channels if align % n_channels == 0 else 0
+    if not bits <= 8 * width or width not in widths:  # some recorders fill it in wrongly
+        width = (bits + 7) // 8
     if width not in widths or not 8 <= (bits or 8 * width) <= 8 * width:
         raise FormatError(f"a wav file with samples of {bits} bits in {align} bytes for "
                           f"{n_channels} channels, which does not fit", name)
     return Layout(rate, n_channels, code, width, order, start, promised)
+
+
+def lack(law: str, seconds: float, share: float, name: str) -> str:
+    """Return the notice of a sound whose end is missing; FormatError where that is too much.
+
+    `law` says how much there should be, and is; `seconds` and `share` of it are missing.
+    """
+    if seconds > MISSING_SECONDS or share > MISSING_SHARE:
+        raise FormatError(f"truncated: {law}", name)
+    return f"{law}, which are read"
 
 
 class WavReader:
@@ -153,11 +165,20 @@ class WavReader:
             if len(data) < wanted:
                 self._missing(self._left)
                 self._left = 0
+            elif wanted and not self._left:
+                self._look_behind()
         if rest := len(data) % frame:
             self._notice(f"ends within a sample of {frame} bytes: its last {rest} bytes are "
                          "left out")
             data = data[: len(data) - rest]
         return decode(data, self._layout).reshape(-1, self._layout.n_channels)
+
+    def _look_behind(self) -> None:
+        """Tell of more sound behind the samples of a file, such as of two files in one."""
+        head = self._ahead.peek(9) if self._ahead.size is not None else b""
+        if head[self._layout.promised % 2 :].startswith((b"RIFF", b"data")):
+            self._notice("more samples follow behind those that its header promises, as where two "
+                         "files are joined: they are not read")
 
     def _missing(self, n_bytes: int) -> None:
         """Tell of a few bytes that lack at the end; refuse a sound that lacks much."""
@@ -165,9 +186,7 @@ class WavReader:
         law = (f"the header promises {layout.promised} bytes of samples, "
                f"there are {layout.promised - n_bytes}")
         seconds = n_bytes / (layout.frame * layout.rate)
-        if seconds > MISSING_SECONDS or n_bytes > MISSING_SHARE * layout.promised:
-            raise FormatError(f"truncated: {law}", self._ahead.name)
-        self._notice(f"{law}, which are read")
+        self._notice(lack(law, seconds, n_bytes / layout.promised, self._ahead.name))
 
     def seek(self, sample: int) -> None:
         """Pass over the first samples of each channel; nothing may have been read before."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,14 +18,15 @@ from factored_asr.corpus.layouts import read_manifest
 from factored_asr.errors import FactoredASRError, FormatError, MissingError, OptionError
 from factored_asr.features.files import is_feature_file
 from factored_asr.results.formats import utterance_id
-from factored_asr.storage.reading import encoding_of, read_bytes, standard_input
+from factored_asr.storage.reading import encoding_of, exists, read_bytes, standard_input
 from factored_asr.storage.tables import SUFFIXES as TABLES
 
 SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".sph", ".aiff", ".aif", ".au", ".w64",
           ".rf64", ".caf", ".wave", ".bwf", ".snd", ".aifc", ".nist", ".voc", ".mp2", ".mpga",
           *RAW_SUFFIXES, ".m4a", ".m4b", ".mp4", ".aac", ".webm", ".weba", ".wma", ".amr", ".3gp",
           ".mka", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".avi", ".wmv", ".flv", ".ac3", ".wv",
-          ".tta", ".ape", ".mpc", ".dsf", ".spx")
+          ".tta", ".ape", ".mpc", ".dsf", ".spx", ".asf", ".eac3", ".dts", ".rm", ".ra", ".3g2",
+          ".ogv", ".ogx", ".mts", ".m2ts", ".f4v")
 """Endings of sound files that folders are searched for."""
 STDIN = "-"
 
@@ -53,7 +54,8 @@ class Input:
 
 
 def find_inputs(sources: Sequence[str | Path], *, channels: str = "mix",
-                working_folder: str | Path = ".") -> tuple[Input, ...]:
+                working_folder: str | Path = ".",
+                skipped: Callable[[FactoredASRError], None] | None = None) -> tuple[Input, ...]:
     """Return the sounds that names stand for, in the order of the names.
 
     Each source is a sound file; a folder, searched recursively for `SOUNDS`; a pattern with ``*``,
@@ -69,11 +71,25 @@ def find_inputs(sources: Sequence[str | Path], *, channels: str = "mix",
         ``mix``: the mean of a file's channels. ``separate``: each on its own.
     working_folder
         Base of relative names.
+    skipped
+        Called with the error of each folder, pattern, table or list that cannot be used where
+        others can; None: the first such error is raised.
     """
     if channels not in ("mix", "separate"):
         raise OptionError(f"channels must be mix or separate, got {channels!r}")
     root = Path(working_folder)
-    found = [each for source in sources for each in _expand(str(source), root)]
+    found: list[Input] = []
+    errors: list[FactoredASRError] = []
+    for source in sources:
+        try:
+            found += _expand(str(source), root)
+        except (MissingError, FormatError) as wrong:
+            errors.append(wrong)
+    if errors and (skipped is None or not found):
+        raise errors[0]
+    if skipped is not None:
+        for error in errors:
+            skipped(error)
     if not found:
         raise OptionError("no sound is given")
     split = channels == "separate"
@@ -101,18 +117,19 @@ def distinct(inputs: Iterable[Input]) -> tuple[tuple[Input, ...], int]:
 
 def _expand(source: str, root: Path) -> Iterator[Input]:
     path = root / source
+    there = exists(path)
     if not source.strip():
         raise OptionError("the name of a sound is empty")
     if source == STDIN:
         yield Input(STDIN, utterance_id(STDIN))
-    elif source.startswith("@") and not path.exists():
+    elif source.startswith("@") and not there:
         for name in _listed(source[1:], root):
             yield from _expand(name, root)
-    elif path.is_dir():
+    elif there and path.is_dir():
         yield from _in_folder(path)
-    elif path.suffix.lower() in TABLES and path.is_file():
+    elif path.suffix.lower() in TABLES and there and path.is_file():
         yield from _in_table(path)
-    elif glob.has_magic(source) and not path.exists():
+    elif glob.has_magic(source) and not there:
         names = sorted(glob.glob(str(path), recursive=True))
         files = [name for name in names if Path(name).is_file()]
         if not files:
@@ -136,17 +153,21 @@ def _listed(name: str, root: Path) -> list[str]:
     names = [os.fsdecode(line.strip()) for line in data.split(ends) if line.strip()]
     if not names:
         raise MissingError(f"@{name}: the list is empty")
-    nested = next((each for each in names if each.startswith("@") and not Path(each).exists()), "")
+    nested = next((each for each in names if each.startswith("@") and not exists(each)), "")
     if nested:
         raise FormatError(f"a list names sounds, not another list: {nested!r}", name)
     return names
 
 
 def _in_folder(folder: Path) -> Iterator[Input]:
-    """Yield the sounds below a folder, sorted; outputs keep its folders."""
+    """Yield the sounds below a folder, sorted; outputs keep its folders.
+
+    Symbolic links that lead nowhere are among them, and are reported when they are read.
+    """
     files = sorted(
         file for file in folder.rglob("*")
-        if file.suffix.lower() in SOUNDS and file.is_file() and not file.name.startswith(".")
+        if file.suffix.lower() in SOUNDS and not file.name.startswith(".")
+        and (file.is_file() or file.is_symlink() and not exists(file))
     )
     if not files:
         raise MissingError(f"{folder}: the folder holds no sound ({', '.join(SOUNDS)})")
@@ -180,7 +201,7 @@ def _measured(sound: Input, split: bool) -> tuple[Input, int]:
         if path.is_file() and not is_feature_file(path) and (split or not needs_ffmpeg(path)):
             about = describe(path)
             n_channels, seconds = about.n_channels, about.seconds
-    except (OSError, FactoredASRError):
+    except (OSError, ValueError, FactoredASRError):
         pass  # reported when it is read
     end = seconds if sound.part.end is None else min(seconds, sound.part.end)
     return replace(sound, seconds=max(0.0, end - sound.part.start)), n_channels

@@ -31,8 +31,11 @@ def transcribe(options: argparse.Namespace) -> int:
     from factored_asr.batch import find_inputs, transcribe_files
 
     batch = _batch_options(options)
-    sounds = find_inputs(options.files, channels=options.channels)
+    skipped: list[FactoredASRError] = []
+    sounds = find_inputs(options.files, channels=options.channels, skipped=skipped.append)
     _check(options, sounds)
+    for error in skipped:
+        shared.complain(error, 1)
     with ExitStack() as stack:
         one_file = len(options.files) == len(sounds) == 1 and (
             str(Path(options.files[0])) == sounds[0].name  # which need not be printed
@@ -56,7 +59,7 @@ def transcribe(options: argparse.Namespace) -> int:
         from factored_asr.lattice.files import write_lattices
 
         write_lattices(printer.lattices, options.lattice_output)
-    return say_end(report, options.quiet, bool(options.output_dir))
+    return say_end(report, options.quiet, bool(options.output_dir)) or int(bool(skipped))
 
 
 class _Printer:

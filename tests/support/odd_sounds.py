@@ -92,6 +92,12 @@ def wavs(samples: np.ndarray, rate: int) -> dict[str, tuple[bytes, Odd]]:
         "zeros_after": (wav(data, after=bytes(4096)), ok),
         "big_endian": (wav(big, order=">"), ok),
         "fact_chunk": (wav(data, before=chunk(b"fact", struct.pack("<I", len(samples)))), ok),
+        "joined": (wav(data) * 2, Odd(says="more samples follow behind")),
+        "block_align_wrong": (wav(data)[:32] + b"\1\0" + wav(data)[34:], ok),
+        "block_align_zero": (wav(data)[:32] + b"\0\0" + wav(data)[34:], ok),
+        "byte_order_mark": (b"\xef\xbb\xbf" + wav(data), Odd(None, "remove the first 3 bytes")),
+        "head_of_http": (b"HTTP/1.1 200 OK\r\n\r\n" + wav(data), Odd(None, "the first 19 bytes")),
+        "four_bytes": (b"RIFF", Odd(None, "truncated")),
         "no_channels": (wav(data, channels=0), Odd(None, "0 channels")),
         "no_rate": (wav(data, rate=0), Odd(None, "0 Hz")),
         "bits_do_not_fit": (wav(data, bits=5), Odd(None, "does not fit")),
@@ -110,35 +116,50 @@ def others(samples: np.ndarray, rate: int) -> dict[str, tuple[bytes, Odd]]:
     data = (samples * 32767).astype("<i2").tobytes()
     plain, ok = wav(data), Odd()
     stereo = np.stack([samples, samples], axis=1)
-    mp3 = encoded(samples, rate, "MP3")
+    mp3, flac, ogg, aiff, au, sph = (
+        encoded(samples, rate, form) for form in ("MP3", "FLAC", "OGG", "AIFF", "AU", "NIST")
+    )
+    open_flac = bytearray(flac)
+    open_flac[21:26] = bytes([flac[21] & 0xF0, 0, 0, 0, 0])  # of ffmpeg, say, into a pipe
     return {
-        "a.flac": (encoded(samples, rate, "FLAC"), ok),
-        "a.ogg": (encoded(samples, rate, "OGG", "VORBIS"), ok),
+        "a.flac": (flac, ok),
+        "a.ogg": (ogg, ok),
         "a.opus": (encoded(samples, rate, "OGG", "OPUS"), ok),
         "a.mp3": (mp3, ok),
         "id3.mp3": (b"ID3\4\0\0\0\0\0\x0a" + bytes(10) + mp3, ok),
-        "a.aiff": (encoded(samples, rate, "AIFF"), ok),
+        "a.aiff": (aiff, ok),
         "a.aifc": (encoded(samples, rate, "AIFF", "ULAW"), ok),
-        "a.au": (encoded(samples, rate, "AU"), ok),
+        "a.au": (au, ok),
         "little.au": (encoded(samples, rate, "AU", end="LITTLE"), ok),
         "a.caf": (encoded(samples, rate, "CAF"), ok),
         "alac.caf": (encoded(samples, rate, "CAF", "ALAC_16"), ok),
         "a.w64": (encoded(samples, rate, "W64"), ok),
-        "a.sph": (encoded(samples, rate, "NIST"), ok),
+        "a.sph": (sph, ok),
         "a.voc": (encoded(samples, rate, "VOC", "PCM_16"), ok),
         "bare.raw": (data, ok),
         "bare_odd.pcm": (data + b"\0", Odd(says="its last byte is left out")),
         "a_wav.raw": (plain, ok),
         "a_wav.mp3": (plain, ok),
         "an_mp3.wav": (mp3, ok),
-        "a_flac.ogg": (encoded(samples, rate, "FLAC"), ok),
+        "a_flac.ogg": (flac, ok),
         "stereo.wav": (encoded(stereo, rate, "WAV"), ok),
         "antiphase.wav": (encoded(stereo * [1, -1], rate, "WAV", "FLOAT"),
                           Odd("", "are in antiphase")),
         "left_only.wav": (encoded(stereo * [1, 0], rate, "WAV"), ok),
+        "length_open.flac": (bytes(open_flac), ok),
+        "tagged.flac": (flac + b"TAG" + bytes(125), ok),
+        "tagged.mp3": (mp3 + b"TAG" + bytes(125), ok),
+        "a_little_short.aiff": (aiff[:-3], Odd(says="which are read")),
+        "length_zero.aiff": (aiff.replace(b"SSND" + aiff[42:46], b"SSND\0\0\0\0"),
+                             Odd(says="promises no samples")),
+        "length_off.au": (au[:8] + (len(au) - 16).to_bytes(4) + au[12:],
+                          Odd(says="which are read")),
+        "cut.aiff": (aiff[: -len(samples)], Odd(None, "truncated: the header promises")),
+        "cut.au": (au[: -len(samples)], Odd(None, "truncated: the header promises")),
+        "cut.sph": (sph[: -len(samples)], Odd(None, "truncated: the header promises")),
         "slow.wav": (encoded(samples[::2], rate // 2, "WAV"), Odd(None, "*")),
         "empty.wav": (b"", Odd(None, "an empty file")),
-        "cut.flac": (encoded(samples, rate, "FLAC")[:9000], Odd(None, "truncated")),
+        "cut.flac": (flac[:9000], Odd(None, "truncated")),
         "page.wav": (b"<!DOCTYPE html>\n<html><p>404 not found</p></html>",
                      Odd(None, "an HTML page")),
         "page.mp3": (b"\xef\xbb\xbf  <HTML><HEAD>", Odd(None, "an HTML page")),
@@ -186,6 +207,9 @@ def by_ffmpeg(samples: np.ndarray, rate: int, folder: Path) -> dict[str, tuple[b
         made[name] = ((folder / name).read_bytes(), odd)
         (folder / name).unlink()
     (folder / "source.wav").unlink()
+    frames = encoded(samples, rate, "MP3")
+    made["cut_at_its_start.mp3"] = (frames[700:], Odd())
+    made["zeros_before.mp3"] = (bytes(500) + frames, Odd())
     if "a.m4a" in made:
         whole = made["a.m4a"][0]
         made["cut.m4a"] = (whole[: len(whole) // 2], Odd(None, "ffmpeg cannot read it"))
