@@ -188,7 +188,7 @@ def orders(house: Reader) -> list[tuple[str, tuple[str, dict]]]:
     rng, found = random.Random(0), []
     grammar = house.understander.grammar
     assert isinstance(grammar, Grammar)
-    while len(found) < 40:
+    while len(found) < 80:
         text = random_sentence(grammar, rng)
         reading = house.understander.parse(text)
         if reading is not None and text.split()[0] in VERBS:

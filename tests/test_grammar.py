@@ -103,6 +103,8 @@ class TestTemplates:
             ("turn ()", "empty brackets at column 6"),
             ("  ", "a template needs a word"),
             ("turn \\", "a backslash ends the text"),
+            ("turn (/0/ on|off)", "the weight /0/ must be a number above 0"),
+            ("turn [/2/ on]", "only alternatives"),
             ("(" * 100 + "x" + ")" * 100, "nest deeper"),
         ],
     )
@@ -395,6 +397,13 @@ class TestJsgf:
         assert cost_of(acceptor, ids, "coffee") == pytest.approx(-math.log(3 / 4))
         assert cost_of(acceptor, ids, "tea") == pytest.approx(-math.log(1 / 4))
         assert "rum" not in grammar.words
+
+    def test_weights_of_templates_become_costs(self) -> None:
+        grammar = grammar_of("(/3/ turn|flip) on")
+        ids = {"turn": 1, "flip": 2, "on": 3}
+        acceptor = grammar.acceptor(ids)
+        assert cost_of(acceptor, ids, "turn on") == pytest.approx(-math.log(3 / 4))
+        assert cost_of(acceptor, ids, "flip on") == pytest.approx(-math.log(1 / 4))
 
     def test_repeats_go_on_for_ever(self) -> None:
         grammar = Grammar.from_text(

@@ -20,8 +20,15 @@ from factored_asr.dialogue.frames import base_forms
 from factored_asr.dialogue.phrases import AND, MENDS, Phrases, excepted
 from factored_asr.dialogue.reader import Reader
 from factored_asr.dialogue.scene import NOTHING_SAID, Scene
+from factored_asr.graph.convert import from_pynini
+from factored_asr.graph.denials import verbs_of
 from factored_asr.language.grammar import Grammar, ListSymbol, Network
-from factored_asr.language.grammar.acceptor import build_acceptor, relabelled
+from factored_asr.language.grammar.acceptor import (
+    beginning_with,
+    build_acceptor,
+    relabelled,
+    united,
+)
 from factored_asr.language.grammar.expression import ListReference, walk
 from factored_asr.language.grammar.network import Symbol, words_of
 from factored_asr.language.grammar.sampling import draw
@@ -29,7 +36,7 @@ from factored_asr.language.grammar.templates import Template
 from factored_asr.understanding.parse import Understander
 
 PATTERNS = Path(__file__).with_name("heard.yaml")
-VERSION = 2
+VERSION = 3
 """Raise it when the same grammar gives another conversation than before."""
 WHOLE = ("heard", "denied")  # intents of whole sentences
 TRIES = 4  # sentences of each candidate that are read; all must be understood
@@ -83,14 +90,20 @@ class Conversation:
 
     def acceptor(self, word_ids: Mapping[str, int]) -> Any:
         """Return G, as `Grammar.acceptor` does; what needs a word without an id is left out."""
-        every = [each for name in WHOLE for each in self.patterns[name]]
-        return self._acceptor(every, word_ids, self._made(word_ids))
+        return united(self.parts(word_ids))
 
     def parts(self, word_ids: Mapping[str, int]) -> tuple[Any, Any]:
-        """Return the G of what is not denied, and that of what is ("don't turn it on")."""
+        """Return the G of what is not denied, and that of what is ("don't turn it on").
+
+        Only sentences that begin with a verb are denied whole: "don't the light on" says no one.
+        """
         made = self._made(word_ids)
-        plain, denied = (self._acceptor(self.patterns[name], word_ids, made) for name in WHOLE)
-        return plain, denied
+        own = from_pynini(self.grammar.acceptor(word_ids))
+        verbs = verbs_of(own, ["", *sorted(word_ids, key=lambda word: word_ids[word])])
+        ordered = beginning_with(made["sentence"], {word_ids[verb] for verb in verbs})
+        plain = self._acceptor(self.patterns["heard"], word_ids, made)
+        return plain, self._acceptor(self.patterns["denied"], word_ids,
+                                     {**made, "sentence": ordered})
 
     def _made(self, word_ids: Mapping[str, int]) -> dict[str, Any]:
         """Return the acceptors that stand for phrases in the patterns of whole sentences."""

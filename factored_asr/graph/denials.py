@@ -16,7 +16,7 @@ import numpy as np
 from factored_asr.graph.graph import Graph, arcs_of
 from factored_asr.lexicon.lexicon import Lexicon, Pronunciation
 
-DENIALS_VERSION = 6
+DENIALS_VERSION = 7
 """Raise it when a grammar is denied in other words or pronunciations than before."""
 
 RARE = 3.0
@@ -65,7 +65,12 @@ INSTEAD = {
 }  # fmt: skip
 """First words of a command, and what stands in their place where it is denied."""
 DETERMINERS = frozenset("a an the my our your this these that those all every each".split())
-NO_VERBS = DETERMINERS | frozenset(
+QUANTITIES = frozenset(
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
+    " sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety"
+    " hundred half slightly warmer colder hotter cooler higher brighter louder quieter".split()
+)
+NO_VERBS = DETERMINERS | QUANTITIES | frozenset(
     "i i'd i'll we we'd it what what's how is are who when where why which can could will would may"
     " shall should must and or please in on at for to of off out up down not no yes everything"
     " everyone".split()
@@ -126,7 +131,7 @@ def denials_for(
         split = (tuple(each.split()) for each in ways)
         more[word] = tuple(Pronunciation(each) for each in split if set(each) <= set(phones))
     extended = lexicon.extend(Lexicon({word: ways for word, ways in more.items() if ways}))
-    verbs = _verbs(grammar, names)
+    verbs = verbs_of(grammar, names)
     doing = {word: with_ing(word) for word in verbs}
     instead = {first: tuple(known(dict.fromkeys(ways, 0.0))) for first, ways in INSTEAD.items()}
     return Denials(
@@ -136,7 +141,7 @@ def denials_for(
     )
 
 
-def _verbs(grammar: Graph, names: Sequence[str]) -> tuple[str, ...]:
+def verbs_of(grammar: Graph, names: Sequence[str]) -> tuple[str, ...]:
     """Return the words that sentences begin with, without those that are no verbs."""
     arcs = grammar.arcs
     determiner = np.array([name in DETERMINERS for name in names])
@@ -202,7 +207,7 @@ def denied(grammar: Graph, denials: Denials, words: Mapping[str, int]) -> Graph:
         lay(phrase, 0.0, grammar.start)
     verbs = {words[each] for each in denials.verbs}
     forms = {words[each]: words[form] for each, form in denials.doing.items()}
-    others = {words[each] for each in NO_VERBS - DETERMINERS if each in words}
+    others = {words[each] for each in NO_VERBS - DETERMINERS - QUANTITIES if each in words}
     for arc in grammar.arcs[slice(*grammar.first_arc[grammar.start : grammar.start + 2])]:
         word, cost, target = int(arc["word"]), float(arc["cost"]), int(arc["target"])
         if word in verbs:

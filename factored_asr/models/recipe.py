@@ -108,7 +108,8 @@ class Recipe:
         own = self.bundle.commands if self.grammar else self.bundle.dictation
         if not self.conversation:
             return self.options or own
-        return (self.options or replace(own, rejection=CONVERSATION)).with_lattice()
+        rejection = replace(own.rejection, in_noise=CONVERSATION)
+        return (self.options or replace(own, rejection=rejection)).with_lattice()
 
     @property
     def language_path(self) -> Path:

@@ -170,8 +170,8 @@ _PARTS: dict[str, Callable[[Any], Any]] = {
 
 # Chosen on the tuning speakers of tests/bench/accented.py, and looked at on spoken orders and five
 # read sentences: those two are no held-out figures for these settings.
-CONVERSATION = RejectionOptions(in_noise=Margin(word=1.5, words=6.0, frame=0.05))
-"""When what is said to a dialogue is rejected: many answers are short, and the dialogue asks where
+CONVERSATION = Margin(word=1.5, words=6.0, frame=0.05)
+"""Margin in noise of what is said to a dialogue: many answers are short, and it asks where
 readings that would do different things are close. Chosen by tests/bench/dialogues_spoken.py."""
 DICTATION = DecodeOptions(
     acoustic_scale=0.11, beam=BeamOptions(lattice_beam=0.0), max_ngrams=2_200_000,

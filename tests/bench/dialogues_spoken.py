@@ -1,6 +1,7 @@
 """Spoken dialogues with the house of lm/house.yaml: what is done after each turn.
 
-    python tests/bench/dialogues_spoken.py [--conditions all] [--every 4] [--snr 6] [--plain]
+    python tests/bench/dialogues_spoken.py [--model en-us-network] [--conditions all] [--every 4]
+        [--snr 6] [--plain]
 
 The dialogues of tests/data/spoken by synthetic voices: those in the repository, or all eight voices
 at two rates (``--conditions all``; needs flite and espeak-ng), clean, at 15 and at 6 dB, or at one
@@ -32,7 +33,6 @@ from factored_asr import Recognizer  # noqa: E402
 from factored_asr.dialogue import Dialogue, Memory, Outcome, World  # noqa: E402
 from factored_asr.graph import DENIALS  # noqa: E402
 from factored_asr.language import Grammar  # noqa: E402
-from factored_asr.models.en_us import EN_US_COMMANDS  # noqa: E402
 
 HOUSE = REPOSITORY / "lm" / "house.yaml"
 DENIED = ("negated", "refusal")
@@ -65,13 +65,14 @@ class Result:
         return self.turn.kind in DENIED and self.wrong and any(a.kind == "command" for a in acts)
 
 
-def recogniser(plain: bool) -> Recognizer:
+def recogniser(model: str, plain: bool) -> Recognizer:
     """The recogniser of conversations, or of commands and their denials."""
     if not plain:
-        return Recognizer.load("en-us", grammar=HOUSE, conversation=True)
-    graph = replace(EN_US_COMMANDS.graph, prefixes=DENIALS)
-    return Recognizer.load("en-us", grammar=HOUSE,
-                           options=replace(EN_US_COMMANDS, graph=graph).with_lattice())
+        return Recognizer.load(model, grammar=HOUSE, conversation=True)
+    commands = Recognizer.load(model, grammar=HOUSE).options
+    graph = replace(commands.graph, prefixes=DENIALS)
+    return Recognizer.load(model, grammar=HOUSE,
+                           options=replace(commands, graph=graph).with_lattice())
 
 
 def play(
@@ -115,8 +116,9 @@ def main() -> None:
     made.add_argument("--snr", type=float, action="append")
     for name in ("plain", "apart", "show"):
         made.add_argument(f"--{name}", action="store_true")
+    made.add_argument("--model", default="en-us")
     options = made.parse_args()
-    recognizer = recogniser(options.plain)
+    recognizer = recogniser(options.model, options.plain)
     results, cpu, seconds = defaultdict[float, list[Result]](list), 0.0, 0.0
     dialogues = list(spoken_dialogues(options.conditions))[options.first :: options.every]
     for spoken in dialogues[: options.limit or None]:

@@ -6,7 +6,7 @@ symbols. The other order would determinise every list as often as a template nam
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from factored_asr.errors import OptionError
@@ -81,6 +81,18 @@ def relabelled(acceptors: Iterable[pynini.Fst], labels: Mapping[int, int]) -> py
             fst.add_arc(start, arc)
         changed.append(fst.set_start(start).connect())
     return _minimised(pynini.union(*changed))
+
+
+def beginning_with(acceptor: pynini.Fst, labels: Collection[int]) -> pynini.Fst:
+    """Return the sentences of an acceptor whose first word is one of some."""
+    return relabelled([acceptor], {label: label for label in labels})
+
+
+def united(acceptors: Iterable[pynini.Fst]) -> pynini.Fst:
+    """Return the acceptor of the sentences of all acceptors."""
+    import pynini
+
+    return _minimised(pynini.union(*acceptors))
 
 
 def _phrases(costs: _Phrases, ids: Mapping[str, int]) -> pynini.Fst:

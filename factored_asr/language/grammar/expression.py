@@ -86,6 +86,7 @@ Expression: TypeAlias = (
 EMPTY = Text("")
 _CLOSING = {"(": ")", "[": "]", "{": "}", "<": ">"}
 _TEXT = re.compile(r"(?:\\.|[^\\()\[\]{}<>|;])+", re.DOTALL)
+_WEIGHT = re.compile(r"\s*/([0-9.]+)/\s*")
 _NAME = re.compile(r"[^()\[\]{}<>|;]+")
 
 
@@ -115,8 +116,12 @@ def parse_template(
 ) -> Expression:
     """Read a sentence template; FormatError, with its place, for unbalanced or empty brackets.
 
+    An alternative may begin with a weight, as in JSGF; those without one then weigh 1.
+
     >>> parse_template("fan[s] {state}").items[-1]
     ListReference(name='state', slot='state')
+    >>> parse_template("(/9/ turn|flip)").weights
+    (9.0, 1.0)
     """
     return _TemplateReader(template, path, line).read()
 
@@ -144,26 +149,58 @@ class _TemplateReader:
             raise self.error(f"brackets nest deeper than {MAX_DEPTH}")
         items: list[Expression] = []
         branches: list[Expression] = []
-        kind = ""
+        kind, weights = "", [self.weight()]
         while self.position < self.end:
             c = self.template[self.position]
             if opening and c == _CLOSING[opening]:
                 self.position += 1
                 if not items and not branches:
                     raise self.error(f"empty brackets at column {start}")
-                return _combine(kind, branches, items)
+                return self.combined(kind, branches, items, weights)
             if c in "|;":
                 self.position += 1
                 if kind and kind != c:  # as in hassil, the separator read first binds first
-                    branches = [_combine(kind, branches, items)]
+                    branches = [self.combined(kind, branches, items, weights)]
+                    weights = [None]
                 else:
                     branches.append(sequence(items))
                 kind, items = c, []
+                weights.append(self.weight())
             else:
                 items.append(self.item(c, depth))
         if opening:
             raise self.error(f"'{opening}' at column {start} is never closed")
-        return _combine(kind, branches, items)
+        return self.combined(kind, branches, items, weights)
+
+    def weight(self) -> float | None:
+        """Read the weight that an alternative may begin with."""
+        match = _WEIGHT.match(self.template, self.position, self.end)
+        if match is None:
+            return None
+        try:
+            weight = float(match.group(1))
+        except ValueError:
+            weight = 0.0
+        if weight <= 0:
+            raise self.error(f"the weight {match.group().strip()} must be a number above 0")
+        self.position = match.end()
+        return weight
+
+    def combined(
+        self, kind: str, branches: list[Expression], items: list[Expression],
+        weights: list[float | None],
+    ) -> Expression:
+        """Return what stands between two brackets, with its weights."""
+        given = any(weight is not None for weight in weights)
+        if given and kind != "|":
+            raise self.error("only alternatives, (a|b), have weights")
+        if not kind:
+            return sequence(items)
+        parts = (*branches, sequence(items))
+        if kind == ";":
+            return Permutation(parts)
+        each = tuple(1.0 if weight is None else weight for weight in weights)
+        return Alternative(parts, each if given else None)
 
     def item(self, c: str, depth: int) -> Expression:
         if c in ")]}>":
@@ -196,10 +233,3 @@ class _TemplateReader:
         if name.startswith("@") or slot.startswith("@"):  # a capture: for responses, no slot
             return ListReference(name.lstrip("@"), "")
         return ListReference(name, slot or name)
-
-
-def _combine(kind: str, branches: list[Expression], items: list[Expression]) -> Expression:
-    if not kind:
-        return sequence(items)
-    parts = (*branches, sequence(items))
-    return Alternative(parts) if kind == "|" else Permutation(parts)
