@@ -24,7 +24,7 @@ MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 ABOUT_BENCHMARKS = """\
 # What it reaches
 
-Each table was written by the command above it, on one core of a small virtual machine; the load
+Each table was written by the command above it, on one core of a small virtual machine. The load
 stands below it, since timings of a busy machine are worth less. `python docs/tables.py` made this
 page. How figures are taken, and what was tried on the way, is in `tests/bench/README.md`.
 Rows of tools that did not help are kept as history: the code of subtraction, wiener, log-mmse,

@@ -161,11 +161,11 @@ class TestExpectations:
 
 
 class TestSpoken:
-    def test_the_example_of_the_readme(self, capsys: pytest.CaptureFixture[str]) -> None:
-        readme = (HOUSE.parent.parent / "README.md").read_text(encoding="utf-8")
-        blocks = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    def test_the_example_of_the_page(self, capsys: pytest.CaptureFixture[str]) -> None:
+        page = HOUSE.parent.parent / "docs" / "how-to" / "python.md"
+        blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
         code = "".join(block for block in blocks if "house" in block)
-        exec(compile(code, "README.md", "exec"), {})  # noqa: S102
+        exec(compile(code, "python.md", "exec"), {})  # noqa: S102
         said = capsys.readouterr().out.splitlines()
         both = ["('on kitchen light',)", "('off kitchen light', 'on bedroom light')"]
         assert said == both * 2

@@ -1,7 +1,7 @@
 """The hidden Markov models of an acoustic model, as a value: all that graphs need to know of them.
 
 A *symbol* is a phone with its place in the word, ``phone * 4 + position``. A *unit* is an HMM, a
-chain of states. A symbol's neighbours select its unit: each neighbour counts by its *class*, so
+chain of states. A symbol's neighbours select its unit. Each neighbour counts by its *class*, so
 that a model which looks at no neighbour, or at the left one only, has a small table.
 """
 
@@ -17,11 +17,16 @@ import numpy as np
 from factored_asr.errors import OptionError
 
 # Where in its word a phone stands.
-BEGIN = 0  # the first of several
-END = 1  # the last of several
-INTERNAL = 2  # neither
-SINGLE = 3  # the only one
+BEGIN = 0
+"""Position of a phone: the first of several in its word."""
+END = 1
+"""The last of several."""
+INTERNAL = 2
+"""Neither the first nor the last."""
+SINGLE = 3
+"""The only phone of its word."""
 N_POSITIONS = 4
+"""Number of positions of a phone in its word."""
 
 
 def _empty() -> Any:

@@ -1,7 +1,7 @@
 """What libsndfile cannot read, through the program ffmpeg where it is installed.
 
 M4A, WebM, AAC, WMA and the sound of videos are decoded while they are read. The program gets one
-stream or one file of a kind that is already recognised, may not open anything else, and is ended
+stream or one file of a kind that is already recognised. It may not open anything else, and is ended
 when nothing comes out of it for too long.
 """
 

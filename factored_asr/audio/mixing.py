@@ -3,7 +3,7 @@
 Noise of the same length is cut out at a random place, whose seed is the name of the speech: every
 system, and every run, gets the same mixture. The noise is scaled by
 sqrt(Emax(speech) / (Emax(noise) · 10^(SNR/10))), Emax being the largest sum of squares over blocks
-of 2,048 samples, and added; the sum is divided by twice its peak.
+of 2,048 samples, and added. The sum is divided by twice its peak.
 """
 
 from __future__ import annotations

@@ -25,7 +25,9 @@ from factored_asr.audio.wav import Notice, WavReader, read_layout
 from factored_asr.errors import FormatError, MissingError, OptionError
 
 Samples = NDArray[np.float32]
+"""(n_samples,) float32 in [-1, 1]."""
 Source = str | os.PathLike[str] | BinaryIO | bytes | np.ndarray
+"""What sound is read from: a path, ``"-"``, a binary file object, a file's bytes or an array."""
 
 RAW_RATE = 16000  # Hz, of bare samples in files named .raw or .pcm
 RAW_SUFFIXES = (".raw", ".pcm")

@@ -58,15 +58,15 @@ def read_audio(
     sample_rate
         Hz to resample to; None keeps the rate.
     array_rate
-        Hz of what says no rate itself: an array, or bare samples (16-bit little-endian, mono) from
-        standard input, a file object, bytes, or a file named ``.raw`` or ``.pcm``, which have
-        16,000 Hz by default.
+        Hz of what says no rate itself: an array, or bare samples (16-bit little-endian, mono).
+        Bare samples may come from standard input, a file object, bytes, or a file named ``.raw`` or
+        ``.pcm``; their default is 16,000 Hz.
     notice
         Called with what is odd about a sound that is read all the same, such as a header with a
         wrong length; the default gives a `SoundWarning`.
 
     Returns the samples, (n_samples,), at least one, and their rate in Hz. Raises FormatError if the
-    sound is empty, truncated, no audio, or holds a sample that is not finite; MissingError if there
+    sound is empty, truncated, no audio, or holds a sample that is not finite. MissingError if there
     is no such file; OptionError for a rate that makes no sense, or an array without one.
 
     Examples

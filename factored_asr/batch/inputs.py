@@ -58,12 +58,18 @@ def find_inputs(sources: Sequence[str | Path], *, channels: str = "mix",
                 skipped: Callable[[FactoredASRError], None] | None = None) -> tuple[Input, ...]:
     """Return the sounds that names stand for, in the order of the names.
 
-    Each source is a sound file; a folder, searched recursively for `SOUNDS`; a pattern with ``*``,
-    ``?``, ``[…]`` or ``**``; a table ``*.tsv`` or ``*.csv`` with a column ``path`` and optional
-    columns ``id``, ``start`` and ``end`` (seconds); ``@FILE``, a list of such names, one a line
-    (``@-``: on standard input); or ``-``, the sound on standard input. A folder, pattern, table or
-    list without a sound raises MissingError; a missing single file is reported later, when it is
-    read.
+    Each source is one of these:
+
+    * a sound file;
+    * a folder, searched recursively for `SOUNDS`;
+    * a pattern with ``*``, ``?``, ``[…]`` or ``**``;
+    * a table ``*.tsv`` or ``*.csv`` with a column ``path`` and optional columns ``id``, ``start``
+      and ``end`` (seconds);
+    * ``@FILE``, a list of such names, one a line (``@-``: on standard input);
+    * ``-``, the sound on standard input.
+
+    A folder, pattern, table or list without a sound raises MissingError. A missing single file is
+    reported later, when it is read.
 
     Parameters
     ----------

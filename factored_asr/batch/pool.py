@@ -1,8 +1,8 @@
 """Worker processes, each with a recogniser of its own; they share the graph in memory.
 
 A worker is an executor of one process, so that after its death the sound it had is known, and the
-other workers go on. loky starts it clean (no fork, no import of the calling program) and notices
-its death; see https://loky.readthedocs.io.
+other workers go on. The package loky starts it clean (no fork, no import of the calling
+program) and notices its death; see https://loky.readthedocs.io.
 """
 
 from __future__ import annotations

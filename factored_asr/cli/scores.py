@@ -87,14 +87,14 @@ def score(options: argparse.Namespace) -> int:
 def compare(options: argparse.Namespace) -> int:
     """Compare recognisers on the same sounds: accuracy, speed, latency, memory, size.
 
-    CORPUS is a corpus with texts in any layout of evaluate, and word errors are counted; or, with
+    CORPUS is a corpus with texts in any layout of evaluate, and word errors are counted. Or, with
     --labels and --grammar, a folder of spoken commands, and accepted commands are counted: intent
     and every labelled slot right. Ours and pocketsphinx (as JSGF) take the grammar; the texts of
     the others are read by the grammar and our rules of speech.
 
     Each system runs in its own process on one core, and all take turns, sound by sound. The
-    real-time factor is seconds of work per second of sound; the time of the first word counts from
-    the start of a streamed sound; memory is the peak over whole sounds; the model's size is that of
+    real-time factor is seconds of work per second of sound. The time of the first word counts from
+    the start of a streamed sound. Memory is the peak over whole sounds; the model's size is that of
     the files it needs. Failed files count as wrong.
     """
     from factored_asr.compare.material import conditions, read_labelled, read_spoken

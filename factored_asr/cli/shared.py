@@ -156,8 +156,10 @@ def recognizer_of(options: argparse.Namespace) -> Recognizer:
 
 
 def show_progress(stack: ExitStack, quiet: bool) -> Show:
-    """Return a callback that shows progress on standard error until the stack ends: a bar on a
-    terminal, else a line every ten seconds, or for each text if `of` is 0."""
+    """Return a callback that shows progress on standard error until the stack ends.
+
+    That is a bar on a terminal, else a line every ten seconds, or for each text if `of` is 0.
+    """
     bars: list[Any] = []
     printed = time.monotonic()
 

@@ -70,8 +70,8 @@ class Corpus:
         by what is there. `known` says which spellings are words, where texts are prose.
         `speaker_by` takes the ``folder`` of a file, or each ``file``, for a speaker; None: the
         speakers that the layout names. Raises MissingError if there is no such folder or list,
-        FormatError, with file and line, for a broken list, OptionError for an unknown layout, or
-        several lists where one is meant.
+        FormatError, with file and line, for a broken list. Raises OptionError for an unknown
+        layout, or several lists where one is meant.
         """
         if speaker_by not in (None, "folder", "file"):
             raise OptionError(f"speaker_by is {speaker_by!r}, must be folder or file")

@@ -1,13 +1,13 @@
 """Kernels of the Viterbi beam search: one frame, many frames, bookkeeping of the ways back.
 
-A token is the best way found so far into one state. Tokens of a frame lie in one array; `slots`
+A token is the best way found so far into one state. Tokens of a frame lie in one array. `slots`
 says where a state's token lies, and is right only if that token names the state (a sparse set:
 nothing is cleared between frames). A token remembers the last step of its way back (`back`, a row
-of `steps`) and, where it has just crossed an arc, that arc; the row for it is written when the
+of `steps`) and, where it has just crossed an arc, that arc. The row for it is written when the
 token turns out to survive. Staying in a state (its first self-loop) writes nothing.
 
-For a lattice the candidates that are not much dearer than the best way into their state stay where
-they were put (links between the tokens of one frame and the next), and the tokens are copied
+For a lattice, candidates not much dearer than the best way into their state stay where
+they were put (links between the tokens of one frame and the next). The tokens are copied
 (nodes of a layer, one layer before each frame). From time to time `sweep` goes back and drops what
 no longer lies within the lattice beam.
 """
@@ -907,7 +907,7 @@ def spell(
     """From links to arcs that span whole words or silences, with the least cost of each.
 
     A route is the best way from a boundary to a node among those with the same phones and words.
-    Words of which no segment has ended yet wait in its queue: a word may stand anywhere before its
+    Words of which no segment has ended yet wait in its queue. A word may stand anywhere before its
     last phone's end or on the next arc that begins a phone. If one comes later, words cannot be
     matched to segments, and False is returned. Without phones (empty `labels`) a segment ends where
     a word stands. `ending`: by how much ending in a node is dearer than the best end of all.

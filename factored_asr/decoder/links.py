@@ -2,7 +2,7 @@
 
 The search's links join states of the graph frame by frame, and a word's label may stand anywhere
 on its way. Here the links are read from the start: the k-th word belongs to the k-th stretch of
-phones that ends a word, and of all ways between two boundaries that say the same word with the
+phones that ends a word. Of all ways between two boundaries that say the same word with the
 same phones the cheapest becomes an arc.
 """
 

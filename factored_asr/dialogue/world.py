@@ -7,8 +7,9 @@ A world is described in the YAML of the grammar, under ``world:``::
       door: {places: [front], acts: {Lock: lock, Unlock: unlock}, careful: [unlock]}
       heating: {acts: {SetHeating: set}, value: degrees, start: 18}
 
-A reading names a kind of device in its slot ``kind`` (or by an intent that only one kind has), the
-place in ``place``, all of them by ``which: all``; a step by ``change`` (1 or -1) and ``by``.
+A reading names a kind of device in its slot ``kind``, or by an intent that only one kind has. The
+slot ``place`` names the place, ``which: all`` all places. A step is in ``change`` (1 or -1) and
+``by``.
 """
 
 from __future__ import annotations

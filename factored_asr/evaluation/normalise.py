@@ -128,7 +128,7 @@ def read_replacements(path: str | Path) -> dict[tuple[str, ...], tuple[str, ...]
     """Read replacements of words, ``old words => new words`` a line.
 
     This is the plain part of NIST's GLM files: square brackets around both sides and an empty
-    context ``/ [ ] __ [ ]`` are accepted; lines that begin with ``;;``, ``#`` or ``*`` are
+    context ``/ [ ] __ [ ]`` are accepted. Lines that begin with ``;;``, ``#`` or ``*`` are
     comments. An empty right side deletes the words. Anything else raises FormatError with the line.
     """
     file = Path(path)

@@ -182,8 +182,8 @@ def score_files(reference: Transcripts, hypotheses: Sequence[Transcripts],
     """Score hypotheses against a reference, and compare each pair of them.
 
     A missing utterance counts as an empty hypothesis. Raise MissingError if a system shares no
-    utterance with the reference, OptionError if the speaker's pattern is no regular expression with
-    a group, or the reference needs words with times that a system lacks.
+    utterance with the reference. Raise OptionError if the speaker's pattern is no regular
+    expression with a group, or the reference needs words with times that a system lacks.
     """
     options = options or ScoreOptions()
     reference, fitted = _fit(reference, hypotheses)

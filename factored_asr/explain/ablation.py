@@ -1,7 +1,7 @@
 """Results without a factor, or with another one in its place.
 
 Each is a real decode. The factor's file is replaced by a neutral one (all words equally likely, all
-pronunciations equally likely), a graph is compiled from it and kept in the cache, and the same
+pronunciations equally likely). A graph is compiled from it and kept in the cache, and the same
 scores are searched with the same scales and beams. A grammar's background model is compiled from
 the same files.
 """

@@ -1,8 +1,8 @@
 """The strongest competitor of each word of the hypothesis, and the factor that decided.
 
 Every whole path of a lattice has exactly one arc in a given frame. So the competitor of a word
-needs no search: of all arcs that cover the word's middle frame with another word or silence, it is
-the one with the cheapest whole path (forward and backward costs, once for the lattice). Both paths
+needs no search. Of all arcs that cover the word's middle frame with another word or silence, it is
+the one with the cheapest whole path (forward and backward costs). Both paths
 are split by factors, whole against whole, as a word also changes the history of later words.
 """
 

@@ -38,10 +38,10 @@ are ``word``, ``pause``, ``fragment`` (phones of an unfinished word) and ``end``
 length. `free` is the acoustic cost of the best phones out of context: acoustic costs have no
 absolute zero, and a word's cost above it tells how well it fits. A competitor is null if the
 lattice has none; its `difference` is the cost of the hypothesis less that of the competitor, over
-whole paths: below 0 it favours the hypothesis. If the command was rejected, `refused` is true,
+whole paths. Below 0 it favours the hypothesis. If the command was rejected, `refused` is true,
 `text` empty, `reason` says why, and the parts are those of the grammar's best sentence, `nearest`.
 `background` is the background model's best path, null without one, and its share in the time of
-each part, ``<background>`` for a phone outside of known words; `margin` is its cost less the
+each part (``<background>`` for a phone outside of known words). `margin` is its cost less the
 command's, in all and in each part. `interpretation` is null without a grammar or a meaning.
 `expected` is null unless expected words were given; its `difference` is their cost less that of the
 result, and its costs are null where they have no path (see `explain.expected`). The

@@ -6,7 +6,7 @@ A search minimises one number,
 
 acoustics scaled. Each addend is a factor of the model with a table of its own, in which the costs
 of the best path are looked up. The *remainder* is all other cost of the graph: determinisation and
-weight pushing move costs along the path (their sum over it is 0), and where backing off was cheaper
+weight pushing move costs along the path (their sum over it is 0). Where backing off was cheaper
 than the n-gram that the model has, the difference stays (never above 0).
 """
 

@@ -23,7 +23,7 @@ class GrammarScorer:
     """G of a grammar, as it stands in the graph, as a `WordScorer`.
 
     A state is all that may have been said so far, with what each costs above the cheapest. Only the
-    cost of a whole sentence is the grammar's own: which of its words bears it is up to the
+    cost of a whole sentence is the grammar's own. Which of its words bears it is up to the
     minimised acceptor, which charges what is common to all that follows as early as it can.
 
     Examples

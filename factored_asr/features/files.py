@@ -43,7 +43,7 @@ def read_feature_file(path: str | Path, n_cepstra: int) -> Array:
     n_cepstra
         Values a frame.
 
-    Raises MissingError where the file, or kaldiio, is not there; FormatError for a file that breaks
+    Raises MissingError where the file, or kaldiio, is not there. FormatError for a file that breaks
     its format, and for no frame, another number of values a frame, or one that is not finite.
     """
     file = feature_file_path(path)

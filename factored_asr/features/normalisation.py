@@ -1,6 +1,6 @@
 """Which frames are speech, and the cepstral mean that is taken off.
 
-The mean belongs to speech: a command stands in seconds of silence, and the mean over all of it
+The mean belongs to speech. A command stands in seconds of silence, and the mean over all of it
 says more about the room than about the voice and its microphone.
 """
 

@@ -1,7 +1,7 @@
 """The signal-to-noise ratio of a sound, estimated from the sound alone.
 
 Two Gaussians of noise and of speech in noise are fitted to the levels of the frames, as in
-voice.py; the ratio is that of their mean powers, the noise taken off the speech (compare NIST's
+voice.py. The ratio is that of their mean powers, the noise taken off the speech (compare NIST's
 STNR). A rule of mixing that takes the loudest blocks gives a few decibels more or less.
 """
 

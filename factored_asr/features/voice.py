@@ -1,6 +1,6 @@
 """Voice activity: which frames of a long recording hold speech, decided in a stream.
 
-The levels of silence and speech are two Gaussians, fitted to a histogram of the last seconds; a
+The levels of silence and speech are two Gaussians, fitted to a histogram of the last seconds. A
 frame is speech where the louder one explains it better, with hang-over before and after (compare
 Rabiner and Sambur, 1975). It serves to cut recordings: what is doubtful counts as speech.
 """

@@ -2,14 +2,15 @@
 
 A grammar alone finds its nearest sentence in any sound. It competes with a background model: the
 grammar's own words in any order, and phones out of context between them, for words that it lacks.
-A word has a cost, a frame of phones too; a sentence of the grammar pays none of these, so it wins
+A word has a cost, a frame of phones too. A sentence of the grammar pays none of these, so it wins
 where it fits the sound nearly as well as anything could. Words that resemble a command in a wrong
 order fit this graph best, and noise, which flattens what phones score, lowers words on both sides.
 After the *garbage models* of keyword spotting (Rose, Paul 1990, "A hidden Markov model based
 keyword recognition system").
 
 It is searched apart (`recognizer.Session`): in the graph of the grammar the background would fall
-out of the beam where speech begins like a command, and be missing where it stops to be one.
+out of the beam where speech begins like a command. It would then be missing where the speech
+is no command any more.
 """
 
 from __future__ import annotations

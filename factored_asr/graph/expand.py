@@ -2,9 +2,9 @@
 
 C and H are not composed as transducers but written out directly: the result is the same, and
 nothing larger than the result is ever held. After Mohri, Pereira, Riley (2002), "Weighted
-finite-state transducers in speech recognition"; pronunciation prefixes are shared by a small
+finite-state transducers in speech recognition". Pronunciation prefixes are shared by a small
 tree below every state, suffixes by merging states that have the same future (Revuz 1992, by
-hashing; states that close a cycle are kept apart).
+hashing). States that close a cycle are kept apart.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def expand_context(lg: Graph, units: Units) -> Graph:
 def expand_hmms(clg: Graph, units: Units) -> tuple[Graph, np.ndarray]:
     """H ∘ CLG, self-loops still left out: units become sequences of labels.
 
-    Below each state the units form a tree, so that equal beginnings are one path; a tree node
+    Below each state the units form a tree, so that equal beginnings are one path. A tree node
     carries the least cost of what lies below it, and a word as soon as only that word is left.
     A unit whose states may be skipped hangs there once for each way through it.
     Returns the graph and, for each state, the label of the self-loop it is to get (0: none).

@@ -319,8 +319,9 @@ def check_graph(graph: Graph, path: str | Path, *, arcs: bool = True) -> None:
     """Check that a graph from a file keeps the laws that the search relies on.
 
     `arcs`: check each arc, too; half a second for 20 million. Raises FormatError if an arc leads
-    outside the graph, has an unknown label or word, or a cost of -inf or NaN, if the arcs of a
-    state do not begin with those without a label, or tables of labels do not fit.
+    outside the graph, has an unknown label or word, or a cost of -inf or NaN. Raises it
+    as well if a state's arcs do not begin with those without a label, or if tables of labels do not
+    fit.
     """
     _check_shapes(graph, path)
     n_words = len(graph.words) if len(graph.words) > 1 else MAX_LABEL

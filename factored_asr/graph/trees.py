@@ -81,9 +81,13 @@ def _pronunciations(
 ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray], np.ndarray, np.ndarray]:
     """The pronunciations in alphabetical order of their symbols.
 
-    Returns, by word id, where its pronunciations begin in `spoken`; the word of each rank;
-    `spoken`, the ranks by word, with the costs by rank; where each rank's symbols begin; and the
-    symbols.
+    Returns five values:
+
+    * by word id, where its pronunciations begin in `spoken`;
+    * the word of each rank;
+    * `spoken`, the ranks by word, with the costs by rank;
+    * where each rank's symbols begin;
+    * the symbols.
     """
     index, same = {phone: i for i, phone in enumerate(phones)}, _same_units(units).tolist()
     found = [

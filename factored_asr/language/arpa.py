@@ -45,13 +45,13 @@ def read_arpa(path: str | Path) -> NGramModel:
     """Read an ARPA file, plain or gzip (recognised by its first bytes), of any order.
 
     Accepted, because real files have it: a byte-order mark, text before ``\\data\\``, any white
-    space between fields, missing back-off weights (0), back-off weights in the highest order (not
-    used), ``-inf`` (as -99), no ``<unk>``, n-grams in any order. A history that is not listed is
+    space between fields, ``-inf`` (as -99), no ``<unk>``, n-grams in any order. A missing back-off
+    weight is 0; back-off weights in the highest order are not used. A history that is not listed is
     added, see `NGramModel.from_ngrams`. The words keep the order of the unigrams.
 
-    Raises MissingError if there is no such file; FormatError, with file and line, for a section or
-    count that does not hold, a line of too few or too many fields, a value that is no number, a
-    probability above 1, a word that is no unigram, an n-gram that comes twice.
+    Raises MissingError if there is no such file. Raises FormatError, with file and line, for a
+    wrong section or count, a line of too few or too many fields, or a value that is no number. It
+    does so as well for a probability above 1, a word that is no unigram, and a repeated n-gram.
     """
     data = read_bytes(path)
     data = gunzipped(data, path) if data.startswith(GZIP_MAGIC) else data

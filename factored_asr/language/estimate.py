@@ -1,13 +1,13 @@
 r"""Estimation of n-gram models: interpolated modified Kneser–Ney smoothing of any order.
 
 Chen and Goodman, An empirical study of smoothing techniques for language modeling (1998),
-section 3: an n-gram that was seen c times is discounted by D(c), and what all n-grams of a history
-lose is given out in proportion to the shorter history's distribution,
+section 3. An n-gram that was seen c times is discounted by D(c). What all n-grams of a history
+lose is given out in proportion to the shorter history's distribution:
 
     p(w | h) = (c(h w) - D(c(h w))) / c(h) + γ(h) p(w | h'),   γ(h) = Σ_w D(c(h w)) / c(h).
 
-Below the highest order c is no count of occurrences but of the different words that stand before
-the n-gram; n-grams that begin a sentence, which nothing stands before, keep their occurrences. The
+Below the highest order c counts not occurrences but the different words that stand before
+the n-gram. N-grams that begin a sentence, which nothing stands before, keep their occurrences. The
 shortest history, the empty one, interpolates with the uniform distribution.
 """
 
@@ -194,7 +194,7 @@ def discounts_of(counts: np.ndarray) -> tuple[float, float, float]:
 
     Chen and Goodman's equation 26, from the numbers of n-grams seen 1, 2, 3 and 4 times. Where a
     small text gives no sensible value, every n-gram is discounted by n1 / (n1 + 2 n2), as in Ney,
-    Essen and Kneser (1994); if n1 or n2 is 0, by `FALLBACK`.
+    Essen and Kneser (1994). If n1 or n2 is 0, it is discounted by `FALLBACK`.
 
     >>> discounts_of(np.repeat([1, 2, 3, 4], [1000, 400, 200, 120]))
     (0.555..., 1.166..., 1.666...)

@@ -1,6 +1,6 @@
 """Linear interpolation of n-gram models into one model, and estimation of its weights.
 
-The mixture p(w | h) = Σ λ_i p_i(w | h) is exact for every n-gram that any of the models lists; the
+The mixture p(w | h) = Σ λ_i p_i(w | h) is exact for every n-gram that any of the models lists. The
 rest backs off, with weights set so that every history's probabilities sum to one. A word unknown
 to a model has no probability in it; in a history it is ``<unk>``, or the history begins after it.
 """

@@ -64,7 +64,7 @@ class NGramModel:
         """Build a model from tables of n-grams, one for each order, rows in any order.
 
         A history that is itself no n-gram of the tables becomes an entry with the probability it
-        has by backing off, and no back-off weight of its own: every probability stays what the
+        has by backing off. It has no back-off weight of its own. Every probability stays what the
         tables say. No n-gram may come twice.
         """
         checked = [_checked(table, n + 1, len(words)) for n, table in enumerate(tables)]

@@ -1,6 +1,6 @@
 """Make n-gram models smaller: entropy pruning, other thresholds, a smaller vocabulary.
 
-Entropy pruning is that of Stolcke (Entropy-based pruning of backoff language models, 1998): an
+Entropy pruning is that of Stolcke (Entropy-based pruning of backoff language models, 1998). An
 n-gram is removed if the perplexity rises by less than a threshold without it, each n-gram taken by
 itself. Unigrams always stay, and so does every history of an n-gram that stays. Back-off weights
 are set so that every history keeps the total probability it had: 1 in a proper model.

@@ -1,7 +1,7 @@
 """Language models that score word by word from a state, for rescoring in a second pass.
 
 The histories of an n-gram model are exact: a word's probability is that of the longest n-gram, or
-what backing off gives if there is none; never the higher of the two.
+what backing off gives if there is none. It is never the higher of the two.
 """
 
 from __future__ import annotations

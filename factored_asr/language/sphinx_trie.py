@@ -12,7 +12,7 @@ The file, all little-endian, as PocketSphinx's lm_trie.c, lm_trie_quant.c and bi
     i32 size, then the words, each ended by a zero byte
 
 The trie is keyed by the *last* word first, then by the history from its newest word to its
-oldest; ``next`` points to a record's first child in the order above.
+oldest. ``next`` points to a record's first child in the order above.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Confusion networks of word lattices: confidence of each word, and minimum-Bayes-risk decoding.
 
 After Xu, Povey, Mangu, Zhu: "Minimum Bayes risk decoding and system combination based on a
-recursion for edit distance" (Computer Speech and Language, 2011): all paths of the lattice are
-aligned to one word string; each place of the string, and each gap, then has a distribution over
+recursion for edit distance" (Computer Speech and Language, 2011). All paths of the lattice are
+aligned to one word string. Each place of the string, and each gap, then has a distribution over
 words. The words of highest probability make a better string, until nothing changes.
 """
 

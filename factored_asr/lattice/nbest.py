@@ -1,7 +1,7 @@
 """N-best word strings of a lattice: those of lowest cost, or of highest probability.
 
 Both are one A* search over word prefixes. A prefix is the weighted set of nodes that its paths
-reach, so the lattice is determinised on the way, and only where needed (Mohri, Riley 2002, "An
+reach. So the lattice is determinised on the way, and only where needed (Mohri, Riley 2002, "An
 efficient algorithm for the n-best-strings problem"). What lies ahead of a prefix is known exactly,
 so strings come out in order. By cost, a string stands for its cheapest path (tropical semiring); by
 probability, for the sum of its paths (log semiring), and the probability of the rest is exact.

@@ -127,7 +127,7 @@ def _phones(
 ) -> Iterator[tuple[PhoneSegment, bool]]:
     """Yield phones: each begins where an arc that is no self-loop enters its first state.
 
-    CTC's blank is a self-loop after a phone: behind a word's last phone it begins a silence, behind
+    CTC's blank is a self-loop after a phone. Behind a word's last phone it begins a silence, behind
     others it prolongs them, so that the phones of a word follow each other without gaps.
     """
     begins = (graph.label_state[labels] == 0) & ~stays

@@ -29,8 +29,8 @@ from factored_asr.lattice.path import Path, WordSegment
 NO_COMMAND = "no sentence of the grammar fits"
 NO_SPEECH = "no speech"
 CODES = ("no-speech", "background", "denied", "speech-outside", "too-long", "little-speech")
-"""Codes of a `Rejection`: silence fits best; other speech fits nearly as well; the command may be
-denied; speech lies outside its words; a phone or word is longer than people speak;
+"""Codes of a `Rejection`. In this order: silence fits best; other speech fits nearly as well; the
+command may be denied; speech lies outside its words. A phone or word is longer than people speak;
 hardly any frames stand out as speech."""
 
 
@@ -103,8 +103,9 @@ class Margin:
 class DenialMargin:
     """Cost by which a command must be better than the best reading that denies one.
 
-    It is ``cost + speech * n``, where n counts the frames of speech in the silences of the command
-    before its last word that are not in those of the denied reading: "do not" taken for silence.
+    It is ``cost + speech * n``. Here n counts the frames of speech that are in silences of the
+    command before its last word, but not in silences of the denied reading. There "do not" was
+    taken for silence.
     """
 
     cost: float
@@ -136,7 +137,7 @@ class RejectionOptions:
     """Longest duration of a word of several phones, in seconds a phone, > 0, default 0.4; lower
     rejects more. People do not speak so slowly; rain is decoded into such words."""
     denied: DenialMargin = DenialMargin(cost=4.5, speech=0.15)
-    """Margin to a denied reading of a model as it was trained; fitted on the half of voices and
+    """Margin to a denied reading of a model as it was trained. Fitted on the half of voices and
     commands of tests/bench/denials.py that is for that, and on every fourth coffee order."""
     denied_in_noise: DenialMargin = DenialMargin(cost=1.0, speech=0.03)
     """The same of a model adapted to the noise of the sound."""

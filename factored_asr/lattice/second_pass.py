@@ -151,9 +151,11 @@ def second_pass(
 def word_features(lattice: Lattice, spans: Sequence[tuple[int, int]]) -> np.ndarray:
     """Return features that tell correct words from wrong ones in addition to their posteriors.
 
-    The result is (n_words, 3) float64, one row a word: words a second of the whole sound, divided
-    by 2 (fluent speech is recognised better); natural log of their number, up to MANY_WORDS; log of
-    1 + the mean number of different words that the lattice has in each frame of the word.
+    The result is (n_words, 3) float64, one row a word:
+
+    1. words a second of the whole sound, divided by 2 (fluent speech is recognised better);
+    2. natural log of their number, up to MANY_WORDS;
+    3. log of 1 + the mean number of different words that the lattice has in each frame of the word.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Compiled loops of grapheme-to-phoneme conversion. Each has a slow twin in the tests.
 
 Letters and phones are numbered from 0 here. A *pair* is one letter with the 0 to `width` phones it
-stands for; its code is the number whose digits to the base 1 + (number of phones) are the letter,
-then each phone + 1, then zeros: codes are in the order of the letters.
+stands for. Its code is the number whose digits to the base 1 + (number of phones) are the letter,
+then each phone + 1, then zeros. So codes are in the order of the letters.
 """
 
 import math
@@ -149,7 +149,7 @@ def pronounce(low, high, pair_phones, network, start, beam, max_tokens):
 
     The pairs low <= pair < high (n_letters,) are those of each letter; `pair_phones` has -1 where
     there are fewer. Returns the row that each came from and the pair it took (row 0 is the
-    beginning), a hash of the phones so far, all (n_rows,); then the rows at the word's end, and the
+    beginning), a hash of the phones so far, all (n_rows,). Then the rows at the word's end, and the
     log of their joint probability, summed over all pairs that lead to the same phones and state.
     """
     size = 1024

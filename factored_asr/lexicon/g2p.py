@@ -1,8 +1,8 @@
 """Grapheme-to-phoneme conversion: pronunciations of words that no dictionary has.
 
 A joint-sequence model (Bisani and Ney, Joint-sequence models for grapheme-to-phoneme conversion,
-2008): a word and its pronunciation are one sequence of *pairs*, each of a letter and the none, one
-or two phones that it stands for; an n-gram model over pairs gives the probability of a sequence.
+2008). A word and its pronunciation are one sequence of *pairs*, each of a letter and the none, one
+or two phones that it stands for. An n-gram model over pairs gives the probability of a sequence.
 A beam search runs over all sequences that have the letters of a word. Those with the same phones
 add up; divided by the sum of all they are the probabilities of the pronunciations.
 """

@@ -1,9 +1,9 @@
 """Training of grapheme-to-phoneme models from a dictionary.
 
 First the phones of every word are aligned with its letters: expectation maximisation of the pairs'
-probabilities over all alignments, then the best one (Jiampojamarn, Kondrak and Sherif, Applying
-many-to-many alignments to letter-to-phoneme conversion, 2007; pairs of two letters made no better
-model). Then an n-gram model is estimated over the sequences of pairs as over sentences.
+probabilities over all alignments, then the best one. Source: Jiampojamarn, Kondrak and Sherif,
+Applying many-to-many alignments to letter-to-phoneme conversion, 2007; pairs of two letters made no
+better model. Then an n-gram model is estimated over the sequences of pairs as over sentences.
 """
 
 from __future__ import annotations

@@ -80,9 +80,9 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
 
         `fillers` is a noisedict, in the same format: ``<s> SIL``, ``[NOISE] +NSN+``.
         `probabilities` says whether the second field is one; None: decide by the first entry.
-        Raises MissingError if there is no such file; FormatError, with file and line, for other
-        text than UTF-8, a word without phones, a variant number that is no number from 1, a
-        probability outside (0, 1], no entry at all.
+        Raises MissingError if there is no such file. FormatError, with file and line, for other
+        text than UTF-8, a word without phones, or a variant number that is no number from 1. It is
+        raised as well for a probability outside (0, 1], or no entry at all.
         """
         entries = _read_dictionary(path, probabilities)
         if not entries:

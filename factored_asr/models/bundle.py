@@ -1,9 +1,11 @@
 """A model by name: the knowledge sources that belong together, and the settings that suit them.
 
-There are four sorts: ``en-us``, the files that come with the pocketsphinx package;
-``en-us-network``, a network whose encoder comes with another package, with the same words; a folder
-that `train`, `adapt` or `import` wrote (see folder.py); and the folder of another toolkit (see
-importers/).
+There are four sorts:
+
+* ``en-us``, the files that come with the pocketsphinx package;
+* ``en-us-network``, a network whose encoder comes with another package, with the same words;
+* a folder that `train`, `adapt` or `import` wrote (see folder.py);
+* the folder of another toolkit (see importers/).
 """
 
 from __future__ import annotations

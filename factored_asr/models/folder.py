@@ -71,7 +71,7 @@ class ModelFolder:
     def open(folder: str | Path) -> ModelFolder:
         """Read the manifest, and check every file against it.
 
-        Raises MissingError if the manifest, or a file that it lists, is not there; FormatError if
+        Raises MissingError if the manifest, or a file that it lists, is not there. FormatError if
         it breaks its format, is of another version, lists a file outside of the folder, or a file
         was changed after the model was written.
         """

@@ -28,8 +28,8 @@ def unpacked(path: str | Path) -> Path:
     """Return the folder of a zipped model in the cache; unpack it first if needed.
 
     The files lie at the top of the zip, or all in one folder. Raises MissingError if there is no
-    such file, FormatError if it is no whole zip, holds an absolute name, one that leads out of the
-    folder, a link or far more than it should; OptionError if there is no place to unpack it.
+    such file. FormatError if it is no whole zip, holds an absolute name, one that leads out of the
+    folder, a link or far more than it should. OptionError if there is no place to unpack it.
     """
     if not is_file(path):
         raise MissingError(f"{path}: there is no such file")

@@ -5,8 +5,8 @@ optional silence and fillers around them. Likelihoods count in full (no acoustic
 is scored by the same acoustic session as in recognition, block by block, so that long sounds take
 little memory.
 
-Any text can be forced upon any sound, so each word is scored: its likelihood a frame against that
-of the best phone out of context, which knows nothing of the text.
+Any text can be forced upon any sound, so each word is scored. The score is its likelihood a frame
+against that of the best phone out of context, which knows nothing of the text.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class AlignOptions:
     min_score: float = -5.0
     """A word below this score counts as not said; higher: more words are doubted. On the read
     English with foreign accents that it was set on, 3 % of the words that were said lie below the
-    default, and 60 % of words that were put in the place of others."""
+    default. So do 60 % of words that were put in the place of others."""
     min_mean_score: float = -3.0
     """If the mean score of a text's words is below it, words below it count as not said, too. Of 45
     read sentences, most with foreign accents, one has such a mean, and nine in ten where two thirds
@@ -128,8 +128,8 @@ class Aligner:
         Returns
         -------
         Alignment
-            Without words, and with the reason, where no path through the text survived; with a
-            score for each word and a list of those that do not fit where one did.
+            With a score for each word, and a list of those that do not fit. Without words, and
+            with the reason, where no path through the text survived.
 
         Raises
         ------

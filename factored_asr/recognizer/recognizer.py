@@ -114,8 +114,8 @@ class Recognizer:
         words
             A dictionary file that extends it, or a mapping ``{"word": "PHONE PHONE"}``.
         guess
-            Guess how words are said that no dictionary has, with a `GuessWarning` for each: by a
-            model of letters and phones learnt from the dictionary, or by the one in this file.
+            Guess how words are said that no dictionary has, with a `GuessWarning` for each. True:
+            by a model of letters and phones learnt from the dictionary; a path: by that file's.
         options
             Scale and beams; what suits dictation or commands where None.
         rescore_lms, lm_weights
@@ -171,9 +171,9 @@ class Recognizer:
         Parameters
         ----------
         source
-            A path (of a feature file, too: see `factored_asr.features.files`), ``"-"`` for
-            standard input, a binary file object, the bytes of a file, an array of samples (see
-            `factored_asr.audio.as_samples`), or ready-made frames.
+            A path, ``"-"`` for standard input, a binary file object, the bytes of a file, or an
+            array of samples (see `factored_asr.audio.as_samples`). Ready-made frames are taken as
+            well, and paths of feature files (see `factored_asr.features.files`).
         sample_rate
             Hz of an array, which needs it; or of bare 16-bit samples without a header.
 

@@ -1,8 +1,8 @@
 """Subtitles: words into cues, and cues into lines, broken where a reader would pause.
 
 Both are the cheapest division by dynamic programming. A break costs little at a pause, after
-punctuation and before a word that begins a phrase, and much after a word that belongs to the next
-one, such as an article. The limits are those of broadcasters: two lines of 42 characters, 7 s.
+punctuation and before a word that begins a phrase. It costs much after a word that belongs to the
+next one, such as an article. The limits are those of broadcasters: two lines of 42 characters, 7 s.
 """
 
 from __future__ import annotations

@@ -15,11 +15,15 @@ The JSON of a transcript (schema version 1)::
 Times are seconds from the start of the sound. A confidence is a probability, or null if none was
 computed. A word's first phone begins with it, each other one at the end of the phone before;
 `phone_ends` is empty if these times are unknown. `interpretation` is null without a grammar, or if
-no rule fits. Only some transcripts have `rejection` (why the nearest command
-was rejected: see `lattice.rejection`), `alternatives` (an N-best list was requested), `id` (a list
-names the sound), `channel` (one channel was recognised), `start` (a segment of a file), `parts` (a
-long recording was cut: the transcript of each part with words) and `timed_by` (the model whose
-alignment gave the words their times, where another one recognised them).
+no rule fits. Only some transcripts have these fields:
+
+* `rejection`: why the nearest command was rejected (see `lattice.rejection`);
+* `alternatives`: an N-best list was requested;
+* `id`: a list names the sound; `channel`: one channel was recognised; `start`: a segment of a file;
+* `parts`: a long recording was cut, and this is the transcript of each part with words;
+* `timed_by`: the model whose alignment gave the words their times, where another one recognised
+  them.
+
 Within a version fields may be added; none is renamed or removed.
 """
 

@@ -47,7 +47,7 @@ class Guard:
     """An ASGI application around another: what it refuses is never read.
 
     A client without the right token gets 401, a page of another origin 403, a body larger than
-    the limit 413, and everyone 503 once the server is about to stop.
+    the limit 413. Everyone 503 once the server is about to stop.
     """
 
     def __init__(self, app: ASGIApp, engine: Engine):

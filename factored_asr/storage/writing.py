@@ -16,7 +16,7 @@ from pathlib import Path
 from factored_asr.errors import OptionError
 
 ESCAPE = "backslashreplace"
-"""How to encode text that may hold the name of a file: a byte of a name that is not UTF-8 is a lone
+"""How to encode text that may hold the name of a file. A byte of a name that is not UTF-8 is a lone
 surrogate in Python, and becomes ``\\udcXX``, which in JSON is that surrogate again."""
 PART = ".part"
 """Ending of temporary names."""

@@ -129,7 +129,7 @@ def load_data(
 
     The front end is that of the en-us model where None; `jobs` processes share the work.
     `mean_over` normalises by the mean of each ``"utterance"``, as decoding of one file does, or of
-    each ``"speaker"``, which is steadier on short utterances and needs decoding that knows the
+    each ``"speaker"``. The latter is steadier on short utterances and needs decoding that knows the
     speaker.
     """
     if mean_over not in get_args(MeanOver):

@@ -1,8 +1,8 @@
 """Extended Baum–Welch: the update of Gaussians from statistics of numerator and denominator.
 
-The constant D keeps a Gaussian near where it was, so that the objective rises (Gopalakrishnan et
-al. 1991; D of each Gaussian, I-smoothing and weights after Povey 2003, "Discriminative training
-for large vocabulary speech recognition", chapters 4 and 5).
+The constant D keeps a Gaussian near where it was, so that the objective rises. Source:
+Gopalakrishnan et al. 1991; D of each Gaussian, I-smoothing and weights after Povey 2003,
+"Discriminative training for large vocabulary speech recognition", chapters 4 and 5.
 """
 
 from __future__ import annotations

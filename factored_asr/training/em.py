@@ -107,7 +107,7 @@ def train_em(
     """Run the passes of a stage, whose name `stage` is for reports.
 
     `begin` is the model to begin with (its tree and transform are kept, its mixtures grow) and the
-    alignments of the first pass; or a function that makes them, which is not called where training
+    alignments of the first pass. Or a function that makes them, which is not called where training
     resumes. `before_pass` is the stage's own work, before the alignment of each pass. The first
     `soft_passes` count all paths by their probability (Baum–Welch) instead of the best path alone.
     """

@@ -1,9 +1,9 @@
 """The stage mmi: boosted MMI, which makes the reference likelier than its competitors.
 
-The objective is the log of the numerator, all paths through the reference, over the denominator,
-all paths of a lattice with a weak language model, where a path has the more weight the more phones
-it has wrong (Povey and others 2008, "Boosted MMI for model and feature-space discriminative
-training"). Lattices are made once, with the first model.
+The objective is the log of a quotient. The numerator sums over all paths through the reference,
+the denominator over all paths of a lattice with a weak language model. There a path has the more
+weight the more phones it has wrong. Source: Povey and others 2008, "Boosted MMI for model and
+feature-space discriminative training". Lattices are made once, with the first model.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Probabilities of pronunciations, counted from alignments.
 
-The alignment of a sentence selects a pronunciation for every word; their counts over a corpus give
-the probabilities (Chen, Xu, Povey, Khudanpur 2015, "Pronunciation and silence probability modeling
-for ASR", section 2; Kaldi's get_prons.sh).
+The alignment of a sentence selects a pronunciation for every word. Their counts over a corpus give
+the probabilities. Source: Chen, Xu, Povey, Khudanpur 2015, "Pronunciation and silence probability
+modeling for ASR", section 2; Kaldi's get_prons.sh.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Every :class:`Deletion` is an arc parallel to the words it spans, with a cost, and the walk through
 the grammar may take it. Words of polarity and meaning (``protected`` in channel.yaml, numbers) are
-deleted only as one of two equal neighbours, or in a restart that repeats all of its words; one copy
+deleted only as one of two equal neighbours, or in a restart that repeats all of its words. One copy
 always remains.
 """
 

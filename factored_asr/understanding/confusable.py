@@ -1,7 +1,7 @@
 """Words of a grammar that sound nearly the same and decide what a sentence does.
 
 "Arm the alarm" and "harm the alarm" differ in one phone. Where one of two such sentences turns
-something on and the other turns it off, a recogniser may take one for the other: the author of the
+something on and the other turns it off, a recogniser may take one for the other. The author of the
 grammar should choose other words, or a dialogue that asks.
 """
 
@@ -46,7 +46,7 @@ class Confusable:
 def confusable(grammar: Grammar, lexicon: Lexicon) -> list[Confusable]:
     """Return pairs of words that decide about the intent and can hardly be told apart by sound.
 
-    For each template `DRAWN` sentences are drawn; each word is left out if it has one phone, and
+    For each template `DRAWN` sentences are drawn. Each word is left out if it has one phone, and
     replaced by words of the grammar of which a pronunciation differs in one phone at most. Each
     pair of words is reported once. Values of other slots, such as "thirteen" and "thirty", do not
     count.

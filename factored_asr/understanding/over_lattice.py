@@ -4,7 +4,7 @@ Every word string has its exact probability, over all its pronunciations, silenc
 grammar parses it, if necessary with deletions, whose costs make it less likely. The probability of
 a meaning is the sum over its strings. The rest belongs to speech without a meaning (the background
 model, strings outside the grammar) and to strings left out, whose sum is known and never counted
-for a meaning: a confidence is a lower bound, too low by at most that sum.
+for a meaning. A confidence is a lower bound, too low by at most that sum.
 """
 
 from __future__ import annotations

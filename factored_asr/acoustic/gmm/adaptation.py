@@ -121,7 +121,7 @@ def mllr_adapt(
     """Move the means of each regression class and stream by the affine map of highest likelihood.
 
     Leggetter and Woodland, "Maximum likelihood linear regression for speaker adaptation of
-    continuous density hidden Markov models" (1995), for diagonal variances; the classes are a
+    continuous density hidden Markov models" (1995). Variances are diagonal. The classes are a
     tree of close Gaussians, cut where there are enough frames. Raises OptionError if the
     statistics are of densities of another shape.
     """

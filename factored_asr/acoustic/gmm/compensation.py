@@ -1,11 +1,13 @@
 """Noise compensation: the model moved to the noise of a sound by a vector Taylor series.
 
-Noise adds to speech as power, so in the cepstra y of noisy speech (x clean speech, h the channel
-with its level, n the noise; C the cosine transform, D its pseudo-inverse, rows as in the code)::
+Noise adds to speech as power, so the cepstra y of noisy speech are::
 
     y = x + h + log(1 + exp((n - x - h) D)) C
 
-Around a Gaussian's mean this is nearly linear, with a Jacobian G for speech and I - G for noise: so
+with x clean speech, h the channel with its level, n the noise, C the cosine transform, and D its
+pseudo-inverse. Rows are as in the code.
+
+Around a Gaussian's mean this is nearly linear, with a Jacobian G for speech and I - G for noise. So
 a Gaussian of clean speech becomes one of this very sound. Noise and channel are those under which
 the frames of the sound are most likely, given a mixture of all speech (P. Moreno, "Speech
 recognition in noisy environments", 1996; A. Acero and others, "HMM adaptation using vector Taylor
@@ -15,11 +17,11 @@ with joint compensation of additive and convolutive distortions", 2009).
 A model whose front end removes noise is moved to what the removal leaves. One noise stands for the
 whole sound, so that steady noise is met best.
 
-Differences of speech show in deltas by the share g of speech in a frame, those of noise by 1 - g,
-so a Gaussian of deltas with mean m and variance v gets the mean g m and the variance
-g² v + (1 - g)² n, with n that of the noise's deltas. In tied mixtures no Gaussian of a delta has
-one of static cepstra; g is the mean over the Gaussians that may have made the frame. Frames of
-like share are scored together.
+Differences of speech show in deltas by the share g of speech in a frame, those of noise by 1 - g.
+So a Gaussian of deltas with mean m and variance v gets the mean g m and the variance g² v + (1 -
+g)² n. Here n is the variance of the noise's deltas. In tied mixtures no Gaussian of a delta has one
+of static cepstra; g is the mean over the Gaussians that may have made the frame. Frames of like
+share are scored together.
 """
 
 from __future__ import annotations

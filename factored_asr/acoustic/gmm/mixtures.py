@@ -229,7 +229,7 @@ class TiedScorer:
 
     def _mixtures(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Each column's product over streams of weighted sums of scaled Gaussians, (n_frames,
-        n_columns), and the log of the scale that keeps them from underflow, (n_frames, n_books):
+        n_columns). And the log of the scale that keeps them from underflow, (n_frames, n_books):
         each codebook's largest Gaussian in each stream."""
         ends = np.cumsum([0, *(weights.shape[2] for weights in self.weights)])
         scale = np.zeros((len(frames), len(self.weights)), np.float32)

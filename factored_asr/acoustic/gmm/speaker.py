@@ -23,7 +23,7 @@ def speaker_map(
     """Return the map of a speaker, (n, n + 1); it comes after the model's own transform.
 
     What a first pass recognised is wrong here and there, but most frames still belong to the pdfs
-    that it says; a map has so few parameters that the errors average out (Gales 1998).
+    that it says. A map has so few parameters that the errors average out (Gales 1998).
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Decision trees: which pdf a state of a phone in context has.
 
-A node asks whether the left neighbour, the right one or the position in the word is one of a set;
-a leaf is a pdf, also for contexts that training did not see (Young, Odell, Woodland 1994,
-"Tree-based state tying for high accuracy acoustic modelling"). The first HMMs of a model are those
+A node asks whether the left neighbour, the right one or the position in the word is one of a set.
+A leaf is a pdf, also for contexts that training did not see. Source: Young, Odell, Woodland 1994,
+"Tree-based state tying for high accuracy acoustic modelling". The first HMMs of a model are those
 of the phones out of context. Tables of contexts are dense: small for some 40 phones.
 """
 

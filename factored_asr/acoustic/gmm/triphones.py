@@ -84,10 +84,14 @@ class Triphones:
     def table(self) -> np.ndarray:
         """(4, n_phones, n_phones, n_phones) int32: HMM by position, centre, left and right phone.
 
-        Built when a graph is compiled; decoding does not need it. The steps are
-        those of Sphinx (``bin_mdef_phone_id_nearest``): the triphone itself, noises as neighbours
-        read as silence; the same at another word position; the neighbours across the word's
-        edges replaced by silence, at this position, then at another; the phone out of context.
+        Built when a graph is compiled; decoding does not need it. The first HMM found is taken, as
+        in Sphinx (``bin_mdef_phone_id_nearest``):
+
+        1. the triphone itself, with noises as neighbours read as silence;
+        2. the same at another word position;
+        3. with the neighbours across the word's edges replaced by silence, at this position, then
+           at another;
+        4. the phone out of context.
         """
         n = self.n_phones
         exact = np.full((N_POSITIONS, n, n, n), -1, dtype=np.int32)

@@ -1,7 +1,7 @@
 """A small reader of ONNX Runtime's ``.ort`` files: the constants, and which node takes which.
 
 The file is a FlatBuffer: a *table* stores where its *vtable* is, which says for each field how far
-behind the table's start its value lies; 0 stands for a field left out. Strings, vectors and other
+behind the table's start its value lies. 0 stands for a field left out. Strings, vectors and other
 tables are stored as offsets from the place of the offset. The fields read here are those of
 onnxruntime's ``ort.fbs``. Every place is checked against the size of the file.
 """

@@ -57,7 +57,7 @@ def read_kaldi_model(
         for nothing. Deltas or a splice are chosen by the size of the model.
 
     Raises MissingError for a file that is not there, FormatError for one that breaks its format and
-    for files that do not fit each other; warns with KaldiWarning of states that may be skipped,
+    for files that do not fit each other. Warns with KaldiWarning of states that may be skipped,
     which are passed here.
     """
     folder = Path(folder)

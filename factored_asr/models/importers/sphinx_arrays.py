@@ -93,7 +93,7 @@ def read_sendump(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     """Read ``sendump``, weights as bytes: (n_streams, n_gaussians, n_senones) float32.
 
     A byte w stands for 1.0001 ** -(1024 w). The file has strings (a length, then the text), an
-    empty one, then rows of bytes by stream and Gaussian; or indices of four or eight bits into a
+    empty one, then rows of bytes by stream and Gaussian. Or indices of four or eight bits into a
     table of sixteen such bytes.
     """
     data = path.read_bytes()

@@ -1,8 +1,8 @@
 """Untranscribed speech with the words of a teacher, another recogniser.
 
 A teacher is wrong now and then. An utterance is kept where all of the teacher's words have a
-pronunciation, and where the student, a head trained already, recognises nearly the phones of these
-words: two systems that differ seldom make the same error (compare V. Manohar and others,
+pronunciation and where the student, a head trained already, recognises nearly the phones of these
+words. Two systems that differ seldom make the same error (compare V. Manohar and others,
 "Semi-supervised training of acoustic models using lattice-free MMI", 2018).
 """
 
