@@ -16,6 +16,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from factored_asr._deprecated import MODULES, NAMES
+
 DOCS = Path(__file__).resolve().parent
 BENCHES = DOCS.parent / "tests" / "bench" / "results"
 EXAMPLES = DOCS.parent / "examples" / "results"
@@ -148,8 +150,24 @@ def example(number: str) -> dict[str, Any]:
     return dict(json.loads(file.read_text(encoding="utf-8")))
 
 
+# --- old names ----------------------------------------------------------------------------------
+
+
+def deprecated() -> str:
+    """Old modules and names, which warn, and what they are called now."""
+    modules = [(old, new) for old, new in MODULES.items()]
+    names = [
+        (f"{module}.{pair.partition('=')[0]}", f"{home}.{pair.rpartition('=')[2]}")
+        for module, homes in NAMES.items() for home, pairs in homes.items()
+        for pair in pairs.split()
+    ]
+    rows = [["deprecated", f"`factored_asr.{old}`", f"`factored_asr.{new}`"]
+            for old, new in sorted(set(modules + names))]
+    return table(["", "old name", "new name"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
-    each.__name__: each for each in (priors, curves, cost, digits, ready, swaps)
+    each.__name__: each for each in (priors, curves, cost, digits, ready, swaps, deprecated)
 }
 
 if __name__ == "__main__":

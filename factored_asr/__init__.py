@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from factored_asr.understanding import Interpretation
 
 install()
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Alignment", "Interpretation", "Recognizer", "Stream", "Transcript", "Word",
            "__version__"]
 

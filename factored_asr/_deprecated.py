@@ -150,6 +150,6 @@ def install() -> None:
 
 def _warn(old: str, new: str, stacklevel: int) -> None:
     warnings.warn(
-        f"{PACKAGE}{old} is now {PACKAGE}{new}; the old name goes away in the next release",
+        f"{PACKAGE}{old} is now {PACKAGE}{new}; the old name goes away in version 0.3.0",
         DeprecationWarning, stacklevel=stacklevel,
     )

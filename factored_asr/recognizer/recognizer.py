@@ -395,7 +395,7 @@ class Recognizer:
 
 
 def _warn_old(old: str, new: str) -> None:
-    warnings.warn(f"{old} goes away in the next release: use {new}", DeprecationWarning,
+    warnings.warn(f"{old} goes away in version 0.3.0: use {new}", DeprecationWarning,
                   stacklevel=3)
 
 
