@@ -82,7 +82,15 @@ def test_a_corpus_of_a_spreadsheet_is_evaluated(
     out = capsys.readouterr().out
     assert "WER 0.00 %" in out and "rules: case, punctuation (not" in out
     assert main(command) == 0  # without the rule punctuation counts
-    assert "3 substituted" in capsys.readouterr().out
+    captured = capsys.readouterr()
+    assert "3 substituted" in captured.out
+    assert "3 words of the references have punctuation, as 'Stop,' has" in captured.err
+    assert "--normalise punctuation removes it" in captured.err
+    write(tmp_path / "t.csv", "path,text\na.wav,[noise] stop the (laughs) music [noise]\n")
+    assert main([*command, "--normalise", "case,fillers"]) == 0
+    captured = capsys.readouterr()
+    assert "WER 0.00 %" in captured.out
+    assert "3 annotations are skipped: [noise] (2), (laughs)" in captured.err
 
 
 def test_a_reference_without_words_has_insertions(

@@ -6,6 +6,7 @@ import gzip
 import importlib.util
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import naive_language as naive
@@ -442,6 +443,22 @@ def test_kenlm_states_are_values(tiny: Path) -> None:
     assert once == twice and start == scorer.start() and once != start
     assert scorer.start(marks=False) != start
     assert "yes" in scorer and "perhaps" not in scorer
+
+
+def test_kenlm_in_capitals_knows_words_in_lower_case(tiny: Path, tmp_path: Path) -> None:
+    pytest.importorskip("kenlm")
+    model = read_arpa(tiny)
+    words = tuple(w if w.startswith("<") else w.upper() for w in model.words)
+    write_arpa(replace(model, words=words), tmp_path / "capitals.arpa")
+    write_arpa(model, tiny)
+    small = KenLMScorer(tiny)
+    scorer = KenLMScorer(tmp_path / "capitals.arpa")
+    assert "yes" in scorer and "YES" in scorer and "perhaps" not in scorer
+    for text in (["yes", "maybe"], ["perhaps", "yes"], []):
+        assert scorer.score_sentence(text) == pytest.approx(small.score_sentence(text))
+    for word in ("yes", "perhaps", "</s>"):
+        after, log_prob = scorer.score_word(scorer.start(), word)
+        assert log_prob == pytest.approx(small.score_word(small.start(), word)[1])
 
 
 def test_kenlm_cannot_open_what_is_not_there(tmp_path: Path) -> None:

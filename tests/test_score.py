@@ -406,6 +406,21 @@ def test_two_systems_on_the_command_line(
     assert "no regular expression" in capsys.readouterr().err
 
 
+def test_annotations_that_are_skipped_are_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reference = write(tmp_path, "r.trn", "so [noise] far (1)", "[noise] so good [cough] (2)")
+    hypothesis = write(tmp_path, "h.trn", "so far (1)", "so good <unk> (2)")
+    command = ["score", "--brief", str(reference), str(hypothesis), "--normalise"]
+    assert main([*command, "case,fillers"]) == 0
+    out, err = capsys.readouterr()
+    assert "WER 0.00 %" in out
+    assert "4 annotations are skipped: [noise] (2), [cough], <unk>" in err
+    assert main([*command, "case"]) == 0
+    out, err = capsys.readouterr()
+    assert "skipped" not in err and "WER 0.00 %" not in out
+
+
 def test_missing_and_extra_utterances_are_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

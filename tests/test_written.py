@@ -51,6 +51,11 @@ def test_typography(text: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "words"), [
+    ("3,5", "three point five"), ("0,25 km", "zero point two five kilometers"),
+    ("€2,50", "two euros fifty"), ("-1,5 °C", "minus one point five degrees celsius"),
+    ("1,2,3", "one two three"), ("10,20,30", "ten twenty thirty"), ("1,000", "one thousand"),
+    ("3, 5", "three five"), ("1,234,567.5", "one million two hundred thirty four thousand five "
+     "hundred sixty seven point five"), ("1,000,5", "one thousand five"),
     ("21", "twenty one"), ("3.5", "three point five"), ("0.05", "zero point zero five"),
     (".5", "point five"), ("1,000", "one thousand"), ("1\u202f000\u202f000", "one million"),
     ("-5 −5", "minus five minus five"),

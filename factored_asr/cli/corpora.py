@@ -21,6 +21,7 @@ def evaluate(options: argparse.Namespace) -> int:
     Rules make texts comparable (--normalise, in this order: case, fillers, punctuation, numbers,
     digits), references and hypotheses alike; the result shows which were used.
     """
+    from factored_asr.cli.scores import tell_skipped
     from factored_asr.evaluation import evaluate as decode_and_score
     from factored_asr.evaluation.normalise import Rules
     from factored_asr.recognizer.speaker import SpeakerOptions
@@ -42,6 +43,10 @@ def evaluate(options: argparse.Namespace) -> int:
                    "settings": recognizer.options.to_dict()},
         )
     print(result.to_json() if options.format == "json" else result.describe(not options.brief))
+    tell_skipped(rules, (each.text for each in corpus))
+    if marked := [word for each in corpus for word in rules.punctuated(each.text)]:
+        shared.say(f"{len(marked)} words of the references have punctuation, as {marked[0]!r} has, "
+                   "which counts as an error: --normalise punctuation removes it")
     return 1 if n_left_out else 0
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from factored_asr.cli.shared import (
     add_command,
@@ -17,6 +19,9 @@ from factored_asr.cli.shared import (
 )
 from factored_asr.errors import OptionError
 from factored_asr.storage.writing import ESCAPE
+
+if TYPE_CHECKING:
+    from factored_asr.evaluation.normalise import Rules
 
 EXAMPLES = """\
 examples:
@@ -75,6 +80,8 @@ def score(options: argparse.Namespace) -> int:
         rules, options.weights, options.interval_over, options.seed, options.speaker
     ))
     print(report.to_json() if options.format == "json" else report.describe(not options.brief))
+    tell_skipped(rules, (each.text or "" for file in (reference, *systems)
+                         for each in file.entries.values()))
     for system in report.systems:
         for ids, why in ((system.missing, "not in the hypotheses, counted as empty"),
                          (system.extra, "not in the reference, left out")):
@@ -82,6 +89,16 @@ def score(options: argparse.Namespace) -> int:
                 named = ", ".join(ids[:20]) + (" …" if len(ids) > 20 else "")
                 say(f"{system.name}: {len(ids)} utterances {why}: {named}")
     return 0 if report.complete else 1
+
+
+def tell_skipped(rules: Rules, texts: Iterable[str]) -> None:
+    """Print which annotations of texts were left out."""
+    skipped = Counter(note for text in texts for note in rules.skipped(text))
+    if skipped:
+        named = ", ".join(note if n == 1 else f"{note} ({n})" for note, n in
+                          skipped.most_common(20))
+        more = " …" if len(skipped) > 20 else ""
+        say(f"{skipped.total()} annotations are skipped: {named}{more}")
 
 
 def compare(options: argparse.Namespace) -> int:

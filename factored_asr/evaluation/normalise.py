@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from factored_asr.errors import FormatError, OptionError
-from factored_asr.language.written import TextRules, spoken_words
+from factored_asr.language.written import TextRules, read_written, skipped_text, spoken_words
 from factored_asr.results.numbers import read_number
 from factored_asr.storage.reading import read_text
 
@@ -29,6 +29,8 @@ SWITCHES = ("case", "fillers", "punctuation", "numbers", "digits")
 FILLERS = frozenset("uh um er erm eh ah hm hmm mm mhm %hesitation".split())
 """Hesitations; annotations are fillers, too."""
 
+SIGNS = ".,;:!?…\"“”„«»()"
+"""Punctuation around words; brackets of annotations and apostrophes are none."""
 _RULE = re.compile(r"\s*(?P<old>.+?)\s*=>\s*(?P<new>.*?)\s*(?:/\s*\[\s*\]\s*_+\s*\[\s*\])?\s*$")
 
 
@@ -80,6 +82,25 @@ class Rules:
         if self.replacements:
             words = tuple(self._replaced(words))
         return tuple(_digits(words)) if self.digits else words
+
+    def skipped(self, text: str) -> tuple[str, ...]:
+        """Return the annotations of a text that `apply` leaves out, as written.
+
+        >>> Rules.named("fillers").skipped("no [noise] uh (laughs)")
+        ('[noise]', '(laughs)')
+        """
+        if not self.fillers:
+            return ()
+        return skipped_text(read_written(unicodedata.normalize("NFC", text), self._written))
+
+    def punctuated(self, text: str) -> tuple[str, ...]:
+        """Return the words of a text with punctuation around them that `apply` leaves there.
+
+        >>> Rules().punctuated("Stop, please!"), Rules.named("punctuation").punctuated("Stop!")
+        (('Stop,', 'please!'), ())
+        """
+        words = () if self.punctuation else text.split()
+        return tuple(word for word in words if word.strip(SIGNS) not in ("", word))
 
     def _before(self, text: str) -> tuple[str, ...]:
         """Apply the rules that come before the replacements."""

@@ -128,8 +128,9 @@ class MixedScorer:
 class KenLMScorer:
     """Scores words with an ARPA file or a binary model of KenLM.
 
-    Scores are natural logarithms. A word that the model lacks is scored as ``<unk>``; ``word in
-    scorer`` says whether it is known. Equal states give equal scores for all continuations::
+    Scores are natural logarithms. A word that the model has in capitals alone is scored as that;
+    one that it lacks is scored as ``<unk>``; ``word in scorer`` says whether it is known. Equal
+    states give equal scores for all continuations::
 
         scorer = KenLMScorer("lm.arpa")
         state, log_prob = scorer.score_word(scorer.start(), "hello")
@@ -159,7 +160,13 @@ class KenLMScorer:
         return int(self._model.order)
 
     def __contains__(self, word: str) -> bool:
-        return word in self._model
+        return self._spelled(word) in self._model
+
+    def _spelled(self, word: str) -> str:
+        """Return a word as the model spells it: capitals are tried where it lacks a word."""
+        if word in self._model or word.startswith("<"):
+            return word
+        return capitals if (capitals := word.upper()) in self._model else word
 
     def start(self, *, marks: bool = True) -> Any:
         """Return the state after ``<s>``, or without `marks` that of the empty history."""
@@ -171,7 +178,7 @@ class KenLMScorer:
     def score_word(self, state: Any, word: str) -> tuple[Any, float]:
         """Return the state after a word, and log P(word | state); the state given is unchanged."""
         after = self._new_state()
-        return after, natural_log(float(self._model.BaseScore(state, word, after)))
+        return after, natural_log(float(self._model.BaseScore(state, self._spelled(word), after)))
 
     def finish(self, state: Any) -> float:
         """Return log P(``</s>`` | state)."""
@@ -179,4 +186,5 @@ class KenLMScorer:
 
     def score_sentence(self, words: Sequence[str], *, marks: bool = True) -> float:
         """Return the log probability of a sentence, from ``<s>`` to ``</s>`` or of words alone."""
-        return natural_log(float(self._model.score(" ".join(words), bos=marks, eos=marks)))
+        text = " ".join(map(self._spelled, words))
+        return natural_log(float(self._model.score(text, bos=marks, eos=marks)))

@@ -25,7 +25,9 @@ Ways = Sequence[str]
 """Ways to say a written word, the plainest first."""
 
 _WHOLE = r"(?:\d{1,3}(?:[,\u00a0\u2009\u202f]\d{3})+(?!\d)|\d+)"
-_NUMBER = rf"(?:{_WHOLE}(?:\.\d+)?|(?<![\w.])\.\d+)"
+_COMMA = r"(?:(?<!\d[,.]\d)(?<!\d[,.]\d\d)(?<!\d[,.]\d\d\d),\d{1,2}(?![\d,.]?\d))"
+"""A decimal comma with its digits: no list such as "1,2,3", no group of three digits."""
+_NUMBER = rf"(?:{_WHOLE}(?:\.\d+|{_COMMA})?|(?<![\w.])\.\d+)"
 _GLYPHS = {"½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅕": (1, 5),
            "⅖": (2, 5), "⅗": (3, 5), "⅘": (4, 5), "⅙": (1, 6), "⅚": (5, 6), "⅛": (1, 8),
            "⅜": (3, 8), "⅝": (5, 8), "⅞": (7, 8)}  # fmt: skip
@@ -78,7 +80,7 @@ PARTS: dict[str, tuple[str, str]] = {
                  r"|(?<![\d/.])(?P<with_part>\d+\s)?(?P<over>\d)/(?P<under>[2-9]|10|16)(?![\d/])"),
     "range": ("ranges", rf"(?<![\w.-])(?P<low>{_NUMBER})\s?-\s?(?P<high>{_NUMBER})(?![\w-])"),
     "number": ("numbers", r"(?P<minus>(?<![\w)])-(?=\.?\d))?(?=\d|(?<![\w.])\.\d)"
-               rf"(?P<digits>{_WHOLE})?(?P<decimals>\.\d+)?UNIT"),
+               rf"(?P<digits>{_WHOLE})?(?P<decimals>\.\d+|{_COMMA})?UNIT"),
 }
 """Name → the rule that switches it, and its pattern."""
 
@@ -114,7 +116,7 @@ class NumberReader:
 
     def decimal(self, number: str) -> Ways:
         """Return the ways to say digits with or without a decimal point."""
-        whole, point, decimals = _ascii(number).partition(".")
+        whole, point, decimals = _with_point(_ascii(number)).partition(".")
         if not point:
             return self.whole(whole)
         ways = whole_forms(whole.replace(",", "")) if whole else ("", "zero")
@@ -124,7 +126,7 @@ class NumberReader:
         return said
 
     def _number(self, match: re.Match[str]) -> Ways | None:
-        whole, decimals = match["digits"] or "", match["decimals"] or ""
+        whole, decimals = match["digits"] or "", (match["decimals"] or "").replace(",", ".")
         unit = (match.groupdict().get("unit") or "").lower()
         signs = ["minus", "negative"] if match["minus"] else [""]
         if self.years and _is_day(match, whole + decimals):
@@ -144,7 +146,7 @@ class NumberReader:
             if match["coin"] == "¢":
                 names = ["cent" if one else "cents"]
             return each_way(whole_forms(_ascii(match["coins"])), names)
-        number = _ascii(match["sum"] or match["sum_after"]).replace(",", "")
+        number = _with_point(_ascii(match["sum"] or match["sum_after"])).replace(",", "")
         whole, _, decimals = number.partition(".")
         whole = whole or "0"
         size = _SIZES.get((match["size"] or "").lower(), "")
@@ -229,3 +231,8 @@ def _ascii(digits: str) -> str:
     if digits.isascii():
         return digits
     return "".join(str(int(c)) if c.isdecimal() else "," if c.isspace() else c for c in digits)
+
+
+def _with_point(number: str) -> str:
+    """Return a number whose decimals stand behind a comma with a point."""
+    return re.sub(r",(\d{1,2})$", r".\1", number)
