@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
+from support.ctc_home import COMMANDS, DOUBTFUL, GRAMMAR, TEXTS, written_home
 from support.ctc_model import CtcModel
 from support.tones import LEXICON, RATE, say, speak
 
@@ -29,25 +29,14 @@ from factored_asr.evaluation import evaluate
 from factored_asr.explain import ExplainOptions, explain
 from factored_asr.graph import (
     BLANK,
-    BackgroundOptions,
     Graph,
     build_alignment_graph,
     build_background,
     build_graph,
 )
 from factored_asr.language import Grammar, NGramModel
-from factored_asr.lattice import Lattice, SecondPassOptions, nbest
+from factored_asr.lattice import Lattice, nbest
 from factored_asr.lexicon import Lexicon, Pronunciation
-from factored_asr.models.folder import About, write_model
-from factored_asr.models.kinds import KINDS
-from factored_asr.models.settings import DecodeOptions
-
-GRAMMAR = """
-intents:
-  Say:
-    data:
-      - sentences: ["(bad|dad|ace|bee) (bad|dad|ace|bee|a) [deed]"]
-"""
 
 
 @pytest.fixture(scope="module")
@@ -78,11 +67,6 @@ def recognise(model: AcousticModel, graph: Graph, sound: np.ndarray, chunk: int 
     for scores in session.finish():
         search.advance(scores)
     return search.finish()
-
-
-TEXTS = ["bad ace", "dad dad", "ace a deed", "bee bad", "bad a"]
-DOUBTFUL = speak(["", "B", "A", "D", "", "A", "C", ""])
-DOUBTFUL[3200:6400] = 0.52 * speak(["D"]) + 0.48 * DOUBTFUL[3200:6400]  # between B and D
 
 
 @pytest.mark.parametrize("gap", [0.0, 0.06])
@@ -167,49 +151,10 @@ def test_background(model):
 
 # --- through the recogniser: nothing outside of acoustic/ knows the kind of model --------------
 
-SETTINGS = DecodeOptions(
-    acoustic_scale=1.0, beam=BeamOptions(lattice_beam=8.0),
-    second_pass=SecondPassOptions(confidences=True),
-)
-COMMANDS = replace(SETTINGS, background=BackgroundOptions())
-ARPA = """\\data\\
-ngram 1=8
-ngram 2=4
-
-\\1-grams:
--99 <s> -0.3
--0.9 </s>
--0.9 a -0.3
--0.9 ace -0.3
--0.9 bad -0.3
--0.9 bee -0.3
--0.9 dad -0.3
--0.9 deed -0.3
-
-\\2-grams:
--0.3 <s> bad
--0.3 bad a
--0.3 bad ace
--0.3 ace </s>
-
-\\end\\
-"""
-
-
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with the model on disk, a grammar, and some sounds."""
-    folder = tmp_path_factory.mktemp("ctc")
-    (folder / "grammar.yaml").write_text(GRAMMAR)
-    (folder / "lm.arpa").write_text(ARPA)
-    for text in TEXTS:
-        soundfile.write(folder / f"{text.replace(' ', '_')}.wav", say(text, gap=0.06), RATE)
-    about = About(settings={"dictation": SETTINGS.to_dict(), "commands": COMMANDS.to_dict()})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(KINDS, "ctc", "support.ctc_model")
-        write_model(
-            folder / "model", CtcModel(), lexicon=LEXICON, lm=folder / "lm.arpa", about=about
-        )
+    with written_home(tmp_path_factory.mktemp("ctc")) as folder:
         yield folder
 
 

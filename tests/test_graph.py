@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_graph import language, spoken
+from support.topologies import N_PHONES, Model, random_topology
 
-from factored_asr.acoustic import Topology
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.graph import ARC, Graph, make_units
 from factored_asr.graph.build import expand_graph
 from factored_asr.graph.expand import add_self_loops, expand_context, expand_hmms, minimise
-
-N_PHONES = 3
 
 
 def random_graph(rng: np.random.Generator, n_states: int, n_arcs: int, n_labels: int) -> Graph:
@@ -34,43 +31,6 @@ def random_graph(rng: np.random.Generator, n_states: int, n_arcs: int, n_labels:
     final = np.full(n_states, np.inf, np.float32)
     final[-1] = 0.25
     return Graph.from_arcs(source[up], arcs[up], final)
-
-
-def random_topology(
-    rng: np.random.Generator, *, right: bool = True, pdfs: int = 1, skips: bool = False,
-    blank: bool = False,
-) -> Topology:
-    """Units of one to three states that depend on context at random; costs are quarters.
-
-    `pdfs`: 1, or 2 where entering and staying in a state differ.
-    """
-    n_units, n_symbols = 12, 4 * N_PHONES
-    length = rng.integers(1, 4, (n_units, 1))
-    real = np.arange(3) < length
-    entry = np.where(real, rng.integers(0, 9, (n_units, 3)), -1)
-    loop = entry if pdfs == 1 else np.where(real, rng.integers(9, 14, (n_units, 3)), -1)
-    phone = np.arange(n_units) % N_PHONES
-    # Units k, k + 3, k + 6, k + 9 are of phone k; left classes 0 and 1 need not be told apart.
-    unit_of = phone[np.arange(n_symbols) // 4][:, None, None] + 3 * rng.integers(
-        0, 4, (n_symbols, N_PHONES, N_PHONES if right else 1)
-    )
-    unit_of[:, 1] = unit_of[:, 0]
-    skip = np.where(rng.random((n_units, 3)) < 0.5, -rng.integers(0, 8, (n_units, 3)) / 4, -np.inf)
-    classes = rng.permutation(np.arange(n_symbols) % N_PHONES)
-    return Topology(
-        ("A", "B", "C"), "C", ("C",), phone, entry, loop, -rng.integers(0, 8, (n_units, 3)) / 4,
-        -rng.integers(0, 8, (n_units, 3)) / 4, [0, 1, 2], unit_of, classes,
-        classes if right else np.zeros(n_symbols),
-        np.where((np.arange(3) < length - 1) & skips, skip, -np.inf), 20 if blank else -1,
-    )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Model:
-    """What a graph needs of an acoustic model."""
-
-    topology: Topology
-    frame_seconds: float = 0.01
 
 
 @pytest.mark.parametrize(
@@ -128,8 +88,8 @@ def test_minimisation_merges_equal_suffixes():
 def test_self_loops_repeat_the_entering_label():
     rng = np.random.default_rng(1)
     units = make_units(Model(random_topology(rng)))
-    clg = expand_context(random_graph(rng, 5, 12, 4 * N_PHONES), units)
-    graph, loop_label = expand_hmms(clg, units)
+    clg, _ = expand_context(random_graph(rng, 5, 12, 4 * N_PHONES), units)
+    graph, loop_label, _ = expand_hmms(clg, units)
     looped = add_self_loops(graph, loop_label, units)
     emitting = looped.arcs["label"] > 0
     into = looped.arcs["target"][emitting]

@@ -99,7 +99,7 @@ class Luggage(WorkerPlugin):
                              lambda: Graph.read(self._folder / "graph"))
         model, folder = recipe.bundle.acoustic_model(), self._folder / "background"
         background = Graph.read(folder) if folder.is_dir() else None
-        return Recognizer(model, graph, recipe.settings, recipe.grammar, recipe, background)
+        return Recognizer.of(recipe, model, graph, background)
 
 
 def perform_there(key: str, sound: Input) -> Outcome:

@@ -114,6 +114,8 @@ class Job:
         model = recipe.bundle.acoustic  # of a network more than its phones, which make the graph
         facts = {
             "version": __version__, "model and language": content_key(recipe.key(), model),
+            "words": str(recipe.words and content_key(recipe.words)), "vocabulary":
+            content_key(recipe.vocabulary),
             "decoding": recipe.settings.to_dict(), "guess": str(recipe.guess),
             "second language models": [content_key(path) for path in recipe.rescore_lms],
             "weights of language models": list(recipe.lm_weights), **given,

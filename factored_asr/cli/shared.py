@@ -85,8 +85,10 @@ def writing(path: str | Path) -> Iterator[str | Path]:
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
     """Return the files a graph is compiled from, and the settings it is searched with."""
+    from factored_asr.language import checked_hotwords
     from factored_asr.models.bundle import Bundle
     from factored_asr.models.recipe import Recipe
+    from factored_asr.models.vocabulary import Vocabulary
 
     names = ("grammar", "lm", "lexicon", "words", "g2p")
     given = (getattr(options, name, None) for name in names)
@@ -97,6 +99,7 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
         rescore_lms=tuple(map(Path, getattr(options, "rescore_lm", ()))),
         lm_weights=tuple(getattr(options, "lm_weight", ())),
         conversation=getattr(options, "conversation", False),
+        vocabulary=Vocabulary(hotwords=checked_hotwords(dict(getattr(options, "hotword", ())))),
     )
     return replace(recipe, options=_settings(recipe.settings, options))
 
@@ -256,7 +259,8 @@ def factor_options() -> argparse.ArgumentParser:
     group.add_argument("--model", help="en-us-network, en-us, or a folder of ours or of Sphinx "
                        "(default: the best English model that is installed)")
     group.add_argument("--lexicon", metavar="DICT", help="dictionary that REPLACES the model's own")
-    group.add_argument("--words", metavar="DICT", help="dictionary that EXTENDS it")
+    group.add_argument("--words", metavar="DICT", help="dictionary that EXTENDS it; the "
+                       "model's own graph for dictation is not compiled again for its words")
     group.add_argument("--guess", action="store_true", help="guess pronunciations of words that no "
                        "dictionary has; each guess is printed to standard error when the graph is "
                        "compiled. The first use trains on the dictionary for some seconds")
@@ -280,6 +284,16 @@ def _hertz(text: str) -> int:
     return int(text)
 
 
+def _hotword(text: str) -> tuple[str, float]:
+    """The value of --hotword."""
+    phrase, is_there, bonus = text.rpartition("=")
+    try:
+        return phrase if is_there else "", float(bonus)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} must be a phrase and a number: \"home assistant=3\"") from None
+
+
 def raw_rate(options: argparse.Namespace, name: str) -> int | None:
     """Return the rate of bare samples for a source that may hold these."""
     from factored_asr.audio.opening import is_bare
@@ -294,6 +308,9 @@ def source_options() -> argparse.ArgumentParser:
     language = parser.add_argument_group("language").add_mutually_exclusive_group()
     language.add_argument("--grammar", metavar="PATH", help="commands: a grammar file or folder")
     language.add_argument("--lm", metavar="ARPA", help="n-gram model in place of the model's own")
+    parser.add_argument("--hotword", metavar="PHRASE=BONUS", action="append", default=[],
+                        type=_hotword, help="find this phrase more often, as if its probability "
+                        "were exp(BONUS) times as high: \"home assistant=3\"; may be repeated")
     parser.add_argument("--conversation", action="store_true", help="recognise also what a "
                         'dialogue makes of the grammar: "no the hall", "undo that"')
     before = parser.add_argument_group("before a command")

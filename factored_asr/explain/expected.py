@@ -120,11 +120,12 @@ def explain_expected(
     scale = np.float32(pipeline.options.acoustic_scale)
     scores = session.acoustic.path_scores(graph.label_pdf[path.labels]) * scale
     own = lexicon.restrict(words).fitted(pipeline.model.topology.phones)
-    known = replace(prices, lexicon=own, scorer=_NoLanguage())
+    known = replace(prices, lexicon=own, scorer=_NoLanguage(), hotwords=None)
     parts = path_parts(graph, path, scores, free, known)
     language, end = prices.language(words)
     found = sum((part.costs for part in parts), Costs())
-    found = replace(found, language=sum(language) + end, remainder=0.0)
+    found = replace(found, language=sum(language) + end,
+                    hotword=sum(prices.bonuses(words)), remainder=0.0)
     difference = found - costs
     seconds = pipeline.model.frame_seconds
     times = [(part.start * seconds, part.end * seconds) for part in parts if part.kind == "word"]

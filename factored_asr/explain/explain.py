@@ -24,8 +24,9 @@ from factored_asr.explain.grammar_scorer import GrammarScorer
 from factored_asr.explain.path_costs import Part, path_parts
 from factored_asr.explain.transitions import Scores
 from factored_asr.graph import Graph
-from factored_asr.language import NGramScorer, WordScorer
-from factored_asr.lattice import Lattice
+from factored_asr.language import ExtendedScorer, NGramScorer, WordScorer
+from factored_asr.language.scorer import AddedWords
+from factored_asr.lattice import HotwordPass, Lattice
 from factored_asr.lattice import Path as BestPath
 from factored_asr.lattice.rejection import rejection
 from factored_asr.lexicon import LexiconWarning
@@ -145,20 +146,28 @@ def explain(
     if not found.lattice.best().n_frames:
         return explanation
     with blas_threads(pipeline.options.threads):
-        return _with_path(explanation, session, found, recipe, options, progress)
+        return _with_path(explanation, session, found, recognizer, options, progress)
 
 
 def _with_path(
-    explanation: Explanation, session: Session, found: Found, recipe: Recipe,
+    explanation: Explanation, session: Session, found: Found, recognizer: Recognizer,
     options: ExplainOptions, progress: Progress | None,
 ) -> Explanation:
     """Return the explanation with its path, the competitors, and the decodes without factors."""
-    pipeline, path = session.pipeline, found.lattice.best()
+    pipeline, recipe, path = session.pipeline, recognizer.recipe, found.lattice.best()
+    assert recipe is not None
+    hotwords = pipeline.hotwords
+    if hotwords is not None:
+        path = _path_with(hotwords, session, found, recognizer)
     model, graph, settings = pipeline.model, pipeline.graph, pipeline.options
     wide = replace(pipeline, options=options.widened(settings, pipeline.is_grammar),
                    background=None)
     lattice = session.redecode(wide).lattice
-    prices = prices_of(replace(recipe, options=settings), model, graph)
+    prices = prices_of(replace(recipe, options=settings), model, graph,
+                       recognizer.added_words)
+    if hotwords is not None:
+        lattice, prices = hotwords(lattice), replace(prices, hotwords=hotwords.scorer)
+    recipe = _compiling(recipe)
     score = _scaled(session)
     free = np.concatenate([each.max(axis=1) for each in score(model.topology.free_pdfs)])
     parts = path_parts(graph, path, _path_scores(session, graph, path), free, prices)
@@ -167,7 +176,8 @@ def _with_path(
         *changes_without(options.without, recipe, model, graph, prices.lexicon, prices.scorer),
         *changes_to(recipe, options.other_lm, options.other_lexicon),
     ]
-    result = explanation.transcript.text, path.cost
+    cost = path.cost - (hotwords.bonus(path.words) if hotwords else 0.0)
+    result = explanation.transcript.text, cost
     margins = settings.rejection.in_noise if found.in_noise else settings.rejection.clean
     rejected = rejection(path, found.evidence, settings.rejection, model.frame_seconds)
     expected = _expected(options.expected, session, prices, recipe, free, path, parts,
@@ -175,7 +185,7 @@ def _with_path(
     return replace(
         explanation, expected=expected,
         meaning=_meaning(explanation.transcript.interpretation, pipeline, lattice, found),
-        cost=path.cost, lattice=lattice, background=found.background,
+        cost=cost, lattice=lattice, background=found.background,
         parts=tuple(
             Explained(part, next(others) if part.kind == "word" else None, share)
             for part, share in zip(parts, _shares(session, found, parts), strict=True)
@@ -184,6 +194,21 @@ def _with_path(
         states=tuple(states_of(graph, path, model.frame_seconds)),
         ablations=tuple(ablation(each, session, result, progress) for each in changes),
     )  # fmt: skip
+
+
+def _path_with(
+    hotwords: HotwordPass, session: Session, found: Found, recognizer: Recognizer
+) -> BestPath:
+    """Return the path of the result, without bonuses: the search's best one may be another."""
+    path = hotwords(found.lattice).best()
+    if len(path.arcs) or not path.words:
+        return path
+    graph, lean = recognizer.towards(path.words)
+    again = lean(session.redecode(replace(session.pipeline, graph=graph)).lattice).best()
+    if again.words != path.words:
+        raise OptionError(f"no path of the search has the words '{' '.join(path.words)}', which "
+                          "the bonuses of hotwords chose: explain with other bonuses")
+    return again
 
 
 def _expected(
@@ -229,8 +254,22 @@ def _scaled(session: Session) -> Scores:
     return lambda pdfs: (scores * scale for scores in session.acoustic.scores(pdfs))
 
 
-def prices_of(recipe: Recipe, model: AcousticModel, graph: Graph) -> Prices:
-    """Return the tables of all factors that a graph was compiled from."""
+def _compiling(recipe: Recipe) -> Recipe:
+    """Return the recipe with the words that were added at run time among those to compile."""
+    if not recipe.vocabulary.words:
+        return recipe.plain
+    words = {word: [" ".join(each.phones) for each in spoken]
+             for word, spoken, _ in recipe.vocabulary.words}
+    return replace(recipe.plain, words=words)
+
+
+def prices_of(
+    recipe: Recipe, model: AcousticModel, graph: Graph, added: AddedWords | None = None
+) -> Prices:
+    """Return the tables of all factors that a graph was compiled from.
+
+    `added`: words added to it since, as `Recognizer.added_words`.
+    """
     lexicon = recipe.read_lexicon()
     if recipe.guess:
         with warnings.catch_warnings():  # they warned when the graph was compiled
@@ -247,4 +286,5 @@ def prices_of(recipe: Recipe, model: AcousticModel, graph: Graph) -> Prices:
                                    phones)
     else:
         scorer = NGramScorer(recipe.first_language())
+        scorer = ExtendedScorer(scorer, added) if added else scorer
     return Prices(model.topology, lexicon, scorer, recipe.settings.graph)

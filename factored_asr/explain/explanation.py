@@ -7,7 +7,7 @@ The JSON of an explanation (schema version 1)::
      "background": {"words": ["turn", "<background>", "light"], "cost": 321.7, "margin": 9.2498},
      "acoustic_scale": 0.2, "language": "grammar", "frame_seconds": 0.03,
      "factors": ["acoustic", "pronunciation", "language", "penalty", "transitions", "silence",
-                 "remainder"],
+                 "hotword", "remainder"],
      "costs": {"acoustic": 290.1, ..., "remainder": 0.0, "total": 312.4502},
      "parts": [{"kind": "word", "word": "turn", "start": 0.31, "end": 0.52,
                 "phones": [{"phone": "T", "start": 0.31, "end": 0.38}, ...],

@@ -19,7 +19,7 @@ import numpy as np
 
 from factored_asr.acoustic.topology import Topology
 from factored_asr.graph import GraphOptions
-from factored_asr.language import WordScorer
+from factored_asr.language import HotwordScorer, WordScorer
 from factored_asr.lattice import Lattice
 from factored_asr.lexicon import Lexicon
 
@@ -48,6 +48,8 @@ class Costs:
     """Of staying in HMM states and leaving them, times `GraphOptions.transition_scale`."""
     silence: float = 0.0
     """Of beginning a silence or filler between words."""
+    hotword: float = 0.0
+    """Of hotwords, below 0, at the last word of each phrase."""
     remainder: float = 0.0
     """All other cost of the search here."""
 
@@ -82,6 +84,14 @@ class Prices:
     scorer: WordScorer
     """The language model of the first pass, or the grammar."""
     options: GraphOptions
+    hotwords: HotwordScorer | None = None
+    """The hotwords of the search; None: there are none."""
+
+    def bonuses(self, words: Sequence[str]) -> list[float]:
+        """Return the cost of hotwords at each word, at most 0 where their bonuses are above 0."""
+        if self.hotwords is None:
+            return [0.0] * len(words)
+        return [-bonus for bonus in self.hotwords.bonuses(tuple(words))]
 
     def language(self, words: Sequence[str]) -> tuple[list[float], float]:
         """Return the cost of each word in its history, and of ending after them."""
@@ -134,6 +144,7 @@ def lattice_costs(
             prices.silence(phone)
             for name, phones in zip(names, spoken, strict=True) if not name for phone in phones
         ),
+        sum(prices.bonuses(words)),
     )
     total = acoustic + float(lattice.arc_graph[chosen].sum() + lattice.final[last])
     return known + Costs(remainder=total - known.total)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby, islice
 
@@ -57,7 +57,9 @@ def path_parts(
     free
         (n_frames,) float32: the same in the best state of any phone out of context.
     """
-    n_frames, paid, spans = path.n_frames, graph_costs(graph, path), list(_spans(path))
+    spans, n_frames = list(_spans(path)), path.n_frames
+    paid = graph_costs(graph, path, prices.hotwords.shares if prices.hotwords else None)
+    bonuses = iter(prices.bonuses(path.words))
     units = units_of(prices.topology, (
         ([each.phone for each in phones], kind in ("word", "fragment")) for kind, _, phones in spans
     ))
@@ -76,8 +78,9 @@ def path_parts(
             cost, prices.options.word_penalty if word else 0.0,
             sum(islice(transitions, len(phones))),
             sum(prices.silence(each.phone) for each in phones if each.is_silence),
+            bonus := next(bonuses) if kind == "word" else 0.0,
         )
-        total = acoustic + float(paid[here].sum())
+        total = acoustic + float(paid[here].sum()) + bonus
         costs = known + Costs(remainder=total - known.total)
         fitting = -float(free[here].sum(dtype=np.float64))
         parts.append(Part(kind, word, first, last, phones, costs, fitting))
@@ -86,9 +89,17 @@ def path_parts(
     return (*parts, Part("end", "", n_frames, n_frames, (), costs))
 
 
-def graph_costs(graph: Graph, path: Path) -> np.ndarray:
-    """Return the graph's costs before and in each frame, and after the last: (n_frames + 1,)."""
+def graph_costs(
+    graph: Graph, path: Path, shares: Mapping[str, float] | None = None
+) -> np.ndarray:
+    """Return the graph's costs before and in each frame, and after the last: (n_frames + 1,).
+
+    `shares`: bonuses of words that its arcs have, which are left out.
+    """
     taken = graph.arcs[path.arcs]
+    if shares:
+        said = np.flatnonzero(taken["word"])
+        taken["cost"][said] += [shares.get(graph.words[i], 0.0) for i in taken["word"][said]]
     emits = taken["label"] != 0
     frame = np.cumsum(emits) - emits
     paid = np.bincount(frame, weights=taken["cost"].astype(np.float64), minlength=path.n_frames + 1)

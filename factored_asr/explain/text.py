@@ -14,7 +14,7 @@ from factored_asr.graph import BACKGROUND
 SMALL = 0.05  # smaller differences of cost are not shown
 HEADS = {
     "acoustic": "acoustic", "pronunciation": "pronun.", "penalty": "penalty",
-    "transitions": "transit.", "silence": "silence", "remainder": "remaind.",
+    "transitions": "transit.", "silence": "silence", "hotword": "hotword", "remainder": "remaind.",
 }  # fmt: skip
 NAMES = {"pause": "(pause)", "end": "(end)", "fragment": "(fragment)"}
 

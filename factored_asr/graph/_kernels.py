@@ -90,8 +90,8 @@ def _rehashed(keys, n_known, size):
 
 @kernel
 def expand_context(
-    start, first_arc, arcs, final, unit_of, left_class, right_class, same_left, left_edge,
-    right_edge, silent_end,
+    starts, first_arc, arcs, final, unit_of, left_class, right_class, same_left, right_edge,
+    silent_end,
 ):
     """Walk LG and write, for each phone, its unit between its neighbours.
 
@@ -99,8 +99,10 @@ def expand_context(
     neighbour, a phone is written one phone late, when that is known; otherwise at once, and none
     is ever pending. `same_left[symbol, left]` stands for all left classes that need not be kept
     apart before a symbol. `silent_end`: an utterance without phones ends by an epsilon arc.
-    Returns per arc: source, label (unit + 1; 0 = epsilon), word, cost, target; and the final cost
-    of each state. State 0 is the start; phones that were late end in state 1.
+    `starts` (n, 3): LG state, left class and pending symbol (the number of symbols: none) of the
+    states to begin with. Returns per arc: source, label (unit + 1; 0 = epsilon), word, cost,
+    target; the final cost of each state; and what it is, (LG state * n_left + left class) * width
+    + pending symbol. The starts are states 0, 2, 3, …; phones that were late end in state 1.
     """
     n_symbols, n_left = same_left.shape
     is_late = unit_of.shape[2] > 1
@@ -109,9 +111,15 @@ def expand_context(
     table_keys, table_states = _rehashed(keys, 0, 1 << 18)
     out_source, out_arcs = np.empty(1 << 18, np.int32), np.empty(1 << 18, arcs.dtype)
     ends = np.full(len(keys), np.inf, np.float32)
-    n_out, n_known, at = 0, 2, 0
-    keys[0], keys[1], ends[1] = (np.int64(start) * n_left + left_edge) * width + n_symbols, -2, 0.0
-    _find_or_add(table_keys, table_states, keys[0], 0)
+    n_out, n_known, at = 0, 1 + len(starts), 0
+    while len(keys) < n_known:
+        keys = np.concatenate((keys, np.empty_like(keys)))
+        ends = np.concatenate((ends, np.full(len(ends), np.inf, np.float32)))
+    for i in range(len(starts)):
+        number = i + (i > 0)
+        keys[number] = (starts[i, 0] * n_left + starts[i, 1]) * width + starts[i, 2]
+        _find_or_add(table_keys, table_states, keys[number], number)
+    keys[1], ends[1] = -2, 0.0
     while at < n_known:
         if at == 1:
             at += 1
@@ -158,7 +166,7 @@ def expand_context(
             out_arcs[n_out].cost, out_arcs[n_out].target = final[state], 1
             n_out += 1
         at += 1
-    return out_source[:n_out], out_arcs[:n_out], ends[:n_known]
+    return out_source[:n_out], out_arcs[:n_out], ends[:n_known], keys[:n_known]
 
 
 @kernel
@@ -232,3 +240,13 @@ def grow_trees(first_entry, rank, cost, target, first_symbol, symbols, word, emp
                     n_states += 1
                 n_out += 1
     return out_source[:n_out], out_arcs[:n_out]
+
+
+@kernel
+def shift_costs(arcs, shift):
+    """Add to the cost of each arc what `shift` has for its word; arcs of other words stay as read.
+    """
+    for a in range(len(arcs)):
+        more = shift[arcs[a].word]
+        if more != 0.0:
+            arcs[a].cost += more

@@ -7,7 +7,7 @@ and determinisation of L ∘ G are pynini's; arcs go to it and come back as the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -18,17 +18,11 @@ from factored_asr.acoustic.topology import N_POSITIONS, Topology, word_symbols
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.graph.convert import from_pynini, to_pynini
 from factored_asr.graph.denials import Denials, denials_for, denied, denies, joined
-from factored_asr.graph.expand import (
-    add_self_loops,
-    expand_context,
-    expand_hmms,
-    minimise,
-    with_label_table,
-)
-from factored_asr.graph.graph import ARC, EPSILON, Graph, arcs_of
+from factored_asr.graph.expand import Progress, expand_graph, minimise
+from factored_asr.graph.graph import ARC, EPSILON, WORDS, Graph, arcs_of
 from factored_asr.graph.prefixes import with_prefixes
 from factored_asr.graph.trees import ngram_trees
-from factored_asr.graph.units import BLANK, HasTopology, Units, make_units
+from factored_asr.graph.units import HasTopology, Units, make_units
 from factored_asr.language.grammar.sampling import Sentences
 from factored_asr.language.ngram import BEGIN, END, UNKNOWN, NGramModel
 
@@ -38,8 +32,6 @@ if TYPE_CHECKING:
 
 Ways = tuple[tuple[str, ...], ...]
 """Ways to say one written word, each a sequence of words."""
-Progress = Callable[[str], None]
-"""Called with the name of each stage as it begins."""
 _Loops = list[tuple[int, float]]
 
 
@@ -124,7 +116,7 @@ def lexicon_graph(
     back_off_word = max(words.values(), default=0) + 1
     loops = [(back_off, back_off_word, 0.0, 0)]
     # Silence passes by G unseen; fillers are words above #0, so that G says where they may stand.
-    silence, fillers = _pauses(model.topology, options)
+    silence, fillers = pauses(model.topology, options)
     loops += [(symbol, 0, loop_cost, 0) for symbol, loop_cost in silence]
     for k, (symbol, loop_cost) in enumerate(fillers, 1):
         loops.append((symbol, back_off_word + k, loop_cost, 0))
@@ -134,7 +126,7 @@ def lexicon_graph(
     return Graph.from_arcs(source, np.concatenate([arcs, np.array(loops, ARC)]), final), back_off
 
 
-def _pauses(topology: Topology, options: GraphOptions) -> tuple[_Loops, _Loops]:
+def pauses(topology: Topology, options: GraphOptions) -> tuple[_Loops, _Loops]:
     """Return label and cost of the silence, if the model has one, and of the fillers."""
 
     def loops(phones: Iterable[str], probability: float) -> _Loops:
@@ -214,7 +206,8 @@ def build_graph(
     units = make_units(model, options.transition_scale)
     if isinstance(language, NGramModel):
         lg = _ngram_lg(lexicon, language, table, model, options, units, tell)
-        return replace(expand_graph(lg, model, units, table, tell), omitted=omitted)
+        graph = expand_graph(lg, model, units, table, tell, joints=(WORDS,))
+        return replace(graph, omitted=omitted)
     said = sentences_of(language, table, lexicon, phones, options)
     lg = _grammar_lg(lexicon, said.plain, said.table, model, options)
     graph = expand_graph(lg, model, units, said.table, tell)
@@ -243,9 +236,9 @@ def _ngram_lg(
     lexicon, words = _fitted(lexicon, table, model)
     gigabytes = _estimate(lexicon, language, words, options)
     tell(f"trees of pronunciations ({sum(language.counts):,} n-grams; {gigabytes:.1f} GB)")
-    silence, fillers = _pauses(model.topology, options)
+    silence, fillers = pauses(model.topology, options)
     lg = ngram_trees(lexicon, language, words, model.topology.phones, units, options.word_penalty,
-                     silence, fillers)
+                     silence, fillers, joint=len(table))
     tell(f"merging states with one future ({lg.n_arcs:,} arcs)")
     return minimise(lg)[0]
 
@@ -257,7 +250,7 @@ def _grammar_lg(
     """L ∘ G of the sentences of a grammar; fillers may stand anywhere."""
     lexicon, words = _fitted(lexicon, table, model)
     spoken, back_off = lexicon_graph(lexicon, words, model, options)
-    n_fillers, n_phones = len(_pauses(model.topology, options)[1]), len(model.topology.phones)
+    n_fillers, n_phones = len(pauses(model.topology, options)[1]), len(model.topology.phones)
     fillers = range(len(words) + 2, len(words) + 2 + n_fillers)
     acceptor = with_fillers(sentences, fillers, np.arange(sentences.n_states))
     return compose_lexicon(spoken, acceptor, back_off, n_phones * N_POSITIONS)
@@ -357,7 +350,7 @@ def linear_graph(
     slots = [((word,),) if isinstance(word, str) else word for word in words]
     table = (EPSILON, *dict.fromkeys(word for ways in slots for way in ways for word in way))
     word_id = {word: i for i, word in enumerate(table)}
-    silence, fillers = _pauses(model.topology, options)
+    silence, fillers = pauses(model.topology, options)
     rows, n_states = list[tuple[int, int, int, float, int]](), len(slots) + 1
     nodes = list(range(n_states))
     for at, ways in enumerate(slots):
@@ -410,27 +403,6 @@ def build_alignment_graph(
     lexicon.check_phones(model.topology.phones)
     lg, table = linear_graph(lexicon, words, model, options)
     return expand_graph(lg, model, units or make_units(model, options.transition_scale), table)
-
-
-def expand_graph(
-    lg: Graph, model: HasTopology, units: Units, words: tuple[str, ...],
-    progress: Progress | None = None,
-) -> Graph:
-    """Return H ∘ C ∘ LG, minimised, with self-loops and all that a label means."""
-    tell = progress or (lambda stage: None)
-    tell(f"context (C ∘ LG, {lg.n_arcs:,} arcs)")
-    clg, _ = minimise(expand_context(lg, units))
-    tell(f"states (H ∘ CLG, {clg.n_arcs:,} arcs)")
-    graph, loop_label = expand_hmms(clg, units)
-    tell(f"minimising ({graph.n_arcs:,} arcs)")
-    graph, kept = minimise(graph, loop_label)
-    topology = model.topology
-    blank = (BLANK,) if topology.has_blank else ()
-    return replace(
-        with_label_table(add_self_loops(graph, loop_label[kept], units), units), words=words,
-        phones=(EPSILON, *topology.phones, *blank), frame_seconds=model.frame_seconds,
-        silence_phones=frozenset(filter(None, (topology.silence, *topology.fillers, *blank))),
-    )  # fmt: skip
 
 
 def _word_table(

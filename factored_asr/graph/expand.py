@@ -9,37 +9,106 @@ hashing). States that close a cycle are kept apart.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from factored_asr.graph import _kernels
-from factored_asr.graph.graph import ARC, Graph
-from factored_asr.graph.units import Units
+from factored_asr.graph.graph import ARC, EPSILON, JOINT, Graph
+from factored_asr.graph.units import BLANK, HasTopology, Units
 
+Progress = Callable[[str], None]
+"""Called with the name of each stage as it begins."""
 Branches = tuple[np.ndarray, ...]
 """Branches of trees as columns: node above, label, word, cost, and the node or state below."""
 
 
-def expand_context(lg: Graph, units: Units) -> Graph:
-    """C ∘ LG: phones (``symbol + 1``) become units (``unit + 1``) that know their neighbours."""
-    is_late = units.unit_of.shape[2] > 1
-    source, arcs, final = _kernels.expand_context(
-        lg.start, lg.first_arc, lg.arcs, lg.final, units.unit_of, units.left_class,
-        units.right_class, units.same_left, *units.edge, is_late and not units.blank,
+def expand_graph(
+    lg: Graph, model: HasTopology, units: Units, words: tuple[str, ...],
+    progress: Progress | None = None, joints: tuple[str, ...] = (),
+) -> Graph:
+    """Return H ∘ C ∘ LG, minimised, with self-loops and all that a label means.
+
+    `joints`: names of places where a graph may be added later, see `added`. Those of the k-th name
+    are epsilon arcs of LG with the word ``len(words) + k``.
+    """
+    tell = progress or (lambda stage: None)
+    tell(f"context (C ∘ LG, {lg.n_arcs:,} arcs)")
+    clg, context = expand_context(lg, units)
+    clg, marks = _marked(clg, context, len(words))
+    clg, _ = minimise(clg)
+    tell(f"states (H ∘ CLG, {clg.n_arcs:,} arcs)")
+    graph, loop_label, _ = expand_hmms(clg, units)
+    tell(f"minimising ({graph.n_arcs:,} arcs)")
+    graph, kept = minimise(graph, loop_label)
+    topology = model.topology
+    blank = (BLANK,) if topology.has_blank else ()
+    graph = with_label_table(add_self_loops(graph, loop_label[kept], units), units)
+    return replace(
+        _with_joints(graph, marks, len(words)), words=words, joint_names=joints,
+        phones=(EPSILON, *topology.phones, *blank), frame_seconds=model.frame_seconds,
+        silence_phones=frozenset(filter(None, (topology.silence, *topology.fillers, *blank))),
     )  # fmt: skip
-    return Graph.from_arcs(source, arcs, final)
 
 
-def expand_hmms(clg: Graph, units: Units) -> tuple[Graph, np.ndarray]:
+def _marked(clg: Graph, context: np.ndarray, n_words: int) -> tuple[Graph, np.ndarray]:
+    """Mark joints by their contexts, too, so that these are kept apart: CLG and (name, left class,
+    pending symbol) of each mark."""
+    at = np.flatnonzero(clg.arcs["word"] >= n_words)
+    if not len(at):
+        return clg, np.zeros((0, 3), np.int64)
+    rows = np.column_stack([clg.arcs["word"][at] - n_words, context[clg.sources[at], 1:]])
+    marks, mark = np.unique(rows, axis=0, return_inverse=True)
+    arcs = clg.arcs.copy()
+    arcs["word"][at] = n_words + mark.ravel()
+    return replace(clg, arcs=arcs), marks
+
+
+def _with_joints(graph: Graph, marks: np.ndarray, n_words: int) -> Graph:
+    """Make the marked arcs joints, which no search crosses until something is added there."""
+    at = np.flatnonzero(graph.arcs["word"] >= n_words)
+    if not len(at):
+        return graph
+    joints, arcs = np.zeros(len(at), JOINT), graph.arcs.copy()
+    joints["arc"], joints["cost"] = at, arcs["cost"][at]
+    for name, column in zip(("name", "left", "pending"), marks.T, strict=True):
+        joints[name] = column[arcs["word"][at] - n_words]
+    arcs["word"][at], arcs["cost"][at] = 0, np.inf
+    return replace(graph, arcs=arcs, joints=joints)
+
+
+def expand_context(
+    lg: Graph, units: Units, starts: np.ndarray | None = None
+) -> tuple[Graph, np.ndarray]:
+    """C ∘ LG: phones (``symbol + 1``) become units (``unit + 1``) that know their neighbours.
+
+    `starts` (n, 3): LG state, left class and pending symbol (the number of symbols: none) of the
+    states to begin with, which become 0, 2, 3, …; default: LG's start, at the edge. Returns the
+    graph and the same three of each state.
+    """
+    n_symbols, n_left, n_right = units.unit_of.shape
+    if starts is None:
+        starts = np.array([[lg.start, units.edge[0], n_symbols]])
+    source, arcs, final, keys = _kernels.expand_context(
+        starts.astype(np.int64), lg.first_arc, lg.arcs, lg.final, units.unit_of, units.left_class,
+        units.right_class, units.same_left, units.edge[1], n_right > 1 and not units.blank,
+    )
+    rest, pending = np.divmod(keys, n_symbols + 1)
+    context = np.column_stack([*np.divmod(rest, n_left), pending])
+    return Graph.from_arcs(source, arcs, final), context
+
+
+def expand_hmms(clg: Graph, units: Units) -> tuple[Graph, np.ndarray, np.ndarray]:
     """H ∘ CLG, self-loops still left out: units become sequences of labels.
 
     Below each state the units form a tree, so that equal beginnings are one path. A tree node
     carries the least cost of what lies below it, and a word as soon as only that word is left.
     A unit whose states may be skipped hangs there once for each way through it.
-    Returns the graph and, for each state, the label of the self-loop it is to get (0: none).
+    Returns the graph and, for each state, the label of the self-loop it is to get (0: none), and
+    the state of CLG whose arcs it has (-1: none, it lies within a unit or just after it).
     """
-    clg, waiting = _with_blanks(clg, units.blank)
+    clg, waiting, origin = _with_blanks(clg, units.blank)
     emitting = clg.arcs["label"] > 0
     source, arcs, labels = _ways(clg.sources[emitting], clg.arcs[emitting], units)
     length = np.count_nonzero(labels, axis=1)
@@ -72,17 +141,18 @@ def expand_hmms(clg: Graph, units: Units) -> tuple[Graph, np.ndarray]:
             n_nodes + node, best[node], said[node]
         )  # fmt: skip
         n_nodes += len(key)
-    return _assemble(clg, units, waiting, np.concatenate(node_label), inner, leaves)
+    return _assemble(clg, units, waiting, origin, np.concatenate(node_label), inner, leaves)
 
 
-def _with_blanks(clg: Graph, blank: int) -> tuple[Graph, np.ndarray]:
-    """Make room for CTC's blanks: CLG, and the label by which one may wait in each of its states.
+def _with_blanks(clg: Graph, blank: int) -> tuple[Graph, np.ndarray, np.ndarray]:
+    """Make room for CTC's blanks: CLG, the label by which one may wait in each of its states, and
+    the state that it is a copy of.
 
     A unit leads to a state of its own, from which an epsilon arc goes where blanks may follow.
     Other epsilon arcs lead to copies without blanks, so that these stand in one place only.
     """
     if not blank:
-        return clg, np.zeros(clg.n_states, np.int64)
+        return clg, np.zeros(clg.n_states, np.int64), np.arange(clg.n_states)
     emitting = clg.arcs["label"] > 0
     after_unit = np.union1d(clg.arcs["target"][emitting], clg.start)
     plain = np.unique(clg.arcs["target"][~emitting])
@@ -103,7 +173,8 @@ def _with_blanks(clg: Graph, blank: int) -> tuple[Graph, np.ndarray]:
     final = np.append(clg.final[copied], np.full(len(after_unit), np.inf, np.float32))
     waiting = np.repeat([0, blank, 0], [len(plain), len(after_unit), len(after_unit)])
     start = int(waiting_at[np.searchsorted(after_unit, clg.start)])
-    return Graph.from_arcs(source, np.concatenate([arcs, leave]), final, start), waiting
+    origin = np.append(copied, np.full(len(after_unit), -1))
+    return Graph.from_arcs(source, np.concatenate([arcs, leave]), final, start), waiting, origin
 
 
 def _ways(source: np.ndarray, arcs: np.ndarray, units: Units) -> tuple[np.ndarray, ...]:
@@ -131,9 +202,9 @@ def _below(
 
 
 def _assemble(
-    clg: Graph, units: Units, waiting: np.ndarray, node_label: np.ndarray, inner: list[Branches],
-    leaves: list[Branches],
-) -> tuple[Graph, np.ndarray]:
+    clg: Graph, units: Units, waiting: np.ndarray, origin: np.ndarray, node_label: np.ndarray,
+    inner: list[Branches], leaves: list[Branches],
+) -> tuple[Graph, np.ndarray, np.ndarray]:
     """Give every state of CLG one copy per label to stay in it by, and join the trees to them."""
     n_labels = len(units.loop_label)
     silent = clg.arcs["label"] == 0
@@ -167,7 +238,8 @@ def _assemble(
     final[: len(copies)] = clg.final[state]
     graph = Graph.from_arcs(source, np.concatenate([root_arcs[copied], arcs[from_node]]), final,
                             int(copy[-1]))
-    return graph, loop_label.astype(np.int32)
+    place = np.append(origin[state], np.full(len(loop_label) - len(copies), -1))
+    return graph, loop_label.astype(np.int32), place
 
 
 def minimise(graph: Graph, own: np.ndarray | None = None) -> tuple[Graph, np.ndarray]:

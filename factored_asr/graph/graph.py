@@ -33,6 +33,17 @@ EPSILON = "<eps>"
 FORMAT_VERSION = 1
 MAX_LABEL = 1 << 21
 """Tables by label and word stay small, whatever a foreign file claims."""
+WORDS = "<words>"
+"""Name of the joints where words may be added: in the empty history of an n-gram model."""
+JOINT = np.dtype([("arc", "<i8"), ("name", "<i4"), ("cost", "<f4"), ("left", "<i4"),
+                  ("pending", "<i4")])
+"""An epsilon arc that no search crosses until a graph is added there (see `added`): index of its
+name, cost, and the phones before it, as classes and symbols of the model's topology."""
+SPARE = {"first_arc": 1 << 19, "first_emitting": 1 << 19, "arcs": 1 << 20, "final": 1 << 19}
+"""Elements that files of large graphs have room for at their ends: what is added at run time is
+mapped there, privately. Holes in a file, which take no space on most disks."""
+MANY_ARCS = 1 << 18
+"""Of a graph that has this room; smaller ones are copied in a moment."""
 _STORED = {
     "first_arc": np.dtype("<i8"), "first_emitting": np.dtype("<i8"), "arcs": ARC,
     "final": np.dtype("<f4"),
@@ -124,6 +135,13 @@ class Graph:
     """First state of each part, ascending: no path ends in another part than that of its words. A
     graph of denied and plain sentences has two: see `denials`."""
 
+    joints: np.ndarray = field(default_factory=lambda: np.zeros(0, JOINT))
+    """(n_joints,) `JOINT`: where graphs may be added."""
+    joint_names: tuple[str, ...] = ()
+    """Names of joints: `WORDS`, or the lists of a grammar."""
+    base: Graph | None = None
+    """What this graph was made from by `added.extended`; None: it is as compiled."""
+
     @property
     def labels(self) -> Labels:
         """The columns by input label."""
@@ -176,6 +194,11 @@ class Graph:
     def has_phones(self) -> bool:
         """True where labels know their phone, so times can be read from a path."""
         return len(self.label_phone) > 0
+
+    @cached_property
+    def word_ids(self) -> dict[str, int]:
+        """Id by word, of all but epsilon."""
+        return {word: i for i, word in enumerate(self.words) if i}
 
     @cached_property
     def first_emitting(self) -> np.ndarray:
@@ -234,12 +257,15 @@ class Graph:
         folder.mkdir(parents=True, exist_ok=True)
         for name in (*_STORED, *_LABEL_ARRAYS):
             np.save(folder / f"{name}.npy", getattr(self, name))
+            if name in SPARE and self.n_arcs >= MANY_ARCS:
+                _lengthen(folder / f"{name}.npy", SPARE[name] * _STORED[name].itemsize)
+        np.save(folder / "joints.npy", self.joints)
         (folder / "words.txt").write_text("\n".join(self.words) + "\n", encoding="utf-8")
         manifest = {
             "format": "factored_asr graph", "version": FORMAT_VERSION, "start": self.start,
             "states": self.n_states, "arcs": self.n_arcs, "phones": self.phones,
             "silence_phones": sorted(self.silence_phones), "frame_seconds": self.frame_seconds,
-            "parts": self.parts, "seal": _seal(folder),
+            "parts": self.parts, "seal": _seal(folder), "joints": self.joint_names,
             **({"omitted": self.omitted} if self.omitted else {}),
         }
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
@@ -261,6 +287,11 @@ class Graph:
         return replace(self, words=tuple(words))
 
 
+def _lengthen(path: Path, n_bytes: int) -> None:
+    with open(path, "r+b") as file:
+        file.truncate(file.seek(0, 2) + n_bytes)
+
+
 def _seal(folder: Path) -> dict[str, list[int]]:
     """Return size and time of a graph folder's files; unchanged: its arcs are as checked."""
     names = ("words.txt", *sorted(path.name for path in folder.glob("*.npy")))
@@ -273,7 +304,7 @@ def _read_folder(folder: Path) -> Graph:
     manifest = read_json(manifest_path)
     if not isinstance(manifest, dict) or manifest.get("version") != FORMAT_VERSION:
         raise FormatError(f"graph format version must be {FORMAT_VERSION}", manifest_path)
-    arrays = {
+    arrays: dict[str, Any] = {
         name: read_array(folder / f"{name}.npy", mapped=True) for name in (*_STORED, *_LABEL_ARRAYS)
     }
     words = tuple(read_text(folder / "words.txt").split("\n")[:-1])
@@ -287,6 +318,7 @@ def _read_folder(folder: Path) -> Graph:
             silence_phones=frozenset(manifest["silence_phones"]),
             frame_seconds=manifest["frame_seconds"], omitted=tuple(manifest.get("omitted", ())),
             parts=tuple(map(int, manifest.get("parts", (0,)))),
+            joint_names=tuple(manifest.get("joints", ())), joints=_read_joints(folder, manifest),
             **arrays,
         )
         if (graph.n_states, graph.n_arcs) != (manifest["states"], manifest["arcs"]):
@@ -298,6 +330,21 @@ def _read_folder(folder: Path) -> Graph:
     graph.__dict__["first_emitting"] = _frozen(first_emitting, np.int64)  # spares a pass over arcs
     check_graph(graph, folder, arcs=manifest.get("seal") != _seal(folder))
     return graph
+
+
+def _read_joints(folder: Path, manifest: dict[str, Any]) -> np.ndarray:
+    """Joints of a graph folder; earlier versions have none."""
+    path = folder / "joints.npy"
+    if not path.is_file():
+        return np.zeros(0, JOINT)
+    joints = read_array(path)
+    n_names, n_arcs = len(manifest.get("joints", ())), int(manifest["arcs"])
+    if joints.dtype != JOINT or joints.ndim != 1 or len(joints) and not (
+        0 <= joints["arc"].min() <= joints["arc"].max() < n_arcs
+        and 0 <= joints["name"].min() <= joints["name"].max() < n_names
+    ):
+        raise FormatError("joints do not fit the arcs", path)
+    return joints
 
 
 def _checked_foreign(path: Path, found: Arcs) -> Graph:

@@ -25,7 +25,7 @@ Loops = list[tuple[int, float]]
 
 def ngram_trees(
     lexicon: Lexicon, language: NGramModel, words: Mapping[str, int], phones: tuple[str, ...],
-    units: Units, word_penalty: float, everywhere: Loops, at_empty_history: Loops,
+    units: Units, word_penalty: float, everywhere: Loops, at_empty_history: Loops, joint: int,
 ) -> Graph:
     """Return det(L ∘ G); its input labels are ``1 + phone * 4 + position``, as `lexicon_graph`'s.
 
@@ -37,6 +37,8 @@ def ngram_trees(
         Symbols of equal units count as the same.
     everywhere, at_empty_history
         Phones that may stand between words: silence, and fillers.
+    joint
+        Word id that marks where words may be added: an epsilon arc of the empty history.
     """
     table = language.arcs()
     of_word, rank_word, costs, first, symbols = _pronunciations(lexicon, words, phones, units)
@@ -61,6 +63,7 @@ def ngram_trees(
     more = np.zeros(len(table.backoff_source), ARC)
     more["cost"], more["target"] = -table.log_backoff, table.backoff_target
     rows = [(label, 0, price, 0) for label, price in (*everywhere, *at_empty_history)]
+    rows.append((0, joint, 0.0, 0))
     loops = np.array(rows, ARC)
     roots = np.arange(n_roots, dtype=np.int32)
     standing = np.repeat(loops[: len(everywhere)], n_roots)
@@ -89,7 +92,7 @@ def _pronunciations(
     * where each rank's symbols begin;
     * the symbols.
     """
-    index, same = {phone: i for i, phone in enumerate(phones)}, _same_units(units).tolist()
+    index, same = {phone: i for i, phone in enumerate(phones)}, same_units(units).tolist()
     found = [
         (tuple(same[symbol] for symbol in word_symbols([index[phone] for phone in each.phones])),
          word_id, -float(np.log(each.probability)))
@@ -106,7 +109,7 @@ def _pronunciations(
     return of_word, rank_word, (spoken, costs), first, symbols
 
 
-def _same_units(units: Units) -> np.ndarray:
+def same_units(units: Units) -> np.ndarray:
     """(n_symbols,): the first symbol that is the same unit in every context, and as neighbour."""
     n = len(units.unit_of)
     rows = np.column_stack([units.unit_of.reshape(n, -1), units.left_class, units.right_class])

@@ -4,6 +4,7 @@ from factored_asr.language.arpa import common_log, read_arpa, write_arpa
 from factored_asr.language.columns import read_columns, write_columns
 from factored_asr.language.estimate import EstimateOptions, estimate
 from factored_asr.language.grammar import Grammar, GrammarWarning
+from factored_asr.language.hotwords import Hotwords, HotwordScorer, checked_hotwords
 from factored_asr.language.interpolate import interpolate, mixture_weights
 from factored_asr.language.ngram import NGramArcs, NGramModel, NGramOrder, with_words
 from factored_asr.language.packed import read_packed, write_packed
@@ -17,15 +18,22 @@ from factored_asr.language.prune import (
     truncate,
 )
 from factored_asr.language.read import is_kenlm_binary, read_lm
-from factored_asr.language.scorer import KenLMScorer, MixedScorer, NGramScorer, WordScorer
+from factored_asr.language.scorer import (
+    ExtendedScorer,
+    KenLMScorer,
+    MixedScorer,
+    NGramScorer,
+    WordScorer,
+)
 from factored_asr.language.sphinx_trie import read_sphinx_lm
 from factored_asr.language.text import read_sentences, read_vocabulary
 
 __all__ = [
-    "EstimateOptions", "Grammar", "GrammarWarning", "KenLMScorer", "MixedScorer", "NGramArcs",
-    "NGramModel", "NGramOrder", "NGramScorer", "TextScore", "WordScore", "WordScorer", "common_log",
+    "EstimateOptions", "ExtendedScorer", "Grammar", "GrammarWarning", "HotwordScorer",
+    "Hotwords", "KenLMScorer", "MixedScorer", "NGramArcs", "NGramModel", "NGramOrder",
+    "NGramScorer", "TextScore", "WordScore", "WordScorer", "checked_hotwords", "common_log",
     "estimate", "interpolate", "is_kenlm_binary", "mixture_weights", "normalise", "prune",
-    "prune_improbable", "prune_to", "read_arpa", "read_columns", "read_lm", "read_sentences",
-    "read_packed", "read_sphinx_lm", "read_vocabulary", "restrict", "score_text", "score_words",
-    "truncate", "with_words", "write_arpa", "write_columns", "write_packed",
+    "prune_improbable", "prune_to", "read_arpa", "read_columns", "read_lm", "read_packed",
+    "read_sentences", "read_sphinx_lm", "read_vocabulary", "restrict", "score_text",
+    "score_words", "truncate", "with_words", "write_arpa", "write_columns", "write_packed",
 ]

@@ -7,7 +7,7 @@ what backing off gives if there is none. It is never the higher of the two.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +29,52 @@ class WordScorer(Protocol):
 
     def finish(self, state: Hashable) -> float:
         """Return the natural log of P(end | state)."""
+
+
+class BackingOff(WordScorer, Protocol):
+    """A language model that can forget its history."""
+
+    def forget(self, state: Any) -> tuple[Any, float]:
+        """Return the empty history, and the log of what backing off to it from a state costs."""
+
+
+AddedWords = Mapping[str, tuple[str | None, float]]
+"""By added word: the word it is scored as (None: none), and else the natural log of its
+probability, to which backing off to the empty history is added."""
+
+
+class ExtendedScorer:
+    """A language model with more words: each scored as a known word, or after the empty history.
+
+    Parameters
+    ----------
+    scorer
+        Of the other words: one of this module.
+    words
+        What is added: see `AddedWords`.
+    """
+
+    def __init__(self, scorer: BackingOff, words: AddedWords) -> None:
+        self.scorer, self.words = scorer, words
+
+    def start(self) -> Hashable:
+        return self.scorer.start()
+
+    def score_word(self, state: Any, word: str) -> tuple[Any, float]:
+        found = self.words.get(word)
+        if found is None:
+            return self.scorer.score_word(state, word)
+        like, log_prob = found
+        if like is not None:
+            return self.scorer.score_word(state, like)
+        empty, backed_off = self.scorer.forget(state)
+        return empty, backed_off + log_prob
+
+    def finish(self, state: Any) -> float:
+        return self.scorer.finish(state)
+
+    def forget(self, state: Any) -> tuple[Any, float]:
+        return self.scorer.forget(state)
 
 
 class NGramScorer:
@@ -66,6 +112,10 @@ class NGramScorer:
         end = self.model.ids.get(END, 0)
         return self._score(state, end)[1] if end else 0.0
 
+    def forget(self, state: Any) -> tuple[tuple[int, ...], float]:
+        orders = self.model.orders
+        return (), float(sum(orders[k].backoff[row] for k, row in enumerate(state) if row >= 0))
+
     def _score(self, state: tuple[int, ...], word: int) -> tuple[tuple[int, ...], float]:
         found = self._seen.get((state, word))
         if found is None:
@@ -96,7 +146,7 @@ class MixedScorer:
     Weights are 0 or more and sum to 1. Each model has its own words and orders.
     """
 
-    def __init__(self, scorers: Sequence[WordScorer], weights: Sequence[float]) -> None:
+    def __init__(self, scorers: Sequence[BackingOff], weights: Sequence[float]) -> None:
         if not scorers or len(scorers) != len(weights):
             raise OptionError(f"{len(scorers)} language models need as many weights")
         if min(weights) < 0 or abs(sum(weights) - 1) > 1e-6:
@@ -116,6 +166,11 @@ class MixedScorer:
     def finish(self, state: Any) -> float:
         pairs = zip(self._parts, state, strict=True)
         return self._mean([scorer.finish(part) for (scorer, _), part in pairs])
+
+    def forget(self, state: Any) -> tuple[tuple[Hashable, ...], float]:
+        pairs = zip(self._parts, state, strict=True)
+        empty, log_probs = zip(*(scorer.forget(part) for (scorer, _), part in pairs), strict=True)
+        return empty, self._mean(log_probs)
 
     def _mean(self, log_probs: Sequence[float]) -> float:
         """Return the natural log of the weighted mean of probabilities."""
@@ -183,6 +238,10 @@ class KenLMScorer:
     def finish(self, state: Any) -> float:
         """Return log P(``</s>`` | state)."""
         return self.score_word(state, "</s>")[1]
+
+    def forget(self, state: Any) -> tuple[Any, float]:
+        """Return the empty history; KenLM does not tell what backing off costs: 0."""
+        return self.start(marks=False), 0.0
 
     def score_sentence(self, words: Sequence[str], *, marks: bool = True) -> float:
         """Return the log probability of a sentence, from ``<s>`` to ``</s>`` or of words alone."""

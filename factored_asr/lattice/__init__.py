@@ -7,6 +7,7 @@ from factored_asr.lattice.confidence import (
     reliability,
 )
 from factored_asr.lattice.confusion import ConfusionNetwork, confusion_network
+from factored_asr.lattice.hotwords import HotwordPass
 from factored_asr.lattice.lattice import Lattice
 from factored_asr.lattice.nbest import WordString, nbest, word_strings
 from factored_asr.lattice.path import Path, PhoneSegment, WordSegment
@@ -23,8 +24,8 @@ from factored_asr.lattice.second_pass import (
 )
 
 __all__ = [
-    "Calibration", "ConfidenceOptions", "ConfusionNetwork", "Lattice", "LatticePath", "Margin",
-    "Path", "PhoneSegment", "RejectionOptions", "RescoreOptions", "SecondPass",
+    "Calibration", "ConfidenceOptions", "ConfusionNetwork", "HotwordPass", "Lattice", "LatticePath",
+    "Margin", "Path", "PhoneSegment", "RejectionOptions", "RescoreOptions", "SecondPass",
     "SecondPassOptions", "WordSegment", "WordString", "arc_posteriors", "best_path",
     "confusion_network", "fit_calibration", "nbest", "normalised_cross_entropy", "prune",
     "reliability", "rescore", "second_pass", "with_lm", "word_features", "word_strings",

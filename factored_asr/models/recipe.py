@@ -14,7 +14,7 @@ from factored_asr.acoustic.model import AcousticModel
 from factored_asr.dialogue.conversation import PATTERNS, Conversation
 from factored_asr.dialogue.conversation import VERSION as CONVERSATION_VERSION
 from factored_asr.dialogue.frames import RULES
-from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.errors import MissingError, OptionError
 from factored_asr.graph import (
     BACKGROUND_VERSION,
     DENIALS_VERSION,
@@ -36,12 +36,14 @@ from factored_asr.language import (
     with_words,
     write_columns,
 )
+from factored_asr.language.scorer import BackingOff
 from factored_asr.language.written import Known
 from factored_asr.lattice import SecondPass
 from factored_asr.lexicon import Lexicon, LexiconWarning, Pronunciation
 from factored_asr.lexicon.g2p import G2P, GuessWarning
 from factored_asr.models.bundle import Bundle, packaged
 from factored_asr.models.settings import CONVERSATION, DecodeOptions
+from factored_asr.models.vocabulary import NewWords, Vocabulary, spoken_ways
 from factored_asr.storage.cache import cached, content_key
 
 GRAPH_VERSION = 3
@@ -51,7 +53,7 @@ GRAMMAR_VERSION = 1
 G2P_VERSION = 1
 """Raise it when the same dictionary gives another G2P model than before."""
 
-Words = str | Path | Mapping[str, str | tuple[str, ...]]
+Words = str | Path | NewWords
 """A dictionary file, or words with their phones (``{"bosch": "B AA SH"}``)."""
 Progress = Callable[[str], None]
 MAX_TOLD = 30
@@ -70,7 +72,7 @@ class Recipe:
     lexicon: Path | None = None
     """Replaces the bundle's dictionary."""
     words: Words | None = None
-    """Extends the dictionary."""
+    """Extends the dictionary; where `adds_words`, once the graph is compiled."""
     options: DecodeOptions | None = None
     """Replaces the bundle's settings."""
     guess: bool | Path = False
@@ -82,6 +84,8 @@ class Recipe:
     """Interpolation weights of `rescore_lms`, of sum 1; equal (default) where none are given."""
     conversation: bool = False
     """The graph of a grammar holds what `Dialogue` understands, too: "no the hall", "undo that"."""
+    vocabulary: Vocabulary = Vocabulary()
+    """What is added to the compiled graph."""
 
     def __post_init__(self) -> None:
         if self.grammar and self.lm:
@@ -141,8 +145,21 @@ class Recipe:
         pruned = self.settings.second_pass.whole_lm and self.settings.max_ngrams
         return self.rescore_lms or ((self.language_path,) if pruned and not self.grammar else ())
 
+    @property
+    def adds_words(self) -> bool:
+        """Whether `words` are added to the compiled graph: to the model's own for dictation."""
+        return not (self.grammar or self.lm or self.lexicon)
+
+    @property
+    def plain(self) -> Recipe:
+        """The recipe of the compiled graph, before anything is added to it."""
+        words = None if self.adds_words else self.words
+        return replace(self, words=words, vocabulary=Vocabulary())
+
     def key(self) -> str:
-        """Return the hash of every file and option that the graph depends on."""
+        """Return the hash of every file and option that the compiled graph depends on."""
+        if self.adds_words and self.words:
+            return self.plain.key()
         words = Path(self.words) if isinstance(self.words, str | Path) else self.words
         return content_key(
             GRAPH_VERSION, __version__, self.bundle.hmms, self.lexicon_path,
@@ -150,6 +167,7 @@ class Recipe:
             words, _AsBefore(self.settings.graph), self.settings.max_ngrams,
             *((self.guess, G2P_VERSION) if self.guess else ()),
             *(("more words", self._more_words) if self._more_words else ()),
+            *(() if self.grammar else ("joints",)),
             *(("grammar", GRAMMAR_VERSION) if self.grammar else ()),
             *(("conversation", CONVERSATION_VERSION, PATTERNS, RULES) if self.conversation else ()),
             *(("denied", DENIALS_VERSION, self.settings.graph.denial_cost)
@@ -166,8 +184,9 @@ class Recipe:
         }
 
     def graph(self, model: AcousticModel, progress: Progress | None = None) -> Graph:
-        """Return the graph from the cache; compile it first if needed."""
-        graph = cached_graph(self.key(), self.about(), lambda: self.compile(model, progress))
+        """Return the compiled graph from the cache; compile it first if needed."""
+        plain = self.plain
+        graph = cached_graph(self.key(), self.about(), lambda: plain.compile(model, progress))
         if graph.omitted and self.lm:
             warnings.warn(self._omitted(graph.omitted), LexiconWarning, stacklevel=2)
         return graph
@@ -261,7 +280,7 @@ class Recipe:
         own = Lexicon.read(self.lexicon_path)
         if self._more_words:
             own = own.extend(Lexicon.read(self._more_words))
-        return own.extend(self.read_words())
+        return own.extend(self.read_words()).extend(self.vocabulary.lexicon)
 
     def with_guesses(self, lexicon: Lexicon, words: Iterable[str]) -> Lexicon:
         """Return the lexicon with a guessed pronunciation for each of these words that it lacks.
@@ -295,13 +314,14 @@ class Recipe:
         """Return the words that extend the dictionary."""
         if isinstance(self.words, str | Path):
             return Lexicon.read(self.words)
-        found = {}
-        for word, phones in (self.words or {}).items():
-            split = tuple(phones.split() if isinstance(phones, str) else phones)
-            if not split:
-                raise FormatError(f"word '{word}' has no phones")
-            found[word] = (Pronunciation(split),)
-        return Lexicon(found)
+        ways = {word: spoken_ways(word, phones) for word, phones in (self.words or {}).items()}
+        found = Lexicon({word: tuple(map(Pronunciation, each))
+                         for word, each in ways.items() if each})
+        guessed = [word for word, each in ways.items() if each is None]
+        if not guessed:
+            return found
+        own = self.with_guesses(replace(self, words=None).read_lexicon(), guessed)
+        return found.extend(own.restrict(guessed))
 
     def first_language(self, progress: Progress | None = None) -> NGramModel:
         """Return the n-gram model of the first pass, pruned to `max_ngrams`."""
@@ -328,7 +348,7 @@ class Recipe:
             second = first
         return SecondPass(asked, options.confidence, second, first)
 
-    def _scorer(self, path: Path, progress: Progress | None) -> WordScorer:
+    def _scorer(self, path: Path, progress: Progress | None) -> BackingOff:
         if is_kenlm_binary(path):
             return KenLMScorer(path)
         model = self._language(path, 0, progress)

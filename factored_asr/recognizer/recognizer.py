@@ -24,7 +24,7 @@ from factored_asr.audio.reading import Source
 from factored_asr.decoder import EndpointOptions
 from factored_asr.errors import MissingError
 from factored_asr.graph import Graph
-from factored_asr.language import Grammar
+from factored_asr.language import Grammar, Hotwords
 from factored_asr.language.grammar.sampling import random_sentences
 from factored_asr.lattice import Lattice, SecondPassOptions
 from factored_asr.lattice import Path as LatticePath
@@ -32,11 +32,13 @@ from factored_asr.models.bundle import Bundle
 from factored_asr.models.grammars import read_understander
 from factored_asr.models.recipe import Progress, Recipe, Words
 from factored_asr.models.settings import DecodeOptions
+from factored_asr.models.vocabulary import NewWords
 from factored_asr.recognizer.alignment import Aligner, aligner_of
 from factored_asr.recognizer.listening import Listening
 from factored_asr.recognizer.session import Pipeline, begun, read_sound
 from factored_asr.recognizer.speaker import SpeakerOptions, adapt_to_speaker
 from factored_asr.recognizer.stream import Stream
+from factored_asr.recognizer.words import RunTimeWords
 from factored_asr.results.alignment import Alignment
 from factored_asr.results.transcript import Transcript
 from factored_asr.understanding import Interpretation, Understander
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
     from factored_asr.explain import ExplainOptions, Explanation
 
 
-class Recognizer:
+class Recognizer(RunTimeWords):
     """Turns sound into words, and commands into intents.
 
     Examples
@@ -93,6 +95,7 @@ class Recognizer:
         rescore_lms: Sequence[str | Path] = (),
         lm_weights: Sequence[float] = (),
         second_pass: SecondPassOptions | None = None,
+        hotwords: Hotwords | None = None,
         progress: Progress | None = None,
     ) -> Recognizer:
         """Load a model with its graph, which is compiled on first use and then cached.
@@ -112,7 +115,8 @@ class Recognizer:
         lexicon
             A dictionary that replaces the model's own.
         words
-            A dictionary file that extends it, or a mapping ``{"word": "PHONE PHONE"}``.
+            A dictionary file that extends it, or a mapping ``{"word": "PHONE PHONE"}``: see
+            `with_words`. The model's own graph for dictation is not compiled for them.
         guess
             Guess how words are said that no dictionary has, with a `GuessWarning` for each. True:
             by a model of letters and phones learnt from the dictionary; a path: by that file's.
@@ -123,6 +127,8 @@ class Recognizer:
             heard, interpolated by these weights of sum 1; by equal ones where none are given.
         second_pass
             What else is done with a lattice: N-best lists, confidences, the words of least risk.
+        hotwords
+            Phrases that are found more often: see `with_hotwords`.
         progress
             Progress callback: each stage of compiling; None disables it.
 
@@ -143,16 +149,33 @@ class Recognizer:
                         tuple(map(Path, rescore_lms)), tuple(lm_weights), conversation)
         if second_pass is not None:
             recipe = replace(recipe, options=replace(recipe.settings, second_pass=second_pass))
-        return Recognizer.from_recipe(recipe, progress)
+        made = Recognizer.from_recipe(recipe, progress)
+        return made.with_hotwords(hotwords) if hotwords else made
 
     @staticmethod
     def from_recipe(recipe: Recipe, progress: Progress | None = None) -> Recognizer:
         """Like `load`, from a recipe that is already made."""
         model = recipe.bundle.acoustic_model()
         graph, background = recipe.graph(model, progress), recipe.background(model)
-        made = Recognizer(model, graph, recipe.settings, recipe.grammar, recipe, background)
+        made = Recognizer.of(recipe, model, graph, background)
         made._is_loaded = True
         return made
+
+    @staticmethod
+    def of(
+        recipe: Recipe, model: AcousticModel, graph: Graph, background: Graph | None = None
+    ) -> Recognizer:
+        """Return the recogniser of a recipe whose compiled graphs are at hand."""
+        plain = recipe.plain
+        made = Recognizer(model, graph, plain.settings, plain.grammar, plain, background)
+        made._is_loaded = False
+        if recipe.adds_words and recipe.words:
+            made = made.with_words(recipe.read_words())
+        more = recipe.vocabulary
+        if more.is_empty:
+            return made
+        words = (*made._vocabulary.words, *more.words)
+        return made._changed(replace(more, words=words))
 
     def __reduce__(self) -> tuple[Callable[[Recipe], Recognizer], tuple[Recipe]]:
         """A copy is loaded from the same files, whose graph is in the cache."""
@@ -164,7 +187,8 @@ class Recognizer:
         return Recognizer.from_recipe, (self.recipe,)
 
     def transcribe(
-        self, source: Source | Frames, *, sample_rate: int | None = None
+        self, source: Source | Frames, *, sample_rate: int | None = None,
+        words: NewWords | None = None, hotwords: Hotwords | None = None,
     ) -> Transcript:
         """Recognise a whole sound.
 
@@ -176,6 +200,8 @@ class Recognizer:
             well, and paths of feature files (see `factored_asr.features.files`).
         sample_rate
             Hz of an array, which needs it; or of bare 16-bit samples without a header.
+        words, hotwords
+            For this sound only: see `with_words` and `with_hotwords`.
 
         Raises
         ------
@@ -184,7 +210,7 @@ class Recognizer:
         MissingError
             There is no such file.
         """
-        return self.pipeline.transcribe(source, sample_rate)
+        return self._for_one(words, hotwords).pipeline.transcribe(source, sample_rate)
 
     def with_model(self, model: AcousticModel) -> Recognizer:
         """Return a recogniser that scores sound by another model, over the same graph.
@@ -289,6 +315,7 @@ class Recognizer:
     def stream(
         self, endpoint: EndpointOptions | None = None, *, sample_rate: int | None = None,
         redecode: bool | None = None, second_look: bool | None = None,  # old name
+        words: NewWords | None = None, hotwords: Hotwords | None = None,
     ) -> Stream:
         """Begin an utterance whose sound comes bit by bit.
 
@@ -303,13 +330,16 @@ class Recognizer:
             The result is then that of `transcribe`, for twice the work. None: with a grammar,
             where a command is acted on, but not in dictation.
             Its former name is deprecated.
+        words, hotwords
+            For this stream only: see `with_words` and `with_hotwords`.
         """
         if second_look is not None:  # old name
             warnings.warn("second_look is now called redecode", DeprecationWarning, stacklevel=2)
             redecode = second_look  # old name
         if redecode is None:
             redecode = self.pipeline.is_grammar
-        return Stream(self.pipeline, endpoint or EndpointOptions(), redecode, sample_rate)
+        pipeline = self._for_one(words, hotwords).pipeline
+        return Stream(pipeline, endpoint or EndpointOptions(), redecode, sample_rate)
 
     def listen(
         self, blocks: Iterable[ArrayLike] | None = None, *, sample_rate: int | None = None,

@@ -23,7 +23,7 @@ from factored_asr.decoder import Search
 from factored_asr.errors import FormatError
 from factored_asr.features.files import is_feature_file
 from factored_asr.graph import Graph
-from factored_asr.lattice import Lattice, SecondPass
+from factored_asr.lattice import HotwordPass, Lattice, SecondPass
 from factored_asr.lattice import Path as BestPath
 from factored_asr.lattice.rejection import (
     NO_SPEECH,
@@ -59,6 +59,8 @@ class Pipeline:
     """What follows the search; None: nothing does."""
     interpret: Callable[[Lattice, BestPath | None], Interpretation | None] | None = None
     """Reads the meaning of a lattice next to the background's best path; None: there is none."""
+    hotwords: HotwordPass | None = None
+    """Scores hotwords exactly, before all decisions; None: there are none."""
 
     @cached_property
     def pdfs(self) -> np.ndarray:
@@ -274,6 +276,8 @@ def decide(pipeline: Pipeline, found: Found) -> Transcript:
         none = Rejection("no-speech", NO_SPEECH)
         return Transcript(duration=duration, reason=NO_SPEECH, rejection=none)
     lattice = replace(found.lattice, acoustic_scale=options.acoustic_scale, frame_seconds=seconds)
+    if pipeline.hotwords is not None:
+        lattice = pipeline.hotwords(lattice)
     path, confidences = lattice.best(), tuple[float, ...]()
     segments = path.segments
     if rejected := rejection(path, found.evidence, options.rejection, seconds):

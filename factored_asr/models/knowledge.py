@@ -1,0 +1,182 @@
+"""What recognisers of one compiled graph share, to change its words at run time."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import cast
+
+import numpy as np
+
+from factored_asr.acoustic.model import AcousticModel
+from factored_asr.errors import MissingError, OptionError
+from factored_asr.graph import Graph, make_units
+from factored_asr.graph.added import Entry, extended
+from factored_asr.graph.graph import WORDS
+from factored_asr.graph.units import Units
+from factored_asr.language import ExtendedScorer, HotwordScorer, WordScorer
+from factored_asr.language.scorer import AddedWords, BackingOff
+from factored_asr.lattice import SecondPass
+from factored_asr.lexicon import Lexicon, Pronunciation
+from factored_asr.models.recipe import Recipe
+from factored_asr.models.vocabulary import (
+    ALL_TOGETHER,
+    MOST_WORDS,
+    PROBABILITY,
+    Like,
+    NewWords,
+    Vocabulary,
+    spoken_ways,
+)
+
+
+class Knowledge:
+    """What the recognisers of one compiled graph share, to change its words at run time.
+
+    Everything is read when it is first needed, and kept.
+    """
+
+    def __init__(
+        self, recipe: Recipe | None, model: AcousticModel, graph: Graph, second: SecondPass | None
+    ) -> None:
+        if recipe is None:
+            raise MissingError("the words of this recogniser cannot be changed: it was made from a "
+                               "graph, without a lexicon and a language model")
+        self.recipe, self.model, self.base, self.second = recipe, model, graph, second
+        self._reading = threading.RLock()
+
+    @cached_property
+    def _units(self) -> Units:
+        return make_units(self.model, self.recipe.settings.graph.transition_scale)
+
+    @cached_property
+    def lexicon(self) -> Lexicon:
+        """The dictionary, without added words."""
+        return self.recipe.read_lexicon()
+
+    @cached_property
+    def _costs(self) -> tuple[Callable[[str], float | None], float]:
+        """Cost of a word in the empty history, left for one that nothing is known of; and that of
+        a word that the language model lacks."""
+        language = self.recipe.first_language()
+        first, ids = language.orders[0], language.ids
+        order = np.argsort(first.word, kind="stable")
+        place = dict(zip(first.word[order].tolist(), order.tolist(), strict=True))
+
+        def cost(word: str) -> float | None:
+            if (row := place.get(ids.get(word, 0))) is None:
+                return None
+            return -float(first.log_prob[row]) - float(first.backoff[row])
+
+        return cost, -float(np.median(first.log_prob))
+
+    def with_words(
+        self, before: Vocabulary, words: NewWords | Lexicon, like: Like | None
+    ) -> Vocabulary:
+        """Return a vocabulary with more words; see `Recognizer.with_words`."""
+        if WORDS not in self.base.joint_names:
+            raise OptionError("words cannot be added to this graph: a grammar has only its own "
+                              "words; give it other pronunciations when it is loaded (words=)")
+        if len(words) > MOST_WORDS:
+            raise OptionError(
+                f"{len(words):,} words: at most {MOST_WORDS:,} can be added at run time; compile "
+                "more with a dictionary and a language model (lexicon=, lm=)"
+            )
+        with self._reading:
+            spoken, likes = self._spoken(words), self._likes(words, like)
+        added = tuple((word, spoken[word], likes.get(word, "")) for word in words)
+        kept = tuple(each for each in before.words if each[0] not in words)
+        removed = tuple(each for each in before.removed if each not in words)
+        return replace(before, words=(*kept, *added), removed=removed)
+
+    def without_words(self, before: Vocabulary, words: Sequence[str]) -> Vocabulary:
+        """Return a vocabulary without these words; see `Recognizer.without_words`."""
+        added = {word for word, _, _ in before.words}
+        for word in words:
+            if word in before.removed or not (word in added or word in self.base.word_ids):
+                raise OptionError(f"{word!r} is not among the words of this recogniser")
+        return before.without(words)
+
+    def _spoken(self, words: NewWords | Lexicon) -> Lexicon:
+        """The pronunciations of new words in the model's phones, checked."""
+        phones = self.model.topology.phones
+        if isinstance(words, Lexicon):
+            fitted = words.fitted(phones)
+            fitted.check_phones(phones)
+            return fitted
+        found = {word: spoken_ways(word, phones) for word, phones in words.items()}
+        guessed = [word for word, spoken in found.items() if spoken is None]
+        known = self.recipe.with_guesses(self.lexicon, guessed) if guessed else Lexicon({})
+        fitted = Lexicon({
+            word: known.find(word) if spoken is None else tuple(map(Pronunciation, spoken))
+            for word, spoken in found.items()
+        }).fitted(phones)
+        fitted.check_phones(phones)
+        return fitted
+
+    def _likes(self, words: NewWords | Lexicon, like: Like | None) -> dict[str, str]:
+        """The word that each new word is like, checked."""
+        likes = {word: like for word in words} if isinstance(like, str) else dict(like or {})
+        for word, other in likes.items():
+            if word not in words:
+                raise OptionError(f"like names {word!r}, which is not among the words added")
+            if self._costs[0](other) is None:
+                raise MissingError(f"word {word!r} cannot be like {other!r}: the language model "
+                                   "has no such word")
+        return likes
+
+    def graph(self, vocabulary: Vocabulary) -> Graph:
+        """Return the graph with the changes of a vocabulary; the compiled one if there are none."""
+        if vocabulary.is_empty:
+            return self.base
+        with self._reading:
+            costs = dict[str, float]()
+            if vocabulary.hotwords:
+                costs = {word: -share for word, share
+                         in HotwordScorer(dict(vocabulary.hotwords)).shares.items()}
+            added = {word for word, _, _ in vocabulary.words}
+            lacking = [word for word in costs if not (word in added or word in self.base.word_ids)]
+            if lacking:
+                raise MissingError(f"hotword {lacking[0]!r} is not among the words of this "
+                                   "recogniser: add it as well (words=)")
+            costs |= {word: np.inf for word in vocabulary.removed if word not in added}
+            entries = [Entry((word,), cost) for (word, _, _), cost
+                       in zip(vocabulary.words, self._all_costs(vocabulary), strict=True)]
+            options = self.recipe.settings.graph
+            return extended(
+                self.base, self._units, self.model.topology.phones, vocabulary.lexicon,
+                {WORDS: entries} if entries else {}, costs, word_cost=options.word_penalty,
+            )
+
+    def _all_costs(self, vocabulary: Vocabulary) -> list[float]:
+        """Cost of each added word in the empty history, left for one that nothing is known of."""
+        if not vocabulary.words:
+            return []
+        cost, median = self._costs
+        known = [cost(like or word) for word, _, like in vocabulary.words]
+        probability = min(PROBABILITY, ALL_TOGETHER / max(known.count(None), 1))
+        new = min(median, -math.log(probability))
+        return [new if each is None else each for each in known]
+
+    def second_pass(self, vocabulary: Vocabulary) -> SecondPass | None:
+        """Return the second pass with the added words in its language models."""
+        second = self.second
+        if second is None or not vocabulary.words:
+            return second
+        first = self.first_words(vocabulary)
+        both = {word: (like or None, first[word][1]) for word, _, like in vocabulary.words
+                if word in first}
+        return replace(second, scorer=_more(second.scorer, both), first=_more(second.first, first))
+
+    def first_words(self, vocabulary: Vocabulary) -> AddedWords:
+        """Return the added words that the language model lacks, as `ExtendedScorer` has them, with
+        the cost that they have in the graph."""
+        costs = zip(vocabulary.words, self._all_costs(vocabulary), strict=True)
+        return {word: (None, -cost) for (word, _, _), cost in costs if self._costs[0](word) is None}
+
+
+def _more(scorer: WordScorer | None, words: AddedWords) -> WordScorer | None:
+    return None if scorer is None else ExtendedScorer(cast(BackingOff, scorer), words)

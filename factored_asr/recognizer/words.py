@@ -1,0 +1,160 @@
+"""Words and hotwords of a recogniser that change at run time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import Self
+
+from factored_asr.acoustic.model import AcousticModel
+from factored_asr.graph import Graph
+from factored_asr.language import Hotwords, HotwordScorer, checked_hotwords
+from factored_asr.language.scorer import AddedWords
+from factored_asr.lattice import HotwordPass
+from factored_asr.lexicon import Lexicon
+from factored_asr.models.knowledge import Knowledge
+from factored_asr.models.recipe import Recipe
+from factored_asr.models.settings import DecodeOptions
+from factored_asr.models.vocabulary import Like, NewWords, Vocabulary
+from factored_asr.recognizer.session import Pipeline
+
+
+class RunTimeWords:
+    """The part of a `Recognizer` that makes recognisers of other words from it.
+
+    They share the model and the graph, which does not change.
+    """
+
+    model: AcousticModel
+    graph: Graph
+    options: DecodeOptions
+    pipeline: Pipeline
+    recipe: Recipe | None
+
+    def with_words(self, words: NewWords | Lexicon, *, like: Like | None = None) -> Self:
+        """Return a recogniser with more words, or more pronunciations of known ones.
+
+        It shares all else with this one. Nothing is compiled again: a word takes milliseconds. An
+        added word has times, confidences, alignments and explanations as any other.
+
+        Parameters
+        ----------
+        words
+            Words with their phones: a text is one pronunciation, a list of texts several; None
+            guesses it from the spelling, with a `GuessWarning` that says how. Or a `Lexicon`.
+        like
+            A word whose place in the language model an added word takes, for all of them or by
+            word. Else a word has the probability 0.0002 whatever comes before it; of more than
+            1,000 words all together have 0.2.
+
+        Raises
+        ------
+        MissingError
+            The model lacks a phone, or `like` names a word that the language model lacks.
+        FormatError
+            A word has no phones.
+        OptionError
+            This is no recogniser for dictation, or these are too many words.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from factored_asr import Recognizer
+        >>> from factored_asr.language import estimate, write_arpa
+        >>> lm = tempfile.mkdtemp() + "/small.arpa"
+        >>> write_arpa(estimate([["turn", "on", "the", "light"]]), lm)
+        >>> recognizer = Recognizer.load("en-us", lm=lm)
+        >>> taught = recognizer.with_words({"zoomba": ["Z UW M B AH"]}, like="light")
+        >>> "zoomba" in taught.graph.words, "zoomba" in recognizer.graph.words
+        (True, False)
+        """
+        return self._changed(self._knowledge.with_words(self._vocabulary, words, like))
+
+    def without_words(self, *words: str) -> Self:
+        """Return a recogniser that does not know these words, added or not.
+
+        Raises
+        ------
+        OptionError
+            A word is not among those of this recogniser.
+        """
+        return self._changed(self._knowledge.without_words(self._vocabulary, words))
+
+    def with_hotwords(self, hotwords: Hotwords) -> Self:
+        """Return a recogniser that finds these phrases more often; they replace earlier hotwords.
+
+        Parameters
+        ----------
+        hotwords
+            Phrases with their bonuses in natural-log units, such as ``{"home assistant": 3.0}``: a
+            phrase is found where it would be with a probability exp(bonus) times as high. Below 0
+            it is found less. Where phrases lie within each other, bonuses add up. Each word must
+            be known.
+
+        Raises
+        ------
+        OptionError
+            A phrase without words, or a bonus that is not finite or too large.
+        MissingError
+            A word is not among those of this recogniser.
+
+        Examples
+        --------
+        >>> from factored_asr import Recognizer
+        >>> recognizer = Recognizer.load("en-us", grammar="lm/smart_home.yaml")
+        >>> keen = recognizer.with_hotwords({"kitchen light": 3.0})
+        >>> keen.transcribe("examples/audio/kitchen_light_on.wav").text
+        'turn on the kitchen light'
+        """
+        return self._changed(replace(self._vocabulary, hotwords=checked_hotwords(hotwords)))
+
+    def _for_one(self, words: NewWords | None, hotwords: Hotwords | None) -> Self:
+        """This recogniser with the words of one call."""
+        chosen = self.with_words(words) if words else self
+        return chosen.with_hotwords(hotwords) if hotwords else chosen
+
+    def towards(self, words: tuple[str, ...]) -> tuple[Graph, HotwordPass]:
+        """Return the graph with the whole bonus of each hotword in these words on all its words.
+
+        Where shares were too small for the result, its path is the best one of this graph.
+        """
+        found = {phrase: bonus for phrase, bonus in self._vocabulary.hotwords
+                 if any(words[at : at + len(phrase)] == phrase for at in range(len(words)))}
+        each = dict[tuple[str, ...], float]()
+        for phrase, bonus in found.items():
+            each |= {(word,): bonus for word in phrase}
+        lean = replace(self._vocabulary, hotwords=tuple(each.items()))
+        return self._knowledge.graph(lean), HotwordPass(HotwordScorer(each))
+
+    @property
+    def added_words(self) -> AddedWords:
+        """The added words that the language model lacks, as `language.ExtendedScorer` takes them.
+        """
+        words = self._vocabulary
+        return self._knowledge.first_words(words) if words.words else {}
+
+    @property
+    def _vocabulary(self) -> Vocabulary:
+        return self.recipe.vocabulary if self.recipe else Vocabulary()
+
+    @cached_property
+    def _knowledge(self) -> Knowledge:
+        """What recognisers with other words share with this one."""
+        return Knowledge(self.recipe, self.model, self.graph, self.pipeline.second_pass)
+
+    def _changed(self, vocabulary: Vocabulary) -> Self:
+        """A recogniser that shares all with this one but the vocabulary."""
+        knowledge = self._knowledge
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other.__dict__.pop("aligner", None)
+        other.recipe = replace(knowledge.recipe, vocabulary=vocabulary)
+        other.graph = knowledge.graph(vocabulary)
+        exact = vocabulary.hotword_pass
+        if exact is not None and exact.scorer.has_phrases:
+            other.options = self.options.with_lattice()
+        other.pipeline = replace(
+            self.pipeline, graph=other.graph, options=other.options, hotwords=exact,
+            second_pass=knowledge.second_pass(vocabulary),
+        )
+        return other
