@@ -72,8 +72,8 @@ def check_wheel(wheel: Path) -> None:
     require(f"## {version}" in changes, f"version {version} is in CHANGELOG.md", "it is not")
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     require(f"version: {version}" in citation, "CITATION.cff has this version", "it has another")
-    require(about["License-Expression"] == "Apache-2.0", "its licence is Apache-2.0",
-            f"it is {about['License-Expression']}")  # fmt: skip
+    licence = about["License-Expression"] or about["License"]
+    require(licence == "Apache-2.0", "its licence is Apache-2.0", f"it is {licence}")
 
 
 def check_archive(archive: Path) -> None:
