@@ -250,10 +250,10 @@ KIND_OF_MODEL = re.compile(
 """What another kind of acoustic model lacks: cepstra, Gaussians, 10 ms, one pdf a state."""
 
 KNOWS_THE_KIND = ("acoustic/", "features/", "models/importers/", "models/en_us.py",
-                  "training/", "cli/adapt.py", "cli/corpora.py", "cli/train.py",
+                  "training/", "course/", "cli/adapt.py", "cli/corpora.py", "cli/train.py",
                   "server/openai.py")  # fmt: skip
-"""Acoustic models, their training and import, and the command lines of training; and the protocol
-whose events are called deltas."""
+"""Acoustic models, their training and import, and the command lines of training; the course, which
+explains them; and the protocol whose events are called deltas."""
 
 def test_only_acoustic_models_know_their_kind() -> None:
     found = [
