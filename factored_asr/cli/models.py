@@ -23,6 +23,8 @@ examples:
       the arcs as a file of OpenFst
   factored-asr import exp/tri3/ --lexicon my.dict --lm my.arpa --output my_model
       a model of Kaldi as a folder that --model reads
+  factored-asr import vosk-model-small-ko-0.22/ --output ko
+      a model of Vosk, with its dictionary and language model
 """
 
 
@@ -49,9 +51,11 @@ def compile_graph(options: argparse.Namespace) -> int:
 
 
 def import_model(options: argparse.Namespace) -> int:
-    """Convert a Sphinx model or a Kaldi GMM model to a model folder.
+    """Convert a model of Sphinx, Kaldi or Vosk to a model folder.
 
-    A Kaldi folder holds final.mdl, tree and phones.txt, and final.mat if features are transformed.
+    A folder of a Kaldi GMM holds final.mdl, tree and phones.txt, and final.mat if features are
+    transformed. A folder of Vosk, or of a Kaldi chain model, holds am/final.mdl, conf/mfcc.conf,
+    graph/HCLr.fst, graph/Gr.fst and ivector/, as it is downloaded; or all of these in one folder.
     """
     from factored_asr.language import is_kenlm_binary, read_lm
     from factored_asr.lexicon import Lexicon
@@ -61,10 +65,11 @@ def import_model(options: argparse.Namespace) -> int:
     bundle = Bundle.find(options.source)
     model = bundle.acoustic_model()
     lexicon, lm = options.lexicon or bundle.lexicon, options.lm or bundle.lm
-    if lm and not is_kenlm_binary(lm):
+    if lm and lm != bundle.lm and not is_kenlm_binary(lm):
         read_lm(lm)  # raises if the file is broken
     about = About(origin=options.origin or Path(options.source).name,
-                  licences={"model": options.licence} if options.licence else {})
+                  licences={"model": options.licence} if options.licence else {},
+                  settings=bundle.folder.about.settings if bundle.folder else {})
     write_model(options.output, model, lexicon=Lexicon.read(lexicon) if lexicon else None, lm=lm,
                 about=about)
     print(f"{options.output}\t{len(model.phones)} phones, {model.n_pdfs} pdfs")
@@ -119,8 +124,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--output", metavar="PATH", help="write here: a folder, or a file .fst")
 
     parser = shared.add_command(commands, "import", import_model,
-                                "convert a model of Kaldi or Sphinx", examples=EXAMPLES)
-    parser.add_argument("source", metavar="FOLDER", help="of Kaldi (final.mdl, tree) or Sphinx")
+                                "convert a model of Kaldi, Vosk or Sphinx", examples=EXAMPLES)
+    parser.add_argument("source", metavar="FOLDER",
+                        help="of Kaldi (final.mdl), Vosk (am/final.mdl) or Sphinx (mdef)")
     parser.add_argument("--output", required=True, metavar="MODEL", help="the new model's folder")
     parser.add_argument("--lexicon", metavar="DICT", help="dictionary of the model")
     parser.add_argument("--lm", metavar="ARPA", help="language model of the model")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,7 @@ ARC = np.dtype([("label", "<i4"), ("word", "<i4"), ("cost", "<f4"), ("target", "
 """One arc: input label (0 = epsilon), output word (0 = none), cost, target state."""
 
 _MAGIC = 2125659606
+_SIZE, _KEY = struct.Struct("<i"), struct.Struct("<q")
 _CONST_STATE = np.dtype(
     [("final", "<f4"), ("pos", "<u4"), ("n_arcs", "<u4"), ("n_in_eps", "<u4"), ("n_out_eps", "<u4")]
 )
@@ -34,6 +36,18 @@ class Arcs(NamedTuple):
     final: np.ndarray
 
 
+class Header(NamedTuple):
+    """What an FST begins with."""
+
+    kind: str
+    is_aligned: bool
+    n_tables: int
+    """Symbol tables that follow."""
+    start: int
+    n_states: int
+    n_arcs: int
+
+
 def read_openfst(path: Path) -> Arcs:
     """Read a file; the arcs of a const file are mapped into memory. Targets are not checked.
 
@@ -48,28 +62,39 @@ def read_openfst(path: Path) -> Arcs:
 
 def parse_openfst(data: bytes | np.ndarray, path: Path) -> Arcs:
     """Read the bytes of a file, whose name is `path` in errors; see `read_openfst`."""
-    cursor = Cursor(data, path)
-    if cursor.number("<i4", "magic number") != _MAGIC:
-        raise FormatError("not an OpenFst binary file: wrong magic number", path)
-    kind, arc_type = cursor.text("FST type"), cursor.text("arc type")
-    if kind not in ("vector", "const") or arc_type != "standard":
-        raise FormatError(
-            f"the FST must be vector or const of standard arcs, got {kind!r} of {arc_type!r}", path
-        )
-    _, flags, _, start, n_states, n_arcs = cursor.take(_HEADER, 1, "FST header")[0].tolist()
-    for _ in range((flags & _HAS_SYMBOLS).bit_count()):
-        _skip_symbols(cursor)
-    if kind == "vector":
-        return Arcs(start, *_read_vector_states(cursor, n_states))
-    padding = 16 if flags & _ALIGNED else 1
+    return read_states(Cursor(data, path))
+
+
+def read_states(cursor: Cursor) -> Arcs:
+    """Read a vector or const FST, its header first, from where a cursor stands."""
+    header = read_header(cursor)
+    if header.kind not in ("vector", "const"):
+        cursor.fail(f"the FST must be vector or const of standard arcs, got {header.kind!r}")
+    for _ in range(header.n_tables):
+        read_symbols(cursor)
+    if header.kind == "vector":
+        return Arcs(header.start, *_read_vector_states(cursor, header.n_states))
+    padding = 16 if header.is_aligned else 1
     cursor.at += -cursor.at % padding
-    states = cursor.take(_CONST_STATE, n_states, "state table")
+    states = cursor.take(_CONST_STATE, header.n_states, "state table")
     cursor.at += -cursor.at % padding
-    arcs = cursor.take(ARC, n_arcs, "arc table")
-    first_arc = np.append(states["pos"].astype(np.int64), n_arcs)
+    arcs = cursor.take(ARC, header.n_arcs, "arc table")
+    first_arc = np.append(states["pos"].astype(np.int64), header.n_arcs)
     if np.any(np.diff(first_arc) != states["n_arcs"]):
-        raise FormatError("states' arcs are not stored one after the other", path)
-    return Arcs(start, first_arc, arcs, states["final"])
+        cursor.fail("states' arcs are not stored one after the other")
+    return Arcs(header.start, first_arc, arcs, states["final"])
+
+
+def read_header(cursor: Cursor) -> Header:
+    """Read what every FST begins with; FormatError if it is none of standard arcs."""
+    if cursor.number("<i4", "magic number") != _MAGIC:
+        cursor.fail("not an OpenFst binary file: wrong magic number")
+    kind, arc_type = cursor.text("FST type"), cursor.text("arc type")
+    if arc_type != "standard":
+        cursor.fail(f"the FST must have standard arcs, got {kind!r} of {arc_type!r}")
+    _, flags, _, start, n_states, n_arcs = cursor.take(_HEADER, 1, "FST header")[0].tolist()
+    tables = (flags & _HAS_SYMBOLS).bit_count()
+    return Header(kind, bool(flags & _ALIGNED), tables, start, n_states, n_arcs)
 
 
 def write_openfst(path: str | Path, graph: Arcs) -> None:
@@ -106,13 +131,26 @@ def _int32(value: int) -> bytes:
     return value.to_bytes(4, "little")
 
 
-def _skip_symbols(cursor: Cursor) -> None:
-    """Pass over an embedded symbol table (magic, name, next key, size, then pairs)."""
+def read_symbols(cursor: Cursor) -> dict[int, str]:
+    """Read an embedded symbol table (magic, name, next key, size, then pairs): number → symbol."""
     cursor.take("<i4", 1, "symbol table")
     cursor.text("symbol table name")
-    for _ in range(cursor.take("<i8", 2, "symbol table size")[1]):
-        cursor.text("symbol")
-        cursor.take("<i8", 1, "symbol key")
+    n_symbols = cursor.take("<i8", 2, "symbol table size")[1]
+    at, end = cursor.at, len(cursor.data)
+    data: Any = memoryview(cursor.data)  # type: ignore[arg-type]
+    found = {}
+    for _ in range(n_symbols):
+        if at + 4 > end:
+            cursor.fail("the symbol table ends too soon")
+        (n,) = _SIZE.unpack_from(data, at)
+        if not 0 <= n <= end - at - 12:
+            cursor.fail(f"a symbol of {n} bytes cannot be in the {end - at} bytes left")
+        at += 4 + n
+        symbol = bytes(data[at - n : at]).decode("utf-8", "replace")
+        found[_KEY.unpack_from(data, at)[0]] = symbol
+        at += 8
+    cursor.at = at
+    return found
 
 
 def _read_vector_states(

@@ -5,7 +5,8 @@ There are four sorts:
 * ``en-us``, the files that come with the pocketsphinx package;
 * ``en-us-network``, a network whose encoder comes with another package, with the same words;
 * a folder that `train`, `adapt` or `import` wrote (see folder.py);
-* the folder of another toolkit (see importers/).
+* the folder of another toolkit (see importers/). One of Vosk's is converted to a folder of our own
+  in the cache when it is first used.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from factored_asr.acoustic.network.moonshine import encoder_path
 from factored_asr.errors import FormatError, MissingError, ModelWarning
 from factored_asr.models import en_us, en_us_network
 from factored_asr.models.folder import ModelFolder
+from factored_asr.models.importers.vosk import VoskFiles, converted
 from factored_asr.models.kinds import MANIFEST, importer_of
 from factored_asr.models.settings import COMMANDS, DICTATION, DecodeOptions
 from factored_asr.models.zipped import is_zip, unpacked
@@ -93,10 +95,13 @@ class Bundle:
         folder = unpacked(model) if is_zip(model) else Path(model)
         if ModelFolder.is_one(folder):
             return Bundle._from_folder(str(model), ModelFolder.open(folder))
+        if (files := VoskFiles.find(folder)) is not None:
+            return Bundle._from_folder(str(model), converted(files))
         if importer_of(folder) is None:
             raise MissingError(
                 f"no model '{model}': known are en-us and en-us-network; a model folder holds a "
-                f"file {MANIFEST}, or mdef if it is Sphinx's, final.mdl if it is Kaldi's"
+                f"file {MANIFEST}, or mdef if it is Sphinx's, final.mdl if it is Kaldi's, "
+                "am/final.mdl if it is Vosk's"
             )
         lexicons = sorted(folder.glob("*.dict"))
         models = [file for end in ("*.lm.bin", "*.arpa", "*.arpa.gz") for file in folder.glob(end)]
@@ -131,11 +136,13 @@ class Bundle:
 
     @property
     def hmms(self) -> object:
-        """What graphs depend on of the acoustic model, for a `content_key`: a network's phones, and
-        the files of any other."""
+        """What graphs depend on of the acoustic model, for a `content_key`: a network's phones, the
+        units of a chain model, and the files of any other."""
         facts = self.folder.acoustic if self.folder else {}
         if facts.get("kind") == "network":
             return "network", facts.get("phones")
+        if facts.get("kind") == "chain":
+            return "chain", facts.get("phones"), facts.get("units"), facts.get("step")
         return self.acoustic
 
     def acoustic_model(self) -> AcousticModel:

@@ -25,6 +25,7 @@ import numpy as np
 from support import odd_sounds
 
 from factored_asr.acoustic import GmmModel
+from factored_asr.acoustic.model import AcousticModel
 from factored_asr.audio.reading import as_samples, describe, read_audio, read_blocks
 from factored_asr.corpus.corpus import Corpus, check
 from factored_asr.corpus.textgrid import read_textgrid
@@ -58,6 +59,7 @@ from factored_asr.lexicon.g2p import G2P
 from factored_asr.models.bundle import Bundle
 from factored_asr.models.importers.kaldi import read_kaldi_model
 from factored_asr.models.importers.sphinx import read_sphinx_model
+from factored_asr.models.importers.vosk import VoskFiles, read_vosk_model
 from factored_asr.models.settings import DecodeOptions
 from factored_asr.results.subtitles import cues, lines
 from factored_asr.results.transcript import Transcript, Word
@@ -301,6 +303,28 @@ def _kaldi(folder: Path) -> None:
     _acoustic(read_kaldi_model(folder / "model"))
 
 
+def _vosk(folder: Path) -> None:
+    files = VoskFiles.find(folder / "model")
+    if files is None:
+        raise FormatError("no chain model", folder)
+    found = read_vosk_model(files)
+    _chain_scores(found.acoustic)
+    _language(found.lm)
+
+
+def _chain(folder: Path) -> None:
+    _chain_scores(Bundle.find(folder / "model").acoustic_model())
+
+
+def _chain_scores(model: AcousticModel) -> None:
+    if model.sample_rate > 100_000 or model.n_pdfs > 1000 or model.look_ahead_seconds > 10:
+        return  # long to compute, but right
+    session = model.session(np.arange(model.n_pdfs), whole=False)
+    session.accept(np.linspace(-1, 1, 4000, dtype=np.float32))
+    for scores in session.finish():
+        assert scores.shape[1:] == (model.n_pdfs,)
+
+
 def _model(folder: Path) -> None:
     bundle = Bundle.find(folder / "model")
     _acoustic(bundle.acoustic_model())
@@ -461,6 +485,8 @@ KINDS = (
                           partial(seeds.sphinx, n_books=8), seeds.sphinx_checked,
                           seeds.sphinx_dump, seeds.sphinx_binary), _sphinx, share=3),
     Kind("Kaldi model", _seed(seeds.kaldi, ("text",), ("binary",)), _kaldi, share=2),
+    Kind("Vosk model", (seeds.vosk,), _vosk, share=3),
+    Kind("chain model folder", (seeds.chain,), _chain, rehashed),
     Kind("model folder", _seed(seeds.model, ("diagonal",), ("tied",)), _model, rehashed, share=2),
     Kind("zipped model", _seed(seeds.zipped, ("",), ("my/",)), _zipped, share=0.5),
     Kind("G2P model", (seeds.g2p,), _g2p),

@@ -24,12 +24,14 @@ from support.models import LEXICON, small_model, unigrams
 from support.spelling import LEXICON as SPELLED
 from support.sphinx import TINY_MDEF, tiny_model
 from support.synthetic import lexicon, speak
+from support.vosk_files import write_vosk
 
 from factored_asr.language import read_arpa, write_arpa, write_columns, write_packed
 from factored_asr.language.grammar import Grammar
 from factored_asr.language.grammar.compiled import write_compiled
 from factored_asr.lexicon.g2p_training import G2POptions, train_g2p
 from factored_asr.models.folder import About, write_model
+from factored_asr.models.importers.vosk import VoskFiles, read_vosk_model
 from factored_asr.models.settings import COMMANDS, DICTATION
 from factored_asr.results.transcript import Transcript, Word
 from factored_asr.training.em import Schedule
@@ -307,6 +309,17 @@ def kaldi(folder: Path, form: str = "text") -> None:
     (folder / "model").mkdir()
     for file in (KALDI_MODEL / form).iterdir():
         (folder / "model" / file.name).write_bytes(file.read_bytes())
+
+
+def vosk(folder: Path) -> None:
+    write_vosk(folder / "model")
+
+
+def chain(folder: Path) -> None:
+    files = VoskFiles.find(write_vosk(folder / "vosk"))
+    assert files is not None
+    write_model(folder / "model", read_vosk_model(files).acoustic)
+    shutil.rmtree(folder / "vosk")
 
 
 def model(folder: Path, kind: str = "diagonal") -> None:

@@ -74,6 +74,17 @@ class KaldiReader(Cursor):
             self.fail(f"promises {n} entries, which the file is too short for")
         return n
 
+    def integer_rows(self, n_rows: int, width: int) -> np.ndarray:
+        """Take numbers that are written one by one, (n_rows, width) int32."""
+        if self.binary:
+            record = np.dtype([("size", "i1"), ("value", "<i4")])
+            found = self.take(record, n_rows * width, "numbers")
+            if (found["size"] != 4).any():
+                self.fail("must be 32-bit numbers")
+            return found["value"].reshape(n_rows, width).astype(np.int32)
+        rows = [[self.integer() for _ in range(width)] for _ in range(n_rows)]
+        return np.array(rows, np.int32).reshape(n_rows, width)
+
     def integers(self) -> np.ndarray:
         """Take a list of integers, int32."""
         if self.binary:
@@ -104,9 +115,42 @@ class KaldiReader(Cursor):
             self.fail("rows of a matrix must be of one length")
         return np.array([self._floats(line) for line in lines]).reshape(len(lines), -1)
 
+    def boolean(self) -> bool:
+        """Take T or F."""
+        word = chr(self.number("u1", "T or F")) if self.binary else self.word()
+        if word not in ("T", "F"):
+            self.fail(f"must be T or F, is {word!r}")
+        return word == "T"
+
+    def line(self) -> str:
+        """Take the rest of the line."""
+        end = self._bytes.find(b"\n", self.at)
+        if end < 0:
+            self.fail("ends too soon")
+        text = self._bytes[self.at : end].decode("latin-1")
+        self.at = end + 1
+        return text
+
+    def symmetric(self) -> np.ndarray:
+        """Take a symmetric matrix, of which the file has one half: (n, n) float64."""
+        if self.binary:
+            kind, n = self._kind("P"), self.integer()
+            half = self.take(kind, n * (n + 1) // 2 if n >= 0 else -1, f"half of {n} x {n} numbers")
+        else:
+            half = self._floats(self._bracketed().split())
+            n = int((np.sqrt(8 * len(half) + 1) - 1) / 2)
+            if n * (n + 1) // 2 != len(half):
+                self.fail("must be half of a matrix")
+        full = np.zeros((n, n))
+        full[np.tril_indices(n)] = half
+        return full + np.tril(full, -1).T
+
     def _number(self, kind: str, parse: Callable[[str], float]) -> float:
         if self.binary:
-            if self.number("i1", "size of a number") not in (4, -4):  # minus: unsigned
+            size = self.number("i1", "size of a number")
+            if size == 8 and parse is float:
+                return float(self.number("<f8", "a number"))
+            if size not in (4, -4):  # minus: unsigned
                 self.fail("must be a 32-bit number")
             return float(self.number(kind, "a number"))
         word = self.word()
@@ -118,6 +162,8 @@ class KaldiReader(Cursor):
     def _kind(self, shape: str) -> str:
         word = self.word()
         if word not in (f"F{shape}", f"D{shape}"):
+            if word.startswith("CM"):
+                self.fail(f"a compressed matrix ({word}), which is not supported")
             self.fail(f"must be a vector or matrix F{shape} or D{shape}, is {word!r}")
         return "<f4" if word[0] == "F" else "<f8"
 

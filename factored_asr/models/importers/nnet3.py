@@ -1,0 +1,81 @@
+"""A chain model as files: arrays in three ``.npz``, and facts for the manifest."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from factored_asr.acoustic.nnet3 import (
+    ChainModel,
+    IvectorExtractor,
+    KaldiFeatures,
+    Layer,
+    Network,
+)
+from factored_asr.acoustic.topology import Topology
+from factored_asr.models.kinds import MANIFEST
+from factored_asr.storage.reading import as_record, read_arrays
+
+MODEL = ChainModel
+NETWORK, IVECTOR, TOPOLOGY = "network.npz", "ivector.npz", "topology.npz"
+_UNITS = tuple(field.name for field in dataclasses.fields(Topology)
+               if field.name not in ("phones", "silence", "fillers", "blank_pdf", "edge"))
+
+
+def read(folder: Path, facts: Mapping[str, Any]) -> ChainModel:
+    """Read a model; errors of any sort where arrays and facts do not fit."""
+    arrays = read_arrays(folder / NETWORK)
+    layers = {name: _layer(name, layer, arrays) for name, layer in facts["layers"].items()}
+    network = Network(tuple(facts["nodes"]), layers, int(facts["step"]))
+    topology = Topology(
+        tuple(facts["phones"]), facts["silence"], tuple(facts["fillers"]),
+        **read_arrays(folder / TOPOLOGY), blank_pdf=-1, edge=tuple(facts["edge"]),
+    )
+    extractor = None
+    if facts["ivector"] is not None:
+        values: dict[str, Any] = {**read_arrays(folder / IVECTOR), **facts["ivector"]}
+        extractor = IvectorExtractor(**values)
+    features = as_record(KaldiFeatures, facts["features"], folder / MANIFEST)
+    return ChainModel(topology, features, network, extractor, arrays.get("log_priors"),
+                      int(facts["frames_per_chunk"]))
+
+
+def write(folder: Path, model: ChainModel) -> dict[str, Any]:
+    """Write the arrays of a model; return what of it is no array."""
+    network, topology, ex = model.network, model.topology, model.extractor
+    arrays = {f"{name}/{key}": array for name, layer in network.layers.items()
+              for key, array in layer.arrays.items()}
+    if model.log_priors is not None:
+        arrays["log_priors"] = model.log_priors
+    _save(folder / NETWORK, arrays)
+    _save(folder / TOPOLOGY, {name: getattr(topology, name) for name in _UNITS})
+    numbers = None
+    if ex is not None:
+        values = {field.name: getattr(ex, field.name) for field in dataclasses.fields(ex)}
+        numbers = {name: v for name, v in values.items() if not isinstance(v, np.ndarray)}
+        _save(folder / IVECTOR, {n: v for n, v in values.items() if n not in numbers})
+    layers = {name: {"kind": layer.kind, "dim_in": layer.dim_in, "dim_out": layer.dim_out,
+                     "arrays": list(layer.arrays), "facts": dict(layer.facts)}
+              for name, layer in network.layers.items()}
+    units = hashlib.sha256()
+    for name in _UNITS:
+        units.update(getattr(topology, name).tobytes())
+    return {"units": units.hexdigest(), "phones": topology.phones, "silence": topology.silence,
+            "fillers": topology.fillers, "edge": topology.edge,
+            "features": dataclasses.asdict(model.features),
+            "nodes": network.lines, "layers": layers, "step": network.step, "ivector": numbers,
+            "frames_per_chunk": model.frames_per_chunk}
+
+
+def _save(file: Path, arrays: Mapping[str, Any]) -> None:
+    np.savez(file, **arrays)
+
+
+def _layer(name: str, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Layer:
+    own = {key: arrays[f"{name}/{key}"] for key in facts["arrays"]}
+    return Layer(facts["kind"], facts["dim_in"], facts["dim_out"], own, facts["facts"])
