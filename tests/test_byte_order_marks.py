@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import gzip
 import io
 import sys
 import warnings
@@ -13,8 +14,10 @@ from fuzz.readers import KINDS, Kind, lay, quietly
 
 from factored_asr.batch.inputs import find_inputs
 from factored_asr.cli import main
+from factored_asr.errors import FormatError
 from factored_asr.evaluation.normalise import Rules
 from factored_asr.language import read_arpa
+from factored_asr.storage.tables import header_of, read_table
 
 TEXTS = (".arpa", ".dict", ".txt", ".yaml", ".jsgf", ".tsv", ".csv", ".scp", ".fileids", ".json",
          ".transcription", ".slf", ".lat", ".lab", ".TextGrid", "text", "utt2spk", "segments",
@@ -63,3 +66,23 @@ def test_models_lists_and_rules(
     with warnings.catch_warnings():
         assert main(["understand", "--grammar", str(tmp_path / "g.yaml")]) == 0
     assert '"text": "stop", "intent": "I"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("data", "law"),
+    [(gzip.compress(b"id\ttext\n"), "is a gzip archive, and no text: unpack it"),
+     ("id\ttext\n".encode("utf-16-le"), r":1: a zero byte: .* without its mark \(UTF-16\)"),
+     (b"id\ttext\na\t\xe9\n", r":2: not UTF-8: byte 0xe9")],
+)
+def test_what_is_no_text_is_named(tmp_path: Path, data: bytes, law: str) -> None:
+    (tmp_path / "t.tsv").write_bytes(data)
+    with pytest.raises(FormatError, match=law):
+        read_table(tmp_path / "t.tsv")
+
+
+@pytest.mark.parametrize("first", ["sep=;\r\n", "SEP=;\r\n", ""])
+def test_a_line_for_the_spreadsheet_stands_before_the_header(tmp_path: Path, first: str) -> None:
+    (tmp_path / "t.csv").write_bytes(f'{first}id;text\r\na;"so; far"\r\n'.encode("utf-8-sig"))
+    table = read_table(tmp_path / "t.csv", ("id", "text"))
+    assert [row.values for row in table.rows] == [{"id": "a", "text": "so; far"}]
+    assert header_of(tmp_path / "t.csv") == ("id", "text")

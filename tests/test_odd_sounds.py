@@ -217,7 +217,7 @@ def test_a_link_that_leads_nowhere(tmp_path: Path) -> None:
         read_audio(tmp_path / "circle.wav")
     with pytest.raises(FormatError, match="cannot be read: File name too long"):
         read_audio("x" * 300)
-    with pytest.raises(FormatError, match="cannot be read: embedded null byte"):
+    with pytest.raises(FormatError, match="cannot be read: .*embedded null"):
         read_audio("a\0.wav")
 
 

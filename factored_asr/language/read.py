@@ -36,4 +36,5 @@ def _begins_with(magic: bytes, path: str | Path) -> bool:
         with open(path, "rb") as file:
             return file.read(len(magic)) == magic
     except OSError as error:
-        raise MissingError(f"{path}: no language model can be read there: {error}") from error
+        why = error.strerror or error
+        raise MissingError(f"{path}: no language model can be read there: {why}") from error

@@ -35,6 +35,7 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"),
           (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
           (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
 """Byte-order marks; that of UTF-16 begins like that of UTF-32."""
+_PACKED = ((b"\x1f\x8b", "gzip"), (b"PK\3\4", "zip"), (b"BZh", "bzip2"), (b"\xfd7zXZ", "xz"))
 MAX_AXES = 32
 _PART = 1 << 22
 _MAX_DIGITS = 18
@@ -84,8 +85,13 @@ def decode_text(data: bytes, path: str | Path) -> str:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
+        if packed := next((kind for mark, kind in _PACKED if data.startswith(mark)), ""):
+            raise FormatError(f"is a {packed} archive, and no text: unpack it", path) from None
         name = encoding.removesuffix("-sig").upper()
         raise FormatError(f"not {name}: byte {data[error.start]:#04x}", path, line) from None
+    if "\0" in text:
+        law = "a zero byte: this is no text, or one of two bytes a letter without its mark (UTF-16)"
+        raise FormatError(law, path, text.count("\n", 0, text.index("\0")) + 1)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

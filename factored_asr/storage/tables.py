@@ -23,6 +23,8 @@ OTHER_NAMES: Mapping[str, str] = {
 """Names of columns in other tables, and ours."""
 MAX_LINES = 20
 """Lines of one field in quotes."""
+_SETTING = re.compile(r"\s*sep=.?\s*$", re.I)
+"""A line before the header that tells a spreadsheet what separates columns."""
 HEAD = 1 << 14
 """Bytes that may hold the header."""
 
@@ -53,7 +55,8 @@ def read_table(path: str | Path, needed: Collection[str] = ()) -> Table:
     without a `needed` column, or a row of another length; errors of `read_text`.
     """
     lines = read_text(path).split("\n")
-    at = next((i for i, line in enumerate(lines) if line.strip()), len(lines))
+    at = next((i for i, line in enumerate(lines) if line.strip() and not _SETTING.match(line)),
+              len(lines))
     header = lines[at] if at < len(lines) else ""
     separator = separator_of(header)
     columns = columns_of(split_row(header, separator))
@@ -81,7 +84,7 @@ def header_of(path: str | Path) -> tuple[str, ...]:
     except (OSError, ValueError):
         return ()
     text = head.decode(encoding_of(head), errors="replace")
-    lines = text.splitlines() or [""]
+    lines = [line for line in text.splitlines() if not _SETTING.match(line)] or [""]
     return columns_of(split_row(lines[0], separator_of(lines[0])))
 
 
