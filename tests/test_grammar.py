@@ -290,6 +290,7 @@ class TestHomeAssistantFiles:
             ("language: en", "a grammar needs a sentence"),
             ("- a", "home.yaml:1: a grammar must be a mapping"),
             ("intents: [a", "home.yaml:1: broken YAML"),
+            ("intents:\n\tI: 1", "home.yaml:2: broken YAML: a tab begins the line"),
             ("intents:\n  Go: {data: [{sentences: go}]}", "home.yaml:2: sentences of Go must be"),
             ("intents:\n  Go: {}", "home.yaml:2: intent Go needs 'data'"),
             ("intents:\n  Go: {data: [{slots: {}}]}", "home.yaml:2: data of Go needs 'sentences'"),

@@ -123,3 +123,10 @@ def test_the_command_line_tells_it(
     assert told.out == "stop the music\n"
     assert "1 word has no pronunciation and cannot be recognised: 21;" in told.err
     assert "`lm estimate` spells out numbers" in told.err
+
+
+def test_a_grammar_of_wildcards_alone_says_so(tmp_path: Path) -> None:
+    (tmp_path / "g.yaml").write_text("intents: {I: {data: [{sentences: ['{x}']}]}}\n"
+                                     "lists: {x: {wildcard: true}}\n")
+    with pytest.raises(MissingError, match="no word of its own, wildcards alone"):
+        Recognizer.load("en-us", grammar=tmp_path / "g.yaml")

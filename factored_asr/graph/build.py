@@ -423,6 +423,9 @@ def _word_table(
         names = sorted({*language.words, *" ".join(prefixes).split()})
         if unknown := lexicon.missing(names):
             raise MissingError(_no_pronunciation(unknown))
+        if not names:
+            raise MissingError("the grammar has no word of its own, wildcards alone: it can read "
+                               "texts; to recognise sounds, name values in place of a wildcard")
     table = (EPSILON, *names)
     if len(table) == 1:
         raise MissingError("the language model has no word that the lexicon can pronounce")

@@ -91,8 +91,12 @@ def read_yaml(text: str, path: str) -> Node:
         node = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        at = None if mark is None else min(mark.line, text.count("\n")) + 1
-        raise FormatError(f"broken YAML: {error.problem}", path, at) from None
+        lines = text.split("\n")
+        at = None if mark is None else min(mark.line, len(lines) - 1) + 1
+        law = f"broken YAML: {error.problem}"
+        if at and lines[at - 1].lstrip(" ").startswith("\t"):
+            law = "broken YAML: a tab begins the line, which must be indented by blanks"
+        raise FormatError(law, path, at) from None
     except yaml.YAMLError as error:
         raise FormatError(f"broken YAML: {str(error).splitlines()[0]}", path) from None
     except RecursionError:
