@@ -17,6 +17,7 @@ from statistics import mean
 from typing import Any
 
 from factored_asr._deprecated import MODULES, NAMES
+from factored_asr.evaluation.significance import wilson
 
 DOCS = Path(__file__).resolve().parent
 BENCHES = DOCS.parent / "tests" / "bench" / "results"
@@ -71,13 +72,19 @@ def table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
 
 
 def priors() -> str:
-    """Orders understood by prior and noise, each at its best acoustic scale."""
+    """Orders understood by prior and noise, at the acoustic scale of commands, with intervals."""
     found = example("08")
     conditions = [snr if snr == "clean" else f"{float(snr):.0f} dB" for snr in found["snrs"]]
     return table(["what could have been said", *conditions], (
-        [prior, *(f"{100 * max(row):.0f} %" for row in rows)]
+        [prior, *(with_interval(row[found["scales"].index(0.2)], found["orders"]) for row in rows)]
         for prior, rows in found["understood"].items()
     ))  # fmt: skip
+
+
+def with_interval(share: float, n: int) -> str:
+    """A share with its 95 % interval, in %."""
+    low, high = wilson(round(share * n), n)
+    return f"{100 * share:.0f} % ({100 * low:.0f}–{100 * high:.0f})"
 
 
 # --- example 09 ---------------------------------------------------------------------------------

@@ -1,9 +1,10 @@
-"""The prior in noise: three language models and the weight of the sound.
+"""The prior in noise: three language models and the acoustic scale.
 
-In a quiet room the sound decides. In a noisy one people rely on their prior, on what the other may
-well say; so can a factored recogniser, by the choice of its language model and by the weight of the
-sound (the acoustic scale). Real spoken orders in kitchen noise are recognised with three priors,
-from weak to strong: single words by frequency, pairs of words, the grammar.
+In a quiet room the sound decides. In a noisy room people rely on their prior: on what a speaker is
+likely to say. A factored recogniser can do so by its language model and by the acoustic scale, the
+weight of the sound. Real spoken orders in kitchen noise are recognised with three priors, from weak
+to strong: single words by frequency, pairs of words, the grammar. Priors are compared at the scale
+that commands have by default, so no scale is chosen on the tested orders.
 
     python examples/08_the_prior_in_noise.py --data DATA
 
@@ -13,6 +14,7 @@ the figures of an earlier run, committed in examples/results/, are drawn.
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from drawing import BLUE, GREEN, RED, figure, found_by, save
 from factored_asr.audio.mixing import mix
 from factored_asr.compare.material import Item, read_labelled, read_noise
 from factored_asr.decoder import BeamOptions, Search
+from factored_asr.evaluation.significance import wilson
 from factored_asr.features import FrontEnd
 from factored_asr.graph import Graph, build_graph
 from factored_asr.language import EstimateOptions, Grammar, NGramModel, estimate
@@ -31,7 +34,7 @@ from factored_asr.models.settings import COMMANDS
 from factored_asr.understanding import Understander
 
 SNRS = (math.inf, 18.0, 12.0, 6.0)  # decibels
-SCALES = (0.05, 0.1, 0.2, 0.4)
+SCALES = (0.05, 0.1, COMMANDS.acoustic_scale, 0.4)
 EVERY = 8  # of the orders is used
 N_SENTENCES = 3000  # drawn from the grammar, for the n-gram models to learn from
 
@@ -39,11 +42,13 @@ N_SENTENCES = 3000  # drawn from the grammar, for the n-gram models to learn fro
 def main() -> None:
     """Measure if there is data, else take what was measured; then draw."""
     found = found_by(__file__, measure)
+    default, n = found["scales"].index(COMMANDS.acoustic_scale), found["orders"]
     for prior, table in found["understood"].items():
         for snr, row in zip(found["snrs"], table, strict=True):
-            best = found["scales"][int(np.argmax(row))]
-            print(f"{prior:12} {snr:>5}: " + "  ".join(f"{share:4.0%}" for share in row)
-                  + f"   best acoustic scale {best}")  # fmt: skip
+            low, high = wilson(round(row[default] * n), n)
+            shares = " ".join(f"{share:4.0%}" for share in row)
+            print(f"{prior:12} {snr:>5}: {row[default]:4.0%} ({low:.0%} to {high:.0%}) at the"
+                  f" default scale; all scales: {shares}")  # fmt: skip
     draw(found)
 
 
@@ -124,24 +129,32 @@ def understood(understander: Understander, text: str, item: Item) -> bool:
 
 
 def draw(found: dict[str, Any]) -> None:
-    """Left: each prior at its best scale. Right: which scale the grammar wants, noise by noise."""
-    drawing, (left, right) = figure(1, 2, width=12, height=4.5)
-    places = range(len(found["snrs"]))
-    for (prior, table), colour in zip(found["understood"].items(), (RED, GREEN, BLUE), strict=True):
-        left.plot(places, [100 * max(row) for row in table], "o-", color=colour, label=prior)
-    left.set_xticks(places, [f"{snr} dB" if snr != "clean" else snr for snr in found["snrs"]])
-    left.set(ylabel="orders understood, %", ylim=(0, 103), xlabel="kitchen noise",
-             title="a stronger prior, each at its best scale")  # fmt: skip
-    left.legend(title="prior")
-    for row, snr in zip(found["understood"]["grammar"], found["snrs"], strict=True):
-        right.plot(found["scales"], [100 * share for share in row], "o-",
-                   label=snr if snr == "clean" else f"{snr} dB")  # fmt: skip
-    right.set(xlabel="acoustic scale: weight of the sound", xscale="log", ylim=(0, 103),
-              title=f"the grammar's weight ({found['orders']} orders)")  # fmt: skip
-    right.set_xticks(found["scales"], [f"{scale:g}" for scale in found["scales"]])
-    right.set_xticks([], minor=True)
-    right.legend(title="noise")
+    """Above: the priors at the default scale. Below: the grammar at every scale and noise level."""
+    drawing, (upper, lower) = figure(2, 1, width=4.6, height=8)
+    names = [f"{float(snr):g} dB" if snr != "clean" else snr for snr in found["snrs"]]
+    default, n = found["scales"].index(COMMANDS.acoustic_scale), found["orders"]
+    for k, (prior, table) in enumerate(found["understood"].items()):
+        places = np.arange(len(names)) + 0.06 * (k - 1)
+        line(upper, places, [row[default] for row in table], n, prior, (RED, GREEN, BLUE)[k])
+    upper.set_xticks(range(len(names)), names)
+    upper.set(ylabel="orders understood, %", ylim=(0, 124), xlabel="kitchen noise")
+    upper.set_title(f"Three priors, acoustic scale {COMMANDS.acoustic_scale}", fontsize=11)
+    upper.legend(title="prior", fontsize=8, ncols=3, loc="upper center")
+    for k, (row, name) in enumerate(zip(found["understood"]["grammar"], names, strict=True)):
+        line(lower, np.array(found["scales"]) * 1.03 ** (k - 1.5), row, n, name, f"C{k}")
+    lower.set(xlabel="acoustic scale", xscale="log", ylim=(0, 103), ylabel="orders understood, %")
+    lower.set_title(f"The grammar at every scale ({n} orders)", fontsize=11)
+    lower.set_xticks(found["scales"], [f"{scale:g}" for scale in found["scales"]])
+    lower.set_xticks([], minor=True)
+    lower.legend(title="noise", loc="lower right", ncols=2, fontsize=8)
     save(drawing, __file__)
+
+
+def line(axes: Any, places: Any, shares: Sequence[float], n: int, name: str, colour: str) -> None:
+    """A line with the 95 % intervals of its points."""
+    intervals = np.array([wilson(round(share * n), n) for share in shares]).T
+    axes.errorbar(places, 100 * np.array(shares), 100 * np.abs(intervals - np.array(shares)),
+                  fmt="o-", label=name, color=colour, capsize=2, elinewidth=0.8)  # fmt: skip
 
 
 if __name__ == "__main__":

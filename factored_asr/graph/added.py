@@ -1,8 +1,8 @@
 """Words added to a compiled graph: a small graph that hangs on the joints of the large one.
 
 The large graph is mapped from its file and shared. What is added is compiled alone, a tree of
-pronunciations with HMM states as in `build`, and lies behind the last arcs and states of the large
-graph: in a private mapping of the same file (copy on write), which has room there. A joint, an
+pronunciations with HMM states as in `build`. It lies behind the last arcs and states of the large
+graph, in a private mapping of the same file (copy on write), which has room there. A joint, an
 epsilon arc that no search crosses, is led into the tree; the tree's ends lead to where the joint
 led. So no kernel knows of it, and costs of paths are those of a graph compiled with these words.
 """

@@ -84,7 +84,7 @@ def expand_context(
     """C ∘ LG: phones (``symbol + 1``) become units (``unit + 1``) that know their neighbours.
 
     `starts` (n, 3): LG state, left class and pending symbol (the number of symbols: none) of the
-    states to begin with, which become 0, 2, 3, …; default: LG's start, at the edge. Returns the
+    states to begin with, which become 0, 2, 3, …. Default: LG's start, at the edge. Returns the
     graph and the same three of each state.
     """
     n_symbols, n_left, n_right = units.unit_of.shape
@@ -105,8 +105,8 @@ def expand_hmms(clg: Graph, units: Units) -> tuple[Graph, np.ndarray, np.ndarray
     Below each state the units form a tree, so that equal beginnings are one path. A tree node
     carries the least cost of what lies below it, and a word as soon as only that word is left.
     A unit whose states may be skipped hangs there once for each way through it.
-    Returns the graph and, for each state, the label of the self-loop it is to get (0: none), and
-    the state of CLG whose arcs it has (-1: none, it lies within a unit or just after it).
+    Returns the graph and two values for each state: the label of the self-loop it is to get (0:
+    none), and the state of CLG whose arcs it has. The latter is -1 within a unit or just after it.
     """
     clg, waiting, origin = _with_blanks(clg, units.blank)
     emitting = clg.arcs["label"] > 0

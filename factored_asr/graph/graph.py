@@ -37,8 +37,8 @@ WORDS = "<words>"
 """Name of the joints where words may be added: in the empty history of an n-gram model."""
 JOINT = np.dtype([("arc", "<i8"), ("name", "<i4"), ("cost", "<f4"), ("left", "<i4"),
                   ("pending", "<i4")])
-"""An epsilon arc that no search crosses until a graph is added there (see `added`): index of its
-name, cost, and the phones before it, as classes and symbols of the model's topology."""
+"""An epsilon arc that no search crosses until a graph is added there (see `added`). Fields: index
+of its name, cost, and the phones before it, as classes and symbols of the model's topology."""
 SPARE = {"first_arc": 1 << 19, "first_emitting": 1 << 19, "arcs": 1 << 20, "final": 1 << 19}
 """Elements that files of large graphs have room for at their ends: what is added at run time is
 mapped there, privately. Holes in a file, which take no space on most disks."""

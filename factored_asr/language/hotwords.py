@@ -2,7 +2,7 @@
 
 An automaton over words (Aho and Corasick 1975, "Efficient string matching") knows after each word
 which phrases end there. The search itself gives every word of a phrase a *share* of its bonus,
-wherever it stands; the lattice is then scored exactly, so that a phrase which breaks off has
+wherever it stands. The lattice is then scored exactly, so that a phrase which breaks off has
 nothing.
 """
 

@@ -11,7 +11,7 @@ from factored_asr.lattice import HotwordPass
 from factored_asr.lexicon import Lexicon, Pronunciation
 
 PROBABILITY, ALL_TOGETHER = 2e-4, 0.2
-"""Of a word that is added without a like one, and at most of all of them together: a word that is
+"""Of a word that is added without a like one, and at most of all of them together. A word that is
 worth adding is said more often than a rare word of the language model. By tests/bench/rare_words.py
 (``--half dev``)."""
 MOST_WORDS = 100_000
