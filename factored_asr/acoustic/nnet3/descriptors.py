@@ -142,8 +142,9 @@ Descriptor = Name | Offset | IfDefined | Scale | Const | Several
 def parse_descriptor(text: str) -> Descriptor:
     """Return the tree of a descriptor.
 
-    Raises FormatError where it breaks the format, or has a part that is not supported: Switch,
-    Failover, offsets other than in time, and Round and ReplaceIndex of anything but the i-vector.
+    Raises FormatError where it breaks the format, or has a part that is not supported. Those are
+    Switch, Failover, offsets other than in time, and Round and ReplaceIndex of anything but the
+    i-vector.
 
     >>> parse_descriptor("Sum(Scale(0.66, a), Offset(b, -3))").dim({"a": 8, "b": 8}.get)
     8

@@ -1,9 +1,9 @@
 """Kaldi's cepstra and filterbank features, as its programs compute them, without dither.
 
-A frame: its mean is taken off, then pre-emphasis, the window, the power spectrum of the frame
-padded to a power of two, triangles on Kaldi's mel scale, the logarithm of at least the smallest
-float32 step, and for cepstra an orthonormal cosine transform with a lifter. Samples are those of
-16-bit files, -32768 to 32767.
+Steps of a frame: its mean is taken off, then pre-emphasis, the window, the power spectrum of the
+frame padded to a power of two. Then triangles on Kaldi's mel scale, the logarithm of at least the
+smallest float32 step, and for cepstra an orthonormal cosine transform with a lifter. Samples are
+those of 16-bit files, -32768 to 32767.
 
 Source: the options of Kaldi's ``compute-mfcc-feats`` and ``compute-fbank-feats``.
 """

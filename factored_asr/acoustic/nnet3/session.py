@@ -1,7 +1,7 @@
 """The scoring of one sound by a chain model: features, i-vectors and network, step by step.
 
 Steps are of 0.2 s whatever pieces the sound arrives in, so that the scores do not depend on these.
-In each, frames that the network takes for silence lose their weight in the i-vector; then the
+In each, frames that the network takes for silence lose their weight in the i-vector. Then the
 network goes on by as many chunks as its context allows, each with the i-vector of that moment.
 This is what Vosk does, but for one thing: it asks the search which frames are silence.
 """

@@ -94,7 +94,7 @@ def read_chain_model(path: str | Path, step: int = 3) -> ChainFile:
     """Read ``final.mdl`` of a chain model.
 
     `step` is the frame subsampling factor, which the file itself does not name. MissingError if
-    there is no such file; FormatError if it is no model of nnet3, is broken off, has a component
+    there is no such file. FormatError if it is no model of nnet3, is broken off, has a component
     that is not supported, or its parts do not fit each other.
     """
     reader = KaldiReader(path)

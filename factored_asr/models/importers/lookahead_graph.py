@@ -2,7 +2,7 @@
 
 HCLr reads transition-ids and writes words. Its *boundaries* are the states between two words: those
 that an arc #0 (the back-off of G) leaves. The dictionary's words are the ways from one boundary to
-the next. Determinisation moved their costs to the front, but not over a boundary, so that the sum
+the next. Determinisation moved their costs to the front, but not over a boundary. So the sum
 along a way is what the dictionary said: −ln p(pronunciation), and ln 2 for each phone.
 """
 

@@ -142,7 +142,7 @@ def read_vosk_model(files: VoskFiles) -> VoskModel:
     """Read everything of such a folder.
 
     Raises MissingError for a file that is not there, FormatError for one that breaks its format, is
-    not supported, or does not fit the others; warns with ModelWarning of what is ignored.
+    not supported, or does not fit the others. Warns with ModelWarning of what is ignored.
     """
     options = read_options(files.conf) if files.conf else {}
     step = _whole(options, "frame-subsampling-factor", 3, files.conf)
