@@ -5,9 +5,9 @@
     python tests/fuzz/run.py --cases 100000 --seed 1
     python tests/fuzz/run.py --reader ARPA --seed 1 --case 417     # one again, with its traceback
 
-Cases run in a child process that may take 2 GB of memory; each is given 2 seconds. What is neither
-read nor refused by an error of the library is a failure: another exception, too long, too much
-memory, or the end of the process.
+Cases run in a child process that may take 2 GB of memory; each is given 2 seconds of work. What is
+neither read nor refused by an error of the library is a failure: another exception, too long, too
+much memory, or the end of the process.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from factored_asr.errors import FactoredASRError
 from fuzz.mutate import Files
 from fuzz.readers import KINDS, Kind, lay, quietly
 
-SECONDS, SLOW_SECONDS = 2.0, 30.0  # the latter with the program ffmpeg
+SECONDS, CLOCK_SECONDS = 2.0, 30.0  # of work in this process; by the clock, which others slow down
 BYTES = 2 << 30
 
 
@@ -66,7 +66,8 @@ def case(kind: Kind, good: list[Files], seed: int, number: int) -> dict[str, byt
 
 def outcome(kind: Kind, folder: Path, number: int, is_good: bool) -> Outcome:
     """Read a case that lies in a folder."""
-    signal.setitimer(signal.ITIMER_REAL, SLOW_SECONDS if kind.ffmpeg else SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, CLOCK_SECONDS)
     try:
         quietly(kind, folder)
         return Outcome(number, "read")
@@ -77,6 +78,7 @@ def outcome(kind: Kind, folder: Path, number: int, is_good: bool) -> Outcome:
     except (Exception, SystemExit) as error:
         return Outcome(number, type(error).__name__, _where())
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
@@ -96,6 +98,7 @@ def _work(kind: Kind, good: list[Files], seed: int, numbers: range, pipe: Connec
     """The child: tells each case before it begins and after it has ended."""
     resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
     signal.signal(signal.SIGALRM, _too_slow)
+    signal.signal(signal.SIGPROF, _too_slow)
     if not kind.ffmpeg:
         os.environ["PATH"] = ""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libraries complain there, too
@@ -104,8 +107,7 @@ def _work(kind: Kind, good: list[Files], seed: int, numbers: range, pipe: Connec
         for number in numbers:
             pipe.send(number)
             lay(case(kind, good, seed, number), Path(place) / "case")
-            stuck = 4 * (SLOW_SECONDS if kind.ffmpeg else SECONDS)  # outside of Python
-            faulthandler.dump_traceback_later(stuck, exit=True)
+            faulthandler.dump_traceback_later(2 * CLOCK_SECONDS, exit=True)  # outside of Python
             found = outcome(kind, Path(place) / "case", number, number < len(good))
             faulthandler.cancel_dump_traceback_later()
             pipe.send(found)
