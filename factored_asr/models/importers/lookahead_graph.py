@@ -20,8 +20,9 @@ from factored_asr.models.importers.lookahead_fst import NGramFst
 
 MAX_PHONES = 100
 """Of one pronunciation; longer ways are not followed."""
-MAX_WAYS = 1 << 26
-"""Steps of all ways together."""
+MAX_STEPS = 100_000
+STEPS_PER_ARC = 8
+"""Steps of all ways from a state together: so many, and for each arc so many more."""
 NEVER = -99 * np.log(10.0)
 """Log probability of <s>, as ARPA files write it."""
 
@@ -206,8 +207,8 @@ class _Arcs:
             word = np.where(said > 0, said, word[which])
             state = self.target[at].astype(np.int64)
             n_steps += len(at)
-            if n_steps > MAX_WAYS:
-                raise FormatError(f"the graph has ways of more than {MAX_WAYS} steps")
+            if n_steps > MAX_STEPS + STEPS_PER_ARC * len(self.cost):
+                raise FormatError(f"the ways of the words have more than {n_steps} steps")
             steps.append((which, self.phone[at]))
             done = boundaries[state]
             ended = np.flatnonzero(done & (word > 0))
@@ -270,10 +271,7 @@ def ngram_model(fst: NGramFst, words: Mapping[int, str]) -> NGramModel:
     names = (EPSILON, BEGIN, END, *(words[label] for label in unigrams.tolist()))
     if len(set(names)) < len(names):
         raise FormatError("a word comes twice in the language model")
-    size = max(int(fst.word.max()), int(fst.oldest.max(initial=0))) + 1
-    ids = np.zeros(size, np.int32)
-    ids[unigrams] = np.arange(3, len(names))
-    ids[0] = 1  # the context of the start stands for <s>
+    ids = _Ids(np.append(unigrams, 0), np.append(np.arange(3, len(names)), 1))  # 0 stands for <s>
     contexts = _contexts(fst, depth, ids)
     tables = []
     for n in range(int(depth.max()) + 1):
@@ -283,7 +281,7 @@ def ngram_model(fst: NGramFst, words: Mapping[int, str]) -> NGramModel:
         at += np.arange(len(at))
         ends = states[fst.final[states] < np.inf]
         history = np.concatenate([contexts[np.repeat(states, counts), :n], contexts[ends, :n]])
-        word = np.concatenate([ids[fst.word[at]], np.full(len(ends), 2)])
+        word = np.concatenate([ids.of(fst.word[at]), np.full(len(ends), 2)])
         log_prob = -np.concatenate([fst.cost[at], fst.final[ends]]).astype(np.float64)
         if n == 0:
             history = np.zeros((len(word) + 1, 0), np.int32)
@@ -295,12 +293,24 @@ def ngram_model(fst: NGramFst, words: Mapping[int, str]) -> NGramModel:
     return NGramModel.from_ngrams(names, tables)
 
 
-def _contexts(fst: NGramFst, depth: np.ndarray, ids: np.ndarray) -> np.ndarray:
+class _Ids:
+    """Ids by label; 0 for labels without one."""
+
+    def __init__(self, labels: np.ndarray, ids: np.ndarray):
+        order = np.argsort(labels, kind="stable")
+        self._labels, self._ids = labels[order], ids[order].astype(np.int32)
+
+    def of(self, labels: np.ndarray) -> np.ndarray:
+        at = np.searchsorted(self._labels, labels).clip(max=len(self._labels) - 1)
+        return np.where(self._labels[at] == labels, self._ids[at], 0)
+
+
+def _contexts(fst: NGramFst, depth: np.ndarray, ids: _Ids) -> np.ndarray:
     """(n_states, longest) int32: words of each context, oldest first."""
     found = np.zeros((len(depth), max(1, int(depth.max()))), np.int32)
     for n in range(1, int(depth.max()) + 1):
         states = np.flatnonzero(depth == n)
-        found[states, 0] = ids[fst.oldest[states]]
+        found[states, 0] = ids.of(fst.oldest[states])
         found[states, 1:n] = found[fst.parent[states], : n - 1]
     return found
 

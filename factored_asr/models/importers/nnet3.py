@@ -31,6 +31,8 @@ def read(folder: Path, facts: Mapping[str, Any]) -> ChainModel:
     """Read a model; errors of any sort where arrays and facts do not fit."""
     arrays = read_arrays(folder / NETWORK)
     layers = {name: _layer(name, layer, arrays) for name, layer in facts["layers"].items()}
+    if not all(isinstance(line, str) for line in facts["nodes"]):
+        raise ValueError("nodes that are no lines of text")
     network = Network(tuple(facts["nodes"]), layers, int(facts["step"]))
     topology = Topology(
         tuple(facts["phones"]), facts["silence"], tuple(facts["fillers"]),
@@ -78,4 +80,4 @@ def _save(file: Path, arrays: Mapping[str, Any]) -> None:
 
 def _layer(name: str, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Layer:
     own = {key: arrays[f"{name}/{key}"] for key in facts["arrays"]}
-    return Layer(facts["kind"], facts["dim_in"], facts["dim_out"], own, facts["facts"])
+    return Layer(facts["kind"], facts["dim_in"], facts["dim_out"], own, dict(facts["facts"]))
