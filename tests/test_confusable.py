@@ -7,6 +7,8 @@ import pytest
 from factored_asr.cli import main
 from factored_asr.language import Grammar
 from factored_asr.lexicon import Lexicon, Pronunciation
+from factored_asr.models.bundle import Bundle
+from factored_asr.models.recipe import Recipe
 from factored_asr.understanding import Understander
 from factored_asr.understanding.confusable import confusable
 
@@ -52,3 +54,12 @@ def test_the_command_shows_what_a_grammar_allows(capsys: pytest.CaptureFixture[s
     assert told.count("\n") == 1
     assert "'on'" in told and "'off'" in told and "differ in one phone" in told
     assert main(["understand", "--grammar", "lm/house.yaml", "--sample", "0"]) == 2
+
+
+def test_compiling_warns_of_them() -> None:
+    grammar = Grammar.from_text("#JSGF V1.0; grammar g; public <a> = lights on; "
+                                "public <b> = lights off;")
+    bundle, told = Bundle.find("en-us"), list[str]()
+    Recipe(bundle, grammar).compile(bundle.acoustic_model(), told.append)
+    (warning,) = (each for each in told if each.startswith("warning"))
+    assert "'on' and 'off' differ in one phone or less" in warning

@@ -85,6 +85,10 @@ class TestPosteriors:
         outcome = house.hear([("turnip kitchen lied", 0.8), ("turn on the kitchen light", 0.2)])
         assert outcome.actions == ("on kitchen light",)
 
+    def test_what_denies_something_is_not_passed_over(self, house: Dialogue) -> None:
+        outcome = house.hear([("and not the back either", 0.8), ("lock the back door", 0.2)])
+        assert outcome.actions == ()
+
 
 class TestTime:
     def test_is_told_or_passes_not_at_all(self, house: Dialogue) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from factored_asr.dialogue.acts import Utterance
+from factored_asr.graph import denies
 
 LEAST, MOST = 0.25, 4.0
 """Limits of what is expected: it decides between readings that the sound leaves open."""
@@ -23,7 +24,7 @@ class Reading:
     posterior: float
     """By the recogniser."""
     factor: float = 1.0
-    """How much it is expected, `LEAST` to `MOST`; 0 without acts."""
+    """How much it is expected, `LEAST` to `MOST`; 0 without acts, unless it denies something."""
     why: str = ""
     """Why it is expected, or not."""
     actions: tuple[str, ...] = ()
@@ -62,7 +63,7 @@ def expected(utterance: Utterance, asked: bool, done: bool, idle: bool) -> tuple
     """
     kinds = {each.kind for each in utterance.acts}
     if not kinds:
-        return 0.0, "says nothing"
+        return (LEAST, "denies something") if denies(utterance.text) else (0.0, "says nothing")
     moves = kinds & {"command", "deny"}
     if asked and kinds & {"confirm", "correction"} and not moves:
         return MOST, "answers the question"

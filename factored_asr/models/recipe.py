@@ -45,6 +45,7 @@ from factored_asr.models.bundle import Bundle, packaged
 from factored_asr.models.settings import CONVERSATION, DecodeOptions
 from factored_asr.models.vocabulary import NewWords, Vocabulary, spoken_ways
 from factored_asr.storage.cache import cached, content_key
+from factored_asr.understanding.confusable import confusable
 
 GRAPH_VERSION = 3
 """Raise it when the same sources compile to another graph than before."""
@@ -234,8 +235,10 @@ class Recipe:
     def compile(self, model: AcousticModel, progress: Progress | None = None) -> Graph:
         """Compile the graph.
 
-        Raises FormatError for a dictionary, language model or grammar that breaks its format,
-        MissingError for a word of a grammar without pronunciation, or a phone not of the model.
+        `progress` is called with the stages, and with a warning for each pair of words of a grammar
+        that decide about the intent and differ in one phone or less. Raises FormatError for a
+        dictionary, language model or grammar that breaks its format, MissingError for a word of a
+        grammar without pronunciation, or a phone not of the model.
         """
         tell = progress or (lambda stage: None)
         tell(f"reading {self.lexicon_path.name} and {self.language_path.name}")
@@ -257,6 +260,9 @@ class Recipe:
             raise MissingError(f"{self.language_path}: {error}") from error
         if graph.omitted and not self.lm:
             tell(self._omitted(graph.omitted))
+        if isinstance(language, Grammar):
+            for pair in confusable(language, lexicon):
+                tell(f"warning: {pair}")
         return graph
 
     def read_grammar(self) -> Grammar:

@@ -3,7 +3,7 @@
     python tests/bench/explain_verdict.py [--every 4] [--model en-us-network]
 
 Coffee orders clean and in the kitchen's noise at 12 and 6 dB, and the shipped spoken dialogues with
-the house. Both must say the same of every sound.
+the house, clean and in noise at 15 and 6 dB. Both must say the same of every sound.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ def sounds(data: Path) -> Iterator[tuple[str, Path, np.ndarray]]:
                 yield f"orders {snr}", folder / "grammar.yaml", heard
     for dialogue in spoken.spoken_dialogues():
         for turn in range(len(dialogue.turns)):
-            yield "dialogues", REPOSITORY / "lm" / "house.yaml", dialogue.samples(turn)
+            for snr in (None, 15.0, 6.0):
+                kind = "dialogues clean" if snr is None else f"dialogues {snr:g}"
+                yield kind, REPOSITORY / "lm" / "house.yaml", dialogue.samples(turn, snr)
 
 
 def main() -> None:
