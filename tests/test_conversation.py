@@ -46,7 +46,7 @@ def conversation() -> Conversation:
 
 @pytest.fixture(scope="module")
 def recognizer() -> Recognizer:
-    return Recognizer.load(grammar=HOUSE, conversation=True)
+    return Recognizer.load("en-us", grammar=HOUSE, conversation=True)
 
 
 @pytest.fixture(scope="module")
