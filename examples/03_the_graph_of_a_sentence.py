@@ -71,7 +71,7 @@ def compiled(pauses: bool) -> list[Step]:
     # What both allow: phones in, the grammar's sentences out.
     lg = compose_lexicon(l, g, back_off, len(model.phones) * N_POSITIONS)
     # A phone sounds different next to different neighbours: C turns phones into triphones.
-    clg, _ = minimise(expand_context(lg, units))
+    clg, _ = minimise(expand_context(lg, units)[0])
     # H turns a triphone into the states of its HMM, each with a loop that lets it last.
     hclg = expand_graph(lg, model, units, table)
 
