@@ -31,7 +31,8 @@ class Layer:
     affine          weight · x + bias, of x at each of the frames t + ``offsets``
     convolution     the same over frames and heights: ``time_offsets``, ``height_offsets``
     scale           scale · x + offset, elementwise, in blocks
-    relu, sigmoid, tanh, softmax, log_softmax, identity
+    relu, sigmoid   their functions, element by element; so are tanh and identity
+    softmax         over the row; log_softmax is its logarithm
     normalise       x divided by its root mean square, times ``rms``, in blocks
     pnorm           root of the sum of squares of groups
     permute         x in the order ``map``
