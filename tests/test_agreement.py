@@ -1,6 +1,6 @@
 """Every route gives the same words, costs, confidences and rejections for the same sound.
 
-The routes: a path, an array, a file object; ready-made frames; a stream that re-decodes, in chunks
+The routes: a path, an array, a file object; ready-made frames of a GMM; a stream that re-decodes, in chunks
 of any size; batch; evaluate; explain. And a stream without re-decoding agrees with itself in any
 chunking.
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from support.network import encoder
 
 from factored_asr import Recognizer, Transcript
 from factored_asr.acoustic import GmmModel
@@ -91,8 +92,9 @@ def stream_of(recognizer: Recognizer, samples: np.ndarray, chunk: int, redecode:
     return Result.of(stream.finish())
 
 
-def frames_of(recognizer: Recognizer, samples: np.ndarray) -> Frames:
-    assert isinstance(recognizer.model, GmmModel)
+def frames_of(recognizer: Recognizer, samples: np.ndarray) -> Frames | None:
+    if not isinstance(recognizer.model, GmmModel):
+        return None  # a network takes sound alone
     return Frames(recognizer.model.front_end.cepstra(samples))
 
 
@@ -119,7 +121,8 @@ def check_routes(recognizer: Recognizer, samples: np.ndarray, folder: Path) -> R
     soundfile.write(wav, samples, RATE, format="WAV", subtype="FLOAT")
     wav.seek(0)
     expected.check(Result.of(recognizer.transcribe(wav)))
-    expected.check(Result.of(recognizer.transcribe(frames_of(recognizer, samples))))
+    if frames := frames_of(recognizer, samples):
+        expected.check(Result.of(recognizer.transcribe(frames)))
     for chunk in (1600, 4097):
         expected.check(stream_of(recognizer, samples, chunk, redecode=True))
     expected.check(Result.of(evaluated(recognizer, samples, folder)))
@@ -228,6 +231,35 @@ def test_dictation_by_every_route(
     small_dictation: Recognizer, tmp_path: Path, name: str
 ) -> None:
     check_routes(small_dictation, SOUNDS[name], tmp_path)
+
+
+@pytest.fixture(scope="module")
+def network(graph_cache: Path) -> Recognizer:
+    encoder()
+    return Recognizer.load("en-us-network", grammar=GRAMMAR, second_pass=CONFIDENT)
+
+
+@pytest.mark.parametrize(
+    "name", ["kitchen_light_on", "music_stop at 5 dB", "weather", "hiss", "digital silence"]
+)
+def test_commands_of_the_network_by_every_route(
+    network: Recognizer, tmp_path: Path, name: str
+) -> None:
+    result = check_routes(network, SOUNDS[name], tmp_path)
+    assert bool(result.words) == (name.startswith(("kitchen", "music")))
+    assert result.words or result.reason
+    assert None not in result.confidences
+
+
+def test_dictation_of_the_network_by_every_route(
+    small_dictation: Recognizer, tmp_path: Path
+) -> None:
+    assert small_dictation.recipe is not None
+    recognizer = Recognizer.load(
+        "en-us-network", lm=small_dictation.recipe.lm, second_pass=CONFIDENT
+    )
+    for name in ("kitchen_light_on", "train", "silence"):
+        check_routes(recognizer, SOUNDS[name], tmp_path)
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from factored_asr.acoustic.network import NetworkModel, moonshine
 from factored_asr.cli import main
 from factored_asr.errors import FormatError, MissingError, ModelWarning, OptionError
 from factored_asr.explain import ExplainOptions
+from factored_asr.explain.text import as_text
 from factored_asr.models import bundle as bundles
 from factored_asr.models.bundle import Bundle, default_model
 from factored_asr.models.folder import write_model
@@ -39,6 +40,8 @@ def test_commands_are_understood_with_times_of_the_other_model(recognizer, name,
     said = recognizer.transcribe(AUDIO / f"{name}.wav")
     assert said.text == text and said.interpretation is not None and said.timed_by == "en-us"
     aligned = recognizer.align(AUDIO / f"{name}.wav", text)
+    assert aligned.timed_by == aligned.transcript.timed_by == aligned.to_dict()["timed_by"]
+    assert aligned.timed_by == "en-us"
     for word, other in zip(said.words, aligned.words, strict=True):
         assert word.start == pytest.approx(other.word.start, abs=0.06)
         assert word.end == pytest.approx(other.word.end, abs=0.06)
@@ -91,6 +94,10 @@ def test_explanations_add_up(recognizer):
     assert found.text == "stop the music"
     assert found.costs.total == pytest.approx(found.cost, abs=1e-3)
     assert found.costs.remainder == pytest.approx(0.0, abs=1e-3)
+    assert found.models == {"acoustic": "en-us-network", "pronunciation": "cmudict-en-us.dict",
+                            "language": "smart_home.yaml", "times": "en-us"}
+    assert "Acoustics by en-us-network" in as_text(found) and "words by en-us." in as_text(found)
+    assert found.to_dict()["models"] == found.models and not found.second_pass
 
 
 def test_a_network_on_disk(tmp_path):

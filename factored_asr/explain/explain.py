@@ -36,6 +36,7 @@ from factored_asr.models.settings import DecodeOptions
 from factored_asr.recognizer.alignment import states_of
 from factored_asr.recognizer.recognizer import Recognizer
 from factored_asr.recognizer.session import Found, Pipeline, Session, decide
+from factored_asr.results.transcript import Transcript
 from factored_asr.understanding import Interpretation
 
 COMMANDS_BEAM, DICTATION_BEAM = 200.0, 90.0  # default beams of lattices, unscaled
@@ -138,8 +139,11 @@ def explain(
     session = Session(pipeline, whole=True)
     session.feed(samples, rate)
     found = session.search()
+    transcript = decide(pipeline, found)
+    rescored = transcript if pipeline is recognizer.pipeline else decide(recognizer.pipeline, found)
     explanation = Explanation(
-        decide(pipeline, found), is_grammar=pipeline.is_grammar,
+        transcript, is_grammar=pipeline.is_grammar, models=_models(recipe, transcript),
+        second_pass="" if rescored.text == transcript.text else rescored.text,
         acoustic_scale=pipeline.options.acoustic_scale, samples=samples, sample_rate=rate,
         frame_seconds=pipeline.model.frame_seconds,
     )
@@ -209,6 +213,13 @@ def _path_with(
         raise OptionError(f"no path of the search has the words '{' '.join(path.words)}', which "
                           "the bonuses of hotwords chose: explain with other bonuses")
     return again
+
+
+def _models(recipe: Recipe, transcript: Transcript) -> dict[str, str]:
+    """Return what gives the costs of each factor, and the times of words."""
+    acoustic = recipe.bundle.name
+    return {"acoustic": acoustic, "pronunciation": recipe.lexicon_path.name,
+            "language": recipe.language_path.name, "times": transcript.timed_by or acoustic}
 
 
 def _expected(

@@ -6,6 +6,8 @@ The JSON of an explanation (schema version 1)::
      "nearest": "turn on the light", "duration": 1.92, "cost": 312.4502,
      "background": {"words": ["turn", "<background>", "light"], "cost": 321.7, "margin": 9.2498},
      "acoustic_scale": 0.2, "language": "grammar", "frame_seconds": 0.03,
+     "models": {"acoustic": "en-us-network", "pronunciation": "cmudict-en-us.dict",
+                "language": "smart_home.yaml", "times": "en-us"}, "second_pass": "",
      "factors": ["acoustic", "pronunciation", "language", "penalty", "transitions", "silence",
                  "hotword", "remainder"],
      "costs": {"acoustic": 290.1, ..., "remainder": 0.0, "total": 312.4502},
@@ -43,6 +45,9 @@ whole paths. Below 0 it favours the hypothesis. If the command was rejected, `re
 `background` is the background model's best path, null without one, and its share in the time of
 each part (``<background>`` for a phone outside of known words). `margin` is its cost less the
 command's, in all and in each part. `interpretation` is null without a grammar or a meaning.
+`models` names what gave each factor's costs, and which model's alignment gave the words of the
+transcript their times; times of `parts` and `states` are those of the acoustic model's frames.
+`second_pass` has the words that `transcribe` gives where a second pass chooses other ones.
 `expected` is null unless expected words were given; its `difference` is their cost less that of the
 result, and its costs are null where they have no path (see `explain.expected`). The
 keys of a version stay as they are, also where the Python names have changed; keys may be added.
@@ -51,6 +56,7 @@ keys of a version stay as they are, also where the Python names have changed; ke
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import reduce
 from operator import add
@@ -124,6 +130,10 @@ class Explanation:
     is_grammar: bool = False
     """True where the language factor is a grammar."""
     acoustic_scale: float = 1.0
+    models: Mapping[str, str] = field(default_factory=dict)
+    """What gave the costs: factor → model or file; ``times``: the words' times of the transcript."""
+    second_pass: str = ""
+    """The words of `Recognizer.transcribe`, where its second pass chooses other ones."""
     frame_seconds: float = 1.0
     """Seconds from one frame to the next."""
     samples: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32), repr=False,
@@ -180,7 +190,8 @@ class Explanation:
             },
             "duration": round(self.transcript.duration, 3),
             "cost": round(self.cost, 4) if self.parts else None,
-            "acoustic_scale": self.acoustic_scale,
+            "acoustic_scale": self.acoustic_scale, "models": dict(self.models),
+            "second_pass": self.second_pass,
             "language": "grammar" if self.is_grammar else "ngram",
             "frame_seconds": self.frame_seconds, "factors": list(FACTORS),
             "costs": self.costs.to_dict(),

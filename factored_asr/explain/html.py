@@ -19,6 +19,7 @@ from factored_asr.explain.text import (
     factor_names,
     how_found,
     name_of,
+    models_sentence,
     no_competitors,
     verdict,
 )
@@ -85,7 +86,8 @@ def _result(explanation: Explanation) -> str:
     facts = [f"{found.duration:.2f} s of sound"]
     if explanation.parts:
         facts += [f"the best path costs {explanation.cost:,.2f}",
-                  f"acoustic scale {explanation.acoustic_scale:g}"]
+                  f"acoustic scale {explanation.acoustic_scale:g}",
+                  escape(models_sentence(explanation))]
     if (expected := explanation.expected) is not None:
         sound += (f'<p class="expected"><strong>Expected</strong> {escape(expected.text)}: lost by '
                   f"{escape(expected.lost_by)}, {escape(expected.reason)}</p>")

@@ -77,6 +77,15 @@ def verdict(explanation: Explanation) -> str:
     )
 
 
+def models_sentence(explanation: Explanation) -> str:
+    """Return what gave the costs of each factor, and which model the words' times."""
+    names, models = factor_names(explanation), explanation.models
+    costs = ", ".join(f"{names[factor]} by {model}" for factor, model in models.items()
+                      if factor in names)
+    return (f"{costs[:1].upper()}{costs[1:]}; frames of {1000 * explanation.frame_seconds:g} ms. "
+            f"Times of the transcript's words by {models.get('times', 'the same model')}.")
+
+
 def no_competitors(explanation: Explanation) -> str:
     """Return why no competitor is known; empty if one is."""
     if any(each.competitor for each in explanation.words):
@@ -153,6 +162,10 @@ def _lines(explanation: Explanation) -> Iterator[str]:
         f"{found.duration:.2f} s of sound; the best path costs {explanation.cost:.3f} "
         f"(-log, acoustic scale {explanation.acoustic_scale:g})."
     )
+    yield models_sentence(explanation)
+    if explanation.second_pass:
+        yield (f'This is the first pass. The second one, with the whole language model, recognises: '
+               f'"{explanation.second_pass}"')
     yield from _meaning(explanation)
     yield from _expected(explanation)
     yield "\nCosts of each part of the path, by factor:"

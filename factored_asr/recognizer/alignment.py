@@ -103,10 +103,12 @@ class Aligner:
         lexicon: Lexicon,
         options: AlignOptions | None = None,
         complete: Callable[[Lexicon, Sequence[str]], Lexicon] | None = None,
+        timed_by: str = "",
     ):
-        """`complete` adds words that the lexicon lacks to it, such as `Recipe.with_guesses`."""
+        """`complete` adds words that the lexicon lacks to it, such as `Recipe.with_guesses`;
+        `timed_by` names the model where it is another one than the recogniser's."""
         self.model, self.lexicon = model, lexicon
-        self._complete = complete
+        self._complete, self._timed_by = complete, timed_by
         self.options = options or AlignOptions()
         self._units = make_units(model, self.options.graph.transition_scale)
 
@@ -151,7 +153,8 @@ class Aligner:
         duration = len(fit) * self.model.frame_seconds
         if path is None:
             reason = _no_path(len(pieces), duration)
-            return Alignment(duration=duration, reason=reason, skipped=skipped)
+            return Alignment(duration=duration, reason=reason, skipped=skipped,
+                             timed_by=self._timed_by)
         aligned = self._doubted([
             self._word(piece, segments, fit)
             for piece, segments in zip(pieces, _grouped(path.segments, ways), strict=True)
@@ -160,7 +163,8 @@ class Aligner:
             Phone(each.phone, *self._seconds(each.start, each.end)) for each in path.phones
         )
         states = tuple(states_of(graph, path, self.model.frame_seconds))
-        return Alignment(aligned, phones, states, duration, _doubts(aligned), skipped)
+        return Alignment(aligned, phones, states, duration, _doubts(aligned), skipped,
+                         self._timed_by)
 
     def _doubted(self, words: Sequence[AlignedWord]) -> tuple[AlignedWord, ...]:
         """Doubt more words of a text whose words fit badly on the whole."""
@@ -233,12 +237,14 @@ def aligner_of(
 ) -> Aligner:
     """Return the aligner of a recipe's dictionary, by default with its bundle's model, or with the
     one that gives words their times."""
+    timed_by = ""
     if model is None and recipe.settings.align_words:
-        model = word_timer().model
+        timer = word_timer()
+        model, timed_by = timer.model, timer.name
     elif model is None:
         model = recipe.bundle.acoustic_model().configured(recipe.settings.tools)
     complete = recipe.with_guesses if recipe.guess else None
-    return Aligner(model, recipe.read_lexicon(), options, complete=complete)
+    return Aligner(model, recipe.read_lexicon(), options, complete, timed_by)
 
 
 def states_of(graph: Graph, path: Path, frame_seconds: float) -> Iterator[State]:

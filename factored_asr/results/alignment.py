@@ -9,7 +9,8 @@ The JSON of an alignment (schema version as for transcripts)::
      "phones": [{"phone": "SIL", "start": 0.0, "end": 0.31}, ...],
      "states": [{"phone": "SIL", "state": 0, "pdf": 12, "start": 0.0, "end": 0.04}, ...]}
 
-A word that is said otherwise than it is written has "spoken", too: "twenty one" for "21".
+A word that is said otherwise than it is written has "spoken", too: "twenty one" for "21". Where
+another model than the recogniser's gave times and scores, "timed_by" names it.
 """
 
 from __future__ import annotations
@@ -75,6 +76,8 @@ class Alignment:
     """Why there are no words, or which words do not fit; empty if all fit."""
     skipped: tuple[str, ...] = ()
     """Parts of the text that are not said: annotations and labels of speakers."""
+    timed_by: str = ""
+    """The model that gave times and scores; empty: the one that recognises."""
 
     @property
     def text(self) -> str:
@@ -92,7 +95,8 @@ class Alignment:
     @property
     def transcript(self) -> Transcript:
         """Return the words as a transcript, for all formats."""
-        return Transcript(tuple(w.word for w in self.words), self.duration, reason=self.reason)
+        return Transcript(tuple(w.word for w in self.words), self.duration, reason=self.reason,
+                          timed_by=self.timed_by)
 
     def __bool__(self) -> bool:
         return bool(self.words)
@@ -106,6 +110,7 @@ class Alignment:
             "phones": [{"phone": each.text, **_times(each)} for each in self.phones],
             "states": [{"phone": each.phone, "state": each.state, "pdf": each.pdf, **_times(each)}
                        for each in self.states],
+            **({"timed_by": self.timed_by} if self.timed_by else {}),
         }
 
 
