@@ -131,7 +131,7 @@ class Explanation:
     """True where the language factor is a grammar."""
     acoustic_scale: float = 1.0
     models: Mapping[str, str] = field(default_factory=dict)
-    """What gave the costs: factor → model or file; ``times``: the words' times of the transcript."""
+    """What gave the costs: factor → model or file; ``times``: the times of the transcript."""
     second_pass: str = ""
     """The words of `Recognizer.transcribe`, where its second pass chooses other ones."""
     frame_seconds: float = 1.0

@@ -18,8 +18,8 @@ from factored_asr.explain.text import (
     competitor_sentence,
     factor_names,
     how_found,
-    name_of,
     models_sentence,
+    name_of,
     no_competitors,
     verdict,
 )

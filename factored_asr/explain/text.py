@@ -164,8 +164,8 @@ def _lines(explanation: Explanation) -> Iterator[str]:
     )
     yield models_sentence(explanation)
     if explanation.second_pass:
-        yield (f'This is the first pass. The second one, with the whole language model, recognises: '
-               f'"{explanation.second_pass}"')
+        yield ("This is the first pass. The second one, with the whole language model, "
+               f'recognises: "{explanation.second_pass}"')
     yield from _meaning(explanation)
     yield from _expected(explanation)
     yield "\nCosts of each part of the path, by factor:"

@@ -33,7 +33,7 @@ from common import REPOSITORY, SAMPLE_RATE, load_note, parser, print_table, read
 from factored_asr import Recognizer, Transcript
 from factored_asr.audio.reading import read_audio
 from factored_asr.graph import BackgroundOptions
-from factored_asr.models.en_us import EN_US_COMMANDS
+from factored_asr.models.bundle import Bundle
 from factored_asr.models.settings import DecodeOptions
 from factored_asr.recognizer.recognizer import read_understander
 from factored_asr.understanding import Interpretation, Understander
@@ -118,25 +118,29 @@ def speak(text: str, program: str, voice: str, path: Path, seed: int) -> None:
 
 
 # ------------------------------------------------------------------------------------ the systems
-def options(background: BackgroundOptions | None, lattice_beam: float) -> DecodeOptions:
-    """The shipped settings of commands, with this background and these lattices."""
-    beam = replace(EN_US_COMMANDS.beam, lattice_beam=lattice_beam)
-    return replace(EN_US_COMMANDS, beam=beam, background=background)
+def options(
+    model: str, background: BackgroundOptions | None, lattice_beam: float
+) -> DecodeOptions:
+    """The model's settings of commands, with this background and these lattices."""
+    settings = Bundle.find(model).commands
+    beam = replace(settings.beam, lattice_beam=lattice_beam)
+    return replace(settings, beam=beam, background=background)
 
 
 class Systems:
     """Decodes a sound once a graph and gives what each system made of it."""
 
-    def __init__(self, grammar: Path, costs: list[str], alone: bool) -> None:
+    def __init__(self, model: str, grammar: Path, costs: list[str], alone: bool) -> None:
         self.seconds: dict[str, float] = {}
         self._recognizers = {
             f"lattice, background {each}".strip(): Recognizer.load(
-                "en-us", grammar=grammar, options=options(costs_of(each), LATTICE_BEAM))
+                model, grammar=grammar,
+                options=options(model, costs_of(model, each), LATTICE_BEAM))
             for each in costs
         }
         if alone:
             self._recognizers["best path, no background"] = Recognizer.load(
-                "en-us", grammar=grammar, options=options(None, 0.0))
+                model, grammar=grammar, options=options(model, None, 0.0))
         for recognizer in self._recognizers.values():
             recognizer.transcribe(np.zeros(SAMPLE_RATE, np.float32), sample_rate=SAMPLE_RATE)
 
@@ -161,9 +165,11 @@ class Systems:
         return recognizer._understander.parse(words)
 
 
-def costs_of(text: str) -> BackgroundOptions:
-    """Costs as given on the command line; the shipped ones where there are none."""
-    return BackgroundOptions(*map(float, text.split(":"))) if text else BackgroundOptions()
+def costs_of(model: str, text: str) -> BackgroundOptions | None:
+    """Costs as given on the command line; the model's own where there are none."""
+    if text:
+        return BackgroundOptions(*map(float, text.split(":")))
+    return Bundle.find(model).commands.background
 
 
 # ------------------------------------------------------------------------------------ measuring
@@ -182,6 +188,7 @@ def arguments() -> argparse.Namespace:
     made.add_argument("--half", type=int, choices=(0, 1), help="even or odd files only")
     made.add_argument("--costs", default="", help="word:frame:phone[,word:frame:phone]")
     made.add_argument("--snr", type=float, help="dB of speech over kitchen noise")
+    made.add_argument("--model", default="en-us", help="the acoustic model, as en-us-network")
     made.add_argument("--groups", default="", help="only kinds that contain this")
     made.add_argument("--no-alone", action="store_true", help="not the grammar without background")
     made.add_argument("--quiet", action="store_true", help="do not list what was heard wrongly")
@@ -192,7 +199,7 @@ def main() -> None:
     """Play every group to every system, list the failures, print the table."""
     wanted = arguments()
     grammar = wanted.data / "coffee_commands" / "grammar.yaml"
-    systems = Systems(grammar, wanted.costs.split(","), not wanted.no_alone)
+    systems = Systems(wanted.model, grammar, wanted.costs.split(","), not wanted.no_alone)
     noise = read_samples(wanted.data / "coffee_commands" / "kitchen_noise.flac")
     rows = []
     for kind, sounds in groups(wanted.data, wanted.work).items():

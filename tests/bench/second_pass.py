@@ -9,7 +9,8 @@ fewer errors than the first pass alone, and at most 2 % more than with the whole
 Confidences (``--confidence``): the language model leaves out the tuning and the held-out speakers;
 the calibration is fitted on the tuning speakers and judged on the held-out ones. Bar: normalised
 cross-entropy above 0.2. With ``--lms default`` en-us comes with its own language model; what is
-printed then, with the acoustic model as it is, belongs into its settings.
+printed then, with the acoustic model as it is, belongs into its settings. ``--model en-us-network
+--lms default`` does the same for the network, with its own settings and second pass.
 
 Of the accents, en-us gets four words of five wrong. ``--model FOLDER`` takes another acoustic model
 of its phones, such as en-us adapted to the speakers who are neither tuning nor held out, which
@@ -193,6 +194,7 @@ def calibrate(
 
 def main() -> None:
     """Prepare the files, decode, count, print."""
+    from factored_asr.models.bundle import Bundle
     from factored_asr.models.settings import DICTATION
 
     arguments = parser(__doc__)
@@ -211,12 +213,16 @@ def main() -> None:
     )
     apart = options.tune or options.confidence
     name, excluded = ("tuning", HELD_OUT + TUNING) if apart else ("held_out", HELD_OUT)
+    if options.confidence and options.lms == "default":
+        settings = replace(Bundle.find(model).dictation, align_words=False)
+        recognizer = scoring_recognizer(model, settings, None, None)
+        calibrate(recognizer, tuning, held_out, options.work / "reliability.png")
+        print(load_note())
+        return
     arpa, dictionary, _ = prepare(everything, sorted(excluded), options.work, name)
     settings = DICTATION if options.lms == "default" else our_settings()
     if options.confidence:
-        recognizer = scoring_recognizer(
-            model, settings, *((None, None) if options.lms == "default" else (arpa, dictionary))
-        )
+        recognizer = scoring_recognizer(model, settings, arpa, dictionary)
         calibrate(recognizer, tuning, held_out, options.work / "reliability.png")
     else:
         spoken = tuning if options.tune else held_out
@@ -229,11 +235,11 @@ def scoring_recognizer(
 ) -> Recognizer:
     """A recogniser whose confidences are the posteriors as they are."""
     from factored_asr import Recognizer
-    from factored_asr.lattice import Calibration, ConfidenceOptions, SecondPassOptions
+    from factored_asr.lattice import Calibration
 
     options = replace(
-        settings, second_pass=SecondPassOptions(confidences=True),
-        confidence=ConfidenceOptions(calibration=Calibration()),
+        settings, second_pass=replace(settings.second_pass, confidences=True),
+        confidence=replace(settings.confidence, calibration=Calibration()),
     )
     return Recognizer.load(model, lm=arpa, lexicon=dictionary, options=options)
 

@@ -27,7 +27,7 @@ from other_speech import at_loudness, babble, clatter
 from factored_asr import Recognizer
 from factored_asr.audio.reading import read_audio
 from factored_asr.lattice.rejection import margin
-from factored_asr.models.en_us import EN_US_COMMANDS
+from factored_asr.models.bundle import Bundle
 from factored_asr.models.grammars import read_understander
 from factored_asr.plots.axes import new_axes, save
 from factored_asr.recognizer.session import Session, decide
@@ -190,7 +190,7 @@ def main() -> None:
     """Play everything, write the curve, print the table."""
     options = arguments()
     grammar = options.data / "coffee_commands" / "grammar.yaml"
-    settings = EN_US_COMMANDS
+    settings = Bundle.find(options.model).commands
     if options.noise != SHIPPED:
         tools = [] if options.noise == "none" else options.noise.split(",")
         settings = settings.against_noise(tools)
