@@ -129,6 +129,8 @@ def test_a_command_of_phones_that_hardly_stand_out_is_rejected(n_speech: int | N
     found = rejection(path, Evidence(background, speech=speech), options, 0.01)
     assert bool(found) == (n_speech is not None and n_speech < 3)
     assert found is None or (found.code == "little-speech" and "4 phones" in found.reason)
+    denial = Evidence(background, denied=path, speech=speech)  # the path is a denial itself
+    assert rejection(path, denial, options, 0.01) == found
     assert not rejection(path, Evidence(background, speech=speech), DEFAULTS, 0.01)
     with pytest.raises(OptionError, match="speech_a_phone"):
         RejectionOptions(speech_a_phone=-1.0)

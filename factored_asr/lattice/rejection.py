@@ -224,7 +224,7 @@ def rejection(
         The best path of the grammar.
     evidence
         What it is compared with. Where `path` is itself the denied reading, only the background
-        model counts: a denial does nothing.
+        model and the frames that stand out as speech count: a denial does nothing.
     options
         All thresholds.
     frame_seconds
@@ -251,7 +251,7 @@ def rejection(
         reason = f"{NO_COMMAND}: the background model fits {better}{where}"
         return Rejection("background", reason, nearest, missing, times)
     if is_denial(path, evidence):
-        return None
+        return _hardly_spoken(path, evidence, options, nearest)
     return (
         _denied(path, evidence, options, nearest, frame_seconds)
         or _speech_outside(path, evidence, options, nearest, frame_seconds)
