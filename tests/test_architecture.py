@@ -23,8 +23,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ORDER = [
     "_deprecated", "errors", "storage", "audio", "features", "language", "lexicon", "acoustic",
     "graph", "lattice", "decoder", "understanding", "dialogue", "results", "models", "recognizer",
-    "corpus", "explain", "batch", "evaluation", "training", "compare", "plots", "course",
-    "server", "cli", "__main__",
+    "corpus", "detectors", "explain", "batch", "evaluation", "training", "compare", "plots",
+    "course", "server", "cli", "__main__",
 ]
 """Each part imports only from parts before it."""
 

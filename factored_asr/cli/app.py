@@ -12,6 +12,7 @@ from factored_asr import __version__
 from factored_asr.cli import (
     adapt,
     corpora,
+    detect,
     explain,
     lexicon,
     lm,
@@ -27,8 +28,8 @@ from factored_asr.cli import (
 from factored_asr.cli.shared import EXAMPLES, complain, say
 from factored_asr.errors import FactoredASRError, OptionError
 
-GROUPS = (transcribe, recognise, explain, train, adapt, corpora, scores, lm, lexicon, models,
-          understand, serve)
+GROUPS = (transcribe, recognise, detect, explain, train, adapt, corpora, scores, lm, lexicon,
+          models, understand, serve)
 """In the order in which ``--help`` lists their commands."""
 
 

@@ -1,0 +1,114 @@
+"""One stream of frames for all that listens: detectors and recognisers share what is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from factored_asr.acoustic.network.encoder import HOP
+from factored_asr.acoustic.network.head import Head
+from factored_asr.acoustic.network.model import NetworkModel
+from factored_asr.acoustic.network.session import checked
+from factored_asr.acoustic.network.windows import Window, WindowedFrames
+from factored_asr.errors import OptionError
+
+DETECTION = Window(left=125, new=4, right=6, first=25)
+"""Windows of detectors: a frame is there 0.24 s after its sound, at most."""
+LAYERS = (1, 3)
+"""Which of the encoder's h[0] … h[7] detectors get."""
+
+
+@dataclass(frozen=True, eq=False)
+class FrameBlock:
+    """Some frames in a row, of 24 ms each, and the sound that they were computed of."""
+
+    first: int
+    """Number of the first frame, from 0 at the start of the sound."""
+    log_probs: np.ndarray
+    """(n_frames, n_pdfs) float32: natural log of the probability of the blank and each phone."""
+    hidden: np.ndarray
+    """(n_frames, n_layers · 288) float32: the encoder's vectors after each of `LAYERS`."""
+    samples: np.ndarray
+    """(n_frames, 384) float32: the sound under each frame; zeros stand for what ends before."""
+
+
+class _Taps:
+    """What a head gives, and the layers below it, side by side."""
+
+    def __init__(self, head: Head, layers: Sequence[int]):
+        self._head, self._layers = head, layers
+        self.context = head.context
+
+    def __call__(self, hidden: Sequence[np.ndarray]) -> np.ndarray:
+        return np.concatenate([self._head(hidden), *(hidden[i] for i in self._layers)], axis=1)
+
+
+class FrameStream:
+    """The frames of one sound as it comes, computed once.
+
+    Blocks are the same whatever the chunks in which the sound arrives. A stream belongs to one
+    thread at a time.
+
+    Parameters
+    ----------
+    model
+        The network whose encoder and head compute the frames.
+    window
+        How the sound is cut into pieces; fewer new frames: earlier detections for more work.
+
+    Examples
+    --------
+    >>> from factored_asr.models.bundle import Bundle
+    >>> stream = FrameStream(Bundle.find("en-us-network").acoustic_model())
+    >>> blocks = [*stream.accept(np.zeros(16000, np.float32)), *stream.finish()]
+    >>> sum(len(block.log_probs) for block in blocks)
+    42
+    """
+
+    def __init__(self, model: NetworkModel, window: Window = DETECTION):
+        if not isinstance(model, NetworkModel):
+            raise OptionError(
+                f"detectors share the frames of a network, not of a {model.name}: use the model "
+                "en-us-network"
+            )
+        self.model = model
+        self._n_pdfs = model.n_pdfs
+        self._frames = WindowedFrames(model.encoder, _Taps(model.head, LAYERS), window)
+        self._sound = np.zeros(0, np.float32)
+        self.n_frames = 0
+        """Frames computed so far; each is computed once for all that use it."""
+
+    def accept(self, samples: np.ndarray) -> list[FrameBlock]:
+        """Return the blocks that these samples complete.
+
+        Parameters
+        ----------
+        samples
+            (n_samples,) float32 in [-1, 1] or int16, at the model's rate, any number.
+
+        Raises
+        ------
+        FormatError
+            A sample is not finite.
+        OptionError
+            The samples are of another type or shape.
+        """
+        samples = checked(samples)
+        self._sound = np.concatenate([self._sound, samples])
+        return list(self._blocks(self._frames.accept(samples)))
+
+    def finish(self) -> list[FrameBlock]:
+        """End the sound; return the blocks still missing."""
+        return list(self._blocks(self._frames.finish()))
+
+    def _blocks(self, computed: Iterable[np.ndarray]) -> Iterator[FrameBlock]:
+        for values in computed:
+            n_samples = len(values) * HOP
+            own = self._sound[:n_samples]
+            self._sound = self._sound[n_samples:]
+            own = np.concatenate([own, np.zeros(n_samples - len(own), np.float32)])
+            first, self.n_frames = self.n_frames, self.n_frames + len(values)
+            yield FrameBlock(first, values[:, : self._n_pdfs], values[:, self._n_pdfs :],
+                             own.reshape(-1, HOP))

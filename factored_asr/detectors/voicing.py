@@ -1,0 +1,148 @@
+"""Whispered or voiced: how each stretch of speech is spoken.
+
+Voiced speech repeats itself with every period of the voice; a whisper has noise in its place, and
+loses the voice bar and most of the lowest formant (K. J. Kallail, F. W. Emanuel, "Formant-frequency
+differences between isolated whispered and phonated vowel samples", 1984).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from factored_asr.acoustic.network.encoder import HOP, SAMPLE_RATE
+from factored_asr.acoustic.network.model import NetworkModel
+from factored_asr.detectors.detection import Detection
+from factored_asr.detectors.frames import FrameBlock
+from factored_asr.errors import OptionError
+
+VOICED, WHISPERED = "voiced", "whispered"
+LOWEST_PITCH, HIGHEST_PITCH = 60.0, 400.0  # Hz
+SIZE = 2 * HOP  # samples under the periodicity of a frame
+N_FFT = 2048
+LOW_PASS = 1500.0  # Hz: above it a voice in noise repeats less well
+BANDS = ((80.0, 500.0), (500.0, 1500.0), (1500.0, 3000.0), (3000.0, 5500.0), (5500.0, 8000.0))
+"""Hz."""
+LOUD_DB = 20.0
+"""Frames within this of the loudest of a stretch count."""
+REPEATS = 0.6
+"""Periodicity from which on a frame counts as voiced."""
+
+
+def frame_values(before: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    """Return periodicity, level of each of `BANDS` and level of each frame, (n, 7) float64.
+
+    Parameters
+    ----------
+    before
+        (384,): the samples under the frame before the first.
+    samples
+        (n, 384): those under the frames.
+
+    The periodicity is the highest value of the normalised autocorrelation at lags of
+    `LOWEST_PITCH` to `HIGHEST_PITCH`, of the sound below `LOW_PASS`; levels are in decibels.
+    """
+    sound = np.concatenate([before[None], samples]).astype(np.float64)
+    pieces = np.concatenate([sound[:-1], sound[1:]], axis=1)
+    pieces -= pieces.mean(axis=1, keepdims=True)
+    window, hertz = np.hanning(SIZE), np.fft.rfftfreq(N_FFT, 1 / SAMPLE_RATE)
+    power = np.abs(np.fft.rfft(pieces * window, N_FFT)) ** 2
+    own = np.fft.irfft(np.abs(np.fft.rfft(window, N_FFT)) ** 2)
+    repeated = np.fft.irfft(power * (hertz < LOW_PASS))
+    shares = repeated / (repeated[:, :1] + 1e-12) * (own[0] / np.maximum(own, 1e-9))
+    lags = slice(int(SAMPLE_RATE / HIGHEST_PITCH), int(SAMPLE_RATE / LOWEST_PITCH) + 1)
+    periodicity = shares[:, lags].max(axis=1)
+    levels = [10 * np.log10(power[:, (hertz >= low) & (hertz < high)].sum(axis=1) + 1e-9)
+              for low, high in BANDS]
+    level = 10 * np.log10((pieces**2).mean(axis=1) + 1e-10)
+    return np.column_stack([periodicity, *levels, level])
+
+
+def stretch_values(frames: np.ndarray) -> np.ndarray:
+    """Return what is judged of a stretch of speech, (8,): of its loud frames alone.
+
+    Mean, upper quartile and share of high periodicity; levels of the bands less the level.
+    """
+    loud = frames[frames[:, -1] > frames[:, -1].max() - LOUD_DB]
+    periodicity = loud[:, 0]
+    tilt = (loud[:, 1:-1] - loud[:, -1:]).mean(axis=0) / 10.0
+    return np.concatenate([[periodicity.mean(), np.percentile(periodicity, 75),
+                            (periodicity > REPEATS).mean()], tilt])
+
+
+@dataclass(frozen=True)
+class VoicingOptions:
+    """What a stretch of speech is."""
+
+    pause_seconds: float = 0.5
+    """A stretch ends where there is no speech for so long."""
+    shortest_seconds: float = 0.2
+    """Shorter stretches are not judged."""
+
+    def __post_init__(self) -> None:
+        for name in ("pause_seconds", "shortest_seconds"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise OptionError(f"{name} must be above 0, got {getattr(self, name)}")
+
+
+WEIGHTS = (-7.153, -15.967, -4.747, -3.133, -0.923, -1.989, 0.718, -1.127)
+OFFSET = 45.209
+"""Of the logistic map of `stretch_values` to the probability of a whisper; learnt by
+tests/bench/whisper.py."""
+
+
+def whisper_probability(values: np.ndarray) -> float:
+    """Return the probability that a stretch of these `stretch_values` is whispered."""
+    return float(1 / (1 + np.exp(-OFFSET - np.dot(WEIGHTS, values))))
+
+
+class VoicingDetector:
+    """Reports each stretch of speech as voiced or whispered, at its end."""
+
+    def __init__(self, options: VoicingOptions | None = None):
+        self.options = options or VoicingOptions()
+
+    def session(self, model: NetworkModel) -> VoicingSession:
+        """Begin a sound."""
+        return VoicingSession(self.options, model)
+
+
+class VoicingSession:
+    """The stretches of speech of one sound."""
+
+    def __init__(self, options: VoicingOptions, model: NetworkModel):
+        self._seconds = model.frame_seconds
+        self._pause = round(options.pause_seconds / model.frame_seconds)
+        self._shortest = round(options.shortest_seconds / model.frame_seconds)
+        self._before = np.zeros(HOP, np.float32)
+        self._values: list[np.ndarray] = []
+        self._begin = self._last = -1  # first and last frame of speech of the open stretch
+
+    def accept(self, block: FrameBlock) -> list[Detection]:
+        """Return the stretches that these frames end."""
+        values = frame_values(self._before, block.samples)
+        self._before = block.samples[-1]
+        speech = np.exp(block.log_probs[:, 0]) < 0.5
+        found = []
+        for at, (row, is_speech) in enumerate(zip(values, speech, strict=True)):
+            now = block.first + at
+            if is_speech:
+                self._begin = now if self._begin < 0 else self._begin
+                self._last = now
+            if self._begin >= 0:
+                self._values.append(row)
+                if now - self._last >= self._pause:
+                    found += self.finish()
+        return found
+
+    def finish(self) -> list[Detection]:
+        """End the stretch that is open; return it, if it is long enough."""
+        begin, n_frames = self._begin, self._last + 1 - self._begin
+        values, self._values, self._begin = self._values[:n_frames], [], -1
+        if begin < 0 or n_frames < self._shortest:
+            return []
+        whisper = whisper_probability(stretch_values(np.array(values)))
+        name, score = (WHISPERED, whisper) if whisper > 0.5 else (VOICED, 1 - whisper)
+        return [Detection("speech", name, begin * self._seconds,
+                          (begin + n_frames) * self._seconds, score)]

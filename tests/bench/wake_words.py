@@ -1,0 +1,153 @@
+"""Wake words from their pronunciation alone: misses in noise at a rate of false alarms.
+
+    python tests/bench/wake_words.py [--write wake_words] [--every 4] [--hours 10] [--ship]
+
+"alexa" and "jarvis" by speakers that nothing was learnt from, each recording after 2 s and before
+1 s of the noise it is in, at 10 dB: a kitchen, babble of six speakers, the sounds of ESC-10. False
+alarms are counted in other speech, clean and in the same noises: accented readers and orders. The
+threshold is the one that `KeywordOptions.false_alarms` gives.
+
+``--ship`` writes factored_asr/detectors/background.npz first: what the network says of half an hour
+of the native_english voice (CC0), clean and in noise.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from common import SAMPLE_RATE, accented_english, parser, read_samples, report
+
+from factored_asr.acoustic.network.model import NetworkModel
+from factored_asr.audio.mixing import add_noise
+from factored_asr.detectors import FrameBlock, FrameStream, KeywordDetector, KeywordOptions
+from factored_asr.detectors.background import SHIPPED, write_background
+from factored_asr.detectors.events import LEARNING
+from factored_asr.detectors.keywords import pronunciations_of
+from factored_asr.models.bundle import Bundle
+from factored_asr.models.recipe import Recipe
+
+WORDS = ("alexa", "jarvis")
+RATES = (2.0, 0.5, 0.1)
+SNR = 10.0
+BEFORE, AFTER = 2 * SAMPLE_RATE, SAMPLE_RATE
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("--every", type=int, default=4, help="use every n-th recording")
+    options.add_argument("--hours", type=float, default=10.0, help="of sound without the words")
+    options.add_argument("--ship", action="store_true", help="also write the shipped background")
+    given = options.parse_args()
+    model = Bundle.find("en-us-network").acoustic_model()
+    assert isinstance(model, NetworkModel)
+    noises = noises_of(given.data)
+    if given.ship:
+        write_background(SHIPPED, background(model, given.data, noises))
+    phones = pronunciations_of(WORDS, Recipe(Bundle.find("en-us-network")))
+    detectors = {(word, rate): KeywordDetector({word: phones[word]},
+                                               KeywordOptions(false_alarms=rate))
+                 for word in WORDS for rate in RATES}
+    misses: dict[tuple[str, float, str], list[bool]] = {}
+    for word in WORDS:
+        for file in sorted((given.data / "wake_words" / word).glob("*.flac"))[:: given.every]:
+            said = np.concatenate([np.zeros(BEFORE), read_samples(file), np.zeros(AFTER)])
+            for name in noises:
+                blocks = list(frames(model, in_noise(said, noises[name], file.name + name)))
+                for rate in RATES:
+                    found = run(detectors[word, rate], model, blocks)
+                    misses.setdefault((word, rate, name), []).append(not found)
+    alarms, hours = {key: 0 for key in detectors}, 0.0
+    for sound in others(given.data, noises):
+        blocks = list(frames(model, sound, fast=True))
+        hours += len(sound) / SAMPLE_RATE / 3600
+        for key, detector in detectors.items():
+            alarms[key] += run(detector, model, blocks)
+        if hours >= given.hours:
+            break
+    rows = []
+    for word in WORDS:
+        for rate in RATES:
+            here = [misses[word, rate, name] for name in noises]
+            shares = [f"{100 * np.mean(each):.0f} %" for each in here]
+            rows.append((word, f"{rate:g}", len(here[0]), *shares,
+                         f"{100 * np.mean(np.concatenate(here)):.1f} %",
+                         f"{alarms[word, rate]} in {hours:.1f} h"))
+    report(given, "Wake words from their pronunciation alone, unseen speakers, 10 dB", rows,
+           ("word", "false alarms an hour asked for", "recordings", *noises, "missed in all",
+            "false alarms found"))
+
+
+def frames(model: NetworkModel, samples: np.ndarray, fast: bool = False) -> Iterator[FrameBlock]:
+    """The frames of a sound; `fast`: by longer windows, which take less time."""
+    stream = FrameStream(model, LEARNING) if fast else FrameStream(model)
+    yield from stream.accept(samples.astype(np.float32))
+    yield from stream.finish()
+
+
+def run(detector: KeywordDetector, model: NetworkModel, blocks: list[FrameBlock]) -> int:
+    """Return how often a keyword is found in the frames of a sound."""
+    session = detector.session(model)
+    return sum(len(session.accept(block)) for block in blocks) + len(session.finish())
+
+
+def noises_of(data: Path) -> dict[str, np.ndarray]:
+    """A minute or more of each noise."""
+    rng = np.random.default_rng(0)
+    speakers = [_level(read_samples(each.path)) for each in accented_english(data)[:600:10]]
+    babble = np.zeros(60 * SAMPLE_RATE, np.float32)
+    for _ in range(6):
+        voice = np.concatenate([speakers[i] for i in rng.permutation(len(speakers))])
+        babble += np.resize(voice, len(babble))
+    clips = [_level(read_samples(path)) for path in sorted((data / "events").rglob("*.ogg"))]
+    events = np.concatenate([clips[i] for i in rng.permutation(len(clips))])
+    kitchen = read_samples(data / "coffee_commands" / "kitchen_noise.flac")
+    return {"kitchen": kitchen, "babble": babble, "events": events}
+
+
+def _level(samples: np.ndarray) -> np.ndarray:
+    return samples / np.sqrt(np.square(samples).mean() + 1e-9) * np.float32(0.05)
+
+
+def in_noise(samples: np.ndarray, noise: np.ndarray, name: str) -> np.ndarray:
+    """Add a piece of noise that the name selects."""
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    while True:
+        begin = int(rng.integers(0, len(noise)))
+        piece = np.resize(np.roll(noise, -begin), len(samples))
+        if piece.any():
+            return add_noise(samples.astype(np.float32), piece, SNR)
+
+
+def others(data: Path, noises: dict[str, np.ndarray]) -> Iterator[np.ndarray]:
+    """Speech without the words, some sentences at a time, clean and in each noise in turn."""
+    files = [each.path for each in accented_english(data)]
+    files += sorted((data / "coffee_commands" / "clean").glob("*.flac"))
+    files = [files[i] for i in np.random.default_rng(7).permutation(len(files))]
+    for turn in range(4):
+        for number in range(0, len(files), 12):
+            name = ["clean", *noises][(number // 12 + turn) % 4]
+            yield _joined(files[number : number + 12], noises.get(name), f"{number} {turn}")
+
+
+def _joined(files: list[Path], noise: np.ndarray | None, name: str) -> np.ndarray:
+    gap = np.zeros(SAMPLE_RATE // 2, np.float32)
+    sound = np.concatenate([part for file in files for part in (read_samples(file), gap)])
+    return sound if noise is None else in_noise(sound, noise, name)
+
+
+def background(model: NetworkModel, data: Path, noises: dict[str, np.ndarray]) -> np.ndarray:
+    """Log probabilities of the native_english voice, clean and in each noise in turn."""
+    files = sorted((data / "native_english").rglob("*.ogg"))[::2]
+    found = []
+    for number in range(0, len(files), 12):
+        name = ["clean", *noises][number // 12 % 4]
+        sound = _joined(files[number : number + 12], noises.get(name), str(number))
+        found += [block.log_probs for block in frames(model, sound, fast=True)]
+    return np.concatenate(found)
+
+
+if __name__ == "__main__":
+    main()

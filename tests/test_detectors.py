@@ -1,0 +1,243 @@
+"""Detectors: one stream of frames for all, the same detections whatever the chunks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from naive_detectors import naive_spot
+
+from factored_asr.acoustic.network.encoder import Encoder
+from factored_asr.acoustic.network.model import NetworkModel
+from factored_asr.audio.reading import read_audio
+from factored_asr.cli.app import main
+from factored_asr.corpus.whisper import whispered
+from factored_asr.detectors import (
+    Classifier,
+    EventDetector,
+    EventOptions,
+    FrameStream,
+    KeywordDetector,
+    KeywordOptions,
+    Listener,
+    VoicingDetector,
+    detect,
+    train_events,
+)
+from factored_asr.detectors._kernels import DEAD, spot
+from factored_asr.detectors.classifier import fit
+from factored_asr.detectors.keywords import pronunciations_of
+from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.models.bundle import Bundle
+from factored_asr.models.recipe import Recipe
+
+AUDIO = Path(__file__).parent.parent / "examples" / "audio"
+MUSIC = KeywordDetector({"music": ["M Y UW Z IH K"]})
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def model() -> NetworkModel:
+    made = Bundle.find("en-us-network").acoustic_model()
+    assert isinstance(made, NetworkModel)
+    return made
+
+
+@pytest.fixture(scope="module")
+def sound() -> np.ndarray:
+    return read_audio(AUDIO / "music_stop.wav", sample_rate=RATE)[0]
+
+
+@pytest.fixture(scope="module")
+def beeps(model: NetworkModel) -> Classifier:
+    """Tells a high tone from a low one, and both from noise."""
+    clips: dict[Path, np.ndarray] = {}
+    classes = []
+    for name, hertz in (("high", 2000.0), ("low", 300.0), ("other", 0.0)):
+        files = [Path(f"{name}{number}") for number in range(4)]
+        clips.update({file: _beep(hertz, number) for number, file in enumerate(files)})
+        classes.append((name, files))
+    return train_events(classes, lambda: FrameStream(model), clips.__getitem__)
+
+
+def _beep(hertz: float, seed: int, seconds: float = 2.5) -> np.ndarray:
+    rng, times = np.random.default_rng(seed), np.arange(int(RATE * seconds)) / RATE
+    tone = 0.2 * np.sign(np.sin(2 * np.pi * hertz * (1 + 0.02 * seed) * times))
+    return (tone + 0.02 * rng.normal(size=len(times))).astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_spotting_finds_the_best_path_of_every_beginning(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n_frames, n_pdfs, longest = 14, 4, int(rng.integers(3, 12))
+    columns = rng.integers(1, n_pdfs, size=rng.integers(1, 5)).astype(np.int64)
+    scores = -rng.exponential(size=(n_frames, n_pdfs)).astype(np.float32)
+    repeats = np.array([False, *(columns[1:] == columns[:-1])])
+    value, begin = np.full(2 * len(columns) - 1, DEAD), np.zeros(2 * len(columns) - 1, np.int64)
+    found, started = np.empty(n_frames), np.empty(n_frames, np.int64)
+    cut = int(rng.integers(0, n_frames))
+    for piece in (slice(0, cut), slice(cut, n_frames)):
+        spot(scores[piece], columns, repeats, 0, n_frames + 1, value, begin, piece.start,
+             found[piece], started[piece])
+    expected = naive_spot(scores, columns.tolist(), 0, n_frames + 1)
+    reached = np.isfinite(expected)
+    assert np.allclose(found[reached], np.array(expected)[reached], atol=1e-4)
+    assert (found[~reached] < 0.5 * DEAD).all()
+    # A path never lasts longer than it may.
+    value[:], begin[:] = DEAD, 0
+    spot(scores, columns, repeats, 0, longest, value, begin, 0, found, started)
+    alive = found > 0.5 * DEAD
+    assert (np.arange(n_frames)[alive] - started[alive] < longest).all()
+
+
+def test_a_keyword_is_found_where_it_is_said(model: NetworkModel, sound: np.ndarray) -> None:
+    (found,) = detect(model, [MUSIC], sound, sample_rate=RATE)
+    assert (found.kind, found.name) == ("wake", "music")
+    assert 0.8 < found.start < found.end < 1.5
+    assert found.score > 0.5
+    twice = np.concatenate([sound, np.zeros(RATE, np.float32), sound])
+    assert len(list(detect(model, [MUSIC], twice, sample_rate=RATE))) == 2
+
+
+@pytest.mark.parametrize("name", ["silence.wav", "kitchen_light_on.wav", "weather.wav"])
+def test_a_keyword_that_is_not_said_is_not_found(model: NetworkModel, name: str) -> None:
+    assert not list(detect(model, [MUSIC], AUDIO / name))
+
+
+def test_chunks_of_any_size_give_the_same_detections(
+    model: NetworkModel, sound: np.ndarray, beeps: Classifier
+) -> None:
+    detectors = [MUSIC, VoicingDetector(), EventDetector(beeps)]
+    mixed = np.concatenate([sound, _beep(2000, 9), np.zeros(RATE, np.float32), sound])
+    whole = list(detect(model, detectors, mixed, sample_rate=RATE))
+    assert {each.kind for each in whole} == {"wake", "speech", "event"}
+    for sizes in ([160], [999, 1, 7000]):
+        listener, at, found, turn = Listener(model, detectors), 0, [], 0
+        while at < len(mixed):
+            size = sizes[turn % len(sizes)]
+            found += listener.accept(mixed[at : at + size])
+            at, turn = at + size, turn + 1
+        found += listener.finish()
+        assert [str(each) for each in found] == [str(each) for each in whole]
+        scores = ([each.score for each in listed] for listed in (found, whole))
+        assert np.allclose(*scores, atol=1e-4)
+
+
+def test_frames_are_computed_once_for_all_detectors(
+    model: NetworkModel, sound: np.ndarray, beeps: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    computed = Encoder.__call__
+    monkeypatch.setattr(Encoder, "__call__",
+                        lambda *given: calls.append(len(given[1])) or computed(*given))
+    counts = []
+    for detectors in ([], [MUSIC, VoicingDetector(), EventDetector(beeps)]):
+        calls.clear()
+        list(detect(model, detectors, sound, sample_rate=RATE))
+        counts.append(list(calls))
+    assert counts[0] == counts[1] and counts[0]
+
+
+def test_a_detection_comes_soon_after_the_keyword(model: NetworkModel, sound: np.ndarray) -> None:
+    listener, step = Listener(model, [MUSIC]), RATE // 100
+    for at in range(0, len(sound), step):
+        if found := listener.accept(sound[at : at + step]):
+            assert (at + step) / RATE - found[0].end <= 0.3 + 0.05
+            return
+    raise AssertionError("the keyword is not found")
+
+
+def test_whispered_and_voiced_speech_are_told_apart(model: NetworkModel) -> None:
+    for name in ("music_stop.wav", "kitchen_light_on.wav", "bedroom_light_off.wav"):
+        voiced = read_audio(AUDIO / name, sample_rate=RATE)[0]
+        for sound, expected in ((voiced, "voiced"), (whispered(voiced), "whispered")):
+            found = list(detect(model, [VoicingDetector()], sound, sample_rate=RATE))
+            assert found and {each.name for each in found} == {expected}, (name, found)
+
+
+def test_events_are_found_where_they_sound(model: NetworkModel, beeps: Classifier) -> None:
+    quiet = np.zeros(3 * RATE, np.float32)
+    mixed = np.concatenate([quiet, _beep(2000, 7, 4.0), quiet, _beep(300, 8, 4.0)])
+    high, low = detect(model, [EventDetector(beeps)], mixed, sample_rate=RATE)
+    assert (high.name, low.name) == ("high", "low")
+    assert abs(high.start - 3) < 1.6 and abs(low.start - 10) < 1.6
+    likeliest = next(iter(EventDetector(beeps).classify(FrameStream(model), _beep(300, 6))))
+    assert likeliest == "low"
+
+
+def test_a_classifier_is_read_as_it_was_written(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(30, 4)) + np.repeat([[0.0], [3.0]], 15, axis=0)
+    made = fit(x, np.repeat([0, 1], 15), ["a", "b"], description="normal numbers")
+    made.write(tmp_path / "made.npz")
+    read = Classifier.read(tmp_path / "made.npz")
+    assert read.names == ("a", "b") and read.description == "normal numbers"
+    assert np.allclose(read.probabilities(x), made.probabilities(x), atol=5e-3)
+    with pytest.raises(OptionError, match="'b' has no example"):
+        fit(x, np.zeros(30, int), ["a", "b"])
+
+
+def test_a_damaged_classifier_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "made.npz"
+    fit(np.arange(4.0)[:, None], [0, 0, 1, 1], ["a", "b"]).write(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(FormatError, match=r"made\.npz"):
+        Classifier.read(path)
+    with np.load(_written(path, whole)) as values:
+        wrong = {**values, "bias": np.zeros(3, np.float32)}
+    np.savez(path, **wrong)
+    with pytest.raises(FormatError, match="do not fit each other"):
+        Classifier.read(path)
+
+
+def _written(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+def test_bad_input_is_named(model: NetworkModel) -> None:
+    with pytest.raises(OptionError, match="keyword 'x' has the phone QQ"):
+        Listener(model, [KeywordDetector({"x": ["QQ"]})])
+    with pytest.raises(OptionError, match="'x' has no pronunciation"):
+        KeywordDetector({"x": []})
+    with pytest.raises(OptionError, match="no keyword"):
+        KeywordDetector({})
+    with pytest.raises(OptionError, match="threshold must be finite"):
+        KeywordOptions(threshold=float("nan"))
+    with pytest.raises(OptionError, match="threshold must lie between"):
+        EventOptions(threshold=2.0)
+    with pytest.raises(OptionError, match="not of a GMM"):
+        FrameStream(Bundle.find("en-us").acoustic_model())  # type: ignore[arg-type]
+    with pytest.raises(FormatError, match="not finite"):
+        Listener(model, [MUSIC]).accept(np.full(100, np.nan, np.float32))
+    with pytest.raises(OptionError, match="silent"):
+        EventDetector().classify(FrameStream(model), np.zeros(RATE, np.float32))
+
+
+def test_phrases_get_all_pronunciations_of_their_words() -> None:
+    recipe = Recipe(Bundle.find("en-us-network"))
+    found = pronunciations_of(["the music"], recipe)["the music"]
+    assert {"DH AH M Y UW Z IH K", "DH IY M Y UW Z IH K"} <= set(found)
+    with pytest.raises(OptionError, match="no words"):
+        pronunciations_of([" "], recipe)
+    with pytest.raises(MissingError):
+        pronunciations_of(["x1$"], recipe)
+
+
+def test_the_command_prints_what_the_library_finds(
+    model: NetworkModel, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = AUDIO / "music_stop.wav"
+    assert main(["detect", "--wake", "music", "--format", "json", str(path)]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    recipe = Recipe(Bundle.find("en-us-network"), guess=True)
+    same = KeywordDetector(pronunciations_of(["music"], recipe))
+    (found,) = detect(model, [same], path)
+    assert json.loads(line) == json.loads(found.to_json())
+    assert main(["detect", "--wake", "music", str(tmp_path / "none.wav"), str(path)]) == 1
+    captured = capsys.readouterr()
+    assert "none.wav" in captured.err and "music" in captured.out
+    assert main(["detect", str(path)]) == 2
+    assert "--wake" in capsys.readouterr().err
