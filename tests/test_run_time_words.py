@@ -21,8 +21,10 @@ from factored_asr import Recognizer
 from factored_asr.cli import main
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.explain import ExplainOptions
+from factored_asr.graph import Graph
 from factored_asr.language import ExtendedScorer, HotwordScorer, NGramScorer, checked_hotwords
 from factored_asr.lattice import HotwordPass, Lattice, best_path, nbest
+from factored_asr.models.recipe import Recipe
 
 NEW = speak(["", "C", "E", "D", "", "A", "C", ""])
 """A word that the model lacks, and "ace"."""
@@ -292,3 +294,22 @@ def test_phrases_of_all_words_share_their_bonus():
     assert shares == {"a": 3.0, "b": 2.0, "c": 2.0}
     assert not HotwordScorer({("a",): 1.0}).has_phrases
     assert list(itertools.chain(HotwordScorer({("a", "b"): -3.0}).shares.values())) == [0.0, 0.0]
+
+
+def test_a_graph_is_used_on_another_machine(home, tmp_path, capsys, monkeypatch):
+    model, folder = str(home / "model"), str(tmp_path / "exported")
+    assert main(["compile", "--model", model, "--quiet", "-o", folder]) == 0
+    monkeypatch.setattr(Recipe, "compile", None)  # nothing is compiled
+    monkeypatch.setattr("factored_asr.models.recipe.cached_graph", None)
+    soundfile.write(tmp_path / "a.wav", say("bad ace", gap=0.06), RATE)
+    arguments = ["transcribe", "--model", model, "--graph", folder, "--quiet"]
+    capsys.readouterr()
+    assert main([*arguments, str(tmp_path / "a.wav")]) == 0
+    assert capsys.readouterr().out.split() == ["bad", "ace"]
+    there = Recognizer.load(model, graph=folder)
+    assert there.graph.n_arcs == Graph.read(folder).n_arcs
+    assert text(there, words=CED) == "ced ace"
+    with pytest.raises(FormatError, match="was not compiled from the files and options of"):
+        Recognizer.load(model, graph=folder, words=CED, lm=home / "lm.arpa")
+    with pytest.raises(MissingError, match="no such graph folder"):
+        Recognizer.load(model, graph=tmp_path / "nowhere")

@@ -21,6 +21,8 @@ examples:
       into the cache, so that the first command need not wait
   factored-asr compile --lm news.arpa --output news.fst
       the arcs as a file of OpenFst
+  factored-asr compile --model en-us-network --output dictation.graph
+      a folder; elsewhere: factored-asr transcribe --model en-us-network --graph dictation.graph
   factored-asr import exp/tri3/ --lexicon my.dict --lm my.arpa --output my_model
       a model of Kaldi as a folder that --model reads
   factored-asr import vosk-model-small-ko-0.22/ --output ko
@@ -43,7 +45,10 @@ def compile_graph(options: argparse.Namespace) -> int:
         where = cache_folder() / recipe.key()
     else:
         with shared.writing(where):
-            (graph.write_openfst if where.endswith(".fst") else graph.write)(where)
+            if where.endswith(".fst"):
+                graph.write_openfst(where)
+            else:
+                graph.write(where, recipe.key())
     megabytes = graph.arcs.nbytes / 1e6
     print(f"{where}\t{graph.n_states} states, {graph.n_arcs} arcs ({megabytes:.1f} MB), "
           f"{len(graph.words) - 1} words, {len(graph.pdfs)} pdfs")
@@ -121,7 +126,8 @@ def add(commands: Any) -> None:
     """Add this group's commands to the program."""
     parser = shared.add_command(commands, "compile", compile_graph, "compile a graph ahead of time",
                                 shared.source_options(), examples=EXAMPLES)
-    parser.add_argument("--output", metavar="PATH", help="write here: a folder, or a file .fst")
+    parser.add_argument("--output", "-o", metavar="PATH", help="write here: a folder, which "
+                        "--graph reads on any machine, or a file .fst")
 
     parser = shared.add_command(commands, "import", import_model,
                                 "convert a model of Kaldi, Vosk or Sphinx", examples=EXAMPLES)

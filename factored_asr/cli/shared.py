@@ -99,6 +99,7 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
         rescore_lms=tuple(map(Path, getattr(options, "rescore_lm", ()))),
         lm_weights=tuple(getattr(options, "lm_weight", ())),
         conversation=getattr(options, "conversation", False),
+        graph_folder=Path(options.graph) if getattr(options, "graph", None) else None,
         vocabulary=Vocabulary(hotwords=checked_hotwords(dict(getattr(options, "hotword", ())))),
     )
     return replace(recipe, options=_settings(recipe.settings, options))
@@ -308,6 +309,9 @@ def source_options() -> argparse.ArgumentParser:
     language = parser.add_argument_group("language").add_mutually_exclusive_group()
     language.add_argument("--grammar", metavar="PATH", help="commands: a grammar file or folder")
     language.add_argument("--lm", metavar="ARPA", help="n-gram model in place of the model's own")
+    parser.add_argument("--graph", metavar="FOLDER", help="a graph of the same model, dictionary, "
+                        "language model and options that `compile --output` wrote, here or on "
+                        "another machine, in place of compiling it")
     parser.add_argument("--hotword", metavar="PHRASE=BONUS", action="append", default=[],
                         type=_hotword, help="find this phrase more often, as if its probability "
                         "were exp(BONUS) times as high: \"home assistant=3\"; may be repeated")

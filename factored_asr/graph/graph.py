@@ -251,8 +251,11 @@ class Graph:
         path = Path("<bytes>")
         return _checked_foreign(path, parse_openfst(data, path))
 
-    def write(self, path: str | Path) -> None:
-        """Write the graph as a folder of arrays and a manifest (`Graph.read` maps it back)."""
+    def write(self, path: str | Path, key: str = "") -> None:
+        """Write the graph as a folder of arrays and a manifest (`Graph.read` maps it back).
+
+        `key`: names what it was compiled from; `key_of` reads it. Default: none is kept.
+        """
         folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
         for name in (*_STORED, *_LABEL_ARRAYS):
@@ -266,7 +269,7 @@ class Graph:
             "states": self.n_states, "arcs": self.n_arcs, "phones": self.phones,
             "silence_phones": sorted(self.silence_phones), "frame_seconds": self.frame_seconds,
             "parts": self.parts, "seal": _seal(folder), "joints": self.joint_names,
-            **({"omitted": self.omitted} if self.omitted else {}),
+            **({"omitted": self.omitted} if self.omitted else {}), **({"key": key} if key else {}),
         }
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
@@ -285,6 +288,12 @@ class Graph:
     def with_words(self, words: Iterable[str]) -> Graph:
         """Return the graph with a word table, which OpenFst files seldom have."""
         return replace(self, words=tuple(words))
+
+
+def key_of(folder: str | Path) -> str:
+    """Return the key that a graph folder was written with; empty if there is none."""
+    manifest = read_json(Path(folder) / "manifest.json")
+    return str(manifest.get("key", "")) if isinstance(manifest, dict) else ""
 
 
 def _lengthen(path: Path, n_bytes: int) -> None:

@@ -14,7 +14,7 @@ from factored_asr.acoustic.model import AcousticModel
 from factored_asr.dialogue.conversation import PATTERNS, Conversation
 from factored_asr.dialogue.conversation import VERSION as CONVERSATION_VERSION
 from factored_asr.dialogue.frames import RULES
-from factored_asr.errors import MissingError, OptionError
+from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.graph import (
     BACKGROUND_VERSION,
     DENIALS_VERSION,
@@ -23,6 +23,7 @@ from factored_asr.graph import (
     build_background,
     build_graph,
 )
+from factored_asr.graph.graph import key_of
 from factored_asr.language import (
     Grammar,
     KenLMScorer,
@@ -87,6 +88,8 @@ class Recipe:
     """The graph of a grammar holds what `Dialogue` understands, too: "no the hall", "undo that"."""
     vocabulary: Vocabulary = Vocabulary()
     """What is added to the compiled graph."""
+    graph_folder: Path | None = None
+    """A graph compiled elsewhere from the same files and options, in place of the cache's."""
 
     def __post_init__(self) -> None:
         if self.grammar and self.lm:
@@ -187,10 +190,22 @@ class Recipe:
     def graph(self, model: AcousticModel, progress: Progress | None = None) -> Graph:
         """Return the compiled graph from the cache; compile it first if needed."""
         plain = self.plain
+        if self.graph_folder is not None:
+            return self._read_graph(self.graph_folder)
         graph = cached_graph(self.key(), self.about(), lambda: plain.compile(model, progress))
         if graph.omitted and self.lm:
             warnings.warn(self._omitted(graph.omitted), LexiconWarning, stacklevel=2)
         return graph
+
+    def _read_graph(self, folder: Path) -> Graph:
+        if not folder.is_dir():
+            raise MissingError(f"{folder}: no such graph folder; `compile --output` writes one")
+        if key_of(folder) != self.key():
+            raise FormatError(
+                f"this graph was not compiled from the files and options of {self.bundle.name} and "
+                f"{self.language_path.name} by this version: compile it again with the same model, "
+                "dictionary, language model and options", folder)
+        return Graph.read(folder)
 
     def _omitted(self, words: Sequence[str]) -> str:
         """Say which words of the language model cannot be recognised, and what to do."""

@@ -96,6 +96,7 @@ class Recognizer(RunTimeWords):
         lm_weights: Sequence[float] = (),
         second_pass: SecondPassOptions | None = None,
         hotwords: Hotwords | None = None,
+        graph: str | Path | None = None,
         progress: Progress | None = None,
     ) -> Recognizer:
         """Load a model with its graph, which is compiled on first use and then cached.
@@ -129,6 +130,9 @@ class Recognizer(RunTimeWords):
             What else is done with a lattice: N-best lists, confidences, the words of least risk.
         hotwords
             Phrases that are found more often: see `with_hotwords`.
+        graph
+            A folder that ``factored-asr compile --output`` wrote from the same model, dictionary,
+            language model and options, on this machine or another; None: the cache.
         progress
             Progress callback: each stage of compiling; None disables it.
 
@@ -147,6 +151,8 @@ class Recognizer(RunTimeWords):
         guess = Path(guess) if isinstance(guess, str) else guess
         recipe = Recipe(Bundle.find(model), grammar, lm, lexicon, words, options, guess,
                         tuple(map(Path, rescore_lms)), tuple(lm_weights), conversation)
+        if graph is not None:
+            recipe = replace(recipe, graph_folder=Path(graph))
         if second_pass is not None:
             recipe = replace(recipe, options=replace(recipe.settings, second_pass=second_pass))
         made = Recognizer.from_recipe(recipe, progress)
