@@ -75,9 +75,10 @@ class Luggage(WorkerPlugin):
     def __init__(self, job: Job):
         self.name = f"{LUGGAGE}-{job.key}"
         self._recipe, self.options = job.recipe, job.options
-        self._graph_key = job.recipe.key()
+        self._graph_key = job.recipe.plain.key()
         self._files = {name: _packed(path) for name, path in _paths(job.recipe).items()}
-        self._files["graph"] = _packed(cache_folder() / self._graph_key)
+        graph = job.recipe.graph_folder or cache_folder() / self._graph_key
+        self._files["graph"] = _packed(graph)
         background = job.recipe.background()
         if background is not None:
             with TemporaryDirectory() as folder:
@@ -99,7 +100,10 @@ class Luggage(WorkerPlugin):
                              lambda: Graph.read(self._folder / "graph"))
         model, folder = recipe.bundle.acoustic_model(), self._folder / "background"
         background = Graph.read(folder) if folder.is_dir() else None
-        return Recognizer.of(recipe, model, graph, background)
+        if not (self._recipe.adds_words and self._recipe.words):
+            return Recognizer.of(recipe, model, graph, background)
+        plain = Recognizer.of(replace(recipe, words=None), model, graph, background)
+        return plain.with_words(recipe.read_words())
 
 
 def perform_there(key: str, sound: Input) -> Outcome:
@@ -114,7 +118,8 @@ def _paths(recipe: Recipe) -> dict[str, Path]:
     paths = {"acoustic": recipe.bundle.acoustic}
     if isinstance(recipe.grammar, Path):
         paths["grammar"] = recipe.grammar
-    if recipe.rescore_lms or recipe.settings.second_pass.needs_lattice:
+    adds_words = recipe.adds_words and recipe.words
+    if recipe.rescore_lms or recipe.settings.second_pass.needs_lattice or adds_words:
         if not recipe.grammar:
             paths["lm"] = recipe.language_path
         if isinstance(recipe.words, str | Path):

@@ -190,8 +190,10 @@ def run_batch(
 
 def compile_once(recipe: Recipe, compiling: Callable[[str], None] | None = None) -> None:
     """Compile into the cache what every worker would otherwise compile."""
-    cached_graph(recipe.key(), recipe.about(),
-                 lambda: recipe.compile(recipe.bundle.acoustic_model(), compiling))
+    plain = recipe.plain
+    if plain.graph_folder is None:
+        cached_graph(plain.key(), plain.about(),
+                     lambda: plain.compile(plain.bundle.acoustic_model(), compiling))
     if recipe.grammar:
         recipe.background()
         read_understander(recipe.grammar)

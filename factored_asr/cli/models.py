@@ -42,13 +42,13 @@ def compile_graph(options: argparse.Namespace) -> int:
     if where is None:
         from factored_asr.storage.cache import cache_folder
 
-        where = cache_folder() / recipe.key()
+        where = cache_folder() / recipe.plain.key()
     else:
         with shared.writing(where):
             if where.endswith(".fst"):
                 graph.write_openfst(where)
             else:
-                graph.write(where, recipe.key())
+                graph.write(where, recipe.plain.key())
     megabytes = graph.arcs.nbytes / 1e6
     print(f"{where}\t{graph.n_states} states, {graph.n_arcs} arcs ({megabytes:.1f} MB), "
           f"{len(graph.words) - 1} words, {len(graph.pdfs)} pdfs")

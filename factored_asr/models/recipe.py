@@ -161,9 +161,7 @@ class Recipe:
         return replace(self, words=words, vocabulary=Vocabulary())
 
     def key(self) -> str:
-        """Return the hash of every file and option that the compiled graph depends on."""
-        if self.adds_words and self.words:
-            return self.plain.key()
+        """Return the hash of every file and option that `compile` depends on."""
         words = Path(self.words) if isinstance(self.words, str | Path) else self.words
         return content_key(
             GRAPH_VERSION, __version__, self.bundle.hmms, self.lexicon_path,
@@ -192,7 +190,7 @@ class Recipe:
         plain = self.plain
         if self.graph_folder is not None:
             return self._read_graph(self.graph_folder)
-        graph = cached_graph(self.key(), self.about(), lambda: plain.compile(model, progress))
+        graph = cached_graph(plain.key(), self.about(), lambda: plain.compile(model, progress))
         if graph.omitted and self.lm:
             warnings.warn(self._omitted(graph.omitted), LexiconWarning, stacklevel=2)
         return graph
@@ -200,7 +198,7 @@ class Recipe:
     def _read_graph(self, folder: Path) -> Graph:
         if not folder.is_dir():
             raise MissingError(f"{folder}: no such graph folder; `compile --output` writes one")
-        if key_of(folder) != self.key():
+        if key_of(folder) != self.plain.key():
             raise FormatError(
                 f"this graph was not compiled from the files and options of {self.bundle.name} and "
                 f"{self.language_path.name} by this version: compile it again with the same model, "
