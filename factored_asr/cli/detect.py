@@ -89,7 +89,7 @@ def _detectors(options: argparse.Namespace, model: NetworkModel) -> list[Detecto
     if options.wake:
         words = Path(options.words) if options.words else None
         recipe = Recipe(Bundle.find(options.model or "en-us-network"), words=words, guess=True)
-        given = shared.given_values(options, threshold="threshold")
+        given = shared.given_values(options, dict(threshold="threshold"))
         made.append(KeywordDetector(pronunciations_of(options.wake, recipe),
                                     KeywordOptions(**given)))
     if options.events is not None:

@@ -109,9 +109,9 @@ def _settings(settings: DecodeOptions, options: argparse.Namespace) -> DecodeOpt
     """Return the model's settings with the values that the command line gives."""
     from factored_asr.graph import DENIALS, denies
 
-    beam = replace(settings.beam, **given_values(options, beam="beam", max_active="max_active",
-                                           min_active="min_active"))
-    graph = replace(settings.graph, **given_values(options, word_penalty="word_penalty"))
+    beam = replace(settings.beam, **given_values(options, dict(beam="beam", max_active="max_active",
+                                           min_active="min_active")))
+    graph = replace(settings.graph, **given_values(options, dict(word_penalty="word_penalty")))
     scale, lm_scale = (getattr(options, f"{of}_scale", None) for of in ("acoustic", "lm"))
     if lm_scale is not None:
         if not lm_scale > 0:
@@ -124,7 +124,7 @@ def _settings(settings: DecodeOptions, options: argparse.Namespace) -> DecodeOpt
     denials = getattr(options, "denials", None)
     if denials:
         prefixes += tuple(each for each in DENIALS if not denies(each))
-    rejection = replace(settings.rejection, **given_values(options, strictness="strictness"))
+    rejection = replace(settings.rejection, **given_values(options, dict(strictness="strictness")))
     return replace(
         settings, beam=beam, rejection=rejection,
         graph=replace(graph, prefixes=prefixes, denials=denials is not False),
@@ -134,8 +134,8 @@ def _settings(settings: DecodeOptions, options: argparse.Namespace) -> DecodeOpt
 
 
 def _second_pass(settings: SecondPassOptions, options: argparse.Namespace) -> SecondPassOptions:
-    weights = replace(settings.rescore, **given_values(options, lm_scale="rescore_scale",
-                                                 word_insertion_penalty="rescore_penalty"))
+    weights = replace(settings.rescore, **given_values(options, dict(lm_scale="rescore_scale",
+                                                 word_insertion_penalty="rescore_penalty")))
     kept = [getattr(options, name, None) for name in ("nbest", "lattice_output", "lattice")]
     return replace(
         settings, rescore=weights, keep=settings.keep or any(kept),
@@ -145,7 +145,7 @@ def _second_pass(settings: SecondPassOptions, options: argparse.Namespace) -> Se
     )
 
 
-def given_values(options: argparse.Namespace, **names: str) -> dict[str, Any]:
+def given_values(options: argparse.Namespace, names: dict[str, str]) -> dict[str, Any]:
     """Return the options that are set, under the names of the fields they replace."""
     values = {field: getattr(options, name, None) for field, name in names.items()}
     return {field: value for field, value in values.items() if value is not None}

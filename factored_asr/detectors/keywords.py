@@ -155,7 +155,7 @@ class _Keyword:
         self._since = self._next = 0
 
     def advance(self, scores: np.ndarray, first: int) -> list[Spot]:
-        """Return where the keyword is found; a place is told once it has settled."""
+        """Return where the keyword is found; a place is returned once it has settled."""
         ratios, begins = zip(*(path.advance(scores, first) for path in self._paths), strict=True)
         found = []
         best = np.argmax(ratios, axis=0)
