@@ -235,7 +235,7 @@ def test_the_command_prints_what_the_library_finds(
     recipe = Recipe(Bundle.find("en-us-network"), guess=True)
     same = KeywordDetector(pronunciations_of(["music"], recipe))
     (found,) = detect(model, [same], path)
-    assert json.loads(line) == json.loads(found.to_json())
+    assert json.loads(line) == found.to_dict()
     assert main(["detect", "--wake", "music", str(tmp_path / "none.wav"), str(path)]) == 1
     captured = capsys.readouterr()
     assert "none.wav" in captured.err and "music" in captured.out

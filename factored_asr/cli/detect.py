@@ -65,8 +65,8 @@ def _listen(options: argparse.Namespace, model: NetworkModel, detectors: list[De
     for found in detections_of(model, detectors, file,
                                sample_rate=shared.raw_rate(options, file)):
         if options.format == "json":
-            values = {"file": file, **json.loads(found.to_json())} if several else None
-            line = json.dumps(values, ensure_ascii=False) if values else found.to_json()
+            named = {"file": file} if several else {}
+            line = json.dumps({**named, **found.to_dict()}, ensure_ascii=False)
         else:
             line = f"{file}: {found}" if several else str(found)
         print(line, flush=True)

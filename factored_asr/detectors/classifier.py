@@ -72,12 +72,10 @@ class Classifier:
         try:
             if int(values["version"]) != VERSION:
                 raise ValueError(f"version {values['version']}, must be {VERSION}")
-            made = Classifier(
-                tuple(map(str, values["names"])),
-                *(np.asarray(values[name], np.float32)
-                  for name in ("mean", "scale", "weights", "bias")),
-                description=str(values["description"]),
-            )
+            mean, scale, weights, bias = (np.asarray(values[name], np.float32)
+                                          for name in ("mean", "scale", "weights", "bias"))
+            made = Classifier(tuple(map(str, values["names"])), mean, scale, weights, bias,
+                              str(values["description"]))
             n, k = made.weights.shape
             if made.mean.shape != (n,) or made.scale.shape != (n,) or made.bias.shape != (k,) or (
                 len(made.names) != k

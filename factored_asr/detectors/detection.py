@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -43,13 +42,15 @@ class Detection:
     def __str__(self) -> str:
         return f"{self.start:6.2f} {self.end:6.2f}  {self.kind:<8}  {self.name}  {self.score:.2f}"
 
-    def to_json(self) -> str:
-        """Return one line of JSON: kind, name, start, end, score and, if there are any, details."""
-        values = {"kind": self.kind, "name": self.name, "start": round(self.start, 3),
-                  "end": round(self.end, 3), "score": round(self.score, 4)}
+    def to_dict(self) -> dict[str, object]:
+        """Return plain values for JSON: kind, name, start, end, score, and details if any."""
+        values: dict[str, object] = {
+            "kind": self.kind, "name": self.name, "start": round(self.start, 3),
+            "end": round(self.end, 3), "score": round(self.score, 4),
+        }
         if self.details:
-            values["details"] = {name: round(value, 4) for name, value in self.details}  # type: ignore[assignment]
-        return json.dumps(values, ensure_ascii=False)
+            values["details"] = {name: round(value, 4) for name, value in self.details}
+        return values
 
 
 class DetectorSession(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -137,7 +137,7 @@ def read_symbols(cursor: Cursor) -> dict[int, str]:
     cursor.text("symbol table name")
     n_symbols = cursor.take("<i8", 2, "symbol table size")[1]
     at, end = cursor.at, len(cursor.data)
-    data: Any = memoryview(cursor.data)  # type: ignore[arg-type]
+    data: Any = memoryview(cast(Any, cursor.data))
     found = {}
     for _ in range(n_symbols):
         if at + 4 > end:

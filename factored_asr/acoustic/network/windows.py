@@ -8,18 +8,29 @@ chunks in which the sound arrives.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from factored_asr.acoustic.network.encoder import FIELD, HOP, Encoder
-from factored_asr.acoustic.network.head import Head
 from factored_asr.acoustic.network.memory import Memory
 from factored_asr.errors import OptionError
 
 BEFORE = (FIELD - HOP) // 2
 """Zeros before a sound, so that frame i looks around samples ``HOP * i`` to ``HOP * (i + 1)``."""
+
+
+class OnTop(Protocol):
+    """What takes the encoder's frames: a `Head`, or something that gives more of them."""
+
+    @property
+    def context(self) -> int:
+        """Frames before a frame that its outputs depend on."""
+
+    def __call__(self, hidden: Sequence[np.ndarray]) -> np.ndarray:
+        """Return one row for each frame of h[0] to h[7]."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +54,7 @@ class Window:
 class WindowedFrames:
     """Log probabilities of the frames of one sound, piece by piece; in memory is one piece."""
 
-    def __init__(self, encoder: Encoder, head: Head, window: Window):
+    def __init__(self, encoder: Encoder, head: OnTop, window: Window):
         self._encoder, self._head, self._window = encoder, head, window
         self._memory = Memory()
         self._before: list[np.ndarray] = []  # the last frames of each block, for the head

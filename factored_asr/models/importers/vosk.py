@@ -206,7 +206,7 @@ def read_extractor(folder: Path | None, features: KaldiFeatures) -> IvectorExtra
         return IvectorExtractor(
             kaldi_files.read_matrix(folder / "final.mat"),
             kaldi_files.read_matrix(folder / "global_cmvn.stats"), *ubm, means, inverse, offset,
-            left=_whole(splice, "left-context", 4, folder), **IVECTOR_OPTIONS,
+            left=_whole(splice, "left-context", 4, folder), **IVECTOR_OPTIONS,  # type: ignore[arg-type]
             right=_whole(splice, "right-context", 4, folder),
             cmn_window=_whole(options, "cmn-window", 600, cmvn),
             speaker_frames=_whole(options, "speaker-frames", 600, cmvn),
@@ -336,7 +336,7 @@ def _topology(
     of = phones.of
     return Topology(
         phones.names, silence, (silence,),
-        unit_phone=[of[int(number)][0] for number in chain.tuples[:, 0]],
+        unit_phone=np.array([of[int(number)][0] for number in chain.tuples[:, 0]]),
         entry_pdf=chain.tuples[:, 2:3], loop_pdf=chain.tuples[:, 3:4],
         loop_log_prob=loop[:, None], exit_log_prob=leave[:, None],
         alone=unit_of.reshape(n_phones, N_POSITIONS, -1)[:, SINGLE, n_symbols],
@@ -357,7 +357,7 @@ def _filled(table: np.ndarray, phones: _Phones, chain: ChainFile) -> np.ndarray:
         near = columns[np.arange(len(columns)), first]
         for number in places:
             table[:, number] = np.where(table[:, number] < 0, near, table[:, number])
-    first_row = {}
+    first_row: dict[int, int] = {}
     for row, number in enumerate(chain.tuples[:, 0].tolist()):
         first_row.setdefault(number, row)
     for number, row in first_row.items():
