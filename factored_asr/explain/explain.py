@@ -40,6 +40,7 @@ from factored_asr.results.transcript import Transcript
 from factored_asr.understanding import Interpretation
 
 COMMANDS_BEAM, DICTATION_BEAM = 200.0, 90.0  # default beams of lattices, unscaled
+WIDEST = 20.0  # of a default beam, scaled: a network's scale of 0.9 would make it 180
 MAX_ACTIVE = 2000  # of the wide search of commands: in noise its beam would keep millions of arcs
 
 
@@ -51,7 +52,7 @@ class ExplainOptions:
     lattice_beam: float | None = None
     """Cost above the best path up to which competitors are kept, and the least beam of their
     search; higher: slower. None: 200 times the acoustic scale with a grammar; else 90 times, and
-    the search's own beam."""
+    the search's own beam; 20 at most."""
     without: tuple[str, ...] = ("language", "background", "weights", "pronunciation")
     """Factors to leave out one by one, of `FACTORS_TO_LEAVE_OUT`; each needs a graph of its own,
     compiled once. Default: language, background, weights, pronunciation."""
@@ -78,7 +79,7 @@ class ExplainOptions:
             width = self.lattice_beam, max(beam.beam, self.lattice_beam)
         else:
             unscaled = COMMANDS_BEAM if is_grammar else DICTATION_BEAM
-            lattice_beam = unscaled * settings.least_scale
+            lattice_beam = min(unscaled * settings.least_scale, WIDEST)
             width = lattice_beam, lattice_beam if is_grammar else beam.beam
             if is_grammar and (beam.max_active > MAX_ACTIVE or not beam.max_active):
                 beam = replace(beam, max_active=max(MAX_ACTIVE, beam.min_active))
