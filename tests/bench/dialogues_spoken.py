@@ -114,8 +114,8 @@ def main() -> None:
     made.add_argument("--every", type=int, default=1)
     made.add_argument("--first", type=int, default=0, help="with --every: which of them")
     made.add_argument("--snr", type=float, action="append")
-    for name in ("plain", "apart", "show"):
-        made.add_argument(f"--{name}", action="store_true")
+    for option in ("--plain", "--apart", "--show"):
+        made.add_argument(option, action="store_true")
     made.add_argument("--model", default="en-us")
     options = made.parse_args()
     recognizer = recogniser(options.model, options.plain)
