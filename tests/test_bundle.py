@@ -80,7 +80,8 @@ def test_a_new_kind_of_model_is_one_module_and_one_entry(
     edit(folder, lambda manifest: manifest["acoustic"].update(kind="ouija"))
     with pytest.raises(FormatError, match="of kind 'ouija', known are gmm, network, chain, oracle"):
         Bundle.find(folder).acoustic_model()
-    with pytest.raises(OptionError, match="a str cannot be written: known are gmm, network, chain, or"):
+    known = "a str cannot be written: known are gmm, network, chain, or"
+    with pytest.raises(OptionError, match=known):
         write_model(tmp_path / "n", "no model")  # type: ignore[arg-type]
     assert not (tmp_path / "n").exists()
 
