@@ -198,7 +198,7 @@ class Network:
 
     @cached_property
     def grid(self) -> dict[str, int]:
-        """By node: from one of its needed frames to the next, 1 or `step`."""
+        """By node: from one of its needed frames to the next, 1 or `step`; inputs have all."""
         remainders: dict[str, set[int]] = {OUTPUT: {0}}
         waiting = [OUTPUT]
         while waiting:
@@ -209,7 +209,8 @@ class Network:
                 there |= {(each + by) % self.step for each in remainders[name]}
                 if len(there) > before:
                     waiting.append(of)
-        return {name: self.step if len(there) == 1 else 1 for name, there in remainders.items()}
+        return {name: 1 if len(there) > 1 or name in (INPUT, IVECTOR) else self.step
+                for name, there in remainders.items()}
 
     @cached_property
     def groups(self) -> tuple[tuple[str, ...], ...]:
