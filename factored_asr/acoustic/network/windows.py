@@ -22,7 +22,7 @@ BEFORE = (FIELD - HOP) // 2
 """Zeros before a sound, so that frame i looks around samples ``HOP * i`` to ``HOP * (i + 1)``."""
 
 
-class OnTop(Protocol):
+class AnyHead(Protocol):
     """What takes the encoder's frames: a `Head`, or something that gives more of them."""
 
     @property
@@ -54,7 +54,7 @@ class Window:
 class WindowedFrames:
     """Log probabilities of the frames of one sound, piece by piece; in memory is one piece."""
 
-    def __init__(self, encoder: Encoder, head: OnTop, window: Window):
+    def __init__(self, encoder: Encoder, head: AnyHead, window: Window):
         self._encoder, self._head, self._window = encoder, head, window
         self._memory = Memory()
         self._before: list[np.ndarray] = []  # the last frames of each block, for the head
