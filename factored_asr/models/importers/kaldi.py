@@ -161,14 +161,14 @@ def _chain(model: files.KaldiModel, phone: int, folder: Path) -> list[int]:
     states = model.topology[phone][:-1]
     for number, state in enumerate(states):
         targets = {target for target, _ in state.transitions}
-        if state.pdf_class < 0 or number + 1 not in targets | {len(states)}:
+        if state.entry_class < 0 or number + 1 not in targets | {len(states)}:
             raise FormatError(f"phone {phone} has a state without sound", folder / "final.mdl")
         if targets - {number, number + 1}:
             warnings.warn(KaldiWarning(
                 f"phone {phone}: states that may be skipped are passed one after the other"
             ), stacklevel=4)
             break
-    return [state.pdf_class for state in states]
+    return [state.entry_class for state in states]
 
 
 def _loops(

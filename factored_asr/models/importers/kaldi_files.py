@@ -17,8 +17,11 @@ PDF_CLASS = -1
 class State:
     """One state of a phone's HMM."""
 
-    pdf_class: int
-    """Which of the phone's pdfs it has; -1 for the last state, which has none."""
+    entry_class: int
+    """Which of the phone's pdfs the frame has that enters it; -1 for the last state, which has
+    none."""
+    loop_class: int
+    """Which those have that stay; another one in chain models alone."""
     transitions: tuple[tuple[int, float], ...]
     """States that may follow, with the probabilities that training began with."""
 
@@ -106,7 +109,7 @@ def read_model(path: str | Path) -> KaldiModel:
     """
     reader = KaldiReader(path)
     reader.expect("<TransitionModel>")
-    topology = _read_topology(reader)
+    topology = read_topology(reader)
     reader.expect("<Triples>")
     triples = np.array([[reader.integer() for _ in range(3)] for _ in range(reader.count(3))],
                        np.int32).reshape(-1, 3)
@@ -148,7 +151,8 @@ def read_matrix(path: str | Path) -> np.ndarray:
     return KaldiReader(path).matrix()
 
 
-def _read_topology(reader: KaldiReader) -> dict[int, tuple[State, ...]]:
+def read_topology(reader: KaldiReader, *, chain: bool = False) -> dict[int, tuple[State, ...]]:
+    """Read the states of each phone; two pdfs a state are refused unless `chain` is True."""
     reader.expect("<Topology>")
     if not reader.binary:
         topology: dict[int, tuple[State, ...]] = {}
@@ -158,42 +162,55 @@ def _read_topology(reader: KaldiReader) -> dict[int, tuple[State, ...]]:
             while reader.peek() != "</ForPhones>":
                 named.append(reader.integer())
             reader.expect("</ForPhones>")
-            topology.update(dict.fromkeys(named, _read_states(reader)))
+            topology.update(dict.fromkeys(named, _text_states(reader, chain)))
         return topology
     phones, entry_of = reader.integers(), reader.integers()
     n_entries = reader.integer()
-    if n_entries < 0:
+    two_classes = n_entries == -1
+    if n_entries < 0 and not chain:
         reader.fail("a topology of chain models, whose states have two pdfs: not supported")
+    if two_classes:
+        n_entries = reader.integer()
+    if not 0 <= n_entries <= reader.left:
+        reader.fail(f"promises {n_entries} entries, which the file is too short for")
     entries = [
-        tuple(_read_state(reader) for _ in range(reader.count(10))) for _ in range(n_entries)
+        tuple(_binary_state(reader, two_classes) for _ in range(reader.count(10)))
+        for _ in range(n_entries)
     ]
     reader.expect("</Topology>")
     try:
-        return {int(phone): entries[entry_of[phone]] for phone in phones}
+        return {int(phone): entries[entry_of[phone]] for phone in phones if entry_of[phone] >= 0}
     except IndexError:
         reader.fail("a phone whose topology is not there")
 
 
-def _read_state(reader: KaldiReader) -> State:
-    pdf_class = reader.integer()
-    arcs = [(reader.integer(), reader.real()) for _ in range(reader.count(10))]
-    return State(pdf_class, tuple(arcs))
+def _binary_state(reader: KaldiReader, two_classes: bool) -> State:
+    entry = reader.integer()
+    loop = reader.integer() if two_classes else entry
+    arcs = tuple((reader.integer(), reader.real()) for _ in range(reader.count(10)))
+    return State(entry, loop, arcs)
 
 
-def _read_states(reader: KaldiReader) -> tuple[State, ...]:
+def _text_states(reader: KaldiReader, chain: bool) -> tuple[State, ...]:
     states: list[State] = []
     while (word := reader.word()) == "<State>":
         if reader.integer() != len(states):
             reader.fail("states must come in order, from 0")
-        pdf_class, arcs = -1, list[tuple[int, float]]()
+        entry, loop, arcs = -1, -1, list[tuple[int, float]]()
         while (word := reader.word()) != "</State>":
             if word == "<PdfClass>":
-                pdf_class = reader.integer()
+                entry = loop = reader.integer()
             elif word == "<Transition>":
                 arcs.append((reader.integer(), reader.real()))
-            else:
+            elif not chain:
                 reader.fail(f"a state with {word!r}: models of chain type are not supported")
-        states.append(State(pdf_class, tuple(arcs)))
+            elif word == "<ForwardPdfClass>":
+                entry = reader.integer()
+            elif word == "<SelfLoopPdfClass>":
+                loop = reader.integer()
+            else:
+                reader.fail(f"a state with {word!r}, which is not known")
+        states.append(State(entry, loop, tuple(arcs)))
     if word != "</TopologyEntry>":
         reader.fail(f"must be <State> or </TopologyEntry>, is {word!r}")
     return tuple(states)

@@ -17,6 +17,7 @@ import numpy as np
 from factored_asr.acoustic.nnet3.layers import Layer
 from factored_asr.acoustic.nnet3.network import Network
 from factored_asr.errors import FormatError, OptionError
+from factored_asr.models.importers.kaldi_files import State, read_topology
 from factored_asr.models.importers.kaldi_reader import KaldiReader
 
 MAX_COMPONENTS = 10_000
@@ -72,17 +73,6 @@ class ChainFile:
         return np.array(rows, np.int32)
 
 
-@dataclass(frozen=True)
-class State:
-    """One state of a phone's HMM."""
-
-    entry_class: int
-    """Which of the phone's pdfs the frame has that enters it; -1 for the last state."""
-    loop_class: int
-    """Which those have that stay."""
-    transitions: tuple[tuple[int, float], ...]
-
-
 def is_nnet3(path: str | Path) -> bool:
     """Return whether a ``final.mdl`` holds a network of nnet3; of a GMM's, False."""
     with open(path, "rb") as file:
@@ -117,8 +107,8 @@ def read_transitions(
     reader: KaldiReader,
 ) -> tuple[dict[int, tuple[State, ...]], np.ndarray, np.ndarray]:
     """Read a transition model: states of the phones, tuples, log probabilities."""
-    reader.expect("<TransitionModel>", "<Topology>")
-    entries = _binary_topology(reader) if reader.binary else _text_topology(reader)
+    reader.expect("<TransitionModel>")
+    entries = read_topology(reader, chain=True)
     kind = reader.word()
     if kind not in ("<Tuples>", "<Triples>"):
         reader.fail(f"must be <Tuples> or <Triples>, is {kind!r}")
@@ -138,59 +128,6 @@ def read_transitions(
     if len(log_probs) != n_arcs + 1:
         reader.fail(f"{len(log_probs)} probabilities must be {n_arcs} and one in front")
     return entries, tuples, log_probs
-
-
-def _binary_topology(reader: KaldiReader) -> dict[int, tuple[State, ...]]:
-    phones, entry_of = reader.integers(), reader.integers()
-    n_entries, loops = reader.integer(), False
-    if n_entries == -1:
-        n_entries, loops = reader.integer(), True
-    if not 0 <= n_entries <= reader.left:
-        reader.fail(f"promises {n_entries} entries, which the file is too short for")
-
-    def state() -> State:
-        entry = reader.integer()
-        loop = reader.integer() if loops else entry
-        arcs = tuple((reader.integer(), reader.real()) for _ in range(reader.count(10)))
-        return State(entry, loop, arcs)
-
-    entries = [tuple(state() for _ in range(reader.count(10))) for _ in range(n_entries)]
-    reader.expect("</Topology>")
-    try:
-        return {int(phone): entries[entry_of[phone]] for phone in phones if entry_of[phone] >= 0}
-    except IndexError:
-        reader.fail("a phone whose topology is not there")
-
-
-def _text_topology(reader: KaldiReader) -> dict[int, tuple[State, ...]]:
-    topology: dict[int, tuple[State, ...]] = {}
-    while reader.word() == "<TopologyEntry>":
-        reader.expect("<ForPhones>")
-        named = []
-        while reader.peek() != "</ForPhones>":
-            named.append(reader.integer())
-        reader.expect("</ForPhones>")
-        states: list[State] = []
-        while reader.peek() == "<State>":
-            reader.expect("<State>")
-            if reader.integer() != len(states):
-                reader.fail("states must come in order, from 0")
-            entry, loop, arcs = -1, -1, list[tuple[int, float]]()
-            while (word := reader.word()) != "</State>":
-                if word == "<PdfClass>":
-                    entry = loop = reader.integer()
-                elif word == "<ForwardPdfClass>":
-                    entry = reader.integer()
-                elif word == "<SelfLoopPdfClass>":
-                    loop = reader.integer()
-                elif word == "<Transition>":
-                    arcs.append((reader.integer(), reader.real()))
-                else:
-                    reader.fail(f"a state with {word!r}, which is not known")
-            states.append(State(entry, loop, tuple(arcs)))
-        reader.expect("</TopologyEntry>")
-        topology.update(dict.fromkeys(named, tuple(states)))
-    return topology
 
 
 def read_network(reader: KaldiReader, step: int) -> tuple[Network, np.ndarray]:
