@@ -10,8 +10,8 @@ import numpy as np
 from factored_asr.acoustic.network.encoder import HOP
 from factored_asr.acoustic.network.head import Head
 from factored_asr.acoustic.network.model import NetworkModel
-from factored_asr.acoustic.network.session import checked
 from factored_asr.acoustic.network.windows import Window, WindowedFrames
+from factored_asr.acoustic.samples import checked_samples
 from factored_asr.errors import OptionError
 
 DETECTION = Window(left=125, new=4, right=6, first=25)
@@ -95,7 +95,7 @@ class FrameStream:
         OptionError
             The samples are of another type or shape.
         """
-        samples = checked(samples)
+        samples = checked_samples(samples)
         self._sound = np.concatenate([self._sound, samples])
         return list(self._blocks(self._frames.accept(samples)))
 

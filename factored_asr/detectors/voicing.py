@@ -13,6 +13,7 @@ import numpy as np
 
 from factored_asr.acoustic.network.encoder import HOP, SAMPLE_RATE
 from factored_asr.acoustic.network.model import NetworkModel
+from factored_asr.acoustic.network.session import is_speech
 from factored_asr.detectors.detection import Detection
 from factored_asr.detectors.frames import FrameBlock
 from factored_asr.errors import OptionError
@@ -123,11 +124,11 @@ class VoicingSession:
         """Return the stretches that these frames end."""
         values = frame_values(self._before, block.samples)
         self._before = block.samples[-1]
-        speech = np.exp(block.log_probs[:, 0]) < 0.5
+        speech = is_speech(block.log_probs)
         found = []
-        for at, (row, is_speech) in enumerate(zip(values, speech, strict=True)):
+        for at, (row, spoken) in enumerate(zip(values, speech, strict=True)):
             now = block.first + at
-            if is_speech:
+            if spoken:
                 self._begin = now if self._begin < 0 else self._begin
                 self._last = now
             if self._begin >= 0:

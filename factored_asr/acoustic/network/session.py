@@ -8,7 +8,8 @@ import numpy as np
 
 from factored_asr.acoustic.model import Frames
 from factored_asr.acoustic.network.windows import WindowedFrames
-from factored_asr.errors import FormatError, OptionError
+from factored_asr.acoustic.samples import checked_samples
+from factored_asr.errors import OptionError
 
 BLOCK_FRAMES = 1000  # scores given at once
 SPEECH = 0.5
@@ -43,7 +44,7 @@ class NetworkSession:
 
     def accept(self, samples: np.ndarray) -> np.ndarray:
         """Return the scores that are ready; see `AcousticSession.accept`."""
-        blocks = self._frames.accept(checked(samples))
+        blocks = self._frames.accept(checked_samples(samples))
         return self._scored(self._taken(blocks))
 
     def accept_frames(self, frames: Frames) -> np.ndarray:
@@ -89,7 +90,7 @@ class NetworkSession:
     def _taken(self, blocks: Iterable[np.ndarray]) -> list[np.ndarray]:
         """New log probabilities; those of a whole sound are kept instead."""
         new = list(blocks)
-        self._speech += [np.exp(block[:, 0]) < 1 - SPEECH for block in new]
+        self._speech += map(is_speech, new)
         if not self._whole:
             return new
         self._kept += new
@@ -100,14 +101,6 @@ class NetworkSession:
         return np.concatenate([np.zeros((0, len(self._pdfs)), np.float32), *scores])
 
 
-def checked(samples: np.ndarray) -> np.ndarray:
-    """Return samples as float32 in [-1, 1]; OptionError or FormatError as of `accept`."""
-    if not isinstance(samples, np.ndarray) or samples.ndim != 1 or samples.dtype not in (
-        np.float32, np.int16
-    ):
-        raise OptionError("samples must be a flat array of float32 or int16")
-    if samples.dtype == np.int16:
-        return samples.astype(np.float32) / np.float32(32768)
-    if not np.isfinite(samples).all():
-        raise FormatError("a sample is not finite")
-    return samples
+def is_speech(log_probs: np.ndarray) -> np.ndarray:
+    """Return which frames stand out as speech, (n,) bool, of (n, n_pdfs) log probabilities."""
+    return np.exp(log_probs[:, 0]) < 1 - SPEECH

@@ -17,7 +17,8 @@ from factored_asr.acoustic.model import Frames
 from factored_asr.acoustic.nnet3.features import FULL_SCALE, FeatureStream, KaldiFeatures
 from factored_asr.acoustic.nnet3.ivector import IvectorExtractor, OnlineIvector
 from factored_asr.acoustic.nnet3.network import Network, NetworkStream
-from factored_asr.errors import FormatError, OptionError
+from factored_asr.acoustic.samples import checked_samples
+from factored_asr.errors import OptionError
 
 BLOCK_FRAMES = 1000
 """Scores given at once."""
@@ -87,7 +88,8 @@ class ChainSession:
 
     def accept(self, samples: np.ndarray) -> np.ndarray:
         """Return the scores that are ready; see `AcousticSession.accept`."""
-        self._waiting = np.concatenate([self._waiting, _checked(samples)])
+        new = checked_samples(samples) * np.float32(FULL_SCALE)
+        self._waiting = np.concatenate([self._waiting, new])
         rows = []
         while len(self._waiting) >= self._step:
             rows += self._advance(self._features.accept(self._waiting[: self._step]))
@@ -209,16 +211,3 @@ class ChainSession:
         self._weights[begin:] = weights
         return [(frame * step + i, float(change[frame - begin]))
                 for frame in (np.flatnonzero(change) + begin).tolist() for i in range(step)]
-
-
-def _checked(samples: np.ndarray) -> np.ndarray:
-    """Samples as those of 16-bit files, float32; OptionError or FormatError as of `accept`."""
-    if not isinstance(samples, np.ndarray) or samples.ndim != 1 or samples.dtype not in (
-        np.float32, np.int16
-    ):
-        raise OptionError("samples must be a flat array of float32 or int16")
-    if samples.dtype == np.int16:
-        return samples.astype(np.float32)
-    if not np.isfinite(samples).all():
-        raise FormatError("a sample is not finite")
-    return samples * np.float32(FULL_SCALE)
