@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +15,7 @@ from factored_asr.errors import FactoredASRError, OptionError
 if TYPE_CHECKING:
     from factored_asr.acoustic.network.model import NetworkModel
     from factored_asr.detectors import Detector, FrameStream
+    from factored_asr.models.bundle import Bundle
 
 EXAMPLES = """\
 examples:
@@ -42,9 +44,9 @@ def detect(options: argparse.Namespace) -> int:
         raise OptionError("say what to listen for: --wake WORD, --events, --whisper")
     if not options.files:
         raise OptionError("give the sounds to listen to; - is standard input")
-    bundle = Bundle.find(options.model or "en-us-network")
+    bundle = Bundle.find(options.model)
     model: Any = bundle.acoustic_model()
-    detectors = _detectors(options, model)
+    detectors = _detectors(options, bundle)
     failed = False
     for file in options.files:
         try:
@@ -57,8 +59,6 @@ def detect(options: argparse.Namespace) -> int:
 
 def _listen(options: argparse.Namespace, model: NetworkModel, detectors: list[Detector],
             file: str) -> None:
-    import json
-
     from factored_asr.detectors import detect as detections_of
 
     several = len(options.files) > 1
@@ -72,7 +72,7 @@ def _listen(options: argparse.Namespace, model: NetworkModel, detectors: list[De
         print(line, flush=True)
 
 
-def _detectors(options: argparse.Namespace, model: NetworkModel) -> list[Detector]:
+def _detectors(options: argparse.Namespace, bundle: Bundle) -> list[Detector]:
     from factored_asr.detectors import (
         Classifier,
         EventDetector,
@@ -82,13 +82,12 @@ def _detectors(options: argparse.Namespace, model: NetworkModel) -> list[Detecto
         VoicingDetector,
     )
     from factored_asr.detectors.keywords import pronunciations_of
-    from factored_asr.models.bundle import Bundle
     from factored_asr.models.recipe import Recipe
 
     made: list[Detector] = []
     if options.wake:
         words = Path(options.words) if options.words else None
-        recipe = Recipe(Bundle.find(options.model or "en-us-network"), words=words, guess=True)
+        recipe = Recipe(bundle, words=words, guess=True)
         given = shared.given_values(options, dict(threshold="threshold"))
         made.append(KeywordDetector(pronunciations_of(options.wake, recipe),
                                     KeywordOptions(**given)))
@@ -112,7 +111,7 @@ def _train(options: argparse.Namespace) -> int:
     classes = classes_of(folder, _sounds(folder))
     if len(classes) < 2:
         raise OptionError(f"{folder}: must hold at least two folders of sounds, one for each class")
-    model: Any = Bundle.find(options.model or "en-us-network").acoustic_model()
+    model: Any = Bundle.find(options.model).acoustic_model()
 
     def stream() -> FrameStream:
         return FrameStream(model, LEARNING)
@@ -141,7 +140,8 @@ def add(commands: Any) -> None:
         examples=EXAMPLES,
     )
     parser.add_argument("files", metavar="FILE", nargs="*", help="sound files; - is standard input")
-    parser.add_argument("--model", help="a network (default: en-us-network)")
+    parser.add_argument("--model", default="en-us-network",
+                        help="a network (default: en-us-network)")
     parser.add_argument("--wake", metavar="PHRASE", action="append", default=[],
                         help="a word or phrase to listen for; may be repeated")
     parser.add_argument("--words", metavar="DICT", help="dictionary of pronunciations of its "

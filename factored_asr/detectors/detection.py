@@ -96,15 +96,13 @@ class Listener:
     def accept(self, samples: np.ndarray) -> list[Detection]:
         """Take samples as `FrameStream.accept`; return what they make known, in order of time."""
         with blas_threads(1):
-            blocks = self.frames.accept(samples)
-        return self._found(blocks)
+            return self._found(self.frames.accept(samples))
 
     def finish(self) -> list[Detection]:
         """End the sound; return what is still to be told."""
         with blas_threads(1):
-            blocks = self.frames.finish()
-        found = self._found(blocks)
-        return [*found, *sorted_by_time(d for each in self._sessions for d in each.finish())]
+            found = self._found(self.frames.finish())
+            return [*found, *sorted_by_time(d for each in self._sessions for d in each.finish())]
 
     def _found(self, blocks: Iterable[FrameBlock]) -> list[Detection]:
         return [

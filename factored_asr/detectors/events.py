@@ -25,6 +25,8 @@ QUIET_DB, SILENT_DB = 50.0, -75.0
 """Frames so far below the loudest of their stretch, or below full scale, are left out."""
 FEWEST = 10
 """Frames of a stretch that must not be silent."""
+PENALTY = 30.0
+"""Of training, as for `classifier.fit`."""
 LEARNING = Window(left=125, new=100, right=6)
 """Windows of training, which takes a third of the time with longer ones."""
 
@@ -147,25 +149,28 @@ class EventSession:
 
 def clip(stream: FrameStream, samples: np.ndarray) -> np.ndarray | None:
     """Return what is classified of a whole clip; None where it is silent."""
-    blocks = [*stream.accept(samples), *stream.finish()]
-    return heard(*(np.concatenate([getattr(block, name) for block in blocks])
-                   for name in ("hidden", "samples")))
+    return heard(*_frames(stream, samples))
 
 
 def stretches(stream: FrameStream, samples: np.ndarray) -> list[np.ndarray]:
     """Return what is classified of a clip: all of it, and each stretch of `WINDOW` frames."""
-    blocks = [*stream.accept(samples), *stream.finish()]
-    hidden = np.concatenate([block.hidden for block in blocks])
-    sound = np.concatenate([block.samples for block in blocks])
+    hidden, sound = _frames(stream, samples)
     ends = [(0, len(hidden)), *((at, at + WINDOW) for at in
                                 range(0, max(len(hidden) - WINDOW, 0) + 1, 2 * STEP))]
     found = (heard(hidden[a:b], sound[a:b]) for a, b in ends)
     return [each for each in found if each is not None]
 
 
+def _frames(stream: FrameStream, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors and sound of all frames of a clip."""
+    blocks = [*stream.accept(samples), *stream.finish()]
+    return (np.concatenate([block.hidden for block in blocks]),
+            np.concatenate([block.samples for block in blocks]))
+
+
 def train_events(
     classes: Sequence[tuple[str, Sequence[Path]]], stream: Callable[[], FrameStream],
-    read: Callable[[Path], np.ndarray], *, penalty: float = 30.0, description: str = "",
+    read: Callable[[Path], np.ndarray], *, penalty: float = PENALTY, description: str = "",
     progress: Callable[[str], None] = lambda text: None,
 ) -> Classifier:
     """Train a classifier of sound events.

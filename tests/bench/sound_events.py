@@ -17,10 +17,16 @@ from common import SAMPLE_RATE, parser, read_samples, report
 
 from factored_asr.detectors import FrameStream
 from factored_asr.detectors.classifier import fit
-from factored_asr.detectors.events import LEARNING, OTHER, SHIPPED, classes_of, stretches
+from factored_asr.detectors.events import (
+    LEARNING,
+    OTHER,
+    PENALTY,
+    SHIPPED,
+    classes_of,
+    stretches,
+)
 from factored_asr.models.bundle import Bundle
 
-PENALTY = 30.0
 DESCRIPTION = (
     "ESC-10 folds 1-4 (K. J. Piczak, CC BY 3.0), the native_english voice (CC0), kitchen noise of "
     "Picovoice's speech-to-intent benchmark (Apache-2.0)"
@@ -59,7 +65,7 @@ def main() -> None:
     for number, name in enumerate(names):
         print(f"  {name:<15} {100 * right[labels == number].mean():5.1f} %")
     if given.ship:
-        others = [each for sound in other_sounds(given.data) for each in [values_of(sound)]]
+        others = [values_of(sound) for sound in other_sounds(given.data)]
         made = fit(*examples([*found, *others], np.append(labels, [len(names)] * len(others))),
                    names=[*names, OTHER], penalty=PENALTY, description=DESCRIPTION)
         made.write(SHIPPED)
