@@ -136,9 +136,10 @@ def _settings(settings: DecodeOptions, options: argparse.Namespace) -> DecodeOpt
 def _second_pass(settings: SecondPassOptions, options: argparse.Namespace) -> SecondPassOptions:
     weights = replace(settings.rescore, **given_values(options, dict(lm_scale="rescore_scale",
                                                  word_insertion_penalty="rescore_penalty")))
+    both = replace(settings.combine, **given_values(options, dict(weight="combine")))
     kept = [getattr(options, name, None) for name in ("nbest", "lattice_output", "lattice")]
     return replace(
-        settings, rescore=weights, keep=settings.keep or any(kept),
+        settings, rescore=weights, combine=both, keep=settings.keep or any(kept),
         confidences=settings.confidences or getattr(options, "confidence", False),
         minimise_risk=settings.minimise_risk or getattr(options, "mbr", False),
         whole_lm=settings.whole_lm and not getattr(options, "first_pass", False),
@@ -347,6 +348,9 @@ def search_options() -> argparse.ArgumentParser:
                         help="weight of the language model: 1 / acoustic scale")
     group.add_argument("--word-penalty", type=float,
                        help="cost of every word; higher: fewer words (recompiles)")
+    group.add_argument("--combine", type=float, metavar="WEIGHT",
+                       help="add WEIGHT times the costs of en-us to those of a network, for its "
+                       "best word strings; higher: en-us counts more")
     group.add_argument("--noise", metavar="TOOLS", help="noise compensation in place of the "
                        "model's own (commands of en-us: mask,vts): none, or with commas: mask "
                        "attenuates what a network takes for noise; vts adapts the model to the "

@@ -26,7 +26,7 @@ from factored_asr.explain.transitions import Scores
 from factored_asr.graph import Graph
 from factored_asr.language import ExtendedScorer, NGramScorer, WordScorer
 from factored_asr.language.scorer import AddedWords
-from factored_asr.lattice import HotwordPass, Lattice
+from factored_asr.lattice import CombineOptions, HotwordPass, Lattice
 from factored_asr.lattice import Path as BestPath
 from factored_asr.lattice.rejection import rejection
 from factored_asr.lexicon import LexiconWarning
@@ -96,7 +96,9 @@ def explain(
 
     The words, their costs and the verdict are those of `Recognizer.transcribe`; only competitors
     come from a second search of the same scores with wider beams. Where a second pass rescores with
-    the whole language model (`SecondPassOptions.whole_lm`), the first pass is explained.
+    the whole language model (`SecondPassOptions.whole_lm`) or another acoustic model
+    (`SecondPassOptions.combine`), the first pass is explained, and `Explanation.strings` has the
+    scores of both acoustic models.
 
     Parameters
     ----------
@@ -132,8 +134,10 @@ def explain(
     second = pipeline.options.second_pass
     if recipe.rescore_lms or second.reweighs or second.minimise_risk:
         raise OptionError("only the first pass can be explained: switch the second pass off")
-    if pipeline.second_pass:  # of which the whole language model, if there is one, is left out
-        pipeline = replace(pipeline, second_pass=replace(pipeline.second_pass, scorer=None))
+    if pipeline.second_pass:  # without the whole language model and the second acoustic model
+        alone = replace(pipeline.options, second_pass=replace(second, combine=CombineOptions()))
+        pipeline = replace(pipeline, second_pass=replace(pipeline.second_pass, scorer=None),
+                           options=alone)
     rate = pipeline.model.sample_rate
     check_rate(source, sample_rate)
     samples = read_audio(source, sample_rate=rate, array_rate=sample_rate)[0]
@@ -145,6 +149,7 @@ def explain(
     explanation = Explanation(
         transcript, is_grammar=pipeline.is_grammar, models=_models(recipe, transcript),
         second_pass="" if rescored.text == transcript.text else rescored.text,
+        strings=rescored.scored_twice,
         acoustic_scale=pipeline.options.acoustic_scale, samples=samples, sample_rate=rate,
         frame_seconds=pipeline.model.frame_seconds,
     )

@@ -8,6 +8,8 @@ The JSON of an explanation (schema version 1)::
      "acoustic_scale": 0.2, "language": "grammar", "frame_seconds": 0.03,
      "models": {"acoustic": "en-us-network", "pronunciation": "cmudict-en-us.dict",
                 "language": "smart_home.yaml", "times": "en-us"}, "second_pass": "",
+     "strings": [{"words": ["turn", "on", "the", "light"], "cost": 312.4, "acoustic": 290.1,
+                  "other": 6120.5, "total": 373.6, "weight": 0.01}, ...],
      "factors": ["acoustic", "pronunciation", "language", "penalty", "transitions", "silence",
                  "hotword", "remainder"],
      "costs": {"acoustic": 290.1, ..., "remainder": 0.0, "total": 312.4502},
@@ -48,6 +50,8 @@ command's, in all and in each part. `interpretation` is null without a grammar o
 `models` names what gave each factor's costs, and which model's alignment gave the words of the
 transcript their times; times of `parts` and `states` are those of the acoustic model's frames.
 `second_pass` has the words that `transcribe` gives where a second pass chooses other ones.
+`strings` is empty unless the model of the times scores the best word strings, too: `acoustic` is
+the first model's part of `cost`, `other` the second's, and `total` is `cost` + `weight` × `other`.
 `expected` is null unless expected words were given; its `difference` is their cost less that of the
 result, and its costs are null where they have no path (see `explain.expected`). The
 keys of a version stay as they are, also where the Python names have changed; keys may be added.
@@ -71,7 +75,7 @@ from factored_asr.explain.competitors import Competitor
 from factored_asr.explain.expected import Expected
 from factored_asr.explain.factors import FACTORS, Costs
 from factored_asr.explain.path_costs import Part
-from factored_asr.lattice import Lattice, Path, PhoneSegment
+from factored_asr.lattice import Lattice, Path, PhoneSegment, TwiceScored
 from factored_asr.results.alignment import State
 from factored_asr.results.transcript import Transcript
 from factored_asr.understanding import Interpretation
@@ -134,6 +138,8 @@ class Explanation:
     """What gave the costs: factor → model or file; ``times``: the times of the transcript."""
     second_pass: str = ""
     """The words of `Recognizer.transcribe`, where its second pass chooses other ones."""
+    strings: tuple[TwiceScored, ...] = ()
+    """The word strings that the model of the times scored, too; empty where it did not."""
     frame_seconds: float = 1.0
     """Seconds from one frame to the next."""
     samples: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32), repr=False,
@@ -191,7 +197,7 @@ class Explanation:
             "duration": round(self.transcript.duration, 3),
             "cost": round(self.cost, 4) if self.parts else None,
             "acoustic_scale": self.acoustic_scale, "models": dict(self.models),
-            "second_pass": self.second_pass,
+            "second_pass": self.second_pass, "strings": [_twice(each) for each in self.strings],
             "language": "grammar" if self.is_grammar else "ngram",
             "frame_seconds": self.frame_seconds, "factors": list(FACTORS),
             "costs": self.costs.to_dict(),
@@ -250,6 +256,12 @@ class Explanation:
                 for each in meaning.alternatives
             ],
         }
+
+
+def _twice(each: TwiceScored) -> dict[str, Any]:
+    costs = {"cost": each.cost, "acoustic": each.acoustic, "other": each.other,
+             "total": each.total}  # fmt: skip
+    return {"words": list(each.words), **_rounded(**costs), "weight": each.weight}
 
 
 def _rounded(**costs: float) -> dict[str, float]:

@@ -164,8 +164,10 @@ def _lines(explanation: Explanation) -> Iterator[str]:
     )
     yield models_sentence(explanation)
     if explanation.second_pass:
-        yield ("This is the first pass. The second one, with the whole language model, "
+        with_what = "a second acoustic model" if explanation.strings else "the whole language model"
+        yield (f"This is the first pass. The second one, with {with_what}, "
                f'recognises: "{explanation.second_pass}"')
+    yield from _twice(explanation)
     yield from _meaning(explanation)
     yield from _expected(explanation)
     yield "\nCosts of each part of the path, by factor:"
@@ -215,6 +217,18 @@ def _expected(explanation: Explanation) -> Iterator[str]:
         start = "" if row.start is None else f"{row.start:.2f} s"
         mark = " " if row.expected == row.recognised else "*"
         yield f"  {start:>8} {mark} {row.expected or '-':{width}}  {row.recognised or '-'}"
+
+
+def _twice(explanation: Explanation) -> Iterator[str]:
+    """Yield the word strings that both acoustic models scored, the selected one first."""
+    if not explanation.strings:
+        return
+    weight = explanation.strings[0].weight
+    yield (f"\nWord strings scored by {explanation.models.get('acoustic', 'the model')} and, with "
+           f"the weight {weight:g}, by {explanation.models.get('times', 'another model')}:")
+    for each in sorted(explanation.strings, key=lambda each: each.total):
+        yield (f"  {each.total:10.3f} = {each.cost:.3f} (acoustic {each.acoustic:.3f}) "
+               f"+ {weight:g} × {each.other:.1f}  {' '.join(each.words)}")
 
 
 def _meaning(explanation: Explanation) -> Iterator[str]:

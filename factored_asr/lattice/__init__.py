@@ -1,5 +1,6 @@
 """Word lattices: N-best lists, posteriors, confusion networks, rescoring, confidence, files."""
 
+from factored_asr.lattice.combine import CombineOptions, TwiceScored
 from factored_asr.lattice.confidence import (
     Calibration,
     fit_calibration,
@@ -24,9 +25,10 @@ from factored_asr.lattice.second_pass import (
 )
 
 __all__ = [
-    "Calibration", "ConfidenceOptions", "ConfusionNetwork", "HotwordPass", "Lattice", "LatticePath",
-    "Margin", "Path", "PhoneSegment", "RejectionOptions", "RescoreOptions", "SecondPass",
-    "SecondPassOptions", "WordSegment", "WordString", "arc_posteriors", "best_path",
+    "Calibration", "CombineOptions", "ConfidenceOptions", "ConfusionNetwork", "HotwordPass", "Lattice",
+    "LatticePath", "Margin", "Path", "PhoneSegment", "RejectionOptions", "RescoreOptions",
+    "SecondPass", "SecondPassOptions", "TwiceScored", "WordSegment", "WordString", "arc_posteriors",
+    "best_path",
     "confusion_network", "fit_calibration", "nbest", "normalised_cross_entropy", "prune",
     "reliability", "rescore", "second_pass", "with_lm", "word_features", "word_strings",
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -152,10 +152,11 @@ class Lattice:
         """Return those of the arcs that are words, as `segment` does."""
         return tuple(self.segment(arc) for arc in arcs if self.arc_word[arc])
 
-    def with_arcs(self, origin: np.ndarray) -> Lattice:
+    def with_arcs(self, origin: np.ndarray, nodes: Nodes | None = None) -> Lattice:
         """Return a lattice, not from a search, with copies of this one's arcs in the given order.
 
-        `origin` is (n,) int: arcs of this lattice, sorted by their sources.
+        `origin` is (n,) int: arcs of this lattice, sorted by their sources. `nodes` are other nodes
+        in place of this lattice's; None keeps these.
         """
         columns = {name: getattr(self, name)[origin] for name in ("arc_source", *ARC_COLUMNS)}
         first, ends = self.phone_first, self.phone_end
@@ -165,8 +166,19 @@ class Lattice:
             shift = np.repeat(first[:-1][origin] - new_first[:-1], length)
             first, ends = new_first, ends[np.arange(new_first[-1]) + shift]
         origin = np.asarray(origin, np.int64)
+        if nodes is not None:
+            columns |= nodes._asdict()
         return replace(self, path=None, arc_origin=origin, phone_first=first, phone_end=ends,
                        **columns)
+
+
+class Nodes(NamedTuple):
+    """Nodes of a lattice, and the arcs between them; see the fields of `Lattice`."""
+
+    node_frame: np.ndarray
+    final: np.ndarray
+    arc_source: np.ndarray
+    arc_target: np.ndarray
 
 
 ARC_COLUMNS = ("arc_target", "arc_word", "arc_pronunciation", "arc_acoustic", "arc_graph", "arc_lm")

@@ -1,4 +1,5 @@
-"""The second pass over a lattice: another language model, minimum Bayes risk, confidences.
+"""The second pass over a lattice: other models of language and sound, minimum Bayes risk,
+confidences.
 
 The lattice is not determinised: a word string has the sum of its segmentations. After rescoring,
 posteriors are those of the rescored lattice.
@@ -13,6 +14,7 @@ import numpy as np
 
 from factored_asr.errors import OptionError
 from factored_asr.language import WordScorer
+from factored_asr.lattice.combine import Combine, CombineOptions, TwiceScored
 from factored_asr.lattice.confidence import Calibration
 from factored_asr.lattice.confusion import Slot, confusion_network
 from factored_asr.lattice.lattice import Lattice
@@ -60,6 +62,8 @@ class SecondPassOptions:
     rescore: RescoreOptions = RescoreOptions(beam=4.0)
     """Weights of the language model of the second pass. Without such a model, weights other than 1
     and 0 rescore with that of the first pass."""
+    combine: CombineOptions = CombineOptions()
+    """Scores of the acoustic model that gives words their times (`DecodeOptions.align_words`)."""
 
     @property
     def reweighs(self) -> bool:
@@ -69,7 +73,8 @@ class SecondPassOptions:
     @property
     def needs_lattice(self) -> bool:
         """Return True if the search has to make a lattice."""
-        wanted = (self.keep, self.confidences, self.minimise_risk, self.whole_lm)
+        wanted = (self.keep, self.confidences, self.minimise_risk, self.whole_lm,
+                  self.combine.weight > 0)
         return any(wanted) or self.reweighs
 
 
@@ -83,6 +88,8 @@ class Outcome:
     """Probability that each word is correct; empty if not requested."""
     lattice: Lattice
     """The rescored lattice, else that of the search."""
+    strings: tuple[TwiceScored, ...] = ()
+    """The word strings that another acoustic model scored; empty where it did not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,14 +101,15 @@ class SecondPass:
     scorer: WordScorer | None = None
     first: WordScorer | None = None
 
-    def __call__(self, lattice: Lattice) -> Outcome:
+    def __call__(self, lattice: Lattice, combine: Combine | None = None) -> Outcome:
         return second_pass(lattice, self.options, self.confidence, scorer=self.scorer,
-                           first=self.first)
+                           first=self.first, combine=combine)
 
 
 def second_pass(
     lattice: Lattice, options: SecondPassOptions, confidence: ConfidenceOptions, *,
     scorer: WordScorer | None = None, first: WordScorer | None = None,
+    combine: Combine | None = None,
 ) -> Outcome:
     """Return the words of an utterance, chosen from its lattice.
 
@@ -113,6 +121,8 @@ def second_pass(
         The language model of the second pass; None does not rescore.
     first
         That of the first pass, whose costs are subtracted: needed with `scorer`.
+    combine
+        Adds the costs of another acoustic model, after the language model's; None: there is none.
 
     Raises
     ------
@@ -128,9 +138,13 @@ def second_pass(
         rescored = rescore(lattice, scorer, options.rescore, first=first)
         if found := best_path(rescored):  # else the new model allows no path
             lattice, path = rescored, found
+    strings: tuple[TwiceScored, ...] = ()
+    if combine is not None:
+        lattice, strings = combine(lattice)
+        path = best_path(lattice) or path
     segments = lattice.segments(path.arcs)
     if not (options.minimise_risk or options.confidences):
-        return Outcome(segments, (), lattice)
+        return Outcome(segments, (), lattice, strings)
     near = prune(lattice, confidence.beam)
     network = confusion_network(near, path.word_ids, scale=confidence.scale,
                                 minimise_risk=options.minimise_risk)
@@ -139,13 +153,13 @@ def second_pass(
         other = path_of(lattice, word_ids)
         segments = lattice.segments(other.arcs) if other else _mean(network.words, near)
     if not options.confidences:
-        return Outcome(segments, (), lattice)
+        return Outcome(segments, (), lattice, strings)
     posteriors = [slot.confidence for slot in network.words]
     spans = [(each.start or 0, each.end or 0) for each in segments]
     n_features = len(confidence.calibration.weights)
     features = word_features(near, spans)[:, :n_features] if n_features else None
     probabilities = confidence.calibration.probability(posteriors, features)
-    return Outcome(segments, tuple(probabilities.tolist()), lattice)
+    return Outcome(segments, tuple(probabilities.tolist()), lattice, strings)
 
 
 def word_features(lattice: Lattice, spans: Sequence[tuple[int, int]]) -> np.ndarray:

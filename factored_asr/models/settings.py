@@ -13,7 +13,13 @@ from factored_asr.decoder import BeamOptions
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.features.options import without_removed
 from factored_asr.graph import BackgroundOptions, GraphOptions
-from factored_asr.lattice import Calibration, ConfidenceOptions, RescoreOptions, SecondPassOptions
+from factored_asr.lattice import (
+    Calibration,
+    CombineOptions,
+    ConfidenceOptions,
+    RescoreOptions,
+    SecondPassOptions,
+)
 from factored_asr.lattice.rejection import DenialMargin, Margin, RejectionOptions
 
 VTS, SCALE = "vts", "scale"
@@ -75,6 +81,9 @@ class DecodeOptions:
             raise OptionError(f"acoustic_scale must be above 0 and finite, got {scale}")
         if self.prior_weight is not None and not 0 <= self.prior_weight < float("inf"):
             raise OptionError(f"prior_weight must be at least 0, got {self.prior_weight}")
+        if self.second_pass.combine.weight and not self.align_words:
+            raise OptionError("only a network, whose words en-us gives their times (align_words), "
+                              "is combined with en-us: leave the weight of `combine` at 0")
         if self.threads < 1:
             raise OptionError(f"threads must be at least 1, got {self.threads}")
         if self.max_ngrams < 0:
@@ -160,7 +169,8 @@ _PARTS: dict[str, Callable[[Any], Any]] = {
     "front_end": without_removed,
     "snr_scale": lambda values: None if values is None else SnrScale(**values),
     "second_pass": lambda values: SecondPassOptions(
-        **{**values, "rescore": RescoreOptions(**values.get("rescore", {}))}
+        **{**values, "rescore": RescoreOptions(**values.get("rescore", {})),
+           "combine": CombineOptions(**values.get("combine", {}))}
     ),
     "confidence": lambda values: ConfidenceOptions(
         **{**values, "calibration": Calibration.from_dict(values["calibration"])}

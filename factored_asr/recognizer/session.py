@@ -9,9 +9,9 @@ session without. Both are fed in chunks of any size.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +23,9 @@ from factored_asr.decoder import Search
 from factored_asr.errors import FormatError
 from factored_asr.features.files import is_feature_file
 from factored_asr.graph import Graph
-from factored_asr.lattice import HotwordPass, Lattice, SecondPass
+from factored_asr.lattice import HotwordPass, Lattice, SecondPass, TwiceScored, WordSegment
 from factored_asr.lattice import Path as BestPath
+from factored_asr.lattice.combine import Combine, combined
 from factored_asr.lattice.rejection import (
     NO_SPEECH,
     Evidence,
@@ -39,6 +40,7 @@ from factored_asr.results.transcript import Transcript, words_of
 from factored_asr.understanding import Interpretation
 
 BLOCK_SECONDS = 10.0  # of a file, read at once
+TIE = 0.01  # less than this between costs counts as the same
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,15 +280,17 @@ def decide(pipeline: Pipeline, found: Found) -> Transcript:
     lattice = replace(found.lattice, acoustic_scale=options.acoustic_scale, frame_seconds=seconds)
     if pipeline.hotwords is not None:
         lattice = pipeline.hotwords(lattice)
-    path, confidences = lattice.best(), tuple[float, ...]()
+    path, confidences, strings = lattice.best(), tuple[float, ...](), tuple[TwiceScored, ...]()
     segments = path.segments
     if rejected := rejection(path, found.evidence, options.rejection, seconds):
         return Transcript((), duration, reason=str(rejected), lattice=lattice, rejection=rejected)
     if not path.reached_final:  # broken off: dictation loses a word, a command its sense
         segments = () if pipeline.is_grammar else segments[:-1]
     elif pipeline.second_pass:
-        chosen = pipeline.second_pass(lattice)
+        with blas_threads(options.threads):
+            chosen = pipeline.second_pass(lattice, _combine(pipeline, found, path))
         segments, confidences, lattice = chosen.segments, chosen.confidences, chosen.lattice
+        strings = chosen.strings
     words, timed_by = words_of(segments, seconds, confidences), ""
     if words and pipeline.timer is not None and found.sound is not None:
         with blas_threads(options.threads):
@@ -302,4 +306,26 @@ def decide(pipeline: Pipeline, found: Found) -> Transcript:
     return Transcript(
         words, duration, share * math.prod(confidences) if confidences else None, meant,
         "" if words else lattice.reason or NO_SPEECH, lattice, timed_by=timed_by,
+        scored_twice=strings,
     )
+
+
+def _combine(pipeline: Pipeline, found: Found, path: BestPath) -> Combine | None:
+    """Return what adds the costs of the model that gives words their times; None where it is off.
+
+    A denied command stays one, and a plain one is not denied by it.
+    """
+    options, timer, sound = pipeline.options.second_pass.combine, pipeline.timer, found.sound
+    if not options.weight or timer is None or sound is None or is_denial(path, found.evidence):
+        return None
+    denied = found.evidence.denied
+    if denied is not None:
+        most = max(0.0, denied.cost - path.cost - TIE)
+        options = replace(options, beam=min(options.beam, most))
+
+    def costs_of(strings: Sequence[Sequence[WordSegment]]) -> Sequence[np.ndarray] | None:
+        spoken = [[(each.word, tuple(phone.phone for phone in each.phones)) for each in string]
+                  for string in strings]
+        return timer.word_costs(spoken, sound)
+
+    return partial(combined, costs_of=costs_of, options=options)

@@ -7,7 +7,7 @@ whose states do follow the sound.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -16,7 +16,8 @@ import numpy as np
 from factored_asr.acoustic.model import AcousticModel, AcousticSession
 from factored_asr.decoder import BeamOptions, Search
 from factored_asr.errors import MissingError
-from factored_asr.graph import GraphOptions, build_alignment_graph, make_units
+from factored_asr.graph import Graph, GraphOptions, build_alignment_graph, make_units
+from factored_asr.lattice import Path
 from factored_asr.lexicon import Lexicon, Pronunciation
 from factored_asr.results.transcript import Word
 
@@ -24,6 +25,9 @@ GRAPH = GraphOptions(silence_probability=0.1, filler_probability=1e-4)
 BEAMS = (BeamOptions(beam=200.0, max_active=1000, min_active=0, lattice_beam=0.0),
          BeamOptions(beam=1000.0, max_active=20_000, min_active=0, lattice_beam=0.0))
 """Tried one after the other, until a path reaches the end of the words."""
+
+Spoken = tuple[str, tuple[str, ...]]
+"""A word and its phones."""
 
 
 class WordTimer:
@@ -47,24 +51,9 @@ class WordTimer:
         sound
             A finished session of `listen`.
         """
-        spoken: dict[str, dict[Pronunciation, None]] = {}
-        for word in words:
-            spoken.setdefault(word.text, {})[Pronunciation(word.phones)] = None
-        lexicon = Lexicon({text: tuple(each) for text, each in spoken.items()})
-        try:
-            graph = build_alignment_graph(
-                self.model, lexicon, [word.text for word in words], GRAPH, self._units
-            )
-        except MissingError:  # a phone that this model lacks
-            return None
-        for beam in BEAMS:
-            search = Search(graph, beam, pdfs=graph.pdfs)
-            for scores in sound.scores(graph.pdfs):
-                search.advance(scores)
-            path = search.finish().best()
-            if path.reached_final:
-                break
-        else:
+        graph = self._graph([(word.text, word.phones) for word in words])
+        path = None if graph is None else _laid(graph, graph.pdfs, lambda: sound.scores(graph.pdfs))
+        if path is None:
             return None
         seconds, found = self.model.frame_seconds, []
         for word, segment in zip(words, path.segments, strict=True):
@@ -75,6 +64,56 @@ class WordTimer:
                 phone_ends=tuple(phone.end * seconds for phone in phones),
             ))
         return tuple(found)
+
+    def word_costs(
+        self, strings: Sequence[Sequence[Spoken]], sound: AcousticSession
+    ) -> list[np.ndarray] | None:
+        """Return −log likelihood of a sound under each word of word strings; None as in `retimed`.
+
+        The result has (n_words,) float64 for each string. All frames count: those before the first
+        word for it, those of pauses for the word before. The sound is scored once for all strings.
+        `sound` is as in `retimed`; strings have at least one word.
+        """
+        graphs = [graph for string in strings if (graph := self._graph(string)) is not None]
+        if len(graphs) < len(strings):
+            return None
+        pdfs = np.unique(np.concatenate([graph.pdfs for graph in graphs]))
+        scores, costs = np.concatenate([*sound.scores(pdfs)]), []
+        for graph in graphs:
+            path = _laid(graph, pdfs, lambda: [scores])
+            if path is None:
+                return None
+            columns = np.searchsorted(pdfs, graph.label_pdf[path.labels])
+            along = scores[np.arange(len(scores)), columns].astype(np.float64)
+            starts = [segment.phones[0].start for segment in path.segments[1:]]
+            costs.append(-np.add.reduceat(along, [0, *starts]))
+        return costs
+
+    def _graph(self, words: Sequence[Spoken]) -> Graph | None:
+        """Return the graph of these words alone; None where this model lacks one of the phones."""
+        spoken: dict[str, dict[Pronunciation, None]] = {}
+        for text, phones in words:
+            spoken.setdefault(text, {})[Pronunciation(phones)] = None
+        lexicon = Lexicon({text: tuple(each) for text, each in spoken.items()})
+        try:
+            return build_alignment_graph(self.model, lexicon, [text for text, _ in words], GRAPH,
+                                         self._units)
+        except MissingError:
+            return None
+
+
+def _laid(
+    graph: Graph, pdfs: np.ndarray, scores: Callable[[], Iterable[np.ndarray]]
+) -> Path | None:
+    """Return the best path to the end of a graph; None where there is none."""
+    for beam in BEAMS:
+        search = Search(graph, beam, pdfs=pdfs)
+        for block in scores():
+            search.advance(block)
+        path = search.finish().best()
+        if path.reached_final:
+            return path
+    return None
 
 
 @cache

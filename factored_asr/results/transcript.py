@@ -39,7 +39,7 @@ from pathlib import Path
 from typing import Any
 
 from factored_asr.errors import FormatError, OptionError
-from factored_asr.lattice import Lattice, WordSegment, nbest
+from factored_asr.lattice import Lattice, TwiceScored, WordSegment, nbest
 from factored_asr.lattice.rejection import Rejection
 from factored_asr.storage.reading import parse_json
 from factored_asr.understanding import Interpretation
@@ -181,6 +181,8 @@ class Transcript:
     The lattice and N-best lists always have the times of the latter."""
     rejection: Rejection | None = None
     """Why the nearest command was rejected; None if none was."""
+    scored_twice: tuple[TwiceScored, ...] = field(default=(), repr=False, compare=False)
+    """The word strings that a second acoustic model scored, too; empty where none did."""
     source: str = field(default="", repr=False, compare=False)
     """The file that was transcribed; empty for other sounds."""
 
