@@ -25,10 +25,10 @@ from factored_asr.lattice.second_pass import (
 )
 
 __all__ = [
-    "Calibration", "CombineOptions", "ConfidenceOptions", "ConfusionNetwork", "HotwordPass", "Lattice",
-    "LatticePath", "Margin", "Path", "PhoneSegment", "RejectionOptions", "RescoreOptions",
-    "SecondPass", "SecondPassOptions", "TwiceScored", "WordSegment", "WordString", "arc_posteriors",
-    "best_path",
-    "confusion_network", "fit_calibration", "nbest", "normalised_cross_entropy", "prune",
-    "reliability", "rescore", "second_pass", "with_lm", "word_features", "word_strings",
+    "Calibration", "CombineOptions", "ConfidenceOptions", "ConfusionNetwork", "HotwordPass",
+    "Lattice", "LatticePath", "Margin", "Path", "PhoneSegment", "RejectionOptions",
+    "RescoreOptions", "SecondPass", "SecondPassOptions", "TwiceScored", "WordSegment", "WordString",
+    "arc_posteriors", "best_path", "confusion_network", "fit_calibration", "nbest",
+    "normalised_cross_entropy", "prune", "reliability", "rescore", "second_pass", "with_lm",
+    "word_features", "word_strings",
 ]  # fmt: skip
