@@ -1,6 +1,6 @@
 """Two acoustic models at once: the best word strings of one, scored again by another.
 
-A network and Gaussian mixtures err in different places. The costs of the other model, which lays
+Models of different kinds err in different places. The costs of the other model, which lays
 each string over the sound, are added to the lattice's with a weight: a log-linear combination of
 models (P. Beyerlein, "Discriminative model combination", 1998).
 """
