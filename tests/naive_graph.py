@@ -32,6 +32,16 @@ def language(graph: Graph, max_labels: int) -> dict[tuple[tuple[int, ...], tuple
     return dict(best)
 
 
+def costs_of(graph: Graph, n_frames: int) -> dict:
+    """Least cost of every way (a pdf for each frame) and its words."""
+    found: dict = {}
+    for (labels, words), cost in language(graph, n_frames).items():
+        key = tuple(graph.label_pdf[list(labels)].tolist()), tuple(graph.words[w] for w in words)
+        if cost < np.inf:
+            found[key] = min(found.get(key, np.inf), cost)
+    return found
+
+
 def spoken(
     symbols: tuple[int, ...], topology: Topology, max_frames: int
 ) -> dict[tuple[int, ...], float]:

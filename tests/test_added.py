@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from naive_graph import language
-from support.topologies import Model, random_topology
+from naive_graph import costs_of
+from support.topologies import RANDOM_KINDS, Model, random_topology
 
 from factored_asr.errors import OptionError
 from factored_asr.graph import Graph, GraphOptions, build_graph, make_units
-from factored_asr.graph.added import Entry, extended
+from factored_asr.graph.added import extended
 from factored_asr.graph.graph import WORDS
+from factored_asr.graph.phrases import Entry
 from factored_asr.language import NGramModel
 from factored_asr.language.ngram import with_words
 from factored_asr.lexicon import Lexicon, Pronunciation
 
-KINDS = {
-    "triphones": {}, "left context": {"right": False}, "blank": {"right": False, "blank": True},
-    "skips": {"skips": True}, "two pdfs": {"pdfs": 2},
-}
 LEXICON = Lexicon({
     word: tuple(Pronunciation(tuple(phones.split()), 1 / len(ways)) for phones in ways)
     for word, ways in {
@@ -37,20 +34,10 @@ def bigrams() -> NGramModel:
     return NGramModel.from_ngrams(words, [unigrams, pairs])
 
 
-def costs_of(graph: Graph, n_frames: int) -> dict:
-    """Least cost of every way (a pdf for each frame) and its words."""
-    found: dict = {}
-    for (labels, words), cost in language(graph, n_frames).items():
-        key = tuple(graph.label_pdf[list(labels)].tolist()), tuple(graph.words[w] for w in words)
-        if cost < np.inf:
-            found[key] = min(found.get(key, np.inf), cost)
-    return found
-
-
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", RANDOM_KINDS)
 @pytest.mark.parametrize("seed", range(2))
 def test_added_words_cost_what_compiled_ones_do(kind: str, seed: int) -> None:
-    model = Model(random_topology(np.random.default_rng(seed), **KINDS[kind]))
+    model = Model(random_topology(np.random.default_rng(seed), **RANDOM_KINDS[kind]))
     phones, units = model.topology.phones, make_units(model)
     names = dict(zip("012", phones, strict=True))
     lexicon = Lexicon({

@@ -100,9 +100,20 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
         lm_weights=tuple(getattr(options, "lm_weight", ())),
         conversation=getattr(options, "conversation", False),
         graph_folder=Path(options.graph) if getattr(options, "graph", None) else None,
+        lists=lists_of(options),
         vocabulary=Vocabulary(hotwords=checked_hotwords(dict(getattr(options, "hotword", ())))),
     )
     return replace(recipe, options=_settings(recipe.settings, options))
+
+
+def lists_of(options: argparse.Namespace) -> dict[str, dict[str, str]]:
+    """Return the entries of the lists that --list names, read from their files."""
+    from factored_asr.language.grammar.lists import read_list
+
+    lists: dict[str, dict[str, str]] = {}
+    for name, path in getattr(options, "list", ()):
+        lists[name] = lists.get(name, {}) | read_list(path)
+    return lists
 
 
 def _settings(settings: DecodeOptions, options: argparse.Namespace) -> DecodeOptions:
@@ -296,6 +307,22 @@ def _hotword(text: str) -> tuple[str, float]:
             f"{text!r} must be a phrase and a number: \"home assistant=3\"") from None
 
 
+def _list(text: str) -> tuple[str, Path]:
+    """The value of --list."""
+    name, is_there, path = text.partition("=")
+    if not (name and path):
+        raise argparse.ArgumentTypeError(f"{text!r} must be a name and a file: contact=names.txt")
+    return name, Path(path)
+
+
+def add_list(parser: argparse.ArgumentParser) -> None:
+    """Add the option of lists."""
+    parser.add_argument("--list", metavar="NAME=FILE", action="append", default=[], type=_list,
+                        help="entries of a list of the grammar that is \"replaceable: true\", in "
+                        "place of its values: one a line, after a tab what fills the slot; may be "
+                        "repeated; nothing is compiled again")
+
+
 def raw_rate(options: argparse.Namespace, name: str) -> int | None:
     """Return the rate of bare samples for a source that may hold these."""
     from factored_asr.audio.opening import is_bare
@@ -316,6 +343,7 @@ def source_options() -> argparse.ArgumentParser:
     parser.add_argument("--hotword", metavar="PHRASE=BONUS", action="append", default=[],
                         type=_hotword, help="find this phrase more often, as if its probability "
                         "were exp(BONUS) times as high: \"home assistant=3\"; may be repeated")
+    add_list(parser)
     parser.add_argument("--conversation", action="store_true", help="recognise also what a "
                         'dialogue makes of the grammar: "no the hall", "undo that"')
     before = parser.add_argument_group("before a command")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from factored_asr.cli import shared
 from factored_asr.cli.shared import add_command, say
 from factored_asr.errors import OptionError
 from factored_asr.storage.reading import standard_input_lines
@@ -42,7 +43,12 @@ def understand(options: argparse.Namespace) -> int:
     if options.sample is not None:
         return _sample(grammar, options)
     context = dict(_pair(text) for text in options.context)
-    for line in (_conversation if options.dialogue else _meanings)(grammar, context):
+    lists = shared.lists_of(options)
+    if lists and options.dialogue:
+        raise OptionError("--list goes without --dialogue")
+    lines = _conversation(grammar, context) if options.dialogue else _meanings(
+        grammar, context, lists)
+    for line in lines:
         print(json.dumps(line, ensure_ascii=False), flush=True)
     return 0
 
@@ -54,11 +60,16 @@ def _pair(text: str) -> tuple[str, str]:
     return key, value
 
 
-def _meanings(grammar: Any, context: dict[str, str]) -> Iterator[dict[str, Any]]:
+def _meanings(
+    grammar: Any, context: dict[str, str], lists: dict[str, dict[str, str]]
+) -> Iterator[dict[str, Any]]:
     from factored_asr.dialogue import Reader
+    from factored_asr.language.grammar.lists import value_list
     from factored_asr.models.grammars import read_understander
 
-    reader = Reader(read_understander(grammar))
+    reader = Reader(read_understander(grammar, {
+        name: value_list(name, entries) for name, entries in lists.items()
+    }))
     for line in standard_input_lines():
         yield reader.read(line.strip(), context).to_dict()
 
@@ -101,6 +112,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--grammar", required=True, metavar="PATH", help="grammar file or folder")
     parser.add_argument("--context", action="append", default=[], metavar="KEY=VALUE",
                         help="known facts, such as area=kitchen; may be repeated")
+    shared.add_list(parser)
     parser.add_argument("--dialogue", nargs="?", const="-", choices=("-",), metavar="-",
                         help="the sentences are one conversation")
     parser.add_argument("--format", default="json", choices=("json",), help="JSON lines")

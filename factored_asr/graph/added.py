@@ -3,41 +3,32 @@
 The large graph is mapped from its file and shared. What is added is compiled alone, a tree of
 pronunciations with HMM states as in `build`. It lies behind the last arcs and states of the large
 graph, in a private mapping of the same file (copy on write), which has room there. A joint, an
-epsilon arc that no search crosses, is led into the tree; the tree's ends lead to where the joint
-led. So no kernel knows of it, and costs of paths are those of a graph compiled with these words.
+epsilon arc that no search crosses, is led into the tree instead of its hub; the tree's ends lead to
+where the hub's exits lead. So no kernel knows of it, and costs of paths are those of a graph
+compiled with these words.
 """
 
 from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from factored_asr.acoustic.topology import word_symbols
 from factored_asr.errors import OptionError
 from factored_asr.graph import _kernels
 from factored_asr.graph.expand import add_self_loops, expand_context, expand_hmms
 from factored_asr.graph.graph import ARC, Graph, Labels
-from factored_asr.graph.trees import same_units
+from factored_asr.graph.joints import EXIT
+from factored_asr.graph.phrases import FIRST, LAST, Entry, phrase_trees
 from factored_asr.graph.units import Units
 from factored_asr.lexicon import Lexicon
 
-ENTRY, EXIT = 0, 1
 MOST_STATES = 1 << 25
 """Of all that is added; more is refused."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """Words that are said one after the other, as one entry of what is added."""
-
-    words: tuple[str, ...]
-    cost: float = 0.0
-    """Of the entry, once."""
 
 
 class _Part(NamedTuple):
@@ -88,104 +79,18 @@ def extended(
                 new.setdefault(word, len(graph.words) + len(new))
     known = ChainMap(new, graph.word_ids)
     made = _Tail(graph, (*graph.words, *new))
-    index = {phone: i for i, phone in enumerate(phones)}
     for name, each in entries.items():
         if name not in graph.joint_names:
             kinds = ", ".join(map(repr, graph.joint_names)) or "none"
             raise OptionError(f"the graph has no place named {name!r} to add to: it has {kinds}")
-        joints = graph.joints[graph.joints["name"] == graph.joint_names.index(name)]
-        if len(each) and len(joints):
-            lg = phrase_trees(each, lexicon, known, index, units, word_cost, loops)
-            made.add(lg, units, joints)
+        if each:
+            lg = phrase_trees(each, lexicon, known, phones, units, word_cost, loops)
+            made.add(lg, units, graph.joint_names.index(name))
     shift = np.zeros(len(graph.words) + len(new), np.float32)
     for word, cost in costs.items():
         if word in known:
             shift[known[word]] = cost
     return made.graph(shift)
-
-
-def phrase_trees(
-    entries: Sequence[Entry], lexicon: Lexicon, words: Mapping[str, int],
-    index: Mapping[str, int], units: Units, word_cost: float = 0.0,
-    loops: Sequence[tuple[int, float]] = (),
-) -> Graph:
-    """Return L ∘ G of entries: a tree of words, each step of it a tree of pronunciations.
-
-    From state `ENTRY` to state `EXIT`. An arc carries the least cost of all entries below it, and
-    a word stands on the last arc of its pronunciation.
-    """
-    same, trees = same_units(units).tolist(), _Trees()
-    spoken = dict[str, list[tuple[list[int], float]]]()
-    for entry in entries:
-        for word in entry.words:
-            if word not in spoken:
-                spoken[word] = [
-                    ([same[symbol] + 1 for symbol in word_symbols([index[p] for p in each.phones])],
-                     word_cost - float(np.log(each.probability))) for each in lexicon.find(word)
-                ]  # fmt: skip
-        trees.add([(words[word], spoken[word]) for word in entry.words], entry.cost)
-    return trees.graph(loops)
-
-
-class _Trees:
-    """Trees of pronunciations that grow entry by entry."""
-
-    def __init__(self) -> None:
-        self._steps = dict[tuple[int, int, int], int]()  # state after a label within a word
-        self._nodes = dict[tuple[int, int], int]()  # state after a word
-        self._least = [np.inf, 0.0]  # cost of the cheapest entry through each state
-        self._rows = dict[tuple[int, int, int, int], float]()  # source, label, word, target: cost
-        self._own = dict[tuple[int, int, int, int], float]()  # cost of the entry, on its last arcs
-
-    def add(
-        self, words: Sequence[tuple[int, Sequence[tuple[list[int], float]]]], cost: float
-    ) -> None:
-        """Add an entry: for each word its id, and labels and cost of each pronunciation."""
-        at, rows = ENTRY, self._rows
-        for place, (word, spoken) in enumerate(words):
-            self._least[at] = min(self._least[at], cost)
-            is_last = place + 1 == len(words)
-            if is_last:
-                after = EXIT
-            elif (after := self._nodes.get((at, word), -1)) < 0:
-                after = self._nodes[at, word] = self._state(cost)
-            for labels, price in spoken:
-                here = at
-                for label in labels[:-1]:
-                    step = at, here, label
-                    if step not in self._steps:
-                        self._steps[step] = self._state(cost)
-                        rows[here, label, 0, self._steps[step]] = 0.0
-                    here = self._steps[step]
-                    self._least[here] = min(self._least[here], cost)
-                row = here, labels[-1], word, after
-                rows[row] = min(rows.get(row, np.inf), price)
-                if is_last:
-                    self._own[row] = min(self._own.get(row, np.inf), cost)
-            at = after
-
-    def _state(self, cost: float) -> int:
-        if len(self._least) >= MOST_STATES:
-            raise OptionError(f"the entries would make over {MOST_STATES:,} states: give fewer")
-        self._least.append(cost)
-        return len(self._least) - 1
-
-    def graph(self, loops: Sequence[tuple[int, float]]) -> Graph:
-        """The arcs with what costs the entries below them have in common."""
-        nodes, n = np.array(list(self._nodes.values()), np.int32), len(self._rows)
-        source, label, word, target = np.array(list(self._rows), np.int32).reshape(-1, 4).T
-        arcs = np.zeros(n + len(nodes) * len(loops), ARC)
-        arcs["label"][:n], arcs["word"][:n], arcs["target"][:n] = label, word, target
-        least = np.array(self._least)
-        least[ENTRY] = 0.0
-        own = np.array([self._own.get(row, 0.0) for row in self._rows])
-        below = np.where(target == EXIT, own, least[target])
-        arcs["cost"][:n] = np.array(list(self._rows.values())) + below - least[source]
-        for k, (symbol, cost) in enumerate(loops):
-            part = arcs[n + k * len(nodes) : n + (k + 1) * len(nodes)]
-            part["label"], part["cost"], part["target"] = symbol, cost, nodes
-        sources = np.concatenate([source, np.tile(nodes, len(loops))])
-        return Graph.from_arcs(sources, arcs, np.full(len(least), np.inf, np.float32))
 
 
 class _Tail:
@@ -197,30 +102,33 @@ class _Tail:
         self._n_states, self._labels = graph.n_states, graph.labels
         self._led: list[tuple[np.ndarray, np.ndarray]] = []  # joints, and where they lead now
 
-    def add(self, lg: Graph, units: Units, joints: np.ndarray) -> None:
-        """Add a small graph to joints of one name."""
+    def add(self, lg: Graph, units: Units, name: int) -> None:
+        """Add a small graph to the joints of one name, once for each hub that they lead to."""
+        base = self._graph
+        joints = base.joints[base.joints["name"] == name]
+        exits = base.joints[base.joints["name"] == EXIT]
+        hub_of_exit = np.searchsorted(base.first_arc, exits["arc"], "right") - 1
         contexts, context = np.unique(
             np.column_stack([joints["left"], joints["pending"]]), axis=0, return_inverse=True
         )
         part = _expanded(lg, units, contexts)
         label = self._numbered(units.labels, part.graph.arcs["label"])
-        exits = self._graph.arcs["target"][joints["arc"]]
-        # Without context every exit needs ends of its own; with it, the context chooses the exit.
-        groups = np.unique(exits) if len(contexts) == 1 else [None]
-        for only in groups:
-            chosen = np.ones(len(joints), bool) if only is None else exits == only
-            arcs = part.graph.arcs.copy()
+        hubs = base.arcs["target"][joints["arc"]]
+        for hub in np.unique(hubs):
+            arcs, led = part.graph.arcs.copy(), hubs == hub
             arcs["label"] = label
             arcs["target"] += self._n_states
+            mine = exits[hub_of_exit == hub]
+            there = np.column_stack([mine["left"], mine["pending"]])
+            leave = mine[_nearest(part.exit_context, there, units)]
             out = np.zeros(len(part.exit), ARC)
-            at = _nearest(part.exit_context, contexts, units)
-            first = np.full(len(contexts), -1)
-            first[context.ravel()[chosen][::-1]] = exits[chosen][::-1]
-            out["target"] = first[at]
+            out["target"], out["cost"] = base.arcs["target"][leave["arc"]], leave["cost"]
             self._sources += [part.graph.sources + self._n_states, part.exit + self._n_states]
             self._arcs += [arcs, out]
-            self._led.append((joints[chosen], part.entry[context.ravel()[chosen]] + self._n_states))
+            self._led.append((joints[led], part.entry[context.ravel()[led]] + self._n_states))
             self._n_states += part.graph.n_states
+            if self._n_states - base.n_states > MOST_STATES:
+                raise OptionError(f"the entries would make over {MOST_STATES:,} states: give fewer")
 
     def _numbered(self, labels: Labels, used: np.ndarray) -> np.ndarray:
         """Labels of the units as labels of the graph, which gets those that it lacks."""
@@ -266,8 +174,8 @@ class _Tail:
 
 
 def _expanded(lg: Graph, units: Units, contexts: np.ndarray) -> _Part:
-    """H ∘ C ∘ LG from `ENTRY` in each context to `EXIT`, whose states have no arcs but loops."""
-    starts = np.column_stack([np.full(len(contexts), ENTRY), contexts])
+    """H ∘ C ∘ LG from `FIRST` in each context to `LAST`, whose states have no arcs but loops."""
+    starts = np.column_stack([np.full(len(contexts), FIRST), contexts])
     clg, context = expand_context(lg, units, starts)
     above = np.zeros(len(starts), ARC)  # one state that leads to all starts
     above["target"] = np.append(0, np.arange(2, len(starts) + 1))
@@ -281,8 +189,8 @@ def _expanded(lg: Graph, units: Units, contexts: np.ndarray) -> _Part:
     entry = graph.arcs["target"][top][graph.arcs["label"][top] == 0]
     loop_label = loop_label.copy()
     loop_label[graph.start] = 0
-    lg_state = np.append(context[:, 0], [ENTRY, -1])[origin]  # of the state above, of origin -1
-    ends = np.flatnonzero(lg_state == EXIT)
+    lg_state = np.append(context[:, 0], [FIRST, -1])[origin]  # of the state above, of origin -1
+    ends = np.flatnonzero(lg_state == LAST)
     kept = graph.sources != graph.start
     graph = Graph.from_arcs(graph.sources[kept], graph.arcs[kept], graph.final, graph.start)
     return _Part(add_self_loops(graph, loop_label, units), entry, ends, context[origin[ends], 1:])

@@ -7,7 +7,7 @@ and determinisation of L ∘ G are pynini's; arcs go to it and come back as the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from factored_asr.lexicon import Lexicon
 
+LISTS = 1 << 20
+"""Ids of lists in G, which are no words, from here on."""
 Ways = tuple[tuple[str, ...], ...]
 """Ways to say one written word, each a sequence of words."""
 _Loops = list[tuple[int, float]]
@@ -80,14 +82,16 @@ class GraphOptions:
 
 
 def lexicon_graph(
-    lexicon: Lexicon, words: Mapping[str, int], model: HasTopology, options: GraphOptions
+    lexicon: Lexicon, words: Mapping[str, int], model: HasTopology, options: GraphOptions,
+    n_lists: int = 0,
 ) -> tuple[Graph, int]:
     """Return L: any sequence of pronunciations, with silence and fillers in between, as words.
 
     Input labels are ``1 + phone * 4 + position``; the last phone of the k-th of several words that
     sound alike is raised by k times the number of symbols, which keeps L ∘ G determinisable. Words
-    without a pronunciation are left out.
-    Returns L and the label above all others, #0, by which back-off arcs pass through L.
+    without a pronunciation are left out. Lists that stand in G pass through L as they are: word
+    `LISTS` + k by the label #0 + 1 + k.
+    Returns L and the label above all phones, #0, by which back-off arcs pass through L.
     """
     index = {phone: i for i, phone in enumerate(model.topology.phones)}
     n_symbols = len(index) * N_POSITIONS
@@ -120,6 +124,7 @@ def lexicon_graph(
     loops += [(symbol, 0, loop_cost, 0) for symbol, loop_cost in silence]
     for k, (symbol, loop_cost) in enumerate(fillers, 1):
         loops.append((symbol, back_off_word + k, loop_cost, 0))
+    loops += [(back_off + 1 + k, LISTS + k, 0.0, 0) for k in range(n_lists)]
     source = np.concatenate([source, np.zeros(len(loops), np.int32)])
     final = np.full(inner.sum() + 1, np.inf, np.float32)
     final[0] = 0.0
@@ -154,7 +159,10 @@ def with_fillers(grammar: Graph, fillers: Iterable[int], states: np.ndarray) -> 
 
 
 def compose_lexicon(lexicon: Graph, grammar: Graph, back_off: int, n_symbols: int) -> Graph:
-    """det(L ∘ G), minimised; marks of homophones, back-off and fillers are taken off its labels."""
+    """det(L ∘ G), minimised; marks of homophones, back-off and fillers are taken off its labels.
+
+    Lists keep their words, `LISTS` + k.
+    """
     import pynini
 
     fst = to_pynini(grammar).arcsort("ilabel")
@@ -163,10 +171,11 @@ def compose_lexicon(lexicon: Graph, grammar: Graph, back_off: int, n_symbols: in
     if not graph.n_arcs:
         raise OptionError("no sentence of the language model can be pronounced with this lexicon")
     arcs = graph.arcs.copy()
-    label = arcs["label"]
+    label = graph.arcs["label"]
     arcs["label"] = np.where((label > 0) & (label < back_off), (label - 1) % n_symbols + 1, 0)
     back_off_word = lexicon.arcs["word"][lexicon.arcs["label"] == back_off][0]
-    arcs["word"][arcs["word"] >= back_off_word] = 0
+    arcs["word"][(arcs["word"] >= back_off_word) & (label <= back_off)] = 0
+    arcs["word"][label > back_off] = LISTS + label[label > back_off] - back_off - 1
     return minimise(Graph.from_arcs(graph.sources, arcs, graph.final, graph.start))[0]
 
 
@@ -208,14 +217,15 @@ def build_graph(
         lg = _ngram_lg(lexicon, language, table, model, options, units, tell)
         graph = expand_graph(lg, model, units, table, tell, joints=(WORDS,))
         return replace(graph, omitted=omitted)
-    said = sentences_of(language, table, lexicon, phones, options)
-    lg = _grammar_lg(lexicon, said.plain, said.table, model, options)
-    graph = expand_graph(lg, model, units, said.table, tell)
+    lists = tuple(language.places) if isinstance(language, HasLists) else ()
+    said = sentences_of(language, table, lexicon, phones, options, lists)
+    lg = _grammar_lg(lexicon, said.plain, said.table, model, options, said.lists)
+    graph = expand_graph(lg, model, units, said.table, tell, said.lists)
     if said.denied is None:
         return graph
     tell("denied sentences (L ∘ G)")
-    lg = _grammar_lg(said.denials.lexicon, said.denied, said.table, model, options)
-    denied_graph = expand_graph(lg, model, units, said.table, tell)
+    lg = _grammar_lg(said.denials.lexicon, said.denied, said.table, model, options, said.lists)
+    denied_graph = expand_graph(lg, model, units, said.table, tell, said.lists)
     return joined(graph, denied_graph, options.denial_cost)
 
 
@@ -245,15 +255,19 @@ def _ngram_lg(
 
 def _grammar_lg(
     lexicon: Lexicon, sentences: Graph, table: Sequence[str], model: HasTopology,
-    options: GraphOptions,
+    options: GraphOptions, lists: Sequence[str],
 ) -> Graph:
-    """L ∘ G of the sentences of a grammar; fillers may stand anywhere."""
+    """L ∘ G of the sentences of a grammar; fillers may stand anywhere, lists are joints."""
     lexicon, words = _fitted(lexicon, table, model)
-    spoken, back_off = lexicon_graph(lexicon, words, model, options)
+    spoken, back_off = lexicon_graph(lexicon, words, model, options, len(lists))
     n_fillers, n_phones = len(pauses(model.topology, options)[1]), len(model.topology.phones)
     fillers = range(len(words) + 2, len(words) + 2 + n_fillers)
     acceptor = with_fillers(sentences, fillers, np.arange(sentences.n_states))
-    return compose_lexicon(spoken, acceptor, back_off, n_phones * N_POSITIONS)
+    lg = compose_lexicon(spoken, acceptor, back_off, n_phones * N_POSITIONS)
+    arcs = lg.arcs.copy()
+    is_list = arcs["word"] >= LISTS
+    arcs["word"][is_list] += len(table) - LISTS
+    return replace(lg, arcs=arcs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -267,20 +281,23 @@ class GrammarParts:
     denials: Denials
     table: tuple[str, ...]
     """Words by id: those of the grammar first."""
+    lists: tuple[str, ...] = ()
+    """What stands in both Gs for lists that may be replaced, `LISTS` + k for the k-th."""
 
 
 def sentences_of(
     grammar: Sentences, table: tuple[str, ...], lexicon: Lexicon, phones: Sequence[str],
-    options: GraphOptions,
+    options: GraphOptions, lists: tuple[str, ...] = (),
 ) -> GrammarParts:
     """Return G of a grammar, and that of its denied sentences; `table` has the words by id.
 
-    What the grammar itself has of the denied ones stands in their part alone.
+    `lists` are places of lists that stand there as `LISTS` + k. What the grammar itself has of the denied ones stands in their part alone.
     """
     words = {word: i for i, word in enumerate(table) if i}
     if options.denials and isinstance(grammar, Parted):
         return _given_parts(grammar, words, table, lexicon, phones, options)
-    own = from_pynini(grammar.acceptor(words))
+    marks = {name: LISTS + k for k, name in enumerate(lists)}
+    own = from_pynini(grammar.acceptor({**words, **marks}))
     denials = Denials(lexicon)
     if options.denials:
         denials = denials_for(own, table, lexicon, phones)
@@ -296,7 +313,20 @@ def sentences_of(
         plain, other = with_prefixes(own, polite, words, options.prefix_cost), None
     final = plain.final.copy()
     final[plain.start] = min(final[plain.start], options.empty_cost)
-    return GrammarParts(replace(plain, final=final), other, denials, table)
+    return GrammarParts(replace(plain, final=final), other, denials, table, lists)
+
+
+@runtime_checkable
+class HasLists(Protocol):
+    """Sentences with lists that may be replaced, which the graph has as joints."""
+
+    @property
+    def places(self) -> Collection[str]:
+        """What stands for each list in G, such as "{contact}"; `acceptor` takes its id."""
+
+    @property
+    def fixed_words(self) -> Collection[str]:
+        """All words without those of these lists."""
 
 
 @runtime_checkable
@@ -420,14 +450,16 @@ def _word_table(
         omitted = tuple(word for word in missing if word not in marks)
         names = [word for word in language.words[1:] if word not in left_out]
     else:
-        names = sorted({*language.words, *" ".join(prefixes).split()})
+        has_lists = isinstance(language, HasLists)
+        words = language.fixed_words if has_lists else language.words
+        names = sorted({*words, *" ".join(prefixes).split()})
         if unknown := lexicon.missing(names):
             raise MissingError(_no_pronunciation(unknown))
-        if not names:
+        if not names and not (has_lists and language.places):
             raise MissingError("the grammar has no word of its own, wildcards alone: it can read "
                                "texts; to recognise sounds, name values in place of a wildcard")
     table = (EPSILON, *names)
-    if len(table) == 1:
+    if len(table) == 1 and isinstance(language, NGramModel):
         raise MissingError("the language model has no word that the lexicon can pronounce")
     return table, omitted
 

@@ -142,11 +142,16 @@ def denials_for(
 
 
 def verbs_of(grammar: Graph, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the words that sentences begin with, without those that are no verbs."""
-    arcs = grammar.arcs
+    """Return the words that sentences begin with, without those that are no verbs.
+
+    Ids above those of `names` are lists, whose entries are no verbs.
+    """
+    arcs, sources = grammar.arcs, grammar.sources
+    is_word = arcs["word"] < len(names)
+    arcs, sources = arcs[is_word], sources[is_word]
     determiner = np.array([name in DETERMINERS for name in names])
-    noun = np.isin(grammar.sources, np.unique(arcs["target"][determiner[arcs["word"]]]))
-    begin = np.unique(arcs["word"][grammar.sources == grammar.start])
+    noun = np.isin(sources, np.unique(arcs["target"][determiner[arcs["word"]]]))
+    begin = np.unique(arcs["word"][sources == grammar.start])
     verbs = np.setdiff1d(begin[begin > 0], arcs["word"][noun])
     return tuple(names[word] for word in verbs if names[word] not in NO_VERBS)
 
@@ -261,9 +266,16 @@ def joined(plain: Graph, other: Graph, cost: float) -> Graph:
     )
     graph = replace(
         graph, words=plain.words, phones=plain.phones, silence_phones=plain.silence_phones,
-        frame_seconds=plain.frame_seconds, parts=(0, n),
+        frame_seconds=plain.frame_seconds, parts=(0, n), joint_names=plain.joint_names,
+        joints=np.append(plain.joints, _shifted(other.joints, plain.n_arcs)),
     )
     if not plain.has_phones:
         return graph
     more = other.labels.take(np.arange(1, other.n_labels + 1))
     return graph.with_labels(plain.labels.join(more))
+
+
+def _shifted(joints: np.ndarray, n_arcs: int) -> np.ndarray:
+    shifted = joints.copy()
+    shifted["arc"] += n_arcs
+    return shifted

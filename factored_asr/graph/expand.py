@@ -15,7 +15,8 @@ from dataclasses import replace
 import numpy as np
 
 from factored_asr.graph import _kernels
-from factored_asr.graph.graph import ARC, EPSILON, JOINT, Graph
+from factored_asr.graph.graph import ARC, EPSILON, Graph
+from factored_asr.graph.joints import hub_contexts, marked, with_hubs, with_joints
 from factored_asr.graph.units import BLANK, HasTopology, Units
 
 Progress = Callable[[str], None]
@@ -30,13 +31,16 @@ def expand_graph(
 ) -> Graph:
     """Return H ∘ C ∘ LG, minimised, with self-loops and all that a label means.
 
-    `joints`: names of places where a graph may be added later, see `added`. Those of the k-th name
+    `joints`: names of places where a graph may be added later, see `joints`. Those of the k-th name
     are epsilon arcs of LG with the word ``len(words) + k``.
     """
     tell = progress or (lambda stage: None)
     tell(f"context (C ∘ LG, {lg.n_arcs:,} arcs)")
-    clg, context = expand_context(lg, units)
-    clg, marks = _marked(clg, context, len(words))
+    lg, hubs = with_hubs(lg, len(words))
+    edge = [[lg.start, units.edge[0], len(units.unit_of)]]
+    starts = np.concatenate([edge, hub_contexts(hubs, joints, units)])
+    clg, context = expand_context(lg, units, starts)
+    clg, marks = marked(clg, context, hubs, len(words))
     clg, _ = minimise(clg)
     tell(f"states (H ∘ CLG, {clg.n_arcs:,} arcs)")
     graph, loop_label, _ = expand_hmms(clg, units)
@@ -46,36 +50,10 @@ def expand_graph(
     blank = (BLANK,) if topology.has_blank else ()
     graph = with_label_table(add_self_loops(graph, loop_label[kept], units), units)
     return replace(
-        _with_joints(graph, marks, len(words)), words=words, joint_names=joints,
+        with_joints(graph, marks, len(words)), words=words, joint_names=joints,
         phones=(EPSILON, *topology.phones, *blank), frame_seconds=model.frame_seconds,
         silence_phones=frozenset(filter(None, (topology.silence, *topology.fillers, *blank))),
     )  # fmt: skip
-
-
-def _marked(clg: Graph, context: np.ndarray, n_words: int) -> tuple[Graph, np.ndarray]:
-    """Mark joints by their contexts, too, so that these are kept apart: CLG and (name, left class,
-    pending symbol) of each mark."""
-    at = np.flatnonzero(clg.arcs["word"] >= n_words)
-    if not len(at):
-        return clg, np.zeros((0, 3), np.int64)
-    rows = np.column_stack([clg.arcs["word"][at] - n_words, context[clg.sources[at], 1:]])
-    marks, mark = np.unique(rows, axis=0, return_inverse=True)
-    arcs = clg.arcs.copy()
-    arcs["word"][at] = n_words + mark.ravel()
-    return replace(clg, arcs=arcs), marks
-
-
-def _with_joints(graph: Graph, marks: np.ndarray, n_words: int) -> Graph:
-    """Make the marked arcs joints, which no search crosses until something is added there."""
-    at = np.flatnonzero(graph.arcs["word"] >= n_words)
-    if not len(at):
-        return graph
-    joints, arcs = np.zeros(len(at), JOINT), graph.arcs.copy()
-    joints["arc"], joints["cost"] = at, arcs["cost"][at]
-    for name, column in zip(("name", "left", "pending"), marks.T, strict=True):
-        joints[name] = column[arcs["word"][at] - n_words]
-    arcs["word"][at], arcs["cost"][at] = 0, np.inf
-    return replace(graph, arcs=arcs, joints=joints)
 
 
 def expand_context(

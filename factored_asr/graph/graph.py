@@ -37,8 +37,9 @@ WORDS = "<words>"
 """Name of the joints where words may be added: in the empty history of an n-gram model."""
 JOINT = np.dtype([("arc", "<i8"), ("name", "<i4"), ("cost", "<f4"), ("left", "<i4"),
                   ("pending", "<i4")])
-"""An epsilon arc that no search crosses until a graph is added there (see `added`). Fields: index
-of its name, cost, and the phones before it, as classes and symbols of the model's topology."""
+"""An epsilon arc that no search crosses until a graph is added there (see `joints`). Fields: index
+of its name (-1: an exit of a hub), cost, and the phones before it, as classes and symbols of the
+model's topology."""
 SPARE = {"first_arc": 1 << 19, "first_emitting": 1 << 19, "arcs": 1 << 20, "final": 1 << 19}
 """Elements that files of large graphs have room for at their ends: what is added at run time is
 mapped there, privately. Holes in a file, which take no space on most disks."""
@@ -176,6 +177,11 @@ class Graph:
             raise OptionError(f"parts must be ascending states from 0 on, got {self.parts}")
         if self.first_arc[0] != 0 or self.first_arc[-1] != len(self.arcs):
             raise OptionError("arc offsets must run from 0 to the number of arcs")
+
+    @property
+    def lists(self) -> tuple[str, ...]:
+        """Names of joints of lists that may be replaced, such as "{contact}"."""
+        return tuple(name for name in self.joint_names if name != WORDS)
 
     @property
     def n_states(self) -> int:
@@ -350,7 +356,7 @@ def _read_joints(folder: Path, manifest: dict[str, Any]) -> np.ndarray:
     n_names, n_arcs = len(manifest.get("joints", ())), int(manifest["arcs"])
     if joints.dtype != JOINT or joints.ndim != 1 or len(joints) and not (
         0 <= joints["arc"].min() <= joints["arc"].max() < n_arcs
-        and 0 <= joints["name"].min() <= joints["name"].max() < n_names
+        and -1 <= joints["name"].min() <= joints["name"].max() < n_names
     ):
         raise FormatError("joints do not fit the arcs", path)
     return joints

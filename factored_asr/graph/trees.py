@@ -41,7 +41,7 @@ def ngram_trees(
         Word id that marks where words may be added: an epsilon arc of the empty history.
     """
     table = language.arcs()
-    of_word, rank_word, costs, first, symbols = _pronunciations(lexicon, words, phones, units)
+    of_word, rank_word, costs, first, symbols = pronunciations(lexicon, words, phones, units)
     word_id = np.array([words.get(word, 0) for word in language.words], np.int64)[table.word]
     known = np.flatnonzero(word_id)
     begin, end = of_word[word_id[known]], of_word[word_id[known] + 1]
@@ -79,7 +79,7 @@ def ngram_trees(
     )  # fmt: skip
 
 
-def _pronunciations(
+def pronunciations(
     lexicon: Lexicon, words: Mapping[str, int], phones: tuple[str, ...], units: Units
 ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray], np.ndarray, np.ndarray]:
     """The pronunciations in alphabetical order of their symbols.

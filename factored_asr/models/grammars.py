@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from factored_asr.language.grammar import Grammar
 from factored_asr.language.grammar.compiled import VERSION, CompiledGrammar, write_compiled
+from factored_asr.language.grammar.lists import check_names
+from factored_asr.language.grammar.templates import ValueList
 from factored_asr.storage.cache import cached, content_key
 
 if TYPE_CHECKING:
@@ -24,9 +27,19 @@ def cached_grammar(path: str | Path) -> Grammar | CompiledGrammar:
                   CompiledGrammar.read)
 
 
-def read_understander(grammar: str | Path | Grammar) -> Understander:
-    """Return a grammar as a parser of sentences; that of a file is kept in the cache."""
+def read_parsed(grammar: str | Path | Grammar) -> Grammar | CompiledGrammar:
+    """Return a grammar for parsing; that of a file is kept in the cache."""
+    return grammar if isinstance(grammar, Grammar) else cached_grammar(grammar)
+
+
+def read_understander(
+    grammar: str | Path | Grammar, lists: Mapping[str, ValueList] | None = None
+) -> Understander:
+    """Return a grammar as a parser of sentences, with other values of its replaceable lists."""
     from factored_asr.understanding import Understander
 
-    read = grammar if isinstance(grammar, Grammar) else cached_grammar(grammar)
+    read = read_parsed(grammar)
+    if lists:
+        check_names(lists, (symbol.list.name for symbol in read.network.places.values()))
+        read = read.with_lists(lists)
     return Understander(read)

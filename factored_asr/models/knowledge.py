@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import cast
@@ -14,19 +14,26 @@ import numpy as np
 from factored_asr.acoustic.model import AcousticModel
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.graph import Graph, make_units
-from factored_asr.graph.added import Entry, extended
+from factored_asr.graph.added import extended
+from factored_asr.graph.build import pauses
 from factored_asr.graph.graph import WORDS
+from factored_asr.graph.phrases import Entry
 from factored_asr.graph.units import Units
 from factored_asr.language import ExtendedScorer, HotwordScorer, WordScorer
+from factored_asr.language.grammar import ListSymbol
+from factored_asr.language.grammar.lists import check_names, value_list
+from factored_asr.language.grammar.templates import ValueList
 from factored_asr.language.scorer import AddedWords, BackingOff
 from factored_asr.lattice import SecondPass
 from factored_asr.lexicon import Lexicon, Pronunciation
+from factored_asr.models.grammars import read_parsed
 from factored_asr.models.recipe import Recipe
 from factored_asr.models.vocabulary import (
     ALL_TOGETHER,
     MOST_WORDS,
     PROBABILITY,
     Like,
+    Lists,
     NewWords,
     Vocabulary,
     spoken_ways,
@@ -47,6 +54,7 @@ class Knowledge:
                                "graph, without a lexicon and a language model")
         self.recipe, self.model, self.base, self.second = recipe, model, graph, second
         self._reading = threading.RLock()
+        self._guesses = dict[str, tuple[Pronunciation, ...]]()
 
     @cached_property
     def _units(self) -> Units:
@@ -100,6 +108,52 @@ class Knowledge:
                 raise OptionError(f"{word!r} is not among the words of this recogniser")
         return before.without(words)
 
+    def with_lists(self, before: Vocabulary, lists: Lists) -> Vocabulary:
+        """Return a vocabulary with other entries of lists; see `Recognizer.with_lists`."""
+        check_names(lists, (symbol.list.name for symbol in self._places.values()))
+        known = self.recipe.known
+        return self._with_values(before, {name: value_list(name, entries, known)
+                                          for name, entries in lists.items()})
+
+    def with_first_lists(self) -> Vocabulary:
+        """Return a vocabulary with the values that lists have in the grammar itself."""
+        return self._with_values(Vocabulary(), {
+            symbol.list.name: symbol.list for symbol in self._places.values() if symbol.list.values
+        })
+
+    def _with_values(self, before: Vocabulary, lists: Mapping[str, ValueList]) -> Vocabulary:
+        guesses = dict(before.guesses)
+        with self._reading:
+            for place, symbol in self._places.items():
+                if (values := lists.get(name := symbol.list.name)) is not None:
+                    words = dict.fromkeys(word for form in self._forms(place, values)
+                                          for word in form)
+                    guesses |= self._guessed(self.lexicon.missing(words), name)
+        after = dict(before.lists) | dict(lists)
+        return replace(before, lists=tuple(after.items()), guesses=tuple(guesses.items()))
+
+    @cached_property
+    def _places(self) -> dict[str, ListSymbol]:
+        """The replaceable lists that the graph has joints for, by their places."""
+        if not self.base.lists or self.recipe.grammar is None:
+            return {}
+        places = read_parsed(self.recipe.grammar).network.places
+        return {place: places[place] for place in self.base.lists if place in places}
+
+    def _forms(self, place: str, values: ValueList) -> dict[tuple[str, ...], float]:
+        """What may be said in a place of a list, and its costs."""
+        return replace(self._places[place], list=values).word_forms()
+
+    def _guessed(self, words: Sequence[str], name: str) -> dict[str, tuple[Pronunciation, ...]]:
+        """Pronunciations of words of a list that the dictionary lacks; each is guessed once."""
+        lacking = [word for word in words if word not in self._guesses]
+        try:
+            guessed = self.recipe.with_guesses(self.lexicon, lacking) if lacking else {}
+        except MissingError as error:
+            raise MissingError(f"list {name!r}: {error}") from error
+        self._guesses.update((word, guessed[word]) for word in lacking)
+        return {word: self._guesses[word] for word in words}
+
     def _spoken(self, words: NewWords | Lexicon) -> Lexicon:
         """The pronunciations of new words in the model's phones, checked."""
         phones = self.model.topology.phones
@@ -145,11 +199,21 @@ class Knowledge:
             costs |= {word: np.inf for word in vocabulary.removed if word not in added}
             entries = [Entry((word,), cost) for (word, _, _), cost
                        in zip(vocabulary.words, self._all_costs(vocabulary), strict=True)]
-            options = self.recipe.settings.graph
-            return extended(
-                self.base, self._units, self.model.topology.phones, vocabulary.lexicon,
-                {WORDS: entries} if entries else {}, costs, word_cost=options.word_penalty,
-            )
+            options, topology = self.recipe.settings.graph, self.model.topology
+            added_there = {WORDS: entries} if entries else {}
+            lexicon, values = vocabulary.lexicon, dict(vocabulary.lists)
+            for place, symbol in self._places.items():
+                if (new := values.get(symbol.list.name)) is not None:
+                    forms = self._forms(place, new).items()
+                    added_there[place] = [Entry(words, cost) for words, cost in forms]
+            if values:
+                used = {word for each in added_there.values() for entry in each
+                        for word in entry.words}
+                lexicon = self.lexicon.extend(lexicon).restrict(used).fitted(topology.phones)
+                lexicon.check_phones(topology.phones)
+            silence, fillers = pauses(topology, options)
+            return extended(self.base, self._units, topology.phones, lexicon, added_there, costs,
+                            word_cost=options.word_penalty, loops=silence + fillers)
 
     def _all_costs(self, vocabulary: Vocabulary) -> list[float]:
         """Cost of each added word in the empty history, left for one that nothing is known of."""

@@ -44,12 +44,14 @@ from factored_asr.lexicon import Lexicon, LexiconWarning, Pronunciation
 from factored_asr.lexicon.g2p import G2P, GuessWarning
 from factored_asr.models.bundle import Bundle, packaged
 from factored_asr.models.settings import CONVERSATION, DecodeOptions
-from factored_asr.models.vocabulary import NewWords, Vocabulary, spoken_ways
+from factored_asr.models.vocabulary import Lists, NewWords, Vocabulary, spoken_ways
 from factored_asr.storage.cache import cached, content_key
 from factored_asr.understanding.confusable import confusable
 
 GRAPH_VERSION = 3
 """Raise it when the same sources compile to another graph than before."""
+JOINTS_VERSION = 2
+"""Raise it when the joints of dictation lie elsewhere than before."""
 GRAMMAR_VERSION = 1
 """Raise it when the same grammar gives other words than before."""
 G2P_VERSION = 1
@@ -86,6 +88,8 @@ class Recipe:
     """Interpolation weights of `rescore_lms`, of sum 1; equal (default) where none are given."""
     conversation: bool = False
     """The graph of a grammar holds what `Dialogue` understands, too: "no the hall", "undo that"."""
+    lists: Lists | None = None
+    """Entries of the grammar's replaceable lists, added once the graph is compiled."""
     vocabulary: Vocabulary = Vocabulary()
     """What is added to the compiled graph."""
     graph_folder: Path | None = None
@@ -158,7 +162,7 @@ class Recipe:
     def plain(self) -> Recipe:
         """The recipe of the compiled graph, before anything is added to it."""
         words = None if self.adds_words else self.words
-        return replace(self, words=words, vocabulary=Vocabulary())
+        return replace(self, words=words, lists=None, vocabulary=Vocabulary())
 
     def key(self) -> str:
         """Return the hash of every file and option that `compile` depends on."""
@@ -169,7 +173,7 @@ class Recipe:
             words, _AsBefore(self.settings.graph), self.settings.max_ngrams,
             *((self.guess, G2P_VERSION) if self.guess else ()),
             *(("more words", self._more_words) if self._more_words else ()),
-            *(() if self.grammar else ("joints",)),
+            *(() if self.grammar else ("joints", JOINTS_VERSION)),
             *(("grammar", GRAMMAR_VERSION) if self.grammar else ()),
             *(("conversation", CONVERSATION_VERSION, PATTERNS, RULES) if self.conversation else ()),
             *(("denied", DENIALS_VERSION, self.settings.graph.denial_cost)
@@ -235,7 +239,7 @@ class Recipe:
 
         def compiled() -> Graph:
             lexicon = self.read_lexicon()
-            words = self.read_grammar().words
+            words = self.read_grammar().fixed_words
             if self.conversation:
                 words = frozenset(self.graph(model or self.bundle.acoustic_model()).words[1:])
             guesses = self.g2p().lexicon(lexicon.missing(words)) if self.guess else Lexicon({})
@@ -279,12 +283,13 @@ class Recipe:
         return graph
 
     def read_grammar(self) -> Grammar:
-        """Return the grammar; MissingError if there is none."""
-        if isinstance(self.grammar, Grammar):
-            return self.grammar
+        """Return the grammar, with the lists of `vocabulary`; MissingError if there is none."""
         if self.grammar is None:
             raise MissingError("there is no grammar")
-        return Grammar.read(self.grammar, known=self.known)
+        grammar = self.grammar
+        if not isinstance(grammar, Grammar):
+            grammar = Grammar.read(grammar, known=self.known)
+        return grammar.with_lists(dict(self.vocabulary.lists)) if self.vocabulary.lists else grammar
 
     def sentences(self, known: Container[str]) -> Grammar | Conversation:
         """Return what may be said: the grammar, or what a dialogue understands with it.

@@ -1,4 +1,4 @@
-"""What is added to a compiled graph at run time: words, removed words, hotwords."""
+"""What is added to a compiled graph at run time: words, removed words, hotwords, lists."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.language import HotwordScorer
+from factored_asr.language.grammar.lists import ListEntries
+from factored_asr.language.grammar.templates import ValueList
 from factored_asr.lattice import HotwordPass
 from factored_asr.lexicon import Lexicon, Pronunciation
 
@@ -20,6 +22,8 @@ NewWords = Mapping[str, str | Sequence[str] | None]
 """Words with their phones: a text (``"W AY OW M IH NG"``) or a tuple of phones is one
 pronunciation, a list of texts several; None: guessed from the spelling, with a `GuessWarning`."""
 Like = str | Mapping[str, str]
+Lists = Mapping[str, ListEntries]
+"""Entries of lists, by the lists' names."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +37,19 @@ class Vocabulary:
     """Words that are not recognised."""
     hotwords: tuple[tuple[tuple[str, ...], float], ...] = ()
     """Phrases that are found more often, and their bonuses."""
+    lists: tuple[tuple[str, ValueList], ...] = ()
+    """Values of the replaceable lists of a grammar, by their names."""
+    guesses: tuple[tuple[str, tuple[Pronunciation, ...]], ...] = ()
+    """How words of these lists are said that no dictionary has."""
 
     @property
     def is_empty(self) -> bool:
-        return not (self.words or self.removed or self.hotwords)
+        return not (self.words or self.removed or self.hotwords or self.lists)
 
     @property
     def lexicon(self) -> Lexicon:
-        """The added words with their pronunciations."""
-        return Lexicon({word: spoken for word, spoken, _ in self.words})
+        """The added words, and guessed ones of lists, with their pronunciations."""
+        return Lexicon({word: spoken for word, spoken, _ in self.words} | dict(self.guesses))
 
     @property
     def hotword_pass(self) -> HotwordPass | None:

@@ -32,7 +32,7 @@ from factored_asr.models.bundle import Bundle
 from factored_asr.models.grammars import read_understander
 from factored_asr.models.recipe import Progress, Recipe, Words
 from factored_asr.models.settings import DecodeOptions
-from factored_asr.models.vocabulary import NewWords
+from factored_asr.models.vocabulary import Lists, NewWords
 from factored_asr.recognizer.alignment import Aligner, aligner_of
 from factored_asr.recognizer.listening import Listening
 from factored_asr.recognizer.session import Pipeline, begun, read_sound
@@ -96,6 +96,7 @@ class Recognizer(RunTimeWords):
         lm_weights: Sequence[float] = (),
         second_pass: SecondPassOptions | None = None,
         hotwords: Hotwords | None = None,
+        lists: Lists | None = None,
         graph: str | Path | None = None,
         progress: Progress | None = None,
     ) -> Recognizer:
@@ -130,6 +131,8 @@ class Recognizer(RunTimeWords):
             What else is done with a lattice: N-best lists, confidences, the words of least risk.
         hotwords
             Phrases that are found more often: see `with_hotwords`.
+        lists
+            Entries of the grammar's replaceable lists: see `with_lists`.
         graph
             A folder that ``factored-asr compile --output`` wrote from the same model, dictionary,
             language model and options, on this machine or another; None: the cache.
@@ -150,7 +153,7 @@ class Recognizer(RunTimeWords):
         words = Path(words) if isinstance(words, str) else words
         guess = Path(guess) if isinstance(guess, str) else guess
         recipe = Recipe(Bundle.find(model), grammar, lm, lexicon, words, options, guess,
-                        tuple(map(Path, rescore_lms)), tuple(lm_weights), conversation)
+                        tuple(map(Path, rescore_lms)), tuple(lm_weights), conversation, lists)
         if graph is not None:
             recipe = replace(recipe, graph_folder=Path(graph))
         if second_pass is not None:
@@ -177,11 +180,16 @@ class Recognizer(RunTimeWords):
         made._is_loaded = False
         if recipe.adds_words and recipe.words:
             made = made.with_words(recipe.read_words())
+        if graph.lists:
+            made = made._with_first_lists()
+        if recipe.lists:
+            made = made.with_lists(recipe.lists)
         more = recipe.vocabulary
         if more.is_empty:
             return made
         words = (*made._vocabulary.words, *more.words)
-        return made._changed(replace(more, words=words))
+        lists = more.lists or made._vocabulary.lists
+        return made._changed(replace(more, words=words, lists=lists))
 
     def __reduce__(self) -> tuple[Callable[[Recipe], Recognizer], tuple[Recipe]]:
         """A copy is loaded from the same files, whose graph is in the cache."""
@@ -195,6 +203,7 @@ class Recognizer(RunTimeWords):
     def transcribe(
         self, source: Source | Frames, *, sample_rate: int | None = None,
         words: NewWords | None = None, hotwords: Hotwords | None = None,
+        lists: Lists | None = None,
     ) -> Transcript:
         """Recognise a whole sound.
 
@@ -206,8 +215,8 @@ class Recognizer(RunTimeWords):
             well, and paths of feature files (see `factored_asr.features.files`).
         sample_rate
             Hz of an array, which needs it; or of bare 16-bit samples without a header.
-        words, hotwords
-            For this sound only: see `with_words` and `with_hotwords`.
+        words, hotwords, lists
+            For this sound only: see `with_words`, `with_hotwords` and `with_lists`.
 
         Raises
         ------
@@ -216,7 +225,7 @@ class Recognizer(RunTimeWords):
         MissingError
             There is no such file.
         """
-        return self._for_one(words, hotwords).pipeline.transcribe(source, sample_rate)
+        return self._for_one(words, hotwords, lists).pipeline.transcribe(source, sample_rate)
 
     def with_model(self, model: AcousticModel) -> Recognizer:
         """Return a recogniser that scores sound by another model, over the same graph.
@@ -322,6 +331,7 @@ class Recognizer(RunTimeWords):
         self, endpoint: EndpointOptions | None = None, *, sample_rate: int | None = None,
         redecode: bool | None = None, second_look: bool | None = None,  # old name
         words: NewWords | None = None, hotwords: Hotwords | None = None,
+        lists: Lists | None = None,
     ) -> Stream:
         """Begin an utterance whose sound comes bit by bit.
 
@@ -336,15 +346,15 @@ class Recognizer(RunTimeWords):
             The result is then that of `transcribe`, for twice the work. None: with a grammar,
             where a command is acted on, but not in dictation.
             Its former name is deprecated.
-        words, hotwords
-            For this stream only: see `with_words` and `with_hotwords`.
+        words, hotwords, lists
+            For this stream only: see `with_words`, `with_hotwords` and `with_lists`.
         """
         if second_look is not None:  # old name
             warnings.warn("second_look is now called redecode", DeprecationWarning, stacklevel=2)
             redecode = second_look  # old name
         if redecode is None:
             redecode = self.pipeline.is_grammar
-        pipeline = self._for_one(words, hotwords).pipeline
+        pipeline = self._for_one(words, hotwords, lists).pipeline
         return Stream(pipeline, endpoint or EndpointOptions(), redecode, sample_rate)
 
     def listen(
@@ -409,7 +419,8 @@ class Recognizer(RunTimeWords):
         assert self._grammar is not None
         with self._reading:
             if self._understander is None:
-                self._understander = read_understander(self._grammar)
+                lists = dict(self._vocabulary.lists)
+                self._understander = read_understander(self._grammar, lists)
         return interpret(lattice, self._understander, background=background)
 
     def features(self, source: Source, *, sample_rate: int | None = None) -> np.ndarray:

@@ -9,6 +9,11 @@ import numpy as np
 from factored_asr.acoustic import Topology
 
 N_PHONES = 3
+RANDOM_KINDS = {
+    "triphones": {}, "left context": {"right": False}, "blank": {"right": False, "blank": True},
+    "skips": {"skips": True}, "two pdfs": {"pdfs": 2},
+}
+"""Options of `random_topology`, by what they make."""
 
 
 def random_topology(

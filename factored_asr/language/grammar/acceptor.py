@@ -39,7 +39,9 @@ def build_acceptor(
 
     def labelled() -> Iterator[_Arc]:
         for source, symbol, target, cost in arcs:
-            if isinstance(symbol, ListSymbol):
+            if isinstance(symbol, ListSymbol) and symbol.list.replaceable and symbol.place in ids:
+                label = ids[symbol.place]
+            elif isinstance(symbol, ListSymbol):
                 entry = (symbol, first_label + len(lists))
                 label = lists.setdefault((*symbol.key, symbol.allowed), entry)[1]
             else:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ from factored_asr.language.grammar.network import ListSymbol, Mark, Network, Sym
 from factored_asr.language.grammar.templates import Block, Scope, Template, Value, ValueList
 from factored_asr.storage.reading import read_json
 
-VERSION = 2
+VERSION = 3
 Thing = TypeVar("Thing")
 
 
@@ -38,6 +38,10 @@ class CompiledGrammar:
         """All words of its sentences."""
         symbols = (symbol for arcs in self.network.arcs for symbol, _, _ in arcs)
         return words_of(symbols, self.skip_words)
+
+    def with_lists(self, lists: Mapping[str, ValueList]) -> CompiledGrammar:
+        """Return the grammar with other values of its replaceable lists, by their names."""
+        return replace(self, network=self.network.with_lists(lists))
 
     @staticmethod
     def read(path: str | Path) -> CompiledGrammar:
@@ -87,10 +91,10 @@ def _numbered(things: Iterable[Thing]) -> dict[Thing, int]:
 
 def _plain_list(values: ValueList) -> list[Any]:
     plain = [
-        [[" ".join(form) for form in v.forms], v.out, dict(v.context), dict(v.metadata)]
+        [[" ".join(form) for form in v.forms], v.out, dict(v.context), dict(v.metadata), v.count]
         for v in values.values
     ]
-    return [values.name, plain, values.wildcard, values.is_range]
+    return [values.name, plain, values.wildcard, values.is_range, values.replaceable]
 
 
 def _plain_symbol(symbol: Symbol, lists: Mapping[ValueList, int]) -> Any:
@@ -115,10 +119,11 @@ def _restored(plain: Mapping[str, Any]) -> CompiledGrammar:
     )
     lists = [
         ValueList(str(name), tuple(
-            Value(tuple(tuple(form.split()) for form in forms), out, _dict(known), _dict(more))
-            for forms, out, known, more in values
-        ), wildcard, is_range)
-        for name, values, wildcard, is_range in plain["lists"]
+            Value(tuple(tuple(form.split()) for form in forms), out, _dict(known), _dict(more),
+                  None if count is None else float(count))
+            for forms, out, known, more, count in values
+        ), wildcard, is_range, replaceable)
+        for name, values, wildcard, is_range, replaceable in plain["lists"]
     ]
     symbols = [_restored_symbol(symbol, lists) for symbol in plain["symbols"]]
     arcs = [[(symbols[s], target, cost) for s, target, cost in row] for row in plain["arcs"]]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -22,7 +22,7 @@ from factored_asr.language.grammar.jsgf import read_jsgf
 from factored_asr.language.grammar.network import ListSymbol, Network, Symbol, words_of
 from factored_asr.language.grammar.normalisation import normalise_text
 from factored_asr.language.grammar.size import GrammarSize, Ruler, estimate
-from factored_asr.language.grammar.templates import Rule, Scope, Template
+from factored_asr.language.grammar.templates import Rule, Scope, Template, ValueList
 from factored_asr.language.written import Known
 from factored_asr.storage.reading import read_text
 
@@ -127,8 +127,49 @@ class Grammar:
     @cached_property
     def words(self) -> frozenset[str]:
         """All words of G, without those of the templates left out."""
-        phrases = (*self.wildcard_words, *self.skip_words)
-        return words_of((symbol for _, symbol, _, _ in self.word_arcs()), phrases)
+        return self._words(())
+
+    @cached_property
+    def places(self) -> tuple[str, ...]:
+        """What may stand in G for each list that may be replaced: "{contact}", "{contact}'s"."""
+        found = (symbol.place for _, symbol, _, _ in self.word_arcs()
+                 if isinstance(symbol, ListSymbol) and symbol.list.replaceable)
+        return tuple(sorted(set(found)))
+
+    @property
+    def fixed_words(self) -> frozenset[str]:
+        """Return all words of G, without those of lists that may be replaced."""
+        return self._words(self.places)
+
+    def _words(self, places: Collection[str]) -> frozenset[str]:
+        """The words of G, in which these places stand for lists."""
+        kept = (symbol for _, symbol, _, _ in self.word_arcs()
+                if not (isinstance(symbol, ListSymbol) and symbol.list.replaceable
+                        and symbol.place in places))
+        return words_of(kept, (*self.wildcard_words, *self.skip_words))
+
+    def with_lists(self, lists: Mapping[str, ValueList]) -> Grammar:
+        """Return the grammar with other values of its replaceable lists, by their names.
+
+        See `value_list`; other lists stay as they are.
+
+        >>> from factored_asr.language.grammar.lists import value_list
+        >>> grammar = Grammar.from_text('''
+        ... intents: {Call: {data: [{sentences: ["call {contact}"]}]}}
+        ... lists: {contact: {replaceable: true}}
+        ... ''')
+        >>> sorted(grammar.with_lists({"contact": value_list("contact", ["Anna"])}).words)
+        ['anna', 'call']
+        """
+        scopes: dict[Scope, Scope] = {}
+        for scope in {template.scope for template in self.templates}:
+            own = {name: lists.get(name, old) if old.replaceable else old
+                   for name, old in scope.lists.items()}
+            scopes[scope] = Scope(scope.rules, own)
+        templates = tuple(replace(each, scope=scopes[each.scope]) for each in self.templates)
+        made = replace(self, templates=templates, digest="")
+        made.__dict__["network"] = self.network.with_lists(lists)
+        return made
 
     def word_arcs(self) -> Iterator[tuple[int, Symbol, int, float]]:
         """Iterate over the arcs (source, symbol, target, cost) of the network that belong to G."""
@@ -150,9 +191,10 @@ class Grammar:
         """Return G: the word side, an epsilon-free deterministic minimal acceptor over word ids.
 
         Costs are −log of the weights on alternatives, 0 where none are given. Skip words may stand
-        before and after a sentence; the empty one is never accepted. Raises MissingError if
-        `word_ids` lacks words of the grammar, OptionError if it may exceed `max_arcs` arcs, or
-        accepts no sentence.
+        before and after a sentence; the empty one is never accepted. A replaceable list whose
+        place has an id (`places`) stands there as this one word. Raises MissingError if `word_ids`
+        lacks words of the grammar, OptionError if it may exceed `max_arcs` arcs, or accepts no
+        sentence.
         """
         if (arcs := self.estimate().arcs) > max_arcs:
             raise OptionError(f"the grammar may need {arcs:,.0f} arcs, more than {max_arcs=:,}")
@@ -168,7 +210,8 @@ class Grammar:
             which = f"template {first.text!r}" + (f" and {more} more are" if more else " is")
             law = "left out of G: no words are given for a wildcard (wildcard_words)"
             warnings.warn(f"{first.path}:{first.line}: {which} {law}", GrammarWarning, stacklevel=2)
-        ids = _checked_ids(self.words, word_ids)
+        places = [place for place in self.places if place in word_ids]
+        ids = _checked_ids((*self._words(places), *places), word_ids)
         return build_acceptor(self.word_arcs(), self.network, ids, self.wildcard_words,
                               self.skip_words)
 

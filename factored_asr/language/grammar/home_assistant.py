@@ -4,7 +4,8 @@
 ``excludes_context``, ``expansion_rules``, ``lists``, ``required_keywords``), ``lists``,
 ``expansion_rules``, ``skip_words``; other keys (responses, settings) are ignored. Beyond Home
 Assistant, sentences (as ``{sentence:, count:}``) and values of lists may have a ``count`` of how
-often they are used; the default is 1.
+often they are used; the default is 1. A list with ``replaceable: true`` may get other values while
+a recogniser runs; its ``values`` are those to begin with, and may be left out.
 """
 
 from __future__ import annotations
@@ -158,17 +159,22 @@ def _read_lists(
         values: list[Value] = []
         for node in definitions:
             parts = node.mapping(f"list {name}")
-            if "values" in parts:
-                items = parts["values"].sequence(f"values of list {name}")
+            replaceable = "replaceable" in parts and parts["replaceable"].plain() is True
+            if replaceable and ("range" in parts or "wildcard" in parts):
+                raise node.error(f"list {name} is replaceable and can only have 'values'")
+            if "values" in parts or replaceable:
+                items = _items(parts, "values")
                 values += [_read_value(value, name, rules, known) for value in items]
-                lists[name] = ValueList(name, tuple(values))
+                if replaceable and any(value.context for value in values):
+                    raise node.error(f"values of the replaceable list {name} have no 'context'")
+                lists[name] = ValueList(name, tuple(values), replaceable=replaceable)
             elif "range" in parts:
                 lists[name] = _read_range(parts["range"], name, language)
             elif "wildcard" in parts and parts["wildcard"].plain() is True:
                 lists[name] = ValueList(name, (), wildcard=True)
             else:
                 raise node.error(f"list {name} needs 'values', 'range' or 'wildcard: true'")
-        if not lists[name].wildcard and not lists[name].values:
+        if not (lists[name].wildcard or lists[name].values or lists[name].replaceable):
             raise definitions[-1].error(f"list {name} is empty")
     return lists
 

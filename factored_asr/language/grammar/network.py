@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import TypeAlias
 
@@ -36,6 +36,11 @@ class ListSymbol:
     def key(self) -> tuple[ValueList, str, str]:
         """List, prefix and suffix, which together give the words."""
         return self.list, self.prefix, self.suffix
+
+    @property
+    def place(self) -> str:
+        """What stands for a replaceable list in G: "{contact}", "{contact}'s"."""
+        return f"{self.prefix}{{{self.list.name}}}{self.suffix}"
 
     def word_forms(self) -> dict[tuple[str, ...], float]:
         """Return all forms of its values, each with its cost; 0 where no use is counted."""
@@ -121,6 +126,30 @@ class Network:
                 network.list_keys.setdefault(symbol.key, len(network.list_keys))
         network.start = network._state([0])
         return network
+
+    def with_lists(self, lists: Mapping[str, ValueList]) -> Network:
+        """Return the network with other values of its replaceable lists, by their names."""
+        made: dict[ListSymbol, ListSymbol] = {}
+
+        def new(symbol: Symbol) -> Symbol:
+            if not isinstance(symbol, ListSymbol) or not symbol.list.replaceable:
+                return symbol
+            if symbol not in made:
+                values = lists.get(symbol.list.name, symbol.list)
+                made[symbol] = replace(symbol, list=values)
+            return made[symbol]
+
+        arcs = [[(new(symbol), target, cost) for symbol, target, cost in row] for row in self.arcs]
+        network = Network.restored(arcs, self.finals)
+        network.known, network.owners = self.known, self.owners
+        return network
+
+    @cached_property
+    def places(self) -> dict[str, ListSymbol]:
+        """The replaceable lists, by what stands for them in G."""
+        symbols = dict.fromkeys(symbol for row in self.arcs for symbol, _, _ in row)
+        return {symbol.place: symbol for symbol in symbols
+                if isinstance(symbol, ListSymbol) and symbol.list.replaceable}
 
     @cached_property
     def trie(self) -> dict:

@@ -51,6 +51,7 @@ class ValueList:
     values: tuple[Value, ...]
     wildcard: bool = False  # Any words at all, at least one
     is_range: bool = False  # Numbers
+    replaceable: bool = False  # A compiled graph has a place for it, not its values
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,108 @@
+"""L ∘ G of phrases: a tree of words, each step of it a tree of pronunciations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from factored_asr.graph import _kernels
+from factored_asr.graph.graph import ARC, Graph
+from factored_asr.graph.trees import Loops, pronunciations
+from factored_asr.graph.units import Units
+from factored_asr.lexicon import Lexicon
+
+FIRST, LAST = 0, 1
+"""Where all phrases begin and end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Words that are said one after the other, as one entry of what is added."""
+
+    words: tuple[str, ...]
+    cost: float = 0.0
+    """Of the entry, once."""
+
+
+def phrase_trees(
+    entries: Sequence[Entry], lexicon: Lexicon, words: Mapping[str, int],
+    phones: Sequence[str], units: Units, word_cost: float = 0.0, loops: Loops | None = None,
+) -> Graph:
+    """Return L ∘ G of entries, from state `FIRST` to state `LAST`.
+
+    An arc carries the least cost of all entries below it, and a word as soon as it is certain.
+
+    Parameters
+    ----------
+    words
+        Ids of all words of the entries.
+    word_cost
+        Cost of each word.
+    loops
+        Labels and costs of what may stand between the words of an entry.
+    """
+    used = {word: k for k, word in enumerate(dict.fromkeys(
+        word for entry in entries for word in entry.words), start=1)}
+    steps = _steps(entries, used)
+    source, word, target, cost = (steps[name] for name in ("source", "word", "target", "cost"))
+    of_word, rank_word, (spoken, costs), first, symbols = pronunciations(
+        lexicon, used, tuple(phones), units)
+    counts = (of_word[word + 1] - of_word[word]).astype(np.int64)
+    step = np.repeat(np.arange(len(word)), counts)
+    place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    rank = spoken[of_word[word][step] + place]
+    order = np.lexsort((rank, source[step]))
+    step, rank = step[order], rank[order]
+    n_nodes = max(int(target.max()), LAST) + 1
+    above, arcs = _kernels.grow_trees(
+        np.searchsorted(source[step], np.arange(n_nodes + 1)), rank,
+        (cost[step] + word_cost + costs[rank]).astype(np.float32), target[step], first, symbols,
+        rank_word, np.zeros(0, ARC),
+    )
+    arcs = arcs.copy()
+    arcs["word"] = np.array([0, *(words[each] for each in used)], np.int32)[arcs["word"]]
+    nodes = np.arange(LAST + 1, n_nodes, dtype=np.int32)
+    more = np.zeros(len(nodes) * len(loops or ()), ARC)
+    for k, (symbol, price) in enumerate(loops or ()):
+        part = more[k * len(nodes) : (k + 1) * len(nodes)]
+        part["label"], part["cost"], part["target"] = symbol, price, nodes
+    n_states = max(n_nodes, int(arcs["target"].max()) + 1)
+    return Graph.from_arcs(
+        np.append(above, more["target"]), np.append(arcs, more),
+        np.full(n_states, np.inf, np.float32),
+    )
+
+
+_STEP = np.dtype([("source", "<i4"), ("word", "<i4"), ("target", "<i4"), ("cost", "<f8")])
+
+
+def _steps(entries: Sequence[Entry], used: Mapping[str, int]) -> np.ndarray:
+    """The tree of words: states before and after each word, and what it adds to the least cost of
+    the entries through it."""
+    after = dict[tuple[int, int], int]()  # by state and word
+    ends = dict[tuple[int, int], float]()  # words that entries end with, and their costs
+    least = [0.0, 0.0]
+    for entry in entries:
+        at, cost = FIRST, entry.cost
+        for each in entry.words[:-1]:
+            step = at, used[each]
+            if (to := after.get(step, -1)) < 0:
+                to = after[step] = len(least)
+                least.append(cost)
+            elif cost < least[to]:
+                least[to] = cost
+            at = to
+        step = at, used[entry.words[-1]]
+        if step not in ends or cost < ends[step]:
+            ends[step] = cost
+    table = np.empty(len(after) + len(ends), _STEP)
+    n = len(after)
+    table["source"], table["word"] = np.array([*after, *ends], np.int32).T
+    table["target"][:n], table["target"][n:] = list(after.values()), LAST
+    below = np.array(least)
+    table["cost"][:n] = below[table["target"][:n]]
+    table["cost"][n:] = list(ends.values())
+    table["cost"] -= below[table["source"]]
+    return table
