@@ -53,8 +53,7 @@ def random_grammar(random: Random) -> str:
 
 
 @pytest.mark.parametrize("kind", RANDOM_KINDS)
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("denials", [False, True], ids=["plain", "denied"])
+@pytest.mark.parametrize("seed, denials", [(0, False), (2, False), (1, True)])
 def test_lists_cost_what_compiled_values_do(kind: str, seed: int, denials: bool) -> None:
     rng = np.random.default_rng(seed)
     model = Model(random_topology(rng, **RANDOM_KINDS[kind]))

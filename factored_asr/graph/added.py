@@ -136,7 +136,7 @@ class _Tail:
         rows = list(zip(*(column.tolist() for column in self._labels), strict=True))
         there = {row: i for i, row in reversed(list(enumerate(rows)))}
         wanted = list(zip(*(column[named].tolist() for column in labels), strict=True))
-        missing = [i for i, row in enumerate(wanted) if i and row not in there]
+        missing = [i for i, row in enumerate(wanted) if named[i] and row not in there]
         for i in missing:
             there[wanted[i]] = len(rows)
             rows.append(wanted[i])

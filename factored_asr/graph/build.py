@@ -106,7 +106,7 @@ def lexicon_graph(
             word.append(word_id)
             cost.append(-np.log(spoken.probability) + options.word_penalty)
     back_off = 1 + n_symbols * (max(seen.values(), default=0) + 1)
-    n = np.array(length)
+    n = np.array(length, np.int64)
     first = np.cumsum(n) - n
     arcs = np.zeros(len(label), ARC)
     arcs["label"] = label
@@ -291,7 +291,8 @@ def sentences_of(
 ) -> GrammarParts:
     """Return G of a grammar, and that of its denied sentences; `table` has the words by id.
 
-    `lists` are places of lists that stand there as `LISTS` + k. What the grammar itself has of the denied ones stands in their part alone.
+    `lists` are places of lists that stand there as `LISTS` + k. What the grammar itself has of the
+    denied ones stands in their part alone.
     """
     words = {word: i for i, word in enumerate(table) if i}
     if options.denials and isinstance(grammar, Parted):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import cast
@@ -38,6 +38,9 @@ from factored_asr.models.vocabulary import (
     Vocabulary,
     spoken_ways,
 )
+
+FREQUENT = 1000
+"""Words of a language model that need no prompt."""
 
 
 class Knowledge:
@@ -100,6 +103,34 @@ class Knowledge:
         removed = tuple(each for each in before.removed if each not in words)
         return replace(before, words=(*kept, *added), removed=removed)
 
+    def expected(
+        self, before: Vocabulary, words: Sequence[str]
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the words that this graph lacks and may get, and those that it has but are rare.
+        """
+        known = {word for word, _, _ in before.words}.union(
+            word for _, values in before.lists for value in values.values
+            for form in value.forms for word in form)
+        there = tuple(word for word in dict.fromkeys(words)
+                      if word in known or word in self.base.word_ids)
+        new = tuple(word for word in dict.fromkeys(words) if word not in there)
+        if WORDS not in self.base.joint_names:
+            return (), there
+        with self._reading:
+            frequent, lacking = self._frequent, self.lexicon.missing(new)
+            g2p = self.recipe.g2p() if lacking else None
+        unsayable = {word for word in lacking if g2p and g2p.unknown_letters(word)}
+        return (tuple(word for word in new if word not in unsayable),
+                tuple(word for word in there if word not in frequent))
+
+    @cached_property
+    def _frequent(self) -> frozenset[str]:
+        """The most frequent words of the language model."""
+        language = self.recipe.first_language()
+        first = language.orders[0]
+        best = np.argsort(-first.log_prob, kind="stable")[:FREQUENT]
+        return frozenset(language.words[word] for word in first.word[best].tolist())
+
     def without_words(self, before: Vocabulary, words: Sequence[str]) -> Vocabulary:
         """Return a vocabulary without these words; see `Recognizer.without_words`."""
         added = {word for word, _, _ in before.words}
@@ -126,9 +157,11 @@ class Knowledge:
         with self._reading:
             for place, symbol in self._places.items():
                 if (values := lists.get(name := symbol.list.name)) is not None:
-                    words = dict.fromkeys(word for form in self._forms(place, values)
-                                          for word in form)
-                    guesses |= self._guessed(self.lexicon.missing(words), name)
+                    try:
+                        guesses |= self._guessed(word for form in self._forms(place, values)
+                                                 for word in form)
+                    except MissingError as error:
+                        raise MissingError(f"list {name!r}: {error}") from error
         after = dict(before.lists) | dict(lists)
         return replace(before, lists=tuple(after.items()), guesses=tuple(guesses.items()))
 
@@ -144,15 +177,14 @@ class Knowledge:
         """What may be said in a place of a list, and its costs."""
         return replace(self._places[place], list=values).word_forms()
 
-    def _guessed(self, words: Sequence[str], name: str) -> dict[str, tuple[Pronunciation, ...]]:
-        """Pronunciations of words of a list that the dictionary lacks; each is guessed once."""
-        lacking = [word for word in words if word not in self._guesses]
-        try:
-            guessed = self.recipe.with_guesses(self.lexicon, lacking) if lacking else {}
-        except MissingError as error:
-            raise MissingError(f"list {name!r}: {error}") from error
-        self._guesses.update((word, guessed[word]) for word in lacking)
-        return {word: self._guesses[word] for word in words}
+    def _guessed(self, words: Iterable[str]) -> dict[str, tuple[Pronunciation, ...]]:
+        """Pronunciations of the words that the dictionary lacks; each is guessed once."""
+        missing = self.lexicon.missing(words)
+        lacking = [word for word in missing if word not in self._guesses]
+        if lacking:
+            guessed = self.recipe.with_guesses(self.lexicon, lacking)
+            self._guesses.update((word, guessed[word]) for word in lacking)
+        return {word: self._guesses[word] for word in missing}
 
     def _spoken(self, words: NewWords | Lexicon) -> Lexicon:
         """The pronunciations of new words in the model's phones, checked."""
@@ -163,7 +195,7 @@ class Knowledge:
             return fitted
         found = {word: spoken_ways(word, phones) for word, phones in words.items()}
         guessed = [word for word, spoken in found.items() if spoken is None]
-        known = self.recipe.with_guesses(self.lexicon, guessed) if guessed else Lexicon({})
+        known = self.lexicon.extend(Lexicon(self._guessed(guessed))) if guessed else Lexicon({})
         fitted = Lexicon({
             word: known.find(word) if spoken is None else tuple(map(Pronunciation, spoken))
             for word, spoken in found.items()
@@ -187,33 +219,39 @@ class Knowledge:
         if vocabulary.is_empty:
             return self.base
         with self._reading:
+            entries = self._list_entries(vocabulary)
+            new = {word for word, _, _ in vocabulary.words}
+            added = new.union(word for each in entries.values() for entry in each
+                              for word in entry.words)
             costs = dict[str, float]()
             if vocabulary.hotwords:
                 costs = {word: -share for word, share
                          in HotwordScorer(dict(vocabulary.hotwords)).shares.items()}
-            added = {word for word, _, _ in vocabulary.words}
             lacking = [word for word in costs if not (word in added or word in self.base.word_ids)]
             if lacking:
                 raise MissingError(f"hotword {lacking[0]!r} is not among the words of this "
                                    "recogniser: add it as well (words=)")
-            costs |= {word: np.inf for word in vocabulary.removed if word not in added}
-            entries = [Entry((word,), cost) for (word, _, _), cost
-                       in zip(vocabulary.words, self._all_costs(vocabulary), strict=True)]
+            costs |= {word: np.inf for word in vocabulary.removed if word not in new}
             options, topology = self.recipe.settings.graph, self.model.topology
-            added_there = {WORDS: entries} if entries else {}
-            lexicon, values = vocabulary.lexicon, dict(vocabulary.lists)
-            for place, symbol in self._places.items():
-                if (new := values.get(symbol.list.name)) is not None:
-                    forms = self._forms(place, new).items()
-                    added_there[place] = [Entry(words, cost) for words, cost in forms]
-            if values:
-                used = {word for each in added_there.values() for entry in each
-                        for word in entry.words}
-                lexicon = self.lexicon.extend(lexicon).restrict(used).fitted(topology.phones)
+            lexicon = vocabulary.lexicon
+            if entries:
+                lexicon = self.lexicon.extend(lexicon).restrict(added).fitted(topology.phones)
                 lexicon.check_phones(topology.phones)
+            if vocabulary.words:
+                priced = zip(vocabulary.words, self._all_costs(vocabulary), strict=True)
+                entries[WORDS] = [Entry((word,), cost) for (word, _, _), cost in priced]
             silence, fillers = pauses(topology, options)
-            return extended(self.base, self._units, topology.phones, lexicon, added_there, costs,
+            return extended(self.base, self._units, topology.phones, lexicon, entries, costs,
                             word_cost=options.word_penalty, loops=silence + fillers)
+
+    def _list_entries(self, vocabulary: Vocabulary) -> dict[str, list[Entry]]:
+        """What lists have in each place of the graph."""
+        values, found = dict(vocabulary.lists), dict[str, list[Entry]]()
+        for place, symbol in self._places.items():
+            if (new := values.get(symbol.list.name)) is not None:
+                forms = self._forms(place, new)
+                found[place] = [Entry(words, cost) for words, cost in forms.items()]
+        return found
 
     def _all_costs(self, vocabulary: Vocabulary) -> list[float]:
         """Cost of each added word in the empty history, left for one that nothing is known of."""

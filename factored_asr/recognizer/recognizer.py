@@ -243,6 +243,24 @@ class Recognizer(RunTimeWords):
         other.__dict__.pop("aligner", None)
         return other
 
+    def with_second_pass(self, options: SecondPassOptions) -> Recognizer:
+        """Return a recogniser with another second pass, over the same graph.
+
+        Raises
+        ------
+        MissingError
+            The recogniser was made without a recipe.
+        """
+        if self.recipe is None:
+            raise MissingError("this recogniser has no language model: it was made from a graph")
+        plain = self._knowledge
+        settings = replace(plain.recipe.settings, second_pass=options)
+        recipe = replace(plain.recipe, options=settings)
+        made = Recognizer(plain.model, plain.base, settings, recipe.grammar, recipe,
+                          self.background)
+        vocabulary = self._vocabulary
+        return made if vocabulary.is_empty else made._changed(vocabulary)
+
     def adapted(
         self, sounds: Sequence[Source | Frames], options: SpeakerOptions | None = None,
         *, sample_rate: int | None = None,

@@ -9,6 +9,7 @@ from typing import Self
 from factored_asr.acoustic.model import AcousticModel
 from factored_asr.graph import Graph
 from factored_asr.language import Hotwords, HotwordScorer, checked_hotwords
+from factored_asr.language.grammar import normalise_text
 from factored_asr.language.scorer import AddedWords
 from factored_asr.lattice import HotwordPass, Lattice
 from factored_asr.lattice import Path as LatticePath
@@ -19,6 +20,9 @@ from factored_asr.models.settings import DecodeOptions
 from factored_asr.models.vocabulary import Like, Lists, NewWords, Vocabulary
 from factored_asr.recognizer.session import Pipeline
 from factored_asr.understanding import Interpretation, Understander
+
+BONUS = 3.0
+"""Of a hotword, in natural-log units, where none is given."""
 
 
 class RunTimeWords:
@@ -151,6 +155,27 @@ class RunTimeWords:
         {'thing': 17}
         """
         return self._changed(self._knowledge.with_lists(self._vocabulary, lists))
+
+    def with_prompt(self, text: str, *, bonus: float = BONUS) -> Self:
+        """Return a recogniser that expects the words of a text, such as a list of names.
+
+        Rare words of it become hotwords with this bonus; the thousand most frequent words of
+        the language model do not. In dictation words that are unknown are added, with guessed
+        pronunciations (a `GuessWarning` each). Words that cannot be pronounced are left out.
+
+        Examples
+        --------
+        >>> from factored_asr import Recognizer
+        >>> recognizer = Recognizer.load("en-us", grammar="lm/smart_home.yaml")
+        >>> recognizer.with_prompt("The kitchen, the office.").transcribe(
+        ...     "examples/audio/kitchen_light_on.wav").text
+        'turn on the kitchen light'
+        """
+        new, rare = self._knowledge.expected(self._vocabulary, normalise_text(text))
+        chosen = self.with_words(dict.fromkeys(new)) if new else self
+        earlier = dict(self._vocabulary.hotwords)
+        hotwords = {(word,): bonus for word in (*rare, *new)} | earlier
+        return chosen._changed(replace(chosen._vocabulary, hotwords=tuple(hotwords.items())))
 
     def _with_first_lists(self) -> Self:
         """This recogniser with the entries that lists have in the grammar itself."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,12 +13,15 @@ import numpy as np
 from factored_asr.audio.reading import Source
 from factored_asr.errors import MissingError
 from factored_asr.results.transcript import Transcript
+from factored_asr.server.asked import Asked
 from factored_asr.server.live import Live
 from factored_asr.server.metrics import Metrics
 from factored_asr.server.modes import Mode, joined
 from factored_asr.server.options import RefusedError, ServerOptions
 from factored_asr.server.phrases import PhraseCompiler, checked
 from factored_asr.server.pools import Pools
+
+ASKED_KEPT = 16  # what clients last asked to expect: some megabytes each
 
 
 class Engine:
@@ -50,6 +54,7 @@ class Engine:
         """Streams and requests of this worker that run now."""
         self._held = 0  # bytes of uploads
         self._phrases: PhraseCompiler | None = None
+        self._asked = OrderedDict[tuple[str, Asked], Mode]()
         self.pools = Pools(self.options.n_threads, self.metrics)
 
     def warm_up(self) -> None:
@@ -83,6 +88,21 @@ class Engine:
                                "understands nothing: name one that has, or start the server with "
                                "--grammar", "model")
         return found
+
+    async def asked_mode(self, mode: Mode, asked: Asked) -> Mode:
+        """Return a mode that expects what a client asks for; the last ones are kept.
+
+        RefusedError if it cannot.
+        """
+        if not asked:
+            return mode
+        if (mode.name, asked) not in self._asked:
+            made = await self.pools.work(mode.with_asked, asked)
+            self._asked[mode.name, asked] = made
+            if len(self._asked) > ASKED_KEPT:
+                self._asked.popitem(last=False)
+        self._asked.move_to_end((mode.name, asked))
+        return self._asked[mode.name, asked]
 
     async def phrase_mode(self, phrases: Any) -> Mode:
         """Return the mode of a client's phrases; RefusedError if they are none, or too many."""

@@ -21,6 +21,7 @@ from factored_asr.recognizer.recognizer import Recognizer
 from factored_asr.recognizer.session import Pipeline
 from factored_asr.recognizer.stream import Stream
 from factored_asr.results.transcript import Transcript
+from factored_asr.server.asked import Asked
 from factored_asr.server.options import RefusedError
 
 RICH = SecondPassOptions(keep=True, confidences=True)  # every word with its confidence
@@ -40,20 +41,33 @@ class Mode:
     """Understands sentences of the grammar; None in dictation."""
     world: World | None = None
     """The devices of the grammar, for conversations; None if it names none."""
+    rich: Recognizer | None = None
+    """Recognises as `pipeline`; None for the phrases of one connection."""
 
     @staticmethod
     def of(name: str, recognizer: Recognizer) -> Mode:
         """Return the mode of a recogniser, with its parser read."""
-        pipeline, recipe = recognizer.pipeline, recognizer.recipe
+        recipe, rich = recognizer.recipe, recognizer
         reader, world = None, None
-        if recipe is not None and pipeline.second_pass is None:
-            rich = replace(recipe.settings, second_pass=RICH).with_lattice()
-            pipeline = replace(pipeline, options=rich, second_pass=recipe.second_pass(rich))
+        if recipe is not None and recognizer.pipeline.second_pass is None:
+            rich = recognizer.with_second_pass(RICH)
         if recipe is not None and recipe.grammar is not None:
-            reader = Reader(read_understander(recipe.grammar))
+            reader = Reader(read_understander(recipe.grammar, dict(recipe.vocabulary.lists)))
             with suppress(MissingError):  # most grammars have no world
                 world = None if isinstance(recipe.grammar, Grammar) else World.read(recipe.grammar)
-        return Mode(name, pipeline, recognizer, reader, world)
+        return Mode(name, rich.pipeline, recognizer, reader, world, rich)
+
+    def with_asked(self, asked: Asked) -> Mode:
+        """Return the mode that expects what a client asks for; RefusedError where it cannot."""
+        if self.rich is None or self.recognizer is None:
+            raise RefusedError(400, "invalid", "a phrase_list is all there is: it goes without "
+                               f"{asked.names}", "phrase_list")
+        rich, reader = asked.of_recognizer(self.rich), self.reader
+        if asked.lists and rich.recipe and rich.recipe.grammar:
+            lists = dict(rich.recipe.vocabulary.lists)
+            reader = Reader(read_understander(rich.recipe.grammar, lists))
+        plain = asked.of_recognizer(self.recognizer)
+        return Mode(self.name, rich.pipeline, plain, reader, self.world, rich)
 
     @staticmethod
     def of_phrases(pipeline: Pipeline) -> Mode:

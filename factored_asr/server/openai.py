@@ -23,7 +23,7 @@ from factored_asr.server.engine import Engine
 from factored_asr.server.guard import error_body
 from factored_asr.server.modes import Mode
 from factored_asr.server.options import RefusedError
-from factored_asr.server.requests import Form, form_of
+from factored_asr.server.requests import Form, asked_mode, form_of
 
 FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 GRANULARITIES = ("segment", "word")
@@ -54,8 +54,8 @@ def _model(mode: Mode) -> dict[str, Any]:
 async def _transcriptions(engine: Engine, request: Request) -> Response:
     with engine.session("openai"):
         async with form_of(request, engine) as form:
-            mode, format_name = engine.mode(form.get("model")), form.choice(
-                "response_format", FORMATS)
+            format_name = form.choice("response_format", FORMATS)
+            mode = await asked_mode(engine, engine.mode(form.get("model")), form)
             _check_language(form)
             granularities = form.fields.get("timestamp_granularities", ("segment",))
             for each in granularities:

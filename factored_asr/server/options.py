@@ -50,6 +50,8 @@ class Limits:
     """Phrases in the grammar of one connection."""
     phrase_letters: int = 20_000
     """Letters of all its phrases together."""
+    list_entries: int = 10_000
+    """Entries of the lists of one client."""
     compile_seconds: float = 10.0
     """Seconds for compiling such a grammar."""
     text_letters: int = 2000

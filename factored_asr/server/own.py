@@ -23,7 +23,7 @@ from factored_asr.server.engine import Engine
 from factored_asr.server.guard import COOKIE, cookie_of
 from factored_asr.server.modes import Mode
 from factored_asr.server.options import RefusedError
-from factored_asr.server.requests import Form, form_of
+from factored_asr.server.requests import Form, asked_mode, form_of
 
 EXPLAINED_SECONDS = 60.0  # of sound; an explanation takes some times its length
 FILES = {"index.html": "text/html", "style.css": "text/css", "page.js": "text/javascript",
@@ -70,7 +70,8 @@ def routes(engine: Engine) -> list[Route]:
 
 async def _understood(engine: Engine, form: Form) -> dict[str, Any]:
     """Return intent, slots and acts of a sentence or a sound; of a sound its words, too."""
-    mode, context = engine.grammar_mode(form.get("model")), form.fields.get("context", ({},))[-1]
+    mode = await asked_mode(engine, engine.grammar_mode(form.get("model")), form)
+    context = form.fields.get("context", ({},))[-1]
     if isinstance(context, str):
         try:
             context = json.loads(context)
@@ -96,8 +97,8 @@ async def _understood(engine: Engine, form: Form) -> dict[str, Any]:
 
 
 async def _explained(engine: Engine, form: Form) -> Response:
-    mode, format_name = engine.mode(form.get("model")), form.choice(
-        "format", ("json", "html", "text"))
+    mode = await asked_mode(engine, engine.mode(form.get("model")), form)
+    format_name = form.choice("format", ("json", "html", "text"))
     without = tuple(filter(None, form.get("without").split(",")))
     for name in without:
         if name not in FACTORS_TO_LEAVE_OUT or mode.reader is None:

@@ -13,7 +13,9 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from factored_asr.server.asked import Asked
 from factored_asr.server.engine import Engine
+from factored_asr.server.modes import Mode
 from factored_asr.server.options import RefusedError
 
 MAX_FIELDS = 40
@@ -64,6 +66,12 @@ async def form_of(request: Request, engine: Engine) -> AsyncIterator[Form]:
         else:
             raise RefusedError(415, "invalid", "the body must be multipart/form-data or "
                                f"application/json, got {kind[:40]!r}")
+
+
+async def asked_mode(engine: Engine, mode: Mode, form: Form) -> Mode:
+    """Return a mode that expects what the fields of a form ask for; RefusedError if it cannot."""
+    given = {name: values[-1] for name, values in form.fields.items()}
+    return await engine.asked_mode(mode, Asked.of(given, engine.limits))
 
 
 async def _multipart(request: Request, limit: int) -> Form:

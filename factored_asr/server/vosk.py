@@ -8,7 +8,8 @@ Source: the protocol of vosk-server (``websocket/``). Its messages::
     {"reset": 1}                                                    a result
     {"eof": 1}                                                      a result; then it closes
 
-``model`` in the config names one of the server's models. With ``"details": true`` results also hold
+``model`` in the config names one of the server's models; `add_words`, `hotwords`, `lists` and
+`prompt` say what is expected (see `asked`). With ``"details": true`` results also hold
 `reason`, `confidence` and `interpretation` of the transcript, whether or not there are words. Times
 count from the start of the stream. A config begins a new stream.
 """
@@ -27,9 +28,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from factored_asr.batch.cutting import join
 from factored_asr.errors import FactoredASRError
 from factored_asr.results.transcript import Transcript, Word
+from factored_asr.server.asked import Asked
 from factored_asr.server.engine import Engine
 from factored_asr.server.live import Heard, Live
-from factored_asr.server.options import RefusedError
+from factored_asr.server.options import Limits, RefusedError
 
 MAX_ALTERNATIVES = 20
 
@@ -44,9 +46,10 @@ class Config:
     details: bool = False
     model: str = ""
     phrases: Any = None
+    asked: Asked = Asked()
 
     @staticmethod
-    def of(text: str, before: Config) -> Config:
+    def of(text: str, before: Config, limits: Limits) -> Config:
         """Read a config message; what it does not name stays as before."""
         try:
             given = json.loads(text)["config"]
@@ -63,7 +66,8 @@ class Config:
                 phrases = json.loads(phrases)
         return Config(int(rate), bool(given.get("words", before.words)), alternatives,
                       bool(given.get("details", before.details)),
-                      str(given.get("model", before.model)), phrases)
+                      str(given.get("model", before.model)), phrases,
+                      Asked.of(given, limits, before.asked))
 
 
 def routes(engine: Engine) -> list[WebSocketRoute]:
@@ -135,7 +139,7 @@ class Connection:
             return True
         kind = _kind(message)
         if kind == "config":
-            self._config = Config.of(message, self._config)
+            self._config = Config.of(message, self._config, self._engine.limits)
             self._live = None
             await self._stream()  # says now what is wrong with a phrase list
             return True
@@ -148,6 +152,7 @@ class Connection:
             mode = self._engine.mode(config.model)
             if config.phrases:
                 mode = await self._engine.phrase_mode(config.phrases)
+            mode = await self._engine.asked_mode(mode, config.asked)
             self._live = self._engine.live(mode, config.rate, "vosk")
         return self._live
 

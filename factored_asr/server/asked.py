@@ -1,0 +1,123 @@
+"""What a client asks a recogniser to expect: words, hotwords, lists, a prompt.
+
+The fields are the same in every protocol: `add_words` (``{"zigbee": null, "wyoming": "W AY OW M IH
+NG"}``, or a list of words to guess), `hotwords` (``{"home assistant": 3}``, or a list of phrases),
+`lists` (``{"contact": ["Anna Miller"]}``) and `prompt` (a text whose words are expected).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from typing import Any
+
+from factored_asr.recognizer.recognizer import Recognizer
+from factored_asr.recognizer.words import BONUS
+from factored_asr.server.options import Limits, RefusedError
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Checked, and hashable: equal ones have one recogniser."""
+
+    add_words: str = ""
+    hotwords: str = ""
+    lists: str = ""
+    prompt: str = ""
+
+    @staticmethod
+    def of(given: Mapping[str, Any], limits: Limits, before: Asked | None = None) -> Asked:
+        """Read the fields of a request, JSON or the text of it; RefusedError for a wrong one.
+
+        Examples
+        --------
+        >>> Asked.of({"hotwords": ["home assistant"]}, Limits()).hotwords
+        '{"home assistant": 3.0}'
+        """
+        found = {each.name: getattr(before, each.name) if before else "" for each in fields(Asked)}
+        for name in found.keys() & given.keys():
+            found[name] = _READ[name](name, given[name], limits)
+        return Asked(**found)
+
+    @property
+    def names(self) -> str:
+        """The fields that ask for something."""
+        return ", ".join(each.name for each in fields(self) if getattr(self, each.name))
+
+    def __bool__(self) -> bool:
+        return bool(self.names)
+
+    def of_recognizer(self, recognizer: Recognizer) -> Recognizer:
+        """Return a recogniser that expects this; errors as of its methods."""
+        if self.add_words:
+            recognizer = recognizer.with_words(json.loads(self.add_words))
+        if self.lists:
+            recognizer = recognizer.with_lists(json.loads(self.lists))
+        if self.prompt:
+            recognizer = recognizer.with_prompt(self.prompt)
+        if self.hotwords:
+            recognizer = recognizer.with_hotwords(json.loads(self.hotwords))
+        return recognizer
+
+
+def _content(name: str, value: Any) -> Any:
+    """A value, or what a text holds of it in JSON; a mapping of a list's texts to None."""
+    if isinstance(value, str):
+        with suppress(ValueError, RecursionError):
+            value = json.loads(value)
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return dict.fromkeys(value)
+    if not isinstance(value, dict):
+        raise RefusedError(400, "invalid", f"{name} must be a JSON object, or a list of "
+                           "texts", name)
+    return value
+
+
+def _limited(name: str, value: Any, most: int) -> str:
+    text = json.dumps(value, ensure_ascii=False) if value else ""
+    size = sum(map(_size, value.values()))
+    if size > most:
+        raise RefusedError(400, "limit", f"{name} has {size:,} entries, may have {most:,}", name)
+    return text
+
+
+def _size(value: Any) -> int:
+    return len(value) if isinstance(value, dict | list) else 1
+
+
+def _words(name: str, value: Any, limits: Limits) -> str:
+    content = _content(name, value)
+    for word, spoken in content.items():
+        if not (spoken is None or isinstance(spoken, str) or isinstance(spoken, list)
+                and all(isinstance(each, str) for each in spoken)):
+            raise RefusedError(400, "invalid", f"{name}: phones of {word!r} must be text", name)
+    return _limited(name, content, limits.phrases)
+
+
+def _hotwords(name: str, value: Any, limits: Limits) -> str:
+    content = {phrase: BONUS if bonus is None else bonus
+               for phrase, bonus in _content(name, value).items()}
+    return _limited(name, content, limits.phrases)
+
+
+def _lists(name: str, value: Any, limits: Limits) -> str:
+    content = _content(name, value)
+    for which, entries in content.items():
+        if not isinstance(entries, dict | list):
+            raise RefusedError(400, "invalid", f"{name}: entries of {which!r} must be a list of "
+                               "texts, or an object", name)
+    return _limited(name, content, limits.list_entries)
+
+
+def _prompt(name: str, value: Any, limits: Limits) -> str:
+    if not isinstance(value, str):
+        raise RefusedError(400, "invalid", f"{name} must be text", name)
+    if len(value) > limits.phrase_letters:
+        raise RefusedError(400, "limit", f"{name} is longer than {limits.phrase_letters:,} letters",
+                           name)
+    return " ".join(value.split())
+
+
+_READ = {"add_words": _words, "hotwords": _hotwords, "lists": _lists, "prompt": _prompt}
