@@ -91,6 +91,20 @@ def test_a_file_is_transcribed_with_subtitles_and_reasons(server: Server, page: 
     assert page.errors == []
 
 
+def test_words_to_expect_are_sent(server: Server, page: Page) -> None:
+    page.open(server.url)
+    page.wait("document.querySelectorAll('#model option').length === 2")
+    page.run("page.expected.value = 'Anna Miller\\nzigbee = z ih g b iy\\nhall'")
+    asked = json.loads(page.run("JSON.stringify(config(16000).config)"))
+    assert asked["prompt"] == "Anna Miller, hall" and asked["hotwords"] == ["zigbee"]
+    assert asked["add_words"] == {"zigbee": "Z IH G B IY"}
+    page.run("page.listen.click()")  # a grammar has only its own words
+    page.wait("page.status.textContent.includes('a grammar has only its own words')")
+    page.run("page.expected.value = 'kitchen'; page.listen.click()")
+    page.wait("!!document.querySelector('#results .words')")
+    page.run("page.listen.click()")
+
+
 def test_own_phrases_are_all_there_is(server: Server, page: Page) -> None:
     page.open(server.url)
     page.wait("document.querySelectorAll('#model option').length === 2")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import urllib.request
-import wave
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ import pytest
 pytest.importorskip("uvicorn")
 pytest.importorskip("starlette")
 
-from support.server import GRAMMAR, Server, running, send
+from support.server import GRAMMAR, Server, as_form, running, send, vosk, wav_bytes
 
 from factored_asr import Recognizer
 from factored_asr.audio.reading import read_audio, read_blocks
@@ -105,16 +103,6 @@ def test_openai_cuts_long_uploads(client: Any, audio_dir: Path) -> None:
     assert events[-1].text == " ".join(texts)
 
 
-def wav_bytes(samples: np.ndarray, rate: int = 16000) -> bytes:
-    file = io.BytesIO()
-    with wave.open(file, "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(rate)
-        out.writeframes((samples * 32767).astype("<i2").tobytes())
-    return file.getvalue()
-
-
 def test_openai_lists_models(client: Any) -> None:
     assert [model.id for model in client.models.list()] == ["smart_home", "house"]
     assert client.models.retrieve("smart_home").object == "model"
@@ -157,23 +145,6 @@ def post(server: Server, path: str, body: bytes, kind: str = "application/json",
 
 
 # --- Vosk --------------------------------------------------------------------
-
-
-def vosk(server: Server, data: bytes, chunk: int, config: dict[str, Any] | None = None,
-         ) -> list[dict[str, Any]]:
-    """Do as the public test client of Vosk's server: an answer is awaited after each chunk."""
-    from websockets.sync.client import connect
-
-    answers = []
-    with connect(server.websocket, max_size=None) as socket:
-        if config is not None:
-            socket.send(json.dumps({"config": config}))
-        for first in range(0, len(data), chunk):
-            socket.send(data[first : first + chunk])
-            answers.append(json.loads(socket.recv(timeout=60)))
-        socket.send('{"eof" : 1}')
-        answers.append(json.loads(socket.recv(timeout=60)))
-    return answers
 
 
 def streamed(recognizer: Recognizer, data: bytes, rate: int) -> list[Any]:
@@ -284,16 +255,6 @@ def test_vosk_says_what_is_wrong(server: Server, message: str, says: str) -> Non
 
 
 # --- meanings and explanations ----------------------------------------------
-
-
-def as_form(fields: dict[str, str], sound: bytes = b"") -> tuple[bytes, str]:
-    """Return a multipart body and its content type."""
-    parts = [f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
-             for name, value in fields.items()]
-    if sound:
-        head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
-        parts.append(head + sound + b"\r\n")
-    return b"".join(parts) + b"--x--\r\n", "multipart/form-data; boundary=x"
 
 
 def test_understand_reads_text(server: Server) -> None:

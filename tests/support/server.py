@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import re
 import signal
@@ -10,10 +12,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 ROOT = Path(__file__).parents[2]
 GRAMMAR = str(ROOT / "lm" / "smart_home.yaml")
@@ -112,3 +118,40 @@ def send(request: urllib.request.Request) -> tuple[int, str]:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
+
+
+def wav_bytes(samples: np.ndarray, rate: int = 16000) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(rate)
+        out.writeframes((samples * 32767).astype("<i2").tobytes())
+    return file.getvalue()
+
+
+def vosk(server: Server, data: bytes, chunk: int, config: dict[str, Any] | None = None,
+         ) -> list[dict[str, Any]]:
+    """Do as the public test client of Vosk's server: an answer is awaited after each chunk."""
+    from websockets.sync.client import connect
+
+    answers = []
+    with connect(server.websocket, max_size=None) as socket:
+        if config is not None:
+            socket.send(json.dumps({"config": config}))
+        for first in range(0, len(data), chunk):
+            socket.send(data[first : first + chunk])
+            answers.append(json.loads(socket.recv(timeout=60)))
+        socket.send('{"eof" : 1}')
+        answers.append(json.loads(socket.recv(timeout=60)))
+    return answers
+
+
+def as_form(fields: dict[str, str], sound: bytes = b"") -> tuple[bytes, str]:
+    """Return a multipart body and its content type."""
+    parts = [f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+             for name, value in fields.items()]
+    if sound:
+        head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+        parts.append(head + sound + b"\r\n")
+    return b"".join(parts) + b"--x--\r\n", "multipart/form-data; boundary=x"

@@ -7,7 +7,7 @@ const KEPT = 60; // seconds of sound that an explanation may have
 
 const at = (id) => document.getElementById(id);
 const page = Object.fromEntries(
-  ["login", "token", "model", "own", "phrases", "listen", "level", "partial", "status", "drop",
+  ["login", "token", "model", "own", "more", "expected", "phrases", "listen", "level", "partial", "status", "drop",
     "file", "progress", "file-status", "clear", "nothing", "results", "why"].map((id) => [id, at(id)]),
 );
 let listening = null;
@@ -61,14 +61,27 @@ page.login.addEventListener("submit", async (event) => {
 
 page.model.addEventListener("change", () => {
   page.own.hidden = page.model.value !== OWN;
+  page.more.hidden = page.model.value === OWN;
 });
+
+function expected() {
+  // What the lines ask for: words with their phones, and others as a prompt.
+  const lines = page.expected.value.split("\n").map((line) => line.trim()).filter(Boolean);
+  const spoken = lines.filter((line) => line.includes("=")).map((line) => line.split("=", 2));
+  const words = Object.fromEntries(spoken.map(([word, phones]) =>
+    [word.trim().toLowerCase(), phones.trim().toUpperCase()]));
+  return {
+    prompt: lines.filter((line) => !line.includes("=")).join(", "), add_words: words,
+    hotwords: Object.keys(words),
+  };
+}
 
 function config(rate) {
   const asked = { sample_rate: rate, words: true, details: true };
   if (page.model.value === OWN) {
     asked.phrase_list = page.phrases.value.split("\n").map((line) => line.trim()).filter(Boolean);
   } else {
-    asked.model = page.model.value;
+    Object.assign(asked, { model: page.model.value }, expected());
   }
   return { config: asked };
 }
@@ -297,6 +310,11 @@ function transcribe(file) {
   form.append("response_format", "verbose_json");
   form.append("timestamp_granularities[]", "word");
   form.append("timestamp_granularities[]", "segment");
+  if (page.model.value !== OWN) {
+    for (const [name, value] of Object.entries(expected())) {
+      form.append(name, name === "prompt" ? value : JSON.stringify(value));
+    }
+  }
   form.append("file", file, "file");
   const request = new XMLHttpRequest();
   request.open("POST", "/v1/audio/transcriptions");
