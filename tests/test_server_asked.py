@@ -39,8 +39,8 @@ class Local:
     """A worker in this process, with the addresses that clients use."""
 
     def __init__(self, engine: Engine):
-        listening = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        listening = socket.create_server(("localhost", 0))
+        self.url = f"http://localhost:{listening.getsockname()[1]}"
         self.websocket = self.url.replace("http", "ws")
         threading.Thread(target=run_worker, args=(engine, Sockets([listening])),
                          daemon=True).start()

@@ -451,12 +451,13 @@ def _word_table(
         omitted = tuple(word for word in missing if word not in marks)
         names = [word for word in language.words[1:] if word not in left_out]
     else:
-        has_lists = isinstance(language, HasLists)
-        words = language.fixed_words if has_lists else language.words
+        words, lists = language.words, False
+        if isinstance(language, HasLists):
+            words, lists = language.fixed_words, bool(language.places)
         names = sorted({*words, *" ".join(prefixes).split()})
         if unknown := lexicon.missing(names):
             raise MissingError(_no_pronunciation(unknown))
-        if not names and not (has_lists and language.places):
+        if not (names or lists):
             raise MissingError("the grammar has no word of its own, wildcards alone: it can read "
                                "texts; to recognise sounds, name values in place of a wildcard")
     table = (EPSILON, *names)

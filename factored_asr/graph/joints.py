@@ -1,8 +1,8 @@
 """Joints: the places of a graph where a small one may be added after it is compiled (`added`).
 
-A joint is an epsilon arc that no search crosses. It leads to a *hub*, a state of its own, and the
-arcs of the hub lead to where a path goes on, one for each context of phones that it may come in.
-What is added hangs between the two. An n-gram model has joints for words in its empty history, a
+A joint is an epsilon arc that no search crosses. It leads to a *hub*, a state of its own. The arcs
+of the hub lead to where a path goes on, one for each context of phones that it may come in. What is
+added hangs between the two. An n-gram model has joints for words in its empty history, a
 grammar one wherever a list that may be replaced stands.
 """
 
@@ -43,7 +43,7 @@ def with_hubs(lg: Graph, n_words: int) -> tuple[Graph, np.ndarray]:
 
 
 def hub_contexts(hubs: np.ndarray, names: tuple[str, ...], units: Units) -> np.ndarray:
-    """(n, 3): hub, left class and pending symbol that paths may come in, beside those of a graph.
+    """(n, 3): hub, left class and pending symbol that paths may come in, more than the graph has.
 
     After the words of a list any phones may have been the last. A word added to an n-gram model
     ends in one of the contexts that its own words end in, or in the nearest.

@@ -9,7 +9,7 @@ import numpy as np
 
 from factored_asr.graph import _kernels
 from factored_asr.graph.graph import ARC, Graph
-from factored_asr.graph.trees import Loops, pronunciations
+from factored_asr.graph.trees import pronunciations
 from factored_asr.graph.units import Units
 from factored_asr.lexicon import Lexicon
 
@@ -28,7 +28,8 @@ class Entry:
 
 def phrase_trees(
     entries: Sequence[Entry], lexicon: Lexicon, words: Mapping[str, int],
-    phones: Sequence[str], units: Units, word_cost: float = 0.0, loops: Loops | None = None,
+    phones: Sequence[str], units: Units, word_cost: float = 0.0,
+    loops: Sequence[tuple[int, float]] = (),
 ) -> Graph:
     """Return L ∘ G of entries, from state `FIRST` to state `LAST`.
 
@@ -64,8 +65,8 @@ def phrase_trees(
     arcs = arcs.copy()
     arcs["word"] = np.array([0, *(words[each] for each in used)], np.int32)[arcs["word"]]
     nodes = np.arange(LAST + 1, n_nodes, dtype=np.int32)
-    more = np.zeros(len(nodes) * len(loops or ()), ARC)
-    for k, (symbol, price) in enumerate(loops or ()):
+    more = np.zeros(len(nodes) * len(loops), ARC)
+    for k, (symbol, price) in enumerate(loops):
         part = more[k * len(nodes) : (k + 1) * len(nodes)]
         part["label"], part["cost"], part["target"] = symbol, price, nodes
     n_states = max(n_nodes, int(arcs["target"].max()) + 1)

@@ -130,9 +130,9 @@ class RunTimeWords:
         Parameters
         ----------
         lists
-            Entries by the names of lists that the grammar declares ``replaceable: true``: texts,
-            each of which fills the slot as it is written, or a mapping from texts to what they
-            fill in. They replace earlier entries; other lists stay.
+            Entries by the names of lists that the grammar declares ``replaceable: true``. Texts
+            fill the slot as they are written; a mapping gives each what it fills in. They replace
+            earlier entries; other lists stay.
 
         Raises
         ------

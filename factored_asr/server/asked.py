@@ -1,8 +1,11 @@
 """What a client asks a recogniser to expect: words, hotwords, lists, a prompt.
 
-The fields are the same in every protocol: `add_words` (``{"zigbee": null, "wyoming": "W AY OW M IH
-NG"}``, or a list of words to guess), `hotwords` (``{"home assistant": 3}``, or a list of phrases),
-`lists` (``{"contact": ["Anna Miller"]}``) and `prompt` (a text whose words are expected).
+The fields are the same in every protocol::
+
+    add_words   {"zigbee": null, "wyoming": "W AY OW M IH NG"}, or a list of words to guess
+    hotwords    {"home assistant": 3}, or a list of phrases
+    lists       {"contact": ["Anna Miller"]}
+    prompt      a text whose words are expected
 """
 
 from __future__ import annotations

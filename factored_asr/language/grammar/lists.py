@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
@@ -36,7 +36,7 @@ def value_list(name: str, entries: ListEntries, known: Known | None = None) -> V
     values: dict[tuple[str, ...], Value] = {}
     for n, (text, out) in enumerate(islice(pairs, MOST_ENTRIES + 1)):
         if n == MOST_ENTRIES:
-            size = f"{len(entries):,}" if hasattr(entries, "__len__") else f"over {n:,}"
+            size = f"{len(entries):,}" if isinstance(entries, Sized) else f"over {n:,}"
             raise OptionError(f"list {name!r} may have {MOST_ENTRIES:,} entries, got {size}: "
                               "leave out what is hardly said")
         if not isinstance(text, str):
