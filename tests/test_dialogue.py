@@ -48,14 +48,15 @@ def test_written_dialogues_come_out_as_written(script: Script, house: Dialogue) 
 
 
 def test_no_rule_knows_a_case(dialogue: Dialogue, tmp_path: Path) -> None:
+    """Each swap has every second dialogue of a file, the next swap the others."""
     right = turns = 0
-    for name, text in copies():
+    for number, (name, text) in enumerate(copies()):
         file = tmp_path / f"{name}.yaml"
         file.write_text(text, encoding="utf-8")
-        for script in read_scripts(file):
+        for script in read_scripts(file)[number % 2 :: 2]:
             checked = [line.expects(outcome) for line, outcome in play(script, dialogue)]
             right, turns = right + sum(checked), turns + len(checked)
-    assert turns > 4000
+    assert turns > 2000
     assert right >= 0.98 * turns
 
 

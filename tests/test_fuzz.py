@@ -66,9 +66,9 @@ def ours_or_right(read: Callable[[], object]) -> None:
 # --- many cases -------------------------------------------------------------
 
 
-def test_a_thousand_spoilt_files_are_read_or_refused() -> None:
+def test_hundreds_of_spoilt_files_are_read_or_refused() -> None:
     """A small part of ``tests/fuzz/run.py --cases 100000``, in processes of 2 GB."""
-    command = [sys.executable, str(ROOT / "tests" / "fuzz" / "run.py"), "--cases", "1000"]
+    command = [sys.executable, str(ROOT / "tests" / "fuzz" / "run.py"), "--cases", "400"]
     done = subprocess.run([*command, "--seed", "42"], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "all" in done.stdout

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import minimize
 
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.storage.reading import read_arrays
@@ -114,6 +113,8 @@ def fit(
     >>> int(made.probabilities(np.array([[8.0]])).argmax())
     1
     """
+    from scipy.optimize import minimize
+
     labels = np.asarray(labels)
     n_classes = len(names)
     for number, name in enumerate(names):

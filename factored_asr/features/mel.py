@@ -66,11 +66,12 @@ def _sphinx_filters(options: FeatureOptions) -> Matrix:
 
 def cepstral_transform(options: FeatureOptions) -> Matrix:
     """Return cosine transform and lifter in one matrix, (n_mels, n_cepstra)."""
-    from scipy.fft import dct
-
     n_mels, n_cepstra = options.n_mels, options.n_cepstra
-    norm = "ortho" if options.dct == "ortho" else None
-    matrix = dct(np.eye(n_mels), type=2, norm=norm, axis=1)[:, :n_cepstra]
+    halves = np.outer(2 * np.arange(n_mels) + 1, np.arange(n_cepstra))
+    matrix = 2 * np.cos(np.pi / (2 * n_mels) * halves)  # of type II
+    if options.dct == "ortho":
+        matrix *= np.sqrt(1 / (2 * n_mels))
+        matrix[:, 0] /= np.sqrt(2)
     if options.dct == "htk":
         matrix = matrix / 2 * np.sqrt(2.0 / n_mels)
     elif options.dct == "legacy":

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 Array = NDArray[np.float64]
 
@@ -40,8 +39,7 @@ class NoiseRemover:
         if self._power is None:
             self._power = powers[0]
             self._noise = self._floor = powers[0] / MAX_GAIN
-        before = SMOOTHING * self._power[None]
-        power, _ = lfilter([1 - SMOOTHING], [1, -SMOOTHING], powers, axis=0, zi=before)
+        power = _smoothed(powers, self._power)
         noise = _lower_envelope(power, self._noise)
         signal = np.maximum(power - noise, 1.0)
         floor = _lower_envelope(signal, self._floor)
@@ -52,6 +50,15 @@ class NoiseRemover:
         with np.errstate(divide="ignore"):  # digital silence: any gain will do, nothing is there
             gain = np.clip(signal / power, 1 / MAX_GAIN, MAX_GAIN)
         return powers * (gain @ self._smoother)
+
+
+def _smoothed(values: Array, start: Array) -> Array:
+    """Return the running mean of each band, from the mean before the first frame."""
+    new, mean = (1 - SMOOTHING) * values, np.empty_like(values)
+    last, multiply, add = start, np.multiply, np.add
+    for step, out in zip(new, mean, strict=True):
+        last = add(multiply(last, SMOOTHING, out=out), step, out=out)
+    return mean
 
 
 def _lower_envelope(values: Array, start: Array) -> Array:

@@ -7,11 +7,11 @@ Rabiner and Sambur, 1975). It serves to cut recordings: what is doubtful counts 
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import signal
 
 from factored_asr.audio.reading import Samples
 from factored_asr.errors import OptionError
@@ -59,10 +59,14 @@ class LevelStream:
     """
 
     def __init__(self, rate: int):
+        from scipy.signal import butter, sosfilt, sosfilt_zi
+
         self.frame_samples = max(1, round(rate * FRAME_SECONDS))
         """Samples in a frame; what is left over at the end of a sound makes no frame."""
         high = min(BAND[1], 0.45 * rate)
-        self._filter = signal.butter(2, (BAND[0], high), "bandpass", output="sos", fs=rate)
+        sections = butter(2, (BAND[0], high), "bandpass", output="sos", fs=rate)
+        self._filter = functools.partial(sosfilt, sections)
+        self._settled = sosfilt_zi(sections)  # after a long time at 1
         self._state: NDArray[np.float64] | None = None
         self._rest = np.zeros(0, np.float32)
 
@@ -71,8 +75,8 @@ class LevelStream:
         if not len(samples):
             return np.zeros(0, np.float32)
         if self._state is None:  # as after a long time at the first sample's value: no click
-            self._state = signal.sosfilt_zi(self._filter) * samples[0]
-        voiced, self._state = signal.sosfilt(self._filter, samples, zi=self._state)
+            self._state = self._settled * samples[0]
+        voiced, self._state = self._filter(samples, zi=self._state)
         voiced = np.concatenate([self._rest, voiced])
         n_frames = len(voiced) // self.frame_samples
         whole = n_frames * self.frame_samples

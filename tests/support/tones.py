@@ -37,3 +37,13 @@ def say(words: str, **how: Any) -> np.ndarray:
     """Say words with silences around and between them."""
     spoken = [[*LEXICON.find(word)[0].phones, ""] for word in words.split()]
     return speak(["", *(phone for phones in spoken for phone in phones)], **how)
+
+
+def syllables(seconds: float = 2.0, seed: int = 0) -> np.ndarray:
+    """Bursts of voiced sound over a quiet room, three a second."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(int(seconds * 16000)) / 16000
+    voice = sum(np.sin(2 * np.pi * 120 * k * time) / k for k in range(1, 30))
+    rhythm = np.maximum(0, np.sin(2 * np.pi * 3 * time))
+    noise = rng.normal(size=len(time))
+    return (0.1 * voice * rhythm + 0.02 * noise * rhythm + 0.0005 * noise).astype(np.float32)

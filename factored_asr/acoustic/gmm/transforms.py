@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import eigh
 
 from factored_asr.acoustic.gmm.sums import Sums
 from factored_asr.errors import OptionError
@@ -129,6 +128,8 @@ def lda(statistics: ClassStatistics, n_outputs: int) -> np.ndarray:
     >>> abs(lda(statistics, 1)).round(3)  # along (6, 10), where the classes lie apart
     array([[0.728, 1.213, 8.246]], dtype=float32)
     """
+    from scipy.linalg import eigh
+
     n_features = len(statistics.second)
     if not 1 <= n_outputs <= n_features:
         raise OptionError(f"n_outputs is {n_outputs}, must lie in 1..{n_features}")
