@@ -8,6 +8,7 @@ extensions = [
 ]  # fmt: skip
 html_theme = "furo"
 html_title = "factored_asr"
+html_extra_path = ["animation"]  # pages that stand alone
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 2
 napoleon_numpy_docstring, napoleon_google_docstring = True, False

@@ -23,6 +23,9 @@ examples:
       language model
   factored-asr explain --grammar lm/smart_home.yaml command.wav --expected "stop the music"
       why the result is not what was said
+  factored-asr explain --grammar examples/tokens.yaml examples/audio/kitchen_light_on.wav \
+        --animate tokens.html
+      a page on which tokens spread over the graph, frame by frame, with sliders
 """
 
 
@@ -39,6 +42,8 @@ def explain(options: argparse.Namespace) -> int:
     asked = ExplainOptions(lattice_beam=options.lattice_beam, without=_names(options.without),
                            other_lm=options.other_lm, other_lexicon=options.other_lexicon,
                            expected=options.expected)
+    if options.animate:
+        return _animate(options)
     with ExitStack() as stack:
         tell = shared.progress(stack, options.quiet)
         recognizer = Recognizer.from_recipe(shared.recipe_of(options), tell)
@@ -51,10 +56,25 @@ def explain(options: argparse.Namespace) -> int:
     if not options.output:
         print(written)
         return 0
-    with shared.writing(options.output):
-        Path(options.output).write_text(written + "\n", encoding="utf-8", errors=ESCAPE)
-    if not options.quiet:
-        shared.say(f"written to {options.output}")
+    return _write(written + "\n", options.output, options.quiet)
+
+
+def _animate(options: argparse.Namespace) -> int:
+    """Write the page of moving tokens."""
+    from factored_asr.explain.animation import animate
+    from factored_asr.explain.animation_page import animation_page
+
+    found = animate(shared.recipe_of(options), options.file,
+                    sample_rate=shared.raw_rate(options, options.file))
+    page = animation_page(found, title=Path(options.file).name)
+    return _write(page, options.animate, options.quiet)
+
+
+def _write(text: str, path: str, quiet: bool) -> int:
+    with shared.writing(path):
+        Path(path).write_text(text, encoding="utf-8", errors=ESCAPE)
+    if not quiet:
+        shared.say(f"written to {path}")
     return 0
 
 
@@ -74,6 +94,10 @@ def add(commands: Any) -> None:
                         help="text; json: everything, see factored_asr.explain.explanation; html: "
                         "a page with spectrogram, states, lattice and sound (default: text)")
     parser.add_argument("-o", "--output", metavar="PATH", help="write to this file")
+    parser.add_argument("--animate", metavar="FILE.html",
+                        help="write a page on which tokens spread over the graph of a small "
+                        "grammar, with sliders for beam, LM weight and acoustic scale, and no "
+                        "explanation")
     without = parser.add_argument(
         "--without", default=DEFAULT_WITHOUT, metavar="NAMES",
         help=f"factors to leave out one by one: {', '.join(ABLATIONS)}, with commas; or none "

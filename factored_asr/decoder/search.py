@@ -249,6 +249,16 @@ class Search:
         cost, ending = self._token_costs()
         return float(ending.min() - cost.min()) if len(cost) else float("inf")
 
+    def tokens(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the states of the last frame's tokens, (n_tokens,) int32, and their costs.
+
+        Costs are float64 and those of whole paths so far. Tokens whose cost is more than the beam
+        above the least one are dropped when the next frame comes. Empty where no path survives.
+        """
+        cost, _ = self._token_costs()
+        states = self._now()["state"][: len(cost)].copy()
+        return states, cost.astype(np.float64) + float(self._offset[0])
+
     def part_paths(self) -> tuple[Path, ...]:
         """The best path that ends now in each part of the graph; `NO_PATH` where none does."""
         cost, ending = self._token_costs()

@@ -17,7 +17,7 @@ import numpy as np
 
 from factored_asr.acoustic.model import AcousticModel
 from factored_asr.errors import OptionError
-from factored_asr.explain.grammar_scorer import GrammarScorer, Unweighted
+from factored_asr.explain.grammar_scorer import GrammarScorer, Weighted
 from factored_asr.graph import Graph, build_graph
 from factored_asr.language import NGramModel, write_arpa
 from factored_asr.lexicon import Lexicon, Pronunciation
@@ -160,7 +160,7 @@ def _unweighted(
         return Change("weights", label, None, "they are equally likely already")
 
     def make() -> Graph:
-        sentences = Unweighted(recipe.sentences(lexicon))
+        sentences = Weighted(recipe.sentences(lexicon))
         return build_graph(model, lexicon, sentences, recipe.settings.graph)
 
     return Change("weights", label, recipe, compile=make)

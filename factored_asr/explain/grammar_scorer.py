@@ -86,10 +86,12 @@ class GrammarScorer:
 
 
 @dataclass(frozen=True)
-class Unweighted:
-    """The same sentences, all at the same cost: 0."""
+class Weighted:
+    """The same sentences with their costs times a weight; 0 makes them equally likely."""
 
     sentences: Sentences
+    weight: float = 0.0
+    """At least 0; higher: the grammar's own weights count more."""
 
     @property
     def words(self) -> Collection[str]:
@@ -97,9 +99,10 @@ class Unweighted:
         return self.sentences.words
 
     def acceptor(self, word_ids: Mapping[str, int]) -> Any:
-        """Return G over word ids, without costs."""
+        """Return G over word ids, its costs weighted."""
         graph = from_pynini(self.sentences.acceptor(word_ids))
-        arcs = graph.arcs.copy()
-        arcs["cost"] = 0.0
-        final = np.where(graph.final < INF, np.float32(0.0), graph.final)
+        arcs, weight = graph.arcs.copy(), np.float32(self.weight)
+        arcs["cost"] *= weight
+        final = graph.final.copy()
+        final[final < INF] *= weight
         return to_pynini(replace(graph, arcs=arcs, final=final))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from factored_asr.errors import OptionError
 from factored_asr.graph import Graph
+from factored_asr.graph.layout import placed
 from factored_asr.plots.axes import new_axes
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def plot_graph(
     if graph.n_arcs > MAX_ARCS:
         raise OptionError(f"a graph of {graph.n_arcs:,} arcs is no picture: at most {MAX_ARCS}")
     name = _label_names(graph, labels)
-    place = _placed(graph)
+    place = placed(graph)
     if down:
         place = np.stack([1.6 * place[:, 1], -place[:, 0]], axis=1)
     low, high = place.min(axis=0), place.max(axis=0)
@@ -92,38 +92,6 @@ def _label_names(
     if labels is not None:
         named = labels if callable(labels) else labels.__getitem__
     return lambda label: named(label) if label else "ε"
-
-
-def _placed(graph: Graph) -> np.ndarray:
-    """Return (n_states, 2): length of the longest path from the start without cycles; and the place
-    in its column, near the mean of the states before it."""
-    targets = [graph.arcs["target"][first:last].tolist()
-               for first, last in pairwise(graph.first_arc.tolist())]
-    finished: list[int] = []  # by depth-first search: before their predecessors
-    begun: set[int] = set()
-
-    def visit(state: int) -> None:
-        begun.add(state)
-        for target in targets[state]:
-            if target not in begun:
-                visit(target)
-        finished.append(state)
-
-    visit(graph.start)
-    rank_of = {state: rank for rank, state in enumerate(reversed(finished))}
-    column = np.zeros(graph.n_states, int)
-    for state in rank_of:
-        for target in targets[state]:
-            if rank_of[target] > rank_of[state]:  # an arc that leads back closes a cycle
-                column[target] = max(column[target], column[state] + 1)
-    place = np.zeros((graph.n_states, 2))
-    place[:, 0] = column
-    for depth in range(1, int(column.max()) + 1):
-        states = np.flatnonzero(column == depth)
-        before = [place[graph.sources[graph.arcs["target"] == s], 1].mean() for s in states]
-        for rank, k in enumerate(np.argsort(-np.array(before), kind="stable")):
-            place[states[k], 1] = (len(states) - 1) / 2 - rank
-    return place
 
 
 class _Box(NamedTuple):
