@@ -17,6 +17,7 @@ from factored_asr.cli import (
     lexicon,
     lm,
     models,
+    plot,
     recognise,
     scores,
     serve,
@@ -28,7 +29,7 @@ from factored_asr.cli import (
 from factored_asr.cli.shared import EXAMPLES, complain, say
 from factored_asr.errors import FactoredASRError, OptionError
 
-GROUPS = (transcribe, recognise, detect, explain, train, adapt, corpora, scores, lm, lexicon,
+GROUPS = (transcribe, recognise, plot, detect, explain, train, adapt, corpora, scores, lm, lexicon,
           models, understand, serve)
 """In the order in which ``--help`` lists their commands."""
 

@@ -189,12 +189,17 @@ class DecisionTree:
         if kind == LEAF:
             yield f"{indent}{answer}pdf {self.leaf_pdf[node]} ({self.frames[node]:.0f} frames)"
             return
-        names = _PLACES if kind == POSITION else self.phones
-        asked = " ".join(names[i] for i in np.flatnonzero(self.members[node]))
-        yield f"{indent}{answer}{_ASKS[kind]} {asked}? (gain {self.gain[node]:.0f})"
+        asked, names = self.question(node)
+        yield f"{indent}{answer}{asked} {' '.join(names)}? (gain {self.gain[node]:.0f})"
         no, yes = self.branches[node].tolist()
         yield from self._below(yes, depth + 1, "yes: ")
         yield from self._below(no, depth + 1, "no: ")
+
+    def question(self, node: int) -> tuple[str, tuple[str, ...]]:
+        """Return what an inner node asks for (left, right, place), and the values of "yes"."""
+        kind = int(self.asks[node])
+        names = _PLACES if kind == POSITION else self.phones
+        return _ASKS[kind], tuple(names[i] for i in np.flatnonzero(self.members[node]))
 
     def _check(self) -> None:
         n, width = self.n_nodes, max(len(self.phones), N_POSITIONS)
