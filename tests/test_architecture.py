@@ -272,9 +272,10 @@ KIND_OF_MODEL = re.compile(
 
 KNOWS_THE_KIND = ("acoustic/", "features/", "models/importers/", "models/en_us.py",
                   "training/", "course/", "cli/adapt.py", "cli/corpora.py", "cli/train.py",
+                  "plots/__init__.py", "plots/gaussians.py", "cli/plot.py",
                   "server/openai.py")  # fmt: skip
 """Acoustic models, their training and import, and the command lines of training; the course, which
-explains them; and the protocol whose events are called deltas."""
+explains them; pictures of them; and the protocol whose events are called deltas."""
 
 def test_only_acoustic_models_know_their_kind() -> None:
     found = [
