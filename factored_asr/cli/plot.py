@@ -32,8 +32,8 @@ examples:
 
 
 def plot(options: argparse.Namespace) -> int:
-    """Draw a stage: a sound with its words and phones, its lattice or confusion network; or the
-    filters of the front end, the Gaussians or the decision tree of a phone, the language model."""
+    """Draw a stage. Of a sound: its words and phones, its lattice, its confusion network. Of a
+    model: its filters, the Gaussians or the decision tree of a phone, its language model."""
     from factored_asr.plots import save
 
     stage = "lattice" if options.lattice else options.stage

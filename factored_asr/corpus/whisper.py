@@ -15,10 +15,9 @@ LOWEST, HIGHEST = 400.0, 900.0
 def whispered(samples: np.ndarray, seed: int = 0) -> np.ndarray:
     """Return the same speech without a voice.
 
-    The residual of linear prediction is replaced by noise of the same power frame by frame, so that
-    the formants stay, and the low frequencies are lowered, where a whisper lacks the voice bar
-    (R. W. Morris, M. A. Clements, "Reconstruction of speech from whispers", 2002, the other way
-    round).
+    The residual of linear prediction is replaced by noise of the same power, frame by frame, so
+    that the formants stay. The low frequencies are lowered, where a whisper lacks the voice bar.
+    Source: R. W. Morris, M. A. Clements, "Reconstruction of speech from whispers", 2002, reversed.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 """Wake words and other keywords, from their pronunciation alone.
 
 A keyword is a row of phones. Its likelihood ratio is that of the best way through its phones and
-blanks against the best pdf in each frame, that is, a free loop of phones; per phone, so that short
-and long keywords compare. After "word spotting" with a background model (R. C. Rose, D. B. Paul,
-"A hidden Markov model based keyword recognition system", ICASSP 1990).
+blanks against the best pdf in each frame, that is, a free loop of phones. It is taken per phone,
+so that short and long keywords compare. After "word spotting" with a background model (R. C. Rose,
+D. B. Paul, "A hidden Markov model based keyword recognition system", ICASSP 1990).
 """
 
 from __future__ import annotations

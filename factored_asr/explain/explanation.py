@@ -48,12 +48,12 @@ whole paths. Below 0 it favours the hypothesis. If the command was rejected, `re
 each part (``<background>`` for a phone outside of known words). `margin` is its cost less the
 command's, in all and in each part. `interpretation` is null without a grammar or a meaning.
 `models` names what gave each factor's costs, and which model's alignment gave the words of the
-transcript their times; times of `parts` and `states` are those of the acoustic model's frames.
+transcript their times. Times of `parts` and `states` are those of the acoustic model's frames.
 `second_pass` has the words that `transcribe` gives where a second pass chooses other ones.
-`strings` is empty unless the model of the times scores the best word strings, too: `acoustic` is
-the first model's part of `cost`, `other` the second's, and `total` is `cost` + `weight` × `other`.
-`expected` is null unless expected words were given; its `difference` is their cost less that of the
-result, and its costs are null where they have no path (see `explain.expected`). The
+`strings` is empty unless the model of the times scores the best word strings, too. Its `acoustic`
+is the first model's part of `cost`, its `other` the second's, and `total` is `cost` + `weight` ×
+`other`. `expected` is null unless expected words were given; its `difference` is their cost less
+that of the result, and its costs are null where they have no path (see `explain.expected`). The
 keys of a version stay as they are, also where the Python names have changed; keys may be added.
 """
 
