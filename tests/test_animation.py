@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.browser import PROGRAM, Page, browser
+from support.browser import AXE, PROGRAM, Page, browser
 
 from factored_asr.audio.reading import read_audio
 from factored_asr.cli import main
@@ -187,3 +187,5 @@ def test_it_works_by_keyboard_in_a_browser(page: Page, width: int, dark: bool) -
     assert page.run("document.getElementById('time').textContent") != before
     lit = page.run("document.querySelectorAll('#graph .token.best').length")
     assert lit == 1 and not page.errors
+    if AXE.is_file():
+        assert page.violations() == []

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from factored_asr.course import LESSONS, Exercise, Lesson, lesson
+from factored_asr.course import LESSONS, Exercise, Lesson, lesson, notebook
 from factored_asr.course.__main__ import main
 from factored_asr.course.meaning import DENIED, REPAIRS
 from factored_asr.course.search import ONLY, SWAP
@@ -129,9 +130,49 @@ def test_figures_are_drawn_by_the_code_of_their_pages(
     assert (tmp_path / "a.png").stat().st_size > 5000
 
 
+def code_cells(each: Lesson) -> list[str]:
+    """The code of a lesson's notebook, with the solutions in place of what is to be filled in."""
+    cells = [cell["source"] for cell in notebook(each)["cells"] if cell["cell_type"] == "code"]
+    solution = solutions(each.number).read_text(encoding="utf-8")
+    return [solution if "NotImplementedError" in cell else cell for cell in cells]
+
+
+@pytest.mark.parametrize("each", LESSONS, ids=lambda each: each.name)
+def test_a_notebook_has_the_page_the_figure_and_the_checks(each: Lesson) -> None:
+    made = notebook(each)
+    assert (made["nbformat"], made["nbformat_minor"]) == (4, 5)
+    assert len({cell["id"] for cell in made["cells"]}) == len(made["cells"])
+    text = "".join(cell["source"] for cell in made["cells"] if cell["cell_type"] == "markdown")
+    assert text.startswith(f"# {each.number}. {each.title}") and "![" not in text
+    code = "\n".join(code_cells(each))
+    assert "# figure" in code
+    compile(code, each.name, "exec")
+    for exercise in each.exercises:
+        assert f'exercises["{exercise.name}"].check({exercise.name})' in code
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("each", LESSONS, ids=lambda each: each.name)
+def test_a_notebook_runs_from_its_first_cell_to_its_last(
+    each: Lesson, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("Agg")
+    monkeypatch.chdir(ROOT)
+    names: dict[str, object] = {}
+    for cell in code_cells(each):
+        exec(compile(cell, each.name, "exec"), names)
+    pyplot.close("all")
+    assert capsys.readouterr().out.count("answers are right.") == 2
+
+
 def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 12
+    assert main(["notebook", "8", "-o", str(tmp_path / "8.ipynb")]) == 0
+    assert json.loads((tmp_path / "8.ipynb").read_text(encoding="utf-8"))["nbformat"] == 4
+    assert main(["notebook", "8", "-o", str(tmp_path / "no" / "8.ipynb")]) == 2
+    assert "cannot be written" in capsys.readouterr().err
     assert main(["show", "1"]) == 0
     assert "viterbi(start, moves, scores)" in capsys.readouterr().out
     assert main(["check", "1", str(solutions(1))]) == 0

@@ -1,7 +1,4 @@
-"""The web page in a real browser, with a microphone that plays our examples.
-
-`AXE_CORE` names axe.min.js of the npm package axe-core, for the check of accessibility.
-"""
+"""The web page in a real browser, with a microphone that plays our examples."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ import pytest
 pytest.importorskip("uvicorn")
 pytest.importorskip("websockets")
 
-from support.browser import PROGRAM, Page, browser
+from support.browser import AXE, PROGRAM, Page, browser
 from support.server import Server, get, running
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="there is no Chromium")
@@ -140,19 +137,15 @@ def test_it_fits_small_screens(server: Server, page: Page, audio_dir: Path, widt
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_it_is_accessible(server: Server, page: Page, dark: bool) -> None:
-    axe = Path(os.environ.get("AXE_CORE", "axe.min.js"))
-    if not axe.is_file():
-        pytest.skip("AXE_CORE names no axe.min.js")
+    if not AXE.is_file():
+        pytest.skip("needs axe-core-python")
     page.size(800, 800, dark)
     page.open(server.url)
     page.run("""add({words: ['a', 'b', 'c', 'd'].map((word, i) => ({word, start: i, end: i + 1,
         conf: [0.2, 0.5, 0.8, 0.95][i]})), reason: '', meaning: {intent: 'On', slots: {a: 1}},
         segments: []}, new File([], 'a'), 'x');
         document.getElementById('own').hidden = false; page.login.hidden = false""")
-    page.run(axe.read_text(encoding="utf-8") + ";0")
-    found = json.loads(page.run("axe.run().then((r) => JSON.stringify(r.violations.map((v) =>"
-                                "[v.id, v.nodes.map((n) => n.html)])))"))
-    assert found == []
+    assert page.violations() == []
 
 
 def test_the_page_loads_nothing_from_elsewhere(server: Server) -> None:

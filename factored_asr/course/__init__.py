@@ -2,5 +2,7 @@
 
 from factored_asr.course.exercise import Exercise, Mistake, Verdict
 from factored_asr.course.lessons import LESSONS, Lesson, lesson
+from factored_asr.course.notebook import notebook, write_notebook
 
-__all__ = ["LESSONS", "Exercise", "Lesson", "Mistake", "Verdict", "lesson"]
+__all__ = ["LESSONS", "Exercise", "Lesson", "Mistake", "Verdict", "lesson", "notebook",
+           "write_notebook"]

@@ -1,12 +1,14 @@
-"""The course: ``python -m factored_asr.course list | show | check | figure``."""
+"""The course: ``python -m factored_asr.course list | show | check | figure | notebook``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 from factored_asr.course.lessons import LESSONS, lesson
+from factored_asr.course.notebook import write_notebook
 from factored_asr.errors import FactoredASRError
 
 
@@ -18,10 +20,12 @@ def main(arguments: list[str] | None = None) -> int:
     show = commands.add_parser("show", help="a page and its exercises")
     check = commands.add_parser("check", help="check the functions in a Python file")
     figure = commands.add_parser("figure", help="draw the figure of a page (needs matplotlib)")
-    for each in (show, check, figure):
+    notebook = commands.add_parser("notebook", help="write a lesson as a notebook of Jupyter")
+    for each in (show, check, figure, notebook):
         each.add_argument("number", type=int, help="of the lesson, 1 to 12")
     check.add_argument("file", type=Path, help="your answers: a Python file with the functions")
     figure.add_argument("--output", "-o", type=Path, required=True, help="a picture, such as a.png")
+    notebook.add_argument("--output", "-o", type=Path, required=True, help="such as 1.ipynb")
     options = parser.parse_args(arguments)
     try:
         return _run(options)
@@ -41,8 +45,9 @@ def _run(options: argparse.Namespace) -> int:
         for exercise in chosen.exercises:
             print(f"\n{exercise.name}: {exercise.task}")
         return 0
-    if options.command == "figure":
-        chosen.draw(options.output)
+    if options.command in ("figure", "notebook"):
+        write = chosen.draw if options.command == "figure" else partial(write_notebook, chosen)
+        write(options.output)
         return 0
     verdicts = chosen.check(options.file)
     for verdict in verdicts:

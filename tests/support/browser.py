@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 PROGRAM = next((found for name in ("chromium", "chromium-browser", "google-chrome")
                 if (found := shutil.which(name))), "")
 START_SECONDS = 60.0
+_PACKAGE = find_spec("axe_core_python")
+AXE = Path(os.environ.get("AXE_CORE") or (
+    Path(str(_PACKAGE.origin)).with_name("axe.min.js") if _PACKAGE else "axe.min.js"))
+"""axe-core, which checks accessibility: `AXE_CORE`, or that of the package axe-core-python."""
 
 
 class Page:
@@ -80,6 +86,13 @@ class Page:
             given = {"text": text} if text and kind == "keyDown" else {}
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key,
                       windowsVirtualKeyCode=code, **given)
+
+    def violations(self) -> list[Any]:
+        """Return what axe-core has against the page as it is: rules, and the elements."""
+        self.run(AXE.read_text(encoding="utf-8") + ";0")
+        return list(json.loads(self.run(
+            "axe.run().then((r) => JSON.stringify(r.violations.map((v) =>"
+            "[v.id, v.nodes.map((n) => n.html)])))")))
 
     def picture(self, path: Path) -> None:
         """Write a screenshot of the whole page."""
