@@ -22,8 +22,9 @@ from factored_asr.lattice import CombineOptions, Lattice, SecondPassOptions, bes
 from factored_asr.lattice.combine import combined
 from factored_asr.lattice.second_pass import ConfidenceOptions
 from factored_asr.models.settings import COMMANDS, DecodeOptions
-from factored_asr.recognizer.session import TIE, Session, _combine
+from factored_asr.recognizer.session import TIE, Session, _combination
 from factored_asr.recognizer.times import word_timer
+from factored_asr.results.transcript import Word
 
 ROOT = Path(__file__).parent.parent
 AUDIO, GRAMMAR = ROOT / "examples" / "audio", ROOT / "lm" / "smart_home.yaml"
@@ -115,11 +116,14 @@ def test_the_other_model_scores_each_string_by_its_best_alignment():
     stop = ("stop", ("S", "T", "AA", "P"))
     said = [stop, ("the", ("DH", "AH")), ("music", ("M", "Y", "UW", "Z", "IH", "K"))]
     other = [*said[:2], ("mocha", ("M", "OW", "K", "AH"))]
-    right, wrong = timer.word_costs([said, other], sound)
+    (right, wrong), paths = timer.word_costs([said, other], sound)
     assert right.shape == wrong.shape == (3,)
     assert right.sum() < wrong.sum() - 100 and right[0] == pytest.approx(wrong[0], abs=1.0)
-    alone, = timer.word_costs([said], sound)
+    (alone,), _ = timer.word_costs([said], sound)
     assert alone == pytest.approx(right)
+    words = [Word(text, 0.0, 0.1, phones=phones) for text, phones in said]
+    assert timer.retimed(words, sound, paths) == timer.retimed(words, sound)
+    assert all(each.text != "mocha" for each in timer.retimed(words, sound, paths))
     assert timer.word_costs([said, [("x", ("QQ",))]], sound) is None
     assert timer.word_costs([[("long", ("S",) * 400)]], sound) is None
 
@@ -159,10 +163,10 @@ def test_no_combination_turns_a_command_into_a_denial_or_back(recognizer):
     path, denied = found.lattice.best(), found.evidence.denied
     assert "don't" in denied.words and denied.cost > path.cost
     near = replace(found, parts=(path, replace(denied, cost=path.cost + 3.0)))
-    assert _combine(recognizer.pipeline, near, path).keywords["options"].beam == 3.0 - TIE
+    assert _combination(recognizer.pipeline, near, path).options.beam == 3.0 - TIE
     far = replace(found, parts=(path, replace(denied, cost=path.cost + 30.0)))
-    assert _combine(recognizer.pipeline, far, path).keywords["options"].beam == 8.0
-    assert _combine(recognizer.pipeline, found, denied) is None
+    assert _combination(recognizer.pipeline, far, path).options.beam == 8.0
+    assert _combination(recognizer.pipeline, found, denied) is None
 
 
 def test_the_command_line_weighs_the_other_model(recognizer, capsys):

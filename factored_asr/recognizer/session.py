@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from factored_asr.features.files import is_feature_file
 from factored_asr.graph import Graph
 from factored_asr.lattice import HotwordPass, Lattice, SecondPass, TwiceScored, WordSegment
 from factored_asr.lattice import Path as BestPath
-from factored_asr.lattice.combine import Combine, combined
+from factored_asr.lattice.combine import CombineOptions, combined
 from factored_asr.lattice.rejection import (
     NO_SPEECH,
     Evidence,
@@ -35,7 +35,7 @@ from factored_asr.lattice.rejection import (
     rejection,
 )
 from factored_asr.models.settings import DecodeOptions
-from factored_asr.recognizer.times import WordTimer, word_timer
+from factored_asr.recognizer.times import Spoken, WordTimer, word_timer
 from factored_asr.results.transcript import Transcript, words_of
 from factored_asr.understanding import Interpretation
 
@@ -281,20 +281,22 @@ def decide(pipeline: Pipeline, found: Found) -> Transcript:
     if pipeline.hotwords is not None:
         lattice = pipeline.hotwords(lattice)
     path, confidences, strings = lattice.best(), tuple[float, ...](), tuple[TwiceScored, ...]()
-    segments = path.segments
+    segments, combination = path.segments, None
     if rejected := rejection(path, found.evidence, options.rejection, seconds):
         return Transcript((), duration, reason=str(rejected), lattice=lattice, rejection=rejected)
     if not path.reached_final:  # broken off: dictation loses a word, a command its sense
         segments = () if pipeline.is_grammar else segments[:-1]
     elif pipeline.second_pass:
+        combination = _combination(pipeline, found, path)
         with blas_threads(options.threads):
-            chosen = pipeline.second_pass(lattice, _combine(pipeline, found, path))
+            chosen = pipeline.second_pass(lattice, combination)
         segments, confidences, lattice = chosen.segments, chosen.confidences, chosen.lattice
         strings = chosen.strings
     words, timed_by = words_of(segments, seconds, confidences), ""
     if words and pipeline.timer is not None and found.sound is not None:
         with blas_threads(options.threads):
-            retimed = pipeline.timer.retimed(words, found.sound)
+            laid = combination.paths if combination else None
+            retimed = pipeline.timer.retimed(words, found.sound, laid)
         words, timed_by = retimed or words, pipeline.timer.name if retimed else model.name
     readings = lattice
     if is_denial(path, found.evidence):  # what else the lattice has must not be acted on
@@ -310,8 +312,33 @@ def decide(pipeline: Pipeline, found: Found) -> Transcript:
     )
 
 
-def _combine(pipeline: Pipeline, found: Found, path: BestPath) -> Combine | None:
-    """Return what adds the costs of the model that gives words their times; None where it is off.
+class Combination:
+    """Adds the costs of the model that gives words their times to a lattice, for one sound.
+
+    `paths` are those of the strings that it laid over the sound.
+    """
+
+    def __init__(self, timer: WordTimer, sound: AcousticSession, options: CombineOptions):
+        self.options = options
+        self.paths: dict[tuple[Spoken, ...], BestPath] = {}
+        self._timer, self._sound = timer, sound
+
+    def __call__(self, lattice: Lattice) -> tuple[Lattice, tuple[TwiceScored, ...]]:
+        """Return what `combined` does."""
+        return combined(lattice, self._costs_of, self.options)
+
+    def _costs_of(self, strings: Sequence[Sequence[WordSegment]]) -> Sequence[np.ndarray] | None:
+        spoken = [[(each.word, tuple(phone.phone for phone in each.phones)) for each in string]
+                  for string in strings]
+        found = self._timer.word_costs(spoken, self._sound)
+        if found is None:
+            return None
+        costs, self.paths = found
+        return costs
+
+
+def _combination(pipeline: Pipeline, found: Found, path: BestPath) -> Combination | None:
+    """Return what adds the costs of the other model; None where it is off.
 
     A denied command stays one, and a plain one is not denied by it.
     """
@@ -322,10 +349,4 @@ def _combine(pipeline: Pipeline, found: Found, path: BestPath) -> Combine | None
     if denied is not None:
         most = max(0.0, denied.cost - path.cost - TIE)
         options = replace(options, beam=min(options.beam, most))
-
-    def costs_of(strings: Sequence[Sequence[WordSegment]]) -> Sequence[np.ndarray] | None:
-        spoken = [[(each.word, tuple(phone.phone for phone in each.phones)) for each in string]
-                  for string in strings]
-        return timer.word_costs(spoken, sound)
-
-    return partial(combined, costs_of=costs_of, options=options)
+    return Combination(timer, sound, options)

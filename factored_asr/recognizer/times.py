@@ -7,7 +7,7 @@ whose states do follow the sound.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -41,7 +41,10 @@ class WordTimer:
         """Begin a sound: it is to take the same samples as the recognising session."""
         return self.model.session(np.zeros(1, np.int64), whole=True)
 
-    def retimed(self, words: Sequence[Word], sound: AcousticSession) -> tuple[Word, ...] | None:
+    def retimed(
+        self, words: Sequence[Word], sound: AcousticSession,
+        laid: Mapping[tuple[Spoken, ...], Path] | None = None,
+    ) -> tuple[Word, ...] | None:
         """Return the words with the times of this model; None where they do not fit the sound.
 
         Parameters
@@ -50,9 +53,14 @@ class WordTimer:
             Recognised words with their phones.
         sound
             A finished session of `listen`.
+        laid
+            What `word_costs` gave of this sound: strings among them are not laid again.
         """
-        graph = self._graph([(word.text, word.phones) for word in words])
-        path = None if graph is None else _laid(graph, graph.pdfs, lambda: sound.scores(graph.pdfs))
+        spoken = tuple((word.text, word.phones) for word in words)
+        path = (laid or {}).get(spoken)
+        if path is None and (graph := self._graph(spoken)) is not None:
+            pdfs = graph.pdfs
+            path = _laid(graph, pdfs, lambda: sound.scores(pdfs))
         if path is None:
             return None
         seconds, found = self.model.frame_seconds, []
@@ -67,19 +75,19 @@ class WordTimer:
 
     def word_costs(
         self, strings: Sequence[Sequence[Spoken]], sound: AcousticSession
-    ) -> list[np.ndarray] | None:
-        """Return −log likelihood of a sound under each word of word strings; None as in `retimed`.
+    ) -> tuple[list[np.ndarray], dict[tuple[Spoken, ...], Path]] | None:
+        """Return −log likelihood of a sound under each word of word strings, and their best paths.
 
-        The result has (n_words,) float64 for each string. All frames count: those before the first
+        The costs are (n_words,) float64 for each string. All frames count: those before the first
         word for it, those of pauses for the word before. The sound is scored once for all strings.
-        `sound` is as in `retimed`; strings have at least one word.
+        `sound` is as in `retimed`, and so is None; strings have at least one word.
         """
         graphs = [graph for string in strings if (graph := self._graph(string)) is not None]
         if len(graphs) < len(strings):
             return None
         pdfs = np.unique(np.concatenate([graph.pdfs for graph in graphs]))
-        scores, costs = np.concatenate([*sound.scores(pdfs)]), []
-        for graph in graphs:
+        scores, costs, paths = np.concatenate([*sound.scores(pdfs)]), [], {}
+        for string, graph in zip(strings, graphs, strict=True):
             path = _laid(graph, pdfs, lambda: [scores])
             if path is None:
                 return None
@@ -87,7 +95,8 @@ class WordTimer:
             along = scores[np.arange(len(scores)), columns].astype(np.float64)
             starts = [segment.phones[0].start for segment in path.segments[1:]]
             costs.append(-np.add.reduceat(along, [0, *starts]))
-        return costs
+            paths[tuple(string)] = path
+        return costs, paths
 
     def _graph(self, words: Sequence[Spoken]) -> Graph | None:
         """Return the graph of these words alone; None where this model lacks one of the phones."""
