@@ -20,11 +20,14 @@ from typing import IO
 import numpy as np
 import soundfile
 
+from factored_asr.audio.lengths import HEAD, Length, right_length
 from factored_asr.audio.wav import UNKNOWN_LENGTH, Notice, lack
 from factored_asr.errors import FormatError
 
 _LENGTH = re.compile(r"^ *(?:SSND|Data Size|riff|data) *: (\d+) \(should be (\d+)\)", re.M)
 _CUT_OGG = re.compile("Last page lacks an end-of-stream bit|Junk after the last page")
+_CUT_VOC = "Seems to be a truncated file"
+_FILE_LENGTH = re.compile(r"^Length : (\d+)", re.M)
 _SPHERE_LENGTH = re.compile(rb"\nsample_count -i (\d+)")
 _MPG123 = re.compile(rb"^(?:\[src/libmpg123/.*|Warning: Xing stream size .*|)\n", re.M)
 _OPEN = 1 << 62  # samples: libsndfile's number where a header leaves it open
@@ -48,10 +51,14 @@ class File(soundfile.SoundFile):
     """
 
     def __init__(self, source: Path | bytes, name: str, notice: Notice):
-        head = source[:1024] if isinstance(source, bytes) else b""
+        head = source[:HEAD] if isinstance(source, bytes) else b""
         if isinstance(source, Path):
             with source.open("rb") as file:
-                head = file.read(1024)
+                head = file.read(HEAD)
+        size = len(source) if isinstance(source, bytes) else source.stat().st_size
+        if length := right_length(head, size):
+            whole = source if isinstance(source, bytes) else source.read_bytes()
+            source = length.put_into(whole)
         with quiet():
             super().__init__(_Memory(source) if isinstance(source, bytes) else _system_name(source))
         self._label, self._notice, self._n_read = name, notice, 0
@@ -60,7 +67,7 @@ class File(soundfile.SoundFile):
         self.must_hold = self.format == "FLAC" and self.n_samples is not None
         """Whether fewer samples are an error."""
         try:
-            self._check_length(head)
+            self._check_length(head, length)
         except FormatError:
             self.close()
             raise
@@ -94,10 +101,16 @@ class File(soundfile.SoundFile):
             self.seek(n_samples)
         self._n_read = n_samples
 
-    def _check_length(self, head: bytes) -> None:
+    def _check_length(self, head: bytes, length: Length | None) -> None:
         """Refuse or report a sound that is shorter than its header says."""
-        if found := _LENGTH.search(self.extra_info):
-            promised, there, unit = int(found[1]), int(found[2]), "bytes of samples"
+        promised: int | None
+        unit = "bytes of samples"
+        if length:
+            promised, there = length.promised, length.there
+        elif found := _LENGTH.search(self.extra_info):
+            promised, there = int(found[1]), int(found[2])
+        elif self.format == "VOC" and _CUT_VOC in self.extra_info:
+            promised, there = _lengths_of_voc(head, self.extra_info)
         elif (count := _SPHERE_LENGTH.search(head)) and self.format == "NIST":
             promised, there, unit = int(count[1]), self.frames, "samples"
         else:
@@ -105,13 +118,26 @@ class File(soundfile.SoundFile):
                 self._notice(f"{self._label}: its end is missing or damaged (the recorder was "
                              "interrupted?): what is whole is read")
             return
-        if promised == 0:
+        if promised is None:
+            self._notice(f"{self._label}: its header leaves the length open: all {there} {unit} "
+                         "that follow are read")
+        elif promised == 0:
             self._notice(f"{self._label}: its header promises no samples (the recorder was "
                          f"interrupted?): all {there} {unit} that follow are read")
         elif there < promised < UNKNOWN_LENGTH:
             seconds = (promised - there) / max(1, there) * self.frames / self.samplerate
             law = f"the header promises {promised} {unit}, there are {there}"
             self._notice(f"{self._label}: {lack(law, seconds, 1 - there / promised, self._label)}")
+
+
+def _lengths_of_voc(head: bytes, info: str) -> tuple[int, int]:
+    """Bytes of samples by the header of the first block of a VOC file, and those in the file.
+
+    A block begins with its kind and three bytes of its length.
+    """
+    start = int.from_bytes(head[20:22], "little") + 4
+    found = _FILE_LENGTH.search(info)
+    return int.from_bytes(head[start - 3 : start], "little"), int(found[1] if found else 0) - start
 
 
 @contextmanager

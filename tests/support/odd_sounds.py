@@ -54,6 +54,12 @@ def encoded(samples: np.ndarray, rate: int, form: str, coding: str | None = None
     return file.getvalue()
 
 
+def relabelled(caf: bytes, size: int) -> bytes:
+    """A CAF file whose chunk of samples claims another size."""
+    at = caf.index(b"data") + 4
+    return caf[:at] + struct.pack(">q", size) + caf[at + 8 :]
+
+
 def wavs(samples: np.ndarray, rate: int) -> dict[str, tuple[bytes, Odd]]:
     """WAV files whose headers are odd."""
     data = (samples * 32767).astype("<i2").tobytes()
@@ -116,9 +122,11 @@ def others(samples: np.ndarray, rate: int) -> dict[str, tuple[bytes, Odd]]:
     data = (samples * 32767).astype("<i2").tobytes()
     plain, ok = wav(data), Odd()
     stereo = np.stack([samples, samples], axis=1)
-    mp3, flac, ogg, aiff, au, sph = (
-        encoded(samples, rate, form) for form in ("MP3", "FLAC", "OGG", "AIFF", "AU", "NIST")
+    mp3, flac, ogg, aiff, au, sph, caf = (
+        encoded(samples, rate, form)
+        for form in ("MP3", "FLAC", "OGG", "AIFF", "AU", "NIST", "CAF")
     )
+    voc = encoded(samples, rate, "VOC", "PCM_16")
     open_flac = bytearray(flac)
     open_flac[21:26] = bytes([flac[21] & 0xF0, 0, 0, 0, 0])  # of ffmpeg, say, into a pipe
     return {
@@ -154,6 +162,16 @@ def others(samples: np.ndarray, rate: int) -> dict[str, tuple[bytes, Odd]]:
                              Odd(says="promises no samples")),
         "length_off.au": (au[:8] + (len(au) - 16).to_bytes(4) + au[12:],
                           Odd(says="which are read")),
+        "length_8.aiff": (aiff.replace(b"SSND" + aiff[42:46], b"SSND\0\0\0\x08"),
+                          Odd(says="promises no samples")),
+        "length_zero.au": (au[:8] + bytes(4) + au[12:], Odd(says="promises no samples")),
+        "length_zero.caf": (relabelled(caf, 0), Odd(says="promises no samples")),
+        "length_4.caf": (relabelled(caf, 4), Odd(says="promises no samples")),
+        "length_open.caf": (relabelled(caf, -1), Odd(says="leaves the length open")),
+        "a_little_short.caf": (caf[:-100], Odd(says="which are read")),
+        "cut.caf": (caf[: -len(samples)], Odd(None, "truncated: the header promises")),
+        "a_little_short.voc": (voc[:-100], Odd(says="which are read")),
+        "cut.voc": (voc[: -len(samples)], Odd(None, "truncated: the header promises")),
         "cut.aiff": (aiff[: -len(samples)], Odd(None, "truncated: the header promises")),
         "cut.au": (au[: -len(samples)], Odd(None, "truncated: the header promises")),
         "cut.sph": (sph[: -len(samples)], Odd(None, "truncated: the header promises")),
