@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from fuzz.readers import KINDS, Kind, lay, quietly
+from support.files import NOT_OURS, TEXTS
 
 from factored_asr.batch.inputs import find_inputs
 from factored_asr.cli import main
@@ -18,12 +19,6 @@ from factored_asr.errors import FormatError
 from factored_asr.evaluation.normalise import Rules
 from factored_asr.language import read_arpa
 from factored_asr.storage.tables import header_of, read_table
-
-TEXTS = (".arpa", ".dict", ".txt", ".yaml", ".jsgf", ".tsv", ".csv", ".scp", ".fileids", ".json",
-         ".transcription", ".slf", ".lat", ".lab", ".TextGrid", "text", "utt2spk", "segments",
-         "mdef", "feat.params", "noisedict")  # fmt: skip
-NOT_OURS = {"ARPA by KenLM", "model folder", "zipped model", "settings", "calibration"}
-"""Read by others, or sealed by checksums."""
 
 
 def marked(files: dict[str, bytes | None]) -> dict[str, bytes | None]:

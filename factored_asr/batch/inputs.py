@@ -18,7 +18,14 @@ from factored_asr.corpus.layouts import read_manifest
 from factored_asr.errors import FactoredASRError, FormatError, MissingError, OptionError
 from factored_asr.features.files import is_feature_file
 from factored_asr.results.formats import utterance_id
-from factored_asr.storage.reading import encoding_of, exists, read_bytes, standard_input
+from factored_asr.storage.reading import (
+    check_unpacked,
+    encoding_of,
+    exists,
+    files_in,
+    read_bytes,
+    standard_input,
+)
 from factored_asr.storage.tables import SUFFIXES as TABLES
 
 SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".sph", ".aiff", ".aif", ".au", ".w64",
@@ -152,11 +159,15 @@ def _file(path: Path) -> Input:
 
 def _listed(name: str, root: Path) -> list[str]:
     data = standard_input().read() if name == STDIN else read_bytes(root / name)
+    check_unpacked(data, name)
     data, encoding = data.removeprefix(b"\xef\xbb\xbf"), encoding_of(data)
     if not encoding.startswith("utf-8"):
         data = data.decode(encoding, errors="replace").encode(errors="surrogateescape")
-    ends = b"\0" if b"\0" in data else b"\n"  # find -print0 ends names with zeros
-    names = [os.fsdecode(line.strip()) for line in data.split(ends) if line.strip()]
+    if b"\0" in data:  # find -print0 ends names with zeros
+        lines = data.split(b"\0")
+    else:
+        lines = data.replace(b"\r", b"\n").split(b"\n")
+    names = [os.fsdecode(line.strip()) for line in lines if line.strip()]
     if not names:
         raise MissingError(f"@{name}: the list is empty")
     nested = next((each for each in names if each.startswith("@") and not exists(each)), "")
@@ -170,11 +181,10 @@ def _in_folder(folder: Path) -> Iterator[Input]:
 
     Symbolic links that lead nowhere are among them, and are reported when they are read.
     """
-    files = sorted(
-        file for file in folder.rglob("*")
+    files = [
+        file for file in files_in(folder, "**/*")
         if file.suffix.lower() in SOUNDS and not file.name.startswith(".")
-        and (file.is_file() or file.is_symlink() and not exists(file))
-    )
+    ]
     if not files:
         raise MissingError(f"{folder}: the folder holds no sound ({', '.join(SOUNDS)})")
     for file in files:

@@ -128,9 +128,11 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _sounds(folder: Path) -> Iterator[Path]:
+    from factored_asr.storage.reading import files_in
+
     if not folder.is_dir():
         raise OptionError(f"{folder}: is no folder")
-    return (path for path in folder.glob("*/**/*") if path.suffix.lower() in SUFFIXES)
+    return (path for path in files_in(folder, "*/**/*") if path.suffix.lower() in SUFFIXES)
 
 
 def add(commands: Any) -> None:

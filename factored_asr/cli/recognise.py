@@ -33,10 +33,12 @@ def aligned(options: argparse.Namespace, sound: Source, sample_rate: int | None)
     """Return the alignment of the text that the options give."""
     from factored_asr.language.written import TextRules
     from factored_asr.recognizer.alignment import AlignOptions, aligner_of
-    from factored_asr.storage.reading import read_text
+    from factored_asr.storage.reading import is_file, read_text
 
     if (options.text is None) == (options.text_file is None):
         raise OptionError("give the spoken text, or its file by --text-file")
+    if options.text is not None and is_file(options.text):
+        raise OptionError(f"{options.text} is a file, not the spoken text: give it by --text-file")
     text = options.text if options.text_file is None else read_text(options.text_file)
     rules = replace(TextRules.named(options.rules), case=False)
     aligner = aligner_of(shared.recipe_of(options), options=AlignOptions(rules=rules))

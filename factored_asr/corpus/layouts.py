@@ -28,7 +28,7 @@ from factored_asr.corpus.textgrid import Tier, read_textgrid
 from factored_asr.corpus.utterance import NO_PATH, Utterance
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.language.written import Known, spoken_words
-from factored_asr.storage.reading import exists, is_file, read_text
+from factored_asr.storage.reading import exists, files_in, is_file, read_text
 from factored_asr.storage.tables import SUFFIXES as TABLES
 from factored_asr.storage.tables import Row, header_of, read_table
 
@@ -75,7 +75,7 @@ def read_manifest(
     write them; `known` says which spellings are words.
     """
     if path.is_dir():
-        tables = (file for end in TABLES for file in path.glob(f"*{end}"))
+        tables = (file for end in TABLES for file in files_in(path, f"*{end}"))
         path = _one(path, filter(_is_manifest, tables))
     words = partial(spoken_words, known=known) if prose else _words
     return [_manifest_row(path, row, words) for row in read_table(path, needed).rows]
@@ -148,7 +148,7 @@ def read_sphinx_corpus(path: Path) -> list[Utterance]:
     ``feat`` or ``wav``. The speaker is the folder that a fileid lies in."""
     if not path.exists():
         raise MissingError(f"{path}: there is no such corpus")
-    listing = _one(path, path.glob("etc/*.fileids")) if path.is_dir() else path
+    listing = _one(path, files_in(path, "etc/*.fileids")) if path.is_dir() else path
     root = listing.parent.parent
     transcription = listing.with_suffix(".transcription")
     spoken: dict[str, Line] = {}
@@ -188,7 +188,7 @@ class _Folders:
         folder = place.parent
         if folder not in self._names:
             try:
-                self._names[folder] = {each.name.lower(): each for each in sorted(folder.iterdir())}
+                self._names[folder] = {each.name.lower(): each for each in files_in(folder)}
             except (OSError, ValueError):
                 self._names[folder] = {}
         return place if is_file(place) else self._names[folder].get(place.name.lower())
@@ -202,7 +202,7 @@ class _Folders:
 def read_librispeech(path: Path) -> list[Utterance]:
     """Read folders ``SPEAKER/CHAPTER`` with sounds and a file ``SPEAKER-CHAPTER.trans.txt``."""
     utterances, found = [], _Folders()
-    for file in sorted(path.rglob("*.trans.txt")):
+    for file in files_in(path, "**/*.trans.txt"):
         for name, (number, text) in _table(file).items():
             sound = found.sound(file.parent / name) if "/" not in name else None
             speaker, place = name.split("-")[0], f"{file}:{number}"
@@ -237,7 +237,7 @@ def read_mfa_folder(path: Path, known: Known | None = None) -> list[Utterance]:
     """
     utterances: list[Utterance] = []
     found = _Folders()
-    for sound in sorted(each for each in path.rglob("*") if each.suffix.lower() in SOUNDS):
+    for sound in (each for each in files_in(path, "**/*") if each.suffix.lower() in SOUNDS):
         name = sound.relative_to(path).with_suffix("").as_posix()
         file = found.sound(sound.with_suffix(""), TEXTS)
         if file is not None and file.suffix.lower() == ".textgrid":
@@ -281,7 +281,7 @@ def read_named_files(path: Path) -> list[Utterance]:
     """Read sounds named ``TEXT_SPEAKER_TAKE.wav``, such as ``7_jackson_12.wav``; underscores in
     the text part words, digits are spelled out."""
     utterances = []
-    for file in sorted(path.iterdir()):
+    for file in files_in(path):
         match = _TAKE.match(file.stem)
         if file.suffix.lower() in SOUNDS and match:
             text = match[1].split("_")
@@ -297,21 +297,21 @@ def _layout_of(path: Path) -> str:
         return "sphinx" if path.suffix == ".fileids" else _table_layout(path)
     if (path / "text").is_file():
         return "kaldi"
-    if any((path / "etc").glob("*.fileids")):
+    if files_in(path, "etc/*.fileids"):
         return "sphinx"
     if is_file(path / "metadata.csv") and not _is_manifest(path / "metadata.csv"):
         return "ljspeech"
     for end in TABLES:
-        for file in sorted(path.glob(f"*{end}")):
+        for file in files_in(path, f"*{end}"):
             if _is_manifest(file):
                 return _table_layout(file)
-    if next(path.rglob("*.trans.txt"), None):
+    if files_in(path, "**/*.trans.txt"):
         return "librispeech"
-    if any(file.suffix.lower() in SOUNDS and _TAKE.match(file.stem) for file in path.iterdir()):
+    if any(file.suffix.lower() in SOUNDS and _TAKE.match(file.stem) for file in files_in(path)):
         return "names"
     found = _Folders()
     if any(each.suffix.lower() in SOUNDS and found.sound(each.with_suffix(""), TEXTS)
-           for each in path.rglob("*")):
+           for each in files_in(path, "**/*")):
         return "mfa"
     raise MissingError(
         f"{path}: no corpus in a known layout: a table *.tsv or *.csv with path and text, text and "

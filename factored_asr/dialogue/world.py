@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from factored_asr.errors import FormatError, MissingError
-from factored_asr.storage.reading import read_text
+from factored_asr.storage.reading import files_in, read_text
 from factored_asr.understanding.interpretation import Interpretation
 
 State: TypeAlias = str | int | float | None
@@ -110,7 +110,7 @@ class World:
         from factored_asr.language.grammar.yaml_nodes import read_yaml
 
         path = Path(path)
-        files = sorted(path.glob("*.y*ml")) if path.is_dir() else [path]
+        files = files_in(path, "*.y*ml") if path.is_dir() else [path]
         found: dict[str, Any] = {}
         for file in files:
             if file.suffix.lower() in (".yaml", ".yml"):

@@ -16,7 +16,13 @@ import numpy as np
 
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.language.ngram import EPSILON, NGramModel, NGramTable
-from factored_asr.storage.reading import decode_text, encoding_of, gunzipped, read_bytes
+from factored_asr.storage.reading import (
+    check_unpacked,
+    decode_text,
+    encoding_of,
+    gunzipped,
+    read_bytes,
+)
 
 GZIP_MAGIC = b"\x1f\x8b"
 LN_10 = float(np.log(10.0))
@@ -44,10 +50,11 @@ def common_log(log: _Logs) -> _Logs:
 def read_arpa(path: str | Path) -> NGramModel:
     """Read an ARPA file, plain or gzip (recognised by its first bytes), of any order.
 
-    Accepted, because real files have it: a byte-order mark, text before ``\\data\\``, any white
-    space between fields, ``-inf`` (as -99), no ``<unk>``, n-grams in any order. A missing back-off
-    weight is 0; back-off weights in the highest order are not used. A history that is not listed is
-    added, see `NGramModel.from_ngrams`. The words keep the order of the unigrams.
+    Accepted, because real files have it: a byte-order mark, any ends of lines, text before
+    ``\\data\\``, any white space between fields, ``-inf`` (as -99), no ``<unk>``, n-grams in any
+    order. A missing back-off weight is 0; back-off weights in the highest order are not used. A
+    history that is not listed is added, see `NGramModel.from_ngrams`. The words keep the order of
+    the unigrams.
 
     Raises MissingError if there is no such file. Raises FormatError, with file and line, for a
     wrong section or count, a line of too few or too many fields, or a value that is no number. It
@@ -55,8 +62,11 @@ def read_arpa(path: str | Path) -> NGramModel:
     """
     data = read_bytes(path)
     data = gunzipped(data, path) if data.startswith(GZIP_MAGIC) else data
+    check_unpacked(data, path)
     if encoding_of(data) != "utf-8":  # a byte-order mark
         data = decode_text(data, path).encode()
+    if b"\n" not in data[:CHUNK]:  # lines end as on an old Macintosh
+        data = data.replace(b"\r", b"\n")
     return _Arpa(data, path).model()
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.language.ngram import EPSILON, NGramModel, NGramOrder
 from factored_asr.language.prune import normalise, prune_to, select
-from factored_asr.storage.reading import read_arrays
+from factored_asr.storage.reading import holds_arrays, read_arrays
 
 FORMAT = "factored_asr packed n-grams 1"
 ZIP_MAGIC = b"PK\x03\x04"
@@ -77,6 +77,8 @@ def read_packed(path: str | Path, n_ngrams: int = 0) -> NGramModel:
     marks for this number, these n-grams are taken. Raises MissingError if there is no such file,
     FormatError if it is none, or broken.
     """
+    if not holds_arrays(path):
+        raise FormatError("a zip archive, and no packed language model: unpack it", path)
     arrays = read_arrays(path)
     try:
         if arrays["format"].tobytes() != FORMAT.encode():

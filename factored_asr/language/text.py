@@ -15,7 +15,7 @@ from factored_asr.errors import FormatError, MissingError
 from factored_asr.language.arpa import GZIP_MAGIC
 from factored_asr.language.ngram import BEGIN, END, EPSILON, UNKNOWN
 from factored_asr.language.written import AS_IS, Known, Piece, TextRules, read_written
-from factored_asr.storage.reading import encoding_of, standard_input
+from factored_asr.storage.reading import check_unpacked, encoding_of, standard_input
 
 _SENTENCE_END = re.compile(r"[\"'”’)\]]*[.!?…]+[\"'”’)\]]*\s+[\"'“‘(\[]*")
 _PLAIN = re.compile(r"[a-z'\s]*")
@@ -149,12 +149,19 @@ def _decoded(source: str | Path) -> Iterator[str]:
         is_gzip = peek is not None and peek(2)[:2] == GZIP_MAGIC
         data = gzip.open(file) if is_gzip else file
         first = data.readline()
+        check_unpacked(first, source)
         encoding = encoding_of(first)
         if encoding in ("utf-8", "utf-8-sig"):
-            yield first.decode(encoding)
-            yield from (line.decode("utf-8") for line in data)
+            yield from _cut(first.decode(encoding))
+            for line in data:
+                yield from _cut(line.decode("utf-8"))
         else:  # lines of bytes are not lines of text
             yield from codecs.decode(first + data.read(), encoding).splitlines()
+
+
+def _cut(line: str) -> list[str]:
+    """Return the lines in one that ends with a line feed: old files part them by ``\\r`` alone."""
+    return line.rstrip("\r\n").split("\r")
 
 
 def _without_marks(words: list[str], name: str, line: int) -> list[str]:

@@ -27,6 +27,7 @@ from factored_asr.models.importers.vosk import VoskFiles, converted
 from factored_asr.models.kinds import MANIFEST, importer_of
 from factored_asr.models.settings import COMMANDS, DICTATION, DecodeOptions
 from factored_asr.models.zipped import is_zip, unpacked
+from factored_asr.storage.reading import files_in
 
 NETWORK = "en-us-network"
 DEFAULT_MODEL = "en-us-network"
@@ -103,8 +104,9 @@ class Bundle:
                 f"file {MANIFEST}, or mdef if it is Sphinx's, final.mdl if it is Kaldi's, "
                 "am/final.mdl if it is Vosk's"
             )
-        lexicons = sorted(folder.glob("*.dict"))
-        models = [file for end in ("*.lm.bin", "*.arpa", "*.arpa.gz") for file in folder.glob(end)]
+        lexicons = files_in(folder, "*.dict")
+        models = [file for end in ("*.lm.bin", "*.arpa", "*.arpa.gz")
+                  for file in files_in(folder, end)]
         return Bundle(str(model), folder, lexicons[0] if lexicons else None,
                       models[0] if models else None)
 

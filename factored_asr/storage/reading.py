@@ -12,6 +12,7 @@ import io
 import json
 import lzma
 import math
+import stat
 import sys
 import zipfile
 import zlib
@@ -35,7 +36,9 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"),
           (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
           (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
 """Byte-order marks; that of UTF-16 begins like that of UTF-32."""
-_PACKED = ((b"\x1f\x8b", "gzip"), (b"PK\3\4", "zip"), (b"BZh", "bzip2"), (b"\xfd7zXZ", "xz"))
+_PACKED = ((b"\x1f\x8b", "gzip"), (b"PK\3\4", "zip"), (b"\xfd7zXZ", "xz"),
+           (b"\x28\xb5\x2f\xfd", "zstd"), (b"7z\xbc\xaf", "7z"), (b"Rar!\x1a", "RAR"))  # fmt: skip
+_BZIP2 = (b"BZh", b"1AY&SY")  # a digit stands between
 MAX_AXES = 32
 _PART = 1 << 22
 _MAX_DIGITS = 18
@@ -65,6 +68,21 @@ def _reading(path: str | Path) -> Iterator[None]:
         raise FormatError(f"cannot be read: {why}", path) from None
 
 
+def files_in(folder: Path, pattern: str = "*") -> list[Path]:
+    """Return the files of a folder, sorted: no folders, and no pipes, which one would wait for.
+
+    Links that lead nowhere are among them, and are reported when they are read.
+    """
+    return sorted(file for file in folder.glob(pattern) if _is_plain(file))
+
+
+def _is_plain(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):
+        return True
+
+
 def read_text(path: str | Path) -> str:
     """Return the text of a file, without a byte-order mark; ends of lines become ``\\n``.
 
@@ -80,19 +98,28 @@ def decode_text(data: bytes, path: str | Path) -> str:
     >>> decode_text("tea\\r\\n".encode("utf-16"), "a.txt"), decode_text(b"tea", "a.txt")
     ('tea\\n', 'tea')
     """
+    check_unpacked(data, path)
     encoding = encoding_of(data)
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        if packed := next((kind for mark, kind in _PACKED if data.startswith(mark)), ""):
-            raise FormatError(f"is a {packed} archive, and no text: unpack it", path) from None
         name = encoding.removesuffix("-sig").upper()
         raise FormatError(f"not {name}: byte {data[error.start]:#04x}", path, line) from None
     if "\0" in text:
         law = "a zero byte: this is no text, or one of two bytes a letter without its mark (UTF-16)"
         raise FormatError(law, path, text.count("\n", 0, text.index("\0")) + 1)
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def check_unpacked(data: bytes, path: str | Path) -> None:
+    """Raise FormatError where the bytes of a file are an archive, and no text."""
+    kind = next((kind for mark, kind in _PACKED if data.startswith(mark)), "")
+    if data[:3] == _BZIP2[0] and data[4:10] == _BZIP2[1]:
+        kind = "bzip2"
+    if kind:
+        article = "an" if kind[0] in "xR" else "a"
+        raise FormatError(f"is {article} {kind} archive, and no text: unpack it", path)
 
 
 def encoding_of(data: bytes) -> str:
@@ -205,6 +232,15 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
                 }
         except NOT_ZIP as error:
             raise FormatError(f"no whole zip of arrays: {error}", path) from None
+
+
+def holds_arrays(path: str | Path) -> bool:
+    """Return whether a file is no zip archive of files other than arrays; it may be broken."""
+    try:
+        with _reading(path), zipfile.ZipFile(path) as packed:
+            return all(name.endswith(".npy") for name in packed.namelist())
+    except NOT_ZIP:
+        return True
 
 
 def exists(path: str | Path) -> bool:

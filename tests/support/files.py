@@ -63,3 +63,9 @@ J=3 S=1 E=3 W=c a=-240.0 l=-3.0 r=-0.7
 
 KALDI_MODEL = Path(__file__).parents[1] / "data" / "kaldi"
 """A folder of Kaldi's model files, text and binary, with what Kaldi computes from them."""
+
+TEXTS = (".arpa", ".dict", ".txt", ".yaml", ".jsgf", ".tsv", ".csv", ".scp", ".fileids", ".json",
+         ".transcription", ".slf", ".lat", ".lab", ".TextGrid", "text", "utt2spk", "segments",
+         "mdef", "feat.params", "noisedict")  # fmt: skip
+NOT_OURS = {"ARPA by KenLM", "model folder", "zipped model", "settings", "calibration"}
+"""Read by others, or sealed by checksums."""

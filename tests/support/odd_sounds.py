@@ -162,7 +162,7 @@ def others(samples: np.ndarray, rate: int) -> dict[str, tuple[bytes, Odd]]:
                              Odd(says="promises no samples")),
         "length_off.au": (au[:8] + (len(au) - 16).to_bytes(4) + au[12:],
                           Odd(says="which are read")),
-        "length_8.aiff": (aiff.replace(b"SSND" + aiff[42:46], b"SSND\0\0\0\x08"),
+        "of_8_bytes.aiff": (aiff.replace(b"SSND" + aiff[42:46], b"SSND\0\0\0\x08"),
                           Odd(says="promises no samples")),
         "length_zero.au": (au[:8] + bytes(4) + au[12:], Odd(says="promises no samples")),
         "length_zero.caf": (relabelled(caf, 0), Odd(says="promises no samples")),

@@ -24,7 +24,7 @@ from factored_asr.language.grammar.normalisation import normalise_text
 from factored_asr.language.grammar.size import GrammarSize, Ruler, estimate
 from factored_asr.language.grammar.templates import Rule, Scope, Template, ValueList
 from factored_asr.language.written import Known
-from factored_asr.storage.reading import read_text
+from factored_asr.storage.reading import files_in, read_text
 
 if TYPE_CHECKING:
     import pynini
@@ -84,7 +84,7 @@ class Grammar:
         path = Path(path)
         files = [path]
         if path.is_dir():
-            files = sorted(f for f in path.iterdir() if f.suffix.lower() in _SUFFIXES)
+            files = [f for f in files_in(path) if f.suffix.lower() in _SUFFIXES]
             if not files:
                 raise MissingError(f"no grammar (*.yaml, *.jsgf) in the folder {path}")
         return _merged([(str(file), read_text(file)) for file in files], wildcard_words, known)
