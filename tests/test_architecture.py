@@ -55,7 +55,7 @@ CONFINED = {
     "starlette": ("server/",),
     "uvicorn": ("server/",),
     "wyoming": ("server/",),
-    "torch": ("training/ctc/network.py",),
+    "torch": ("training/ctc/network.py", "training/chain/network.py"),
     "pickle": (),
 }
 """Foreign packages, and the only files that may import them (a part of the path)."""

@@ -89,6 +89,8 @@ class Frames:
     normalised: bool = False
     """False: static frames before any normalisation. True: features of a whole sound, ready to be
     scored."""
+    seconds: float = 0.01
+    """From one frame to the next."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, get_args
 
@@ -195,8 +195,9 @@ def sound_of(utterance: Utterance, model: AcousticModel) -> np.ndarray | Frames:
     """Read the samples of an utterance, or its ready-made frames where the corpus has these."""
     if utterance.kind == "audio":
         return read_samples(utterance, model.sample_rate)
-    frames = model.read_frames(utterance.path).values
-    return Frames(frames[frames_of(utterance, model.frame_seconds, len(frames))])
+    frames = model.read_frames(utterance.path)
+    stretch = frames_of(utterance, frames.seconds, len(frames.values))
+    return replace(frames, values=frames.values[stretch])
 
 
 def in_threads(function: Callable[[Any], Any], tasks: Iterable[Any], jobs: int) -> Iterator[Any]:

@@ -14,7 +14,8 @@ from factored_asr.errors import FormatError, OptionError
 MANIFEST = "manifest.json"
 KINDS = {"gmm": "factored_asr.models.importers.gmm",
          "network": "factored_asr.models.importers.network",
-         "chain": "factored_asr.models.importers.nnet3"}
+         "chain": "factored_asr.models.importers.nnet3",
+         "hybrid": "factored_asr.models.importers.hybrid"}
 """By the kind that a manifest names: a module with ``MODEL``, the class, ``read(folder, facts)``,
 and ``write(folder, model)``, which returns facts for the manifest: what of it is no array."""
 IMPORTERS = {"mdef": "factored_asr.models.importers.sphinx:read_sphinx_model",

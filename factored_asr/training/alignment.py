@@ -13,6 +13,7 @@ import numpy as np
 
 from factored_asr.acoustic import GmmModel
 from factored_asr.acoustic._kernels import viterbi
+from factored_asr.acoustic.hybrid import HybridModel
 from factored_asr.errors import OptionError
 from factored_asr.lexicon import Lexicon
 from factored_asr.training.data import TrainingData, over_blocks
@@ -48,6 +49,15 @@ class Trained:
     transforms: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Speaker → (n_features, n_features + 1) float32: the speaker's fMLLR, composed after the
     model's own transform. Empty where the model is not speaker-adaptive."""
+    hybrid: HybridModel | None = None
+    """The network of the stage tdnn, which `model` gave its alignments; None before that stage."""
+    state: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Of a network that is being trained: weights, moments and averages by name."""
+
+    @property
+    def acoustic(self) -> GmmModel | HybridModel:
+        """The model that the stages so far have made."""
+        return self.hybrid or self.model
 
     def observed(self, data: TrainingData, index: int) -> np.ndarray:
         """Return the frames of an utterance as the densities take them, (n_frames, n) float32."""

@@ -25,8 +25,8 @@ from factored_asr.recognizer.speaker import SpeakerOptions
 from factored_asr.training.data import MeanOver, TrainingData, cepstra_of, load_data
 from factored_asr.training.em import PassReport, Report
 from factored_asr.training.pronunciations import count_pronunciations, weigh_pronunciations
-from factored_asr.training.run import STAGES, TrainingResult, check_stages, train
-from factored_asr.training.tune import Tuning, tune
+from factored_asr.training.run import LAST, STAGES, TrainingResult, check_stages, train
+from factored_asr.training.tune import HYBRID_SCALES, LM_SCALES, Tuning, tune
 
 EVERY_NTH = 8  # speaker is held out for tuning
 MEAN_UTTERANCES = 200  # are enough for the mean that a stream starts from
@@ -119,19 +119,20 @@ def make_model(
     kept = output.with_name(f"{output.name}.training") if checkpoints is None else checkpoints
     result = train(data, lexicon, options.stages, _seeded(options, options.stages),
                    checkpoints=kept, jobs=options.jobs, report=listener.passes)
-    model, weighed = result.trained.model, _weighed(lexicon, data, result)
-    settings, tuning, folded = settings_of(model.first_pass is not None), None, None
+    model, weighed = result.trained.acoustic, _weighed(lexicon, data, result)
+    adaptive, hybrid = bool(result.trained.transforms), result.trained.hybrid is not None
+    settings, tuning, folded = settings_of(adaptive, hybrid), None, None
     if language is not None and held_out:
         tuning = tune(
             model, weighed, language, held_out, settings["dictation"], jobs=options.jobs,
-            mean_over=options.mean_over, adapt=SpeakerOptions() if model.first_pass else None,
-            report=listener.settings,
+            mean_over=options.mean_over, adapt=SpeakerOptions() if adaptive else None,
+            lm_scales=HYBRID_SCALES if hybrid else LM_SCALES, report=listener.settings,
         )
         settings["dictation"] = tuning.options
         if options.fold_in:
             data += load_data(held_out, features, options.jobs, options.mean_over)
             folded = _fold_in(data, lexicon, result, options, Path(kept), listener)
-            model, weighed = folded.trained.model, _weighed(lexicon, data, folded)
+            model, weighed = folded.trained.acoustic, _weighed(lexicon, data, folded)
     write_model(output, model, lexicon=weighed, lm=lm, g2p=g2p,
                 about=_about(data, corpus.name, options, (result, folded), tuning, settings))
     if checkpoints is None:
@@ -147,8 +148,8 @@ def _fold_in(
     data: TrainingData, lexicon: Lexicon, result: TrainingResult, options: MakeOptions,
     checkpoints: Path, listener: Listener,
 ) -> TrainingResult:
-    """Train the model further on all speakers; if MMI was a stage, it comes last."""
-    stages = ("fold_in", *(name for name in options.stages if name == "mmi"))
+    """Train the model further on all speakers; MMI and the network, if they were stages, follow."""
+    stages = ("fold_in", *(name for name in options.stages if name in LAST))
     return train(data, lexicon, stages, _seeded(options, stages), start=result.likeliest,
                  checkpoints=checkpoints / "everybody", jobs=options.jobs, report=listener.passes)
 
@@ -186,12 +187,20 @@ def features_of(corpus: Corpus) -> FeatureOptions:
     return replace(options, initial_mean=tuple(mean.tolist()))
 
 
-def settings_of(adaptive: bool) -> dict[str, DecodeOptions]:
-    """Return the settings that tuning starts from: those of en-us, with Kaldi's LM scale."""
-    scale = 1 / 12 if adaptive else 0.1
+def settings_of(adaptive: bool, hybrid: bool = False) -> dict[str, DecodeOptions]:
+    """Return the settings that tuning starts from: those of en-us, with Kaldi's LM scale.
+
+    A hybrid model has a scale of 1, as Kaldi's chain models do, and transitions in full.
+    """
+    scale = 1.0 if hybrid else 1 / 12 if adaptive else 0.1
     graph = replace(DICTATION.graph, word_penalty=0.0)
+    commands = COMMANDS
+    if hybrid:
+        graph = replace(graph, transition_scale=1.0)
+        commands = replace(COMMANDS, acoustic_scale=1.0, background=None,
+                           graph=replace(COMMANDS.graph, transition_scale=1.0))
     dictation = replace(DICTATION, acoustic_scale=scale, graph=graph, max_ngrams=0)
-    return {"dictation": dictation, "commands": COMMANDS}
+    return {"dictation": dictation, "commands": commands}
 
 
 def _seeded(options: MakeOptions, stages: Sequence[str]) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.lexicon import Lexicon
 from factored_asr.training.alignment import Trained
+from factored_asr.training.chain.options import TdnnOptions
+from factored_asr.training.chain.stage import train_tdnn
 from factored_asr.training.checkpoint import Checkpoint
 from factored_asr.training.data import TrainingData
 from factored_asr.training.em import PassReport, Report, Run, mixtures_of
@@ -46,8 +48,11 @@ STAGES: dict[str, Stage] = {
     "sat": Stage(train_sat, SatOptions()),
     "fold_in": Stage(train_fold_in, FoldInOptions()),
     "mmi": Stage(train_mmi, MmiOptions()),
+    "tdnn": Stage(train_tdnn, TdnnOptions()),
 }
 """The stages by name, in the order in which they build on one another."""
+LAST = ("mmi", "tdnn")
+"""Stages after which no stage of maximum likelihood goes on; tdnn ends training."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +63,7 @@ class TrainingResult:
     log: tuple[PassReport, ...]
     """Reports of all passes of all stages."""
     likeliest: Trained
-    """The result of the last stage of maximum likelihood: `trained`, unless MMI followed."""
+    """The result of the last stage of maximum likelihood: `trained`, unless others followed."""
 
 
 def train(
@@ -99,7 +104,7 @@ def train(
             found = _train_stage(data, lexicon, trained, name, chosen, key, path, found, log,
                                  jobs, report)  # fmt: skip
         trained, log = found.trained, found.log
-        likeliest = likeliest if name == "mmi" else trained
+        likeliest = likeliest if name in LAST else trained
     assert trained is not None
     return TrainingResult(trained, log, likeliest or trained)
 
@@ -145,6 +150,8 @@ def check_stages(stages: Sequence[str], options: Mapping[str, Any]) -> None:
     for name in (*stages, *options):
         if name not in STAGES:
             raise OptionError(f"stage {name!r} must be one of {', '.join(STAGES)}")
+    if "tdnn" in stages[:-1]:
+        raise OptionError("the stage tdnn must be the last one: others train Gaussian mixtures")
     for name, chosen in options.items():
         wanted = type(STAGES[name].options)
         if not isinstance(chosen, wanted):

@@ -89,4 +89,5 @@ class GmmModel(GmmParameters):
 
     def read_frames(self, path: str | Path) -> Frames:
         """Read static cepstra, before any mean is taken off; see `features.files`."""
-        return Frames(read_feature_file(path, self.features.n_cepstra))
+        return Frames(read_feature_file(path, self.features.n_cepstra),
+                      seconds=self.frame_seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -178,7 +179,17 @@ class GmmSession:
         return np.zeros((0, len(self._scoring.pdfs)), np.float32)
 
 
+@runtime_checkable
+class CepstralSession(Protocol):
+    """A finished session of a whole sound that has cepstra and features; see `GmmSession`."""
+
+    def features(self) -> np.ndarray: ...
+
+    def cepstra(self) -> np.ndarray: ...
+
+
 def joint_mean(sounds: Sequence[AcousticSession], model: GmmParameters) -> np.ndarray:
     """The cepstral mean that the front end takes off all of these sounds together."""
-    cepstra = np.concatenate([sound.cepstra() for sound in sounds if isinstance(sound, GmmSession)])
+    cepstra = np.concatenate([each.cepstra() for each in sounds
+                              if isinstance(each, CepstralSession)])
     return mean_of(cepstra, model.features)

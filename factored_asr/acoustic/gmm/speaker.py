@@ -8,7 +8,7 @@ import numpy as np
 
 from factored_asr.acoustic.gmm.fmllr import FmllrOptions, FmllrStatistics, fmllr, fmllr_statistics
 from factored_asr.acoustic.gmm.parameters import GmmParameters
-from factored_asr.acoustic.gmm.session import GmmSession
+from factored_asr.acoustic.gmm.session import CepstralSession
 from factored_asr.acoustic.gmm.transforms import apply_affine
 from factored_asr.acoustic.model import SpeakerEvidence
 from factored_asr.errors import OptionError
@@ -33,12 +33,12 @@ def speaker_map(
     Raises
     ------
     OptionError
-        A sound was not scored by Gaussian mixtures.
+        A sound has no features of cepstra.
     """
     total: FmllrStatistics | None = None
     for sound in sounds:
-        if not isinstance(sound.session, GmmSession):
-            raise OptionError("an fMLLR map is estimated from sounds that a GMM has scored")
+        if not isinstance(sound.session, CepstralSession):
+            raise OptionError("an fMLLR map is estimated from sounds of a front end of cepstra")
         if not len(sound.pdfs):
             continue
         frames = sound.session.features()

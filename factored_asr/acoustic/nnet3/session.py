@@ -16,12 +16,11 @@ import numpy as np
 from factored_asr.acoustic.model import Frames
 from factored_asr.acoustic.nnet3.features import FULL_SCALE, FeatureStream, KaldiFeatures
 from factored_asr.acoustic.nnet3.ivector import IvectorExtractor, OnlineIvector
+from factored_asr.acoustic.nnet3.kept import KeptRows
 from factored_asr.acoustic.nnet3.network import Network, NetworkStream
 from factored_asr.acoustic.samples import checked_samples
 from factored_asr.errors import OptionError
 
-BLOCK_FRAMES = 1000
-"""Scores given at once."""
 STEP_SECONDS = 0.2
 SILENCE_WEIGHT = 1e-3
 """Of a frame of silence in the i-vector."""
@@ -73,8 +72,7 @@ class ChainSession:
         self._weights = np.zeros(0)  # in the i-vector, of each frame of the output
         self._silent: list[np.ndarray] = []
         self._n_scored = 0
-        self._kept: list[np.ndarray] = []
-        self._finished = False
+        self._kept = KeptRows(model.scores_of)  # of a whole sound
 
     @property
     def speech(self) -> np.ndarray:
@@ -107,35 +105,18 @@ class ChainSession:
             rows += self._advance(self._features.accept(self._waiting))
             self._waiting = self._waiting[:0]
         rows += self._advance(self._features.finish(), finished=True)
-        self._finished = True
+        self._kept.finished = self._whole
         if self._whole:
             return self.scores(self._pdfs)
         return iter([self._scored(rows)])
 
     def scores(self, pdfs: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the scores of the whole finished sound for any pdfs, in blocks."""
-        columns = np.asarray(pdfs, np.int64)
-        for rows in self._blocks():
-            yield self._model.scores_of(rows)[:, columns]
+        return self._kept.scores(pdfs)
 
     def path_scores(self, pdfs: np.ndarray) -> np.ndarray:
         """Return the score of each frame of the whole finished sound under one pdf, (n_frames,)."""
-        scores, at = [np.zeros(0, np.float32)], 0
-        for rows in self._blocks():
-            here = np.asarray(pdfs[at : at + len(rows)], np.int64)
-            scores.append(self._model.scores_of(rows)[np.arange(len(rows)), here])
-            at += len(rows)
-        return np.concatenate(scores)
-
-    def _blocks(self) -> Iterator[np.ndarray]:
-        if not (self._whole and self._finished):
-            raise OptionError("the scores of a whole sound are there once it is finished")
-        rows = self._kept
-        if len(rows) > 1:
-            rows[:] = [np.concatenate(rows)]
-        for block in rows:
-            for first in range(0, len(block), BLOCK_FRAMES):
-                yield block[first : first + BLOCK_FRAMES]
+        return self._kept.path_scores(pdfs)
 
     def _scored(self, rows: list[np.ndarray]) -> np.ndarray:
         if self._whole:
@@ -167,7 +148,8 @@ class ChainSession:
             self._n_scored += len(rows)
             found.append(rows)
         if self._whole:
-            self._kept += found
+            for rows in found:
+                self._kept.add(rows)
         return found
 
     def _chunk(self, end: int) -> np.ndarray:

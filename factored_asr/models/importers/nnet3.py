@@ -29,11 +29,7 @@ _UNITS = tuple(field.name for field in dataclasses.fields(Topology)
 
 def read(folder: Path, facts: Mapping[str, Any]) -> ChainModel:
     """Read a model; errors of any sort where arrays and facts do not fit."""
-    arrays = read_arrays(folder / NETWORK)
-    layers = {name: _layer(name, layer, arrays) for name, layer in facts["layers"].items()}
-    if not all(isinstance(line, str) for line in facts["nodes"]):
-        raise ValueError("nodes that are no lines of text")
-    network = Network(tuple(facts["nodes"]), layers, int(facts["step"]))
+    network, arrays = read_network(folder, facts)
     topology = Topology(
         tuple(facts["phones"]), facts["silence"], tuple(facts["fillers"]),
         **read_arrays(folder / TOPOLOGY), blank_pdf=-1, edge=tuple(facts["edge"]),
@@ -47,31 +43,46 @@ def read(folder: Path, facts: Mapping[str, Any]) -> ChainModel:
                       int(facts["frames_per_chunk"]))
 
 
-def write(folder: Path, model: ChainModel) -> dict[str, Any]:
-    """Write the arrays of a model; return what of it is no array."""
-    network, topology, ex = model.network, model.topology, model.extractor
+def read_network(folder: Path, facts: Mapping[str, Any]) -> tuple[Network, dict[str, np.ndarray]]:
+    """Read a network and the arrays that lie with it; errors of any sort where they do not fit."""
+    arrays = read_arrays(folder / NETWORK)
+    layers = {name: _layer(name, layer, arrays) for name, layer in facts["layers"].items()}
+    if not all(isinstance(line, str) for line in facts["nodes"]):
+        raise ValueError("nodes that are no lines of text")
+    return Network(tuple(facts["nodes"]), layers, int(facts["step"])), arrays
+
+
+def write_network(
+    folder: Path, network: Network, more: Mapping[str, np.ndarray] | None = None
+) -> dict[str, Any]:
+    """Write a network, and `more` arrays by name; return what of it is no array."""
     arrays = {f"{name}/{key}": array for name, layer in network.layers.items()
               for key, array in layer.arrays.items()}
-    if model.log_priors is not None:
-        arrays["log_priors"] = model.log_priors
-    _save(folder / NETWORK, arrays)
+    _save(folder / NETWORK, {**arrays, **(more or {})})
+    layers = {name: {"kind": layer.kind, "dim_in": layer.dim_in, "dim_out": layer.dim_out,
+                     "arrays": list(layer.arrays), "facts": dict(layer.facts)}
+              for name, layer in network.layers.items()}
+    return {"nodes": network.lines, "layers": layers, "step": network.step}
+
+
+def write(folder: Path, model: ChainModel) -> dict[str, Any]:
+    """Write the arrays of a model; return what of it is no array."""
+    topology, ex = model.topology, model.extractor
+    priors = {} if model.log_priors is None else {"log_priors": model.log_priors}
+    network = write_network(folder, model.network, priors)
     _save(folder / TOPOLOGY, {name: getattr(topology, name) for name in _UNITS})
     numbers = None
     if ex is not None:
         values = {field.name: getattr(ex, field.name) for field in dataclasses.fields(ex)}
         numbers = {name: v for name, v in values.items() if not isinstance(v, np.ndarray)}
         _save(folder / IVECTOR, {n: v for n, v in values.items() if n not in numbers})
-    layers = {name: {"kind": layer.kind, "dim_in": layer.dim_in, "dim_out": layer.dim_out,
-                     "arrays": list(layer.arrays), "facts": dict(layer.facts)}
-              for name, layer in network.layers.items()}
     units = hashlib.sha256()
     for name in _UNITS:
         units.update(getattr(topology, name).tobytes())
     return {"units": units.hexdigest(), "phones": topology.phones, "silence": topology.silence,
             "fillers": topology.fillers, "edge": topology.edge,
             "features": dataclasses.asdict(model.features),
-            "nodes": network.lines, "layers": layers, "step": network.step, "ivector": numbers,
-            "frames_per_chunk": model.frames_per_chunk}
+            **network, "ivector": numbers, "frames_per_chunk": model.frames_per_chunk}
 
 
 def _save(file: Path, arrays: Mapping[str, Any]) -> None:
