@@ -15,10 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from support.hybrid import random_hybrid
 from support.network import encoder
 
 from factored_asr import Recognizer, Transcript
 from factored_asr.acoustic import GmmModel
+from factored_asr.acoustic.hybrid import HybridModel
 from factored_asr.acoustic.model import Frames
 from factored_asr.audio.mixing import add_noise
 from factored_asr.audio.reading import read_audio
@@ -29,8 +31,12 @@ from factored_asr.corpus import Corpus, Utterance
 from factored_asr.evaluation.evaluate import transcribe_all
 from factored_asr.explain import ExplainOptions, explain
 from factored_asr.lattice import SecondPassOptions
+from factored_asr.lexicon import Lexicon
+from factored_asr.models.bundle import Bundle
+from factored_asr.models.folder import About, write_model
 from factored_asr.recognizer.session import Session
 from factored_asr.recognizer.speaker import SpeakerOptions
+from factored_asr.training.make import settings_of
 
 ROOT = Path(__file__).parent.parent
 GRAMMAR = ROOT / "lm" / "smart_home.yaml"
@@ -93,9 +99,10 @@ def stream_of(recognizer: Recognizer, samples: np.ndarray, chunk: int, redecode:
 
 
 def frames_of(recognizer: Recognizer, samples: np.ndarray) -> Frames | None:
-    if not isinstance(recognizer.model, GmmModel):
+    model = recognizer.model.gmm if isinstance(recognizer.model, HybridModel) else recognizer.model
+    if not isinstance(model, GmmModel):
         return None  # a network takes sound alone
-    return Frames(recognizer.model.front_end.cepstra(samples))
+    return Frames(model.front_end.cepstra(samples))
 
 
 def batch_of(recognizer: Recognizer, samples: np.ndarray, folder: Path) -> Transcript:
@@ -250,6 +257,34 @@ def test_commands_of_the_network_by_every_route(
         assert bool(result.words) == (name == "kitchen_light_on")
     assert result.words or result.reason
     assert None not in result.confidences
+
+
+@pytest.fixture(scope="module")
+def hybrid(graph_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
+    """A network over cepstra; its numbers are random, so are its words."""
+    settings = {name: of.to_dict() for name, of in settings_of(adaptive=True, hybrid=True).items()}
+    folder = write_model(
+        tmp_path_factory.mktemp("hybrid") / "model", random_hybrid(),
+        lexicon=Lexicon.read(Bundle.find("en-us").lexicon), about=About(settings=settings),
+    )
+    return Recognizer.load(folder, grammar=GRAMMAR, second_pass=CONFIDENT)
+
+
+@pytest.mark.parametrize("name", ["kitchen_light_on", "music_stop at 5 dB", "silence"])
+def test_commands_of_a_hybrid_model_by_every_route(
+    hybrid: Recognizer, tmp_path: Path, name: str
+) -> None:
+    result = check_routes(hybrid, SOUNDS[name], tmp_path)
+    assert bool(result.words) == (name != "silence")
+
+
+def test_a_speaker_adapted_by_a_hybrid_model(hybrid: Recognizer, tmp_path: Path) -> None:
+    sound = SOUNDS["kitchen_light_on"]
+    adapted = hybrid.adapted([sound], SpeakerOptions(rounds=2), sample_rate=RATE)
+    result = check_routes(adapted, sound, tmp_path)
+    assert result.cost != pytest.approx(Result.of(hybrid.transcribe(sound, sample_rate=RATE)).cost)
+    aligned = hybrid.align(sound, "turn on the kitchen light", sample_rate=RATE)
+    assert [each.word.text for each in aligned.words] == "turn on the kitchen light".split()
 
 
 def test_dictation_of_the_network_by_every_route(

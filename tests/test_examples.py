@@ -28,6 +28,8 @@ CLAIMS = {
     "07": r"en-us: hundreds of people: 1[5-9] of 20",
     "09": r"an4, 5 min .* sat +[12]\d\.\d %(.*\n)+?an4, 5 min .* CTC, greedy +[56]\d\.\d %",
     "10": r"speaker-adaptive +by hand +word pairs +\d\.\d %",
+    "12": r"sums \d\.\de-0[6-9] apart, gradient \d\.\de-0[6-9] apart\n"
+          r".* frame 2: (\+0\.\d{3})\d; .* score: \1\d\n.*'ten' has 9\d %",
 }
 
 

@@ -145,7 +145,7 @@ class Tdnn:
         """Return weights and moments by name."""
         found = {name: each.detach() for name, each in self.weights.items()}
         found |= {f"{name}.moments": each for name, each in self.moments.items()}
-        return {name: np.array(each, np.float32) for name, each in found.items()}
+        return {name: each.numpy().copy() for name, each in found.items()}
 
     def load(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take weights and moments of `arrays`."""

@@ -139,7 +139,7 @@ class _Training:
         entropy = self._entropy(tdnn.scores(rows, "entropy"), pdfs)
         objective, n_left_out = 0.0, 0
         if discriminative:
-            gradient, objective, n_left_out = self._gradient(np.asarray(scores.detach()), batch)
+            gradient, objective, n_left_out = self._gradient(scores.detach().numpy(), batch)
             squares = (scores * scores)[pdfs >= 0].sum()
             loss = (-(scores * torch.from_numpy(gradient)).sum()
                     + options.entropy_weight * entropy + 0.5 * options.output_decay * squares)
@@ -189,10 +189,10 @@ class _Training:
     def state(self) -> dict[str, np.ndarray]:
         """Return all that training needs to resume, by name."""
         found = {f"weight:{name}": each for name, each in self._tdnn.arrays().items()}
-        found |= {f"average:{name}": np.array(each) for name, each in self._average.items()}
+        found |= {f"average:{name}": each.numpy().copy() for name, each in self._average.items()}
         for name, weight in self._tdnn.weights.items():
             for key, value in self._optimiser.state[weight].items():
-                found[f"{key}:{name}"] = np.array(value)
+                found[f"{key}:{name}"] = value.numpy().copy()
         return found | {"counts": np.array([self._step, self._n_averaged])}
 
     def resume(self, state: Mapping[str, np.ndarray], number: int) -> None:
