@@ -11,13 +11,16 @@ import pytest
 import soundfile
 
 from factored_asr import Recognizer
+from factored_asr.acoustic.hybrid import HybridModel
 from factored_asr.cli import main
 from factored_asr.corpus.corpus import Corpus
 from factored_asr.errors import MissingError, OptionError
+from factored_asr.evaluation import evaluate
 from factored_asr.lexicon import Lexicon, Pronunciation
 from factored_asr.lexicon.g2p import GuessWarning
 from factored_asr.lexicon.g2p_training import G2POptions, train_g2p
 from factored_asr.models.bundle import Bundle
+from factored_asr.training.chain.options import TdnnOptions
 from factored_asr.training.make import (
     SPHINX_CEPSTRA,
     TELEPHONE,
@@ -28,6 +31,7 @@ from factored_asr.training.make import (
 )
 from factored_asr.training.monophone import MonoOptions
 from factored_asr.training.schedule import Schedule
+from factored_asr.training.tying import TreeOptions
 
 RATE = 16000
 TONES = {"LO": 400.0, "MI": 1300.0, "HI": 3000.0}
@@ -140,6 +144,31 @@ def test_a_grammar_works_with_a_trained_model(
     recognizer = Recognizer.load(model, grammar=folder / "g.jsgf")
     sound = speak(["high", "low"], np.random.default_rng(5)).astype(np.float32)
     assert recognizer.transcribe(sound, sample_rate=RATE).text == "high low"
+
+
+@pytest.mark.long
+def test_a_network_is_made_tuned_and_trained_on_all_speakers(
+    folder: Path, tmp_path: Path, graph_cache: Path
+) -> None:
+    pytest.importorskip("torch")
+    tdnn = TdnnOptions(
+        hidden=32, bottleneck=8, offsets=(1, 3), n_gaussians=20, passes=8, entropy_passes=4,
+        tree=TreeOptions(n_leaves=8, ask_position=False), batch_frames=150, learning_rate=1e-2,
+        speeds=(1.0,),
+    )
+    options = replace(QUICK, stages=("mono", "tdnn"),
+                      stage_options={**QUICK.stage_options, "tdnn": tdnn})
+    corpus, held_out = hold_out(Corpus.read(folder).without(["s9"]), ["s0"])
+    made = make_model(corpus, LEXICON, tmp_path / "network", held_out=held_out,
+                      lm=folder / "tones.arpa", options=options)
+    about = Bundle.find(made.folder).folder.about
+    assert [entry["stage"] for entry in about.training] == [
+        "mono", "tdnn", "tune", "fold_in", "tdnn"]
+    assert about.options["stage_options"]["tdnn"]["passes"] == 8
+    recognizer = Recognizer.load(made.folder)
+    assert isinstance(recognizer.model, HybridModel)
+    found = evaluate(recognizer, Corpus.read(folder).select(["s9"]))
+    assert found.errors.n_words > 8 and found.errors.rate < 0.1
 
 
 def test_words_are_guessed_as_the_model_was_told(

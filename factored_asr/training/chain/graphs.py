@@ -123,7 +123,7 @@ def estimate_phones(
 
     So no numerator has an arc that the denominator lacks.
     """
-    counts: dict[tuple[Node, Node], float] = Counter()
+    counts: dict[tuple[Node, Node], float] = defaultdict(float)
     nodes: Counter[Node] = Counter()
     for alignment in alignments:
         said = [node_of(row, silence) for row in alignment.phones]
