@@ -20,8 +20,8 @@ def train(options: argparse.Namespace) -> int:
 
     Each stage builds on the one before: mono (phones without context), tri (triphones with tied
     states), lda_mllt (learnt features), sat (speaker-adaptive, decoded with --adapt speaker), mmi
-    (discriminative), tdnn (a network by lattice-free MMI, with torch). The same command continues
-    an interrupted training.
+    (discriminative). After them, tdnn trains a network by lattice-free MMI, with torch. The same
+    command continues an interrupted training.
 
     The stage ctc stands alone: it trains the head of a network, whose encoder stays as it is, with
     torch. With --teacher it also learns from the sounds of --untranscribed.

@@ -1,7 +1,7 @@
 """Copies of training speech at other speeds, made from its cepstra.
 
 Sound that is played faster is shorter, and its frequencies are higher. Both are done to cepstra
-here, so that a corpus of cepstra has copies, too: frames are interpolated in time, and the smooth
+here, so that a corpus of cepstra has copies, too. Frames are interpolated in time, and the smooth
 spectrum that the cepstra describe is moved along its frequencies.
 
 Source: T. Ko and others (2015), "Audio augmentation for speech recognition", Interspeech.
