@@ -61,7 +61,7 @@ def slow_phones():
 
 @pytest.fixture(scope="module")
 def data(slow_phones):
-    return spoken_by(VOICES, synthetic.speak(48).data)
+    return spoken_by(VOICES, synthetic.speak(40).data)
 
 
 @pytest.fixture(scope="module")

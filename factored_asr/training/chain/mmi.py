@@ -2,8 +2,8 @@
 
 The objective of an utterance is the log of a quotient. The numerator sums over all paths of frames
 through what was said, the denominator over all paths through all that could be said. That is a
-graph of phones, so small that no lattice is needed. The gradient with respect to the network's outputs is
-the difference of two posteriors, numerator less denominator.
+graph of phones, so small that no lattice is needed. The gradient with respect to the network's
+outputs is the difference of two posteriors, numerator less denominator.
 
 Source: D. Povey and others (2016), "Purely sequence-trained neural networks for ASR based on
 lattice-free MMI", Interspeech.
