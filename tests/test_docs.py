@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from support.browser import AXE, PROGRAM, browser
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -38,6 +39,17 @@ def test_builds_without_a_warning(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "html" / "reference" / "recognizer.html").read_text(encoding="utf-8")
     assert "factored_asr.recognizer.recognizer.Recognizer.transcribe" in page
+    check_accessibility(tmp_path)
+
+
+def check_accessibility(folder: Path) -> None:
+    """Let axe-core look at five pages in a browser, if both are there."""
+    if not (PROGRAM and AXE.is_file() and importlib.util.find_spec("websockets")):
+        return
+    with browser(folder / "profile", DOCS.parent / "examples" / "audio" / "silence.wav") as page:
+        for name in ("index", "gallery", "glossary", "course/08-search", "how-to/explain"):
+            page.open((folder / "html" / f"{name}.html").as_uri())
+            assert page.violations() == [], name
 
 
 def test_every_picture_and_script_that_is_named_is_there() -> None:
