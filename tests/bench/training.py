@@ -7,7 +7,8 @@ figures of the tuning speakers instead, on which choices are made, and does not 
 afterwards. The language model of AN4 is its
 own unigram, that of accented_english a trigram of the texts trained on (words that they lack can
 not be heard); once tuned, of the tuning speakers' texts, too. A model with first-pass densities
-(sat, mmi) is adapted to each speaker from what it hears (``--adapt speaker``).
+(sat, mmi), or a network (tdnn), is adapted to each speaker from what it hears (``--adapt
+speaker``).
 
 ``--adapted`` decodes en-us as it is and adapted (``factored-asr adapt``; once tuned, to the tuning
 speakers, too), with the same trigram, dictionary and tuning; each of them also adapted to each
@@ -161,10 +162,12 @@ def heard(
     recognizer: object, task: Task, options: argparse.Namespace, adaptive: bool = False
 ) -> Evaluation:
     """What the model makes of the speakers to be shown; of each apart, if made or told for it."""
+    from factored_asr.acoustic.hybrid import HybridModel
     from factored_asr.evaluation import evaluate
     from factored_asr.recognizer.speaker import SpeakerOptions
 
-    adaptive = adaptive or recognizer.model.first_pass is not None
+    model = recognizer.model
+    adaptive = adaptive or isinstance(model, HybridModel) or model.first_pass is not None
     return evaluate(
         recognizer, task.tune if options.tune else task.test, jobs=options.jobs,
         adapt=SpeakerOptions() if adaptive else None, mean_over=options.mean_over,
