@@ -66,13 +66,17 @@ def sweep(forward: kernels.Forward, n_frames: int, ending: np.ndarray) -> tuple[
     names, costs, layers = [], [], forward.layers
     extra: dict[tuple[int, int], float] = {}
     for layer in range(n_frames + 1):
-        rows = forward.nodes[layers["node"][layer] : layers["node"][layer + 1]]
+        rows = forward.tokens[layers["node"][layer] : layers["node"][layer + 1]]
         names.append([(layer, int(state)) for state in rows["state"]])
         costs.append(rows["cost"])
         extra |= dict.fromkeys(names[layer], np.inf)
     extra |= dict(zip(names[-1], ending, strict=True))
     links = []
     for layer in range(n_frames + 1):
+        homes = forward.past[layers["node"][layer] : layers["node"][layer + 1]]
+        for i in np.flatnonzero(homes["before"] != kernels.NONE):
+            source, target = names[layer - 1][homes["before"][i]], names[layer][i]
+            links.append((source, target, kernels.NONE, homes["stay"][i] - costs[layer][i]))
         for k in range(layers["link"][layer], layers["link"][layer + 1]):
             link, silent = forward.links[k], k >= layers["silent"][layer]
             source = names[layer if silent else layer - 1][link["source"]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from naive_graph import costs_of
@@ -51,6 +53,7 @@ def test_added_words_cost_what_compiled_ones_do(kind: str, seed: int) -> None:
     cost = -float(np.median(language_model.orders[0].log_prob))
     entries = [Entry(("new",), cost), Entry(("newer",), cost)]
     graph = extended(base, units, phones, lexicon, {WORDS: entries}, {})
+    assert np.array_equal(graph.states, replace(graph, base=None).states)
     assert graph.base is base and np.array_equal(base.arcs, before)
     expected, found = costs_of(whole, 4), costs_of(graph, 4)
     assert any("new" in words for _, words in expected)
@@ -75,6 +78,8 @@ def test_costs_of_words_change_and_the_file_stays(tmp_path, monkeypatch):
     units, phones = make_units(model), model.topology.phones
     made = [extended(each, units, phones, lexicon, {WORDS: [Entry(("new",), 1.5)]}, changes)
             for each in (base, copied)]
+    for graph in made:
+        assert np.array_equal(graph.states, replace(graph, base=None).states)
     costs = [costs_of(graph, 4) for graph in made]
     assert costs[0] == pytest.approx(costs[1])
     plain = costs_of(base, 4)

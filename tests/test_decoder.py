@@ -28,6 +28,7 @@ from factored_asr.decoder import (
     is_endpoint,
 )
 from factored_asr.errors import FormatError, OptionError
+from factored_asr.graph import ARC, Graph
 
 EVERYTHING = BeamOptions(beam=float("inf"), max_active=0, min_active=0)
 NARROW = BeamOptions(beam=4.0, max_active=40, min_active=5, history_steps=16)
@@ -61,6 +62,42 @@ def test_decode_equals_naive_viterbi_on_larger_graphs(seed):
     walked, last = naive.path_cost(graph, scores, path.arcs)
     walked += float(graph.final[last]) if reached_final else 0.0
     assert walked == pytest.approx(path.cost, abs=1e-3)
+
+
+@settings(max_examples=100, deadline=None)
+@given(small_tasks(), st.sampled_from([0.0, 6.0]))
+def test_the_order_of_arcs_changes_no_cost(task, lattice_beam):
+    """A self-loop in front of a state's other arcs is taken by a pass of its own."""
+    graph, scores = task
+    ordered = Graph.from_arcs(graph.sources, graph.arcs, graph.final)
+    options = replace(EVERYTHING, lattice_beam=lattice_beam)
+    one, other = decode(graph, scores, options), decode(ordered, scores, options)
+    assert other.best().cost == pytest.approx(one.best().cost, abs=1e-4)
+    assert (other.reason, other.n_nodes) == (one.reason, one.n_nodes)
+
+
+@pytest.mark.parametrize("n_arcs", [5, 1000, 70_000])
+@pytest.mark.parametrize("lattice_beam", [0.0, 1.0])
+def test_states_may_have_any_number_of_arcs(n_arcs, lattice_beam):
+    """Epsilon arcs, a loop, then others: from state 0 to 1, 2, …, each of another cost."""
+    targets = np.arange(1, n_arcs + 1)
+    cost = 1.0 + (targets * 7919 % n_arcs) / n_arcs
+    for label in (0, 1):
+        rows = np.zeros(2 * n_arcs + 1, ARC)
+        rows["label"][:n_arcs], rows["cost"][:n_arcs] = label, cost
+        rows["target"][:n_arcs], rows["word"][:n_arcs] = targets, targets
+        rows[n_arcs] = (1, 0, 0.25, 0)
+        rows["label"][n_arcs + 1 :], rows["target"][n_arcs + 1 :] = 2, targets
+        sources = np.concatenate([np.zeros(n_arcs + 1, np.int64), targets])
+        final = np.zeros(n_arcs + 1, np.float32)
+        final[0] = np.inf
+        graph = Graph.from_arcs(sources, rows, final)
+        scores = np.array([[0.0, -50.0]] * 3 + [[-50.0, 0.0]] * 2, np.float32)
+        options = BeamOptions(max_active=0, lattice_beam=lattice_beam)
+        path = decode(graph, scores, options).best()
+        n_loops = 2 + (label == 0)
+        assert path.cost == pytest.approx(0.25 * n_loops + float(cost.min()), abs=1e-4)
+        assert path.words == (str(int(targets[cost.argmin()])),)
 
 
 @settings(max_examples=100, deadline=None)

@@ -30,6 +30,7 @@ from factored_asr.corpus.layouts import read_layout
 from factored_asr.dialogue import World
 from factored_asr.errors import FactoredASRError, FormatError, MissingError, OptionError
 from factored_asr.graph import Graph
+from factored_asr.graph.graph import STATE
 from factored_asr.language import read_arpa, read_columns, read_sentences
 from factored_asr.language.grammar import Grammar
 from factored_asr.language.grammar.compiled import CompiledGrammar
@@ -307,7 +308,9 @@ def test_an_arc_of_a_damaged_graph_is_found(tmp_path: Path, field: str, value: f
         ("label_state", np.zeros(2, np.int32), "tables by label must have 5 entries"),
         ("label_pdf", np.array([-1, 0, -1, 2, 3], np.int32), "a label without a pdf"),
         ("first_arc", np.zeros(6, np.int32), "first_arc are of int32, must be int64"),
-        ("first_emitting", np.zeros(3, np.int64), "arrays of arcs and states do not fit"),
+        ("states", np.zeros(3, STATE), "arrays of arcs and states do not fit"),
+        ("states", np.zeros(6, STATE), "of state 0 is broken"),
+        ("states", np.zeros(6, np.int64), "states are of int64, must be"),
     ],
 )
 def test_tables_of_a_damaged_graph(

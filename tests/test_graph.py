@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from support.topologies import N_PHONES, Model, random_topology
 
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.graph import ARC, Graph, make_units
+from factored_asr.graph._kernels import WIDE, shift_costs
 from factored_asr.graph.build import expand_graph
 from factored_asr.graph.expand import add_self_loops, expand_context, expand_hmms, minimise
+from factored_asr.graph.graph import arcs_of
 
 
 def random_graph(rng: np.random.Generator, n_states: int, n_arcs: int, n_labels: int) -> Graph:
@@ -118,7 +121,8 @@ def test_own_format_is_memory_mapped_and_round_trips(graph, tmp_path):
     again = Graph.read(tmp_path / "g")
     assert same_arcs(graph, again) and again.words == graph.words
     assert np.array_equal(again.first_emitting, graph.first_emitting)
-    assert not again.arcs.flags.writeable
+    assert np.array_equal(again.states, graph.states)
+    assert not again.arcs.flags.writeable and not again.states.flags.writeable
 
 
 def test_openfst_reads_what_we_write(graph, tmp_path):
@@ -141,6 +145,60 @@ def test_we_read_what_openfst_writes(graph, tmp_path, kind):
     mutable.set_input_symbols(symbols)
     pywrapfst.convert(mutable, kind).write(str(tmp_path / "h.fst"))
     assert same_arcs(Graph.read(tmp_path / "h.fst"), graph)
+
+
+def naive_states(graph: Graph) -> list[tuple]:
+    """The records of states, read arc by arc."""
+    rows: list[tuple] = []
+    for state, (first, after) in enumerate(pairwise(graph.first_arc.tolist())):
+        arcs = graph.arcs[first:after].tolist()
+        spoken = [arc for arc in arcs if arc[0]]
+        loop = bool(spoken) and spoken[0][3] == state
+        counts = [len(arcs) - len(spoken), len(spoken) - loop]
+        if max(counts) >= WIDE:
+            counts = [WIDE, WIDE]
+        rows.append((first, *((spoken[0][0], spoken[0][2]) if loop else (0, 0.0)), *counts))
+    return [*rows, (graph.n_arcs, 0, 0.0, 0, 0)]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**31))
+def test_records_of_states_say_what_their_arcs_say(seed):
+    """Of arcs sorted by `from_arcs`, and of others, whose loops stand anywhere."""
+    rng = np.random.default_rng(seed)
+    graph = random_graph(rng, int(rng.integers(1, 6)), int(rng.integers(0, 30)), 3)
+    assert graph.states.tolist() == naive_states(graph)
+    source, arcs = graph.sources, graph.arcs
+    for state in range(graph.n_states):
+        labels, targets = arcs["label"][source == state], arcs["target"][source == state]
+        loops = np.flatnonzero((labels > 0) & (targets == state))
+        assert loops.tolist() == list(range(np.sum(labels == 0), np.sum(labels == 0) + len(loops)))
+    shuffled = rng.permutation(len(arcs))
+    shuffled = shuffled[np.lexsort((arcs["label"][shuffled] > 0, source[shuffled]))]
+    loose = Graph(0, graph.first_arc, arcs[shuffled], graph.final)
+    assert loose.states.tolist() == naive_states(loose)
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_records_of_states_with_more_arcs_than_they_can_count(label, tmp_path):
+    arcs = np.zeros(WIDE + 3, ARC)
+    arcs["label"][:WIDE], arcs["target"][:WIDE], arcs["label"][WIDE:] = label, 1, 1
+    graph = Graph.from_arcs(np.repeat([0, 1], [WIDE + 2, 1]), arcs, np.zeros(2, np.float32))
+    assert graph.states["n_leaving"].tolist() == [WIDE, 1, 0]
+    assert graph.states.tolist() == naive_states(graph)
+    graph.write(tmp_path)
+    (tmp_path / "words.txt").touch()  # so its arcs are checked
+    assert np.array_equal(Graph.read(tmp_path).states, graph.states)
+
+
+def test_costs_of_loops_change_with_those_of_their_words():
+    rows = [(0, 1, 1, 0.5, 0), (0, 1, 1, 0.25, 1), (1, 2, 2, 1.0, 1), (1, 0, 1, 0.0, 0)]
+    graph = Graph.from_arcs(*arcs_of(rows), np.zeros(2, np.float32))
+    arcs, states = graph.arcs.copy(), graph.states.copy()
+    shift_costs(arcs, states, np.array([0.0, 2.0, 0.0], np.float32))
+    assert arcs["cost"].tolist() == [2.5, 2.25, 2.0, 1.0]
+    changed = Graph(0, graph.first_arc, arcs, graph.final)
+    assert states.tolist() == naive_states(changed)
 
 
 def test_a_cut_or_foreign_file_is_refused(graph, tmp_path):

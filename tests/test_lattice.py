@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.graphs import graph_of, random_graph, random_scores, small_tasks, spoken, word_graph
 
 from factored_asr.decoder import BeamOptions, Search, decode
-from factored_asr.decoder.links import raw_lattice
+from factored_asr.decoder.links import FIRST_LINKS, raw_lattice
 
 INF = float("inf")
 EVERYTHING = BeamOptions(beam=INF, max_active=0, min_active=0, lattice_beam=INF)
@@ -211,7 +211,7 @@ def test_memory_stays_bounded_over_many_frames():
         sizes.append(int(search._forward.layers["link"][search.n_frames + 1]))
     # What must stay is what lies within the beam of the best path: a steady amount a frame.
     assert sizes[-1] < 1.5 * 40 * max(sizes[3] / 4, 1)
-    assert len(search._forward.links) == 1 << 18
+    assert len(search._forward.links) == FIRST_LINKS
 
 
 def test_arcs_are_words_and_silences_with_their_times_and_phones():

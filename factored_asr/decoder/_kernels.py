@@ -4,12 +4,17 @@ A token is the best way found so far into one state. Tokens of a frame lie in on
 says where a state's token lies, and is right only if that token names the state (a sparse set:
 nothing is cleared between frames). A token remembers the last step of its way back (`back`, a row
 of `steps`) and, where it has just crossed an arc, that arc. The row for it is written when the
-token turns out to survive. Staying in a state (its first self-loop) writes nothing.
+token turns out to survive. Staying in a state (its self-loop) writes nothing.
 
-For a lattice, candidates not much dearer than the best way into their state stay where
-they were put (links between the tokens of one frame and the next). The tokens are copied
-(nodes of a layer, one layer before each frame). From time to time `sweep` goes back and drops what
-no longer lies within the lattice beam.
+A frame has four passes. `_stay` takes all tokens over their self-loops, which needs no search for
+the token of the target, and sorts them by the number of their other arcs, so that `_leave` loops
+equally often over each of a group. `_place` enters what these arcs lead to, `close` follows epsilon
+arcs.
+
+For a lattice the tokens of a frame are the nodes of a layer (one layer before each frame).
+Candidates not much dearer than the best way into their state stay where they were put (links
+between the tokens of one frame and the next); a self-loop is told by the node that it leads to.
+From time to time `sweep` goes back and drops what no longer lies within the lattice beam.
 """
 
 from __future__ import annotations
@@ -20,17 +25,24 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
+from factored_asr.graph._kernels import WIDE
 from factored_asr.storage.kernels import kernel
 
-TOKEN = np.dtype([("state", "<i4"), ("cost", "<f4"), ("back", "<i4"), ("arc", "<i4")])
+TOKEN = np.dtype([("state", "<u4"), ("cost", "<f4"), ("back", "<i4"), ("arc", "<i4")])
 STEP = np.dtype([("back", "<i4"), ("arc", "<i4"), ("frame", "<i4")])
+# A token that is about to leave its state: first of the arcs to take, how many, its cost and the
+# step it comes from (for a lattice the token).
+LEAVING = np.dtype([("begin", "<u4"), ("n_arcs", "<u4"), ("cost", "<f4"), ("back", "<i4")])
 # A candidate: the state it leads to, what the way over it costs, the step it comes from (for a
 # lattice the token) and its arc. One that is kept as a link has in place of the state the number of
 # its target within its layer, and once `sweep` has seen it in place of the cost its slack: by how
 # much the way over it is dearer than the best one to its target.
-LINK = np.dtype([("target", "<i4"), ("cost", "<f4"), ("source", "<i4"), ("arc", "<i4")])
-# `extra`: by how much the best way over this node is dearer than the best of all.
-NODE = np.dtype([("state", "<i4"), ("cost", "<f4"), ("extra", "<f4")])
+LINK = np.dtype([("target", "<u4"), ("cost", "<f4"), ("source", "<i4"), ("arc", "<i4")])
+# What a lattice knows of a token. `extra`: by how much the best way over this node is dearer than
+# the best of all. `before`: the node of the layer before that came here by its self-loop, or NONE;
+# `stay`: what that way costs, later its slack.
+PAST = np.dtype([("extra", "<f4"), ("before", "<i4"), ("stay", "<f4")])
+NODE = np.dtype([("state", "<i4"), ("cost", "<f4"), ("extra", "<f4")])  # of the whole lattice
 # The first node of a layer, the first link into it that emits, the first link within it, and the
 # cost of its best token; the layer after the last one tells where that ends. `kept` and
 # `kept_silent`: in `sweep`, where the links that stay begin.
@@ -41,21 +53,28 @@ LAYER = np.dtype(
 
 # What `advance` comes back with.
 DONE, NEED_TOKENS, NEED_STEPS, NEGATIVE_CYCLE, NO_TOKENS, NEED_LINKS = 0, 1, 2, 3, 4, 5
-# Where a search's counters stand in its int64 array.
-N_TOKENS, N_STEPS, FRAME, BEST, SIDE, N_ARCS, N_EXPANDED, N_COUNTERS = 0, 1, 2, 3, 4, 5, 6, 7
+# Where a search's counters stand in its int64 array; AT: where the tokens of the last frame begin.
+N_TOKENS, N_STEPS, FRAME, BEST, AT, N_ARCS, N_EXPANDED, N_COUNTERS = 0, 1, 2, 3, 4, 5, 6, 7
 SWEEP_CHANGE = np.float32(0.1)  # of the lattice beam: what changes less is not carried further back
 
 N_BINS = 512
 HELD = 512  # candidates held back so that the memory they need has time to arrive
-_AHEAD = 8  # tokens looked ahead, for the same reason
+MANY = 8  # arcs: states with as many or more are one group
+ROOM = HELD + MANY  # what a table of links needs behind its links
+_ONE = np.uint64(1)
+_AHEAD = 16  # tokens looked ahead, for the same reason
 NONE = -1
 NO_ROOM = -2  # for links
 
 
 class Forward(NamedTuple):
-    """Where a search writes its links; without a lattice only candidates pass through."""
+    """Where a search writes its tokens and links; without a lattice candidates only pass through.
 
-    nodes: np.ndarray
+    Without a lattice the tokens of two frames take turns in the halves of `tokens`.
+    """
+
+    tokens: np.ndarray
+    past: np.ndarray
     links: np.ndarray
     layers: np.ndarray
     beam: np.float32
@@ -145,125 +164,187 @@ def _cutoff(tokens, n_tokens, best, beam, beam_delta, max_active, min_active, bi
 
 
 @kernel
-def _place(links, begin, end, limit, tokens, n_tokens, slots, lattice_beam):
+def _place(links, begin, end, limit, tokens, n_before, slots, rows, lattice_beam):
     """Enter the candidates `begin` to `end` into the token table: the cheaper way to a state stays.
 
-    For a lattice those not much dearer move to `begin`. Returns the numbers of tokens (NONE: no
-    room) and of links.
+    For a lattice those not much dearer move to `begin`, and `rows` has the step of each token that
+    they come from. Returns the numbers of tokens (NONE: no room) and of links.
     """
-    n_links = begin
-    for i in range(begin, end):
-        _prefetch(slots, np.int64(links[min(i + 16, end - 1)].target))
+    # Without a sign: an index with one costs a test whether it counts from the end.
+    n_links, n_tokens, n_most = np.uint64(begin), np.uint64(n_before), np.uint64(len(tokens))
+    for i in range(np.uint64(begin), np.uint64(end)):
         cost = links[i].cost
         if cost >= limit:
             continue
         state = links[i].target
-        slot = slots[state]
+        slot = np.uint64(slots[state])
         if slot >= n_tokens or tokens[slot].state != state:
             slot = n_tokens
-            if n_tokens == len(tokens):
-                return NONE, n_links
+            if n_tokens == n_most:
+                return NONE, np.int64(n_links)
             slots[state] = slot
             tokens[slot].state, tokens[slot].cost = state, np.inf
-            n_tokens += 1
+            n_tokens += _ONE
         source, arc, gap = links[i].source, links[i].arc, cost - tokens[slot].cost
         if lattice_beam > 0:
             links[n_links].target, links[n_links].cost = slot, cost
             links[n_links].source, links[n_links].arc = source, arc
-            n_links += gap <= lattice_beam
+            n_links += np.uint64(gap <= lattice_beam)
         if gap < 0:
-            tokens[slot].cost, tokens[slot].back, tokens[slot].arc = cost, source, arc
-    return n_tokens, n_links
+            back = rows[np.uint32(source)] if lattice_beam > 0 else source
+            tokens[slot].cost, tokens[slot].back, tokens[slot].arc = cost, back, arc
+    return np.int64(n_tokens), np.int64(n_links)
+
+
+@kernel(reference_counts=False)
+def _arcs_of(states, arcs, state):
+    """First arc, first one with a label, first one that leaves, and end of any state's arcs."""
+    one, end = states[state], np.int64(states[state + 1].begin)
+    begin = emitting = np.int64(one.begin)
+    if one.n_epsilon != WIDE:
+        emitting += one.n_epsilon
+    else:
+        while emitting < end and arcs[emitting].label == 0:
+            emitting += 1
+    return begin, emitting, emitting + (one.label != 0), end
+
+
+@kernel(reference_counts=False)
+def _is_loop(states, arcs, state, a):
+    """Is this arc, one with a label, the first self-loop of a state?"""
+    loop = _arcs_of(states, arcs, state)[1]
+    while loop < a and arcs[loop].target != state:
+        loop += 1
+    return loop == a and arcs[a].target == state
 
 
 @kernel
-def _expand(
-    first_arc, arcs, now, n_now, best, cutoff, beam, label_cost, links, n_links, lattice_beam,
-    tokens, slots, steps, n_steps, frame, rows,
+def _stay(
+    states, arcs, now, n_now, base, cutoff, beam, limit, label_cost, tokens, past, slots, steps,
+    n_steps, frame, rows, leaving, counts, silent, lattice_beam,
 ):
-    """Take every token within the cutoff over its emitting arcs (epsilon arcs cost inf here).
+    """Let every token within the cutoff stay in its state, and sort these by their other arcs.
 
-    Costs become relative to the best token, whose arcs are looked at first to set a tight limit.
-    Candidates are put behind the links. For a lattice they name the token they come from, and
-    `rows` the step of each. Returns (tokens made, NONE or NO_ROOM, the cost limit they were held
-    to, steps, links, tokens and arcs looked at).
+    Costs become relative to `base`. Returns (tokens made, how many of them `silent` names because
+    their states have epsilon arcs, the cost limit, steps, tokens and arcs looked at). `leaving`
+    (MANY + 1, n) and `counts` have the tokens by number of arcs.
     """
-    limit, base = np.float32(np.inf), now[best].cost
-    for a in range(first_arc[now[best].state], first_arc[now[best].state + 1]):
-        limit = min(limit, arcs[a].cost + label_cost[arcs[a].label] + beam)
     # Typed zeros: bare ones would have the kernel called here compiled once more, for literals.
-    n_tokens, n_arcs, n_live = np.int64(0), np.int64(0), np.int64(0)
-    at, full = n_links, n_links + HELD
-    if full > len(links):
-        return np.int64(NO_ROOM), limit, n_steps, n_links, n_live, n_arcs
+    n_tokens, n_silent, n_live, n_arcs = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    counts[:] = 0
     for i in range(n_now):
-        _prefetch(first_arc, np.int64(now[min(i + 2 * _AHEAD, n_now - 1)].state))
-        _prefetch(arcs, first_arc[now[min(i + _AHEAD, n_now - 1)].state])
+        _prefetch(states, np.int64(now[min(i + 2 * _AHEAD, n_now - 1)].state))
         if not now[i].cost <= cutoff:
             continue
         state, cost, back = now[i].state, now[i].cost - base, now[i].back
         if now[i].arc != NONE:
             steps[n_steps].back, steps[n_steps].arc, steps[n_steps].frame = back, now[i].arc, frame
-            back, n_steps = n_steps, n_steps + 1
+            back, n_steps = np.int32(n_steps), n_steps + 1
+        one = states[state]
+        total = cost + one.loop_cost + label_cost[one.label]
+        tokens[n_tokens].state, tokens[n_tokens].cost = state, total
+        tokens[n_tokens].back, tokens[n_tokens].arc = back, NONE
+        slots[state] = n_tokens
         if lattice_beam > 0:
-            rows[i], back = back, i
-        begin, end, at_home = first_arc[state], first_arc[state + 1], False
-        n_live, n_arcs = n_live + 1, n_arcs + end - begin
-        for a in range(begin, end):
-            target = arcs[a].target
-            total = cost + arcs[a].cost + label_cost[arcs[a].label]
-            stays = (target == state) & (not at_home)
-            at_home |= stays
-            links[at].target, links[at].cost = target, total
-            links[at].source, links[at].arc = back, NONE if stays else a
-            at += total < limit  # without a branch, which would be guessed wrong half the time
-            limit = min(limit, total + beam)
-            if at == full:
-                n_tokens, n_links = _place(
-                    links, n_links, at, limit, tokens, n_tokens, slots, lattice_beam
-                )
-                at, full = n_links, n_links + HELD
-                if n_tokens < 0 or full > len(links):
-                    failed = NONE if n_tokens < 0 else NO_ROOM
-                    return np.int64(failed), limit, n_steps, n_links, n_live, n_arcs
-    n_tokens, n_links = _place(links, n_links, at, limit, tokens, n_tokens, slots, lattice_beam)
-    if lattice_beam > 0:
-        for i in range(n_tokens):
-            tokens[i].back = rows[tokens[i].back]
-    return n_tokens, limit, n_steps, n_links, n_live, n_arcs
+            past[n_tokens].before, past[n_tokens].stay = i, total
+            rows[i], back = back, np.int32(i)
+        silent[n_silent] = n_tokens
+        n_silent += (total < limit) & (one.n_epsilon != 0)
+        n_tokens += total < limit
+        limit = min(limit, total + beam)
+        begin = np.int64(one.begin) + one.n_epsilon + (one.label != 0)
+        n = np.int64(one.n_leaving)
+        if n == WIDE:
+            _, _, begin, end = _arcs_of(states, arcs, state)
+            n = end - begin
+        group = min(n, MANY)
+        at = counts[group]
+        leaving[group, at].begin, leaving[group, at].n_arcs = begin, n
+        leaving[group, at].cost, leaving[group, at].back = cost, back
+        counts[group] = at + 1
+        n_live, n_arcs = n_live + 1, n_arcs + n + (one.label != 0)
+    return n_tokens, n_silent, limit, n_steps, n_live, n_arcs
+
+
+@kernel
+def _leave(
+    arcs, leaving, counts, beam, limit, label_cost, links, n_links, lattice_beam, tokens, n_tokens,
+    slots, rows,
+):
+    """Take tokens over the arcs that leave their states.
+
+    Candidates are put behind the links. For a lattice they name the token they come from, and
+    `rows` the step of each. Returns (tokens, NONE or NO_ROOM; the cost limit; links).
+    """
+    if n_links + ROOM > len(links):
+        return np.int64(NO_ROOM), limit, n_links
+    at, full = np.uint64(n_links), np.uint64(n_links + HELD)
+    for group in range(1, MANY + 1):
+        n_tokens_here = counts[group]
+        for i in range(n_tokens_here):
+            ahead = np.int64(leaving[group, min(i + _AHEAD, n_tokens_here - 1)].begin)
+            _prefetch(arcs, ahead)
+            if group > 1:
+                _prefetch(arcs, ahead + min(group - 1, 4))
+            one = leaving[group, i]
+            begin, cost, back = np.int64(one.begin), one.cost, one.back
+            end = begin + (group if group < MANY else np.int64(one.n_arcs))
+            while begin < end:
+                for a in range(np.uint64(begin), np.uint64(min(begin + MANY, end))):
+                    target = np.uint32(arcs[a].target)
+                    _prefetch(slots, np.int64(target))
+                    total = cost + arcs[a].cost + label_cost[np.uint32(arcs[a].label)]
+                    links[at].target, links[at].cost = target, total
+                    links[at].source, links[at].arc = back, a
+                    # No branch, which would be guessed wrong half the time.
+                    at += np.uint64(total < limit)
+                    limit = min(limit, total + beam)
+                begin += MANY
+                if at >= full:
+                    n_tokens, n_links = _place(
+                        links, n_links, np.int64(at), limit, tokens, n_tokens, slots, rows,
+                        lattice_beam,
+                    )
+                    at, full = np.uint64(n_links), np.uint64(n_links + HELD)
+                    if n_tokens < 0 or n_links + ROOM > len(links):
+                        failed = NONE if n_tokens < 0 else NO_ROOM
+                        return np.int64(failed), limit, n_links
+    n_tokens, n_links = _place(
+        links, n_links, np.int64(at), limit, tokens, n_tokens, slots, rows, lattice_beam
+    )
+    return n_tokens, limit, n_links
 
 
 @kernel
 def close(
-    first_arc, first_emitting, arcs, limit, tokens, n_tokens, slots, queue, waiting, steps, n_steps,
-    frame, links, n_links, lattice_beam,
+    states, arcs, limit, tokens, n_stays, silent, n_silent, n_tokens, slots, queue, waiting, steps,
+    n_steps, frame, links, n_links, lattice_beam,
 ):
     """Follow epsilon arcs until nothing gets cheaper (Bellman-Ford in rounds).
 
+    `silent`: which of the first `n_stays` tokens have such arcs; of the others it is not known.
     Returns (status, tokens, steps, slot of the best token, links).
     """
-    best, head, tail, round_end, n_rounds, swept = 0, 0, 0, 0, 0, 0
+    best, n_done, swept, head, tail, round_end, n_rounds = 0, 0, n_stays, 0, 0, 0, 0
     while True:
-        if swept < n_tokens:  # first every token once, those made on the way included
+        if n_done < n_silent:
+            at, n_done = np.int64(silent[n_done]), n_done + 1
+        elif swept < n_tokens:  # every other token once, those made on the way included
             at, swept = swept, swept + 1
-            ahead = np.int64(tokens[min(swept + _AHEAD, n_tokens - 1)].state)
-            _prefetch(first_arc, ahead)
-            _prefetch(first_emitting, ahead)
+            _prefetch(states, np.int64(tokens[min(swept + 2 * _AHEAD, n_tokens - 1)].state))
         elif head < tail:  # then those that became cheaper after their turn
             if head == round_end:
                 n_rounds, round_end = n_rounds + 1, tail
                 if n_rounds > n_tokens:
                     return NEGATIVE_CYCLE, n_tokens, n_steps, best, n_links
-            at, head = queue[head % len(queue)], head + 1
+            at, head = np.int64(queue[head % len(queue)]), head + 1
             waiting[at] = False
         else:
-            return DONE, n_tokens, n_steps, best, n_links
+            break
         state, cost = tokens[at].state, tokens[at].cost
-        if cost < tokens[best].cost:
-            best = at
-        begin, end = first_arc[state], first_emitting[state]
-        if begin == end or not cost <= limit:
+        if states[state].n_epsilon == 0 or not cost <= limit:
             continue
+        begin, end, _, _ = _arcs_of(states, arcs, state)
         if tokens[at].arc != NONE:
             if n_steps == len(steps):
                 return NEED_STEPS, n_tokens, n_steps, best, n_links
@@ -272,10 +353,10 @@ def close(
             tokens[at].back, tokens[at].arc = n_steps, NONE
             n_steps += 1
         for a in range(begin, end):
-            total, target = cost + arcs[a].cost, arcs[a].target
+            total, target = cost + arcs[a].cost, np.uint32(arcs[a].target)
             if not total < limit:
                 continue
-            slot = slots[target]
+            slot = np.int64(slots[target])
             known = slot < n_tokens and tokens[slot].state == target
             if not known:
                 slot = n_tokens
@@ -298,21 +379,23 @@ def close(
                     tail += 1
             tokens[slot].state, tokens[slot].cost = target, total
             tokens[slot].back, tokens[slot].arc = tokens[at].back, a
+    least = tokens[0].cost
+    for i in range(1, n_tokens):
+        if tokens[i].cost < least:
+            best, least = i, tokens[i].cost
+    return DONE, n_tokens, n_steps, best, n_links
 
 
 @kernel
-def settle(arcs, tokens, n_tokens, best, n_emitting, n_links, nodes, links, layers, layer, beam):
-    """Make a frame's tokens a layer of nodes. Returns how many links there are; NONE: no room.
+def settle(arcs, tokens, n_tokens, best, n_stays, n_emitting, n_links, past, links, layers, layer,
+           beam):
+    """Make a frame's tokens a layer of nodes.
 
     Its epsilon links (from `n_emitting` on) get their slack; those drop out whose source has
-    become cheaper since.
+    become cheaper since. `past`: of these tokens; the first `n_stays` have stayed in their state.
     """
-    first = layers[layer].node
-    if first + n_tokens > len(nodes):
-        return NONE
-    for i in range(n_tokens):
-        nodes[first + i].state, nodes[first + i].cost = tokens[i].state, tokens[i].cost
-        nodes[first + i].extra = 0.0  # any of them may yet lie on the best path
+    for i in range(n_stays, n_tokens):
+        past[i].before = NONE
     n_kept = n_emitting
     for k in range(n_emitting, n_links):
         slack = links[k].cost - tokens[links[k].target].cost
@@ -321,13 +404,12 @@ def settle(arcs, tokens, n_tokens, best, n_emitting, n_links, nodes, links, laye
         links[n_kept].cost = slack
         n_kept += slack <= beam and not stale
     layers[layer].silent, layers[layer].best = n_emitting, tokens[best].cost
-    layers[layer + 1].node = first + n_tokens
+    layers[layer + 1].node = layers[layer].node + n_tokens
     layers[layer + 1].link = layers[layer + 1].silent = n_kept
-    return n_kept
 
 
 @kernel
-def _look_back(nodes, links, begin, end, source, target, lattice_beam, fresh):
+def _look_back(tokens, past, links, begin, end, source, target, lattice_beam, fresh):
     """Bring down the `extra` of the nodes that links come from, and drop links beyond the beam.
 
     Those that stay move to the end of their range; returns where they begin. `source`, `target`:
@@ -336,30 +418,43 @@ def _look_back(nodes, links, begin, end, source, target, lattice_beam, fresh):
     """
     kept = end
     for k in range(end - 1, begin - 1, -1):
-        start, stop, arc = links[k].source, links[k].target, links[k].arc
-        slack = links[k].cost - (nodes[target + stop].cost if fresh else np.float32(0.0))
-        extra = nodes[target + stop].extra + slack
+        start, stop, arc = links[k].source, np.int64(links[k].target), links[k].arc
+        slack = links[k].cost - (tokens[target + stop].cost if fresh else np.float32(0.0))
+        extra = past[target + stop].extra + slack
         at = kept - 1
         links[at].target, links[at].cost, links[at].source, links[at].arc = stop, slack, start, arc
         kept -= extra <= lattice_beam
-        nodes[source + start].extra = min(nodes[source + start].extra, extra)
+        past[source + start].extra = min(past[source + start].extra, extra)
     return kept
 
 
 @kernel
-def _look_within(nodes, links, begin, end, first):
+def _look_home(tokens, past, source, target, after, lattice_beam, fresh):
+    """The same for the self-loops that lead to the nodes from `target` to `after`."""
+    for i in range(target, after):
+        before = past[i].before
+        if before == NONE:
+            continue
+        slack = past[i].stay - (tokens[i].cost if fresh else np.float32(0.0))
+        extra = past[i].extra + slack
+        past[i].stay, past[i].before = slack, before if extra <= lattice_beam else NONE
+        past[source + before].extra = min(past[source + before].extra, extra)
+
+
+@kernel
+def _look_within(past, links, begin, end, first):
     """Bring down the `extra` of nodes that epsilon links come from, until nothing falls."""
     fell = True
     while fell:
         fell = False
         for k in range(end - 1, begin - 1, -1):
-            extra = links[k].cost + nodes[first + links[k].target].extra
-            if extra < nodes[first + links[k].source].extra:
-                nodes[first + links[k].source].extra, fell = extra, True
+            extra = links[k].cost + past[first + np.int64(links[k].target)].extra
+            if extra < past[first + links[k].source].extra:
+                past[first + links[k].source].extra, fell = extra, True
 
 
 @kernel
-def sweep(nodes, links, layers, n_swept, last, lattice_beam, everything):
+def sweep(tokens, past, links, layers, n_swept, last, lattice_beam, everything):
     """Drop links and nodes whose best way is dearer than the best of all by over the beam.
 
     Starts from `extra` of the nodes of layer `last`. Goes back through all layers that no sweep has
@@ -367,34 +462,36 @@ def sweep(nodes, links, layers, n_swept, last, lattice_beam, everything):
     (`everything`). After Kaldi's PruneForwardLinks.
     """
     low = last
-    _look_within(nodes, links, layers[low].silent, layers[low + 1].link, layers[low].node)
+    _look_within(past, links, layers[low].silent, layers[low + 1].link, layers[low].node)
     while True:
         first, begin, end = layers[low].node, layers[low].silent, layers[low + 1].link
         layers[low].kept_silent = _look_back(
-            nodes, links, begin, end, first, first, lattice_beam, False
+            tokens, past, links, begin, end, first, first, lattice_beam, False
         )
         layers[low].kept = begin
         if low == 0:
             break
         before = layers[low - 1].node
-        was = nodes[before:first].copy() if low - 1 < n_swept else nodes[:0]
+        was = past[before:first].copy() if low - 1 < n_swept else past[:0]
         for i in range(before, first):
-            nodes[i].extra = np.inf
+            past[i].extra = np.inf
+        fresh = low >= n_swept
         layers[low].kept = _look_back(
-            nodes, links, layers[low].link, begin, before, first, lattice_beam, low >= n_swept
+            tokens, past, links, layers[low].link, begin, before, first, lattice_beam, fresh
         )
-        _look_within(nodes, links, layers[low - 1].silent, layers[low].link, before)
+        _look_home(tokens, past, before, first, layers[low + 1].node, lattice_beam, fresh)
+        _look_within(past, links, layers[low - 1].silent, layers[low].link, before)
         same = low - 1 < n_swept and not everything
         for i in range(len(was)):
-            same &= abs(was[i].extra - nodes[before + i].extra) <= SWEEP_CHANGE * lattice_beam
+            same &= abs(was[i].extra - past[before + i].extra) <= SWEEP_CHANGE * lattice_beam
         if same:
             break
         low -= 1
-    _close_gaps(nodes, links, layers, low, last, lattice_beam)
+    _close_gaps(tokens, past, links, layers, low, last, lattice_beam)
 
 
 @kernel
-def _close_gaps(nodes, links, layers, low, last, lattice_beam):
+def _close_gaps(tokens, past, links, layers, low, last, lattice_beam):
     """Move nodes within the beam, and the links that stay, to where the dropped ones were."""
     longest = 0
     for layer in range(low, last + 1):
@@ -408,8 +505,10 @@ def _close_gaps(nodes, links, layers, low, last, lattice_beam):
         layers[layer].node, layers[layer].link = n_nodes, n_links
         for i in range(first, after):
             moved[i - first] = n_nodes - layers[layer].node
-            nodes[n_nodes] = nodes[i]
-            n_nodes += nodes[i].extra <= lattice_beam
+            tokens[n_nodes], past[n_nodes] = tokens[i], past[i]
+            if layer > low and past[i].before != NONE:
+                past[n_nodes].before = moved_before[past[i].before]
+            n_nodes += past[i].extra <= lattice_beam
         for k in range(layers[layer].kept, silent):
             links[n_links] = links[k]
             links[n_links].target = moved[links[k].target]
@@ -427,58 +526,86 @@ def _close_gaps(nodes, links, layers, low, last, lattice_beam):
 
 
 @kernel
-def number(first_emitting, arcs, nodes, links, layers, n_layers, acoustic):
-    """Number sources and targets through all layers; name self-loops; fill in acoustic costs.
+def number(states, arcs, tokens, past, links, layers, n_layers):
+    """All links of a pruned lattice, self-loops among them, with ends numbered through all layers.
 
-    An acoustic cost is what a link's way costs beyond its source and its arc, as it was searched.
+    Returns them, and what each costs beyond its source and its arc, as it was searched: the
+    acoustic cost. `layers` then tells where those of each layer begin.
     """
+    n_all = layers[n_layers].link
+    for i in range(layers[n_layers].node):
+        n_all += past[i].before != NONE
+    found, acoustic, at = np.empty(n_all, links.dtype), np.zeros(n_all), 0
     for layer in range(n_layers):
         first, before = layers[layer].node, layers[max(layer - 1, 0)].node
-        silent, best = layers[layer].silent, layers[max(layer - 1, 0)].best
+        begin, silent, best = at, layers[layer].silent, layers[max(layer - 1, 0)].best
+        for i in range(first, layers[layer + 1].node):
+            if past[i].before != NONE:
+                found[at].source, found[at].target = past[i].before + before, i
+                found[at].cost = past[i].stay
+                found[at].arc = _arcs_of(states, arcs, tokens[i].state)[1]
+                at += 1
         for k in range(layers[layer].link, layers[layer + 1].link):
-            links[k].target += first
-            if k >= silent:
-                links[k].source += first
-                continue
-            links[k].source += before
-            source, target = nodes[links[k].source], nodes[links[k].target]
-            if links[k].arc == NONE:
-                a = first_emitting[source.state]
-                while arcs[a].target != source.state:
-                    a += 1
-                links[k].arc = a
-            reached = np.float32(source.cost - best) + arcs[links[k].arc].cost
-            total = np.float64(target.cost) + np.float64(links[k].cost)
+            if k == silent:
+                layers[layer].silent = at
+            found[at] = links[k]
+            found[at].target += first
+            found[at].source += before if k < silent else first
+            at += 1
+        if silent == layers[layer + 1].link:
+            layers[layer].silent = at
+        layers[layer].link = begin
+        for k in range(begin, layers[layer].silent):
+            source, target = tokens[found[k].source], tokens[found[k].target]
+            reached = np.float32(source.cost - best) + arcs[found[k].arc].cost
+            total = np.float64(target.cost) + np.float64(found[k].cost)
             acoustic[k] = total - np.float64(reached)
+    layers[n_layers].link = layers[n_layers].silent = at
+    return found, acoustic
 
 
 @kernel
 def advance(
-    first_arc, first_emitting, arcs, label_pdf, scores, beam, beam_delta, max_active, min_active,
-    tokens, slots, queue, waiting, steps, label_cost, bins, counters, offset, rows, forward,
+    states, arcs, label_pdf, scores, beam, beam_delta, max_active, min_active, most_tokens, slots,
+    queue, waiting, steps, label_cost, bins, counters, offset, rows, leaving, silent,
+    forward,
 ):
     """Search the rows of `scores`, one frame each. Returns (status, rows done).
 
     A frame that runs out of room leaves everything as it found it and is repeated.
+    `most_tokens`: of a frame, for which there is room.
     """
-    nodes, links, layers, lattice_beam = forward.nodes, forward.links, forward.layers, forward.beam
+    table, all_past, links, layers, lattice_beam, interval = forward
+    counts = np.zeros(MANY + 1, np.int64)
     for row in range(len(scores)):
-        now, frame = tokens[counters[SIDE]], counters[FRAME]
-        following, n_tokens = tokens[1 - counters[SIDE]], counters[N_TOKENS]
+        n_now, frame, begin = counters[N_TOKENS], counters[FRAME], counters[AT]
         n_steps, layer = counters[N_STEPS], frame + 1
         n_links = layers[layer].link if lattice_beam > 0 else 0
-        if n_steps + 2 * n_tokens + 1 > len(steps):
+        after = layers[layer].node if lattice_beam > 0 else most_tokens - begin
+        if n_steps + 2 * n_now + 1 > len(steps):
             return NEED_STEPS, row
+        if after + most_tokens > len(table):
+            return NEED_LINKS, row
+        now, tokens = table[begin : begin + n_now], table[after : after + most_tokens]
+        past = all_past[after : after + most_tokens] if lattice_beam > 0 else all_past
         label_cost[0] = np.inf
         for label in range(1, len(label_pdf)):
             label_cost[label] = -scores[row, label_pdf[label]]
-        best = now[counters[BEST]].cost
+        best = counters[BEST]
+        base = now[best].cost
         cutoff, next_beam = _cutoff(
-            now, n_tokens, best, beam, beam_delta, max_active, min_active, bins
+            now, n_now, base, beam, beam_delta, max_active, min_active, bins
         )
-        n_made, limit, n_steps, n_emitting, n_live, n_arcs = _expand(
-            first_arc, arcs, now, n_tokens, counters[BEST], cutoff, next_beam, label_cost, links,
-            n_links, lattice_beam, following, slots, steps, n_steps, frame - 1, rows,
+        limit = np.float32(np.inf)
+        for a in range(states[now[best].state].begin, states[now[best].state + 1].begin):
+            limit = min(limit, arcs[a].cost + label_cost[arcs[a].label] + next_beam)
+        n_stays, n_silent, limit, n_steps, n_live, n_arcs = _stay(
+            states, arcs, now, n_now, base, cutoff, next_beam, limit, label_cost, tokens, past,
+            slots, steps, n_steps, frame - 1, rows, leaving, counts, silent, lattice_beam,
+        )
+        n_made, limit, n_emitting = _leave(
+            arcs, leaving, counts, next_beam, limit, label_cost, links, n_links, lattice_beam,
+            tokens, n_stays, slots, rows,
         )
         if n_made < 0:
             return NEED_TOKENS if n_made == NONE else NEED_LINKS, row
@@ -486,25 +613,26 @@ def advance(
             counters[N_TOKENS] = 0
             return NO_TOKENS, row
         status, n_made, n_steps, at, n_links = close(
-            first_arc, first_emitting, arcs, limit, following, n_made, slots, queue, waiting,
+            states, arcs, limit, tokens, n_stays, silent, n_silent, n_made, slots, queue, waiting,
             steps, n_steps, frame, links, n_emitting, lattice_beam,
         )
         if status != DONE:
             return status, row
-        if lattice_beam > 0 and NONE == settle(
-            arcs, following, n_made, at, n_emitting, n_links, nodes, links, layers, layer,
-            lattice_beam,
-        ):
-            return NEED_LINKS, row
-        offset[0] += best
+        if lattice_beam > 0:
+            settle(arcs, tokens, n_made, at, n_stays, n_emitting, n_links, past, links, layers,
+                   layer, lattice_beam)
+        offset[0] += base
         counters[N_TOKENS], counters[N_STEPS], counters[BEST] = n_made, n_steps, at
-        counters[SIDE] = 1 - counters[SIDE]
+        counters[AT] = after
         counters[FRAME] += 1
         counters[N_ARCS] += n_arcs
         counters[N_EXPANDED] += n_live
-        if lattice_beam > 0 and layer % forward.interval == 0:
-            n_swept = max(layer - forward.interval + 1, 0)
-            sweep(nodes, links, layers, n_swept, layer, lattice_beam, False)
+        if lattice_beam > 0 and layer % interval == 0:
+            n_swept = max(layer - interval + 1, 0)
+            for i in range(n_made):
+                past[i].extra = 0.0  # any of them may yet lie on the best path
+            sweep(table, all_past, links, layers, n_swept, layer, lattice_beam, False)
+            counters[AT] = layers[layer].node
     return DONE, len(scores)
 
 
@@ -536,7 +664,7 @@ def collect(tokens, n_tokens, steps, n_steps, moved):
 
 
 @kernel
-def trace(start, first_arc, first_emitting, arcs, steps, back, arc, n_frames):
+def trace(start, states, arcs, steps, back, arc, n_frames):
     """The way to a token, forwards, self-loops put back in. Returns (arcs, which are loops)."""
     n_rows = 0
     row = back
@@ -555,16 +683,12 @@ def trace(start, first_arc, first_emitting, arcs, steps, back, arc, n_frames):
     n_path, frame, state = 0, 0, start
     for at in range(n_rows + 1):
         emits = crossed[at] == NONE or arcs[crossed[at]].label != 0
-        loop = first_emitting[state]
-        n_loops = frames[at] + (0 if emits else 1) - frame
-        if n_loops > 0:
-            while arcs[loop].target != state:
-                loop += 1
-        for _ in range(n_loops):
-            path[n_path], stays[n_path] = loop, True
+        for _ in range(frames[at] + (0 if emits else 1) - frame):
+            path[n_path], stays[n_path] = _arcs_of(states, arcs, state)[1], True
             n_path, frame = n_path + 1, frame + 1
         if crossed[at] != NONE:
             path[n_path] = crossed[at]
+            stays[n_path] = emits and _is_loop(states, arcs, state, crossed[at])
             n_path, frame = n_path + 1, frame + emits
             state = arcs[crossed[at]].target
     return path[:n_path], stays[:n_path]
@@ -813,15 +937,11 @@ def _kind(labels, label):
 
 
 @kernel(reference_counts=False)
-def _begins(labels, first_emitting, arcs, state, a):
-    """Does this arc enter a phone? One that stays in a state (its first self-loop) does not."""
+def _begins(labels, states, arcs, state, a):
+    """Does this arc enter a phone? One that stays in a state does not."""
     if arcs[a].label == 0 or labels.state[arcs[a].label] != 0:
         return False
-    loop = first_emitting[state]
-    if arcs[a].target == state:
-        while arcs[loop].target != state:
-            loop += 1
-    return arcs[a].target != state or loop != a
+    return not _is_loop(states, arcs, state, a)
 
 
 @kernel(reference_counts=False)
@@ -901,7 +1021,7 @@ def _end_all(work, node, route):
 
 @kernel(reference_counts=False)
 def spell(
-    first_emitting, arcs, labels, nodes, ending, links, acoustic, first, leaving, order, frames,
+    states, arcs, labels, nodes, ending, links, acoustic, first, leaving, order, frames,
     lattice_beam, work,
 ):
     """From links to arcs that span whole words or silences, with the least cost of each.
@@ -926,7 +1046,7 @@ def spell(
                 a, extra = link.arc, route.extra + link.cost + nodes[link.target].extra
                 if work.passed[link.target] or not extra <= lattice_beam:
                     continue
-                begins = has_phones and _begins(labels, first_emitting, arcs, state, a)
+                begins = has_phones and _begins(labels, states, arcs, state, a)
                 if has_phones and not begins and route.kind == LAST_PHONE:
                     if _may_pause(labels, arcs[a].label):
                         if not _end_segment(work, node, route, leaving[j], arcs[a].word, True):
@@ -950,7 +1070,7 @@ def spell(
         for j in range(begin, end):
             link = links[leaving[j]]
             arc, target = arcs[link.arc], link.target
-            begins = _begins(labels, first_emitting, arcs, state, link.arc)
+            begins = _begins(labels, states, arcs, state, link.arc)
             if work.passed[target] or not (begins or _may_pause(labels, arc.label)):
                 continue
             for b in range(n_before, work.counts[BOUNDARIES]):

@@ -16,6 +16,9 @@ from factored_asr.decoder import _kernels as kernels
 from factored_asr.graph import Graph
 from factored_asr.lattice.lattice import Lattice
 
+FIRST_LINKS = 1 << 19
+"""Room at the start for links, and for nodes; pages not yet used cost nothing."""
+
 
 @dataclass(frozen=True, eq=False)
 class RawLattice:
@@ -29,12 +32,19 @@ class RawLattice:
     """(n_links,) float64"""
 
 
-def new_forward(lattice_beam: float, interval: int) -> kernels.Forward:
-    """Room for the links of a search; only for its candidates where there is no lattice."""
-    size = 1 << 18 if lattice_beam > 0 else kernels.HELD  # pages not yet used cost nothing
+def new_forward(lattice_beam: float, interval: int, most_tokens: int) -> kernels.Forward:
+    """Room for the tokens and links of a search; for two frames and candidates without a lattice.
+
+    `most_tokens`: of a frame.
+    """
     beam = np.float32(min(lattice_beam, float(np.finfo(np.float32).max)))
-    return kernels.Forward(np.zeros(size, kernels.NODE), np.zeros(size, kernels.LINK),
-                           np.zeros(64, kernels.LAYER), beam, interval)
+    n_tokens, n_links = 2 * most_tokens, kernels.ROOM
+    if lattice_beam > 0:  # pages not yet used cost nothing
+        n_tokens, n_links = FIRST_LINKS, FIRST_LINKS
+    return kernels.Forward(
+        np.zeros(n_tokens, kernels.TOKEN), np.zeros(n_tokens * (lattice_beam > 0), kernels.PAST),
+        np.zeros(n_links, kernels.LINK), np.zeros(64, kernels.LAYER), beam, interval,
+    )
 
 
 def with_layers(forward: kernels.Forward, n_frames: int) -> kernels.Forward:
@@ -44,10 +54,11 @@ def with_layers(forward: kernels.Forward, n_frames: int) -> kernels.Forward:
     return forward._replace(layers=_longer(forward.layers, 2 * n_frames + 3))
 
 
-def with_links(forward: kernels.Forward) -> kernels.Forward:
-    """Twice the room for nodes and links."""
-    nodes, links = forward.nodes, forward.links
-    return forward._replace(nodes=_longer(nodes, 2 * len(nodes)),
+def with_links(forward: kernels.Forward, most_tokens: int) -> kernels.Forward:
+    """Twice the room for nodes and links, and for a frame of `most_tokens` at least."""
+    tokens, past, links = forward.tokens, forward.past, forward.links
+    size = 2 * len(tokens) + most_tokens
+    return forward._replace(tokens=_longer(tokens, size), past=_longer(past, size),
                             links=_longer(links, 2 * len(links)))
 
 
@@ -62,14 +73,17 @@ def raw_lattice(
 ) -> RawLattice:
     """A pruned copy. `extra`: the cost of ending in each token, above that of the cheapest end."""
     layers = forward.layers[: n_frames + 2].copy()
-    nodes = forward.nodes[: layers["node"][-1]].copy()
-    links = forward.links[: layers["link"][-1]].copy()
-    nodes["extra"][layers["node"][n_frames] :] = extra
+    tokens = forward.tokens[: layers["node"][-1]].copy()
+    past, links = forward.past[: len(tokens)].copy(), forward.links[: layers["link"][-1]].copy()
+    past["extra"][layers["node"][n_frames] :] = extra
     n_swept = n_frames // forward.interval * forward.interval + 1
-    kernels.sweep(nodes, links, layers, n_swept, n_frames, forward.beam, True)
-    nodes, links = nodes[: layers["node"][-1]].copy(), links[: layers["link"][-1]].copy()
-    acoustic = np.zeros(len(links))
-    kernels.number(graph.first_emitting, graph.arcs, nodes, links, layers, n_frames + 1, acoustic)
+    kernels.sweep(tokens, past, links, layers, n_swept, n_frames, forward.beam, True)
+    links, acoustic = kernels.number(graph.states, graph.arcs, tokens, past, links, layers,
+                                     n_frames + 1)
+    nodes = np.empty(layers["node"][-1], kernels.NODE)
+    for name in ("state", "cost"):
+        nodes[name] = tokens[name][: len(nodes)]
+    nodes["extra"] = past["extra"][: len(nodes)]
     return RawLattice(nodes, links, layers, acoustic)
 
 
@@ -168,7 +182,7 @@ def _spelt(
         work.counts[kernels.SPOKEN], work.counts[kernels.QUEUES] = n_phones, n_words
         work.counts[kernels.TIMES], work.counts[kernels.FREE] = 1, kernels.NONE
         matched = kernels.spell(
-            graph.first_emitting, graph.arcs, labels, raw.nodes, ending, raw.links, raw.acoustic,
+            graph.states, graph.arcs, labels, raw.nodes, ending, raw.links, raw.acoustic,
             first, leaving, order, frames, float(lattice_beam), work,
         )
         if not work.counts[kernels.FULL]:

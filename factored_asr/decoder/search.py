@@ -103,18 +103,21 @@ class _Scratch(threading.local):
     """Arrays whose content counts within one frame only: the searches of a thread share them."""
 
     def __init__(self) -> None:
-        self.slots = self.queue = self.rows = np.zeros(0, np.int32)
-        self.waiting = np.zeros(0, np.bool_)
+        self.slots = np.zeros(0, np.uint32)
+        self.rows = self.silent = np.zeros(0, np.int32)
+        self.queue, self.waiting = np.zeros(0, np.int32), np.zeros(0, np.bool_)
+        self.leaving = np.zeros((kernels.MANY + 1, 0), kernels.LEAVING)
         self.label_cost = np.zeros(0, np.float32)
         self.bins = np.zeros(kernels.N_BINS, np.int64)
 
     def room(self, n_states: int, n_tokens: int, n_labels: int) -> _Scratch:
         """Make room for a search of a graph with so many tokens a frame."""
         if len(self.slots) < n_states:
-            self.slots = np.zeros(n_states, np.int32)
+            self.slots = np.zeros(n_states, np.uint32)
         if len(self.queue) < n_tokens:
-            self.queue, self.rows = np.zeros(n_tokens, np.int32), np.zeros(n_tokens, np.int32)
+            self.queue, self.rows, self.silent = np.zeros((3, n_tokens), np.int32)
             self.waiting = np.zeros(n_tokens, np.bool_)
+            self.leaving = np.zeros((kernels.MANY + 1, n_tokens), kernels.LEAVING)
         if len(self.label_cost) < n_labels:
             self.label_cost = np.zeros(n_labels, np.float32)
         return self
@@ -162,9 +165,10 @@ class Search:
         self._n_columns = int(self._used.max(initial=-1)) + 1 if pdfs is None else len(pdfs)
         self._exactly = pdfs is not None
         self._counters = np.zeros(kernels.N_COUNTERS, np.int64)
-        self._forward = links.new_forward(self.options.lattice_beam, self.options.prune_interval)
-        self._tokens: np.ndarray
-        self._make_room(min(graph.n_states, FIRST_TOKENS))
+        self._most_tokens = min(graph.n_states, FIRST_TOKENS)
+        self._forward = links.new_forward(
+            self.options.lattice_beam, self.options.prune_interval, self._most_tokens
+        )
         self.start()
 
     def start(self) -> None:
@@ -180,7 +184,7 @@ class Search:
             self._answer(status)
 
     def _scratch(self) -> _Scratch:
-        return _SCRATCH.room(self.graph.n_states, self._tokens.shape[1], len(self._columns))
+        return _SCRATCH.room(self.graph.n_states, self._most_tokens, len(self._columns))
 
     @property
     def _keeps_lattice(self) -> bool:
@@ -188,20 +192,20 @@ class Search:
 
     def _enter(self) -> int:
         """The tokens before the first frame: the start and what epsilon arcs reach from it."""
-        graph, table, counters = self.graph, self._tokens[0], self._counters
+        graph, counters = self.graph, self._counters
         scratch = self._scratch()
+        tokens, past, room, layers, lattice_beam, _ = self._forward
+        table = tokens[: self._most_tokens]
         table[0] = (graph.start, 0.0, kernels.NONE, kernels.NONE)
         scratch.slots[graph.start] = 0
-        nodes, room, layers, lattice_beam, _ = self._forward
         status, n_tokens, n_steps, best, n_links = kernels.close(
-            graph.first_arc, graph.first_emitting, graph.arcs, np.float32(np.inf), table, 1,
+            graph.states, graph.arcs, np.float32(np.inf), table, 0, scratch.silent, 0, 1,
             scratch.slots, scratch.queue, scratch.waiting, self._steps, 0, -1, room, 0,
             lattice_beam,
         )
         if status == kernels.DONE and self._keeps_lattice:
-            n_links = kernels.settle(graph.arcs, table, n_tokens, best, 0, n_links, nodes, room,
-                                     layers, 0, lattice_beam)
-            status = kernels.NEED_LINKS if n_links == kernels.NONE else status
+            kernels.settle(graph.arcs, table, n_tokens, best, 0, 0, n_links, past, room, layers, 0,
+                           lattice_beam)
         counters[kernels.N_TOKENS] = n_tokens if status == kernels.DONE else 0
         counters[kernels.N_STEPS], counters[kernels.BEST] = n_steps, best
         return status
@@ -230,12 +234,12 @@ class Search:
         while done < len(scores) and self._dead_at is None:
             scratch = self._scratch()
             status, n_rows = kernels.advance(
-                graph.first_arc, graph.first_emitting, graph.arcs, self._columns, scores[done:],
+                graph.states, graph.arcs, self._columns, scores[done:],
                 np.float32(options.beam), np.float32(options.beam_delta),
                 options.max_active or np.iinfo(np.int64).max, options.min_active,
-                self._tokens, scratch.slots, scratch.queue, scratch.waiting, self._steps,
+                self._most_tokens, scratch.slots, scratch.queue, scratch.waiting, self._steps,
                 scratch.label_cost, scratch.bins, self._counters, self._offset, scratch.rows,
-                self._forward,
+                scratch.leaving, scratch.silent, self._forward,
             )
             done += n_rows
             self._answer(status)
@@ -318,22 +322,24 @@ class Search:
         if status != kernels.DONE:
             _SCRATCH.waiting[:] = False
         if status == kernels.NEED_TOKENS:
-            self._make_room(min(self.graph.n_states, 2 * self._tokens.shape[1]))
+            self._make_room(min(self.graph.n_states, 2 * self._most_tokens))
         elif status == kernels.NEED_STEPS:
             self._drop_steps()
         elif status == kernels.NEED_LINKS:
-            self._forward = links.with_links(self._forward)
+            self._forward = links.with_links(self._forward, self._most_tokens)
         elif status == kernels.NO_TOKENS:
             self._dead_at = self.n_frames
         elif status == kernels.NEGATIVE_CYCLE:
             raise FormatError("epsilon arcs of the graph form a cycle of negative cost")
 
-    def _make_room(self, n_tokens: int) -> None:
-        """Tables for `n_tokens` a frame; the tokens of the last frame move over."""
-        tokens = np.zeros((2, n_tokens), kernels.TOKEN)
-        if self._counters[kernels.N_TOKENS]:
-            tokens[:, : self._tokens.shape[1]] = self._tokens
-        self._tokens = tokens
+    def _make_room(self, most_tokens: int) -> None:
+        """Room for so many tokens a frame; without a lattice those of the last one move over."""
+        self._most_tokens = most_tokens
+        if not self._keeps_lattice:
+            now = self._now().copy()
+            self._forward = links.new_forward(0.0, self.options.prune_interval, most_tokens)
+            self._counters[kernels.AT] = 0
+            self._forward.tokens[: len(now)] = now
 
     def _drop_steps(self) -> None:
         """Keep the steps some token leads back to; take more room where that is not enough."""
@@ -350,8 +356,8 @@ class Search:
 
     def _now(self) -> np.ndarray:
         """The tokens of the last frame."""
-        counters = self._counters
-        return self._tokens[counters[kernels.SIDE], : counters[kernels.N_TOKENS]]
+        at, n_tokens = self._counters[kernels.AT], self._counters[kernels.N_TOKENS]
+        return self._forward.tokens[at : at + n_tokens]
 
     def _token_costs(self) -> tuple[np.ndarray, np.ndarray]:
         """Cost of each token as it is, and if it ended here."""
@@ -369,6 +375,6 @@ class Search:
     def _traced(self, token_index: int, cost: float, reached_final: bool) -> Path:
         """The path of a token of the last frame."""
         token, graph = self._now()[token_index], self.graph
-        arcs, stays = kernels.trace(graph.start, graph.first_arc, graph.first_emitting, graph.arcs,
-                                    self._steps, token["back"], token["arc"], self.n_frames)
+        arcs, stays = kernels.trace(graph.start, graph.states, graph.arcs, self._steps,
+                                    token["back"], token["arc"], self.n_frames)
         return read_path(graph, arcs, stays, float(self._offset[0]) + cost, reached_final)

@@ -7,6 +7,8 @@ import numpy as np
 from factored_asr.storage.kernels import kernel
 
 EMPTY = -1
+WIDE = 0xFFFF
+"""Stands in the record of a state for numbers of arcs that are as large or larger."""
 _ODD_A, _ODD_B = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 _SHIFT = np.uint64(29)
 
@@ -170,12 +172,26 @@ def expand_context(
 
 
 @kernel
-def first_broken_state(first_arc, first_emitting, arcs, final, n_labels, n_words):
-    """The first state whose arcs or final cost break the laws of a graph, -1 where none does."""
+def first_broken_state(first_arc, states, arcs, final, n_labels, n_words):
+    """The first state whose arcs, record or final cost break the laws of a graph; -1: none does."""
     n_states = len(final)
     for state in range(n_states):
-        first, emitting, last = first_arc[state], first_emitting[state], first_arc[state + 1]
-        if not 0 <= first <= emitting <= last <= len(arcs) or not final[state] > -np.inf:
+        first, last, one = first_arc[state], first_arc[state + 1], states[state]
+        if not 0 <= first <= last <= len(arcs) or not final[state] > -np.inf:
+            return state
+        emitting, loop = first, 0
+        while emitting < last and arcs[emitting].label == 0:
+            emitting += 1
+        if emitting < last and arcs[emitting].target == state:
+            loop = 1
+            if one.label != arcs[emitting].label or one.loop_cost != arcs[emitting].cost:
+                return state
+        n_epsilon, n_leaving = emitting - first, last - emitting - loop
+        if max(n_epsilon, n_leaving) >= WIDE:
+            n_epsilon = n_leaving = np.int64(WIDE)
+        if one.begin != first or one.n_epsilon != n_epsilon or one.n_leaving != n_leaving:
+            return state
+        if loop == 0 and one.label != 0:
             return state
         for a in range(first, last):
             label, word, target = arcs[a]["label"], arcs[a]["word"], arcs[a]["target"]
@@ -184,7 +200,7 @@ def first_broken_state(first_arc, first_emitting, arcs, final, n_labels, n_words
                 return state
             if not arcs[a]["cost"] > -np.inf:
                 return state
-    return -1
+    return -1 if states[n_states].begin == len(arcs) else n_states - 1
 
 
 @kernel
@@ -243,10 +259,16 @@ def grow_trees(first_entry, rank, cost, target, first_symbol, symbols, word, emp
 
 
 @kernel
-def shift_costs(arcs, shift):
+def shift_costs(arcs, states, shift):
     """Add to the cost of each arc what `shift` has for its word; arcs of other words stay as read.
+
+    `states`: their records, which have the costs of self-loops, too.
     """
     for a in range(len(arcs)):
         more = shift[arcs[a].word]
         if more != 0.0:
             arcs[a].cost += more
+            one = states[arcs[a].target]
+            begin, end = np.int64(one.begin), np.int64(states[arcs[a].target + 1].begin)
+            if one.label != 0 and begin <= a < end and (a == begin or arcs[a - 1].label == 0):
+                one.loop_cost = arcs[a].cost

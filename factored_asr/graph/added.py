@@ -21,7 +21,7 @@ import numpy as np
 from factored_asr.errors import OptionError
 from factored_asr.graph import _kernels
 from factored_asr.graph.expand import add_self_loops, expand_context, expand_hmms
-from factored_asr.graph.graph import ARC, Graph, Labels
+from factored_asr.graph.graph import ARC, Graph, Labels, state_records
 from factored_asr.graph.joints import EXIT
 from factored_asr.graph.phrases import FIRST, LAST, Entry, phrase_trees
 from factored_asr.graph.units import Units
@@ -152,13 +152,15 @@ class _Tail:
         n_new = self._n_states - base.n_states
         source = np.concatenate([*self._sources, np.zeros(0, np.int64)]) - base.n_states
         new = np.concatenate([*self._arcs, np.zeros(0, ARC)])
-        order = np.lexsort((new["label"] != 0, source))
+        order = np.lexsort((new["label"] != 0, source))  # self-loops come first already
         source, new = source[order].astype(np.int64), new[order]
         first = base.n_arcs + np.searchsorted(source, np.arange(n_new + 1))
-        silent = np.bincount(source[new["label"] == 0], minlength=n_new)
         arcs = private(base.arcs, new)
+        records = state_records(first, arcs, base.n_states)
+        states = private(base.states, records[1:])
+        states[base.n_states :] = records
         if shift.any():
-            _kernels.shift_costs(arcs, shift)
+            _kernels.shift_costs(arcs, states, shift)
         for joints, target in self._led:
             arcs["target"][joints["arc"]], arcs["cost"][joints["arc"]] = target, joints["cost"]
         fields = {f"label_{name}": column for name, column in self._labels._asdict().items()}
@@ -167,9 +169,8 @@ class _Tail:
             first_arc=private(base.first_arc, first[1:]) if n_new else base.first_arc,
             final=private(base.final, np.full(n_new, np.inf, np.float32)), **fields,
         )
-        emitting = private(base.first_emitting, first[:-1] + silent)
-        emitting.flags.writeable = False
-        made.__dict__["first_emitting"] = emitting
+        states.flags.writeable = False
+        made.__dict__["states"] = states
         return made
 
 

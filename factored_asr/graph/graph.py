@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.graph._kernels import first_broken_state
+from factored_asr.graph._kernels import WIDE, first_broken_state
 from factored_asr.graph.openfst import (
     ARC,
     Arcs,
@@ -30,7 +30,8 @@ from factored_asr.graph.openfst import (
 from factored_asr.storage.reading import read_array, read_json, read_text
 
 EPSILON = "<eps>"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Of graph folders; 2: a state's first self-loop follows its epsilon arcs, `STATE` records."""
 MAX_LABEL = 1 << 21
 """Tables by label and word stay small, whatever a foreign file claims."""
 WORDS = "<words>"
@@ -40,14 +41,18 @@ JOINT = np.dtype([("arc", "<i8"), ("name", "<i4"), ("cost", "<f4"), ("left", "<i
 """An epsilon arc that no search crosses until a graph is added there (see `joints`). Fields: index
 of its name (-1: an exit of a hub), cost, and the phones before it, as classes and symbols of the
 model's topology."""
-SPARE = {"first_arc": 1 << 19, "first_emitting": 1 << 19, "arcs": 1 << 20, "final": 1 << 19}
+STATE = np.dtype([("begin", "<u4"), ("label", "<u4"), ("loop_cost", "<f4"), ("n_epsilon", "<u2"),
+                  ("n_leaving", "<u2")])
+"""What a search reads of a state. Fields: its first arc; label and cost of its self-loop if that is
+the first arc with a label (label 0: it is not); the number of arcs without a label, and of those
+with one that are not this loop. Both numbers are `WIDE` where one of them is `WIDE` or more."""
+SPARE = {"first_arc": 1 << 19, "states": 1 << 19, "arcs": 1 << 20, "final": 1 << 19}
 """Elements that files of large graphs have room for at their ends: what is added at run time is
 mapped there, privately. Holes in a file, which take no space on most disks."""
 MANY_ARCS = 1 << 18
 """Of a graph that has this room; smaller ones are copied in a moment."""
 _STORED = {
-    "first_arc": np.dtype("<i8"), "first_emitting": np.dtype("<i8"), "arcs": ARC,
-    "final": np.dtype("<f4"),
+    "first_arc": np.dtype("<i8"), "states": STATE, "arcs": ARC, "final": np.dtype("<f4"),
 }  # fmt: skip
 
 
@@ -111,7 +116,8 @@ class Graph:
     first_arc: np.ndarray
     """(n_states + 1,) int64: the arcs of state s are ``arcs[first_arc[s]:first_arc[s + 1]]``."""
     arcs: np.ndarray
-    """(n_arcs,) `ARC`: within a state the epsilon-input arcs come first."""
+    """(n_arcs,) `ARC`: within a state the epsilon-input arcs come first. The search is faster where
+    a self-loop follows them, as `from_arcs` and `read` have it."""
     final: np.ndarray
     """(n_states,) float32: cost of ending here, inf where the state is not final."""
     words: tuple[str, ...] = (EPSILON,)
@@ -213,6 +219,11 @@ class Graph:
         return _frozen(self.first_arc[:-1] + n_epsilons, np.int64)
 
     @cached_property
+    def states(self) -> np.ndarray:
+        """(n_states + 1,) `STATE`: the last one tells where the arcs end."""
+        return _frozen(state_records(self.first_arc, self.arcs, 0), STATE)
+
+    @cached_property
     def pdfs(self) -> np.ndarray:
         """Score columns that some label uses, sorted, int32."""
         return np.unique(self.label_pdf[1:]).astype(np.int32)
@@ -222,7 +233,8 @@ class Graph:
         source: np.ndarray, arcs: np.ndarray, final: np.ndarray, start: int = 0
     ) -> Graph:
         """Build a graph from arcs in any order and the source state of each."""
-        key = source.astype(np.int64) * 2 + (arcs["label"] != 0)
+        key = source.astype(np.int64) * 4 + (arcs["label"] != 0)
+        key += (arcs["label"] != 0) & (arcs["target"] != source)
         if np.any(key[1:] < key[:-1]):
             order = np.argsort(key, kind="stable")
             source, arcs = source[order], arcs[order]
@@ -296,6 +308,28 @@ class Graph:
         return replace(self, words=tuple(words))
 
 
+def state_records(first_arc: np.ndarray, arcs: np.ndarray, first_state: int) -> np.ndarray:
+    """Return the records of the states from `first_state` on, whose arcs `first_arc` tells."""
+    begin, ends = first_arc[:-1], first_arc[1:]
+    made = np.zeros(len(first_arc), STATE)
+    made["begin"] = first_arc
+    its_arcs = arcs[first_arc[0] : first_arc[-1]]
+    if not len(its_arcs):
+        return made
+    n_epsilon = count_by_state(first_arc - first_arc[0], its_arcs["label"] == 0)
+    first = its_arcs[np.minimum(begin + n_epsilon, ends.max() - 1) - first_arc[0]]
+    number = np.arange(first_state, first_state + len(begin))
+    loops = (begin + n_epsilon < ends) & (first["target"] == number)
+    n_leaving = ends - begin - n_epsilon - loops
+    wide = np.maximum(n_epsilon, n_leaving) >= WIDE
+    one = made[:-1]
+    one["label"] = np.where(loops, first["label"], 0)
+    one["loop_cost"] = np.where(loops, first["cost"], np.float32(0.0))
+    one["n_epsilon"] = np.where(wide, WIDE, n_epsilon)
+    one["n_leaving"] = np.where(wide, WIDE, n_leaving)
+    return made
+
+
 def key_of(folder: str | Path) -> str:
     """Return the key that a graph folder was written with; empty if there is none."""
     manifest = read_json(Path(folder) / "manifest.json")
@@ -326,7 +360,7 @@ def _read_folder(folder: Path) -> Graph:
     for name, kind in _STORED.items():
         if arrays[name].dtype != kind:
             raise FormatError(f"{name} are of {arrays[name].dtype}, must be {kind}", folder)
-    first_emitting = arrays.pop("first_emitting")
+    states = arrays.pop("states")
     try:
         graph = Graph(
             start=int(manifest["start"]), words=words, phones=tuple(manifest["phones"]),
@@ -342,7 +376,7 @@ def _read_folder(folder: Path) -> Graph:
         if isinstance(error, FormatError):
             raise
         raise FormatError(f"not a whole graph: {error}", folder) from error
-    graph.__dict__["first_emitting"] = _frozen(first_emitting, np.int64)  # spares a pass over arcs
+    graph.__dict__["states"] = _frozen(states, STATE)  # spares a pass over arcs
     check_graph(graph, folder, arcs=manifest.get("seal") != _seal(folder))
     return graph
 
@@ -387,7 +421,7 @@ def check_graph(graph: Graph, path: str | Path, *, arcs: bool = True) -> None:
     """
     _check_shapes(graph, path)
     n_words = len(graph.words) if len(graph.words) > 1 else MAX_LABEL
-    state = first_broken_state(graph.first_arc, graph.first_emitting, graph.arcs, graph.final,
+    state = first_broken_state(graph.first_arc, graph.states, graph.arcs, graph.final,
                                graph.n_labels, n_words) if arcs else -1
     if state >= 0:
         raise FormatError(
@@ -399,8 +433,8 @@ def check_graph(graph: Graph, path: str | Path, *, arcs: bool = True) -> None:
 
 
 def _check_shapes(graph: Graph, path: str | Path) -> None:
-    arrays = graph.first_arc, graph.first_emitting, graph.arcs, graph.final
-    if any(each.ndim != 1 for each in arrays) or len(graph.first_emitting) != graph.n_states:
+    arrays = graph.first_arc, graph.states, graph.arcs, graph.final
+    if any(each.ndim != 1 for each in arrays) or len(graph.states) != graph.n_states + 1:
         raise FormatError("arrays of arcs and states do not fit each other", path)
     seconds = 1.0 if graph.frame_seconds is None else graph.frame_seconds
     if not (isinstance(seconds, float | int) and 0 < seconds < np.inf):

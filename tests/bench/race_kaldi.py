@@ -76,7 +76,7 @@ def score_matrices(data: Path, graph: Graph) -> dict[str, np.ndarray]:
     """Scaled log-likelihoods by clip; label k stands in column k - 1, as Kaldi has it."""
     model = Bundle.find("en-us").acoustic_model()
     front_end, score = FrontEnd(model.features), model.scorer(graph.pdfs)
-    columns = graph.label_pdf[1:]
+    columns = np.searchsorted(graph.pdfs, graph.label_pdf[1:])
     return {
         clip.name[-4:]: np.ascontiguousarray(
             score(front_end.features(read_samples(clip.path)))[:, columns] * ACOUSTIC_SCALE
