@@ -7,13 +7,13 @@ of `steps`) and, where it has just crossed an arc, that arc. The row for it is w
 token turns out to survive. Staying in a state (its self-loop) writes nothing.
 
 A frame has four passes. `_stay` takes all tokens over their self-loops, which needs no search for
-the token of the target, and sorts them by the number of their other arcs, so that `_leave` loops
-equally often over each of a group. `_place` enters what these arcs lead to, `close` follows epsilon
+the token of the target. It sorts them by the number of their other arcs, so that `_leave` loops
+equally often over each of a group. `_place` enters what these arcs lead to. `close` follows epsilon
 arcs.
 
 For a lattice the tokens of a frame are the nodes of a layer (one layer before each frame).
 Candidates not much dearer than the best way into their state stay where they were put (links
-between the tokens of one frame and the next); a self-loop is told by the node that it leads to.
+between the tokens of one frame and the next). A self-loop is kept in the node that it leads to.
 From time to time `sweep` goes back and drops what no longer lies within the lattice beam.
 """
 

@@ -43,9 +43,10 @@ of its name (-1: an exit of a hub), cost, and the phones before it, as classes a
 model's topology."""
 STATE = np.dtype([("begin", "<u4"), ("label", "<u4"), ("loop_cost", "<f4"), ("n_epsilon", "<u2"),
                   ("n_leaving", "<u2")])
-"""What a search reads of a state. Fields: its first arc; label and cost of its self-loop if that is
-the first arc with a label (label 0: it is not); the number of arcs without a label, and of those
-with one that are not this loop. Both numbers are `WIDE` where one of them is `WIDE` or more."""
+"""What a search reads of a state. Fields: its first arc; label and cost of its self-loop; how many
+arcs have no label, and how many have one and are not this loop. A self-loop counts as one if it is
+the first arc with a label; else the label is 0. Both numbers are `WIDE` where one of them is
+`WIDE` or more."""
 SPARE = {"first_arc": 1 << 19, "states": 1 << 19, "arcs": 1 << 20, "final": 1 << 19}
 """Elements that files of large graphs have room for at their ends: what is added at run time is
 mapped there, privately. Holes in a file, which take no space on most disks."""
