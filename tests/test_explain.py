@@ -17,6 +17,7 @@ import naive_paths
 import numpy as np
 import pytest
 from naive_graph import cheapest
+from support.browser import AXE, PROGRAM, browser
 
 from factored_asr import Recognizer
 from factored_asr.acoustic import DiagonalMixtures, GmmModel, Topology
@@ -716,6 +717,19 @@ def test_a_page_is_whole_and_needs_nothing_else(pages: list[tuple[Explanation, s
         for each in explanation.words:
             start = explanation.seconds(each.part.start)
             assert f'data-start="{start:.3f}"' in page
+
+
+def test_a_page_is_accessible(pages: list[tuple[Explanation, str]], audio_dir: Path,
+                              tmp_path: Path) -> None:
+    pytest.importorskip("websockets")
+    if not (PROGRAM and AXE.is_file()):
+        pytest.skip("needs Chromium and axe-core-python")
+    with browser(tmp_path / "profile", audio_dir / "silence.wav") as shown:
+        for width, (_, page) in zip((1300, 390), pages[1:], strict=True):
+            (tmp_path / "page.html").write_text(page, encoding="utf-8")
+            shown.size(width, 900)
+            shown.open((tmp_path / "page.html").as_uri())
+            assert shown.violations() == []
 
 
 def test_the_page_draws_in_the_same_scale_as_its_script(

@@ -297,7 +297,8 @@ def _numbers(explanation: Explanation) -> str:
 <p>The search paid {explanation.cost:.3f} for the path; the factors add up to {total.total:.3f}. The
 remainder is what determinisation and weight pushing moved along the path (0 in all), and what
 backing off saved where the model has the n-gram.</p>
-<details><summary>Show the table</summary><div class="wide"><table class="numbers"><thead><tr>
+<details><summary>Show the table</summary><div class="wide" tabindex="0" role="region"
+aria-label="all numbers, scrolls"><table class="numbers"><thead><tr>
 <th scope="col">part</th><th scope="col">from</th><th scope="col">to</th>{heads}
 <th scope="col">total</th><th scope="col">excess</th>{head}</tr></thead><tbody>
 {"".join(lines)}</tbody><tfoot><tr><th scope="row">sum</th><td></td><td></td>{_cells(total)}
