@@ -51,7 +51,7 @@ class CompiledGrammar:
             if plain["version"] != VERSION:
                 raise FormatError(f"a compiled grammar of version {plain['version']}", path)
             return _restored(plain)
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except (ArithmeticError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise FormatError(f"not a compiled grammar: {error}", path) from None
 
 
