@@ -19,11 +19,13 @@ from support.files import NOT_OURS, TEXTS
 
 from factored_asr.batch.inputs import find_inputs
 from factored_asr.cli import main
+from factored_asr.corpus import Corpus
 from factored_asr.corpus.layouts import read_layout
 from factored_asr.dialogue import World
 from factored_asr.errors import FormatError, MissingError
 from factored_asr.language import read_arpa, read_lm, read_sentences
 from factored_asr.language.grammar import Grammar
+from factored_asr.lexicon import Lexicon
 from factored_asr.storage.reading import read_text
 
 ARPA = "\\data\\\nngram 1=2\n\n\\1-grams:\n-0.3\ttea\n-0.3\tbus\n\n\\end\\\n"
@@ -113,3 +115,26 @@ def test_a_file_in_the_place_of_the_spoken_text(
     assert "said.txt is a file, not the spoken text: give it by --text-file" in (
         capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize("name", [".\\clips\\a.wav", "file://{folder}/clips/a.wav"])
+def test_a_table_names_sounds_as_windows_and_browsers_do(tmp_path: Path, name: str) -> None:
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "a.wav").write_bytes(b"")
+    row = name.format(folder=tmp_path) + "\ttea\n"
+    (tmp_path / "t.tsv").write_text("path\ttext\n" + row)
+    (utterance,) = read_layout(tmp_path / "t.tsv", "auto")
+    assert utterance.path.samefile(tmp_path / "clips" / "a.wav")
+
+
+def test_a_table_without_rows_is_named(tmp_path: Path) -> None:
+    (tmp_path / "t.tsv").write_text("path\ttext\n")
+    with pytest.raises(MissingError, match=r"t\.tsv: the corpus lists not a single utterance"):
+        Corpus.read(tmp_path / "t.tsv")
+
+
+def test_phones_of_another_case_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.dict").write_text("foo f uw\n")
+    law = r"a\.dict:1: phone 'f' .* is not in the acoustic model, which writes it 'F'"
+    with pytest.raises(MissingError, match=law):
+        Lexicon.read(tmp_path / "a.dict").check_phones(["F", "UW"])

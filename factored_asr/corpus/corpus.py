@@ -76,6 +76,8 @@ class Corpus:
         if speaker_by not in (None, "folder", "file"):
             raise OptionError(f"speaker_by is {speaker_by!r}, must be folder or file")
         utterances = read_layout(Path(path), layout, known)
+        if not utterances:
+            raise MissingError(f"{path}: the corpus lists not a single utterance")
         _check_ids(utterances)
         if speaker_by:
             files = [feature_file_path(u.path) for u in utterances]

@@ -95,11 +95,15 @@ def _manifest_row(file: Path, row: Row, words: Callable[[str], tuple[str, ...]])
 
 
 def _near(folder: Path, name: str) -> Path:
-    """Return the file of a table: in its folder, or in ``clips``, perhaps with ``.mp3`` added."""
-    first = folder / name
+    """Return the file of a table: in its folder, or in ``clips``, perhaps with ``.mp3`` added.
+
+    Names may begin with ``file://``, or part their folders by backslashes as on Windows.
+    """
+    first = folder / name.removeprefix("file://")
     if is_file(first):
         return first
-    there = (folder / "clips" / name, folder / "clips" / f"{name}.mp3")
+    slashes = name.replace("\\", "/")
+    there = (folder / slashes, folder / "clips" / slashes, folder / "clips" / f"{name}.mp3")
     return next((place for place in there if is_file(place)), first)
 
 

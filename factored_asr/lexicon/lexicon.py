@@ -201,7 +201,10 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
                     if lacking not in known:
                         what = f"phone {lacking!r} of word {word!r} ({' '.join(p.phones)})"
                         where = self._where(word, p.phones)
-                        raise MissingError(f"{where}{what} is not in the acoustic model")
+                        law = "is not in the acoustic model"
+                        same = [each for each in known if each.lower() == lacking.lower()]
+                        law += f", which writes it {same[0]!r}" if same else ""
+                        raise MissingError(f"{where}{what} {law}")
 
     def write(self, path: str | Path) -> None:
         """Write the words, without the fillers: as CMUdict, or, if any probability is below 1, as
