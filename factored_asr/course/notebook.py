@@ -35,7 +35,7 @@ def notebook(lesson: Lesson) -> dict[str, Any]:
     >>> print(cells[-1]["source"])
     print(exercises["viterbi"].check(viterbi).message)
     """
-    cells = [
+    cells: list[dict[str, object]] = [
         {"cell_type": kind, "id": f"lesson-{lesson.number}-{k}", "metadata": {}, "source": source}
         | ({"execution_count": None, "outputs": []} if kind == "code" else {})
         for k, (kind, source) in enumerate(_cells(lesson))
