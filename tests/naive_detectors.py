@@ -18,6 +18,11 @@ def naive_spot(
     return found
 
 
+def naive_align(scores: np.ndarray, columns: list[int], blank: int) -> float:
+    """The best score of a path through all frames, by trying every path."""
+    return _path(scores, columns, blank)
+
+
 def _path(scores: np.ndarray, columns: list[int], blank: int) -> float:
     """The best path from the start of the first phone at frame 0 to the last phone at the end."""
     states = [columns[0]]

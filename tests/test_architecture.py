@@ -28,6 +28,7 @@ ORDER = [
 
 SHORTCUTS = {
     ("recognizer/recognizer.py", "explain"),  # Recognizer.explain is one line that calls explain
+    ("recognizer/recognizer.py", "detectors"),  # Recognizer.listen(detectors=…)
 }
 """Imports against the order, inside functions."""
 

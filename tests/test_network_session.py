@@ -123,8 +123,29 @@ def test_samples_of_both_types_and_no_others(model):
             session.accept(bad)
     with pytest.raises(FormatError, match="not finite"):
         session.accept(np.array([0, np.nan], np.float32))
+
+
+def test_log_probabilities_take_the_place_of_the_sound(model):
+    sound = noise(2.0)
+    whole = model.session(PDFS, whole=True)
+    whole.accept(sound)
+    expected = np.concatenate([*whole.finish()])
+    frames = whole.log_probs()
+    session = model.session(PDFS, whole=False)
+    found = [session.accept_frames(Frames(each)) for each in np.array_split(frames, 3)]
+    found += [*session.finish()]
+    assert np.array_equal(np.concatenate(found), expected)
+    assert np.array_equal(session.speech, whole.speech)
     with pytest.raises(OptionError, match="en-us"):
         session.accept_frames(Frames(np.zeros((3, 13), np.float32)))
+    with pytest.raises(FormatError, match="log probabilities"):
+        session.accept_frames(Frames(np.ones_like(frames)))
+    with pytest.raises(OptionError, match="either sound or frames"):
+        session.accept(sound)
+    session = model.session(PDFS, whole=False)
+    session.accept(sound)
+    with pytest.raises(OptionError, match="either sound or frames"):
+        session.accept_frames(Frames(frames))
 
 
 @pytest.mark.parametrize("whole", [False, True])

@@ -10,6 +10,7 @@ import pytest
 
 from factored_asr import Transcript, Word
 from factored_asr.cli import main
+from factored_asr.detectors import Detection
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.graph import ARC, Graph
 from factored_asr.lattice import Lattice
@@ -18,6 +19,7 @@ from factored_asr.plots import (
     plot_graph,
     plot_lattice,
     plot_reliability,
+    plot_timeline,
     plot_utterance,
     save,
 )
@@ -54,6 +56,24 @@ def test_words_that_do_not_fit_are_red() -> None:
     ax = plot_utterance(SOUND, Alignment((fits, lies), duration=1.0), sample_rate=16000)
     colours = {text.get_text(): text.get_color() for text in ax.texts}
     assert colours["yes"] == "black" != colours["no"]
+
+
+def test_detections_stand_in_lanes_at_their_times() -> None:
+    found = [Detection("event", "rain", 0.0, 1.0, 0.5), Detection("wake", "alexa", 0.2, 0.6, 1.0)]
+    ax = plot_timeline(SOUND, found, sample_rate=16000)
+    where = {text.get_text(): text.get_position() for text in ax.texts}
+    assert where["rain 0.50"][0] == pytest.approx(0.5)
+    assert where["alexa 1.00"][0] == pytest.approx(0.4)
+    assert where["alexa 1.00"][1] > where["rain 0.50"][1]
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["wake", "event"]
+
+
+def test_a_timeline_of_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path, picture = "examples/audio/music_stop.wav", tmp_path / "found.svg"
+    assert main(["detect", "--whisper", "--plot", str(picture), path]) == 0
+    assert "voiced" in capsys.readouterr().out and "<svg" in picture.read_text(encoding="utf-8")
+    assert main(["detect", "--whisper", "--plot", str(picture), path, path]) == 2
+    assert "--plot draws one sound" in capsys.readouterr().err
 
 
 def test_it_draws_where_it_is_told() -> None:

@@ -13,8 +13,7 @@ from factored_asr.cli import shared
 from factored_asr.errors import FactoredASRError, OptionError
 
 if TYPE_CHECKING:
-    from factored_asr.acoustic.network.model import NetworkModel
-    from factored_asr.detectors import Detector, FrameStream
+    from factored_asr.detectors import Detection, Detector, FrameStream, KeywordDetector
     from factored_asr.models.bundle import Bundle
 
 EXAMPLES = """\
@@ -23,8 +22,14 @@ examples:
       where these words are said: start and end in seconds, and the probability
   arecord -f S16_LE -r 16000 -c 1 | factored-asr detect --wake computer --events --format json -
       a microphone: one line of JSON for each detection, as it happens
+  factored-asr detect --wake alexa --enrol recordings_of_alexa/ kitchen.wav
+      recordings of the word teach the detector what else to look at
   factored-asr detect --whisper --events recordings/*.wav
       whispered and voiced speech, and everyday sounds
+  factored-asr detect --wake computer --whisper --plot kitchen.png kitchen.wav
+      a timeline of them
+  factored-asr detect --events --jobs 4 --format json recordings/*.wav
+      four files at once
   factored-asr detect --train sounds/ -o my_events.npz
       learn sound events from a folder with one folder of examples for each class
   factored-asr detect --events my_events.npz doorbell.wav
@@ -36,40 +41,107 @@ SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 def detect(options: argparse.Namespace) -> int:
     """Listen for wake words, sound events and whispers; all share one stream of frames, which the
     network of en-us-network computes. A line says kind, name, start, end and probability."""
-    from factored_asr.models.bundle import Bundle
-
     if options.train:
         return _train(options)
     if not (options.wake or options.events is not None or options.whisper):
         raise OptionError("say what to listen for: --wake WORD, --events, --whisper")
     if not options.files:
         raise OptionError("give the sounds to listen to; - is standard input")
-    bundle = Bundle.find(options.model)
-    model: Any = bundle.acoustic_model()
-    detectors = _detectors(options, bundle)
-    failed = False
-    for file in options.files:
-        try:
-            _listen(options, model, detectors, file)
-        except FactoredASRError as error:
-            shared.say(str(error))
-            failed = True
-    return int(failed)
+    if options.plot and len(options.files) > 1:
+        raise OptionError("--plot draws one sound: give one FILE")
+    if options.jobs < 1:
+        raise OptionError(f"--jobs must be at least 1, got {options.jobs}")
+    if options.jobs > 1 and len(options.files) > 1:
+        return int(any([not _told(options, *each) for each in _in_processes(options)]))
+    work = _Work(options)
+    return int(any([not _listen(work, file) for file in options.files]))
 
 
-def _listen(options: argparse.Namespace, model: NetworkModel, detectors: list[Detector],
-            file: str) -> None:
-    from factored_asr.detectors import detect as detections_of
+class _Work:
+    """The model and the detectors of the options."""
 
+    def __init__(self, options: argparse.Namespace):
+        from factored_asr.models.bundle import Bundle
+
+        bundle = Bundle.find(options.model)
+        self.options = options
+        self.model: Any = bundle.acoustic_model()
+        self.detectors = _detectors(options, bundle)
+
+    def found(self, file: str) -> Iterator[Detection]:
+        """Yield what is found in a file, as it happens."""
+        from factored_asr.detectors import detect as detections_of
+
+        return detections_of(self.model, self.detectors, file,
+                             sample_rate=shared.raw_rate(self.options, file))
+
+
+def _listen(work: _Work, file: str) -> bool:
+    """Print what is found in a file as it happens, and draw it; False where it failed."""
+    found = []
+    try:
+        for each in work.found(file):
+            found.append(each)
+            _print(work.options, file, each)
+        if work.options.plot:
+            _draw(work.options, file, found)
+    except FactoredASRError as error:
+        shared.say(str(error))
+        return False
+    return True
+
+
+def _draw(options: argparse.Namespace, file: str, found: list[Detection]) -> None:
+    from factored_asr.plots import plot_timeline, save
+
+    if file == "-":
+        raise OptionError("--plot needs a file: standard input is gone once it was listened to")
+    save(plot_timeline(file, found, sample_rate=shared.raw_rate(options, file)), options.plot)
+
+
+def _print(options: argparse.Namespace, file: str, found: Detection) -> None:
     several = len(options.files) > 1
-    for found in detections_of(model, detectors, file,
-                               sample_rate=shared.raw_rate(options, file)):
-        if options.format == "json":
-            named = {"file": file} if several else {}
-            line = json.dumps({**named, **found.to_dict()}, ensure_ascii=False)
-        else:
-            line = f"{file}: {found}" if several else str(found)
-        print(line, flush=True)
+    if options.format == "json":
+        named = {"file": file} if several else {}
+        line = json.dumps({**named, **found.to_dict()}, ensure_ascii=False)
+    else:
+        line = f"{file}: {found}" if several else str(found)
+    print(line, flush=True)
+
+
+_of_process: list[_Work] = []  # of a process of --jobs: one
+
+
+def _in_processes(options: argparse.Namespace) -> Iterator[tuple[str, list[Detection], str]]:
+    """Yield each file, what is found in it and why it failed, in order."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    plain = argparse.Namespace(**{**vars(options), "run": None})
+    n_workers = min(options.jobs, len(options.files))
+    with ProcessPoolExecutor(n_workers, get_context("spawn"), _begin, (plain,)) as pool:
+        yield from pool.map(_found_in, options.files)
+
+
+def _begin(options: argparse.Namespace) -> None:
+    _of_process.append(_Work(options))
+
+
+def _found_in(file: str) -> tuple[str, list[Detection], str]:
+    found: list[Detection] = []
+    try:
+        found.extend(_of_process[0].found(file))
+    except FactoredASRError as error:
+        return file, found, str(error)
+    return file, found, ""
+
+
+def _told(options: argparse.Namespace, file: str, found: list[Detection], error: str) -> bool:
+    for each in found:
+        _print(options, file, each)
+    if error:
+        shared.say(error)
+    return not error
 
 
 def _detectors(options: argparse.Namespace, bundle: Bundle) -> list[Detector]:
@@ -85,18 +157,36 @@ def _detectors(options: argparse.Namespace, bundle: Bundle) -> list[Detector]:
     from factored_asr.models.recipe import Recipe
 
     made: list[Detector] = []
+    words = Path(options.words) if options.words else None
     if options.wake:
-        words = Path(options.words) if options.words else None
         recipe = Recipe(bundle, words=words, guess=True)
         given = shared.given_values(options, dict(threshold="threshold"))
-        made.append(KeywordDetector(pronunciations_of(options.wake, recipe),
-                                    KeywordOptions(**given)))
+        keywords = KeywordDetector(pronunciations_of(options.wake, recipe),
+                                   KeywordOptions(**given))
+        made.append(_enrolled(keywords, options, bundle) if options.enrol else keywords)
     if options.events is not None:
         classifier = Classifier.read(options.events) if options.events else None
         made.append(EventDetector(classifier, EventOptions()))
     if options.whisper:
         made.append(VoicingDetector())
     return made
+
+
+def _enrolled(detector: KeywordDetector, options: argparse.Namespace,
+              bundle: Bundle) -> KeywordDetector:
+    """Enrol the one phrase of --wake from the recordings of a folder."""
+    from factored_asr.audio.reading import read_audio
+
+    if len(options.wake) != 1:
+        raise OptionError("--enrol is for one phrase: give --wake once")
+    folder = Path(options.enrol)
+    model: Any = bundle.acoustic_model()
+    files = sorted(path for path in folder.glob("**/*") if path.suffix.lower() in SUFFIXES)
+    if not files:
+        raise OptionError(f"{folder}: must hold recordings of '{options.wake[0]}' "
+                          f"({', '.join(SUFFIXES)})")
+    recordings = [read_audio(path, sample_rate=model.sample_rate)[0] for path in files]
+    return detector.enrol(options.wake[0], recordings, model)
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -146,11 +236,13 @@ def add(commands: Any) -> None:
                         help="a network (default: en-us-network)")
     parser.add_argument("--wake", metavar="PHRASE", action="append", default=[],
                         help="a word or phrase to listen for; may be repeated")
+    parser.add_argument("--enrol", metavar="FOLDER", help="recordings of the phrase of --wake, "
+                        "20 to 50 are good, by others or by you: fewer misses in noise")
     parser.add_argument("--words", metavar="DICT", help="dictionary of pronunciations of its "
                         "words; words without one are guessed")
     parser.add_argument("--threshold", type=float, metavar="X", help="log-likelihood ratio per "
-                        "phone from which on a phrase counts, 0 at most; higher: fewer false "
-                        "alarms, more misses")
+                        "phone from which on a phrase counts, 0 at most, or log-odds of an "
+                        "enrolled one; higher: fewer false alarms, more misses")
     parser.add_argument("--events", nargs="?", const="", metavar="CLASSES.npz",
                         help="report sound events: ten everyday classes, or those of --train")
     parser.add_argument("--whisper", action="store_true",
@@ -160,5 +252,9 @@ def add(commands: Any) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", help="where --train writes")
     parser.add_argument("--format", default="text", choices=("text", "json"),
                         help="text: a table; json: an object a line (default: text)")
+    parser.add_argument("--plot", metavar="PICTURE", help="also draw a timeline of the sound and "
+                        "what was found, as .png, .svg or .pdf (needs the extra plot)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N",
+                        help="files at once, in processes (default: 1)")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     shared.add_raw(parser)

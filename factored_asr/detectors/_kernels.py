@@ -20,8 +20,7 @@ def spot(scores, columns, repeats, blank, longest, value, begin, frame, found, s
     Parameters
     ----------
     scores
-        (n_frames, n_pdfs) float32: log-likelihoods less that of the best pdf of the frame; 0 at
-        most.
+        (n_frames, n_pdfs) float32: log probabilities, 0 at most.
     columns
         (n_phones,) int64: the pdf of each phone.
     repeats
@@ -60,3 +59,40 @@ def spot(scores, columns, repeats, blank, longest, value, begin, frame, found, s
             new_begin[state] = first
         value[:], begin[:] = new_value, new_begin
         found[t], started[t] = value[n_states - 1], begin[n_states - 1]
+
+
+@kernel
+def align(scores, columns, repeats, blank, states):
+    """Find the best way of one pronunciation through all of some frames (Viterbi).
+
+    Parameters
+    ----------
+    scores
+        (n_frames, n_pdfs) float32: log probabilities; at least as many frames as phones.
+    columns, repeats, blank
+        As for `spot`.
+    states
+        (n_frames,) int64, replaced: the state of each frame; 2 · i is phone i, the odd ones are
+        blanks after it.
+    """
+    n_states = 2 * len(columns) - 1
+    n_frames = len(scores)
+    value = np.full((n_frames, n_states), DEAD)
+    before = np.zeros((n_frames, n_states), np.int64)
+    value[0, 0] = scores[0, columns[0]]
+    for t in range(1, n_frames):
+        for state in range(n_states):
+            best, source = value[t - 1, state], state
+            if state > 0 and value[t - 1, state - 1] > best:
+                best, source = value[t - 1, state - 1], state - 1
+            phone = state // 2
+            is_phone = state % 2 == 0
+            if is_phone and state > 1 and not repeats[phone] and value[t - 1, state - 2] > best:
+                best, source = value[t - 1, state - 2], state - 2
+            before[t, state] = source
+            if best > 0.5 * DEAD:
+                value[t, state] = best + scores[t, columns[phone] if is_phone else blank]
+    state = n_states - 1
+    for t in range(n_frames - 1, -1, -1):
+        states[t] = state
+        state = before[t, state]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from factored_asr.acoustic.threads import blas_threads
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.storage.reading import read_arrays
 from factored_asr.storage.writing import whole_file
@@ -138,7 +139,8 @@ def fit(
         return float(value), gradient.ravel()
 
     start = np.zeros(standard.shape[1] * n_classes)
-    best = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 300}).x
+    with blas_threads(1):
+        best = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 300}).x
     best = best.reshape(-1, n_classes).astype(np.float32)
     return Classifier(tuple(names), mean.astype(np.float32), scale.astype(np.float32), best[:-1],
                       best[-1], description)

@@ -95,20 +95,29 @@ class Listener:
 
     def accept(self, samples: np.ndarray) -> list[Detection]:
         """Take samples as `FrameStream.accept`; return what they make known, in order of time."""
-        with blas_threads(1):
-            return self._found(self.frames.accept(samples))
+        return [each for _, found in self.blocks(samples) for each in found]
 
     def finish(self) -> list[Detection]:
         """End the sound; return what is still to be told."""
-        with blas_threads(1):
-            found = self._found(self.frames.finish())
-            return [*found, *sorted_by_time(d for each in self._sessions for d in each.finish())]
+        return [each for _, found in self.rest() for each in found] + self.left()
 
-    def _found(self, blocks: Iterable[FrameBlock]) -> list[Detection]:
-        return [
-            detection for block in blocks for detection in
-            sorted_by_time(d for each in self._sessions for d in each.accept(block))
-        ]
+    def blocks(self, samples: np.ndarray) -> list[tuple[FrameBlock, list[Detection]]]:
+        """Like `accept`, with the block of frames that made each thing known."""
+        with blas_threads(1):
+            return self._heard(self.frames.accept(samples))
+
+    def rest(self) -> list[tuple[FrameBlock, list[Detection]]]:
+        """End the sound; return its last blocks as `blocks` does. `left` has what then remains."""
+        with blas_threads(1):
+            return self._heard(self.frames.finish())
+
+    def left(self) -> list[Detection]:
+        """Return what no block made known, at the end of the sound."""
+        return sorted_by_time(d for each in self._sessions for d in each.finish())
+
+    def _heard(self, blocks: Iterable[FrameBlock]) -> list[tuple[FrameBlock, list[Detection]]]:
+        return [(block, sorted_by_time(d for each in self._sessions for d in each.accept(block)))
+                for block in blocks]
 
 
 def sorted_by_time(detections: Iterable[Detection]) -> list[Detection]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from factored_asr.acoustic.network.model import NetworkModel
 from factored_asr.acoustic.network.windows import Window
+from factored_asr.acoustic.threads import blas_threads
 from factored_asr.detectors.classifier import Classifier, fit, pooled
 from factored_asr.detectors.detection import Detection
 from factored_asr.detectors.frames import FrameBlock, FrameStream
@@ -163,7 +164,8 @@ def stretches(stream: FrameStream, samples: np.ndarray) -> list[np.ndarray]:
 
 def _frames(stream: FrameStream, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Vectors and sound of all frames of a clip."""
-    blocks = [*stream.accept(samples), *stream.finish()]
+    with blas_threads(1):
+        blocks = [*stream.accept(samples), *stream.finish()]
     return (np.concatenate([block.hidden for block in blocks]),
             np.concatenate([block.samples for block in blocks]))
 

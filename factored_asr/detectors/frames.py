@@ -14,8 +14,8 @@ from factored_asr.acoustic.network.windows import Window, WindowedFrames
 from factored_asr.acoustic.samples import checked_samples
 from factored_asr.errors import OptionError
 
-DETECTION = Window(left=125, new=4, right=6, first=25)
-"""Windows of detectors: a frame is there 0.24 s after its sound, at most."""
+DETECTION = Window(left=125, new=8, right=4, first=25)
+"""Windows of detectors: a frame is there 0.28 s after its sound, at most."""
 LAYERS = (1, 3)
 """Which of the encoder's h[0] … h[7] detectors get."""
 

@@ -1,14 +1,14 @@
-"""Wake words and other keywords, from their pronunciation alone.
+"""Wake words and other keywords, from their pronunciation alone or with a few recordings.
 
 A keyword is a row of phones. Its likelihood ratio is that of the best way through its phones and
-blanks against the best pdf in each frame, that is, a free loop of phones. It is taken per phone,
-so that short and long keywords compare. After "word spotting" with a background model (R. C. Rose,
-D. B. Paul, "A hidden Markov model based keyword recognition system", ICASSP 1990).
+blanks against all pdfs together in each frame: the log of their posterior probability. It is taken
+per phone, so that short and long keywords compare. After "word spotting" with a background model
+(R. C. Rose, D. B. Paul, "A hidden Markov model based keyword recognition system", ICASSP 1990).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from factored_asr.acoustic.network.model import NetworkModel
-from factored_asr.detectors._kernels import DEAD, spot
-from factored_asr.detectors.background import Tail, tail_of
+from factored_asr.detectors.background import Background, Tail, shipped, tail_of
 from factored_asr.detectors.detection import Detection
+from factored_asr.detectors.enrolment import Verifier, learn
 from factored_asr.detectors.frames import FrameBlock
+from factored_asr.detectors.spotting import PhoneRow, Spot, Spotter
 from factored_asr.errors import MissingError, OptionError
 
 if TYPE_CHECKING:
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
 MOST_WAYS = 50
 """Pronunciations of a phrase in the dictionary."""
-REDUCED = {"AH": ("IH", "ER", "EH"), "IH": ("AH",)}
-"""Vowels that take the place of unstressed ones."""
-VOWELS = frozenset("AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,8 @@ class KeywordOptions:
     Lower: more misses."""
     threshold: float | None = None
     """Log-likelihood ratio per phone from which on a keyword is found, in place of the one that
-    follows from `false_alarms`; 0 is a perfect fit."""
+    follows from `false_alarms`; 0 is a perfect fit. Of an enrolled keyword: the log-odds of its
+    verifier."""
     base_seconds: float = 0.3
     """A keyword lasts at most so long, and"""
     phone_seconds: float = 0.2
@@ -50,7 +49,7 @@ class KeywordOptions:
     apart_seconds: float = 1.0
     """After a detection the same keyword is not found again for so long."""
     settle_frames: int = 2
-    """Frames that a detection waits for a better end."""
+    """Frames that a detection waits for a better end, unless the block of frames ends before."""
 
     def __post_init__(self) -> None:
         if not 0 < self.false_alarms < float("inf"):
@@ -70,6 +69,9 @@ class KeywordDetector:
         Each keyword with its pronunciations, of the model's phones separated by blanks.
     options
         When a keyword counts as spoken.
+    background
+        What the model says of speech and noise without the keywords; None: the shipped one, of
+        en-us-network.
 
     Examples
     --------
@@ -82,7 +84,7 @@ class KeywordDetector:
     """
 
     def __init__(self, keywords: Mapping[str, Sequence[str]],
-                 options: KeywordOptions | None = None):
+                 options: KeywordOptions | None = None, background: Background | None = None):
         if not keywords:
             raise OptionError("there is no keyword")
         for keyword, pronunciations in keywords.items():
@@ -91,95 +93,137 @@ class KeywordDetector:
         self.keywords = {name: tuple(tuple(each.split()) for each in given)
                          for name, given in keywords.items()}
         self.options = options or KeywordOptions()
-        self._tails: dict[tuple[str, ...], Tail] = {}
+        self.background = background or shipped()
+        self.verifiers: dict[str, Verifier] = {}
+        """Of the keywords that are enrolled."""
+        self._tails: dict[str, Tail] = {}
+
+    def enrol(self, keyword: str, recordings: Sequence[np.ndarray], model: NetworkModel,
+              noises: Sequence[np.ndarray] = ()) -> KeywordDetector:
+        """Return a detector with a verifier that recordings of a keyword teach.
+
+        Its first pronunciation finds candidates. Each recording is also learnt from in noise.
+
+        Parameters
+        ----------
+        keyword
+            One of the detector's keywords.
+        recordings
+            Three or more, 20 to 50 are good, of different speakers if the keyword is for all: the
+            keyword alone, (n_samples,) float32 at the model's rate.
+        model
+            The network whose frames are learnt from.
+        noises
+            Sounds of the places where the keyword is said, as recordings; none: computed noise.
+
+        Raises
+        ------
+        OptionError
+            There is no such keyword; recordings are too few, silent or no recordings; phones or
+            background are not those of the model.
+        """
+        if keyword not in self.keywords:
+            raise OptionError(f"'{keyword}' is no keyword of the detector: it has "
+                              f"{', '.join(self.keywords)}")
+        first = self.pronunciations(keyword, model)[0]
+        made = KeywordDetector({name: [" ".join(each) for each in given]
+                                for name, given in self.keywords.items()},
+                               self.options, self.background)
+        found = learn(first, recordings, model, self.background, noises)
+        made.verifiers.update(self.verifiers, **{keyword: found})
+        return made
 
     def session(self, model: NetworkModel) -> KeywordSession:
-        """Begin a sound; OptionError where a phone is not one of the model's."""
+        """Begin a sound; OptionError where a phone, or the background, is not of the model."""
         return KeywordSession(self, model)
 
-    def tail(self, pronunciations: Sequence[Sequence[str]], model: NetworkModel) -> Tail:
-        """Return the false alarms of a keyword; they are found once."""
-        key = tuple(map(" ".join, pronunciations))
-        if key not in self._tails:
-            def ratios(scores: np.ndarray, first: int) -> np.ndarray:
-                fresh = [_Path(each, model, self.options) for each in pronunciations]
-                return np.max([path.advance(scores, first)[0] for path in fresh], axis=0)
+    def pronunciations(self, keyword: str, model: NetworkModel) -> list[PhoneRow]:
+        """Return the pronunciations of a keyword for a model; errors as of `session`."""
+        self.background.check(model.phones)
+        given, options = self.keywords[keyword], self.options
+        unknown = sorted({phone for each in given for phone in each} - set(model.phones))
+        if unknown:
+            raise OptionError(
+                f"keyword '{keyword}' has the phone {unknown[0]}, which the model lacks; its "
+                f"phones are {' '.join(model.phones)}"
+            )
+        seconds = [options.base_seconds + options.phone_seconds * len(each) for each in given]
+        return [PhoneRow(each, model.phones, round(longest / model.frame_seconds))
+                for each, longest in zip(given, seconds, strict=True)]
 
-            self._tails[key] = tail_of(ratios, model.frame_seconds)
-        return self._tails[key]
-
-
-class _Path:
-    """The search for one pronunciation."""
-
-    def __init__(self, phones: Sequence[str], model: NetworkModel, options: KeywordOptions):
-        columns = [model.phones.index(phone) + 1 for phone in phones]
-        self._columns = np.array(columns, np.int64)
-        self._repeats = np.concatenate([[False], self._columns[1:] == self._columns[:-1]])
-        seconds = options.base_seconds + options.phone_seconds * len(columns)
-        self._longest = round(seconds / model.frame_seconds)
-        self._value = np.full(2 * len(columns) - 1, DEAD)
-        self._begin = np.zeros(len(self._value), np.int64)
-
-    def advance(self, scores: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the ratio per phone of a path that ends in each frame, and where it began."""
-        found, begun = np.empty(len(scores)), np.empty(len(scores), np.int64)
-        spot(scores, self._columns, self._repeats, 0, self._longest, self._value, self._begin,
-             first, found, begun)
-        return found / len(self._columns), begun
-
-
-@dataclass(frozen=True)
-class Spot:
-    """A place where a keyword fits."""
-
-    ratio: float
-    """Log-likelihood ratio per phone."""
-    begin: int
-    """First frame."""
-    end: int
-    """Last frame."""
+    def tail(self, keyword: str, model: NetworkModel) -> Tail:
+        """Return the false alarms of a keyword by its ratio; they are found once."""
+        if keyword not in self._tails:
+            wanted = self.pronunciations(keyword, model)
+            self._tails[keyword] = tail_of(
+                lambda frames: np.max([Spotter(each).advance(frames, 0)[0] for each in wanted], 0),
+                model.frame_seconds, self.background)
+        return self._tails[keyword]
 
 
 class _Keyword:
     """One keyword in one sound: its pronunciations, and whether it was just found."""
 
-    def __init__(self, pronunciations: Sequence[Sequence[str]], model: NetworkModel,
-                 options: KeywordOptions, tail: Tail):
-        self._paths = [_Path(each, model, options) for each in pronunciations]
-        self._options, self.tail = options, tail
+    def __init__(self, detector: KeywordDetector, name: str, model: NetworkModel):
+        wanted, self._verifier = detector.pronunciations(name, model), detector.verifiers.get(name)
+        self._wanted = wanted[:1] if self._verifier else wanted
+        self._spotters = [Spotter(each) for each in self._wanted]
+        options, verifier = detector.options, self._verifier
+        self._tail = verifier.tail if verifier else detector.tail(name, model)
         given = options.threshold
-        self._threshold = tail.threshold(options.false_alarms) if given is None else given
+        self._threshold = self._tail.threshold(options.false_alarms) if given is None else given
+        self._least = verifier.candidate if verifier else self._threshold
+        self._settle = options.settle_frames
         self._apart = round(options.apart_seconds / model.frame_seconds)
         self._pending: Spot | None = None
         self._since = self._next = 0
+        self._kept = np.zeros((0, model.n_pdfs), np.float32)  # frames that a place may hold
+        self._background = detector.background
+        self._parts = np.zeros((0, self._background.parts.shape[1]), np.float32)
+        self._end = 0  # number of the frame after them
 
-    def advance(self, scores: np.ndarray, first: int) -> list[Spot]:
-        """Return where the keyword is found; a place is returned once it has settled."""
-        ratios, begins = zip(*(path.advance(scores, first) for path in self._paths), strict=True)
+    def advance(self, block: FrameBlock) -> list[tuple[Spot, float]]:
+        """Return where the keyword is found, with its probability."""
+        log_probs, first = block.log_probs, block.first
+        if self._verifier:
+            n_kept = self._wanted[0].longest + self._settle + len(log_probs)
+            self._kept = np.concatenate([self._kept, log_probs])[-n_kept:]
+            parts = self._background.components(block.hidden)
+            self._parts = np.concatenate([self._parts, parts])[-n_kept:]
+            self._end = first + len(log_probs)
+        ratios, begins = zip(*(each.advance(log_probs, first) for each in self._spotters),
+                             strict=True)
         found = []
         best = np.argmax(ratios, axis=0)
         for t, which in enumerate(best):
             ratio, now = float(ratios[which][t]), first + t
             if self._pending is None:
-                if ratio < self._threshold or begins[which][t] < self._next:
+                if ratio < self._least or begins[which][t] < self._next:
                     continue
                 self._pending, self._since = Spot(ratio, int(begins[which][t]), now), now
             elif ratio > self._pending.ratio:
                 self._pending = Spot(ratio, int(begins[which][t]), now)
-            if now - self._since >= self._options.settle_frames:
-                found.append(self._settled())
-        return found
+            if now - self._since >= self._settle:
+                found += self.finish()
+        return found + self.finish()  # a better end in the next block would come too late
 
-    def finish(self) -> list[Spot]:
-        """End the sound."""
-        return [] if self._pending is None else [self._settled()]
-
-    def _settled(self) -> Spot:
-        assert self._pending is not None
-        spot, self._pending = self._pending, None
-        self._next = spot.begin + self._apart
-        return spot
+    def finish(self) -> list[tuple[Spot, float]]:
+        """Return the place that has not settled yet, if it is the keyword."""
+        place, self._pending = self._pending, None
+        if place is None:
+            return []
+        if self._verifier:
+            start = self._end - len(self._kept)
+            here = slice(place.begin - start, place.end + 1 - start)
+            score = self._verifier.score(
+                self._wanted[0].values(self._kept[here], self._parts[here], place.ratio))
+            if score < self._threshold:
+                return []
+            probability = self._verifier.probability(score)
+        else:
+            probability = self._tail.probability(place.ratio)
+        self._next = place.begin + self._apart
+        return [(place, probability)]
 
 
 class KeywordSession:
@@ -187,33 +231,20 @@ class KeywordSession:
 
     def __init__(self, detector: KeywordDetector, model: NetworkModel):
         self._seconds = model.frame_seconds
-        for keyword, pronunciations in detector.keywords.items():
-            unknown = sorted({p for each in pronunciations for p in each} - set(model.phones))
-            if unknown:
-                raise OptionError(
-                    f"keyword '{keyword}' has the phone {unknown[0]}, which the model lacks; its "
-                    f"phones are {' '.join(model.phones)}"
-                )
-        self._keywords = {
-            name: _Keyword(given, model, detector.options, detector.tail(given, model))
-            for name, given in detector.keywords.items()
-        }
+        self._keywords = {name: _Keyword(detector, name, model) for name in detector.keywords}
 
     def accept(self, block: FrameBlock) -> list[Detection]:
         """Return the keywords that these frames make certain."""
-        scores = block.log_probs - block.log_probs.max(axis=1, keepdims=True)
-        return [self._detection(name, spot) for name, keyword in self._keywords.items()
-                for spot in keyword.advance(scores, block.first)]
+        return [self._detection(name, *found) for name, keyword in self._keywords.items()
+                for found in keyword.advance(block)]
 
     def finish(self) -> list[Detection]:
-        """End the sound; return a keyword that its last frames hold."""
-        return [self._detection(name, spot) for name, keyword in self._keywords.items()
-                for spot in keyword.finish()]
+        """End the sound; blocks leave nothing open."""
+        return []
 
-    def _detection(self, name: str, spot: Spot) -> Detection:
-        start, end = spot.begin * self._seconds, (spot.end + 1) * self._seconds
-        probability = self._keywords[name].tail.probability(spot.ratio)
-        return Detection("wake", name, start, end, probability, (("ratio", spot.ratio),))
+    def _detection(self, name: str, place: Spot, probability: float) -> Detection:
+        start, end = place.begin * self._seconds, (place.end + 1) * self._seconds
+        return Detection("wake", name, start, end, probability, (("ratio", place.ratio),))
 
 
 def pronunciations_of(phrases: Iterable[str], recipe: Recipe) -> dict[str, tuple[str, ...]]:
@@ -244,25 +275,5 @@ def pronunciations_of(phrases: Iterable[str], recipe: Recipe) -> dict[str, tuple
         if len(ways) > MOST_WAYS:
             raise OptionError(f"'{phrase}' has {len(ways)} pronunciations, at most {MOST_WAYS}: "
                               "listen for a shorter phrase")
-        found[phrase] = tuple(dict.fromkeys(" ".join(each) for way in ways
-                                            for each in (way, *reduced(way))))
+        found[phrase] = tuple(dict.fromkeys(map(" ".join, ways)))
     return found
-
-
-def reduced(phones: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Yield how people say a word besides its dictionary: one unstressed vowel of another colour,
-    and without an r that no vowel follows.
-
-    Examples
-    --------
-    >>> [" ".join(way) for way in reduced(("S", "AH", "R"))]
-    ['S IH R', 'S ER R', 'S EH R', 'S AH']
-    """
-    for i, phone in enumerate(phones):
-        for other in REDUCED.get(phone, ()):
-            yield *phones[:i], other, *phones[i + 1 :]
-    for i, phone in enumerate(phones):
-        if phone == "R" and i and not set(phones[i + 1 : i + 2]) & VOWELS and (
-            phones[i - 1] in VOWELS
-        ):
-            yield *phones[:i], *phones[i + 1 :]

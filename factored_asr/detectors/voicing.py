@@ -13,9 +13,9 @@ import numpy as np
 
 from factored_asr.acoustic.network.encoder import HOP, SAMPLE_RATE
 from factored_asr.acoustic.network.model import NetworkModel
-from factored_asr.acoustic.network.session import is_speech
 from factored_asr.detectors.detection import Detection
 from factored_asr.detectors.frames import FrameBlock
+from factored_asr.detectors.stretches import Stretch, Stretches
 from factored_asr.errors import OptionError
 
 VOICED, WHISPERED = "voiced", "whispered"
@@ -44,6 +44,25 @@ def frame_values(before: np.ndarray, samples: np.ndarray) -> np.ndarray:
     The periodicity is the highest value of the normalised autocorrelation at lags of
     `LOWEST_PITCH` to `HIGHEST_PITCH`, of the sound below `LOW_PASS`; levels are in decibels.
     """
+    pieces, power, shares = _repeats(before, samples)
+    hertz = np.fft.rfftfreq(N_FFT, 1 / SAMPLE_RATE)
+    levels = [10 * np.log10(power[:, (hertz >= low) & (hertz < high)].sum(axis=1) + 1e-9)
+              for low, high in BANDS]
+    level = 10 * np.log10((pieces**2).mean(axis=1) + 1e-10)
+    return np.column_stack([shares.max(axis=1), *levels, level])
+
+
+def pitches(before: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    """Return the pitch of each frame in Hz, (n,), that is the lag of the highest periodicity.
+
+    Parameters are those of `frame_values`. Frames without voice have a pitch by chance.
+    """
+    _, _, shares = _repeats(before, samples)
+    return SAMPLE_RATE / (shares.argmax(axis=1) + int(SAMPLE_RATE / HIGHEST_PITCH))
+
+
+def _repeats(before: np.ndarray, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sound under each frame, its power spectrum, and its autocorrelation at lags of a pitch."""
     sound = np.concatenate([before[None], samples]).astype(np.float64)
     pieces = np.concatenate([sound[:-1], sound[1:]], axis=1)
     pieces -= pieces.mean(axis=1, keepdims=True)
@@ -53,11 +72,7 @@ def frame_values(before: np.ndarray, samples: np.ndarray) -> np.ndarray:
     repeated = np.fft.irfft(power * (hertz < LOW_PASS))
     shares = repeated / (repeated[:, :1] + 1e-12) * (own[0] / np.maximum(own, 1e-9))
     lags = slice(int(SAMPLE_RATE / HIGHEST_PITCH), int(SAMPLE_RATE / LOWEST_PITCH) + 1)
-    periodicity = shares[:, lags].max(axis=1)
-    levels = [10 * np.log10(power[:, (hertz >= low) & (hertz < high)].sum(axis=1) + 1e-9)
-              for low, high in BANDS]
-    level = 10 * np.log10((pieces**2).mean(axis=1) + 1e-10)
-    return np.column_stack([periodicity, *levels, level])
+    return pieces, power, shares[:, lags]
 
 
 def stretch_values(frames: np.ndarray) -> np.ndarray:
@@ -114,36 +129,20 @@ class VoicingSession:
 
     def __init__(self, options: VoicingOptions, model: NetworkModel):
         self._seconds = model.frame_seconds
-        self._pause = round(options.pause_seconds / model.frame_seconds)
-        self._shortest = round(options.shortest_seconds / model.frame_seconds)
-        self._before = np.zeros(HOP, np.float32)
-        self._values: list[np.ndarray] = []
-        self._begin = self._last = -1  # first and last frame of speech of the open stretch
+        self._stretches = Stretches(round(options.pause_seconds / model.frame_seconds),
+                                    round(options.shortest_seconds / model.frame_seconds))
 
     def accept(self, block: FrameBlock) -> list[Detection]:
         """Return the stretches that these frames end."""
-        values = frame_values(self._before, block.samples)
-        self._before = block.samples[-1]
-        speech = is_speech(block.log_probs)
-        found = []
-        for at, (row, spoken) in enumerate(zip(values, speech, strict=True)):
-            now = block.first + at
-            if spoken:
-                self._begin = now if self._begin < 0 else self._begin
-                self._last = now
-            if self._begin >= 0:
-                self._values.append(row)
-                if now - self._last >= self._pause:
-                    found += self.finish()
-        return found
+        return [self._judged(each) for each in self._stretches.accept(block)]
 
     def finish(self) -> list[Detection]:
-        """End the stretch that is open; return it, if it is long enough."""
-        begin, n_frames = self._begin, self._last + 1 - self._begin
-        values, self._values, self._begin = self._values[:n_frames], [], -1
-        if begin < 0 or n_frames < self._shortest:
-            return []
-        whisper = whisper_probability(stretch_values(np.array(values)))
+        """Judge the stretch that is open, if it is long enough."""
+        return [self._judged(each) for each in self._stretches.finish()]
+
+    def _judged(self, stretch: Stretch) -> Detection:
+        values = frame_values(stretch.sound_before, stretch.samples[stretch.spoken])
+        whisper = whisper_probability(stretch_values(values))
         name, score = (WHISPERED, whisper) if whisper > 0.5 else (VOICED, 1 - whisper)
-        return [Detection("speech", name, begin * self._seconds,
-                          (begin + n_frames) * self._seconds, score)]
+        return Detection("speech", name, stretch.begin * self._seconds,
+                         stretch.end * self._seconds, score)

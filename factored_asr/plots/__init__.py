@@ -1,4 +1,4 @@
-"""Plots of each stage: sounds, filters, Gaussians, trees, graphs, lattices, confidences.
+"""Plots of each stage: sounds, detections, filters, Gaussians, trees, graphs, lattices, confidences.
 
 Every plot takes the axes to draw on (``ax=None``: a new figure) and returns them. Without
 matplotlib (``pip install 'factored-asr[plot]'``) it raises a MissingError.
@@ -12,10 +12,12 @@ from factored_asr.plots.graph import plot_graph
 from factored_asr.plots.language import language_graph
 from factored_asr.plots.lattice import plot_lattice
 from factored_asr.plots.reliability import plot_reliability
+from factored_asr.plots.timeline import plot_timeline
 from factored_asr.plots.tree import plot_tree
 from factored_asr.plots.utterance import plot_utterance
 
 __all__ = [
     "language_graph", "new_axes", "plot_confusion", "plot_filterbank", "plot_gaussians",
-    "plot_graph", "plot_lattice", "plot_reliability", "plot_tree", "plot_utterance", "save",
+    "plot_graph", "plot_lattice", "plot_reliability", "plot_timeline", "plot_tree",
+    "plot_utterance", "save",
 ]  # fmt: skip

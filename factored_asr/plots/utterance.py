@@ -53,8 +53,8 @@ def plot_utterance(
     samples, rate = read_audio(source, array_rate=sample_rate)
     seconds = len(samples) / rate
     ax = ax or new_axes(width=max(8.0, min(40.0, 3.5 * seconds)), height=5.0)
-    _draw_waveform(ax, samples, seconds)
-    _draw_spectrogram(ax, samples, rate)
+    draw_waveform(ax, samples, seconds)
+    draw_spectrogram(ax, samples, rate)
     aligned = said.words if isinstance(said, Alignment) else ()
     words = said.transcript.words if isinstance(said, Alignment) else said.words
     doubted = [number for number, each in enumerate(aligned) if not each.fits]
@@ -70,7 +70,7 @@ def plot_utterance(
     return ax
 
 
-def _draw_waveform(ax: Axes, samples: np.ndarray, seconds: float) -> None:
+def draw_waveform(ax: Axes, samples: np.ndarray, seconds: float) -> None:
     """Fill between the least and the greatest sample of each of many columns."""
     size = max(1, len(samples) // (2 * N_COLUMNS))
     columns = samples[: len(samples) // size * size].reshape(-1, size)
@@ -81,8 +81,9 @@ def _draw_waveform(ax: Axes, samples: np.ndarray, seconds: float) -> None:
     ax.fill_between(time, bottom, top, color="#1f5fa8", linewidth=0.4, edgecolor="#1f5fa8")
 
 
-def _draw_spectrogram(ax: Axes, samples: np.ndarray, rate: int) -> None:
-    """Draw decibels relative to the loudest point; dark is loud."""
+def draw_spectrogram(ax: Axes, samples: np.ndarray, rate: int,
+                     lane: tuple[float, float] = SPECTROGRAM) -> None:
+    """Draw decibels relative to the loudest point; dark is loud. `lane`: where, from 0 to 1."""
     import librosa
 
     size = max(16, round(WINDOW_SECONDS * rate))
@@ -95,7 +96,7 @@ def _draw_spectrogram(ax: Axes, samples: np.ndarray, rate: int) -> None:
         power = np.abs(spectra) ** 2
         decibel = librosa.power_to_db(power, ref=max(power.max(), 1e-12), amin=1e-24, top_db=None)
     first, last = -0.5 * shift / rate, (power.shape[1] - 0.5) * shift / rate
-    ax.imshow(decibel, origin="lower", aspect="auto", extent=(first, last, *SPECTROGRAM),
+    ax.imshow(decibel, origin="lower", aspect="auto", extent=(first, last, *lane),
               cmap="Greys", vmin=FLOOR_DECIBEL, vmax=0, interpolation="bilinear")
 
 

@@ -1,11 +1,11 @@
-"""Utterances from a microphone, or from blocks of sound, one after the other."""
+"""Utterances and detections from a microphone, or from blocks of sound, one after the other."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from types import TracebackType
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from numpy.typing import ArrayLike
 
@@ -19,39 +19,46 @@ class Closing(Protocol):
     def close(self) -> None: ...
 
 
-class Listening:
-    """The transcripts of utterances as they end: ``for said in …`` or ``async for said in …``.
+Told = TypeVar("Told")
 
-    Silence gives none, and neither does speech that is rejected. It belongs to one thread, or to
-    one task, at a time; with `async`, blocks are awaited and decoded in another thread.
+
+class Listening(Generic[Told]):
+    """What is heard, as it happens: ``for said in …`` or ``async for said in …``.
+
+    It belongs to one thread, or to one task, at a time; with `async`, blocks are awaited and
+    decoded in another thread.
     """
 
-    def __init__(self, stream: Stream, blocks: Iterable[ArrayLike], source: Closing | None = None):
-        self._stream, self._source = stream, source
-        self._found = self._utterances(blocks)
+    def __init__(self, found: Iterator[Told], source: Closing | None = None):
+        self._found, self._source = found, source
 
-    def _utterances(self, blocks: Iterable[ArrayLike]) -> Iterator[Transcript]:
-        for block in blocks:
-            if self._stream.accept(block) and (found := self._stream.finish()):
-                yield found
-        if found := self._stream.finish():
-            yield found
-
-    def __iter__(self) -> Iterator[Transcript]:
+    def __iter__(self) -> Iterator[Told]:
         return self._found
 
-    async def __aiter__(self) -> AsyncIterator[Transcript]:
+    async def __aiter__(self) -> AsyncIterator[Told]:
         while (found := await asyncio.to_thread(next, self._found, None)) is not None:
             yield found
 
     def close(self) -> None:
-        """Close the microphone; the loop over the utterances then ends."""
+        """Close the microphone; the loop then ends."""
         if self._source is not None:
             self._source.close()
 
-    def __enter__(self) -> Listening:
+    def __enter__(self) -> Listening[Told]:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
         self.close()
+
+
+def utterances(stream: Stream, blocks: Iterable[ArrayLike]) -> Iterator[Transcript]:
+    """Yield the transcripts of utterances as they end.
+
+    Silence gives none, and neither does speech that is rejected.
+    """
+    for block in blocks:
+        if stream.accept(block) and (found := stream.finish()):
+            yield found
+    if found := stream.finish():
+        yield found

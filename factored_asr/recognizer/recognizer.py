@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -34,7 +34,7 @@ from factored_asr.models.recipe import Progress, Recipe, Words
 from factored_asr.models.settings import DecodeOptions
 from factored_asr.models.vocabulary import Lists, NewWords
 from factored_asr.recognizer.alignment import Aligner, aligner_of
-from factored_asr.recognizer.listening import Listening
+from factored_asr.recognizer.listening import Listening, utterances
 from factored_asr.recognizer.session import Pipeline, begun, read_sound
 from factored_asr.recognizer.speaker import SpeakerOptions, adapt_to_speaker
 from factored_asr.recognizer.stream import Stream
@@ -45,6 +45,7 @@ from factored_asr.understanding import Interpretation, Understander
 from factored_asr.understanding.over_lattice import interpret
 
 if TYPE_CHECKING:
+    from factored_asr.detectors import Detector
     from factored_asr.explain import ExplainOptions, Explanation
 
 
@@ -378,8 +379,11 @@ class Recognizer(RunTimeWords):
     def listen(
         self, blocks: Iterable[ArrayLike] | None = None, *, sample_rate: int | None = None,
         device: int | str | None = None, endpoint: EndpointOptions | None = None,
-    ) -> Listening:
+        detectors: Iterable[Detector] = (),
+    ) -> Listening[Any]:
         """Return the utterances of a microphone as they end, for ``for`` and ``async for``.
+
+        Silence gives none, and neither does speech that is rejected.
 
         Parameters
         ----------
@@ -392,13 +396,17 @@ class Recognizer(RunTimeWords):
             The microphone's number or a part of its name; None: the system's own.
         endpoint
             When an utterance counts as ended.
+        detectors
+            What else listens: their detections come between the transcripts, as they happen. They
+            share the recogniser's frames. After a keyword of a `KeywordDetector` one utterance is
+            recognised; without such a detector all are. See `detectors.SharedStream`.
 
         Raises
         ------
         MissingError
             The package sounddevice, or its library PortAudio, is not installed.
         OptionError
-            The microphone cannot be opened.
+            The microphone cannot be opened, or detectors cannot use the frames of the model.
 
         Examples
         --------
@@ -407,10 +415,17 @@ class Recognizer(RunTimeWords):
         >>> [said.text for said in recognizer.listen(np.array_split(sound, 20))]
         ['stop the music']
         """
-        if blocks is not None:
-            return Listening(self.stream(endpoint, sample_rate=sample_rate), blocks)
-        opened = microphone(device, sample_rate)
-        return Listening(self.stream(endpoint, sample_rate=opened.rate), opened, opened)
+        source = None
+        if blocks is None:
+            source = microphone(device, sample_rate)
+            blocks, sample_rate = source, source.rate
+        if not (detectors := tuple(detectors)):
+            return Listening(utterances(self.stream(endpoint, sample_rate=sample_rate), blocks),
+                             source)
+        from factored_asr import detectors as above
+
+        stream = above.SharedStream(self, detectors, endpoint, sample_rate=sample_rate)
+        return Listening(above.reports(stream, blocks), source)
 
     def examples(self, n: int = 10, seed: int = 0) -> tuple[str, ...]:
         """Return random sentences that this recogniser of a grammar recognises.

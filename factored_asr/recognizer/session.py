@@ -167,6 +167,15 @@ class Session:
             if len(scores):
                 self._searches.advance([scores])
 
+    def accept_frames(self, frames: Frames, samples: np.ndarray) -> None:
+        """Take frames of the model that were computed already, and the samples under them."""
+        with blas_threads(self.pipeline.options.threads):
+            scores = self.acoustic.accept_frames(frames)
+            if self._sound is not None:
+                self._sound.accept(samples)
+            if len(scores):
+                self._searches.advance([scores])
+
     def feed(self, source: Source | Frames, sample_rate: int | None = None) -> None:
         """Take a whole source: a file, standard input, an array, or ready-made frames.
 

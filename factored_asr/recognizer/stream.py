@@ -7,6 +7,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import ArrayLike
 
+from factored_asr.acoustic.model import Frames
 from factored_asr.audio.microphone import Resampler
 from factored_asr.audio.reading import as_samples
 from factored_asr.decoder import EndpointOptions, is_endpoint
@@ -63,13 +64,34 @@ class Stream:
         self._accept(self._resampler(as_samples(samples)))
         return self.endpoint
 
+    def accept_frames(self, frames: Frames, samples: np.ndarray) -> bool:
+        """Take frames of the model that were computed already, in place of samples.
+
+        Parameters
+        ----------
+        frames
+            As `AcousticSession.accept_frames` of the recogniser's model takes them.
+        samples
+            (n_samples,) float32: the sound under them, at the model's rate, for the times of words
+            and for decoding again.
+
+        Returns as `accept`. Raises OptionError where the model takes no frames, or others.
+        """
+        self._keep(samples)
+        self._session.accept_frames(frames, samples)
+        return self.endpoint
+
     def _accept(self, checked: np.ndarray) -> None:
+        self._keep(checked)
+        self._session.accept(checked)
+
+    def _keep(self, checked: np.ndarray) -> None:
+        """Keep what is to be decoded again."""
         self._n_samples += len(checked)
         if self._n_samples > REDECODE_SECONDS * self._pipeline.model.sample_rate:
             self._kept.clear()
         elif self._redecode and len(checked):
             self._kept.append(checked)
-        self._session.accept(checked)
 
     def partial(self) -> str:
         """The text so far; its last words may still change."""

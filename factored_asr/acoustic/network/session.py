@@ -9,7 +9,7 @@ import numpy as np
 from factored_asr.acoustic.model import Frames
 from factored_asr.acoustic.network.windows import WindowedFrames
 from factored_asr.acoustic.samples import checked_samples
-from factored_asr.errors import OptionError
+from factored_asr.errors import FormatError, OptionError
 
 BLOCK_FRAMES = 1000  # scores given at once
 SPEECH = 0.5
@@ -22,7 +22,8 @@ class NetworkSession:
     In both cases the encoder works while the sound arrives. Of a whole sound the log probabilities
     are kept, 160 bytes a frame, of a stream only which frames are speech.
 
-    `frames` gives log probabilities, of which `prior` (n_pdfs,) is subtracted.
+    `frames` gives log probabilities, of which `prior` (n_pdfs,) is subtracted. A session also takes
+    log probabilities that were computed already, in place of the sound.
     """
 
     def __init__(self, frames: WindowedFrames, prior: np.ndarray, pdfs: np.ndarray, whole: bool):
@@ -30,7 +31,7 @@ class NetworkSession:
         self._pdfs = np.asarray(pdfs, np.int64)
         self._kept: list[np.ndarray] = []
         self._speech: list[np.ndarray] = []
-        self._finished = False
+        self._finished = self._took_frames = False
 
     @property
     def speech(self) -> np.ndarray:
@@ -44,18 +45,32 @@ class NetworkSession:
 
     def accept(self, samples: np.ndarray) -> np.ndarray:
         """Return the scores that are ready; see `AcousticSession.accept`."""
+        if self._took_frames:
+            raise OptionError("a session takes either sound or frames: begin another for the sound")
         blocks = self._frames.accept(checked_samples(samples))
         return self._scored(self._taken(blocks))
 
     def accept_frames(self, frames: Frames) -> np.ndarray:
-        """Raise OptionError: a network takes sound alone."""
-        raise OptionError(
-            "the network takes sound, not ready-made frames: for those use the model en-us"
-        )
+        """Take log probabilities of the network, (n_frames, n_pdfs) float32, natural logarithm.
+
+        Returns and errors are those of `AcousticSession.accept_frames`.
+        """
+        values = np.asarray(frames.values, np.float32)
+        if values.ndim != 2 or values.shape[1] != len(self._prior):
+            raise OptionError(
+                f"frames of shape {values.shape}: the network takes log probabilities, of shape "
+                f"(n_frames, {len(self._prior)}); for features use the model en-us"
+            )
+        if np.isnan(values).any() or (values > 1e-3).any():
+            raise FormatError("frames of a network must be log probabilities, 0 at most")
+        if self._frames.begun:
+            raise OptionError("a session takes either sound or frames: begin another for frames")
+        self._took_frames = True
+        return self._scored(self._taken([values]))
 
     def finish(self) -> Iterator[np.ndarray]:
         """End the sound; yield the scores still missing in blocks."""
-        rest = self._taken(self._frames.finish())
+        rest = self._taken([] if self._took_frames else self._frames.finish())
         self._finished = True
         if self._whole:
             return self.scores(self._pdfs)

@@ -62,6 +62,11 @@ class WindowedFrames:
         self._held = BEFORE  # samples in _parts, from the next frame on
         self._next = 0  # first frame that is not given yet
 
+    @property
+    def begun(self) -> bool:
+        """True once there were samples."""
+        return bool(self._next) or self._held > BEFORE
+
     def accept(self, samples: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the frames that these samples complete, in blocks of (n, n_phones) float32.
 

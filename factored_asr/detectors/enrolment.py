@@ -1,0 +1,178 @@
+"""Enrolment of a keyword: a verifier that a few recordings of it teach.
+
+The pronunciation finds places where the keyword may be. Logistic regression then tells the keyword
+of the recordings from the places in speech and noise where it fits by chance. It weighs each phone
+on its own, what else fits in the phone's place, durations, and the encoder's vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from factored_asr.acoustic.network.model import NetworkModel
+from factored_asr.acoustic.threads import blas_threads
+from factored_asr.audio.mixing import add_noise
+from factored_asr.detectors.background import (
+    LAST,
+    SAID_AN_HOUR,
+    STRETCH,
+    Background,
+    Tail,
+    fit_tail,
+    pooled_slope,
+    random_rows,
+)
+from factored_asr.detectors.classifier import Classifier, fit
+from factored_asr.detectors.frames import FrameStream
+from factored_asr.detectors.spotting import PhoneRow, Spot, places
+from factored_asr.errors import OptionError
+
+NAMES = ("other", "keyword")
+SNR = 10.0
+"""Decibels of the noise in which copies of each recording are."""
+N_VOICES = 6
+"""Of computed babble."""
+AROUND_SECONDS = 1.0
+"""Of silence before and after each recording."""
+PLACES_AN_HOUR = 300.0
+"""Places of the background that a verifier learns from, and judges later."""
+N_RANDOM, RANDOM_SHARE = 30, 6
+"""Random rows of phones whose places are learnt from, too: of each the best sixth. One keyword has
+few close places in an hour; others show how close places look, and how rare they are."""
+PENALTY = 30.0
+"""Of learning, as for `classifier.fit`."""
+N_FOLDS = 4
+"""Parts of the background; each is judged by what the others teach."""
+FEWEST = 3
+"""Recordings of a keyword."""
+
+
+@dataclass(frozen=True, eq=False)
+class Verifier:
+    """Judges places where the pronunciation of a keyword fits."""
+
+    candidate: float
+    """Ratio from which on a place is judged."""
+    classifier: Classifier
+    """Of `PhoneRow.values`."""
+    tail: Tail
+    """Of the log-odds of places without the keyword."""
+    said: float
+    """What turns the odds of the recordings into those of a stream, natural log."""
+
+    def score(self, values: np.ndarray) -> float:
+        """Return the log-odds of a place to be the keyword, among those that were learnt from."""
+        return float(log_odds(self.classifier, values[None])[0])
+
+    def probability(self, score: float) -> float:
+        """Return the probability of a place of this score to be the keyword."""
+        return float(1 / (1 + np.exp(-np.clip(score + self.said, -50, 50))))
+
+
+def log_odds(made: Classifier, x: np.ndarray) -> np.ndarray:
+    """Return the log-odds of the second of two classes, (n,)."""
+    odds: np.ndarray = (x - made.mean) / made.scale @ (made.weights[:, 1] - made.weights[:, 0])
+    return odds + (made.bias[1] - made.bias[0])
+
+
+def learn(
+    pronunciation: PhoneRow, recordings: Sequence[np.ndarray], model: NetworkModel,
+    background: Background, noises: Sequence[np.ndarray] = (),
+) -> Verifier:
+    """Learn the verifier of a keyword; parameters and errors are those of `KeywordDetector.enrol`.
+
+    The threshold comes from places of the background that a part of the verifier has not seen.
+    """
+    if len(recordings) < FEWEST:
+        raise OptionError(f"{len(recordings)} recordings of a keyword, must be {FEWEST} or more")
+    hours = len(background.log_probs) * model.frame_seconds / 3600
+    n_places = max(round(PLACES_AN_HOUR * hours), LAST)
+    own, candidate = _others(pronunciation, background, n_places)
+    rows = random_rows(background.log_probs, len(pronunciation.columns), N_RANDOM)
+    others = [PhoneRow([model.phones[i - 1] for i in row], model.phones, pronunciation.longest)
+             for row in rows]
+    pool = [_others(each, background, n_places)[0] for each in others]
+    close = np.concatenate([each[: n_places // RANDOM_SHARE] for each in pool])
+    said = np.array([_said(pronunciation, each, model, background)
+                     for each in _copies(recordings, noises)])
+
+    def learnt(own: np.ndarray) -> Classifier:
+        x = np.concatenate([said, own, close])
+        return fit(x, np.repeat([1, 0], [len(said), len(x) - len(said)]), NAMES, penalty=PENALTY)
+
+    fold, scores = np.arange(len(own)) % N_FOLDS, np.empty(len(own))
+    for part in range(N_FOLDS):
+        scores[fold == part] = log_odds(learnt(own[fold != part]), own[fold == part])
+    made = learnt(own)
+    tail = fit_tail(scores, hours, pooled_slope([log_odds(made, each) for each in pool], hours))
+    taught = len(said) / (len(own) + len(close))  # the odds of a keyword among what is learnt from
+    expected = SAID_AN_HOUR * hours / len(own)  # and among the places of a stream
+    return Verifier(candidate, made, tail, float(np.log(expected / taught)))
+
+
+def _others(pronunciation: PhoneRow, background: Background, n_places: int
+            ) -> tuple[np.ndarray, float]:
+    """The values of the best places in the background, best first, and the ratio of the last."""
+    found = places(pronunciation, background.log_probs, STRETCH, -np.inf)[:n_places]
+    values = [_values(pronunciation, background.log_probs, background.parts, each)
+              for each in found]
+    return np.array(values), found[-1].ratio
+
+
+def _copies(recordings: Sequence[np.ndarray], noises: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Each recording as it is, in noise, and in babble of the others, turned round in time."""
+    copies = []
+    quiet = np.zeros(round(AROUND_SECONDS * NetworkModel.sample_rate), np.float32)
+    clips = [np.asarray(each, np.float32) for each in recordings]
+    for number, samples in enumerate(clips):
+        if not samples.any():
+            raise OptionError(f"recording {number + 1} of a keyword is silent")
+        around = np.concatenate([quiet, samples, quiet])
+        rng = np.random.default_rng(number)
+        under = [pink(len(around), rng), _babble(clips, number, len(around), rng)]
+        under += [_piece(np.asarray(each, np.float32), len(around), rng) for each in noises]
+        copies += [around, *(add_noise(around, each, SNR) for each in under if each.any())]
+    return copies
+
+
+def _piece(noise: np.ndarray, n_samples: int, rng: np.random.Generator) -> np.ndarray:
+    return np.resize(np.roll(noise, -int(rng.integers(len(noise)))), n_samples)
+
+
+def _babble(clips: Sequence[np.ndarray], but: int, n_samples: int, rng: np.random.Generator
+            ) -> np.ndarray:
+    """Other recordings, turned round in time, at once."""
+    others = [i for i in range(len(clips)) if i != but]
+    total = np.zeros(n_samples, np.float32)
+    for i in rng.choice(others, N_VOICES):
+        loud = max(float(np.abs(clips[i]).max()), 1e-6)
+        total += _piece(clips[i][::-1] / loud, n_samples, rng)
+    return total
+
+
+def pink(n_samples: int, rng: np.random.Generator) -> np.ndarray:
+    """Return noise whose power falls off with frequency, (n_samples,) float32."""
+    spectrum = np.fft.rfft(rng.normal(size=n_samples))
+    spectrum /= np.sqrt(np.maximum(np.arange(len(spectrum)), 1))
+    return np.fft.irfft(spectrum, n_samples).astype(np.float32)
+
+
+def _said(pronunciation: PhoneRow, samples: np.ndarray, model: NetworkModel,
+          background: Background) -> np.ndarray:
+    """The values of the best place of a keyword in its recording."""
+    stream = FrameStream(model)
+    with blas_threads(1):
+        blocks = [*stream.accept(samples), *stream.finish()]
+    log_probs, hidden = (np.concatenate(each) for each in
+                         zip(*((block.log_probs, block.hidden) for block in blocks), strict=True))
+    best = places(pronunciation, log_probs, len(log_probs), -np.inf)[0]
+    return _values(pronunciation, log_probs, background.components(hidden), best)
+
+
+def _values(pronunciation: PhoneRow, log_probs: np.ndarray, parts: np.ndarray, place: Spot
+            ) -> np.ndarray:
+    here = slice(place.begin, place.end + 1)
+    return pronunciation.values(log_probs[here], parts[here], place.ratio)
