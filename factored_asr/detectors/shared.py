@@ -95,7 +95,8 @@ class SharedStream:
     def finish(self) -> list[Report]:
         """End the sound; return what is left."""
         found = self._reports(self._listener.blocks(self._resampler.rest()))
-        found += self._reports(self._listener.rest()) + self._listener.left()
+        found += self._reports(self._listener.rest())
+        found += self._listener.left()
         return [*found, *self._utterance()] if self._open else found
 
     def _reports(self, heard: Iterable[tuple[FrameBlock, list[Detection]]]) -> list[Report]:
