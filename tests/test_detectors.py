@@ -12,14 +12,17 @@ from naive_detectors import naive_align, naive_spot
 from factored_asr import Recognizer, Transcript
 from factored_asr.acoustic.network.encoder import Encoder
 from factored_asr.acoustic.network.model import NetworkModel
+from factored_asr.acoustic.network.session import is_speech
 from factored_asr.audio.reading import read_audio
 from factored_asr.cli.app import main
 from factored_asr.corpus.whisper import whispered
 from factored_asr.detectors import (
     Classifier,
     Detection,
+    DirectednessDetector,
     EventDetector,
     EventOptions,
+    FrameBlock,
     FrameStream,
     KeywordDetector,
     KeywordOptions,
@@ -38,7 +41,9 @@ from factored_asr.detectors.background import (
     write_background,
 )
 from factored_asr.detectors.classifier import fit
+from factored_asr.detectors.directed import FAMILIES
 from factored_asr.detectors.keywords import pronunciations_of
+from factored_asr.detectors.stretches import Stretches
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.models.bundle import Bundle
 from factored_asr.models.recipe import Recipe
@@ -341,6 +346,37 @@ def test_the_recogniser_shares_the_frames_of_the_detectors(
     assert calls == alone
     with pytest.raises(OptionError, match="not of a GMM"):
         SharedStream(Recognizer(Bundle.find("en-us").acoustic_model(), commands.graph), [])
+
+
+def test_commands_are_told_from_other_speech(commands: Recognizer) -> None:
+    detector = DirectednessDetector(commands)
+    for name, expected in (("kitchen_light_on.wav", "directed"), ("weather.wav", "other")):
+        (found, *_) = detect(commands.model, [detector], AUDIO / name)  # type: ignore[arg-type]
+        assert (found.kind, found.name) == ("directed", expected)
+        assert 0.5 < found.score <= 1
+        shares = dict(found.details)
+        assert list(shares) == list(FAMILIES)
+        odds = np.log(found.score / (1 - found.score)) * (1 if expected == "directed" else -1)
+        bias = detector.classifier.bias
+        assert sum(shares.values()) + bias[1] - bias[0] == pytest.approx(odds, abs=1e-3)
+    with pytest.raises(OptionError, match="with a grammar"):
+        DirectednessDetector(Recognizer(commands.model, commands.graph))
+
+
+def test_stretches_lie_between_pauses() -> None:
+    speech = np.repeat([False, True, False, True, False, True], [40, 10, 5, 10, 30, 2])
+    log_probs = np.where(speech[:, None], [[-5.0, -0.01]], [[-0.01, -5.0]]).astype(np.float32)
+    samples = np.arange(len(speech), dtype=np.float32)[:, None] * np.ones(4, np.float32)
+    for size in (1, 7, len(speech)):
+        cut, found = Stretches(pause=20, shortest=3), []
+        for at in range(0, len(speech), size):
+            piece = slice(at, at + size)
+            found += cut.accept(FrameBlock(at, log_probs[piece], log_probs[piece], samples[piece]))
+        found += cut.finish()
+        (only,) = found  # the last is too short
+        assert (only.first, only.begin, only.end) == (28, 40, 65)
+        assert is_speech(only.log_probs[only.spoken]).sum() == 20
+        assert only.samples[0, 0] == 28 and only.sound_before[0] == 39
 
 
 def test_processes_find_what_one_finds(

@@ -26,6 +26,8 @@ examples:
       recordings of the word teach the detector what else to look at
   factored-asr detect --whisper --events recordings/*.wav
       whispered and voiced speech, and everyday sounds
+  factored-asr detect --directed lm/smart_home.yaml living_room.wav
+      which speech is a command to the device
   factored-asr detect --wake computer --whisper --plot kitchen.png kitchen.wav
       a timeline of them
   factored-asr detect --events --jobs 4 --format json recordings/*.wav
@@ -43,8 +45,9 @@ def detect(options: argparse.Namespace) -> int:
     network of en-us-network computes. A line says kind, name, start, end and probability."""
     if options.train:
         return _train(options)
-    if not (options.wake or options.events is not None or options.whisper):
-        raise OptionError("say what to listen for: --wake WORD, --events, --whisper")
+    if not (options.wake or options.events is not None or options.whisper or options.directed):
+        raise OptionError("say what to listen for: --wake WORD, --events, --whisper, "
+                          "--directed GRAMMAR")
     if not options.files:
         raise OptionError("give the sounds to listen to; - is standard input")
     if options.plot and len(options.files) > 1:
@@ -147,6 +150,7 @@ def _told(options: argparse.Namespace, file: str, found: list[Detection], error:
 def _detectors(options: argparse.Namespace, bundle: Bundle) -> list[Detector]:
     from factored_asr.detectors import (
         Classifier,
+        DirectednessDetector,
         EventDetector,
         EventOptions,
         KeywordDetector,
@@ -155,6 +159,7 @@ def _detectors(options: argparse.Namespace, bundle: Bundle) -> list[Detector]:
     )
     from factored_asr.detectors.keywords import pronunciations_of
     from factored_asr.models.recipe import Recipe
+    from factored_asr.recognizer.recognizer import Recognizer
 
     made: list[Detector] = []
     words = Path(options.words) if options.words else None
@@ -169,6 +174,9 @@ def _detectors(options: argparse.Namespace, bundle: Bundle) -> list[Detector]:
         made.append(EventDetector(classifier, EventOptions()))
     if options.whisper:
         made.append(VoicingDetector())
+    if options.directed:
+        recipe = Recipe(bundle, Path(options.directed), words=words, guess=True)
+        made.append(DirectednessDetector(Recognizer.from_recipe(recipe)))
     return made
 
 
@@ -247,6 +255,8 @@ def add(commands: Any) -> None:
                         help="report sound events: ten everyday classes, or those of --train")
     parser.add_argument("--whisper", action="store_true",
                         help="report each stretch of speech as voiced or whispered")
+    parser.add_argument("--directed", metavar="GRAMMAR", help="report each stretch of speech as a "
+                        "command to the device, of this grammar, or as other speech")
     parser.add_argument("--train", metavar="FOLDER", help="learn sound events: one folder of "
                         "sounds for each class, 'other' for what is none")
     parser.add_argument("-o", "--output", metavar="FILE", help="where --train writes")
