@@ -1,4 +1,4 @@
-"""Plots of each stage: sounds, detections, filters, Gaussians, trees, graphs, lattices, confidences.
+"""Plots of each stage: sounds, detections, filters, Gaussians, trees, graphs, lattices, confidence.
 
 Every plot takes the axes to draw on (``ax=None``: a new figure) and returns them. Without
 matplotlib (``pip install 'factored-asr[plot]'``) it raises a MissingError.
