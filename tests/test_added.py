@@ -13,7 +13,6 @@ from factored_asr.errors import OptionError
 from factored_asr.graph import Graph, GraphOptions, build_graph, make_units
 from factored_asr.graph.added import extended
 from factored_asr.graph.graph import WORDS
-from factored_asr.graph.phrases import Entry
 from factored_asr.language import NGramModel
 from factored_asr.language.ngram import with_words
 from factored_asr.lexicon import Lexicon, Pronunciation
@@ -51,7 +50,7 @@ def test_added_words_cost_what_compiled_ones_do(kind: str, seed: int) -> None:
     base = build_graph(model, lexicon, language_model, OPTIONS)
     before = base.arcs.copy()
     cost = -float(np.median(language_model.orders[0].log_prob))
-    entries = [Entry(("new",), cost), Entry(("newer",), cost)]
+    entries = {("new",): cost, ("newer",): cost}
     graph = extended(base, units, phones, lexicon, {WORDS: entries}, {})
     assert np.array_equal(graph.states, replace(graph, base=None).states)
     assert graph.base is base and np.array_equal(base.arcs, before)
@@ -76,7 +75,7 @@ def test_costs_of_words_change_and_the_file_stays(tmp_path, monkeypatch):
     base, copied = Graph.read(tmp_path / "graph"), build_graph(model, lexicon, bigrams(), OPTIONS)
     changes = {"x": -2.0, "y": np.inf, "unknown": 1.0}
     units, phones = make_units(model), model.topology.phones
-    made = [extended(each, units, phones, lexicon, {WORDS: [Entry(("new",), 1.5)]}, changes)
+    made = [extended(each, units, phones, lexicon, {WORDS: {("new",): 1.5}}, changes)
             for each in (base, copied)]
     for graph in made:
         assert np.array_equal(graph.states, replace(graph, base=None).states)
@@ -91,4 +90,4 @@ def test_costs_of_words_change_and_the_file_stays(tmp_path, monkeypatch):
     assert files == {file.name: file.read_bytes() for file in (tmp_path / "graph").iterdir()}
     assert costs_of(Graph.read(tmp_path / "graph"), 4) == pytest.approx(plain)
     with pytest.raises(OptionError, match="no place named 'contact' to add to: it has '<words>'"):
-        extended(base, units, phones, lexicon, {"contact": [Entry(("x",))]}, {})
+        extended(base, units, phones, lexicon, {"contact": {("x",): 0.0}}, {})

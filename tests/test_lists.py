@@ -24,7 +24,6 @@ from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.graph import GraphOptions, build_graph, make_units
 from factored_asr.graph.added import extended
 from factored_asr.graph.build import pauses
-from factored_asr.graph.phrases import Entry
 from factored_asr.language import Grammar
 from factored_asr.language.grammar.lists import read_list, value_list
 from factored_asr.lexicon import Lexicon, Pronunciation
@@ -68,7 +67,7 @@ def test_lists_cost_what_compiled_values_do(kind: str, seed: int, denials: bool)
     whole = build_graph(model, lexicon, compiled, options)
     base = build_graph(model, lexicon, replaceable, options)
     assert set(base.lists) == set(replaceable.places) and len(base.parts) == len(whole.parts)
-    entries = {place: [Entry(*form) for form in symbol.word_forms().items()]
+    entries = {place: symbol.word_forms()
                for place, symbol in replaceable.network.places.items()}
     silence, fillers = pauses(model.topology, options)
     graph = extended(base, make_units(model), model.topology.phones, lexicon, entries, {},

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,10 +21,10 @@ import numpy as np
 
 from factored_asr.errors import OptionError
 from factored_asr.graph import _kernels
-from factored_asr.graph.expand import add_self_loops, expand_context, expand_hmms
+from factored_asr.graph.expand import expand_context, expand_hmms
 from factored_asr.graph.graph import ARC, Graph, Labels, state_records
 from factored_asr.graph.joints import EXIT
-from factored_asr.graph.phrases import FIRST, LAST, Entry, phrase_trees
+from factored_asr.graph.phrases import FIRST, LAST, Phrases, phrase_trees
 from factored_asr.graph.units import Units
 from factored_asr.lexicon import Lexicon
 
@@ -36,14 +37,15 @@ class _Part(NamedTuple):
 
     graph: Graph
     entry: np.ndarray
-    exit: np.ndarray
+    leave: np.ndarray
+    """Arcs by which paths leave it; their targets are still to be written."""
     exit_context: np.ndarray
-    """(n, 2): left class and pending symbol."""
+    """(n, 2): left class and pending symbol, of each such arc."""
 
 
 def extended(
     graph: Graph, units: Units, phones: Sequence[str], lexicon: Lexicon,
-    entries: Mapping[str, Sequence[Entry]], costs: Mapping[str, float], *,
+    entries: Mapping[str, Phrases], costs: Mapping[str, float], *,
     word_cost: float = 0.0, loops: Sequence[tuple[int, float]] = (),
 ) -> Graph:
     """Return a graph with more words, or words at other costs; the given one stays as it is.
@@ -74,7 +76,7 @@ def extended(
     """
     new = dict[str, int]()
     for each in entries.values():
-        for word in dict.fromkeys(word for entry in each for word in entry.words):
+        for word in dict.fromkeys(chain.from_iterable(each)):
             if word not in graph.word_ids:
                 new.setdefault(word, len(graph.words) + len(new))
     known = ChainMap(new, graph.word_ids)
@@ -98,7 +100,7 @@ class _Tail:
 
     def __init__(self, graph: Graph, words: tuple[str, ...]):
         self._graph, self._words = graph, words
-        self._sources, self._arcs = list[np.ndarray](), list[np.ndarray]()
+        self._parts = list[tuple[Graph, np.ndarray]]()  # their arcs as they are in the whole graph
         self._n_states, self._labels = graph.n_states, graph.labels
         self._led: list[tuple[np.ndarray, np.ndarray]] = []  # joints, and where they lead now
 
@@ -112,19 +114,17 @@ class _Tail:
             np.column_stack([joints["left"], joints["pending"]]), axis=0, return_inverse=True
         )
         part = _expanded(lg, units, contexts)
-        label = self._numbered(units.labels, part.graph.arcs["label"])
+        numbered = part.graph.arcs.copy()
+        numbered["label"] = self._numbered(units.labels, numbered["label"])
         hubs = base.arcs["target"][joints["arc"]]
         for hub in np.unique(hubs):
-            arcs, led = part.graph.arcs.copy(), hubs == hub
-            arcs["label"] = label
+            arcs, led, mine = numbered.copy(), hubs == hub, exits[hub_of_exit == hub]
             arcs["target"] += self._n_states
-            mine = exits[hub_of_exit == hub]
             there = np.column_stack([mine["left"], mine["pending"]])
-            leave = mine[_nearest(part.exit_context, there, units)]
-            out = np.zeros(len(part.exit), ARC)
-            out["target"], out["cost"] = base.arcs["target"][leave["arc"]], leave["cost"]
-            self._sources += [part.graph.sources + self._n_states, part.exit + self._n_states]
-            self._arcs += [arcs, out]
+            out = mine[_nearest(part.exit_context, there, units)]
+            arcs["target"][part.leave] = base.arcs["target"][out["arc"]]
+            arcs["cost"][part.leave] = out["cost"]
+            self._parts.append((part.graph, arcs))
             self._led.append((joints[led], part.entry[context.ravel()[led]] + self._n_states))
             self._n_states += part.graph.n_states
             if self._n_states - base.n_states > MOST_STATES:
@@ -132,7 +132,7 @@ class _Tail:
 
     def _numbered(self, labels: Labels, used: np.ndarray) -> np.ndarray:
         """Labels of the units as labels of the graph, which gets those that it lacks."""
-        named, label = np.unique(used, return_inverse=True)
+        named = np.flatnonzero(np.bincount(used))
         rows = list(zip(*(column.tolist() for column in self._labels), strict=True))
         there = {row: i for i, row in reversed(list(enumerate(rows)))}
         wanted = list(zip(*(column[named].tolist() for column in labels), strict=True))
@@ -142,20 +142,21 @@ class _Tail:
             rows.append(wanted[i])
         if missing:
             self._labels = self._labels.join(labels.take(named[missing])).typed()
-        number = [0 if not name else there[row]
-                  for name, row in zip(named.tolist(), wanted, strict=True)]
-        return np.array(number, np.int32)[label.ravel()]
+        number = np.zeros(len(labels.pdf), np.int32)
+        number[named] = [there[row] if name else 0
+                         for name, row in zip(named.tolist(), wanted, strict=True)]
+        return number[used]
 
     def graph(self, shift: np.ndarray) -> Graph:
         """The whole graph, with costs of words changed by `shift`."""
         base = self._graph
-        n_new = self._n_states - base.n_states
-        source = np.concatenate([*self._sources, np.zeros(0, np.int64)]) - base.n_states
-        new = np.concatenate([*self._arcs, np.zeros(0, ARC)])
-        order = np.lexsort((new["label"] != 0, source))  # self-loops come first already
-        source, new = source[order].astype(np.int64), new[order]
-        first = base.n_arcs + np.searchsorted(source, np.arange(n_new + 1))
-        arcs = private(base.arcs, new)
+        n_new, n_arcs = self._n_states - base.n_states, base.n_arcs
+        firsts = [np.array([n_arcs])]
+        for part, _ in self._parts:
+            firsts.append(n_arcs + part.first_arc[1:])
+            n_arcs += part.n_arcs
+        first = np.concatenate(firsts)
+        arcs = private(base.arcs, np.concatenate([np.zeros(0, ARC), *(a for _, a in self._parts)]))
         records = state_records(first, arcs, base.n_states)
         states = private(base.states, records[1:])
         states[base.n_states :] = records
@@ -192,9 +193,21 @@ def _expanded(lg: Graph, units: Units, contexts: np.ndarray) -> _Part:
     loop_label[graph.start] = 0
     lg_state = np.append(context[:, 0], [FIRST, -1])[origin]  # of the state above, of origin -1
     ends = np.flatnonzero(lg_state == LAST)
-    kept = graph.sources != graph.start
-    graph = Graph.from_arcs(graph.sources[kept], graph.arcs[kept], graph.final, graph.start)
-    return _Part(add_self_loops(graph, loop_label, units), entry, ends, context[origin[ends], 1:])
+    looping = np.flatnonzero(loop_label)
+    more = np.zeros(len(looping) + len(ends), ARC)
+    loops, out = more[: len(looping)], more[len(looping) :]
+    loops["label"], loops["target"] = loop_label[looping], looping
+    loops["cost"] = units.loop_cost[loop_label[looping]]
+    sources = graph.sources
+    kept = sources != graph.start
+    arcs = graph.arcs[kept]
+    out["word"] = mark = int(arcs["word"].max(initial=0)) + 1
+    whole = Graph.from_arcs(np.concatenate([sources[kept], looping, ends]),
+                            np.append(arcs, more), graph.final, graph.start)
+    arcs = whole.arcs.copy()
+    leave = np.flatnonzero(arcs["word"] == mark)
+    arcs["word"][leave] = 0
+    return _Part(replace(whole, arcs=arcs), entry, leave, context[origin[ends], 1:])
 
 
 def _nearest(wanted: np.ndarray, there: np.ndarray, units: Units) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -17,36 +17,31 @@ FIRST, LAST = 0, 1
 """Where all phrases begin and end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """Words that are said one after the other, as one entry of what is added."""
-
-    words: tuple[str, ...]
-    cost: float = 0.0
-    """Of the entry, once."""
+Phrases = Mapping[tuple[str, ...], float]
+"""Words that are said one after the other, and the cost of all of them together."""
 
 
 def phrase_trees(
-    entries: Sequence[Entry], lexicon: Lexicon, words: Mapping[str, int],
+    phrases: Phrases, lexicon: Lexicon, words: Mapping[str, int],
     phones: Sequence[str], units: Units, word_cost: float = 0.0,
     loops: Sequence[tuple[int, float]] = (),
 ) -> Graph:
-    """Return L ∘ G of entries, from state `FIRST` to state `LAST`.
+    """Return L ∘ G of phrases, from state `FIRST` to state `LAST`.
 
-    An arc carries the least cost of all entries below it, and a word as soon as it is certain.
+    An arc carries the least cost of all phrases below it, and a word as soon as it is certain.
 
     Parameters
     ----------
     words
-        Ids of all words of the entries.
+        Ids of all words of the phrases.
     word_cost
         Cost of each word.
     loops
-        Labels and costs of what may stand between the words of an entry.
+        Labels and costs of what may stand between the words of a phrase.
     """
-    used = {word: k for k, word in enumerate(dict.fromkeys(
-        word for entry in entries for word in entry.words), start=1)}
-    steps = _steps(entries, used)
+    spelt = dict.fromkeys(chain.from_iterable(phrases))
+    used = {word: k for k, word in enumerate(spelt, start=1)}
+    steps = _steps(phrases, used)
     source, word, target, cost = (steps[name] for name in ("source", "word", "target", "cost"))
     of_word, rank_word, (spoken, costs), first, symbols = pronunciations(
         lexicon, used, tuple(phones), units)
@@ -79,15 +74,15 @@ def phrase_trees(
 _STEP = np.dtype([("source", "<i4"), ("word", "<i4"), ("target", "<i4"), ("cost", "<f8")])
 
 
-def _steps(entries: Sequence[Entry], used: Mapping[str, int]) -> np.ndarray:
+def _steps(phrases: Phrases, used: Mapping[str, int]) -> np.ndarray:
     """The tree of words: states before and after each word, and what it adds to the least cost of
-    the entries through it."""
+    the phrases through it."""
     after = dict[tuple[int, int], int]()  # by state and word
-    ends = dict[tuple[int, int], float]()  # words that entries end with, and their costs
+    ends = dict[tuple[int, int], float]()  # words that phrases end with, and their costs
     least = [0.0, 0.0]
-    for entry in entries:
-        at, cost = FIRST, entry.cost
-        for each in entry.words[:-1]:
+    for words, cost in phrases.items():
+        at = FIRST
+        for each in words[:-1]:
             step = at, used[each]
             if (to := after.get(step, -1)) < 0:
                 to = after[step] = len(least)
@@ -95,9 +90,7 @@ def _steps(entries: Sequence[Entry], used: Mapping[str, int]) -> np.ndarray:
             elif cost < least[to]:
                 least[to] = cost
             at = to
-        step = at, used[entry.words[-1]]
-        if step not in ends or cost < ends[step]:
-            ends[step] = cost
+        ends[at, used[words[-1]]] = cost
     table = np.empty(len(after) + len(ends), _STEP)
     n = len(after)
     table["source"], table["word"] = np.array([*after, *ends], np.int32).T

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from factored_asr.acoustic.topology import word_symbols
+from factored_asr.acoustic.topology import BEGIN, END, INTERNAL, N_POSITIONS, SINGLE
 from factored_asr.graph import _kernels
 from factored_asr.graph.graph import ARC, Graph
 from factored_asr.graph.units import Units
@@ -92,21 +92,27 @@ def pronunciations(
     * where each rank's symbols begin;
     * the symbols.
     """
-    index, same = {phone: i for i, phone in enumerate(phones)}, same_units(units).tolist()
-    found = [
-        (tuple(same[symbol] for symbol in word_symbols([index[phone] for phone in each.phones])),
-         word_id, -float(np.log(each.probability)))
-        for word, word_id in words.items() for each in lexicon.find(word)
-    ]  # fmt: skip
-    found.sort()
-    rank_word = np.array([word for _, word, _ in found], np.int32)
+    index = {phone: i for i, phone in enumerate(phones)}
+    found = [(word_id, each) for word, word_id in words.items() for each in lexicon.find(word)]
+    word = np.array([word_id for word_id, _ in found], np.int32)
+    cost = -np.log(np.array([each.probability for _, each in found]))
+    lengths = np.array([len(each.phones) for _, each in found])
+    ends = np.cumsum(lengths)
+    symbols = N_POSITIONS * np.array([index[p] for _, each in found for p in each.phones], np.int32)
+    place = np.full(len(symbols), INTERNAL, np.int32)
+    place[ends - 1] = END
+    place[ends - lengths] = np.where(lengths > 1, BEGIN, SINGLE)
+    symbols = same_units(units)[symbols + place].astype(np.int32)
+    # In alphabetical order: what ends comes before what goes on.
+    column = np.arange(len(symbols)) - np.repeat(ends - lengths, lengths)
+    letters = np.full((len(found), lengths.max(initial=0)), -1, np.int32)
+    letters[np.repeat(np.arange(len(found)), lengths), column] = symbols
+    order = np.lexsort((cost, word, *letters.T[::-1]))
+    letters, rank_word = letters[order], word[order]
     spoken = np.argsort(rank_word, kind="stable")
     of_word = np.searchsorted(rank_word[spoken], np.arange(max(words.values()) + 2))
-    lengths = np.array([len(each) for each, _, _ in found])
-    first = np.concatenate([[0], np.cumsum(lengths)])
-    symbols = np.array([symbol for each, _, _ in found for symbol in each], np.int32)
-    costs = np.array([cost for _, _, cost in found])
-    return of_word, rank_word, (spoken, costs), first, symbols
+    first = np.concatenate([[0], np.cumsum(lengths[order])])
+    return of_word, rank_word, (spoken, cost[order]), first, letters[letters >= 0]
 
 
 def same_units(units: Units) -> np.ndarray:

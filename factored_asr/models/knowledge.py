@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 from typing import cast
 
 import numpy as np
@@ -17,7 +18,7 @@ from factored_asr.graph import Graph, make_units
 from factored_asr.graph.added import extended
 from factored_asr.graph.build import pauses
 from factored_asr.graph.graph import WORDS
-from factored_asr.graph.phrases import Entry
+from factored_asr.graph.phrases import Phrases
 from factored_asr.graph.units import Units
 from factored_asr.language import ExtendedScorer, HotwordScorer, WordScorer
 from factored_asr.language.grammar import ListSymbol
@@ -58,6 +59,8 @@ class Knowledge:
         self.recipe, self.model, self.base, self.second = recipe, model, graph, second
         self._reading = threading.RLock()
         self._guesses = dict[str, tuple[Pronunciation, ...]]()
+        self._last_forms = dict[str, tuple[ValueList, Phrases]]()
+        self._spoken_before = dict[str, tuple[Pronunciation, ...]]()
 
     @cached_property
     def _units(self) -> Units:
@@ -158,8 +161,8 @@ class Knowledge:
             for place, symbol in self._places.items():
                 if (values := lists.get(name := symbol.list.name)) is not None:
                     try:
-                        guesses |= self._guessed(word for form in self._forms(place, values)
-                                                 for word in form)
+                        forms = self._forms(place, values)
+                        guesses |= self._guessed(dict.fromkeys(chain.from_iterable(forms)))
                     except MissingError as error:
                         raise MissingError(f"list {name!r}: {error}") from error
         after = dict(before.lists) | dict(lists)
@@ -173,18 +176,34 @@ class Knowledge:
         places = read_parsed(self.recipe.grammar).network.places
         return {place: places[place] for place in self.base.lists if place in places}
 
-    def _forms(self, place: str, values: ValueList) -> dict[tuple[str, ...], float]:
-        """What may be said in a place of a list, and its costs."""
-        return replace(self._places[place], list=values).word_forms()
+    def _forms(self, place: str, values: ValueList) -> Phrases:
+        """What may be said in a place of a list, and its costs; the last ones are kept."""
+        kept = self._last_forms.get(place)
+        if kept is None or kept[0] is not values:
+            forms = replace(self._places[place], list=values).word_forms()
+            kept = self._last_forms[place] = values, forms
+        return kept[1]
 
     def _guessed(self, words: Iterable[str]) -> dict[str, tuple[Pronunciation, ...]]:
         """Pronunciations of the words that the dictionary lacks; each is guessed once."""
-        missing = self.lexicon.missing(words)
+        missing = self.lexicon.missing(word for word in words if word not in self._spoken_before
+                                       or word in self._guesses)
         lacking = [word for word in missing if word not in self._guesses]
         if lacking:
             guessed = self.recipe.with_guesses(self.lexicon, lacking)
             self._guesses.update((word, guessed[word]) for word in lacking)
         return {word: self._guesses[word] for word in missing}
+
+    def _said(self, words: Iterable[str]) -> Lexicon:
+        """A lexicon with these words, in the model's phones; what was once looked up is kept."""
+        new = [word for word in words if word not in self._spoken_before]
+        if new:
+            phones = self.model.topology.phones
+            guessed = Lexicon(self._guessed(new))
+            found = self.lexicon.extend(guessed).restrict(new).fitted(phones)
+            found.check_phones(phones)
+            self._spoken_before.update(found.entries)
+        return Lexicon(self._spoken_before)
 
     def _spoken(self, words: NewWords | Lexicon) -> Lexicon:
         """The pronunciations of new words in the model's phones, checked."""
@@ -221,8 +240,7 @@ class Knowledge:
         with self._reading:
             entries = self._list_entries(vocabulary)
             new = {word for word, _, _ in vocabulary.words}
-            added = new.union(word for each in entries.values() for entry in each
-                              for word in entry.words)
+            added = new.union(*(chain.from_iterable(each) for each in entries.values()))
             costs = dict[str, float]()
             if vocabulary.hotwords:
                 costs = {word: -share for word, share
@@ -233,25 +251,20 @@ class Knowledge:
                                    "recogniser: add it as well (words=)")
             costs |= {word: np.inf for word in vocabulary.removed if word not in new}
             options, topology = self.recipe.settings.graph, self.model.topology
-            lexicon = vocabulary.lexicon
-            if entries:
-                lexicon = self.lexicon.extend(lexicon).restrict(added).fitted(topology.phones)
-                lexicon.check_phones(topology.phones)
+            self._guesses.update(vocabulary.guesses)
+            lexicon = self._said(added) if entries else vocabulary.lexicon
             if vocabulary.words:
                 priced = zip(vocabulary.words, self._all_costs(vocabulary), strict=True)
-                entries[WORDS] = [Entry((word,), cost) for (word, _, _), cost in priced]
+                entries[WORDS] = {(word,): cost for (word, _, _), cost in priced}
             silence, fillers = pauses(topology, options)
             return extended(self.base, self._units, topology.phones, lexicon, entries, costs,
                             word_cost=options.word_penalty, loops=silence + fillers)
 
-    def _list_entries(self, vocabulary: Vocabulary) -> dict[str, list[Entry]]:
+    def _list_entries(self, vocabulary: Vocabulary) -> dict[str, Phrases]:
         """What lists have in each place of the graph."""
-        values, found = dict(vocabulary.lists), dict[str, list[Entry]]()
-        for place, symbol in self._places.items():
-            if (new := values.get(symbol.list.name)) is not None:
-                forms = self._forms(place, new)
-                found[place] = [Entry(words, cost) for words, cost in forms.items()]
-        return found
+        values = dict(vocabulary.lists)
+        return {place: self._forms(place, values[symbol.list.name])
+                for place, symbol in self._places.items() if symbol.list.name in values}
 
     def _all_costs(self, vocabulary: Vocabulary) -> list[float]:
         """Cost of each added word in the empty history, left for one that nothing is known of."""

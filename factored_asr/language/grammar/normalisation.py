@@ -71,6 +71,8 @@ def normalise_text(text: str, known: Known | None = None) -> tuple[str, ...]:
     >>> normalise_text("I'd like it at 50%, please!")
     ("i'd", 'like', 'it', 'at', 'fifty', 'percent', 'please')
     """
+    if text.isascii() and _PLAIN.fullmatch(small := text.lower()):
+        return tuple(small.split())
     return _normalised(text) if known is None else tuple(t.word for t in tokens(text, known))
 
 
