@@ -232,8 +232,10 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
 
 
 def _over(below: Entries, above: Entries) -> Entries:
-    """Merge mappings without parsing their entries; `above` wins."""
-    return ChainMap(above, below)  # type: ignore[arg-type]
+    """Merge mappings without parsing their entries; `above` wins. Empty ones cost no look-up."""
+    parts = [part for each in (above, below)
+             for part in (each.maps if isinstance(each, ChainMap) else [each]) if part]
+    return parts[0] if len(parts) == 1 else ChainMap(*parts)  # type: ignore[arg-type]
 
 
 def _union(ours: Entries, theirs: Entries) -> Entries:

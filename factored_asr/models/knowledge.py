@@ -40,6 +40,9 @@ from factored_asr.models.vocabulary import (
     spoken_ways,
 )
 
+GUESSES = 3
+"""Pronunciations that are guessed of a word, at no cost: of names it is often not the first. By
+tests/bench/rare_words.py (``--half dev``)."""
 FREQUENT = 1000
 """Words of a language model that need no prompt."""
 
@@ -190,7 +193,7 @@ class Knowledge:
                                        or word in self._guesses)
         lacking = [word for word in missing if word not in self._guesses]
         if lacking:
-            guessed = self.recipe.with_guesses(self.lexicon, lacking)
+            guessed = self.recipe.with_guesses(self.lexicon, lacking, GUESSES)
             self._guesses.update((word, guessed[word]) for word in lacking)
         return {word: self._guesses[word] for word in missing}
 
@@ -205,6 +208,19 @@ class Knowledge:
             self._spoken_before.update(found.entries)
         return Lexicon(self._spoken_before)
 
+    def _likely(self, words: Sequence[str]) -> Lexicon:
+        """The pronunciations of the dictionary, and the likeliest by the spelling."""
+        if not words:
+            return Lexicon({})
+        found = self.lexicon.extend(Lexicon(self._guessed(words))).restrict(words)
+        g2p = self.recipe.g2p()
+        for word in words:
+            if word not in self._guesses and not g2p.unknown_letters(word):
+                self._guesses[word] = tuple(Pronunciation(each.phones)
+                                            for each in g2p.guess(word, GUESSES))
+        return found.extend(Lexicon({word: self._guesses[word] for word in words
+                                     if word in self._guesses}))
+
     def _spoken(self, words: NewWords | Lexicon) -> Lexicon:
         """The pronunciations of new words in the model's phones, checked."""
         phones = self.model.topology.phones
@@ -214,7 +230,7 @@ class Knowledge:
             return fitted
         found = {word: spoken_ways(word, phones) for word, phones in words.items()}
         guessed = [word for word, spoken in found.items() if spoken is None]
-        known = self.lexicon.extend(Lexicon(self._guessed(guessed))) if guessed else Lexicon({})
+        known = self._likely(guessed)
         fitted = Lexicon({
             word: known.find(word) if spoken is None else tuple(map(Pronunciation, spoken))
             for word, spoken in found.items()

@@ -306,24 +306,27 @@ class Recipe:
             own = own.extend(Lexicon.read(self._more_words))
         return own.extend(self.read_words()).extend(self.vocabulary.lexicon)
 
-    def with_guesses(self, lexicon: Lexicon, words: Iterable[str]) -> Lexicon:
-        """Return the lexicon with a guessed pronunciation for each of these words that it lacks.
+    def with_guesses(self, lexicon: Lexicon, words: Iterable[str], n: int = 1) -> Lexicon:
+        """Return the lexicon with `n` guessed pronunciations for each of these words that it lacks.
 
-        Each of the first `MAX_TOLD` guesses gives a `GuessWarning`; the others are counted. Raises
-        MissingError for a word that cannot be pronounced: it has digits or signs.
+        They have no cost. Each of the first `MAX_TOLD` words gives a `GuessWarning`; the others
+        are counted. Raises MissingError for a word that cannot be pronounced: it has digits or
+        signs.
         """
         missing = lexicon.missing(words)
         if not missing:
             return lexicon
-        guesses = {word: each[0] for word, each in self.g2p().lexicon(missing).items()}
-        told = [f"the pronunciation of '{word}' is guessed: {' '.join(best.phones)} "
-                f"(probability {best.probability:.2f})" for word, best in guesses.items()]
+        guesses = self.g2p().lexicon(missing, n)
+        told = [f"the pronunciation of '{word}' is guessed: " + ", or ".join(
+            f"{' '.join(each.phones)} (probability {each.probability:.2f})" for each in likeliest
+        ) for word, likeliest in guesses.items()]
         if len(told) > MAX_TOLD:
             told[MAX_TOLD:] = [f"and {len(told) - MAX_TOLD} more words are guessed"]
         for text in told:
             warnings.warn(text, GuessWarning, stacklevel=2)
         return lexicon.extend(
-            Lexicon({word: (Pronunciation(best.phones),) for word, best in guesses.items()})
+            Lexicon({word: tuple(Pronunciation(each.phones) for each in likeliest)
+                     for word, likeliest in guesses.items()})
         )
 
     def g2p(self, progress: Progress | None = None) -> G2P:

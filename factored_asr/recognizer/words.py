@@ -51,8 +51,9 @@ class RunTimeWords:
         Parameters
         ----------
         words
-            Words with their phones: a text is one pronunciation, a list of texts several; None
-            guesses it from the spelling, with a `GuessWarning` that says how. Or a `Lexicon`.
+            Words with their phones: a text is one pronunciation, a list of texts several. None
+            takes the three likeliest by the spelling and what the dictionary has; where that has
+            none, a `GuessWarning` says how. Or a `Lexicon`.
         like
             A word whose place in the language model an added word takes, for all of them or by
             word. Else a word has the probability 0.0002 whatever comes before it; of more than
