@@ -145,6 +145,20 @@ def test_lists_are_replaced_on_every_route(calls, home, tmp_path, capsys):
         assert slots(each, DAD_A_BEE) == {"who": "d-17"}
 
 
+def test_grammars_take_turns(calls, home):
+    other = calls.with_grammar(home / "grammar.yaml")
+    sound = said("BAD", "AC")
+    assert other.transcribe(sound, sample_rate=RATE).interpretation.intent == "Say"
+    assert other.graph is not calls.graph and slots(calls, sound) == {"who": "ace"}
+    back = pickle.loads(pickle.dumps(other)).with_grammar(home / "call.yaml")
+    assert slots(back, sound) == {"who": "ace"}
+    dictation = Recognizer.load(home / "model")
+    calls_too = dictation.with_grammar(home / "call.yaml")
+    assert slots(calls_too, sound, lists={"who": {"ace": 1}}) == {"who": 1}
+    with pytest.raises(MissingError, match="no such grammar"):
+        calls.with_grammar(home / "none.yaml")
+
+
 def test_words_that_no_dictionary_has_are_guessed_once(calls):
     with pytest.warns(GuessWarning, match="the pronunciation of 'cab' is guessed"):
         taught = calls.with_lists({"who": ["cab"]})

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from factored_asr.errors import OptionError
 
 if TYPE_CHECKING:
+    from factored_asr.graph.stages import Remaining
     from factored_asr.lattice import SecondPassOptions
     from factored_asr.models.recipe import Progress, Recipe
     from factored_asr.models.settings import DecodeOptions
@@ -205,9 +206,19 @@ def _bar() -> Any:
 
 
 def progress(stack: ExitStack, quiet: bool, doing: str = "compiling") -> Progress:
-    """Return a callback that shows each stage on standard error."""
-    show = show_progress(stack, quiet)
-    return lambda stage: show(f"{doing}: {stage}", 0, 0)
+    """Return a callback that shows each stage on standard error, and how long it will take."""
+    show, remaining = show_progress(stack, quiet), list[Remaining]()
+
+    def tell(stage: str) -> None:
+        if not remaining:
+            from factored_asr.graph.stages import Remaining
+
+            remaining.append(Remaining())
+        left = remaining[0](stage)
+        more = "" if left is None else f"; about {max(1, round(left))} s left"
+        show(f"{doing}: {stage}{more}", 0, 0)
+
+    return tell
 
 
 def progress_bar(stack: ExitStack, title: str, quiet: bool) -> Callable[[int, int], None]:

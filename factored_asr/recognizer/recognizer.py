@@ -244,6 +244,37 @@ class Recognizer(RunTimeWords):
         other.__dict__.pop("aligner", None)
         return other
 
+    def with_grammar(self, grammar: str | Path | Grammar) -> Recognizer:
+        """Return a recogniser for the sentences of a grammar, which shares the acoustic model.
+
+        So a program switches between grammars from one utterance to the next. The graph is
+        compiled, or comes from the cache. Options are those that suit commands, or this one's if
+        it has a grammar, too.
+
+        Raises
+        ------
+        MissingError
+            There is no such grammar, or a word of it has no pronunciation.
+        FormatError
+            The grammar breaks its format.
+
+        Examples
+        --------
+        >>> lights = Recognizer.load("en-us", grammar="lm/smart_home.yaml")
+        >>> house = lights.with_grammar("lm/house.yaml")
+        >>> house.transcribe("examples/audio/kitchen_light_on.wav").text
+        'turn on the kitchen light'
+        """
+        recipe = self._knowledge.recipe
+        grammar = Path(grammar) if isinstance(grammar, str) else grammar
+        options = recipe.options if recipe.grammar else None
+        other = replace(recipe, grammar=grammar, lm=None, options=options, rescore_lms=(),
+                        lm_weights=(), conversation=False, graph_folder=None)
+        made = Recognizer.of(other, self.model, other.graph(self.model),
+                             other.background(self.model))
+        made._is_loaded = True
+        return made
+
     def with_second_pass(self, options: SecondPassOptions) -> Recognizer:
         """Return a recogniser with another second pass, over the same graph.
 

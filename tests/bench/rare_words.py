@@ -3,8 +3,8 @@
 A hundred words in two sentences each, by eight voices of flite and espeak-ng, with a list of the
 hundred and 1,000 distractors. ``--kind words``: words that dictation lacks, with the pronunciations
 of the dictionary alone, and with three guesses more (bar: 60 % fewer errors on them). ``--kind
-hotwords``: rare words that it knows (bar: 30 % fewer). Other words: the rest of these sentences, and
-the accented sentences of eight speakers that hold none of them (bar: at most 0.3 points more
+hotwords``: rare words that it knows (bar: 30 % fewer). Other words: the rest of these sentences,
+and the accented sentences of eight speakers that hold none of them (bar: at most 0.3 points more
 errors). No target sounds like a word that dictation knows, and the letters of each tell how it is
 said (the G2P model guesses it right), as voices read it from them. Bonuses and the number of
 guesses were chosen with ``--half dev``: other words and sentences, and the tuning speakers of
