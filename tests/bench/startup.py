@@ -1,8 +1,8 @@
 """The first transcript ever on a machine, and every later command: seconds and memory.
 
 Each run is a `factored-asr transcribe` process of its own on a clip of about 3 s. First: empty
-cache folders, so that graph and kernels are compiled (bars: 15 s with a grammar, 35 s and
-2 GB in dictation). Later: median of ``--repeat`` runs, seconds from the start of the process to its first
+cache folders, so that graph and kernels are compiled (bars: 15 s with a grammar; 35 s and 2 GB in
+dictation). Later: median of ``--repeat`` runs, seconds from the start of the process to its first
 word (bar in dictation 0.8 s) and peak resident memory (bar 450 MB).
 """
 
