@@ -207,7 +207,8 @@ def _bar() -> Any:
 
 def progress(stack: ExitStack, quiet: bool, doing: str = "compiling") -> Progress:
     """Return a callback that shows each stage on standard error, and how long it will take."""
-    show, remaining = show_progress(stack, quiet), list[Remaining]()
+    show = show_progress(stack, quiet)
+    remaining: list[Remaining] = []
 
     def tell(stage: str) -> None:
         if not remaining:
