@@ -20,8 +20,8 @@ MOST_WORDS = 100_000
 """That may be added at run time; more belong into a dictionary and a language model."""
 NewWords = Mapping[str, str | Sequence[str] | None]
 """Words with their phones: a text (``"W AY OW M IH NG"``) or a tuple of phones is one
-pronunciation, a list of texts several; None: that of the dictionary and the three likeliest by the
-spelling, with a `GuessWarning` for a word that no dictionary has."""
+pronunciation, a list of texts several. None takes that of the dictionary and the three likeliest by
+the spelling, with a `GuessWarning` for a word that no dictionary has."""
 Like = str | Mapping[str, str]
 Lists = Mapping[str, ListEntries]
 """Entries of lists, by the lists' names."""
