@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from factored_asr.acoustic.gmm.session import GmmSession
 from factored_asr.acoustic.model import AcousticModel, Frames
 from factored_asr.audio.microphone import microphone
 from factored_asr.audio.reading import Source
@@ -34,6 +33,7 @@ from factored_asr.models.recipe import Progress, Recipe, Words
 from factored_asr.models.settings import DecodeOptions
 from factored_asr.models.vocabulary import Lists, NewWords
 from factored_asr.recognizer.alignment import Aligner, aligner_of
+from factored_asr.recognizer.former import FormerMethods, sound_of
 from factored_asr.recognizer.listening import Listening, utterances
 from factored_asr.recognizer.session import Pipeline, begun, read_sound
 from factored_asr.recognizer.speaker import SpeakerOptions, adapt_to_speaker
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from factored_asr.explain import ExplainOptions, Explanation
 
 
-class Recognizer(RunTimeWords):
+class Recognizer(RunTimeWords, FormerMethods):
     """Turns sound into words, and commands into intents.
 
     Examples
@@ -323,7 +323,7 @@ class Recognizer(RunTimeWords):
         >>> recognizer.adapted([sound]).transcribe(sound).text
         'turn on the kitchen light'
         """
-        sounds = [_sound(each, sample_rate) for each in sounds]
+        sounds = [sound_of(each, sample_rate) for each in sounds]
         return self.with_model(adapt_to_speaker(self.pipeline, sounds, options, sample_rate))
 
     def read(self, source: Source, *, sample_rate: int | None = None) -> np.ndarray | Frames:
@@ -486,33 +486,3 @@ class Recognizer(RunTimeWords):
                 lists = dict(self._vocabulary.lists)
                 self._understander = read_understander(self._grammar, lists)
         return interpret(lattice, self._understander, background=background)
-
-    def features(self, source: Source, *, sample_rate: int | None = None) -> np.ndarray:
-        """(n_frames, n_features) of a sound. Deprecated: `adapted` takes sounds."""
-        _warn_old("Recognizer.features", "adapted, which takes sounds")
-        session, _ = begun(self.model, self.graph.pdfs, source, sample_rate)
-        assert isinstance(session, GmmSession)
-        return session.features()
-
-    def transcribe_features(self, features: np.ndarray) -> Transcript:
-        """Recognise features of `features`. Deprecated: use `transcribe`."""
-        _warn_old("Recognizer.transcribe_features", "transcribe")
-        return self.transcribe(Frames(features, normalised=True))
-
-    def transcribe_cepstra(self, frames: np.ndarray) -> Transcript:  # old name
-        """Recognise ready-made frames. Deprecated: use ``transcribe(Frames(frames))``."""
-        _warn_old("Recognizer.transcribe_cepstra", "transcribe(Frames(…))")  # old name
-        return self.transcribe(Frames(frames))
-
-
-def _warn_old(old: str, new: str) -> None:
-    warnings.warn(f"{old} goes away in version 0.3.0: use {new}", DeprecationWarning,
-                  stacklevel=3)
-
-
-def _sound(sound: Source | Frames, sample_rate: int | None) -> Source | Frames:
-    """The sound; or what `Recognizer.features` gave, which `adapted` once took."""
-    if isinstance(sound, np.ndarray) and sound.ndim == 2 and sample_rate is None:
-        _warn_old("adapted(features)", "adapted with sounds")
-        return Frames(sound, normalised=True)
-    return sound
