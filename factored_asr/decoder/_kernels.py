@@ -212,10 +212,12 @@ def _arcs_of(states, arcs, state):
 @kernel(reference_counts=False)
 def _is_loop(states, arcs, state, a):
     """Is this arc, one with a label, the first self-loop of a state?"""
+    if arcs[a].target != state:
+        return False
     loop = _arcs_of(states, arcs, state)[1]
-    while loop < a and arcs[loop].target != state:
+    while arcs[loop].target != state:
         loop += 1
-    return loop == a and arcs[a].target == state
+    return loop == a
 
 
 @kernel
