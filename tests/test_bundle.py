@@ -81,6 +81,9 @@ def test_a_new_kind_of_model_is_one_module_and_one_entry(
     known = "of kind 'ouija', known are gmm, network, chain, hybrid, oracle"
     with pytest.raises(FormatError, match=known):
         Bundle.find(folder).acoustic_model()
+    edit(folder, lambda manifest: manifest["acoustic"].update(kind={}))
+    with pytest.raises(FormatError, match="of kind {}, known"):
+        Bundle.find(folder).acoustic_model()
     known = "a str cannot be written: known are gmm, network, chain, hybrid, or"
     with pytest.raises(OptionError, match=known):
         write_model(tmp_path / "n", "no model")  # type: ignore[arg-type]

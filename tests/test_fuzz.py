@@ -279,7 +279,8 @@ def test_places_of_a_world_are_a_list() -> None:
     ("key", "value"),
     [("arcs", [[[0, 99, 0.0]]]), ("finals", [[0, 5]]), ("finals", [["a", 0]]),
      ("skip_words", [[]]), ("blocks", [["I", None, {}, {}, []]] * 3), ("arcs", 1),
-     ("lists", [["a", [[["b"], "b", {}, {}, 10**400]], None, False, False]])],
+     ("lists", [["a", [[["b"], "b", {}, {}, 10**400]], None, False, False]]),
+     ("lists", [["a", [[["b"], "b", {}, {}, -0.5]], None, False, False]])],
 )
 def test_a_compiled_grammar_that_leads_nowhere(tmp_path: Path, key: str, value: object) -> None:
     seeds.compiled(tmp_path)

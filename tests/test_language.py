@@ -6,8 +6,10 @@ import gzip
 import importlib.util
 import math
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import naive_language as naive
 import numpy as np
@@ -468,3 +470,15 @@ def test_kenlm_cannot_open_what_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "bad.arpa").write_text("hello")
     with pytest.raises(FormatError, match="KenLM cannot read this"):
         KenLMScorer(tmp_path / "bad.arpa")
+
+
+@pytest.mark.parametrize("count", ["-7", "1e3", "99999999"])
+@pytest.mark.parametrize("opened", [open, gzip.open], ids=["plain", "gzip"])
+def test_counts_that_would_end_kenlm_are_refused(
+    tmp_path: Path, count: str, opened: Callable[..., Any]
+) -> None:
+    pytest.importorskip("kenlm")
+    with opened(tmp_path / "a.arpa", "wb") as file:
+        file.write(f"\\data\\\nngram 1={count}\n\n\\1-grams:\n-1\t<s>\n\n\\end\\\n".encode())
+    with pytest.raises(FormatError, match=f"'ngram 1={count}' is no count"):
+        KenLMScorer(tmp_path / "a.arpa")

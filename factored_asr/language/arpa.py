@@ -9,6 +9,7 @@ import gzip
 import re
 import sys
 from contextlib import AbstractContextManager, nullcontext
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
@@ -68,6 +69,26 @@ def read_arpa(path: str | Path) -> NGramModel:
     if b"\n" not in data[:CHUNK]:  # lines end as on an old Macintosh
         data = data.replace(b"\r", b"\n")
     return _Arpa(data, path).model()
+
+
+def check_counts(path: str | Path) -> None:
+    r"""Check the counts below ``\data\`` of an ARPA file, plain or gzip; all else is let pass.
+
+    For readers that trust them. Raises FormatError for one that is no count, or too large.
+    """
+    with open(path, "rb") as file:
+        is_packed = file.read(2) == GZIP_MAGIC
+    try:
+        with gzip.open(path) if is_packed else open(path, "rb") as file:
+            head = file.read(1 << 16)
+    except (OSError, EOFError) as error:
+        raise FormatError(f"broken gzip data: {error}", path) from error
+    most = Path(path).stat().st_size * (1000 if is_packed else 1)  # a byte or more for an n-gram
+    lines = head.partition(b"\\data\\")[2].splitlines()
+    for line in takewhile(lambda line: not line.startswith(b"\\"), lines):
+        match = _COUNT.fullmatch(line.strip())
+        if line.strip() and not (match and int(match[2]) <= most):
+            raise FormatError(f"{_shown(line)} is no count of n-grams that the file can hold", path)
 
 
 def write_arpa(model: NGramModel, path: str | Path) -> None:

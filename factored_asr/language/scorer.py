@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.language.arpa import natural_log
+from factored_asr.language.arpa import check_counts, natural_log
 from factored_asr.language.ngram import BEGIN, END, NGramModel
 
 N_REMEMBERED = 200_000  # look-ups kept, some 300 bytes each
@@ -200,6 +200,7 @@ class KenLMScorer:
         if not Path(path).is_file():
             raise MissingError(f"{path}: there is no such language model")
         self.path = path
+        check_counts(path)
         self._new_state = kenlm.State
         config = kenlm.Config()
         config.show_progress = False

@@ -33,14 +33,14 @@ def read_acoustic(folder: Path, facts: Mapping[str, Any]) -> AcousticModel:
     arrays and facts do not make a model.
     """
     name = facts.get("kind", "gmm")
-    if name not in KINDS:
+    if not isinstance(name, str) or name not in KINDS:
         raise FormatError(f"acoustic model of kind {name!r}, known are {', '.join(KINDS)}", folder)
     try:
         model: AcousticModel = import_module(KINDS[name]).read(folder, facts)
         return model
     except FormatError:
         raise
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, ArithmeticError) as error:
         raise FormatError(f"its parts do not make a model: {error}", folder) from error
 
 

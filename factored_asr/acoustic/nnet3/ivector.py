@@ -10,9 +10,11 @@ weights that fall for silence, as in Kaldi's ``online-ivector-feature``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -71,6 +73,14 @@ class IvectorExtractor:
                                   f"{np.shape(getattr(self, name))}")
         if self.means.ndim != 3 or self.means.shape[:2] != (n, dim):
             raise OptionError(f"means of i-vectors must be ({n}, {dim}, …), is {self.means.shape}")
+        for name in ("left", "right", "n_best", "cmn_window", "speaker_frames", "global_frames"):
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or value < 0:
+                raise OptionError(f"{name} of i-vectors must be an integer from 0, got {value!r}")
+        for name in ("prior_offset", "min_posterior", "posterior_scale", "max_count"):
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not math.isfinite(float(value)):
+                raise OptionError(f"{name} of i-vectors must be a finite number, got {value!r}")
         spliced = self.n_features * (self.left + 1 + self.right)
         if self.transform.shape not in ((dim, spliced), (dim, spliced + 1)):
             raise OptionError(f"transform of i-vectors must be ({dim}, {spliced} or one more), is "

@@ -6,6 +6,7 @@ The file holds no expressions, so G cannot be built from it: that takes the `Gra
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -120,7 +121,7 @@ def _restored(plain: Mapping[str, Any]) -> CompiledGrammar:
     lists = [
         ValueList(str(name), tuple(
             Value(tuple(tuple(form.split()) for form in forms), out, _dict(known), _dict(more),
-                  None if count is None else float(count))
+                  None if count is None else _count(count))
             for forms, out, known, more, count in values
         ), wildcard, is_range, replaceable)
         for name, values, wildcard, is_range, replaceable in plain["lists"]
@@ -134,6 +135,13 @@ def _restored(plain: Mapping[str, Any]) -> CompiledGrammar:
     if not all(skip_words):
         raise ValueError("a skip phrase without a word")
     return CompiledGrammar(templates, network, skip_words, plain["digest"])
+
+
+def _count(value: Any) -> float:
+    count = float(value)
+    if not 0 <= count < math.inf:
+        raise ValueError(f"a count of {count}")
+    return count
 
 
 def _check_states(
