@@ -54,10 +54,12 @@ class SharedStream:
     >>> from factored_asr.detectors import KeywordDetector
     >>> from factored_asr.recognizer import Recognizer
     >>> recognizer = Recognizer.load("en-us-network", grammar="lm/smart_home.yaml")
-    >>> stream = SharedStream(recognizer, [KeywordDetector({"stop": ["S T AA P"]})])
-    >>> sound = recognizer.read("examples/audio/music_stop.wav")
-    >>> [type(each).__name__ for each in [*stream.accept(sound), *stream.finish()]]
-    ['Detection', 'Transcript']
+    >>> stream = SharedStream(recognizer, [KeywordDetector({"music": ["M Y UW Z IH K"]})])
+    >>> found = stream.accept(recognizer.read("examples/audio/music_stop.wav"))
+    >>> found += stream.accept(recognizer.read("examples/audio/kitchen_light_on.wav"))
+    >>> wake, said = found + stream.finish()
+    >>> wake.name, said.text
+    ('music', 'turn on the kitchen light')
     """
 
     def __init__(
