@@ -157,6 +157,50 @@ def example(number: str) -> dict[str, Any]:
     return dict(json.loads(file.read_text(encoding="utf-8")))
 
 
+# --- from sound to meaning ----------------------------------------------------------------------
+
+
+def meanings() -> str:
+    """What each system understands of each kind of input."""
+    found = bench("direct_meaning")
+    return table(found["header"], found["rows"])
+
+
+def meaning_curves() -> str:
+    """Orders understood by the direct network over the orders that it was trained on."""
+    rows = [row for row in bench("direct_meaning")["curves"] if row["snr"] == "clean"]
+    sizes = sorted({row["orders"] for row in rows})
+
+    def cell(system: str, n: int, kind: str) -> str:
+        found = [row for row in rows if (row["system"], row["orders"]) == (system, n)]
+        if not found:
+            return "–"
+        return with_interval(mean(row[kind] / row["of"] for row in found), found[0]["of"])
+
+    kinds = {"right": "", "constrained": ", constrained"}
+    return table(["trained on", *(f"{n} orders" for n in sizes)], (
+        [system + name, *(cell(system, n, kind) for n in sizes)]
+        for system in dict.fromkeys(row["system"] for row in rows) for kind, name in kinds.items()
+    ))  # fmt: skip
+
+
+def meaning_failures() -> str:
+    """The first sentences of each kind on which each system fails."""
+    rows, seen = [], dict[tuple[str, str], int]()
+    for each in bench("direct_meaning")["failures"]:
+        key = each["input"], each["system"]
+        seen[key] = seen.get(key, 0) + 1
+        if seen[key] <= 2:
+            slots = ", ".join(f"{name} {value}" for name, value in each["slots"].items())
+            rows.append([*key, each["said"], each["words"] or "–", slots or "nothing"])
+    return table(["input", "system", "said", "words", "understood"], rows)
+
+
+def bench(name: str) -> dict[str, Any]:
+    """What a benchmark found."""
+    return dict(json.loads((BENCHES / f"{name}.json").read_text(encoding="utf-8")))
+
+
 # --- old names ----------------------------------------------------------------------------------
 
 
@@ -174,7 +218,10 @@ def deprecated() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    each.__name__: each for each in (priors, curves, cost, digits, ready, swaps, deprecated)
+    each.__name__: each for each in (
+        priors, curves, cost, digits, ready, swaps, meanings, meaning_curves, meaning_failures,
+        deprecated,
+    )
 }
 
 if __name__ == "__main__":
