@@ -25,8 +25,7 @@ from factored_asr.detectors._kernels import DEAD, spot
 from factored_asr.detectors.background import shipped
 from factored_asr.detectors.classifier import Classifier
 from factored_asr.detectors.detection import Detection
-from factored_asr.detectors.frames import FrameBlock
-from factored_asr.detectors.stretches import Stretch, Stretches
+from factored_asr.detectors.stretches import Stretch, StretchSession
 from factored_asr.detectors.voicing import (
     LOUD_DB,
     REPEATS,
@@ -141,11 +140,12 @@ class DirectednessDetector:
         self._cues = [[np.array([model.phones.index(phone) + 1 for phone in way.split()], np.int64)
                        for way in ways] for ways in CUES.values()]
 
-    def session(self, model: NetworkModel) -> DirectednessSession:
+    def session(self, model: NetworkModel) -> StretchSession:
         """Begin a sound; OptionError where the model is not the recogniser's."""
         if model is not self.recognizer.model and model.phones != self.recognizer.model.phones:
             raise OptionError("directedness needs frames of the recogniser's own model")
-        return DirectednessSession(self, model)
+        return StretchSession(self._judged, self.options.pause_seconds,
+                              self.options.shortest_seconds, model.frame_seconds)
 
     def values(self, stretch: Stretch) -> np.ndarray:
         """Return the values of `FAMILIES` of a stretch of speech, in order, float64."""
@@ -175,6 +175,11 @@ class DirectednessDetector:
                   zip(FAMILIES, ends[:-1], ends[1:], strict=True)}
         total = sum(shares.values()) + float(made.bias[1] - made.bias[0])
         return float(1 / (1 + np.exp(-np.clip(total, -50, 50)))), shares
+
+    def _judged(self, stretch: Stretch, start: float, end: float) -> Detection:
+        directed, shares = self.judged(self.values(stretch))
+        name, score = (NAMES[1], directed) if directed > 0.5 else (NAMES[0], 1 - directed)
+        return Detection("directed", name, start, end, score, tuple(shares.items()))
 
 
 def grammar_pairs(recognizer: Recognizer) -> np.ndarray:
@@ -233,27 +238,3 @@ def acoustic_values(stretch: Stretch) -> list[float]:
     about = stretch_values(frames)
     return [len(greedy(stretch.log_probs)) / seconds, np.log(seconds), float(loud.mean()) / 10,
             float(loud.std()) / 10, float(hertz.mean()), float(high - low), *about[:1], *about[3:]]
-
-
-class DirectednessSession:
-    """The stretches of speech of one sound."""
-
-    def __init__(self, detector: DirectednessDetector, model: NetworkModel):
-        self._detector, self._seconds = detector, model.frame_seconds
-        options = detector.options
-        self._stretches = Stretches(round(options.pause_seconds / model.frame_seconds),
-                                    round(options.shortest_seconds / model.frame_seconds))
-
-    def accept(self, block: FrameBlock) -> list[Detection]:
-        """Return the stretches that these frames end."""
-        return [self._judged(each) for each in self._stretches.accept(block)]
-
-    def finish(self) -> list[Detection]:
-        """Judge the stretch that is open, if it is long enough."""
-        return [self._judged(each) for each in self._stretches.finish()]
-
-    def _judged(self, stretch: Stretch) -> Detection:
-        directed, shares = self._detector.judged(self._detector.values(stretch))
-        name, score = (NAMES[1], directed) if directed > 0.5 else (NAMES[0], 1 - directed)
-        return Detection("directed", name, stretch.begin * self._seconds,
-                         stretch.end * self._seconds, score, tuple(shares.items()))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from factored_asr.acoustic.network.encoder import HOP
 from factored_asr.acoustic.network.session import is_speech
+from factored_asr.detectors.detection import Detection
 from factored_asr.detectors.frames import FrameBlock
 
 LEAD = 12
@@ -92,3 +94,36 @@ class Stretches:
         n = max(0, min(number - self._first, len(self._kept)))
         del self._kept[:n]
         self._first += n
+
+
+class StretchSession:
+    """The stretches of speech of one sound, each reported as soon as it ends.
+
+    Parameters
+    ----------
+    judged
+        Makes a report of a stretch, given the seconds of its begin and its end.
+    pause_seconds, shortest_seconds
+        As `Stretches` takes them in frames.
+    frame_seconds
+        Seconds of a frame.
+    """
+
+    def __init__(
+        self, judged: Callable[[Stretch, float, float], Detection], pause_seconds: float,
+        shortest_seconds: float, frame_seconds: float,
+    ):
+        self._judged, self._seconds = judged, frame_seconds
+        self._stretches = Stretches(round(pause_seconds / frame_seconds),
+                                    round(shortest_seconds / frame_seconds))
+
+    def accept(self, block: FrameBlock) -> list[Detection]:
+        """Return the stretches that these frames end."""
+        return [self._report(each) for each in self._stretches.accept(block)]
+
+    def finish(self) -> list[Detection]:
+        """Judge the stretch that is open, if it is long enough."""
+        return [self._report(each) for each in self._stretches.finish()]
+
+    def _report(self, stretch: Stretch) -> Detection:
+        return self._judged(stretch, stretch.begin * self._seconds, stretch.end * self._seconds)

@@ -14,8 +14,7 @@ import numpy as np
 from factored_asr.acoustic.network.encoder import HOP, SAMPLE_RATE
 from factored_asr.acoustic.network.model import NetworkModel
 from factored_asr.detectors.detection import Detection
-from factored_asr.detectors.frames import FrameBlock
-from factored_asr.detectors.stretches import Stretch, Stretches
+from factored_asr.detectors.stretches import Stretch, StretchSession
 from factored_asr.errors import OptionError
 
 VOICED, WHISPERED = "voiced", "whispered"
@@ -119,30 +118,14 @@ class VoicingDetector:
     def __init__(self, options: VoicingOptions | None = None):
         self.options = options or VoicingOptions()
 
-    def session(self, model: NetworkModel) -> VoicingSession:
+    def session(self, model: NetworkModel) -> StretchSession:
         """Begin a sound."""
-        return VoicingSession(self.options, model)
+        return StretchSession(_judged, self.options.pause_seconds, self.options.shortest_seconds,
+                              model.frame_seconds)
 
 
-class VoicingSession:
-    """The stretches of speech of one sound."""
-
-    def __init__(self, options: VoicingOptions, model: NetworkModel):
-        self._seconds = model.frame_seconds
-        self._stretches = Stretches(round(options.pause_seconds / model.frame_seconds),
-                                    round(options.shortest_seconds / model.frame_seconds))
-
-    def accept(self, block: FrameBlock) -> list[Detection]:
-        """Return the stretches that these frames end."""
-        return [self._judged(each) for each in self._stretches.accept(block)]
-
-    def finish(self) -> list[Detection]:
-        """Judge the stretch that is open, if it is long enough."""
-        return [self._judged(each) for each in self._stretches.finish()]
-
-    def _judged(self, stretch: Stretch) -> Detection:
-        values = frame_values(stretch.sound_before, stretch.samples[stretch.spoken])
-        whisper = whisper_probability(stretch_values(values))
-        name, score = (WHISPERED, whisper) if whisper > 0.5 else (VOICED, 1 - whisper)
-        return Detection("speech", name, stretch.begin * self._seconds,
-                         stretch.end * self._seconds, score)
+def _judged(stretch: Stretch, start: float, end: float) -> Detection:
+    values = frame_values(stretch.sound_before, stretch.samples[stretch.spoken])
+    whisper = whisper_probability(stretch_values(values))
+    name, score = (WHISPERED, whisper) if whisper > 0.5 else (VOICED, 1 - whisper)
+    return Detection("speech", name, start, end, score)
