@@ -11,7 +11,8 @@ from factored_asr.storage.kernels import kernel
 
 
 @kernel
-def _log_add(a, b):
+def log_add(a, b):
+    """log(exp(a) + exp(b))."""
     if a < b:
         a, b = b, a
     if b == -np.inf or b - a < -40.0:  # below the last bit
@@ -36,11 +37,11 @@ def forward_backward(scores, column, loop, start, end, first_in, source, arc_log
         for n in range(n_nodes):
             total = forward[t - 1, n] + loop[n]
             for a in range(first_in[n], first_in[n + 1]):
-                total = _log_add(total, forward[t - 1, source[a]] + arc_log_prob[a])
+                total = log_add(total, forward[t - 1, source[a]] + arc_log_prob[a])
             forward[t, n] = total + scores[t, column[n]]
     whole = -np.inf
     for n in range(n_nodes):
-        whole = _log_add(whole, forward[n_frames - 1, n] + end[n])
+        whole = log_add(whole, forward[n_frames - 1, n] + end[n])
     if whole == -np.inf:
         return posterior, loops, whole
     after, now = end.copy(), np.empty(n_nodes)
@@ -58,9 +59,9 @@ def forward_backward(scores, column, loop, start, end, first_in, source, arc_log
             stayed = forward[t - 1, n] + loop[n] + ahead - whole
             if stayed > -80.0:
                 loops[n] += math.exp(stayed)
-            now[n] = _log_add(now[n], ahead + loop[n])
+            now[n] = log_add(now[n], ahead + loop[n])
             for a in range(first_in[n], first_in[n + 1]):
-                now[source[a]] = _log_add(now[source[a]], ahead + arc_log_prob[a])
+                now[source[a]] = log_add(now[source[a]], ahead + arc_log_prob[a])
         after, now = now, after
     return posterior, loops, whole
 
@@ -76,9 +77,9 @@ def arc_posteriors(source, target, log_arc, log_final):
     after = log_final.copy()
     before[0] = 0.0
     for a in range(n_arcs):
-        before[target[a]] = _log_add(before[target[a]], before[source[a]] + log_arc[a])
+        before[target[a]] = log_add(before[target[a]], before[source[a]] + log_arc[a])
     for a in range(n_arcs - 1, -1, -1):
-        after[source[a]] = _log_add(after[source[a]], log_arc[a] + after[target[a]])
+        after[source[a]] = log_add(after[source[a]], log_arc[a] + after[target[a]])
     posterior = np.zeros(n_arcs)
     if after[0] > -np.inf:
         for a in range(n_arcs):

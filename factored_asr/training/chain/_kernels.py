@@ -5,15 +5,7 @@ import math
 import numpy as np
 
 from factored_asr.storage.kernels import kernel
-
-
-@kernel
-def _log_add(a, b):
-    if a < b:
-        a, b = b, a
-    if b == -np.inf or b - a < -40.0:  # below the last bit
-        return a
-    return a + math.log1p(math.exp(b - a))
+from factored_asr.training._kernels import log_add
 
 
 @kernel
@@ -35,16 +27,16 @@ def windowed(scores, entry, loop, source, target, log_arc, log_start, log_end, f
                 if first[target[a]] <= t <= last[target[a]]:
                     before = forward[t - 1, source[a]]
                     if before > -np.inf:
-                        into[t, target[a]] = _log_add(into[t, target[a]], before + log_arc[a])
+                        into[t, target[a]] = log_add(into[t, target[a]], before + log_arc[a])
         for n in range(n_nodes):
             if first[n] <= t <= last[n]:
                 forward[t, n] = into[t, n] + scores[t, entry[n]]
                 if t > 0 and forward[t - 1, n] > -np.inf:
                     stayed = forward[t - 1, n] + scores[t, loop[n]]
-                    forward[t, n] = _log_add(forward[t, n], stayed)
+                    forward[t, n] = log_add(forward[t, n], stayed)
     whole = -np.inf
     for n in range(n_nodes):
-        whole = _log_add(whole, forward[n_frames - 1, n] + log_end[n])
+        whole = log_add(whole, forward[n_frames - 1, n] + log_end[n])
     if whole == -np.inf:
         return posterior, whole
     after, now = log_end.copy(), np.empty(n_nodes)
@@ -66,7 +58,7 @@ def windowed(scores, entry, loop, source, target, log_arc, log_start, log_end, f
                 n = target[a]
                 if first[n] <= t <= last[n] and after[n] > -np.inf:
                     ahead = log_arc[a] + scores[t, entry[n]] + after[n]
-                    now[source[a]] = _log_add(now[source[a]], ahead)
+                    now[source[a]] = log_add(now[source[a]], ahead)
         after, now = now, after
     return posterior, whole
 
