@@ -66,7 +66,8 @@ def test_kernels_are_kept_in_the_cache_alone(tmp_path: Path, fresh: Path) -> Non
     assert (second.more(2), hits(second.more)) == (3, 1)
     assert {path.suffix for path in fresh.glob("kernels/*/*")} == {".nbi", ".nbc"}
     assert not list(tmp_path.glob("__pycache__/*.nb?"))
-    assert module(tmp_path, more=5).more(2) == 7  # after an edit
+    # An edit. Python takes bytecode of a file of the same length and second for that of this one.
+    assert module(tmp_path, more=50).more(2) == 52
 
 
 @pytest.mark.parametrize("content", [b"", b"cut", b"\x80\x05K\x01.", os.urandom(999)])
