@@ -95,13 +95,9 @@ class HybridModel:
 
     def describe(self) -> dict[str, str]:
         """Return what `info` prints of the model: name of each fact → its value."""
-        layers = self.network.layers.values()
-        weights = sum(array.size for layer in layers for array in layer.arrays.values())
-        left, right = self.network.context
         facts = self.gmm.describe()
         facts["hmms"] = str(self.topology.n_units)
-        facts["network"] = (f"{len(layers)} layers, {weights:,} weights, {left} frames before and "
-                            f"{right} after")
+        facts["network"] = self.network.size
         facts["frame"] = f"{self.frame_seconds:g} s"
         return facts
 

@@ -123,13 +123,9 @@ class ChainModel:
 
     def describe(self) -> dict[str, str]:
         """Return what `info` prints of the model: name of each fact → its value."""
-        layers = self.network.layers.values()
-        weights = sum(array.size for layer in layers for array in layer.arrays.values())
-        left, right = self.network.context
         facts = {
             "phones": f"{len(self.phones)}: {' '.join(self.phones)}", "pdfs": self.n_pdfs,
-            "network": f"nnet3, {len(layers)} layers, {weights:,} weights, "
-                       f"{left} frames before and {right} after",
+            "network": f"nnet3, {self.network.size}",
             "i-vector": f"{self.extractor.dim} elements" if self.extractor else "none",
             "front end": f"{self.features.kind} of Kaldi, {self.features.n_features} values",
             "sample rate": f"{self.sample_rate} Hz", "frame": f"{self.frame_seconds:g} s",

@@ -196,6 +196,14 @@ class Network:
                     waiting.append(of)
         return -self.first_frame[INPUT], last[INPUT]
 
+    @property
+    def size(self) -> str:
+        """Layers, weights and context in words, as `info` prints them."""
+        arrays = [array for layer in self.layers.values() for array in layer.arrays.values()]
+        left, right = self.context
+        return (f"{len(self.layers)} layers, {sum(each.size for each in arrays):,} weights, "
+                f"{left} frames before and {right} after")
+
     @cached_property
     def grid(self) -> dict[str, int]:
         """By node: from one of its needed frames to the next, 1 or `step`; inputs have all."""
