@@ -347,6 +347,21 @@ def test_commands_by_ours_pocketsphinx_and_rules(
     assert 0 < ours["answer"] < 5 and 0 < ours["first_word"] < 10
 
 
+def test_sounds_that_fail_are_named_with_the_reason(
+    tmp_path: Path, audio_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels, grammar = labelled(tmp_path, audio_dir)
+    soundfile.write(tmp_path / "short.wav", np.random.default_rng(0).normal(0, 0.1, 9000), 16_000)
+    assert main([
+        "compare", str(audio_dir), f"command:{sys.executable} -c exit(3) {{file}}", "--quiet",
+        "--labels", str(labels), "--grammar", str(grammar), "--latency-files", "0", "--every", "4",
+        "--noise", str(tmp_path / "short.wav"), "--snr", "clean,6",
+    ]) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert "kitchen_light_on.wav: command: ended with 3" in first
+    assert "kitchen_light_on.wav: the noise has 9000 samples, fewer than the speech's" in second
+
+
 def test_moonshine_hears_the_words(
     corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

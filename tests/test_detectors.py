@@ -411,3 +411,5 @@ def test_the_command_prints_what_the_library_finds(
     assert "must hold recordings of 'music'" in capsys.readouterr().err
     assert main(["detect", str(path)]) == 2
     assert "--wake" in capsys.readouterr().err
+    assert main(["detect", "--events", str(tmp_path / "none.wav")]) == 1  # which is a sound
+    assert "none.wav: there is no such file" in capsys.readouterr().err

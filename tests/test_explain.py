@@ -41,7 +41,7 @@ from factored_asr.features import FeatureOptions
 from factored_asr.graph import BACKGROUND, Graph, GraphOptions, build_graph
 from factored_asr.language import Grammar, NGramScorer, read_arpa
 from factored_asr.lattice import Path as BestPath
-from factored_asr.lattice import SecondPassOptions, best_path, nbest
+from factored_asr.lattice import best_path, nbest
 from factored_asr.lexicon import Lexicon, Pronunciation
 from factored_asr.models.bundle import Bundle
 
@@ -649,16 +649,10 @@ def test_a_sentence_is_charged_the_same_wherever_its_words_may_also_be_a_prefix(
     assert cost_of(scorer, ["please"]) == np.inf
 
 
-def test_a_ready_graph_and_a_second_pass_have_no_factors_to_look_at(
-    small: Recognizer, lm: Path, lexicon: Path, audio_dir: Path
-) -> None:
+def test_a_ready_graph_has_no_factors_to_look_at(small: Recognizer, audio_dir: Path) -> None:
     bare = Recognizer(small.model, small.graph, small.options)
     with pytest.raises(MissingError, match="made from a graph"):
         bare.explain(audio_dir / "train.wav")
-    options = replace(small.options, second_pass=SecondPassOptions(minimise_risk=True))
-    risky = Recognizer.load("en-us", lm=lm, lexicon=lexicon, options=options)
-    with pytest.raises(OptionError, match="the first pass"):
-        risky.explain(audio_dir / "train.wav")
 
 
 # --- formats ----------------------------------------------------------------

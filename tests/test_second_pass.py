@@ -130,6 +130,9 @@ def test_another_language_model_changes_the_words(
     weights = SecondPassOptions(rescore=RescoreOptions(lm_scale=30.0))
     second = Recognizer.load("en-us", lm=flat, rescore_lms=[lights], second_pass=weights)
     assert second.transcribe(audio_dir / SOUND).text == "turn on the kitchen lights"
+    explained = second.explain(audio_dir / SOUND, options=ExplainOptions(without=()))
+    assert explained.transcript.text == SAID  # of the first pass, whose costs are explained
+    assert explained.second_pass == "turn on the kitchen lights"
     mixed = Recognizer.load(
         "en-us", lm=flat, rescore_lms=[lights, flat], lm_weights=[0.0, 1.0],
     )

@@ -45,6 +45,8 @@ def detect(options: argparse.Namespace) -> int:
     network of en-us-network computes. A line says kind, name, start, end and probability."""
     if options.train:
         return _train(options)
+    if options.events and not options.events.lower().endswith(".npz"):  # the first of the sounds
+        options.files, options.events = [options.events, *options.files], ""
     if not (options.wake or options.events is not None or options.whisper or options.directed):
         raise OptionError("say what to listen for: --wake WORD, --events, --whisper, "
                           "--directed GRAMMAR")

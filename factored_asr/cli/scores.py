@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,10 @@ from factored_asr.cli.shared import (
 from factored_asr.errors import OptionError
 from factored_asr.storage.writing import ESCAPE
 
+MAX_NAMED = 20  # reasons of failures
+
 if TYPE_CHECKING:
+    from factored_asr.compare.result import Answer
     from factored_asr.evaluation.normalise import Rules
 
 EXAMPLES = """\
@@ -143,7 +146,20 @@ def compare(options: argparse.Namespace) -> int:
             with writing(file):
                 Path(file).write_text(content(), encoding="utf-8", errors=ESCAPE)
     print(result.describe())
-    return 1 if any(row.failed for row in result.rows) else 0
+    return _say_failures([answer for row in result.rows for answer in row.answers if answer.error])
+
+
+def _say_failures(failed: Sequence[Answer]) -> int:
+    """Print why sounds failed, each reason once; return the exit code."""
+    reasons = list(dict.fromkeys(
+        each.error if each.error.startswith(each.item) else
+        f"{each.item}: {each.system}: {each.error}" for each in failed
+    ))
+    for reason in reasons[:MAX_NAMED]:
+        say(reason)
+    if len(reasons) > MAX_NAMED:
+        say(f"… and {len(reasons) - MAX_NAMED} more")
+    return 1 if failed else 0
 
 
 def add(commands: Any) -> None:

@@ -95,10 +95,10 @@ def explain(
     """Explain why a sound is recognised as it is, factor by factor.
 
     The words, their costs and the verdict are those of `Recognizer.transcribe`; only competitors
-    come from a second search of the same scores with wider beams. Where a second pass rescores with
-    the whole language model (`SecondPassOptions.whole_lm`) or another acoustic model
-    (`SecondPassOptions.combine`), the first pass is explained, and `Explanation.strings` has the
-    scores of both acoustic models.
+    come from a second search of the same scores with wider beams. Where a second pass chooses the
+    words, the first pass is explained, and `Explanation.second_pass` has the words of the second.
+    With another acoustic model (`SecondPassOptions.combine`), `Explanation.strings` has the scores
+    of both.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def explain(
         The recogniser was made from a ready graph, so that its factors are unknown. Or a file is
         missing.
     OptionError
-        A second pass chooses the words, or there is no factor of a name to leave out.
+        There is no factor of a name to leave out.
 
     Examples
     --------
@@ -132,12 +132,12 @@ def explain(
     if recipe is None:
         raise MissingError("this recogniser was made from a graph: its factors are unknown")
     second = pipeline.options.second_pass
-    if recipe.rescore_lms or second.reweighs or second.minimise_risk:
-        raise OptionError("only the first pass can be explained: switch the second pass off")
-    if pipeline.second_pass:  # without the whole language model and the second acoustic model
-        alone = replace(pipeline.options, second_pass=replace(second, combine=CombineOptions()))
-        pipeline = replace(pipeline, second_pass=replace(pipeline.second_pass, scorer=None),
-                           options=alone)
+    if pipeline.second_pass:  # the words of the first pass
+        first = replace(second, combine=CombineOptions(), minimise_risk=False)
+        pipeline = replace(
+            pipeline, options=replace(pipeline.options, second_pass=first),
+            second_pass=replace(pipeline.second_pass, options=first, scorer=None),
+        )
     rate = pipeline.model.sample_rate
     check_rate(source, sample_rate)
     samples = read_audio(source, sample_rate=rate, array_rate=sample_rate)[0]

@@ -264,7 +264,7 @@ class Knowledge:
             lacking = [word for word in costs if not (word in added or word in self.base.word_ids)]
             if lacking:
                 raise MissingError(f"hotword {lacking[0]!r} is not among the words of this "
-                                   "recogniser: add it as well (words=)")
+                                   "recogniser: add it as well (words=, or --words)")
             costs |= {word: np.inf for word in vocabulary.removed if word not in new}
             options, topology = self.recipe.settings.graph, self.model.topology
             self._guesses.update(vocabulary.guesses)
