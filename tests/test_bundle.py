@@ -263,9 +263,16 @@ def relabel(manifest: dict[str, Any], path: str, value: object) -> None:
         ("settings", {"song": {}}, "settings of no known kind: 'song'"),
         ("acoustic.features.n_mels", "many", "FeatureOptions: "),
         ("acoustic.features.colour", 1, "unexpected keyword argument 'colour'"),
+        ("acoustic.features", [], "features must be a JSON object, is "),
+        ("acoustic.features.initial_mean", ["a"] * 4, r"initial_mean \('a', .* finite numbers"),
         ("acoustic.densities", "neural", "do not make a model: 'neural'"),
+        ("acoustic.densities", 3, "densities must be a text, is 3"),
+        ("acoustic.phones", "SIL AH", "phones must be a list of texts, is 'SIL AH'"),
+        ("acoustic.phones", ["SIL", 2], r"phones must be a list of texts, is \['SIL', 2\]"),
+        ("acoustic.fillers", None, "fillers must be a list of texts, is None"),
+        ("acoustic.silence", True, "silence must be a text, is True"),
         ("acoustic.phones", ["SIL", "AH"], "do not make a model"),
-        ("acoustic", {}, "do not make a model: 'densities'"),
+        ("acoustic", {}, "do not make a model: densities is missing, must be a text"),
     ],
 )
 def test_a_broken_manifest_says_what_is_wrong(

@@ -32,11 +32,8 @@ from factored_asr.language import Grammar
 from factored_asr.models.bundle import Bundle
 from factored_asr.models.importers.lookahead_fst import read_ngram_fst
 from factored_asr.models.importers.lookahead_graph import ngram_model
-from factored_asr.models.importers.vosk import (
-    VoskFiles,
-    VoskModel,
-    read_vosk_model,
-)
+from factored_asr.models.importers.vosk import VoskFiles, VoskModel, read_vosk_model
+from factored_asr.models.kinds import read_acoustic, write_acoustic
 
 GRAMMAR = "language: en\nintents:\n  Say:\n    data:\n      - sentences: [aa bee, sea]\n"
 
@@ -245,6 +242,45 @@ def test_broken_files_are_named(
         (broken / name).write_bytes(change((broken / name).read_bytes()))  # type: ignore[operator]
     with pytest.raises(error, match=match):
         read_vosk_model(_found(broken))
+
+
+@pytest.mark.parametrize(("change", "law"), [
+    ({"layers": []}, r"layers must be a JSON object, is \[\]"),
+    ({"layers": {"output.affine": [1]}}, r"output\.affine must be a JSON object"),
+    ({"nodes": "input-node"}, "nodes must be a list of texts, is 'input-node'"),
+    ({"step": True}, "step must be an integer from 1, is True"),
+    ({"step": 0}, "step must be an integer from 1, is 0"),
+    ({"frames_per_chunk": "50"}, "frames_per_chunk must be an integer from 1, is '50'"),
+    ({"edge": [0]}, r"edge must be two integers, is \[0\]"),
+    ({"ivector": 5}, "ivector must be a JSON object, is 5"),
+    ({"ivector": {"means": 3}}, "ivector: 'means' is an array, and a number"),
+    ({"features": None}, "features must be a JSON object, is None"),
+    ({"phones": {"a": 1}}, "phones must be a list of texts"),
+])  # fmt: skip
+def test_facts_of_a_model_are_checked(
+    model: VoskModel, tmp_path: Path, change: dict, law: str
+) -> None:
+    facts = json.loads(json.dumps(write_acoustic(tmp_path, model.acoustic)))
+    assert isinstance(read_acoustic(tmp_path, facts), ChainModel)
+    with pytest.raises(FormatError, match=f"its parts do not make a model: {law}"):
+        read_acoustic(tmp_path, facts | change)
+
+
+@pytest.mark.parametrize(("change", "law"), [
+    ({"kind": ["affine"]}, r"kind must be a text, is \['affine'\]"),
+    ({"dim_in": 2.5}, "dim_in must be an integer from 1, is 2.5"),
+    ({"arrays": "weight"}, "arrays must be a list of texts, is 'weight'"),
+    ({"facts": [1]}, r"facts must be a JSON object, is \[1\]"),
+    ({"arrays": ["none"]}, "'.*/none'"),
+])  # fmt: skip
+def test_facts_of_a_layer_are_checked(
+    model: VoskModel, tmp_path: Path, change: dict, law: str
+) -> None:
+    facts = json.loads(json.dumps(write_acoustic(tmp_path, model.acoustic)))
+    name = next(name for name, layer in facts["layers"].items() if layer["kind"] == "affine")
+    layers = {**facts["layers"], name: facts["layers"][name] | change}
+    with pytest.raises(FormatError, match=f"its parts do not make a model: {law}"):
+        read_acoustic(tmp_path, facts | {"layers": layers})
 
 
 def test_phones_of_another_build_are_named_by_number(folder: Path, tmp_path: Path) -> None:

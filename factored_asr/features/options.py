@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from numbers import Real
 from typing import Any, Literal, get_args
 
 from factored_asr.errors import OptionError
@@ -111,6 +113,8 @@ class FeatureOptions:
             f"sample_rate / 2 = {half}": 0 <= self.low_hz < self.high_hz <= half + 1,
             f"initial_mean has {len(self.initial_mean)} values, must have n_cepstra = "
             f"{self.n_cepstra} or none": len(self.initial_mean) in (0, self.n_cepstra),
+            f"initial_mean {self.initial_mean} must be finite numbers":
+                all(isinstance(v, Real) and math.isfinite(v) for v in self.initial_mean),
         }.items():
             if not holds:
                 raise OptionError(law)

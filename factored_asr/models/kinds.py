@@ -40,7 +40,7 @@ def read_acoustic(folder: Path, facts: Mapping[str, Any]) -> AcousticModel:
         return model
     except FormatError:
         raise
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
         raise FormatError(f"its parts do not make a model: {error}", folder) from error
 
 

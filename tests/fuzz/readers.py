@@ -26,6 +26,7 @@ from support import odd_sounds
 
 from factored_asr.acoustic import GmmModel
 from factored_asr.acoustic.model import AcousticModel
+from factored_asr.acoustic.network import read_head
 from factored_asr.audio.reading import as_samples, describe, read_audio, read_blocks
 from factored_asr.corpus.corpus import Corpus, check
 from factored_asr.corpus.textgrid import read_textgrid
@@ -325,6 +326,12 @@ def _chain_scores(model: AcousticModel) -> None:
         assert scores.shape[1:] == (model.n_pdfs,)
 
 
+def _head(folder: Path) -> None:
+    head = read_head(folder / "head.npz")
+    frames = [np.linspace(-1, 1, 4 * 288, dtype=np.float32).reshape(4, 288)] * 8
+    assert head(frames).shape == (4, len(head.phones))
+
+
 def _model(folder: Path) -> None:
     bundle = Bundle.find(folder / "model")
     _acoustic(bundle.acoustic_model())
@@ -487,6 +494,8 @@ KINDS = (
     Kind("Kaldi model", _seed(seeds.kaldi, ("text",), ("binary",)), _kaldi, share=2),
     Kind("Vosk model", (seeds.vosk,), _vosk, share=3),
     Kind("chain model folder", (seeds.chain,), _chain, rehashed),
+    Kind("hybrid model folder", (seeds.hybrid,), _chain, rehashed, share=0.5),
+    Kind("head of a network", (seeds.head,), _head, share=0.5),
     Kind("model folder", _seed(seeds.model, ("diagonal",), ("tied",)), _model, rehashed, share=2),
     Kind("zipped model", _seed(seeds.zipped, ("",), ("my/",)), _zipped, share=0.5),
     Kind("G2P model", (seeds.g2p,), _g2p),

@@ -20,12 +20,14 @@ import soundfile
 from support import odd_sounds
 from support.files import ARPA, KALDI_LATTICE, KALDI_MODEL, SLF_LATTICE
 from support.graphs import random_graph, word_graph
+from support.hybrid import random_hybrid
 from support.models import LEXICON, small_model, unigrams
 from support.spelling import LEXICON as SPELLED
 from support.sphinx import TINY_MDEF, tiny_model
 from support.synthetic import lexicon, speak
 from support.vosk_files import write_vosk
 
+from factored_asr.acoustic.network.head import BLANK, Head, Layer, write_head
 from factored_asr.language import read_arpa, write_arpa, write_columns, write_packed
 from factored_asr.language.grammar import Grammar
 from factored_asr.language.grammar.compiled import write_compiled
@@ -320,6 +322,18 @@ def chain(folder: Path) -> None:
     assert files is not None
     write_model(folder / "model", read_vosk_model(files).acoustic)
     shutil.rmtree(folder / "vosk")
+
+
+def hybrid(folder: Path) -> None:
+    write_model(folder / "model", random_hybrid())
+
+
+def head(folder: Path) -> None:
+    """A small head of a network, of two layers."""
+    rng = np.random.default_rng(0)
+    layers = (Layer((-1, 0), rng.normal(0, 0.1, (576, 8)).astype("f4"), np.zeros(8, "f4")),
+              Layer((0,), rng.normal(0, 1, (8, 3)).astype("f4"), np.zeros(3, "f4")))
+    write_head(folder / "head.npz", Head((BLANK, "AA", "T"), np.zeros(3, "f4"), (7,), layers))
 
 
 def model(folder: Path, kind: str = "diagonal") -> None:

@@ -13,6 +13,7 @@ from factored_asr.acoustic import GmmModel
 from factored_asr.acoustic.gmm.mixtures import DiagonalMixtures, TiedMixtures
 from factored_asr.acoustic.gmm.tree import DecisionTree
 from factored_asr.features import FeatureOptions
+from factored_asr.models.facts import names, record, text
 from factored_asr.models.kinds import MANIFEST
 from factored_asr.storage.reading import as_record, read_array, tuples
 
@@ -24,14 +25,16 @@ _ARRAYS = ("hmm_pdfs", "hmm_phone", "hmm_loop_log_probs", "hmm_exit_log_probs", 
 
 def read(folder: Path, facts: Mapping[str, Any]) -> GmmModel:
     """Read a model; errors of any sort where arrays and facts do not fit."""
-    kind, more = DENSITIES[facts["densities"]], tuples(facts["more"])
+    kind, more = DENSITIES[text(facts, "densities")], tuples(record(facts, "more"))
     densities = kind(**_read(folder, "density"), **more)
     tree, first_pass = _read(folder, "tree"), _read(folder, "first_pass")
-    phones = tuple(facts["phones"])
+    phones, arrays = names(facts, "phones"), _read(folder, "model")
+    if others := set(arrays).difference(_ARRAYS):
+        raise ValueError(f"a model has no array {min(others)!r}")
     return GmmModel(
-        phones, facts["silence"], tuple(facts["fillers"]),
-        as_record(FeatureOptions, facts["features"], folder / MANIFEST), densities,
-        **_read(folder, "model"),
+        phones, text(facts, "silence"), names(facts, "fillers"),
+        as_record(FeatureOptions, record(facts, "features"), folder / MANIFEST), densities,
+        **arrays,
         tree=DecisionTree(phones, **tree) if tree else None,
         first_pass=kind(**first_pass, **more) if first_pass else None,
     )

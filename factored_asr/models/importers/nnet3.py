@@ -18,6 +18,7 @@ from factored_asr.acoustic.nnet3 import (
     Network,
 )
 from factored_asr.acoustic.topology import Topology
+from factored_asr.models.facts import names, record, text, whole
 from factored_asr.models.kinds import MANIFEST
 from factored_asr.storage.reading import as_record, read_arrays
 
@@ -31,25 +32,27 @@ def read(folder: Path, facts: Mapping[str, Any]) -> ChainModel:
     """Read a model; errors of any sort where arrays and facts do not fit."""
     network, arrays = read_network(folder, facts)
     topology = Topology(
-        tuple(facts["phones"]), facts["silence"], tuple(facts["fillers"]),
-        **read_arrays(folder / TOPOLOGY), blank_pdf=-1, edge=tuple(facts["edge"]),
+        names(facts, "phones"), text(facts, "silence"), names(facts, "fillers"),
+        **read_arrays(folder / TOPOLOGY), blank_pdf=-1, edge=_edge(facts["edge"]),
     )
     extractor = None
     if facts["ivector"] is not None:
-        values: dict[str, Any] = {**read_arrays(folder / IVECTOR), **facts["ivector"]}
+        arrays_of, numbers = read_arrays(folder / IVECTOR), record(facts, "ivector")
+        if both := set(arrays_of).intersection(numbers):
+            raise ValueError(f"ivector: {min(both)!r} is an array, and a number")
+        values: dict[str, Any] = {**arrays_of, **numbers}
         extractor = IvectorExtractor(**values)
-    features = as_record(KaldiFeatures, facts["features"], folder / MANIFEST)
+    features = as_record(KaldiFeatures, record(facts, "features"), folder / MANIFEST)
     return ChainModel(topology, features, network, extractor, arrays.get("log_priors"),
-                      int(facts["frames_per_chunk"]))
+                      whole(facts, "frames_per_chunk"))
 
 
 def read_network(folder: Path, facts: Mapping[str, Any]) -> tuple[Network, dict[str, np.ndarray]]:
     """Read a network and the arrays that lie with it; errors of any sort where they do not fit."""
     arrays = read_arrays(folder / NETWORK)
-    layers = {name: _layer(name, layer, arrays) for name, layer in facts["layers"].items()}
-    if not all(isinstance(line, str) for line in facts["nodes"]):
-        raise ValueError("nodes that are no lines of text")
-    return Network(tuple(facts["nodes"]), layers, int(facts["step"])), arrays
+    described = record(facts, "layers")
+    layers = {name: _layer(name, record(described, name), arrays) for name in described}
+    return Network(names(facts, "nodes"), layers, whole(facts, "step")), arrays
 
 
 def write_network(
@@ -90,5 +93,14 @@ def _save(file: Path, arrays: Mapping[str, Any]) -> None:
 
 
 def _layer(name: str, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Layer:
-    own = {key: arrays[f"{name}/{key}"] for key in facts["arrays"]}
-    return Layer(facts["kind"], facts["dim_in"], facts["dim_out"], own, dict(facts["facts"]))
+    own = {key: arrays[f"{name}/{key}"] for key in names(facts, "arrays")}
+    return Layer(text(facts, "kind"), whole(facts, "dim_in"), whole(facts, "dim_out"), own,
+                 record(facts, "facts"))
+
+
+def _edge(classes: Any) -> tuple[int, int]:
+    """The classes of the neighbours at the ends of an utterance."""
+    if not (isinstance(classes, list) and len(classes) == 2
+            and all(isinstance(each, int) for each in classes)):
+        raise ValueError(f"edge must be two integers, is {classes!r:.80}")
+    return classes[0], classes[1]
