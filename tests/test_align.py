@@ -21,7 +21,7 @@ from factored_asr.decoder import BeamOptions, decode
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.features import FrontEnd
 from factored_asr.graph import GraphOptions, build_alignment_graph, build_graph
-from factored_asr.graph.build import linear_graph
+from factored_asr.graph.alignment import linear_graph
 from factored_asr.language import Grammar
 from factored_asr.lexicon import Lexicon, Pronunciation
 from factored_asr.models.bundle import Bundle

@@ -26,8 +26,8 @@ from factored_asr.explain.animation import (
     unpacked,
 )
 from factored_asr.explain.animation_page import animation_page
-from factored_asr.explain.grammar_scorer import Weighted
 from factored_asr.graph import build_graph
+from factored_asr.graph.grammar_scorer import Weighted
 from factored_asr.language import Grammar
 from factored_asr.models.bundle import Bundle
 from factored_asr.models.recipe import Recipe

@@ -13,9 +13,9 @@ from support import spoken
 
 from factored_asr import Recognizer
 from factored_asr.acoustic.model import AcousticModel
-from factored_asr.explain.grammar_scorer import GrammarScorer
 from factored_asr.graph import GraphOptions, build_graph
 from factored_asr.graph.denials import denials_for, with_ing
+from factored_asr.graph.grammar_scorer import GrammarScorer
 from factored_asr.language import Grammar
 from factored_asr.lexicon import Lexicon
 from factored_asr.models.bundle import Bundle

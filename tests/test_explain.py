@@ -31,7 +31,6 @@ from factored_asr.explain.ablation import neutral_lexicon
 from factored_asr.explain.competitors import competitors
 from factored_asr.explain.explain import prices_of
 from factored_asr.explain.factors import Prices, lattice_costs
-from factored_asr.explain.grammar_scorer import GrammarScorer
 from factored_asr.explain.html import as_html
 from factored_asr.explain.media import png
 from factored_asr.explain.path_costs import path_parts
@@ -39,6 +38,7 @@ from factored_asr.explain.text import as_text
 from factored_asr.explain.transitions import lattice_transitions
 from factored_asr.features import FeatureOptions
 from factored_asr.graph import BACKGROUND, Graph, GraphOptions, build_graph
+from factored_asr.graph.grammar_scorer import GrammarScorer
 from factored_asr.language import Grammar, NGramScorer, read_arpa
 from factored_asr.lattice import Path as BestPath
 from factored_asr.lattice import best_path, nbest

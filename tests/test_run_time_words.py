@@ -102,10 +102,11 @@ def test_a_word_takes_the_place_of_another_in_the_language_model(dictation):
     first = model.orders[0]
     row = int(np.flatnonzero(first.word == model.ids["bad"])[0])
     like = dictation.with_words(CED, like="bad")
-    expected = (None, pytest.approx(float(first.log_prob[row] + first.backoff[row]), abs=1e-5))
-    assert like.added_words["ced"] == expected
-    median = (None, pytest.approx(float(np.median(first.log_prob)), abs=1e-5))
-    assert dictation.with_words(CED).added_words["ced"] == median
+    expected = pytest.approx(float(first.log_prob[row] + first.backoff[row]), abs=1e-5)
+    assert like.with_added(plain).score_word((), "ced") == ((), expected)
+    median = pytest.approx(float(np.median(first.log_prob)), abs=1e-5)
+    assert dictation.with_words(CED).with_added(plain).score_word((), "ced") == ((), median)
+    assert dictation.with_added(plain) is plain
 
 
 def test_an_added_word_is_explained(dictation):
@@ -115,8 +116,8 @@ def test_an_added_word_is_explained(dictation):
     assert explained.costs.total == pytest.approx(explained.cost, abs=1e-3)
     language = explained.words[0].part.costs.language
     scorer = NGramScorer(taught.recipe.first_language())
-    backed_off, log_prob = scorer.forget(scorer.start())[1], taught.added_words["ced"][1]
-    assert language == pytest.approx(-backed_off - log_prob, abs=1e-3)
+    assert language == pytest.approx(
+        -taught.with_added(scorer).score_word(scorer.start(), "ced")[1], abs=1e-3)
     assert abs(explained.words[0].part.costs.remainder) < 3.0
     assert explained.ablations[0].text
 

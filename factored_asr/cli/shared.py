@@ -89,7 +89,7 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
     from factored_asr.language import checked_hotwords
     from factored_asr.models.bundle import Bundle
     from factored_asr.models.recipe import Recipe
-    from factored_asr.models.vocabulary import Vocabulary
+    from factored_asr.models.vocabulary import Commands, Vocabulary
 
     names = ("grammar", "lm", "lexicon", "words", "g2p")
     given = (getattr(options, name, None) for name in names)
@@ -102,7 +102,11 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
         conversation=getattr(options, "conversation", False),
         graph_folder=Path(options.graph) if getattr(options, "graph", None) else None,
         lists=lists_of(options),
-        vocabulary=Vocabulary(hotwords=checked_hotwords(dict(getattr(options, "hotword", ())))),
+        vocabulary=Vocabulary(
+            hotwords=checked_hotwords(dict(getattr(options, "hotword", ()))),
+            commands=tuple(Commands.of(Path(each), options.after)
+                           for each in getattr(options, "commands", ())),
+        ),
     )
     return replace(recipe, options=_settings(recipe.settings, options))
 
@@ -330,9 +334,9 @@ def _list(text: str) -> tuple[str, Path]:
 def add_list(parser: argparse.ArgumentParser) -> None:
     """Add the option of lists."""
     parser.add_argument("--list", metavar="NAME=FILE", action="append", default=[], type=_list,
-                        help="entries of a list of the grammar that is \"replaceable: true\", in "
-                        "place of its values: one a line, after a tab what fills the slot; may be "
-                        "repeated; nothing is compiled again")
+                        help="entries of a list of the grammar that is \"replaceable: true\", or "
+                        "of a class {NAME} of the language model: one a line, after a tab what "
+                        "fills the slot; may be repeated; nothing is compiled again")
 
 
 def raw_rate(options: argparse.Namespace, name: str) -> int | None:
@@ -355,6 +359,11 @@ def source_options() -> argparse.ArgumentParser:
     parser.add_argument("--hotword", metavar="PHRASE=BONUS", action="append", default=[],
                         type=_hotword, help="find this phrase more often, as if its probability "
                         "were exp(BONUS) times as high: \"home assistant=3\"; may be repeated")
+    parser.add_argument("--commands", metavar="PATH", action="append", default=[],
+                        help="in dictation: find and understand the sentences of this grammar, "
+                        "too; may be repeated; nothing is compiled again")
+    parser.add_argument("--after", metavar="WORDS", default="", help="the carrier phrase before "
+                        'each sentence of --commands, such as "computer"')
     add_list(parser)
     parser.add_argument("--conversation", action="store_true", help="recognise also what a "
                         'dialogue makes of the grammar: "no the hall", "undo that"')

@@ -17,8 +17,8 @@ import numpy as np
 
 from factored_asr.acoustic.model import AcousticModel
 from factored_asr.errors import OptionError
-from factored_asr.explain.grammar_scorer import GrammarScorer, Weighted
 from factored_asr.graph import Graph, build_graph
+from factored_asr.graph.grammar_scorer import GrammarScorer, Weighted
 from factored_asr.language import NGramModel, write_arpa
 from factored_asr.lexicon import Lexicon, Pronunciation
 from factored_asr.models.recipe import Progress, Recipe, cached_graph

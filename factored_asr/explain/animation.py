@@ -21,9 +21,9 @@ from factored_asr.acoustic.threads import blas_threads
 from factored_asr.audio.reading import Source, check_rate, read_audio
 from factored_asr.decoder import BeamOptions, Search
 from factored_asr.errors import OptionError
-from factored_asr.explain.grammar_scorer import Weighted
 from factored_asr.graph import Graph, build_graph
 from factored_asr.graph.convert import from_pynini
+from factored_asr.graph.grammar_scorer import Weighted
 from factored_asr.graph.graph import arcs_of
 from factored_asr.graph.layout import placed
 from factored_asr.language.grammar.sampling import Sentences

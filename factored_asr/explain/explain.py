@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,12 +20,12 @@ from factored_asr.explain.competitors import competitors
 from factored_asr.explain.expected import Expected, explain_expected
 from factored_asr.explain.explanation import Explained, Explanation
 from factored_asr.explain.factors import Costs, Prices
-from factored_asr.explain.grammar_scorer import GrammarScorer
 from factored_asr.explain.path_costs import Part, path_parts
 from factored_asr.explain.transitions import Scores
 from factored_asr.graph import Graph
-from factored_asr.language import ExtendedScorer, NGramScorer, WordScorer
-from factored_asr.language.scorer import AddedWords
+from factored_asr.graph.grammar_scorer import GrammarScorer
+from factored_asr.language import Grammar, NGramScorer, WordScorer
+from factored_asr.language.classes import ClassScorer, DictationScorer
 from factored_asr.lattice import CombineOptions, HotwordPass, Lattice
 from factored_asr.lattice import Path as BestPath
 from factored_asr.lattice.rejection import rejection
@@ -174,7 +174,7 @@ def _with_path(
                    background=None)
     lattice = session.redecode(wide).lattice
     prices = prices_of(replace(recipe, options=settings), model, graph,
-                       recognizer.added_words)
+                       recognizer.with_added)
     if hotwords is not None:
         lattice, prices = hotwords(lattice), replace(prices, hotwords=hotwords.scorer)
     recipe = _compiling(recipe)
@@ -281,11 +281,12 @@ def _compiling(recipe: Recipe) -> Recipe:
 
 
 def prices_of(
-    recipe: Recipe, model: AcousticModel, graph: Graph, added: AddedWords | None = None
+    recipe: Recipe, model: AcousticModel, graph: Graph,
+    with_added: Callable[[WordScorer], WordScorer] = lambda scorer: scorer,
 ) -> Prices:
     """Return the tables of all factors that a graph was compiled from.
 
-    `added`: words added to it since, as `Recognizer.added_words`.
+    `with_added`: adds to a language model what was added to the graph since.
     """
     lexicon = recipe.read_lexicon()
     if recipe.guess:
@@ -299,9 +300,11 @@ def prices_of(
     scorer: WordScorer
     if recipe.grammar:
         ids = {word: i for i, word in enumerate(graph.words) if i}
-        scorer = GrammarScorer.of(recipe.sentences(lexicon), ids, recipe.settings.graph, full,
-                                   phones)
+        sentences = recipe.sentences(lexicon)
+        scorer = GrammarScorer.of(sentences, ids, recipe.settings.graph, full, phones)
+        if recipe.dictates and isinstance(sentences, Grammar):
+            dictation = DictationScorer(NGramScorer(recipe.first_language()))
+            scorer = ClassScorer(scorer, dict.fromkeys(sentences.dictated, dictation))
     else:
-        scorer = NGramScorer(recipe.first_language())
-        scorer = ExtendedScorer(scorer, added) if added else scorer
+        scorer = with_added(NGramScorer(recipe.first_language()))
     return Prices(model.topology, lexicon, scorer, recipe.settings.graph)

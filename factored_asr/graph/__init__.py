@@ -1,12 +1,13 @@
 """Composition of the knowledge sources into one decoding graph: H ∘ C ∘ L ∘ G."""
 
+from factored_asr.graph.alignment import build_alignment_graph
 from factored_asr.graph.background import (
     BACKGROUND,
     BACKGROUND_VERSION,
     BackgroundOptions,
     build_background,
 )
-from factored_asr.graph.build import GraphOptions, build_alignment_graph, build_graph
+from factored_asr.graph.build import GraphOptions, build_graph
 from factored_asr.graph.denials import DENIALS_VERSION, denies
 from factored_asr.graph.graph import ARC, Graph
 from factored_asr.graph.prefixes import DENIALS

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ from factored_asr.graph import _kernels
 from factored_asr.graph.expand import expand_context, expand_hmms
 from factored_asr.graph.graph import ARC, Graph, Labels, state_records
 from factored_asr.graph.joints import EXIT
+from factored_asr.graph.parts import Part, united
 from factored_asr.graph.phrases import FIRST, LAST, Phrases, phrase_trees
 from factored_asr.graph.units import Units
 from factored_asr.lexicon import Lexicon
@@ -47,6 +49,7 @@ def extended(
     graph: Graph, units: Units, phones: Sequence[str], lexicon: Lexicon,
     entries: Mapping[str, Phrases], costs: Mapping[str, float], *,
     word_cost: float = 0.0, loops: Sequence[tuple[int, float]] = (),
+    parts: Mapping[str, Sequence[Part]] = MappingProxyType({}),
 ) -> Graph:
     """Return a graph with more words, or words at other costs; the given one stays as it is.
 
@@ -68,6 +71,8 @@ def extended(
         Cost of each word added: `GraphOptions.word_penalty`.
     loops
         Labels and costs of silence and fillers, which may stand between the words of an entry.
+    parts
+        What is added as L ∘ G, by name of joints.
 
     Raises
     ------
@@ -75,19 +80,32 @@ def extended(
         The graph has no joint of a name, or the entries would make millions of states.
     """
     new = dict[str, int]()
-    for each in entries.values():
-        for word in dict.fromkeys(chain.from_iterable(each)):
-            if word not in graph.word_ids:
-                new.setdefault(word, len(graph.words) + len(new))
+    whole = [(name, part, np.unique(part.lg.arcs["word"]).tolist())
+             for name, each in parts.items() for part in each]
+    said = dict.fromkeys(chain.from_iterable(chain.from_iterable(entries.values())))
+    said |= dict.fromkeys(part.words[i] for _, part, used in whole for i in used if i)
+    for word in said:
+        if word not in graph.word_ids:
+            new[word] = len(graph.words) + len(new)
     known = ChainMap(new, graph.word_ids)
     made = _Tail(graph, (*graph.words, *new))
-    for name, each in entries.items():
+    for name in (*entries, *parts):
         if name not in graph.joint_names:
             kinds = ", ".join(map(repr, graph.joint_names)) or "none"
             raise OptionError(f"the graph has no place named {name!r} to add to: it has {kinds}")
-        if each:
-            lg = phrase_trees(each, lexicon, known, phones, units, word_cost, loops)
-            made.add(lg, units, graph.joint_names.index(name))
+    hung = dict[str, list[Graph]]()
+    for name, phrases in entries.items():
+        if phrases:
+            lg = phrase_trees(phrases, lexicon, known, phones, units, word_cost, loops)
+            hung.setdefault(name, []).append(lg)
+    for name, part, used in whole:
+        number = np.zeros(len(part.words), np.int32)
+        number[used] = [known[part.words[i]] if i else 0 for i in used]
+        arcs = part.lg.arcs.copy()
+        arcs["word"] = number[arcs["word"]]
+        hung.setdefault(name, []).append(replace(part.lg, arcs=arcs))
+    for name, lgs in hung.items():
+        made.add(united(lgs), units, graph.joint_names.index(name))
     shift = np.zeros(len(graph.words) + len(new), np.float32)
     for word, cost in costs.items():
         if word in known:

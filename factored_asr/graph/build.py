@@ -19,10 +19,12 @@ from factored_asr.errors import MissingError, OptionError
 from factored_asr.graph.convert import from_pynini, to_pynini
 from factored_asr.graph.denials import Denials, denials_for, denied, denies, joined
 from factored_asr.graph.expand import Progress, expand_graph, minimise
-from factored_asr.graph.graph import ARC, EPSILON, WORDS, Graph, arcs_of
+from factored_asr.graph.graph import ARC, EPSILON, WORDS, Graph
+from factored_asr.graph.parts import as_part, with_dictation, without_empty
 from factored_asr.graph.prefixes import with_prefixes
 from factored_asr.graph.trees import ngram_trees
 from factored_asr.graph.units import HasTopology, Units, make_units
+from factored_asr.language.classes import classes_of
 from factored_asr.language.grammar.sampling import Sentences
 from factored_asr.language.ngram import BEGIN, END, UNKNOWN, NGramModel
 
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
 
 LISTS = 1 << 20
 """Ids of lists in G, which are no words, from here on."""
-Ways = tuple[tuple[str, ...], ...]
-"""Ways to say one written word, each a sequence of words."""
 _Loops = list[tuple[int, float]]
 
 
@@ -101,7 +101,7 @@ def lexicon_graph(
     for name, word_id in words.items():
         for spoken in lexicon.find(name) if lexicon.knows(name) else ():
             rank = seen[spoken.phones] = seen.get(spoken.phones, -1) + 1
-            label += _labels([index[phone] for phone in spoken.phones], rank * n_symbols)
+            label += word_labels([index[phone] for phone in spoken.phones], rank * n_symbols)
             length.append(len(spoken.phones))
             word.append(word_id)
             cost.append(-np.log(spoken.probability) + options.word_penalty)
@@ -135,7 +135,7 @@ def pauses(topology: Topology, options: GraphOptions) -> tuple[_Loops, _Loops]:
     """Return label and cost of the silence, if the model has one, and of the fillers."""
 
     def loops(phones: Iterable[str], probability: float) -> _Loops:
-        labels = [_labels([topology.phones.index(phone)], 0)[0] for phone in phones]
+        labels = [word_labels([topology.phones.index(phone)], 0)[0] for phone in phones]
         return [(label, -float(np.log(probability))) for label in labels if probability > 0]
 
     fillers = [phone for phone in dict.fromkeys(topology.fillers) if phone != topology.silence]
@@ -143,7 +143,7 @@ def pauses(topology: Topology, options: GraphOptions) -> tuple[_Loops, _Loops]:
     return loops(silence, options.silence_probability), loops(fillers, options.filler_probability)
 
 
-def _labels(phones: list[int], shift: int) -> list[int]:
+def word_labels(phones: list[int], shift: int) -> list[int]:
     """Input labels of a pronunciation; `shift` tells its last phone from those sounding alike."""
     labels = [1 + symbol for symbol in word_symbols(phones)]
     labels[-1] += shift
@@ -182,6 +182,7 @@ def compose_lexicon(lexicon: Graph, grammar: Graph, back_off: int, n_symbols: in
 def build_graph(
     model: HasTopology, lexicon: Lexicon, language: NGramModel | Sentences,
     options: GraphOptions | None = None, progress: Progress | None = None,
+    dictation: NGramModel | None = None,
 ) -> Graph:
     """Compile H ∘ C ∘ L ∘ G.
 
@@ -198,11 +199,14 @@ def build_graph(
         Costs of silence, fillers, transitions and words.
     progress
         Called with the name of each stage.
+    dictation
+        Says which words a list of a grammar with ``dictation: true`` takes.
 
     Raises
     ------
     MissingError
-        A word of the grammar has no pronunciation, or a pronunciation a phone the model lacks.
+        A word of the grammar has no pronunciation, or a pronunciation a phone the model lacks;
+        a grammar has a list for dictation, and there is no model for it.
     OptionError
         The graph would need more memory than `options.memory_limit`.
     """
@@ -210,23 +214,38 @@ def build_graph(
     tell = progress or (lambda stage: None)
     phones = model.topology.phones
     options = replace(options, prefixes=_spoken_prefixes(options.prefixes, lexicon))
-    table, omitted = _word_table(lexicon, language, options.prefixes)
+    table, omitted = word_table(lexicon, language, options.prefixes)
     tell("lexicon and language model (L ∘ G)")
     units = make_units(model, options.transition_scale)
     if isinstance(language, NGramModel):
-        lg = _ngram_lg(lexicon, language, table, model, options, units, tell)
-        graph = expand_graph(lg, model, units, table, tell, joints=(WORDS,))
+        joints = (WORDS, *classes_of(language.words))
+        lg = _ngram_lg(lexicon, language, table, model, options, units, tell, joints)
+        graph = expand_graph(lg, model, units, table, tell, joints)
         return replace(graph, omitted=omitted)
-    lists = tuple(language.places) if isinstance(language, HasLists) else ()
-    said = sentences_of(language, table, lexicon, phones, options, lists)
-    lg = _grammar_lg(lexicon, said.plain, said.table, model, options, said.lists)
-    graph = expand_graph(lg, model, units, said.table, tell, said.lists)
+    places = language if isinstance(language, HasLists) else None
+    slots = tuple(places.dictated) if places else ()
+    lists = tuple(place for place in places.places if place not in slots) if places else ()
+    said = sentences_of(language, table, lexicon, phones, options, (*lists, *slots))
+    words, joints, part = said.table, lists, None
+    if slots:
+        if dictation is None:
+            raise MissingError(f"the grammar has {slots[0]} for dictation: give a language model")
+        words = tuple(dict.fromkeys((*words, *word_table(lexicon, dictation)[0])))
+        joints = (*lists, WORDS)
+        lg = _ngram_lg(lexicon, dictation, words, model, options, units, tell, (WORDS,))
+        part = as_part(without_empty(lg))
+
+    def compiled(sentences: Graph, spoken: Lexicon) -> Graph:
+        lg = grammar_lg(spoken, sentences, said.table, model, options, said.lists)
+        if part is not None:
+            lg = with_dictation(lg, part, len(said.table), len(words), len(lists), len(slots))
+        return expand_graph(lg, model, units, words, tell, joints)
+
+    graph = compiled(said.plain, lexicon)
     if said.denied is None:
         return graph
     tell("denied sentences (L ∘ G)")
-    lg = _grammar_lg(said.denials.lexicon, said.denied, said.table, model, options, said.lists)
-    denied_graph = expand_graph(lg, model, units, said.table, tell, said.lists)
-    return joined(graph, denied_graph, options.denial_cost)
+    return joined(graph, compiled(said.denied, said.denials.lexicon), options.denial_cost)
 
 
 def _fitted(
@@ -240,7 +259,7 @@ def _fitted(
 
 def _ngram_lg(
     lexicon: Lexicon, language: NGramModel, table: Sequence[str], model: HasTopology,
-    options: GraphOptions, units: Units, tell: Progress,
+    options: GraphOptions, units: Units, tell: Progress, joints: Sequence[str],
 ) -> Graph:
     """L ∘ G of an n-gram model; fillers stand in the empty history alone, not to double it."""
     lexicon, words = _fitted(lexicon, table, model)
@@ -248,12 +267,12 @@ def _ngram_lg(
     tell(f"trees of pronunciations ({sum(language.counts):,} n-grams; {gigabytes:.1f} GB)")
     silence, fillers = pauses(model.topology, options)
     lg = ngram_trees(lexicon, language, words, model.topology.phones, units, options.word_penalty,
-                     silence, fillers, joint=len(table))
+                     silence, fillers, {name: len(table) + k for k, name in enumerate(joints)})
     tell(f"merging states with one future ({lg.n_arcs:,} arcs)")
     return minimise(lg)[0]
 
 
-def _grammar_lg(
+def grammar_lg(
     lexicon: Lexicon, sentences: Graph, table: Sequence[str], model: HasTopology,
     options: GraphOptions, lists: Sequence[str],
 ) -> Graph:
@@ -326,6 +345,10 @@ class HasLists(Protocol):
         """What stands for each list in G, such as "{contact}"; `acceptor` takes its id."""
 
     @property
+    def dictated(self) -> Collection[str]:
+        """Those of `places` whose words a language model gives."""
+
+    @property
     def fixed_words(self) -> Collection[str]:
         """All words without those of these lists."""
 
@@ -370,73 +393,7 @@ def _without(grammar: Graph, other: Graph) -> Graph | None:
     return from_pynini(left) if left.num_states() else None
 
 
-def linear_graph(
-    lexicon: Lexicon, words: Sequence[str | Ways], model: HasTopology, options: GraphOptions
-) -> tuple[Graph, tuple[str, ...]]:
-    """Return L ∘ G of one word sequence; silence and fillers loop at node i, before word i.
-
-    Written out directly, its symbols as `lexicon_graph`'s. Returns it with its table of words.
-    """
-    index = {phone: i for i, phone in enumerate(model.topology.phones)}
-    slots = [((word,),) if isinstance(word, str) else word for word in words]
-    table = (EPSILON, *dict.fromkeys(word for ways in slots for way in ways for word in way))
-    word_id = {word: i for i, word in enumerate(table)}
-    silence, fillers = pauses(model.topology, options)
-    rows, n_states = list[tuple[int, int, int, float, int]](), len(slots) + 1
-    nodes = list(range(n_states))
-    for at, ways in enumerate(slots):
-        for way in ways:
-            inside = range(n_states, n_states + len(way) - 1)
-            nodes += inside
-            n_states += len(inside)
-            ends = zip((at, *inside), way, (*inside, at + 1), strict=True)
-            for source, word, target in ends:
-                for each in lexicon.find(word):
-                    labels = _labels([index[phone] for phone in each.phones], 0)
-                    inner = range(n_states, n_states + len(labels) - 1)
-                    n_states += len(inner)
-                    steps = zip((source, *inner), labels, (*inner, target), strict=True)
-                    for first, label, second in steps:
-                        says = (word_id[word], -np.log(each.probability))
-                        says = says if first == source else (0, 0.0)
-                        rows.append((first, label, *says, second))
-    rows += [(node, label, 0, cost, node) for node in nodes for label, cost in silence + fillers]
-    final = np.full(n_states, np.inf, np.float32)
-    final[len(slots)] = 0.0
-    return Graph.from_arcs(*arcs_of(rows), final), table
-
-
-def build_alignment_graph(
-    model: HasTopology, lexicon: Lexicon, words: Sequence[str | Ways],
-    options: GraphOptions | None = None, units: Units | None = None,
-) -> Graph:
-    """Compile H ∘ C ∘ L ∘ G of these words alone, without pynini.
-
-    Every pronunciation is allowed, and silence and fillers before, between and after the words.
-    Where several ways to say a word are given, each a sequence of words, any of them is allowed.
-    `units`: kept from `make_units`; for one sentence they are nearly all the work.
-
-    Raises
-    ------
-    MissingError
-        A word has no pronunciation, or a pronunciation a phone the model lacks.
-    OptionError
-        There are no words.
-    """
-    options = options or GraphOptions()
-    if not words:
-        raise OptionError("an alignment needs at least one word, got none")
-    names = [name for word in words for name in ([word] if isinstance(word, str) else
-                                                 [name for way in word for name in way])]
-    if unknown := lexicon.missing(names):
-        raise MissingError(_no_pronunciation(unknown))
-    lexicon = lexicon.restrict(names).fitted(model.topology.phones)
-    lexicon.check_phones(model.topology.phones)
-    lg, table = linear_graph(lexicon, words, model, options)
-    return expand_graph(lg, model, units or make_units(model, options.transition_scale), table)
-
-
-def _word_table(
+def word_table(
     lexicon: Lexicon, language: NGramModel | Sentences, prefixes: Iterable[str] = ()
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Words of the graph by id, and those that it omits because they have no pronunciation.
@@ -446,7 +403,7 @@ def _word_table(
     omitted: tuple[str, ...] = ()
     names: Iterable[str]
     if isinstance(language, NGramModel):
-        marks = {EPSILON, BEGIN, END, *UNKNOWN}
+        marks = {EPSILON, BEGIN, END, *UNKNOWN, *classes_of(language.words)}
         left_out = set(missing := lexicon.missing(language.words[1:]))
         omitted = tuple(word for word in missing if word not in marks)
         names = [word for word in language.words[1:] if word not in left_out]
@@ -456,7 +413,7 @@ def _word_table(
             words, lists = language.fixed_words, bool(language.places)
         names = sorted({*words, *" ".join(prefixes).split()})
         if unknown := lexicon.missing(names):
-            raise MissingError(_no_pronunciation(unknown))
+            raise MissingError(no_pronunciation(unknown))
         if not (names or lists):
             raise MissingError("the grammar has no word of its own, wildcards alone: it can read "
                                "texts; to recognise sounds, name values in place of a wildcard")
@@ -474,7 +431,7 @@ def _spoken_prefixes(prefixes: Iterable[str], lexicon: Lexicon) -> tuple[str, ..
     return tuple(filter(None, spoken))
 
 
-def _no_pronunciation(words: Sequence[str]) -> str:
+def no_pronunciation(words: Sequence[str]) -> str:
     return (
         f"no pronunciation for {', '.join(map(repr, words))}: add a line "
         f"'{words[0]} PHONE PHONE …' to a dictionary and give it as extra words"

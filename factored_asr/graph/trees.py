@@ -14,7 +14,7 @@ import numpy as np
 
 from factored_asr.acoustic.topology import BEGIN, END, INTERNAL, N_POSITIONS, SINGLE
 from factored_asr.graph import _kernels
-from factored_asr.graph.graph import ARC, Graph
+from factored_asr.graph.graph import ARC, WORDS, Graph
 from factored_asr.graph.units import Units
 from factored_asr.language.ngram import NGramModel
 from factored_asr.lexicon import Lexicon
@@ -25,7 +25,8 @@ Loops = list[tuple[int, float]]
 
 def ngram_trees(
     lexicon: Lexicon, language: NGramModel, words: Mapping[str, int], phones: tuple[str, ...],
-    units: Units, word_penalty: float, everywhere: Loops, at_empty_history: Loops, joint: int,
+    units: Units, word_penalty: float, everywhere: Loops, at_empty_history: Loops,
+    joints: Mapping[str, int],
 ) -> Graph:
     """Return det(L ∘ G); its input labels are ``1 + phone * 4 + position``, as `lexicon_graph`'s.
 
@@ -37,8 +38,9 @@ def ngram_trees(
         Symbols of equal units count as the same.
     everywhere, at_empty_history
         Phones that may stand between words: silence, and fillers.
-    joint
-        Word id that marks where words may be added: an epsilon arc of the empty history.
+    joints
+        Word ids of epsilon arcs that mark where a graph may be added: that of `WORDS` stands in the
+        empty history, that of a class ("{contact}") wherever the model has this word.
     """
     table = language.arcs()
     of_word, rank_word, costs, first, symbols = pronunciations(lexicon, words, phones, units)
@@ -62,8 +64,12 @@ def ngram_trees(
     )
     more = np.zeros(len(table.backoff_source), ARC)
     more["cost"], more["target"] = -table.log_backoff, table.backoff_target
+    mark = np.array([joints.get(word, 0) for word in language.words], np.int64)[table.word]
+    classes = np.zeros(np.count_nonzero(mark), ARC)
+    classes["word"], classes["target"] = mark[mark > 0], table.target[mark > 0]
+    classes["cost"] = -table.log_prob[mark > 0]
     rows = [(label, 0, price, 0) for label, price in (*everywhere, *at_empty_history)]
-    rows.append((0, joint, 0.0, 0))
+    rows.append((0, joints[WORDS], 0.0, 0))
     loops = np.array(rows, ARC)
     roots = np.arange(n_roots, dtype=np.int32)
     standing = np.repeat(loops[: len(everywhere)], n_roots)
@@ -74,8 +80,8 @@ def ngram_trees(
     final[:n_roots] = -table.final
     return Graph.from_arcs(
         np.concatenate([source, table.backoff_source.astype(np.int32), standing["target"],
-                        np.zeros(len(rare), np.int32)]),
-        np.concatenate([arcs, more, standing, rare]), final, table.start,
+                        np.zeros(len(rare), np.int32), table.source[mark > 0].astype(np.int32)]),
+        np.concatenate([arcs, more, standing, rare, classes]), final, table.start,
     )  # fmt: skip
 
 

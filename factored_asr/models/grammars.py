@@ -40,6 +40,7 @@ def read_understander(
 
     read = read_parsed(grammar)
     if lists:
-        check_names(lists, (symbol.list.name for symbol in read.network.places.values()))
+        check_names(lists, (symbol.list.name for symbol in read.network.places.values()
+                            if not symbol.list.is_dictation))
         read = read.with_lists(lists)
     return Understander(read)

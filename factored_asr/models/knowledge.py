@@ -6,9 +6,10 @@ import math
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
-from typing import cast
+from types import MappingProxyType
+from typing import TypeAlias, cast
 
 import numpy as np
 
@@ -16,35 +17,42 @@ from factored_asr.acoustic.model import AcousticModel
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.graph import Graph, make_units
 from factored_asr.graph.added import extended
-from factored_asr.graph.build import pauses
+from factored_asr.graph.commands import pause_loops
 from factored_asr.graph.graph import WORDS
 from factored_asr.graph.phrases import Phrases
 from factored_asr.graph.units import Units
 from factored_asr.language import ExtendedScorer, HotwordScorer, WordScorer
+from factored_asr.language.classes import ClassScorer, PhraseScorer
 from factored_asr.language.grammar import ListSymbol
 from factored_asr.language.grammar.lists import check_names, value_list
 from factored_asr.language.grammar.templates import ValueList
-from factored_asr.language.scorer import AddedWords, BackingOff
+from factored_asr.language.scorer import BackingOff
 from factored_asr.lattice import SecondPass
 from factored_asr.lexicon import Lexicon, Pronunciation
+from factored_asr.models.commands import CompiledCommands
 from factored_asr.models.grammars import read_parsed
 from factored_asr.models.recipe import Recipe
 from factored_asr.models.vocabulary import (
     ALL_TOGETHER,
     MOST_WORDS,
     PROBABILITY,
+    Commands,
     Like,
     Lists,
     NewWords,
     Vocabulary,
     spoken_ways,
 )
+from factored_asr.understanding import Understander
+from factored_asr.understanding.spotted import Spotted, Spotter
 
 GUESSES = 3
 """Pronunciations that are guessed of a word, at no cost: of names it is often not the first. By
 tests/bench/rare_words.py (``--half dev``)."""
 FREQUENT = 1000
 """Words of a language model that need no prompt."""
+_Place: TypeAlias = tuple[Commands | None, str]
+"""Where a list stands: in commands, or (None) in the compiled graph."""
 
 
 class Knowledge:
@@ -62,7 +70,8 @@ class Knowledge:
         self.recipe, self.model, self.base, self.second = recipe, model, graph, second
         self._reading = threading.RLock()
         self._guesses = dict[str, tuple[Pronunciation, ...]]()
-        self._last_forms = dict[str, tuple[ValueList, Phrases]]()
+        self._last_forms = dict[_Place, tuple[ValueList, Phrases]]()
+        self._commands = dict[tuple[object, ...], CompiledCommands]()
         self._spoken_before = dict[str, tuple[Pronunciation, ...]]()
 
     @cached_property
@@ -147,43 +156,81 @@ class Knowledge:
 
     def with_lists(self, before: Vocabulary, lists: Lists) -> Vocabulary:
         """Return a vocabulary with other entries of lists; see `Recognizer.with_lists`."""
-        check_names(lists, (symbol.list.name for symbol in self._places.values()))
+        check_names(lists, (symbol.list.name for symbol in self._places(before).values()))
         known = self.recipe.known
         return self._with_values(before, {name: value_list(name, entries, known)
                                           for name, entries in lists.items()})
 
-    def with_first_lists(self) -> Vocabulary:
+    def with_first_lists(self, before: Vocabulary) -> Vocabulary:
         """Return a vocabulary with the values that lists have in the grammar itself."""
-        return self._with_values(Vocabulary(), {
-            symbol.list.name: symbol.list for symbol in self._places.values() if symbol.list.values
+        given = dict(before.lists)
+        return self._with_values(before, {
+            symbol.list.name: symbol.list for symbol in self._places(before).values()
+            if symbol.list.values and symbol.list.name not in given
         })
 
-    def _with_values(self, before: Vocabulary, lists: Mapping[str, ValueList]) -> Vocabulary:
-        guesses = dict(before.guesses)
+    def with_commands(self, before: Vocabulary, commands: Commands) -> Vocabulary:
+        """Return a vocabulary with more commands; see `Recognizer.with_commands`."""
+        if WORDS not in self.base.joint_names:
+            raise OptionError("commands can be added to dictation alone, not to a grammar: put the "
+                              "sentences into one grammar, or switch (with_grammar)")
+        after = replace(before, commands=(*before.commands, commands))
         with self._reading:
-            for place, symbol in self._places.items():
+            _ = self._compiled(commands, after).graphs  # raises what is wrong with it
+        return self.with_first_lists(after)
+
+    def _compiled(self, commands: Commands, vocabulary: Vocabulary) -> CompiledCommands:
+        key = commands, vocabulary.words
+        if key not in self._commands:
+            lexicon = self.lexicon.extend(Lexicon({w: each for w, each, _ in vocabulary.words}))
+            self._commands[key] = CompiledCommands(commands, self.recipe, self.model, lexicon)
+        return self._commands[key]
+
+    def _with_values(self, before: Vocabulary, lists: Mapping[str, ValueList]) -> Vocabulary:
+        guesses, added = dict(before.guesses), {word for word, _, _ in before.words}
+        with self._reading:
+            self._guesses.update(before.guesses)
+            for place, symbol in self._places(before).items():
                 if (values := lists.get(name := symbol.list.name)) is not None:
                     try:
-                        forms = self._forms(place, values)
-                        guesses |= self._guessed(dict.fromkeys(chain.from_iterable(forms)))
+                        forms = self._forms(place, symbol, values)
+                        words = dict.fromkeys(chain.from_iterable(forms))
+                        guesses |= self._guessed(word for word in words if word not in added)
                     except MissingError as error:
                         raise MissingError(f"list {name!r}: {error}") from error
         after = dict(before.lists) | dict(lists)
         return replace(before, lists=tuple(after.items()), guesses=tuple(guesses.items()))
 
+    def _places(self, vocabulary: Vocabulary) -> dict[_Place, ListSymbol]:
+        """The replaceable lists that there are joints for, in the graph or in its commands."""
+        found: dict[_Place, ListSymbol] = {(None, each): self._own_places[each]
+                                           for each in self._own_places}
+        for commands in vocabulary.commands:
+            found |= {(commands, place): symbol
+                      for place, symbol in self._compiled(commands, vocabulary).places.items()}
+        return found
+
     @cached_property
-    def _places(self) -> dict[str, ListSymbol]:
-        """The replaceable lists that the graph has joints for, by their places."""
-        if not self.base.lists or self.recipe.grammar is None:
+    def _own_places(self) -> dict[str, ListSymbol]:
+        """The lists of the compiled graph, by their places."""
+        if self.recipe.grammar is None:
+            return {each: ListSymbol(ValueList(each[1:-1], (), replaceable=True), each[1:-1])
+                    for each in self.base.lists}
+        if not self.base.lists:
             return {}
         places = read_parsed(self.recipe.grammar).network.places
         return {place: places[place] for place in self.base.lists if place in places}
 
-    def _forms(self, place: str, values: ValueList) -> Phrases:
-        """What may be said in a place of a list, and its costs; the last ones are kept."""
+    def _forms(self, place: _Place, symbol: ListSymbol, values: ValueList) -> Phrases:
+        """What may be said in a place of a list, and its costs; the last ones are kept.
+
+        In a class of an n-gram model they share its probability.
+        """
         kept = self._last_forms.get(place)
         if kept is None or kept[0] is not values:
-            forms = replace(self._places[place], list=values).word_forms()
+            forms = replace(symbol, list=values).word_forms()
+            if place[0] is None and self.recipe.grammar is None:
+                forms = {words: cost + math.log(len(forms)) for words, cost in forms.items()}
             kept = self._last_forms[place] = values, forms
         return kept[1]
 
@@ -254,9 +301,19 @@ class Knowledge:
         if vocabulary.is_empty:
             return self.base
         with self._reading:
-            entries = self._list_entries(vocabulary)
-            new = {word for word, _, _ in vocabulary.words}
-            added = new.union(*(chain.from_iterable(each) for each in entries.values()))
+            options, topology = self.recipe.settings.graph, self.model.topology
+            self._guesses.update(vocabulary.guesses)
+            lists = self._list_entries(vocabulary)
+            entries = dict(lists.get(None, {}))
+            new = {word: spoken for word, spoken, _ in vocabulary.words}
+            listed = set[str]().union(*(chain.from_iterable(forms) for each in lists.values()
+                                        for forms in each.values()))
+            known = self._said(listed - new.keys()) if listed else Lexicon({})
+            lexicon = Lexicon({**known.entries, **new})
+            parts = [part for each in vocabulary.commands for part in
+                     self._compiled(each, vocabulary).parts(
+                         vocabulary.lists, lists.get(each, {}), lexicon, self._units)]
+            added = listed.union(new, *(part.words for part in parts))
             costs = dict[str, float]()
             if vocabulary.hotwords:
                 costs = {word: -share for word, share
@@ -266,21 +323,23 @@ class Knowledge:
                 raise MissingError(f"hotword {lacking[0]!r} is not among the words of this "
                                    "recogniser: add it as well (words=, or --words)")
             costs |= {word: np.inf for word in vocabulary.removed if word not in new}
-            options, topology = self.recipe.settings.graph, self.model.topology
-            self._guesses.update(vocabulary.guesses)
-            lexicon = self._said(added) if entries else vocabulary.lexicon
             if vocabulary.words:
                 priced = zip(vocabulary.words, self._all_costs(vocabulary), strict=True)
                 entries[WORDS] = {(word,): cost for (word, _, _), cost in priced}
-            silence, fillers = pauses(topology, options)
             return extended(self.base, self._units, topology.phones, lexicon, entries, costs,
-                            word_cost=options.word_penalty, loops=silence + fillers)
+                            word_cost=options.word_penalty,
+                            loops=pause_loops(self.model, options),
+                            parts={WORDS: parts} if parts else {})
 
-    def _list_entries(self, vocabulary: Vocabulary) -> dict[str, Phrases]:
-        """What lists have in each place of the graph."""
+    def _list_entries(self, vocabulary: Vocabulary) -> dict[Commands | None, dict[str, Phrases]]:
+        """What lists have in each place of the graph (None), and of commands."""
         values = dict(vocabulary.lists)
-        return {place: self._forms(place, values[symbol.list.name])
-                for place, symbol in self._places.items() if symbol.list.name in values}
+        found: dict[Commands | None, dict[str, Phrases]] = {}
+        for (owner, place), symbol in self._places(vocabulary).items():
+            if symbol.list.name in values:
+                forms = self._forms((owner, place), symbol, values[symbol.list.name])
+                found.setdefault(owner, {})[place] = forms
+        return found
 
     def _all_costs(self, vocabulary: Vocabulary) -> list[float]:
         """Cost of each added word in the empty history, left for one that nothing is known of."""
@@ -292,22 +351,47 @@ class Knowledge:
         new = min(median, -math.log(probability))
         return [new if each is None else each for each in known]
 
+    def spotter(self, vocabulary: Vocabulary) -> Spotter:
+        """Return what reads the commands within dictation."""
+        values = vocabulary.lists
+        with self._reading:
+            lists = self._list_entries(vocabulary)
+            found = []
+            for each in vocabulary.commands:
+                compiled = self._compiled(each, vocabulary)
+                understander = Understander(compiled.filled(values))
+                denied = partial(compiled.denied, values=values, lists=lists.get(each, {}))
+                found.append(Spotted(understander, each.after, denied))
+        return Spotter(found)
+
     def second_pass(self, vocabulary: Vocabulary) -> SecondPass | None:
-        """Return the second pass with the added words in its language models."""
+        """Return the second pass with what is added in its language models."""
         second = self.second
-        if second is None or not vocabulary.words:
+        if second is None or not (vocabulary.words or vocabulary.lists or vocabulary.commands):
             return second
-        first = self.first_words(vocabulary)
-        both = {word: (like or None, first[word][1]) for word, _, like in vocabulary.words
-                if word in first}
-        return replace(second, scorer=_more(second.scorer, both), first=_more(second.first, first))
+        likes = {word: like for word, _, like in vocabulary.words if like}
+        return replace(second, scorer=self.scorer(vocabulary, second.scorer, likes),
+                       first=self.scorer(vocabulary, second.first))
 
-    def first_words(self, vocabulary: Vocabulary) -> AddedWords:
-        """Return the added words that the language model lacks, as `ExtendedScorer` has them, with
-        the cost that they have in the graph."""
+    def scorer(
+        self, vocabulary: Vocabulary, scorer: WordScorer | None,
+        likes: Mapping[str, str] = MappingProxyType({}),
+    ) -> WordScorer | None:
+        """Return a language model with what is added at the costs that this has in the graph.
+
+        `likes`: words of this model that added words are scored as.
+        """
+        if scorer is None or self.recipe.grammar is not None:
+            return scorer
         costs = zip(vocabulary.words, self._all_costs(vocabulary), strict=True)
-        return {word: (None, -cost) for (word, _, _), cost in costs if self._costs[0](word) is None}
-
-
-def _more(scorer: WordScorer | None, words: AddedWords) -> WordScorer | None:
-    return None if scorer is None else ExtendedScorer(cast(BackingOff, scorer), words)
+        words = {word: (likes.get(word), -cost) for (word, _, _), cost in costs
+                 if self._costs[0](word) is None}
+        if words:
+            scorer = ExtendedScorer(cast(BackingOff, scorer), words)
+        with self._reading:
+            lists = self._list_entries(vocabulary)
+            anywhere = [each for commands in vocabulary.commands for each in
+                        self._compiled(commands, vocabulary).scorers(
+                            vocabulary.lists, lists.get(commands, {}))]
+        classes = {place: PhraseScorer(forms) for place, forms in lists.get(None, {}).items()}
+        return ClassScorer(scorer, classes, anywhere) if classes or anywhere else scorer

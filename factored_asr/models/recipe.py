@@ -43,9 +43,11 @@ from factored_asr.lattice import SecondPass
 from factored_asr.lexicon import Lexicon, LexiconWarning, Pronunciation
 from factored_asr.lexicon.g2p import G2P, GuessWarning
 from factored_asr.models.bundle import Bundle, packaged
+from factored_asr.models.grammars import read_parsed
 from factored_asr.models.settings import CONVERSATION, DecodeOptions
 from factored_asr.models.vocabulary import Lists, NewWords, Vocabulary, spoken_ways
 from factored_asr.storage.cache import cached, content_key
+from factored_asr.storage.reading import files_in
 from factored_asr.understanding.confusable import confusable
 
 GRAPH_VERSION = 4
@@ -62,6 +64,8 @@ Words = str | Path | NewWords
 Progress = Callable[[str], None]
 MAX_TOLD = 30
 """Guessed words that are warned of one by one."""
+SLOT_NGRAMS = 400_000
+"""N-grams of the language model in a grammar's lists for dictation."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +100,6 @@ class Recipe:
     """A graph compiled elsewhere from the same files and options, in place of the cache's."""
 
     def __post_init__(self) -> None:
-        if self.grammar and self.lm:
-            raise OptionError("give a grammar or a language model, not both")
         if self.conversation and not self.grammar:
             raise OptionError("a conversation needs a grammar")
         second = self.settings.second_pass
@@ -113,6 +115,22 @@ class Recipe:
             object.__setattr__(self, name, packaged(path))
             if not getattr(self, name).exists():
                 raise MissingError(f"{path}: no such {name} file")
+        if self.grammar and self.lm and not self.dictates:
+            raise OptionError("give a grammar or a language model, not both: the grammar has no "
+                              "list with 'dictation: true', whose words a language model gives")
+
+    @property
+    def dictates(self) -> bool:
+        """Whether the grammar has a list whose words the language model gives."""
+        if isinstance(self.grammar, Grammar):
+            return bool(self.grammar.dictated)
+        if self.grammar is None:
+            return False
+        files = files_in(self.grammar) if self.grammar.is_dir() else [self.grammar]
+        if not any(b"dictation" in file.read_bytes() for file in files):
+            return False
+        return any(each.list.is_dictation for each in
+                   read_parsed(self.grammar).network.places.values())
 
     @property
     def settings(self) -> DecodeOptions:
@@ -126,9 +144,14 @@ class Recipe:
     @property
     def language_path(self) -> Path:
         """The file (or folder) that G comes from; of a grammar that was read before, its first."""
-        path = self.grammar or self.lm or self.bundle.lm
-        if isinstance(path, Grammar):
-            return Path(path.templates[0].path or "<text>")
+        if isinstance(self.grammar, Grammar):
+            return Path(self.grammar.templates[0].path or "<text>")
+        return self.grammar or self.lm_path
+
+    @property
+    def lm_path(self) -> Path:
+        """The n-gram model of dictation, or of a grammar's lists for dictation."""
+        path = self.lm or self.bundle.lm
         if path is None:
             lacks = "brings no language model: give one, or a grammar"
             raise MissingError(f"model {self.bundle.name} {lacks}")
@@ -151,7 +174,7 @@ class Recipe:
     def second_lms(self) -> tuple[Path, ...]:
         """The language models of the second pass: those given, or the whole one of the first."""
         pruned = self.settings.second_pass.whole_lm and self.settings.max_ngrams
-        return self.rescore_lms or ((self.language_path,) if pruned and not self.grammar else ())
+        return self.rescore_lms or ((self.lm_path,) if pruned and not self.grammar else ())
 
     @property
     def adds_words(self) -> bool:
@@ -175,6 +198,7 @@ class Recipe:
             *(("more words", self._more_words) if self._more_words else ()),
             *(() if self.grammar else ("joints", JOINTS_VERSION)),
             *(("grammar", GRAMMAR_VERSION) if self.grammar else ()),
+            *(("dictation", self.lm_path, SLOT_NGRAMS) if self.dictates else ()),
             *(("conversation", CONVERSATION_VERSION, PATTERNS, RULES) if self.conversation else ()),
             *(("denied", DENIALS_VERSION, self.settings.graph.denial_cost)
               if self.grammar and self.settings.graph.denials else ()),
@@ -272,7 +296,8 @@ class Recipe:
             lexicon = self.with_guesses(lexicon, words)
         try:
             said = self.sentences(lexicon) if isinstance(language, Grammar) else language
-            graph = build_graph(model, lexicon, said, self.settings.graph, progress)
+            spoken = self.first_language(tell) if self.dictates else None
+            graph = build_graph(model, lexicon, said, self.settings.graph, progress, spoken)
         except MissingError as error:
             raise MissingError(f"{self.language_path}: {error}") from error
         if graph.omitted and not self.lm:
@@ -351,8 +376,10 @@ class Recipe:
         return found.extend(own.restrict(guessed))
 
     def first_language(self, progress: Progress | None = None) -> NGramModel:
-        """Return the n-gram model of the first pass, pruned to `max_ngrams`."""
-        return self._language(self.language_path, self.settings.max_ngrams, progress)
+        """Return the n-gram model of the first pass, pruned to `max_ngrams`, or `SLOT_NGRAMS` in a
+        grammar."""
+        limit = SLOT_NGRAMS if self.grammar else self.settings.max_ngrams
+        return self._language(self.lm_path, limit, progress)
 
     def second_scorer(self, progress: Progress | None = None) -> WordScorer | None:
         """Return the language model of the second pass; None where there is none."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from factored_asr.errors import FormatError, OptionError
-from factored_asr.language import HotwordScorer
+from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.language import Grammar, HotwordScorer
+from factored_asr.language.grammar import normalise_text
 from factored_asr.language.grammar.lists import ListEntries
 from factored_asr.language.grammar.templates import ValueList
 from factored_asr.lattice import HotwordPass
@@ -22,9 +24,39 @@ NewWords = Mapping[str, str | Sequence[str] | None]
 """Words with their phones: a text (``"W AY OW M IH NG"``) or a tuple of phones is one
 pronunciation, a list of texts several. None takes that of the dictionary and the three likeliest by
 the spelling, with a `GuessWarning` for a word that no dictionary has."""
+COMMANDS = 0.01
+"""Probability of a command in dictation, where a word may begin and nothing is known of the words
+before."""
 Like = str | Mapping[str, str]
 Lists = Mapping[str, ListEntries]
 """Entries of lists, by the lists' names."""
+
+
+@dataclass(frozen=True)
+class Commands:
+    """A grammar whose sentences may stand in dictation, after a carrier phrase or anywhere."""
+
+    grammar: Path | Grammar
+    after: tuple[str, ...] = ()
+    """The words of the carrier phrase; none: a sentence may stand anywhere."""
+    probability: float = COMMANDS
+    """Of all sentences together, above 0 and at most 1."""
+
+    @staticmethod
+    def of(
+        grammar: str | Path | Grammar, after: str = "", probability: float = COMMANDS
+    ) -> Commands:
+        """Return checked commands; see `Recognizer.with_commands`."""
+        if not 0 < probability <= 1:
+            raise OptionError("the probability of commands must be above 0 and at most 1, got "
+                              f"{probability}")
+        if isinstance(grammar, str | Path) and not Path(grammar).exists():
+            raise MissingError(f"{grammar}: no such grammar file")
+        words = normalise_text(after)
+        if after.strip() and not words:
+            raise OptionError(f"the carrier phrase {after!r} has no letters")
+        grammar = Path(grammar) if isinstance(grammar, str) else grammar
+        return Commands(grammar, words, probability)
 
 
 @dataclass(frozen=True)
@@ -42,10 +74,12 @@ class Vocabulary:
     """Values of the replaceable lists of a grammar, by their names."""
     guesses: tuple[tuple[str, tuple[Pronunciation, ...]], ...] = ()
     """How words of these lists are said that no dictionary has."""
+    commands: tuple[Commands, ...] = ()
+    """Grammars whose sentences stand in dictation."""
 
     @property
     def is_empty(self) -> bool:
-        return not (self.words or self.removed or self.hotwords or self.lists)
+        return not (self.words or self.removed or self.hotwords or self.lists or self.commands)
 
     @property
     def lexicon(self) -> Lexicon:

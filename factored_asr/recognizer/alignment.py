@@ -24,7 +24,7 @@ from factored_asr.audio.reading import Source
 from factored_asr.decoder import BeamOptions, Search
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.graph import Graph, GraphOptions, build_alignment_graph, make_units
-from factored_asr.graph.build import Ways
+from factored_asr.graph.alignment import Ways
 from factored_asr.language.written import Piece, TextRules, read_written, skipped_text
 from factored_asr.lattice import Path, WordSegment
 from factored_asr.lexicon import Lexicon

@@ -31,7 +31,7 @@ from factored_asr.models.bundle import Bundle
 from factored_asr.models.grammars import read_understander
 from factored_asr.models.recipe import Progress, Recipe, Words
 from factored_asr.models.settings import DecodeOptions
-from factored_asr.models.vocabulary import Lists, NewWords
+from factored_asr.models.vocabulary import Lists, NewWords, Vocabulary
 from factored_asr.recognizer.alignment import Aligner, aligner_of
 from factored_asr.recognizer.former import FormerMethods, sound_of
 from factored_asr.recognizer.listening import Listening, utterances
@@ -179,18 +179,19 @@ class Recognizer(RunTimeWords, FormerMethods):
         plain = recipe.plain
         made = Recognizer(model, graph, plain.settings, plain.grammar, plain, background)
         made._is_loaded = False
+        more, knows = recipe.vocabulary, made._knowledge
+        words = Vocabulary()
         if recipe.adds_words and recipe.words:
-            made = made.with_words(recipe.read_words())
+            words = knows.with_words(words, recipe.read_words(), None)
+        words = replace(more, words=(*words.words, *more.words), lists=(), commands=())
+        for commands in more.commands:
+            words = knows.with_commands(words, commands)
         if graph.lists:
-            made = made._with_first_lists()
+            words = knows.with_first_lists(words)
         if recipe.lists:
-            made = made.with_lists(recipe.lists)
-        more = recipe.vocabulary
-        if more.is_empty:
-            return made
-        words = (*made._vocabulary.words, *more.words)
-        lists = more.lists or made._vocabulary.lists
-        return made._changed(replace(more, words=words, lists=lists))
+            words = knows.with_lists(words, recipe.lists)
+        words = replace(words, lists=tuple((dict(words.lists) | dict(more.lists)).items()))
+        return made if words.is_empty else made._changed(words)
 
     def __reduce__(self) -> tuple[Callable[[Recipe], Recognizer], tuple[Recipe]]:
         """A copy is loaded from the same files, whose graph is in the cache."""

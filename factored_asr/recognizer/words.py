@@ -4,22 +4,37 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Self
 
 from factored_asr.acoustic.model import AcousticModel
 from factored_asr.graph import Graph
-from factored_asr.language import Hotwords, HotwordScorer, checked_hotwords
+from factored_asr.language import (
+    Grammar,
+    Hotwords,
+    HotwordScorer,
+    WordScorer,
+    checked_hotwords,
+)
 from factored_asr.language.grammar import normalise_text
-from factored_asr.language.scorer import AddedWords
 from factored_asr.lattice import HotwordPass, Lattice
 from factored_asr.lattice import Path as LatticePath
 from factored_asr.lexicon import Lexicon
 from factored_asr.models.knowledge import Knowledge
 from factored_asr.models.recipe import Recipe
 from factored_asr.models.settings import DecodeOptions
-from factored_asr.models.vocabulary import Like, Lists, NewWords, Vocabulary
+from factored_asr.models.vocabulary import (
+    COMMANDS,
+    Commands,
+    Like,
+    Lists,
+    NewWords,
+    Vocabulary,
+)
 from factored_asr.recognizer.session import Pipeline
 from factored_asr.understanding import Interpretation, Understander
+from factored_asr.understanding.over_lattice import interpret
+from factored_asr.understanding.spotted import Spotter
 
 BONUS = 3.0
 """Of a hotword, in natural-log units, where none is given."""
@@ -38,9 +53,15 @@ class RunTimeWords:
     recipe: Recipe | None
     _understander: Understander | None
 
+    _spotter: Spotter
+
     def _interpret(
         self, lattice: Lattice, background: LatticePath | None
     ) -> Interpretation | None: ...
+
+    def _spot(self, lattice: Lattice, background: LatticePath | None) -> Interpretation | None:
+        """The first command in dictation."""
+        return interpret(lattice, self._spotter, background=background)
 
     def with_words(self, words: NewWords | Lexicon, *, like: Like | None = None) -> Self:
         """Return a recogniser with more words, or more pronunciations of known ones.
@@ -131,7 +152,9 @@ class RunTimeWords:
         Parameters
         ----------
         lists
-            Entries by the names of lists that the grammar declares ``replaceable: true``. Texts
+            Entries by the names of lists. In dictation these are the classes of the language model,
+            such as the word ``{contact}`` of an ARPA file, whose probability the entries share;
+            in grammars those that the grammar declares ``replaceable: true``. Texts
             fill the slot as they are written; a mapping gives each what it fills in. They replace
             earlier entries; other lists stay.
 
@@ -157,6 +180,52 @@ class RunTimeWords:
         """
         return self._changed(self._knowledge.with_lists(self._vocabulary, lists))
 
+    def with_commands(
+        self, grammar: str | Path | Grammar, *, after: str = "", probability: float = COMMANDS
+    ) -> Self:
+        """Return a recogniser for dictation that finds and understands sentences of a grammar.
+
+        The sentences, and what denies them, are added to the graph, which is not compiled again.
+        `Transcript.interpretation` is the meaning of the first one in an utterance. Denied ones
+        have none. Lists of the grammar with ``replaceable: true`` may be changed by `with_lists`.
+        Several grammars may be added.
+
+        Parameters
+        ----------
+        grammar
+            A grammar file or folder, or a `Grammar`, without wildcards.
+        after
+            The carrier phrase before each sentence, such as "computer". None (default): a sentence
+            may stand anywhere, such as "call {contact}".
+        probability
+            Of all sentences together, which share it, wherever a word may begin, above 0 to 1,
+            default 0.01. Higher: commands are found more often, rightly and wrongly.
+
+        Raises
+        ------
+        OptionError
+            This is no recogniser for dictation, or the carrier phrase has no letters.
+        MissingError
+            There is no such grammar, or a word has no pronunciation.
+        FormatError
+            The grammar breaks its format or has a wildcard.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from factored_asr import Recognizer
+        >>> from factored_asr.language import estimate, write_arpa
+        >>> lm = tempfile.mkdtemp() + "/small.arpa"
+        >>> write_arpa(estimate([["i", "like", "the", "light"]]), lm)
+        >>> recognizer = Recognizer.load("en-us", lm=lm)
+        >>> taught = recognizer.with_commands("lm/smart_home.yaml")
+        >>> said = taught.transcribe("examples/audio/kitchen_light_on.wav")
+        >>> said.text, said.interpretation.slots
+        ('turn on the kitchen light', {'device': 'light', 'room': 'kitchen'})
+        """
+        commands = Commands.of(grammar, after, probability)
+        return self._changed(self._knowledge.with_commands(self._vocabulary, commands))
+
     def with_prompt(self, text: str, *, bonus: float = BONUS) -> Self:
         """Return a recogniser that expects the words of a text, such as a list of names.
 
@@ -177,10 +246,6 @@ class RunTimeWords:
         earlier = dict(self._vocabulary.hotwords)
         hotwords = {(word,): bonus for word in (*rare, *new)} | earlier
         return chosen._changed(replace(chosen._vocabulary, hotwords=tuple(hotwords.items())))
-
-    def _with_first_lists(self) -> Self:
-        """This recogniser with the entries that lists have in the grammar itself."""
-        return self._changed(self._knowledge.with_first_lists())
 
     def _for_one(
         self, words: NewWords | None, hotwords: Hotwords | None, lists: Lists | None
@@ -203,12 +268,12 @@ class RunTimeWords:
         lean = replace(self._vocabulary, hotwords=tuple(each.items()))
         return self._knowledge.graph(lean), HotwordPass(HotwordScorer(each))
 
-    @property
-    def added_words(self) -> AddedWords:
-        """The added words that the language model lacks, as `language.ExtendedScorer` takes them.
-        """
+    def with_added(self, scorer: WordScorer) -> WordScorer:
+        """Return a language model of this recogniser with what was added to it since."""
         words = self._vocabulary
-        return self._knowledge.first_words(words) if words.words else {}
+        if not (words.words or words.lists or words.commands):
+            return scorer
+        return self._knowledge.scorer(words, scorer) or scorer
 
     @property
     def _vocabulary(self) -> Vocabulary:
@@ -229,12 +294,16 @@ class RunTimeWords:
         other.graph = knowledge.graph(vocabulary)
         if vocabulary.lists != self._vocabulary.lists:
             other._understander = None
+        meaning = self.pipeline.interpret and other._interpret
+        if vocabulary.commands:
+            other._spotter = knowledge.spotter(vocabulary)
+            meaning = other._spot
         exact = vocabulary.hotword_pass
         if exact is not None and exact.scorer.has_phrases:
             other.options = self.options.with_lattice()
         other.pipeline = replace(
             self.pipeline, graph=other.graph, options=other.options, hotwords=exact,
             second_pass=knowledge.second_pass(vocabulary),
-            interpret=self.pipeline.interpret and other._interpret,
+            interpret=meaning,
         )
         return other

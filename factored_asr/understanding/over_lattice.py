@@ -19,6 +19,7 @@ from factored_asr.lattice import Lattice, Path, WordString, arc_posteriors, word
 from factored_asr.understanding.channel import deletions, noise
 from factored_asr.understanding.interpretation import Interpretation
 from factored_asr.understanding.parse import Understander
+from factored_asr.understanding.spotted import Spotter
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,9 @@ class Meanings:
 
 
 def interpret(
-    lattice: Lattice, understander: Understander, context: Mapping[str, object] | None = None,
-    options: MeaningOptions = DEFAULTS, background: Path | None = None,
+    lattice: Lattice, understander: Understander | Spotter,
+    context: Mapping[str, object] | None = None, options: MeaningOptions = DEFAULTS,
+    background: Path | None = None,
 ) -> Interpretation | None:
     """Return the best meaning of an utterance; None if there is none, or its margin is too small.
 
@@ -96,8 +98,9 @@ def interpret(
 
 
 def meanings(
-    lattice: Lattice, understander: Understander, context: Mapping[str, object] | None = None,
-    options: MeaningOptions = DEFAULTS, background: Path | None = None,
+    lattice: Lattice, understander: Understander | Spotter,
+    context: Mapping[str, object] | None = None, options: MeaningOptions = DEFAULTS,
+    background: Path | None = None,
 ) -> Meanings:
     """Return all possible meanings of an utterance, with probabilities.
 
@@ -160,7 +163,8 @@ _Read = tuple[WordString, Interpretation | None]
 
 
 def _read(
-    text: tuple[str, ...], understander: Understander, context: Mapping[str, object] | None
+    text: tuple[str, ...], understander: Understander | Spotter,
+    context: Mapping[str, object] | None,
 ) -> Interpretation | None:
     """Parse a string, if necessary with deletions."""
     reading = understander.parse(text, context) if text else None

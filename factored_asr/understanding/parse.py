@@ -67,6 +67,15 @@ class Understander:
         for phrase in grammar.skip_words:
             self._skips.setdefault(phrase[0], []).append(phrase)
 
+    def may_begin(self, word: str) -> bool:
+        """Return whether a sentence may begin with a word; True if that takes longer to find out.
+        """
+        start = self.grammar.network.start
+        if not start.expanded:
+            self.grammar.network.expand(start)
+        return bool(word in start.words or start.lists or start.wildcards or start.marks
+                    or self._skips)
+
     def parse(
         self, words: str | Sequence[str], context: Mapping[str, object] | None = None,
         deletions: Sequence[Deletion] = (),

@@ -121,6 +121,7 @@ class Grammar:
         owners = {
             self.network.owners[target] for arcs in self.network.arcs for symbol, target, _ in arcs
             if isinstance(symbol, ListSymbol) and symbol.list.wildcard
+            and not symbol.list.is_dictation
         }
         return tuple(self.templates[owner] for owner in sorted(owners))
 
@@ -135,6 +136,12 @@ class Grammar:
         found = (symbol.place for _, symbol, _, _ in self.word_arcs()
                  if isinstance(symbol, ListSymbol) and symbol.list.replaceable)
         return tuple(sorted(set(found)))
+
+    @property
+    def dictated(self) -> tuple[str, ...]:
+        """Return those of `places` whose words a language model gives: "{text}"."""
+        at = self.network.places
+        return tuple(place for place in self.places if at[place].list.is_dictation)
 
     @property
     def fixed_words(self) -> frozenset[str]:

@@ -162,7 +162,11 @@ def _read_lists(
             replaceable = "replaceable" in parts and parts["replaceable"].plain() is True
             if replaceable and ("range" in parts or "wildcard" in parts):
                 raise node.error(f"list {name} is replaceable and can only have 'values'")
-            if "values" in parts or replaceable:
+            if "dictation" in parts and parts["dictation"].plain() is True:
+                if len(parts) > 1:
+                    raise node.error(f"list {name} is for dictation and has nothing else")
+                lists[name] = ValueList(name, (), wildcard=True, replaceable=True)
+            elif "values" in parts or replaceable:
                 items = _items(parts, "values")
                 values += [_read_value(value, name, rules, known) for value in items]
                 if replaceable and any(value.context for value in values):
@@ -173,7 +177,8 @@ def _read_lists(
             elif "wildcard" in parts and parts["wildcard"].plain() is True:
                 lists[name] = ValueList(name, (), wildcard=True)
             else:
-                raise node.error(f"list {name} needs 'values', 'range' or 'wildcard: true'")
+                raise node.error(f"list {name} needs 'values', 'range', 'wildcard: true' or "
+                                 "'dictation: true'")
         if not (lists[name].wildcard or lists[name].values or lists[name].replaceable):
             raise definitions[-1].error(f"list {name} is empty")
     return lists

@@ -56,8 +56,9 @@ def check_names(lists: Iterable[str], there: Iterable[str]) -> None:
     for name in lists:
         if name not in names:
             known = ", ".join(map(repr, names)) or "none"
-            raise OptionError(f"list {name!r} cannot be replaced: those of the grammar that can "
-                              f"are {known}; a list says so by 'replaceable: true'")
+            raise OptionError(f"list {name!r} cannot be replaced: those that can are {known}; a "
+                              "list of a grammar says so by 'replaceable: true', a language model "
+                              "by a word {name}")
 
 
 def read_list(path: str | Path) -> dict[str, str]:

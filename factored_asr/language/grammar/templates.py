@@ -53,6 +53,11 @@ class ValueList:
     is_range: bool = False  # Numbers
     replaceable: bool = False  # A compiled graph has a place for it, not its values
 
+    @property
+    def is_dictation(self) -> bool:
+        """Whether a language model says which words it takes."""
+        return self.wildcard and self.replaceable
+
 
 @dataclass(frozen=True, eq=False)
 class Scope:

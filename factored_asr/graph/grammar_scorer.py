@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from factored_asr.graph import Graph, GraphOptions
-from factored_asr.graph.build import from_pynini, sentences_of, to_pynini
+from factored_asr.graph.build import LISTS, HasLists, from_pynini, sentences_of, to_pynini
 from factored_asr.graph.denials import joined
 from factored_asr.graph.graph import EPSILON
 from factored_asr.language.grammar.sampling import Sentences
@@ -36,7 +36,9 @@ class GrammarScorer:
     -0.29
     """
 
-    def __init__(self, graph: Graph, words: Mapping[str, int], plain: Graph | None = None):
+    def __init__(
+        self, graph: Graph, words: Mapping[str, int], plain: Graph | None = None
+    ) -> None:
         """`plain`: the sentences that are not denied; None: all of the graph."""
         self.graph, self.words, self.plain = graph, words, plain or graph
 
@@ -45,10 +47,15 @@ class GrammarScorer:
         grammar: Sentences, words: Mapping[str, int], options: GraphOptions | None = None,
         lexicon: Lexicon | None = None, phones: Sequence[str] = (),
     ) -> GrammarScorer:
-        """The scorer of a grammar whose words have these ids, in a graph of these options."""
+        """The scorer of a grammar whose words have these ids, in a graph of these options.
+
+        A list for dictation is a word: "{text}".
+        """
         options = options or GraphOptions(denials=False)
         table = (EPSILON, *sorted(words, key=words.__getitem__))
-        said = sentences_of(grammar, table, lexicon or Lexicon({}), phones, options)
+        slots = tuple(grammar.dictated) if isinstance(grammar, HasLists) else ()
+        said = sentences_of(grammar, table, lexicon or Lexicon({}), phones, options, slots)
+        words = {**words, **{slot: LISTS + k for k, slot in enumerate(slots)}}
         if said.denied is None:
             return GrammarScorer(said.plain, words)
         both = joined(said.plain, said.denied, options.denial_cost)
@@ -83,6 +90,11 @@ class GrammarScorer:
     def finish(self, state: Hashable) -> float:
         assert isinstance(state, tuple)
         return -min((behind + float(self.graph.final[node]) for node, behind in state), default=INF)
+
+    def goes_on(self, state: Hashable) -> bool:
+        """Return whether a word may follow."""
+        assert isinstance(state, tuple)
+        return any(self.graph.first_arc[node] < self.graph.first_arc[node + 1] for node, _ in state)
 
 
 @dataclass(frozen=True)
