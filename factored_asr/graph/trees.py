@@ -16,7 +16,7 @@ from factored_asr.acoustic.topology import BEGIN, END, INTERNAL, N_POSITIONS, SI
 from factored_asr.graph import _kernels
 from factored_asr.graph.graph import ARC, WORDS, Graph
 from factored_asr.graph.units import Units
-from factored_asr.language.ngram import NGramModel
+from factored_asr.language.ngram import NGramArcs, NGramModel
 from factored_asr.lexicon import Lexicon
 
 Loops = list[tuple[int, float]]
@@ -64,10 +64,7 @@ def ngram_trees(
     )
     more = np.zeros(len(table.backoff_source), ARC)
     more["cost"], more["target"] = -table.log_backoff, table.backoff_target
-    mark = np.array([joints.get(word, 0) for word in language.words], np.int64)[table.word]
-    classes = np.zeros(np.count_nonzero(mark), ARC)
-    classes["word"], classes["target"] = mark[mark > 0], table.target[mark > 0]
-    classes["cost"] = -table.log_prob[mark > 0]
+    of_class, classes = _classes(language, table, joints)
     rows = [(label, 0, price, 0) for label, price in (*everywhere, *at_empty_history)]
     rows.append((0, joints[WORDS], 0.0, 0))
     loops = np.array(rows, ARC)
@@ -80,9 +77,20 @@ def ngram_trees(
     final[:n_roots] = -table.final
     return Graph.from_arcs(
         np.concatenate([source, table.backoff_source.astype(np.int32), standing["target"],
-                        np.zeros(len(rare), np.int32), table.source[mark > 0].astype(np.int32)]),
+                        np.zeros(len(rare), np.int32), of_class]),
         np.concatenate([arcs, more, standing, rare, classes]), final, table.start,
     )  # fmt: skip
+
+
+def _classes(
+    language: NGramModel, table: NGramArcs, joints: Mapping[str, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sources and arcs of the classes of a model."""
+    mark = np.array([joints.get(word, 0) for word in language.words], np.int64)[table.word]
+    at = np.flatnonzero(mark)
+    arcs = np.zeros(len(at), ARC)
+    arcs["word"], arcs["target"], arcs["cost"] = mark[at], table.target[at], -table.log_prob[at]
+    return table.source[at].astype(np.int32), arcs
 
 
 def pronunciations(
