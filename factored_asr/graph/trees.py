@@ -39,7 +39,7 @@ def ngram_trees(
     everywhere, at_empty_history
         Phones that may stand between words: silence, and fillers.
     joints
-        Word ids of epsilon arcs that mark where a graph may be added: that of `WORDS` stands in the
+        Word ids of epsilon arcs that mark where a graph may be added. That of `WORDS` stands in the
         empty history, that of a class ("{contact}") wherever the model has this word.
     """
     table = language.arcs()

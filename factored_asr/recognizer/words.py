@@ -152,9 +152,9 @@ class RunTimeWords:
         Parameters
         ----------
         lists
-            Entries by the names of lists. In dictation these are the classes of the language model,
-            such as the word ``{contact}`` of an ARPA file, whose probability the entries share;
-            in grammars those that the grammar declares ``replaceable: true``. Texts
+            Entries by the names of lists. A grammar declares its lists ``replaceable: true``. In
+            dictation they are classes of the language model, such as the word ``{contact}`` of an
+            ARPA file; the entries share its probability. Texts
             fill the slot as they are written; a mapping gives each what it fills in. They replace
             earlier entries; other lists stay.
 
