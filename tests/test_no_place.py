@@ -210,6 +210,17 @@ def test_commands_are_recognised_where_nothing_can_be_written() -> None:
     )
 
 
+def test_plots_are_drawn_where_there_is_no_home(tmp_path: Path) -> None:
+    """matplotlib complains of a home that cannot be written, and needs a place of its own."""
+    pytest.importorskip("matplotlib")
+    command = ("from factored_asr.plots.axes import new_axes, save; "
+               f"save(new_axes(1, 1), '{tmp_path}/a.png')")
+    for home, temporary in (("/dev/null", str(tmp_path)), ("/proc", str(tmp_path))):
+        done = run(sys.executable, "-c", command, HOME=home, TMPDIR=temporary)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert [file.name for file in tmp_path.iterdir()] == ["a.png"]
+
+
 def test_sounds_are_transcribed_where_there_are_no_worker_processes(
     monkeypatch: pytest.MonkeyPatch, graph_cache: Path, audio_dir: Path
 ) -> None:

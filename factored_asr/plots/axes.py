@@ -5,10 +5,13 @@ matplotlib is an extra (``pip install 'factored-asr[plot]'``) and is imported wh
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from factored_asr.errors import MissingError, OptionError
+from factored_asr.storage.scratch import process_folder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,9 +29,29 @@ def save(ax: Axes, path: str | Path) -> None:
 
 
 def new_axes(width: float, height: float) -> Any:
-    """Return axes in a new figure (inches), without a window or pyplot's global list."""
+    """Return axes in a new figure (inches), without a window or pyplot's global list.
+
+    OptionError: matplotlib's settings and list of fonts have no place.
+    """
+    _give_settings_a_place()
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingError("plots need matplotlib: pip install 'factored-asr[plot]'") from None
     return Figure((width, height), layout="constrained").add_subplot()
+
+
+def _give_settings_a_place() -> None:
+    """Without a home that can be written, matplotlib prints complaints, or cannot be imported."""
+    if "MPLCONFIGDIR" in os.environ or "matplotlib" in sys.modules:
+        return
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"))
+    try:
+        if not home.is_absolute():  # there is no home
+            raise FileNotFoundError(home)
+        (home / "matplotlib").mkdir(parents=True, exist_ok=True)  # as it does itself
+        writable = os.access(home / "matplotlib", os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        os.environ["MPLCONFIGDIR"] = str(process_folder())
