@@ -275,7 +275,7 @@ def test_arguments_outside_their_law(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="goes with an array, or with bare samples; the file"):
         read_audio(path, array_rate=16000)
     for rate in (16, -8000, 0, "16000", 10**9):
-        with pytest.raises(OptionError, match=f"array_rate is {rate}, must be 1000 to 10000000"):
+        with pytest.raises(OptionError, match=f"array_rate is {rate!r}, must be 1000 to 10000000"):
             read_audio(tone(), array_rate=rate)
     with pytest.raises(OptionError, match="sample_rate is 0"):
         read_audio(path, sample_rate=0)

@@ -249,7 +249,12 @@ def test_cut_sounds_are_reported_and_decoders_are_quiet(
      (b"#EXTM3U\nhttp://a/b.ts", "playlist"), (b"Access denied", "text"),
      ("Zugriff verweigert: ä".encode("latin-1"), "text"), ("доступ".encode(), "text"),
      (b"x" * 300 + b"\n", "text"), (bytes(257) + b"ustar", "tar"), (b"\x93NUMPY\1\0", "numpy"),
-     (b"SQLite format 3\0", "database"), (b"G" + bytes(187) + b"G" + bytes(100), "transport")],
+     (b"SQLite format 3\0", "database"), (b"\x06\x0e\x2b\x34", "MXF"), (b"CWS\x09", "Flash"),
+     (bytes(4) + b"\xf8\x72\x6f\xba", "TrueHD"), (b"RIFF\0\0\0\0QLCM", "QCP"),
+     (b"FORM\0\0\0\0MAUD", "sox converts it"), (b"LM8953\0\0", "sox converts it"),
+     (b"\x89HDF\r\n\x1a\n", "HDF5"), (b"PAR1\x15\x04", "Parquet"), (b"MM\0*", "TIFF"),
+     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "Office"), (b"\0\3\xa3\x64", "IRCAM"),
+     (b"G" + bytes(187) + b"G" + bytes(100), "transport")],
 )  # fmt: skip
 def test_what_a_file_seems_to_be_is_named(head: bytes, name: str) -> None:
     kind = kind_of(head)

@@ -321,7 +321,7 @@ def wyoming(server: Server, *events: Any, n_answers: int = 1) -> list[Any]:
         async with AsyncClient.from_uri(server.wyoming) as client:
             for event in events:
                 await client.write_event(event.event())
-            return [await asyncio.wait_for(client.read_event(), 30) for _ in range(n_answers)]
+            return [await asyncio.wait_for(client.read_event(), 120) for _ in range(n_answers)]
 
     return asyncio.run(talk())
 

@@ -26,6 +26,7 @@ class Kind:
 _WAV = Kind("a WAV file", "wav", "wav")
 _MP3 = Kind("an MP3 file", "libsndfile", "mp3")
 _MP4 = Kind("an MP4 or M4A file", "ffmpeg", "mov")
+_SOX = "(sox converts it: sox FILE sound.wav)"
 _TEXT = Kind("a text", "")
 _HTML = Kind("an HTML page, perhaps the error page of a server", "")
 
@@ -43,10 +44,26 @@ _MARKS: tuple[tuple[int, bytes, Kind], ...] = (
     (0, b" paf", Kind("a PAF file", "libsndfile")),
     (0, b"fap ", Kind("a PAF file", "libsndfile")),
     (0, b"2BIT", Kind("an AVR file", "libsndfile")),
-    (0, b"\x64\xa3\x01\x00", Kind("an IRCAM file", "libsndfile", "ircam")),
-    (0, b"\x64\xa3\x02\x00", Kind("an IRCAM file", "libsndfile", "ircam")),
     (0, b"PVF1\n", Kind("a PVF file", "libsndfile", "pvf")),
-    (0, b"Extended Instrument", Kind("an XI file", "libsndfile")),
+    (0, b"ALawSoundFile", Kind("a Psion file", "libsndfile", "wve")),
+    (0, b"MATLAB 5.0 MAT-file", Kind("a MATLAB file", "libsndfile")),
+    (0, b"\xf0\x7e", Kind("an SDS file", "libsndfile", "sds", sure=False)),
+    (0, b"Extended Instrument", Kind("an instrument of a tracker, whose rate is open", "")),
+    (0, b"SOUND SAMPLE DATA", Kind(f"a SampleVision file {_SOX}", "")),
+    (0, b"SOUND\x1a", Kind(f"a SoundTool file {_SOX}", "")),
+    (0, b"LM8953", Kind(f"a Yamaha TX-16W file {_SOX}", "")),
+    (0, b".SoX", Kind("a SoX file", "ffmpeg", "sox")),
+    (0, b"XoS.", Kind("a SoX file", "ffmpeg", "sox")),
+    (0, b"nut/multimedia", Kind("a NUT file", "ffmpeg", "nut")),
+    (0, b"\x06\x0e\x2b\x34", Kind("an MXF file", "ffmpeg", "mxf")),
+    (0, b"\xb7\xd8\x00\x20\x37\x49\xda\x11", Kind("a WTV video", "ffmpeg", "wtv")),
+    (0, b"\x00\x00\x00\x00\x01\xbc", Kind("a GXF video", "ffmpeg", "gxf", sure=False)),
+    (0, b"FWS", Kind("a Flash animation", "ffmpeg", "swf", sure=False)),
+    (0, b"CWS", Kind("a Flash animation", "ffmpeg", "swf", sure=False)),
+    (0, b"qoaf", Kind("a QOA file", "ffmpeg", "qoa")),
+    (0, b"\x72\xf8\x1f\x4e", Kind("sound for S/PDIF", "ffmpeg", "spdif")),
+    (4, b"\xf8\x72\x6f\xba", Kind("a TrueHD file", "ffmpeg", "truehd")),
+    (4, b"\xf8\x72\x6f\xbb", Kind("an MLP file", "ffmpeg", "mlp")),
     (4, b"ftyp", _MP4),
     (4, b"moov", _MP4),
     (4, b"mdat", _MP4),
@@ -82,12 +99,23 @@ _MARKS: tuple[tuple[int, bytes, Kind], ...] = (
     (0, b"\x7fELF", Kind("a program", "")),
     (0, b"SQLite format 3", Kind("a SQLite database", "")),
     (0, b"\x93NUMPY", Kind("a numpy array: load it, and give the array with sample_rate=", "")),
+    (0, b"\x89HDF\r\n", Kind("an HDF5 file", "")),
+    (0, b"PAR1", Kind("a Parquet table", "")),
+    (0, b"ARROW1", Kind("an Arrow table", "")),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Kind("a document of Office", "")),
+    (0, b"II*\x00", Kind("a TIFF picture", "")),
+    (0, b"MM\x00*", Kind("a TIFF picture", "")),
     (257, b"ustar", Kind("a tar archive", "")),
 )
+_IRCAM = Kind("an IRCAM file", "libsndfile", "ircam")
 _FORMS = {
     (b"RIFF", b"WAVE"): _WAV, (b"RIFX", b"WAVE"): _WAV, (b"RF64", b"WAVE"): _WAV,
     (b"BW64", b"WAVE"): _WAV, (b"RIFF", b"AVI "): Kind("an AVI video", "ffmpeg", "avi"),
     (b"RIFF", b"WEBP"): Kind("a WebP picture", ""),
+    (b"RIFF", b"QLCM"): Kind("a QCP file", "ffmpeg", "qcp"),
+    (b"RIFF", b"RMID"): Kind("a MIDI file, which holds notes and no sound", ""),
+    (b"RIFF", b"sfbk"): Kind("a sound font", ""),
+    (b"FORM", b"MAUD"): Kind(f"a MAUD file {_SOX}", ""),
     (b"FORM", b"AIFF"): Kind("an AIFF file", "libsndfile", "aiff"),
     (b"FORM", b"AIFC"): Kind("an AIFC file", "libsndfile", "aiff"),
     (b"FORM", b"8SVX"): Kind("an 8SVX file", "libsndfile", "iff"),
@@ -119,6 +147,8 @@ def kind_of(head: bytes) -> Kind | None:
     for at, mark, kind in _MARKS:
         if head.startswith(mark, at):
             return kind
+    if head[:4:3] + head[1:2] == b"\x64\x00\xa3" or head[2:4] + head[:1] == b"\xa3\x64\x00":
+        return _IRCAM  # the third or second byte is the machine's
     if len(head) < 12 and head.startswith((b"RIFF", b"RIFX")):
         return _WAV
     return _text(head) or _frames(head)
@@ -160,9 +190,10 @@ def _frames(head: bytes) -> Kind | None:
         return Kind("an MPEG transport stream", "ffmpeg", "mpegts")
     if head[:2] == b"\x0b\x77" and len(head) > 5 and head[4] >> 6 != 3:
         return Kind("an AC-3 file", "ffmpeg", "ac3", sure=False)
-    for kind, n_bytes in ((_ADTS, _adts_bytes), (_MPEG, _mpeg_bytes)):
+    for kind, n_bytes in ((_ADTS, _adts_bytes), (_LOAS, _loas_bytes), (_MPEG, _mpeg_bytes)):
         size = n_bytes(head)
-        if size and head[size : size + 2] in (b"", head[:1], head[:2]):
+        if size and (head[size : size + 2] in (b"", head[:1], head[:2])
+                     or kind is _LOAS and n_bytes(head[size : size + 7])):
             return kind
     return _cut_frames(head)
 
@@ -183,6 +214,7 @@ def _cut_frames(head: bytes) -> Kind | None:
 
 _FRAMES = 3  # in a row are no chance
 _ADTS = Kind("an AAC file", "ffmpeg", "aac", sure=False)
+_LOAS = Kind("an AAC file in LATM", "ffmpeg", "loas", sure=False)
 _MPEG = Kind("an MP3 file", "libsndfile", "mp3", sure=False)
 
 
@@ -192,6 +224,13 @@ def _adts_bytes(head: bytes) -> int:
         return 0
     size = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
     return size if size > 7 else 0
+
+
+def _loas_bytes(head: bytes) -> int:
+    """Bytes of the frame of LATM that begins here; 0: there is none. ISO/IEC 14496-3, 1.7.2."""
+    if len(head) < 7 or head[0] != 0x56 or head[1] & 0xE0 != 0xE0:
+        return 0
+    return ((head[1] & 0x1F) << 8 | head[2]) + 3
 
 
 def _mpeg_bytes(head: bytes) -> int:

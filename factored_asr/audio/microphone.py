@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import soxr
 
+from factored_asr.audio.reading import check_rate
 from factored_asr.errors import MissingError, OptionError
 
 BLOCK_SECONDS = 0.1
@@ -25,8 +26,7 @@ class Resampler:
     """
 
     def __init__(self, rate: int, wanted: int):
-        if not 0 < rate <= 1_000_000:
-            raise OptionError(f"sample_rate must be 1 to 1,000,000 Hz, got {rate}")
+        check_rate(None, rate)
         self._rates = rate, wanted
         self.rest()
 

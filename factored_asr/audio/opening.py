@@ -14,25 +14,23 @@ from typing import BinaryIO, cast
 
 import numpy as np
 import soundfile
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from factored_asr.audio.ahead import Ahead, Readable
-from factored_asr.audio.channels import Phases, oriented
+from factored_asr.audio.arrays import Samples, checked, is_array, is_bytes, mono, no_sound
+from factored_asr.audio.channels import Phases
 from factored_asr.audio.ffmpeg import CONVERT, Decoder, find_ffmpeg
 from factored_asr.audio.kinds import HEAD, Kind, kind_of
 from factored_asr.audio.libsndfile import File
 from factored_asr.audio.wav import Notice, WavReader, read_layout
 from factored_asr.errors import FormatError, MissingError, OptionError
 
-Samples = NDArray[np.float32]
-"""(n_samples,) float32 in [-1, 1]."""
 Source = str | os.PathLike[str] | BinaryIO | bytes | np.ndarray
 """What sound is read from: a path, ``"-"``, a binary file object, a file's bytes or an array."""
 
 RAW_RATE = 16000  # Hz, of bare samples in files named .raw or .pcm
 RAW_SUFFIXES = (".raw", ".pcm")
 BLOCK_SAMPLES = 1 << 16  # read at once: what a header claims is never allocated
-LOUDEST = 16.0  # a float sample beyond is not on the scale of [-1, 1]
 SLOWEST, FASTEST = 1000, 10_000_000  # Hz: other rates are mistakes, as of kHz for Hz
 STDIN = "<stdin>"
 _INNER = re.compile(rb"RIFF....WAVE(?=fmt |JUNK|LIST|bext)", re.S)
@@ -112,14 +110,10 @@ class Sound:
             left -= n_read
 
 
-def is_array(source: object) -> bool:
-    """Return whether a source is an array of samples, or can be made one."""
-    return isinstance(source, np.ndarray | list | tuple) or hasattr(source, "__array__")
-
-
 def is_bare(source: str | os.PathLike[str]) -> bool:
     """Return whether a name may stand for bare samples: standard input, or by its ending."""
-    return os.fspath(source) == "-" or Path(source).suffix.lower() in RAW_SUFFIXES
+    name = os.fsdecode(source)
+    return name == "-" or Path(name).suffix.lower() in RAW_SUFFIXES
 
 
 def needs_ffmpeg(path: Path) -> bool:
@@ -135,18 +129,21 @@ def open_source(source: Source, given_rate: int | None, notice: Notice) -> Sound
         samples = checked(cast(ArrayLike, source))
         mono(samples, "<array>")
         return Sound("<array>", cast(int, given_rate), _array_reader(samples), notice=notice)
-    if isinstance(source, bytes | bytearray | memoryview):
+    if is_bytes(source):
         return _open_stream(io.BytesIO(source), "<bytes>", given_rate, notice)
     if isinstance(source, str | os.PathLike):
-        if os.fspath(source) != "-":
-            return open_path(Path(source), given_rate, notice)
+        if not (path := os.fsdecode(source)):
+            raise OptionError("the name of a sound is empty")
+        if path != "-":
+            return open_path(Path(path), given_rate, notice)
         if sys.stdin is None:
             raise FormatError("standard input is closed", STDIN)
         return _open_stream(_unbuffered(sys.stdin.buffer), STDIN, given_rate, notice)
     name = str(getattr(source, "name", "<file object>"))
     if not hasattr(source, "read"):
-        kind = type(source).__name__
-        raise OptionError(f"a sound is a path, a binary file, bytes or an array, got {kind}")
+        raise no_sound(source)
+    if getattr(source, "closed", False):
+        raise OptionError(f"{name}: this file is closed")
     return _open_stream(cast(Readable, source), name, given_rate, notice)
 
 
@@ -301,39 +298,3 @@ def _array_reader(left: Samples) -> Callable[[int], np.ndarray]:
         return block
 
     return read
-
-
-def checked(array: ArrayLike | bytes) -> np.ndarray:
-    """Samples as (n_samples,) or (n_samples, n_channels)."""
-    if isinstance(array, bytes | bytearray | memoryview):
-        data = bytes(array)
-        if len(data) % 2:
-            raise OptionError(f"{len(data)} bytes are no whole number of 16-bit samples")
-        return np.frombuffer(data, "<i2").astype(np.int16)
-    samples = np.asarray(array)
-    if samples.size and samples.dtype != np.int16 and samples.dtype.kind != "f":
-        raise OptionError(f"samples are of type {samples.dtype}, must be float in [-1, 1] or int16:"
-                          " scale them first")
-    return oriented(samples)
-
-
-def mono(
-    samples: np.ndarray, name: str, channel: int | None = None, n_before: int = 0
-) -> Samples:
-    """Return one channel, or the mean of all, as float32; `n_before` samples came earlier."""
-    if samples.dtype == np.int16:
-        samples = samples.astype(np.float32) / np.float32(32768)
-    elif not (finite := np.isfinite(samples)).all():
-        at = tuple(np.argwhere(~finite)[0])
-        raise FormatError(f"sample {n_before + at[0]} is {samples[at]}, must be finite", name)
-    elif samples.size and (loudest := float(max(samples.max(), -samples.min()))) > LOUDEST:
-        raise FormatError(f"a sample of float is {loudest:g}, must lie within [-1, 1]", name)
-    samples = samples.astype(np.float32, copy=False)
-    n_channels = 1 if samples.ndim == 1 else samples.shape[1]
-    if channel is not None and channel > n_channels:
-        raise FormatError(f"has {n_channels} channels, channel {channel} is asked for", name)
-    if samples.ndim == 1:
-        return samples
-    if channel is not None or n_channels == 1:
-        return np.ascontiguousarray(samples[:, (channel or 1) - 1])
-    return samples.mean(axis=1, dtype=np.float32)

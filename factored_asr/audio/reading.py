@@ -20,18 +20,15 @@ import numpy as np
 import soxr
 from numpy.typing import ArrayLike
 
+from factored_asr.audio.arrays import Samples, checked, is_array, mono
 from factored_asr.audio.opening import (
     BLOCK_SAMPLES,
     FASTEST,
     SLOWEST,
     WHOLE,
     Part,
-    Samples,
     Source,
-    checked,
-    is_array,
     is_bare,
-    mono,
     open_path,
     open_source,
 )
@@ -181,7 +178,7 @@ def check_rate(source: object, rate: float | None, name: str = "sample_rate") ->
     `name` is that of the argument, for the message.
     """
     if rate is not None and not (isinstance(rate, Real) and SLOWEST <= rate <= FASTEST):
-        raise OptionError(f"{name} is {rate}, must be {SLOWEST} to {FASTEST} Hz")
+        raise OptionError(f"{name} is {rate!r}, must be {SLOWEST} to {FASTEST} Hz")
     if rate is None and is_array(source):
         raise OptionError(f"an array of samples needs its rate, such as {name}=16000")
     if rate is not None and isinstance(source, str | os.PathLike) and not is_bare(source):
@@ -190,6 +187,6 @@ def check_rate(source: object, rate: float | None, name: str = "sample_rate") ->
 
 
 def _check_rates(source: object, sample_rate: int | None, array_rate: int | None) -> None:
-    if sample_rate is not None and not sample_rate > 0:
-        raise OptionError(f"sample_rate is {sample_rate}, must be positive")
+    if sample_rate is not None and not (isinstance(sample_rate, Real) and sample_rate > 0):
+        raise OptionError(f"sample_rate is {sample_rate!r}, must be positive")
     check_rate(source, array_rate, "array_rate")

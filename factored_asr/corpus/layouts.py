@@ -3,7 +3,8 @@
 A reader reads lists only. A broken line is an error that names it; an utterance whose sound or
 text is not listed is kept without it, and `check` names it.
 
-`tsv`          a table with a header: tabs between, or CSV as spreadsheets write it
+`tsv`          a table with a header: tabs between, or CSV as spreadsheets write it; or records of
+               JSON, as of NeMo and Hugging Face
 `kaldi`        ``text``, ``wav.scp`` and the like
 `sphinx`       ``etc/NAME.fileids`` and ``etc/NAME.transcription``
 `librispeech`  folders with sounds and ``*.trans.txt``
@@ -34,6 +35,8 @@ from factored_asr.storage.tables import Row, header_of, read_table
 
 SOUNDS = (".wav", ".flac", ".sph", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".raw")
 """Endings of sounds, in small or capital letters."""
+RECORDS = (".jsonl", ".json")
+"""Endings of tables of JSON."""
 TEXTS = (".lab", ".txt", ".textgrid")
 """Endings of the texts next to sounds."""
 MARKS = frozenset(("<s>", "</s>", "<sil>", "<SIL>"))
@@ -42,6 +45,8 @@ DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 
 _ID = re.compile(r"[^()\s]+\)")
 _TAKE = re.compile(r"(.+)_([^_]+)_(\d+)$")
+_OF_TIMIT = re.compile(r"^0 \d{4,6} (?=\D)")
+"""First and last sample, before the texts of TIMIT."""
 _OF_PHONES = re.compile(r"(?:^|\W)phones?$", re.I)
 _OF_WORDS = re.compile(r"(?:^|\W)words?$", re.I)
 
@@ -69,13 +74,13 @@ def read_manifest(
 ) -> list[Utterance]:
     """Read a table with a header and the columns ``path`` and ``text``: tabs between, or CSV.
 
-    ``id`` (default: the path without its ending), ``speaker`` (default: the file's folder),
-    ``start`` and ``end`` (seconds) may be there; other columns are not looked at. Paths are
-    relative to the manifest, or to a folder ``clips`` next to it. `prose`: texts are read as people
-    write them; `known` says which spellings are words.
+    ``id`` (default: the path without its ending, with the start if that is not 0), ``speaker``
+    (default: the file's folder), ``start`` and ``end`` (seconds) may be there. Other columns are
+    not looked at. Paths are relative to the manifest, or to a folder ``clips`` next to it. `prose`:
+    texts are read as people write them; `known` says which spellings are words.
     """
     if path.is_dir():
-        tables = (file for end in TABLES for file in files_in(path, f"*{end}"))
+        tables = (file for end in (*TABLES, *RECORDS) for file in files_in(path, f"*{end}"))
         path = _one(path, filter(_is_manifest, tables))
     words = partial(spoken_words, known=known) if prose else _words
     return [_manifest_row(path, row, words) for row in read_table(path, needed).rows]
@@ -85,10 +90,11 @@ def _manifest_row(file: Path, row: Row, words: Callable[[str], tuple[str, ...]])
     value = row.values.get
     name = row.values["path"]
     sound = _near(file.parent, name) if name else NO_PATH
+    start = _number(value("start") or "0", "start", file, row.number)
+    plain = str(Path(name).with_suffix("") if Path(name).name else name)
     return Utterance(
-        value("id") or str(Path(name).with_suffix("") if Path(name).name else name),
-        value("speaker") or sound.parent.name, words(value("text") or ""), sound,
-        _number(value("start") or "0", "start", file, row.number),
+        value("id") or (f"{plain}-{start:g}" if start else plain),
+        value("speaker") or sound.parent.name, words(value("text") or ""), sound, start,
         _number(row.values["end"], "end", file, row.number) if value("end") else None,
         f"{file}:{row.number}",
     )
@@ -112,7 +118,7 @@ def read_kaldi_folder(path: Path) -> list[Utterance]:
     ``feats.scp``, which goes first. Relative paths count from the folder that is worked in, as in
     Kaldi, else from the data folder. Commands in ``wav.scp`` are not run."""
     texts = _table(path / "text")
-    speakers = _table(path / "utt2spk") if (path / "utt2spk").is_file() else {}
+    speakers = _table(path / "utt2spk") if exists(path / "utt2spk") else {}
     sounds = _kaldi_sounds(path)
     utterances = []
     for name in dict.fromkeys((*texts, *sounds)):
@@ -127,14 +133,14 @@ def read_kaldi_folder(path: Path) -> list[Utterance]:
 def _kaldi_sounds(path: Path) -> dict[str, tuple[Path, float, float | None]]:
     """Return the file and the stretch of each utterance."""
     features = path / "feats.scp"
-    file = features if features.is_file() else path / "wav.scp"
+    file = features if exists(features) else path / "wav.scp"
     files = {}
     for name, (number, place) in _table(file).items():
         if place.endswith("|"):
             raise FormatError(f"a command, {place!r}: only files are read", file, number)
         near, here = path / place, Path(place)
         files[name] = near if not exists(here) and exists(near.parent) else here
-    if file == features or not (path / "segments").is_file():
+    if file == features or not exists(path / "segments"):
         return {name: (sound, 0.0, None) for name, sound in files.items()}
     segments = {}
     for name, (number, text) in _table(path / "segments").items():
@@ -248,6 +254,7 @@ def read_mfa_folder(path: Path, known: Known | None = None) -> list[Utterance]:
             utterances += _of_textgrid(name, sound, file, known)
             continue
         text = "" if file is None else " ".join(read_text(file).split("\n"))
+        text = _OF_TIMIT.sub("", text)
         utterances.append(Utterance(name, sound.parent.name, spoken_words(text, known=known),
                                     sound, source=str(file or sound)))
     return utterances
@@ -305,7 +312,7 @@ def _layout_of(path: Path) -> str:
         return "sphinx"
     if is_file(path / "metadata.csv") and not _is_manifest(path / "metadata.csv"):
         return "ljspeech"
-    for end in TABLES:
+    for end in (*TABLES, *RECORDS):
         for file in files_in(path, f"*{end}"):
             if _is_manifest(file):
                 return _table_layout(file)
@@ -359,7 +366,9 @@ def _table(file: Path) -> dict[str, Line]:
 
 
 def _lines(file: Path) -> Iterator[Line]:
-    """Yield numbered lines that are not empty."""
+    """Yield numbered lines that are not empty, of a plain file of a corpus."""
+    if exists(file) and not is_file(file):
+        raise FormatError("must be a plain file, is a pipe or a folder", file)
     for number, text in enumerate(read_text(file).split("\n"), 1):
         if text.strip():
             yield number, text.strip()
@@ -371,7 +380,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 def _number(text: str, name: str, file: Path, line: int) -> float:
     try:
-        value = float(text)
+        value = float(text.replace(",", ".", 1))  # as spreadsheets of many languages write it
     except ValueError:
         value = float("nan")
     if not abs(value) < float("inf"):

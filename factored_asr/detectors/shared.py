@@ -79,7 +79,8 @@ class SharedStream:
         self._stream = recognizer.stream(endpoint, redecode=redecode)
         self._open = not self._by_wake
         self._seconds = model.frame_seconds
-        self._resampler = Resampler(sample_rate or model.sample_rate, model.sample_rate)
+        self._resampler = Resampler(model.sample_rate if sample_rate is None else sample_rate,
+                                    model.sample_rate)
 
     @property
     def open(self) -> bool:

@@ -5,7 +5,8 @@
 * Kaldi's ``lexicon.txt``: the same without numbers, a word simply comes on several lines;
 * Kaldi's ``lexiconp.txt``: ``WORD PROBABILITY PH PH …``, the probability in (0, 1];
 * dictionaries of the Montreal Forced Aligner: the same, with up to three more numbers about
-  silence, which are not used.
+  silence, which are not used;
+* dictionaries of HTK and Julius: ``WORD [OUTPUT] PH PH …``, the output symbol is not used.
 
 A file has probabilities if the second field of its first entry is a number; then that of every line
 must be. In all of them a number in brackets at the end of a word is that of a variant. Typographic
@@ -28,6 +29,9 @@ from factored_asr.language.written import tidy
 from factored_asr.storage.reading import read_text, whole_number
 
 _COMMENT = re.compile(r"^(;;|##|# |#$).*|\s#.*")
+_OUTPUT = re.compile(r"\[\S*\]\s+(?=\S)")
+_OTHER_TABLE = re.compile(r".+[,:;=]|[^|]+\|.*|[^,]*[^,\d],\D.*|<[^>]*|\".+\"")
+"""Words of files with commas, of JSON, YAML or XML; a word may begin with a sign of punctuation."""
 _VARIANT = re.compile(r"(.+)\(([^()]*)\)")
 MAX_NUMBERS = 4
 """Numbers before the phones: a probability, and three of silence around the word."""
@@ -297,6 +301,11 @@ def _read_dictionary(path: str | Path, probabilities: bool | None = None) -> _Di
         if not fields:
             continue
         word = fields[0] if fields[0].isascii() else tidy(fields[0]) or fields[0]
+        if not word.isalnum() and _OTHER_TABLE.fullmatch(word):
+            law = "a line is WORD PH PH …, parted by white space, without quotes and commas"
+            raise FormatError(f"{law}, got the word {word!r}", path, line)
+        if len(fields) > 1 and fields[1][0] == "[":
+            fields[1] = _OUTPUT.sub("", fields[1], 1)
         if word[-1] == ")" and "(" in word:
             word = _without_variant(word, path, line)
         if n_numbers is None or probabilities and not texts:

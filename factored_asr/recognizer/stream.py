@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from factored_asr.acoustic.model import Frames
+from factored_asr.audio.arrays import is_bytes
 from factored_asr.audio.microphone import Resampler
 from factored_asr.audio.reading import as_samples
 from factored_asr.decoder import EndpointOptions, is_endpoint
@@ -32,7 +33,7 @@ class Stream:
                  sample_rate: int | None = None):
         self._pipeline, self._rules, self._redecode = pipeline, endpoint, redecode
         wanted = pipeline.model.sample_rate
-        self._resampler = Resampler(sample_rate or wanted, wanted)
+        self._resampler = Resampler(wanted if sample_rate is None else sample_rate, wanted)
         self._session = Session(pipeline, whole=False)
         self._kept: list[np.ndarray] = []
         self._n_samples = 0
@@ -57,7 +58,7 @@ class Stream:
         OptionError
             The samples are of another type or shape.
         """
-        if isinstance(samples, bytes | bytearray | memoryview):
+        if is_bytes(samples):
             data = self._half + bytes(samples)
             whole = len(data) // 2 * 2
             samples, self._half = data[:whole], data[whole:]

@@ -38,6 +38,7 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"),
 """Byte-order marks; that of UTF-16 begins like that of UTF-32."""
 _PACKED = ((b"\x1f\x8b", "gzip"), (b"PK\3\4", "zip"), (b"\xfd7zXZ", "xz"),
            (b"\x28\xb5\x2f\xfd", "zstd"), (b"7z\xbc\xaf", "7z"), (b"Rar!\x1a", "RAR"))  # fmt: skip
+_SHEETS = (".xlsx", ".xlsm", ".ods")
 _BZIP2 = (b"BZh", b"1AY&SY")  # a digit stands between
 MAX_AXES = 32
 _PART = 1 << 22
@@ -105,7 +106,9 @@ def decode_text(data: bytes, path: str | Path) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         name = encoding.removesuffix("-sig").upper()
-        raise FormatError(f"not {name}: byte {data[error.start]:#04x}", path, line) from None
+        remedy = "; save it as UTF-8 (iconv -f WINDOWS-1252 -t UTF-8)" if name == "UTF-8" else ""
+        law = f"not {name}: byte {data[error.start]:#04x}{remedy}"
+        raise FormatError(law, path, line) from None
     if "\0" in text:
         law = "a zero byte: this is no text, or one of two bytes a letter without its mark (UTF-16)"
         raise FormatError(law, path, text.count("\n", 0, text.index("\0")) + 1)
@@ -119,7 +122,8 @@ def check_unpacked(data: bytes, path: str | Path) -> None:
         kind = "bzip2"
     if kind:
         article = "an" if kind[0] in "xR" else "a"
-        raise FormatError(f"is {article} {kind} archive, and no text: unpack it", path)
+        remedy = "save it as CSV" if Path(path).suffix.lower() in _SHEETS else "unpack it"
+        raise FormatError(f"is {article} {kind} archive, and no text: {remedy}", path)
 
 
 def encoding_of(data: bytes) -> str:

@@ -1,4 +1,5 @@
-"""Tables with a header: tabs between, or what spreadsheets write (CSV), with or without quotes."""
+"""Tables with a header: tabs between, or what spreadsheets write (CSV), with or without quotes; or
+records of JSON, one a line or in a list."""
 
 from __future__ import annotations
 
@@ -7,18 +8,19 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from factored_asr.errors import FormatError
-from factored_asr.storage.reading import encoding_of, read_text
+from factored_asr.storage.reading import encoding_of, parse_json, read_text
 
 SEPARATORS = ("\t", ";", ",", "|")
 """Between columns; the first that the header has."""
 SUFFIXES = (".tsv", ".csv")
-# Columns of Common Voice, DeepSpeech and others
+# Columns of Common Voice, DeepSpeech, NeMo, Hugging Face and others
 OTHER_NAMES: Mapping[str, str] = {
     "sentence": "text", "transcript": "text", "transcription": "text", "client_id": "speaker",
     "speaker_id": "speaker", "wav_filename": "path", "filename": "path", "file_name": "path",
-    "audio": "path", "audio_path": "path",
+    "audio": "path", "audio_path": "path", "audio_filepath": "path", "offset": "start",
 }
 """Names of columns in other tables, and ours."""
 MAX_LINES = 20
@@ -48,13 +50,16 @@ class Table:
 
 
 def read_table(path: str | Path, needed: Collection[str] = ()) -> Table:
-    """Read a table; columns have our names where `OTHER_NAMES` knows theirs.
+    """Read a table, or records of JSON; columns have our names where `OTHER_NAMES` knows theirs.
 
     A field in quotes may hold separators, ends of lines and quotes written twice. A quote that has
     no other one is a character like others. Raises FormatError, with file and line, for a header
     without a `needed` column, or a row of another length; errors of `read_text`.
     """
-    lines = read_text(path).split("\n")
+    text = read_text(path)
+    if text.lstrip()[:1] in ("{", "["):
+        return _records(text, path, needed)
+    lines = text.split("\n")
     at = next((i for i, line in enumerate(lines) if line.strip() and not _SETTING.match(line)),
               len(lines))
     header = lines[at] if at < len(lines) else ""
@@ -63,6 +68,9 @@ def read_table(path: str | Path, needed: Collection[str] = ()) -> Table:
     if not set(needed) <= set(columns):
         law = f"the header must name {' and '.join(needed)}, has {list(columns)}"
         raise FormatError(law, path, at + 1)
+    for name in needed:
+        if columns.count(name) > 1:
+            raise FormatError(f"the header names {name} {columns.count(name)} times", path, at + 1)
     rows = []
     at += 1
     while at < len(lines):
@@ -85,7 +93,44 @@ def header_of(path: str | Path) -> tuple[str, ...]:
         return ()
     text = head.decode(encoding_of(head), errors="replace")
     lines = [line for line in text.splitlines() if not _SETTING.match(line)] or [""]
+    if lines[0].startswith("{"):
+        try:
+            return columns_of(parse_json(lines[0]))
+        except FormatError:
+            return ()
     return columns_of(split_row(lines[0], separator_of(lines[0])))
+
+
+def _records(text: str, path: str | Path, needed: Collection[str]) -> Table:
+    """A table of JSON objects; a length (``duration``) behind a start gives the end."""
+    if text.lstrip().startswith("["):
+        found = [(1, record) for record in parse_json(text, path)]
+    else:
+        lines = enumerate(text.split("\n"), start=1)
+        found = [(number, parse_json(line, path, number)) for number, line in lines if line.strip()]
+    rows = []
+    for number, record in found:
+        if not isinstance(record, Mapping):
+            raise FormatError(f"must be a JSON object, is {record!r:.40}", path, number)
+        values = dict(zip(columns_of(record), record.values(), strict=True))
+        if not set(needed) <= set(values):
+            law = f"must name {' and '.join(needed)}, has {list(values)}"
+            raise FormatError(law, path, number)
+        start, length = values.get("start"), values.get("duration")
+        if "end" not in values and isinstance(start, float | int) and isinstance(length, float):
+            values["end"] = start + length
+        plain = {name: _plain(value) for name, value in values.items()}
+        if name := next((name for name in needed if plain[name] is None), ""):
+            raise FormatError(f"{name} must be a text, is {values[name]!r:.40}", path, number)
+        rows.append(Row(number, {name: text for name, text in plain.items() if text is not None}))
+    return Table(tuple(rows[0].values) if rows else tuple(needed), tuple(rows))
+
+
+def _plain(value: Any) -> str | None:
+    """A text or a number as a text, nothing as an empty one; None: it is something else."""
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, str | int | float) else None
 
 
 def columns_of(names: Collection[str]) -> tuple[str, ...]:

@@ -508,6 +508,7 @@ KINDS = (
     Kind("corpus .tsv", (seeds.manifest,), partial(_corpus, name="u.tsv")),
     Kind("corpus .csv", _seed(seeds.spreadsheet, (",", "utf-8"), (";", "utf-8-sig"),
                               ("\t", "utf-16")), partial(_corpus, name="u.csv")),
+    Kind("corpus .jsonl", (seeds.records,), partial(_corpus, name="m.jsonl"), share=0.5),
     Kind("corpus of MFA", (seeds.mfa_data,), _corpus),
     Kind("corpus of LJSpeech", (seeds.ljspeech,), _corpus, share=0.5),
     Kind("corpus of Common Voice", (seeds.common_voice,), _corpus, share=0.5),

@@ -324,6 +324,14 @@ def chain(folder: Path) -> None:
     shutil.rmtree(folder / "vosk")
 
 
+def records(folder: Path) -> None:
+    """A manifest as of NeMo, with a stretch of a sound."""
+    soundfile.write(folder / "a.wav", TONE, 16000)
+    first = {"audio_filepath": "a.wav", "duration": 0.1, "text": "one tea", "lang": None}
+    second = {"audio_filepath": "a.wav", "offset": 0.02, "duration": 0.05, "text": "two"}
+    (folder / "m.jsonl").write_text(f"{json.dumps(first)}\n\n{json.dumps(second)}\n")
+
+
 def hybrid(folder: Path) -> None:
     write_model(folder / "model", random_hybrid())
 

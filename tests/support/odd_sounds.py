@@ -144,6 +144,11 @@ def others(samples: np.ndarray, rate: int) -> dict[str, tuple[bytes, Odd]]:
         "a.w64": (encoded(samples, rate, "W64"), ok),
         "a.sph": (sph, ok),
         "a.voc": (encoded(samples, rate, "VOC", "PCM_16"), ok),
+        "big.ircam": (encoded(samples, rate, "IRCAM", "PCM_16", "BIG"), ok),
+        "little.ircam": (encoded(samples, rate, "IRCAM", "FLOAT", "LITTLE"), ok),
+        "a.mat": (encoded(samples, rate, "MAT5", "DOUBLE"), ok),
+        "a.sds": (encoded(samples, rate, "SDS", "PCM_16"), ok),
+        "a.xi": (encoded(samples, rate, "XI", "DPCM_16"), Odd(None, "an instrument of a tracker")),
         "bare.raw": (data, ok),
         "bare_odd.pcm": (data + b"\0", Odd(says="its last byte is left out")),
         "a_wav.raw": (plain, ok),
@@ -199,6 +204,7 @@ CODINGS = {
     "a.webm": ("-c:a", "libopus"), "a.mka": ("-c:a", "pcm_s16le"), "a.wma": ("-c:a", "wmav2"),
     "a.ac3": ("-c:a", "ac3"), "a.mp2": ("-c:a", "mp2"), "a.wv": ("-c:a", "wavpack"),
     "a.tta": ("-c:a", "tta"), "a.3gp": ("-c:a", "aac"), "a.avi": ("-c:a", "mp3"),
+    "a.sox": (), "a.nut": (), "latm.aac": ("-c:a", "aac", "-f", "latm"),
     "a.flv": ("-c:a", "mp3", "-ar", "22050"), "a.mkv": ("-c:a", "flac"), "a.mov": ("-c:a", "aac"),
 }  # fmt: skip
 """Files that ffmpeg writes, and with what options."""
