@@ -108,7 +108,7 @@ def test_classes_cost_what_their_compiled_phrases_do(kind: str, seed: int) -> No
     parts = list(commands.parts({}, LEXICON, phones, units, OPTIONS, loops, 0.7))
     graph = extended(base, units, phones, LEXICON, LISTS, {}, word_cost=OPTIONS.word_penalty,
                      loops=loops, parts={WORDS: parts})
-    anywhere = {("go", "x", "z"): 0.7, ("go", "y"): 0.7}
+    anywhere = dict.fromkeys([("go", "x", "z"), ("go", "y")], 0.7 + np.log(2))
     costs = {words: cheapest(language, LISTS, words, anywhere) for words in strings(3)}
     least = min(costs.values())
     grammar = Grammar.from_text(sentences_json(

@@ -34,7 +34,8 @@ class CommandGraphs:
     """Sentences of a grammar after a carrier phrase, and the same denied."""
 
     acceptors: tuple[Graph, ...]
-    """G of each: epsilon-free, over the words of `table`; a list is `LISTS` + k."""
+    """G of each: epsilon-free, over the words of `table`; a list is `LISTS` + k. Its costs are those
+    of `with_probabilities`."""
     lgs: tuple[Graph, ...]
     """L ∘ G of each, from `FIRST` to `LAST`."""
     table: tuple[str, ...]
@@ -84,10 +85,24 @@ def command_graphs(
     both = [(said.plain, lexicon)]
     if said.denied is not None:
         both.append((said.denied, said.denials.lexicon))
-    acceptors = [after_words(each, ids) for each, _ in both]
+    acceptors = [with_probabilities(after_words(each, ids)) for each, _ in both]
     lgs = [as_part(grammar_lg(spoken, each, said.table, model, options, lists))
            for each, (_, spoken) in zip(acceptors, both, strict=True)]
     return CommandGraphs(tuple(acceptors), tuple(lgs), said.table, lists)
+
+
+def with_probabilities(acceptor: Graph) -> Graph:
+    """Return G with costs of a random walk: in each state all that may follow has probability 1.
+
+    Without weights each next word, and the end, are equally likely.
+    """
+    sources, costs = acceptor.sources, acceptor.arcs["cost"].astype(np.float64)
+    total = np.exp(-acceptor.final.astype(np.float64))
+    np.add.at(total, sources, np.exp(-costs))
+    more = np.log(np.maximum(total, np.finfo(float).tiny))
+    arcs = acceptor.arcs.copy()
+    arcs["cost"] = costs + more[sources]
+    return replace(acceptor, arcs=arcs, final=(acceptor.final + more).astype(np.float32))
 
 
 def pause_loops(model: HasTopology, options: GraphOptions) -> list[tuple[int, float]]:

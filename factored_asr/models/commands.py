@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 
@@ -21,15 +20,9 @@ from factored_asr.graph.units import Units
 from factored_asr.language import Grammar
 from factored_asr.language.classes import ClassScorer, PhraseScorer
 from factored_asr.language.grammar import ListSymbol
-from factored_asr.language.grammar.templates import ValueList
 from factored_asr.lexicon import Lexicon
 from factored_asr.models.recipe import Recipe
 from factored_asr.models.vocabulary import Commands
-
-MOST_SENTENCES = 1e6
-"""Among which the probability of a command is shared at most."""
-Values: TypeAlias = tuple[tuple[str, ValueList], ...]
-"""Lists by their names, as `Vocabulary.lists` has them."""
 
 
 class CompiledCommands:
@@ -37,7 +30,6 @@ class CompiledCommands:
 
     def __init__(self, commands: Commands, recipe: Recipe, model: AcousticModel, lexicon: Lexicon):
         self.commands, self._recipe, self._model, self._lexicon = commands, recipe, model, lexicon
-        self._filled: tuple[Values, Grammar] | None = None
 
     @cached_property
     def grammar(self) -> Grammar:
@@ -63,31 +55,23 @@ class CompiledCommands:
             lexicon = self._recipe.with_guesses(lexicon, words)
         return command_graphs(self.grammar, lexicon, self._model, options, self.commands.after)
 
-    def filled(self, values: Values) -> Grammar:
-        """The grammar with these lists; the last one is kept."""
-        if self._filled is None or self._filled[0] != values:
-            self._filled = values, self.grammar.with_lists(dict(values))
-        return self._filled[1]
-
-    def cost(self, values: Values) -> float:
-        """Cost of each sentence: the probability is shared by all of them."""
-        sentences = min(max(self.filled(values).estimate().sentences, 1.0), MOST_SENTENCES)
-        return math.log(sentences) - math.log(self.commands.probability)
+    @property
+    def cost(self) -> float:
+        """Cost of a sentence, more than that of its words."""
+        return -math.log(self.commands.probability)
 
     def parts(
-        self, values: Values, lists: Mapping[str, Phrases], lexicon: Lexicon, units: Units
+        self, lists: Mapping[str, Phrases], lexicon: Lexicon, units: Units
     ) -> Iterator[Part]:
         """Yield what hangs in the graph, with the entries of these lists, by place."""
         options = self._recipe.settings.graph
         return self.graphs.parts(lists, lexicon, self._model.topology.phones, units, options,
-                                 pause_loops(self._model, options), self.cost(values))
+                                 pause_loops(self._model, options), self.cost)
 
-    def denied(
-        self, words: Sequence[str], values: Values, lists: Mapping[str, Phrases]
-    ) -> int:
+    def denied(self, words: Sequence[str], lists: Mapping[str, Phrases]) -> int:
         """Return how many of the first words are a denied sentence after the carrier phrase."""
         longest = 0
-        for scorer in tuple(self.scorers(values, lists))[1:]:
+        for scorer in tuple(self.scorers(lists))[1:]:
             state = scorer.start()
             for n, word in enumerate(words, start=1):
                 state, log_prob = scorer.score_word(state, word)
@@ -97,9 +81,9 @@ class CompiledCommands:
                     longest = n
         return longest
 
-    def scorers(self, values: Values, lists: Mapping[str, Phrases]) -> Iterator[ClassScorer]:
+    def scorers(self, lists: Mapping[str, Phrases]) -> Iterator[ClassScorer]:
         """Yield what scores the same."""
-        cost, table = self.cost(values), self.graphs.table
+        cost, table = self.cost, self.graphs.table
         ids = {word: i for i, word in enumerate(table) if i} | self.graphs.list_ids
         entries = {place: PhraseScorer(forms) for place, forms in lists.items()}
         for acceptor in self.graphs.acceptors:

@@ -224,13 +224,14 @@ class Knowledge:
     def _forms(self, place: _Place, symbol: ListSymbol, values: ValueList) -> Phrases:
         """What may be said in a place of a list, and its costs; the last ones are kept.
 
-        In a class of an n-gram model they share its probability.
+        In dictation they share the probability of the list.
         """
         kept = self._last_forms.get(place)
         if kept is None or kept[0] is not values:
             forms = replace(symbol, list=values).word_forms()
-            if place[0] is None and self.recipe.grammar is None:
-                forms = {words: cost + math.log(len(forms)) for words, cost in forms.items()}
+            if self.recipe.grammar is None and forms:
+                more = math.log(math.fsum(math.exp(-cost) for cost in forms.values()))
+                forms = {words: cost + more for words, cost in forms.items()}
             kept = self._last_forms[place] = values, forms
         return kept[1]
 
@@ -312,7 +313,7 @@ class Knowledge:
             lexicon = Lexicon({**known.entries, **new})
             parts = [part for each in vocabulary.commands for part in
                      self._compiled(each, vocabulary).parts(
-                         vocabulary.lists, lists.get(each, {}), lexicon, self._units)]
+                         lists.get(each, {}), lexicon, self._units)]
             added = listed.union(new, *(part.words for part in parts))
             costs = dict[str, float]()
             if vocabulary.hotwords:
@@ -353,14 +354,14 @@ class Knowledge:
 
     def spotter(self, vocabulary: Vocabulary) -> Spotter:
         """Return what reads the commands within dictation."""
-        values = vocabulary.lists
+        values = dict(vocabulary.lists)
         with self._reading:
             lists = self._list_entries(vocabulary)
             found = []
             for each in vocabulary.commands:
                 compiled = self._compiled(each, vocabulary)
-                understander = Understander(compiled.filled(values))
-                denied = partial(compiled.denied, values=values, lists=lists.get(each, {}))
+                understander = Understander(compiled.grammar.with_lists(values))
+                denied = partial(compiled.denied, lists=lists.get(each, {}))
                 found.append(Spotted(understander, each.after, denied))
         return Spotter(found)
 
@@ -392,6 +393,6 @@ class Knowledge:
             lists = self._list_entries(vocabulary)
             anywhere = [each for commands in vocabulary.commands for each in
                         self._compiled(commands, vocabulary).scorers(
-                            vocabulary.lists, lists.get(commands, {}))]
+                            lists.get(commands, {}))]
         classes = {place: PhraseScorer(forms) for place, forms in lists.get(None, {}).items()}
         return ClassScorer(scorer, classes, anywhere) if classes or anywhere else scorer

@@ -40,7 +40,7 @@ class Commands:
     after: tuple[str, ...] = ()
     """The words of the carrier phrase; none: a sentence may stand anywhere."""
     probability: float = COMMANDS
-    """Of all sentences together, above 0 and at most 1."""
+    """Of all sentences together, above 0 and at most 1; see `graph.commands.with_probabilities`."""
 
     @staticmethod
     def of(

@@ -198,8 +198,9 @@ class RunTimeWords:
             The carrier phrase before each sentence, such as "computer". None (default): a sentence
             may stand anywhere, such as "call {contact}".
         probability
-            Of all sentences together, which share it, wherever a word may begin, above 0 to 1,
-            default 0.01. Higher: commands are found more often, rightly and wrongly.
+            Of all sentences together, wherever a word may begin, above 0 to 1, default 0.01. They
+            share it by their weights; else each next word is as likely as any other. Higher:
+            commands are found more often, rightly and wrongly.
 
         Raises
         ------
