@@ -277,16 +277,26 @@ def test_wrong_hotwords_are_named(dictation, wrong, says):
         dictation.with_hotwords(wrong)
 
 
+def test_a_hotword_without_a_bonus_gets_one_by_its_probability(dictation, commands, home):
+    first = dictation.recipe.first_language().orders[0]
+    bad = float(first.log_prob[first.word == dictation.recipe.first_language().ids["bad"]][0])
+    assert bad > -6.0  # of a small language model no word is rare
+    likely = dictation.with_words(CED).with_hotwords({"bad": None, "ced bad": None})
+    assert dict(likely.recipe.vocabulary.hotwords) == {
+        ("bad",): 0.0, ("ced", "bad"): pytest.approx(-6.0 - math.log(2e-4))}
+    loaded = Recognizer.load(home / "model", grammar=home / "grammar.yaml", hotwords={"bad": None})
+    assert dict(loaded.recipe.vocabulary.hotwords) == {("bad",): 3.0}
+
+
 def test_hotwords_must_be_known(dictation, home, tmp_path, capsys):
     with pytest.raises(MissingError, match="hotword 'ced' is not among the words"):
         dictation.with_hotwords({"bad ced": 1.0})
     both = text(dictation, words=CED, hotwords={"ced ace": 1.0})
     assert both == "ced ace"
     arguments = ["transcribe", "--model", str(home / "model"), str(tmp_path / "a.wav")]
-    for wrong in ("bad", "bad=x"):
-        with pytest.raises(SystemExit):
-            main([*arguments, "--hotword", wrong])
-        assert "must be a phrase and a number" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*arguments, "--hotword", "bad=x"])
+    assert "must be a phrase, or a phrase and a number" in capsys.readouterr().err
     assert checked_hotwords({}) == ()
 
 

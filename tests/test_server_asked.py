@@ -144,7 +144,7 @@ def _refused(server: Local, config: dict[str, Any], data: bytes) -> str:
 
 def test_phrases_go_alone() -> None:
     asked = Asked.of({"hotwords": ["a"]}, Limits(), Asked(prompt="b"))
-    assert asked == Asked(hotwords='{"a": 3.0}', prompt="b") and bool(asked)
+    assert asked == Asked(hotwords='{"a": null}', prompt="b") and bool(asked)
     with pytest.raises(RefusedError, match="goes without hotwords, prompt"):
         Mode("phrases", None).with_asked(asked)  # type: ignore[arg-type]
     assert not Asked.of({"hotwords": {}, "lists": "{}"}, Limits())

@@ -86,7 +86,6 @@ def writing(path: str | Path) -> Iterator[str | Path]:
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
     """Return the files a graph is compiled from, and the settings it is searched with."""
-    from factored_asr.language import checked_hotwords
     from factored_asr.models.bundle import Bundle
     from factored_asr.models.recipe import Recipe
     from factored_asr.models.vocabulary import Commands, Vocabulary
@@ -102,11 +101,9 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
         conversation=getattr(options, "conversation", False),
         graph_folder=Path(options.graph) if getattr(options, "graph", None) else None,
         lists=lists_of(options),
-        vocabulary=Vocabulary(
-            hotwords=checked_hotwords(dict(getattr(options, "hotword", ()))),
-            commands=tuple(Commands.of(Path(each), options.after)
-                           for each in getattr(options, "commands", ())),
-        ),
+        hotwords=dict(getattr(options, "hotword", ())),
+        vocabulary=Vocabulary(commands=tuple(Commands.of(Path(each), options.after)
+                                             for each in getattr(options, "commands", ()))),
     )
     return replace(recipe, options=_settings(recipe.settings, options))
 
@@ -313,14 +310,14 @@ def _hertz(text: str) -> int:
     return int(text)
 
 
-def _hotword(text: str) -> tuple[str, float]:
+def _hotword(text: str) -> tuple[str, float | None]:
     """The value of --hotword."""
-    phrase, is_there, bonus = text.rpartition("=")
+    phrase, is_there, bonus = text.partition("=")
     try:
-        return phrase if is_there else "", float(bonus)
+        return phrase, float(bonus) if is_there else None
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"{text!r} must be a phrase and a number: \"home assistant=3\"") from None
+            f"{text!r} must be a phrase, or a phrase and a number: \"home assistant=3\"") from None
 
 
 def _list(text: str) -> tuple[str, Path]:
@@ -356,9 +353,10 @@ def source_options() -> argparse.ArgumentParser:
     parser.add_argument("--graph", metavar="FOLDER", help="a graph of the same model, dictionary, "
                         "language model and options that `compile --output` wrote, here or on "
                         "another machine, in place of compiling it")
-    parser.add_argument("--hotword", metavar="PHRASE=BONUS", action="append", default=[],
+    parser.add_argument("--hotword", metavar="PHRASE[=BONUS]", action="append", default=[],
                         type=_hotword, help="find this phrase more often, as if its probability "
-                        "were exp(BONUS) times as high: \"home assistant=3\"; may be repeated")
+                        "were exp(BONUS) times as high: \"home assistant=3\"; without a bonus by "
+                        "how rare its words are; may be repeated")
     parser.add_argument("--commands", metavar="PATH", action="append", default=[],
                         help="in dictation: find and understand the sentences of this grammar, "
                         "too; may be repeated; nothing is compiled again")

@@ -34,8 +34,8 @@ class CommandGraphs:
     """Sentences of a grammar after a carrier phrase, and the same denied."""
 
     acceptors: tuple[Graph, ...]
-    """G of each: epsilon-free, over the words of `table`; a list is `LISTS` + k. Its costs are those
-    of `with_probabilities`."""
+    """G of each: epsilon-free, over the words of `table`; a list is `LISTS` + k. Costs are those of
+    `with_probabilities`."""
     lgs: tuple[Graph, ...]
     """L ∘ G of each, from `FIRST` to `LAST`."""
     table: tuple[str, ...]

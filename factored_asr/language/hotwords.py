@@ -10,21 +10,25 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from factored_asr.errors import OptionError
 
 MOST_BONUS = 100.0
-Hotwords = Mapping[str, float]
-"""Phrases with their bonuses in natural-log units, such as ``{"home assistant": 3.0}``."""
+Hotwords = Mapping[str, float | None]
+"""Phrases with their bonuses in natural-log units, such as ``{"home assistant": 3.0}``; None: one
+that suits how rare the words are."""
 
 
-def checked_hotwords(hotwords: Hotwords) -> tuple[tuple[tuple[str, ...], float], ...]:
+def checked_hotwords(
+    hotwords: Hotwords, suited: Callable[[Sequence[str]], float] = lambda words: 0.0
+) -> tuple[tuple[tuple[str, ...], float], ...]:
     """Return phrases as words, with their bonuses.
 
-    Raises OptionError for an empty phrase, or a bonus that is no finite number within `MOST_BONUS`.
+    `suited` gives that of a phrase without one. Raises OptionError for an empty phrase, or a bonus
+    that is no finite number within `MOST_BONUS`.
 
     >>> checked_hotwords({"Home  Assistant": 3})
     ((('home', 'assistant'), 3.0),)
@@ -35,7 +39,7 @@ def checked_hotwords(hotwords: Hotwords) -> tuple[tuple[tuple[str, ...], float],
         if not words:
             raise OptionError(f"a hotword must have at least one word, got {phrase!r}")
         try:
-            value = float(bonus)
+            value = suited(words) if bonus is None else float(bonus)
         except (TypeError, ValueError):
             value = math.nan
         if not abs(value) <= MOST_BONUS:

@@ -21,7 +21,13 @@ from factored_asr.graph.commands import pause_loops
 from factored_asr.graph.graph import WORDS
 from factored_asr.graph.phrases import Phrases
 from factored_asr.graph.units import Units
-from factored_asr.language import ExtendedScorer, HotwordScorer, WordScorer
+from factored_asr.language import (
+    ExtendedScorer,
+    Hotwords,
+    HotwordScorer,
+    WordScorer,
+    checked_hotwords,
+)
 from factored_asr.language.classes import ClassScorer, PhraseScorer
 from factored_asr.language.grammar import ListSymbol
 from factored_asr.language.grammar.lists import check_names, value_list
@@ -49,6 +55,9 @@ from factored_asr.understanding.spotted import Spotted, Spotter
 GUESSES = 3
 """Pronunciations that are guessed of a word, at no cost: of names it is often not the first. By
 tests/bench/rare_words.py (``--half dev``)."""
+EXPECTED, NEW, GRAMMAR_BONUS = -6.0, math.log(PROBABILITY), 3.0
+"""Natural log of the probability that a hotword without a bonus gets, by
+tests/bench/rare_words.py (``--half dev``); of an added word before; and its bonus in a grammar."""
 FREQUENT = 1000
 """Words of a language model that need no prompt."""
 _Place: TypeAlias = tuple[Commands | None, str]
@@ -153,6 +162,27 @@ class Knowledge:
             if word in before.removed or not (word in added or word in self.base.word_ids):
                 raise OptionError(f"{word!r} is not among the words of this recogniser")
         return before.without(words)
+
+    def with_hotwords(self, before: Vocabulary, hotwords: Hotwords) -> Vocabulary:
+        """Return a vocabulary with these hotwords; see `Recognizer.with_hotwords`."""
+        likes = {word: like for word, _, like in before.words if like}
+
+        def suited(words: Sequence[str]) -> float:
+            if WORDS not in self.base.joint_names:
+                return GRAMMAR_BONUS
+            with self._reading:
+                known = self._log_probs
+            return sum(max(0.0, EXPECTED - known.get(likes.get(word, word), NEW)) for word in words)
+
+        return replace(before, hotwords=checked_hotwords(hotwords, suited))
+
+    @cached_property
+    def _log_probs(self) -> dict[str, float]:
+        """Natural logs of the unigram probabilities of the language model."""
+        language = self.recipe.first_language()
+        first = language.orders[0]
+        return {language.words[word]: log_prob for word, log_prob in
+                zip(first.word.tolist(), first.log_prob.tolist(), strict=True)}
 
     def with_lists(self, before: Vocabulary, lists: Lists) -> Vocabulary:
         """Return a vocabulary with other entries of lists; see `Recognizer.with_lists`."""

@@ -26,6 +26,7 @@ from factored_asr.graph import (
 from factored_asr.graph.graph import key_of
 from factored_asr.language import (
     Grammar,
+    Hotwords,
     KenLMScorer,
     MixedScorer,
     NGramModel,
@@ -94,6 +95,8 @@ class Recipe:
     """The graph of a grammar holds what `Dialogue` understands, too: "no the hall", "undo that"."""
     lists: Lists | None = None
     """Entries of the grammar's replaceable lists, added once the graph is compiled."""
+    hotwords: Hotwords | None = None
+    """Phrases that are found more often, added once the graph is compiled."""
     vocabulary: Vocabulary = Vocabulary()
     """What is added to the compiled graph."""
     graph_folder: Path | None = None
@@ -185,7 +188,7 @@ class Recipe:
     def plain(self) -> Recipe:
         """The recipe of the compiled graph, before anything is added to it."""
         words = None if self.adds_words else self.words
-        return replace(self, words=words, lists=None, vocabulary=Vocabulary())
+        return replace(self, words=words, lists=None, hotwords=None, vocabulary=Vocabulary())
 
     def key(self) -> str:
         """Return the hash of every file and option that `compile` depends on."""

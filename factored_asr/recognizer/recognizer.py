@@ -154,13 +154,13 @@ class Recognizer(RunTimeWords, FormerMethods):
         words = Path(words) if isinstance(words, str) else words
         guess = Path(guess) if isinstance(guess, str) else guess
         recipe = Recipe(Bundle.find(model), grammar, lm, lexicon, words, options, guess,
-                        tuple(map(Path, rescore_lms)), tuple(lm_weights), conversation, lists)
+                        tuple(map(Path, rescore_lms)), tuple(lm_weights), conversation, lists,
+                        hotwords)
         if graph is not None:
             recipe = replace(recipe, graph_folder=Path(graph))
         if second_pass is not None:
             recipe = replace(recipe, options=replace(recipe.settings, second_pass=second_pass))
-        made = Recognizer.from_recipe(recipe, progress)
-        return made.with_hotwords(hotwords) if hotwords else made
+        return Recognizer.from_recipe(recipe, progress)
 
     @staticmethod
     def from_recipe(recipe: Recipe, progress: Progress | None = None) -> Recognizer:
@@ -191,6 +191,8 @@ class Recognizer(RunTimeWords, FormerMethods):
         if recipe.lists:
             words = knows.with_lists(words, recipe.lists)
         words = replace(words, lists=tuple((dict(words.lists) | dict(more.lists)).items()))
+        if recipe.hotwords:
+            words = knows.with_hotwords(words, recipe.hotwords)
         return made if words.is_empty else made._changed(words)
 
     def __reduce__(self) -> tuple[Callable[[Recipe], Recognizer], tuple[Recipe]]:

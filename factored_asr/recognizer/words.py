@@ -9,13 +9,7 @@ from typing import Self
 
 from factored_asr.acoustic.model import AcousticModel
 from factored_asr.graph import Graph
-from factored_asr.language import (
-    Grammar,
-    Hotwords,
-    HotwordScorer,
-    WordScorer,
-    checked_hotwords,
-)
+from factored_asr.language import Grammar, Hotwords, HotwordScorer, WordScorer
 from factored_asr.language.grammar import normalise_text
 from factored_asr.lattice import HotwordPass, Lattice
 from factored_asr.lattice import Path as LatticePath
@@ -35,9 +29,6 @@ from factored_asr.recognizer.session import Pipeline
 from factored_asr.understanding import Interpretation, Understander
 from factored_asr.understanding.over_lattice import interpret
 from factored_asr.understanding.spotted import Spotter
-
-BONUS = 3.0
-"""Of a hotword, in natural-log units, where none is given."""
 
 
 class RunTimeWords:
@@ -121,8 +112,9 @@ class RunTimeWords:
         hotwords
             Phrases with their bonuses in natural-log units, such as ``{"home assistant": 3.0}``: a
             phrase is found where it would be with a probability exp(bonus) times as high. Below 0
-            it is found less. Where phrases lie within each other, bonuses add up. Each word must
-            be known.
+            it is found less. None raises the probability of each of its words to 0.0025 in
+            dictation, so rare words get 7 to 12 and frequent ones nothing; in a grammar it is 3.
+            Where phrases lie within each other, bonuses add up. Each word must be known.
 
         Raises
         ------
@@ -139,7 +131,7 @@ class RunTimeWords:
         >>> keen.transcribe("examples/audio/kitchen_light_on.wav").text
         'turn on the kitchen light'
         """
-        return self._changed(replace(self._vocabulary, hotwords=checked_hotwords(hotwords)))
+        return self._changed(self._knowledge.with_hotwords(self._vocabulary, hotwords))
 
     def with_lists(self, lists: Lists) -> Self:
         """Return a recogniser with other entries in lists of its grammar, such as an address book.
@@ -218,7 +210,7 @@ class RunTimeWords:
         >>> from factored_asr.language import estimate, write_arpa
         >>> lm = tempfile.mkdtemp() + "/small.arpa"
         >>> write_arpa(estimate([["i", "like", "the", "light"]]), lm)
-        >>> recognizer = Recognizer.load("en-us", lm=lm)
+        >>> recognizer = Recognizer.load("en-us-network", lm=lm)
         >>> taught = recognizer.with_commands("lm/smart_home.yaml")
         >>> said = taught.transcribe("examples/audio/kitchen_light_on.wav")
         >>> said.text, said.interpretation.slots
@@ -227,12 +219,13 @@ class RunTimeWords:
         commands = Commands.of(grammar, after, probability)
         return self._changed(self._knowledge.with_commands(self._vocabulary, commands))
 
-    def with_prompt(self, text: str, *, bonus: float = BONUS) -> Self:
+    def with_prompt(self, text: str, *, bonus: float | None = None) -> Self:
         """Return a recogniser that expects the words of a text, such as a list of names.
 
-        Rare words of it become hotwords with this bonus; the thousand most frequent words of
-        the language model do not. In dictation words that are unknown are added, with guessed
-        pronunciations (a `GuessWarning` each). Words that cannot be pronounced are left out.
+        Rare words of it become hotwords with this bonus, see `with_hotwords`. The thousand most
+        frequent words of the language model do not. In dictation words that are unknown are added,
+        with guessed pronunciations (a `GuessWarning` each). Words that cannot be pronounced are
+        left out.
 
         Examples
         --------
@@ -244,9 +237,8 @@ class RunTimeWords:
         """
         new, rare = self._knowledge.expected(self._vocabulary, normalise_text(text))
         chosen = self.with_words(dict.fromkeys(new)) if new else self
-        earlier = dict(self._vocabulary.hotwords)
-        hotwords = {(word,): bonus for word in (*rare, *new)} | earlier
-        return chosen._changed(replace(chosen._vocabulary, hotwords=tuple(hotwords.items())))
+        earlier = {" ".join(words): each for words, each in self._vocabulary.hotwords}
+        return chosen.with_hotwords(dict.fromkeys((*rare, *new), bonus) | earlier)
 
     def _for_one(
         self, words: NewWords | None, hotwords: Hotwords | None, lists: Lists | None

@@ -17,7 +17,6 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from factored_asr.recognizer.recognizer import Recognizer
-from factored_asr.recognizer.words import BONUS
 from factored_asr.server.options import Limits, RefusedError
 
 
@@ -37,7 +36,7 @@ class Asked:
         Examples
         --------
         >>> Asked.of({"hotwords": ["home assistant"]}, Limits()).hotwords
-        '{"home assistant": 3.0}'
+        '{"home assistant": null}'
         """
         found = {each.name: getattr(before, each.name) if before else "" for each in fields(Asked)}
         for name in found.keys() & given.keys():
@@ -100,9 +99,7 @@ def _words(name: str, value: Any, limits: Limits) -> str:
 
 
 def _hotwords(name: str, value: Any, limits: Limits) -> str:
-    content = {phrase: BONUS if bonus is None else bonus
-               for phrase, bonus in _content(name, value).items()}
-    return _limited(name, content, limits.phrases)
+    return _limited(name, _content(name, value), limits.phrases)
 
 
 def _lists(name: str, value: Any, limits: Limits) -> str:

@@ -142,7 +142,8 @@ def main() -> None:
             systems[f"words added, bonus {bonus:g}"] = taught.with_hotwords(
                 dict.fromkeys(listed, bonus))
     else:
-        for bonus in bonuses or [3.0]:
+        systems["hotwords"] = recognizer.with_hotwords(dict.fromkeys(listed))
+        for bonus in bonuses:
             systems[f"hotwords, bonus {bonus:g}"] = recognizer.with_hotwords(
                 dict.fromkeys(listed, bonus))
     recognizer.transcribe(sentences[0][2], sample_rate=RATE)  # compiles kernels, unmeasured
