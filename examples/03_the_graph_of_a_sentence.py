@@ -20,7 +20,7 @@ from drawing import figure, read_lexicon, save
 from factored_asr.acoustic import N_POSITIONS
 from factored_asr.graph import Graph, GraphOptions, make_units
 from factored_asr.graph.build import compose_lexicon, expand_graph, lexicon_graph
-from factored_asr.graph.convert import from_pynini
+from factored_asr.graph.convert import graph_of
 from factored_asr.graph.expand import expand_context, minimise
 from factored_asr.graph.graph import EPSILON
 from factored_asr.language import Grammar
@@ -63,7 +63,7 @@ def compiled(pauses: bool) -> list[Step]:
     units = make_units(model, options.transition_scale)
 
     # G reads words and writes words; an arc's probability lies in its cost.
-    g = from_pynini(grammar.acceptor(words))
+    g = graph_of(grammar.acceptor(words))
     # L reads phones and writes words. A closed loop: any sequence of words, silence in between.
     l, back_off = lexicon_graph(read_lexicon().restrict(words), words, model, options)  # noqa: E741
     if not pauses:

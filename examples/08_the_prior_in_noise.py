@@ -28,6 +28,7 @@ from factored_asr.evaluation.significance import wilson
 from factored_asr.features import FrontEnd
 from factored_asr.graph import Graph, build_graph
 from factored_asr.language import EstimateOptions, Grammar, NGramModel, estimate
+from factored_asr.language.grammar.sampling import random_sentences
 from factored_asr.models.bundle import Bundle
 from factored_asr.models.recipe import Recipe
 from factored_asr.models.settings import COMMANDS
@@ -93,22 +94,7 @@ def measure(data: Path) -> dict[str, Any]:
 
 def sentences_of(grammar: Grammar) -> list[list[str]]:
     """Sentences drawn from a grammar, every way on being as likely."""
-    import pynini
-
-    words = ["<eps>", *sorted(grammar.words)]
-    acceptor = grammar.acceptor({word: i for i, word in enumerate(words) if i})
-    drawn = pynini.randgen(acceptor, npath=N_SENTENCES, seed=1)
-    return [[words[label] for label in path] for path in label_paths(drawn)]
-
-
-def label_paths(fst: Any) -> list[list[int]]:
-    """The labels along every path of a tree of paths."""
-    paths = fst.paths()
-    found = []
-    while not paths.done():
-        found.append([label for label in paths.ilabels() if label])
-        paths.next()
-    return found
+    return [list(words) for words in random_sentences(grammar, N_SENTENCES, seed=1)]
 
 
 def best_text(graph: Graph, scores: np.ndarray, pdfs: np.ndarray) -> str:

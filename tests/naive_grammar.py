@@ -66,11 +66,11 @@ def accepted(grammar: Grammar) -> set[tuple[str, ...]]:
     words = sorted(grammar.words)
     acceptor = grammar.acceptor({word: i for i, word in enumerate(words, start=1)})
     found = set()
-    waiting = [(acceptor.start(), ())]
+    waiting = [(acceptor.start, ())]
     while waiting:
         state, path = waiting.pop()
-        if float(acceptor.final(state)) < float("inf"):
+        if acceptor.final[state] < float("inf"):
             found.add(path)
-        for arc in acceptor.arcs(state):
-            waiting.append((arc.nextstate, (*path, words[arc.ilabel - 1])))
+        for label, _, _, target in acceptor.leaving(state).tolist():
+            waiting.append((target, (*path, words[label - 1])))
     return found

@@ -10,13 +10,10 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
 
 from factored_asr.batch import transcribe_files
 from factored_asr.errors import CacheWarning, OptionError
-from factored_asr.graph import Graph
-from factored_asr.graph.build import from_pynini, to_pynini
 from factored_asr.models.bundle import Bundle
 from factored_asr.models.recipe import Recipe
 from factored_asr.storage import cache, scratch
@@ -160,19 +157,6 @@ def test_workers_share_a_temporary_cache(
     scratch._folder.cache_clear()
     with shared_by_workers():
         assert cache_folder() == Path("/dev/null/cache")
-
-
-def test_graphs_pass_through_memory_without_temporary_files(
-    monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("pynini")
-    arcs = np.array([(1, 1, 0.5, 1), (1, 0, 0.1, 1)],
-                    dtype=[("label", "<i4"), ("word", "<i4"), ("cost", "<f4"), ("target", "<i4")])
-    graph = Graph(start=0, first_arc=np.array([0, 1, 2]), arcs=arcs,
-                  final=np.array([np.inf, 0.0]), words=("<eps>", "yes"))
-    unwritable(monkeypatch, temporary=False)
-    back = from_pynini(to_pynini(graph))
-    np.testing.assert_array_equal(back.arcs, arcs)
 
 
 def test_packages_whose_kernels_have_no_place_can_be_imported() -> None:

@@ -14,21 +14,16 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from factored_asr.dialogue.frames import base_forms
 from factored_asr.dialogue.phrases import AND, MENDS, Phrases, excepted
 from factored_asr.dialogue.reader import Reader
 from factored_asr.dialogue.scene import NOTHING_SAID, Scene
-from factored_asr.graph.convert import from_pynini
+from factored_asr.graph.convert import graph_of
 from factored_asr.graph.denials import verbs_of
+from factored_asr.language.acceptor import Acceptor, minimal, united
 from factored_asr.language.grammar import Grammar, ListSymbol, Network
-from factored_asr.language.grammar.acceptor import (
-    beginning_with,
-    build_acceptor,
-    relabelled,
-    united,
-)
+from factored_asr.language.grammar.acceptor import beginning_with, build_acceptor, relabelled
 from factored_asr.language.grammar.expression import ListReference, walk
 from factored_asr.language.grammar.network import Symbol, words_of
 from factored_asr.language.grammar.sampling import draw
@@ -88,24 +83,24 @@ class Conversation:
         more |= {gerund(word) for word in self.grammar.words}
         return self.grammar.words | {w for w in more if self.known is None or w in self.known}
 
-    def acceptor(self, word_ids: Mapping[str, int]) -> Any:
+    def acceptor(self, word_ids: Mapping[str, int]) -> Acceptor:
         """Return G, as `Grammar.acceptor` does; what needs a word without an id is left out."""
-        return united(self.parts(word_ids))
+        return minimal(united(self.parts(word_ids)))
 
-    def parts(self, word_ids: Mapping[str, int]) -> tuple[Any, Any]:
+    def parts(self, word_ids: Mapping[str, int]) -> tuple[Acceptor, Acceptor]:
         """Return the G of what is not denied, and that of what is ("don't turn it on").
 
         Only sentences that begin with a verb are denied whole: "don't the light on" says no one.
         """
         made = self._made(word_ids)
-        own = from_pynini(self.grammar.acceptor(word_ids))
+        own = graph_of(self.grammar.acceptor(word_ids))
         verbs = verbs_of(own, ["", *sorted(word_ids, key=lambda word: word_ids[word])])
         ordered = beginning_with(made["sentence"], {word_ids[verb] for verb in verbs})
         plain = self._acceptor(self.patterns["heard"], word_ids, made)
         return plain, self._acceptor(self.patterns["denied"], word_ids,
                                      {**made, "sentence": ordered})
 
-    def _made(self, word_ids: Mapping[str, int]) -> dict[str, Any]:
+    def _made(self, word_ids: Mapping[str, int]) -> dict[str, Acceptor]:
         """Return the acceptors that stand for phrases in the patterns of whole sentences."""
         grammar = self.grammar
         made = {kind: self._acceptor(some, word_ids) for kind, some in self.kept.items() if some}
@@ -122,8 +117,8 @@ class Conversation:
 
     def _acceptor(
         self, templates: Sequence[Template], word_ids: Mapping[str, int],
-        made: Mapping[str, Any] | None = None, skip: Iterable[tuple[str, ...]] = (),
-    ) -> Any:
+        made: Mapping[str, Acceptor] | None = None, skip: Iterable[tuple[str, ...]] = (),
+    ) -> Acceptor:
         """Return the word side of templates, without words that have no id."""
         network = Network(templates)
         arcs = (

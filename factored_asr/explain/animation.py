@@ -22,7 +22,7 @@ from factored_asr.audio.reading import Source, check_rate, read_audio
 from factored_asr.decoder import BeamOptions, Search
 from factored_asr.errors import OptionError
 from factored_asr.graph import Graph, build_graph
-from factored_asr.graph.convert import from_pynini
+from factored_asr.graph.convert import graph_of
 from factored_asr.graph.grammar_scorer import Weighted
 from factored_asr.graph.graph import arcs_of
 from factored_asr.graph.layout import placed
@@ -189,7 +189,7 @@ def _with_costs(bare: Graph, sentences: Sentences, weight: float) -> Graph:
     So the costs stand on the arcs of the words, and states and arcs are the same for any weight.
     """
     ids = {word: i for i, word in enumerate(bare.words) if i}
-    grammar = from_pynini(Weighted(sentences, weight).acceptor(ids))
+    grammar = graph_of(Weighted(sentences, weight).acceptor(ids))
     number, rows = {(bare.start, grammar.start): 0}, []
     final = list[float]()
     for here, (state, node) in enumerate(queue := list(number)):

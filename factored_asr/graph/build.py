@@ -1,29 +1,30 @@
 """The road from lexicon and language model to one decoding graph: L, G, L ∘ G, then C and H.
 
-Each step is a pure function from graph to graph; `build_graph` is their composition. Composition
-and determinisation of L ∘ G are pynini's; arcs go to it and come back as the bytes of a
-``ConstFst``, several times faster than arc by arc.
+Each step is a pure function from graph to graph; `build_graph` is their composition. L ∘ G of a
+grammar is composed and determinised by pynini where that is installed, else written out as trees.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
 from factored_asr._deprecated import renamed_fields
 from factored_asr.acoustic.topology import N_POSITIONS, Topology, word_symbols
 from factored_asr.errors import MissingError, OptionError
-from factored_asr.graph.convert import from_pynini, to_pynini
+from factored_asr.graph.convert import acceptor_of, graph_of
 from factored_asr.graph.denials import Denials, denials_for, denied, denies, joined
 from factored_asr.graph.expand import Progress, expand_graph, minimise
 from factored_asr.graph.graph import ARC, EPSILON, WORDS, Graph
 from factored_asr.graph.parts import as_part, with_dictation, without_empty
 from factored_asr.graph.prefixes import with_prefixes
-from factored_asr.graph.trees import ngram_trees
+from factored_asr.graph.trees import grammar_trees, ngram_trees
 from factored_asr.graph.units import HasTopology, Units, make_units
+from factored_asr.language import with_pynini
+from factored_asr.language.acceptor import Acceptor, determinised, subtracted, trimmed
 from factored_asr.language.classes import classes_of
 from factored_asr.language.grammar.sampling import Sentences
 from factored_asr.language.ngram import BEGIN, END, UNKNOWN, NGramModel
@@ -150,24 +151,29 @@ def word_labels(phones: list[int], shift: int) -> list[int]:
     return labels
 
 
-def with_fillers(grammar: Graph, fillers: Iterable[int], states: np.ndarray) -> Graph:
-    """Let G read fillers in some of its states, and stay there."""
-    loops = np.array([(word, word, 0.0, state) for state in states for word in fillers], ARC)
+def with_fillers(grammar: Graph, fillers: Sequence[int]) -> Graph:
+    """Let G read fillers in each of its states, and stay there."""
+    loops = np.zeros(grammar.n_states * len(fillers), ARC)
+    loops["label"] = loops["word"] = np.tile(np.array(fillers, np.int32), grammar.n_states)
+    loops["target"] = np.repeat(np.arange(grammar.n_states), len(fillers))
     source = np.concatenate([grammar.sources, loops["target"]])
     arcs = np.concatenate([grammar.arcs, loops])
     return Graph.from_arcs(source, arcs, grammar.final, grammar.start)
 
 
-def compose_lexicon(lexicon: Graph, grammar: Graph, back_off: int, n_symbols: int) -> Graph:
+def compose_lexicon(
+    lexicon: Graph, grammar: Graph, back_off: int, n_symbols: int, fillers: Sequence[int] = ()
+) -> Graph:
     """det(L ∘ G), minimised; marks of homophones, back-off and fillers are taken off its labels.
 
-    Lists keep their words, `LISTS` + k.
+    Fillers, words of L, may stand anywhere. Lists keep their words, `LISTS` + k.
     """
-    import pynini
-
-    fst = to_pynini(grammar).arcsort("ilabel")
-    fst = pynini.determinize(pynini.compose(to_pynini(lexicon), fst).connect())
-    graph = from_pynini(fst)
+    if with_pynini.is_installed():
+        composed = with_pynini.composed(lexicon.fields, with_fillers(grammar, fillers).fields)
+        graph = Graph.from_fields(composed)
+    else:
+        grammar = graph_of(determinised(acceptor_of(grammar)))
+        graph = grammar_trees(lexicon, with_fillers(grammar, fillers))
     if not graph.n_arcs:
         raise OptionError("no sentence of the language model can be pronounced with this lexicon")
     arcs = graph.arcs.copy()
@@ -281,8 +287,7 @@ def grammar_lg(
     spoken, back_off = lexicon_graph(lexicon, words, model, options, len(lists))
     n_fillers, n_phones = len(pauses(model.topology, options)[1]), len(model.topology.phones)
     fillers = range(len(words) + 2, len(words) + 2 + n_fillers)
-    acceptor = with_fillers(sentences, fillers, np.arange(sentences.n_states))
-    lg = compose_lexicon(spoken, acceptor, back_off, n_phones * N_POSITIONS)
+    lg = compose_lexicon(spoken, sentences, back_off, n_phones * N_POSITIONS, fillers)
     arcs = lg.arcs.copy()
     is_list = arcs["word"] >= LISTS
     arcs["word"][is_list] += len(table) - LISTS
@@ -317,7 +322,7 @@ def sentences_of(
     if options.denials and isinstance(grammar, Parted):
         return _given_parts(grammar, words, table, lexicon, phones, options)
     marks = {name: LISTS + k for k, name in enumerate(lists)}
-    own = from_pynini(grammar.acceptor({**words, **marks}))
+    own = graph_of(grammar.acceptor({**words, **marks}))
     denials = Denials(lexicon)
     if options.denials:
         denials = denials_for(own, table, lexicon, phones)
@@ -357,7 +362,7 @@ class HasLists(Protocol):
 class Parted(Protocol):
     """Sentences that bring their denials themselves, such as those of a conversation."""
 
-    def parts(self, word_ids: Mapping[str, int]) -> tuple[Any, Any]:
+    def parts(self, word_ids: Mapping[str, int]) -> tuple[Acceptor, Acceptor]:
         """Return the G of what is not denied, and that of what is."""
 
 
@@ -366,7 +371,7 @@ def _given_parts(
     phones: Sequence[str], options: GraphOptions,
 ) -> GrammarParts:
     """Return both Gs of a conversation; its denials, too, are said as in connected speech."""
-    plain, denied = map(from_pynini, grammar.parts(words))
+    plain, denied = map(graph_of, grammar.parts(words))
     spoken = Denials(denials_for(plain, table, lexicon, phones).lexicon)
     plain, other = (with_prefixes(each, options.prefixes, words, options.prefix_cost)
                     for each in (plain, denied))
@@ -377,20 +382,16 @@ def _given_parts(
 
 def connected(grammar: Graph) -> Graph | None:
     """Return G without what leads to no end; None if nothing is left."""
-    fst = to_pynini(grammar).connect()
-    return from_pynini(fst) if fst.num_states() else None
+    return _unless_empty(trimmed(acceptor_of(grammar)))
 
 
 def _without(grammar: Graph, other: Graph) -> Graph | None:
     """G without the sentences of another, both without epsilon arcs; None if none is left."""
-    import pynini
+    return _unless_empty(subtracted(acceptor_of(grammar), acceptor_of(other)))
 
-    arcs = other.arcs.copy()
-    arcs["cost"] = 0.0
-    final = np.where(other.final < np.inf, 0.0, np.inf).astype(np.float32)
-    plain = pynini.determinize(to_pynini(Graph.from_arcs(other.sources, arcs, final, other.start)))
-    left = pynini.difference(to_pynini(grammar).arcsort("ilabel"), plain).connect()
-    return from_pynini(left) if left.num_states() else None
+
+def _unless_empty(acceptor: Acceptor) -> Graph | None:
+    return None if acceptor.is_empty else graph_of(acceptor)
 
 
 def word_table(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from factored_asr.graph import Graph, GraphOptions
-from factored_asr.graph.build import LISTS, HasLists, from_pynini, sentences_of, to_pynini
+from factored_asr.graph.build import LISTS, HasLists, sentences_of
 from factored_asr.graph.denials import joined
 from factored_asr.graph.graph import EPSILON
+from factored_asr.language.acceptor import Acceptor
 from factored_asr.language.grammar.sampling import Sentences
 from factored_asr.lexicon import Lexicon
 
@@ -110,11 +110,11 @@ class Weighted:
         """All words."""
         return self.sentences.words
 
-    def acceptor(self, word_ids: Mapping[str, int]) -> Any:
+    def acceptor(self, word_ids: Mapping[str, int]) -> Acceptor:
         """Return G over word ids, its costs weighted."""
-        graph = from_pynini(self.sentences.acceptor(word_ids))
-        arcs, weight = graph.arcs.copy(), np.float32(self.weight)
+        acceptor = self.sentences.acceptor(word_ids)
+        arcs, weight = acceptor.arcs.copy(), np.float32(self.weight)
         arcs["cost"] *= weight
-        final = graph.final.copy()
+        final = acceptor.final.copy()
         final[final < INF] *= weight
-        return to_pynini(replace(graph, arcs=arcs, final=final))
+        return replace(acceptor, arcs=arcs, final=final)

@@ -18,7 +18,7 @@ import numpy as np
 
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.graph._kernels import WIDE, first_broken_state
-from factored_asr.graph.openfst import (
+from factored_asr.storage.openfst import (
     ARC,
     Arcs,
     count_by_state,
@@ -242,6 +242,18 @@ class Graph:
         counts = np.bincount(source, minlength=len(final))
         return Graph(start, np.concatenate([[0], np.cumsum(counts)]), arcs, final)
 
+    @staticmethod
+    def from_fields(fields: Arcs) -> Graph:
+        """Build a graph from start, offsets of arcs, arcs in any order per state, and final."""
+        start, first_arc, arcs, final = fields
+        source = np.repeat(np.arange(len(final)), np.diff(first_arc))
+        return Graph.from_arcs(source, arcs, final, start)
+
+    @property
+    def fields(self) -> Arcs:
+        """Start, offsets of arcs, arcs, and final costs."""
+        return Arcs(self.start, self.first_arc, self.arcs, self.final)
+
     @property
     def sources(self) -> np.ndarray:
         """(n_arcs,) int32: the source state of every arc, computed at each call."""
@@ -294,15 +306,11 @@ class Graph:
 
     def write_openfst(self, path: str | Path) -> None:
         """Write the arcs alone as an OpenFst const file (labels and words as bare numbers)."""
-        write_openfst(path, self._arcs)
+        write_openfst(path, self.fields)
 
     def to_openfst(self) -> bytes:
         """Return the bytes that `write_openfst` writes."""
-        return b"".join(openfst_parts(self._arcs))
-
-    @property
-    def _arcs(self) -> Arcs:
-        return Arcs(self.start, self.first_arc, self.arcs, self.final)
+        return b"".join(openfst_parts(self.fields))
 
     def with_words(self, words: Iterable[str]) -> Graph:
         """Return the graph with a word table, which OpenFst files seldom have."""
@@ -408,8 +416,7 @@ def _checked_foreign(path: Path, found: Arcs) -> Graph:
             raise FormatError(f"an arc's {name} lies outside [0, {limit})", path)
     if not ((arcs["cost"] > -np.inf).all() and (final > -np.inf).all()):
         raise FormatError("a cost is -inf or not a number", path)
-    source = np.repeat(np.arange(n_states), np.diff(first_arc))
-    return Graph.from_arcs(source, arcs, final, start)
+    return Graph.from_fields(found)
 
 
 def check_graph(graph: Graph, path: str | Path, *, arcs: bool = True) -> None:

@@ -7,9 +7,8 @@ from itertools import chain
 
 import numpy as np
 
-from factored_asr.graph import _kernels
-from factored_asr.graph.graph import ARC, Graph
-from factored_asr.graph.trees import pronunciations
+from factored_asr.graph.graph import Graph
+from factored_asr.graph.trees import loops_at, pronunciations
 from factored_asr.graph.units import Units
 from factored_asr.lexicon import Lexicon
 
@@ -43,28 +42,12 @@ def phrase_trees(
     used = {word: k for k, word in enumerate(spelt, start=1)}
     steps = _steps(phrases, used)
     source, word, target, cost = (steps[name] for name in ("source", "word", "target", "cost"))
-    of_word, rank_word, (spoken, costs), first, symbols = pronunciations(
-        lexicon, used, tuple(phones), units)
-    counts = (of_word[word + 1] - of_word[word]).astype(np.int64)
-    step = np.repeat(np.arange(len(word)), counts)
-    place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    rank = spoken[of_word[word][step] + place]
-    order = np.lexsort((rank, source[step]))
-    step, rank = step[order], rank[order]
     n_nodes = max(int(target.max()), LAST) + 1
-    above, arcs = _kernels.grow_trees(
-        np.searchsorted(source[step], np.arange(n_nodes + 1)), rank,
-        (cost[step] + word_cost + costs[rank]).astype(np.float32), target[step], first, symbols,
-        rank_word, np.zeros(0, ARC),
-    )
+    above, arcs, n_states = pronunciations(lexicon, used, tuple(phones), units).below(
+        n_nodes, source, word, cost + word_cost, target)
     arcs = arcs.copy()
     arcs["word"] = np.array([0, *(words[each] for each in used)], np.int32)[arcs["word"]]
-    nodes = np.arange(LAST + 1, n_nodes, dtype=np.int32)
-    more = np.zeros(len(nodes) * len(loops), ARC)
-    for k, (symbol, price) in enumerate(loops):
-        part = more[k * len(nodes) : (k + 1) * len(nodes)]
-        part["label"], part["cost"], part["target"] = symbol, price, nodes
-    n_states = max(n_nodes, int(arcs["target"].max()) + 1)
+    more = loops_at(np.arange(LAST + 1, n_nodes, dtype=np.int32), list(loops))
     return Graph.from_arcs(
         np.append(above, more["target"]), np.append(arcs, more),
         np.full(n_states, np.inf, np.float32),

@@ -1,26 +1,74 @@
-"""det(L ∘ G) of an n-gram model, written out directly: a tree of pronunciations below each history.
+"""det(L ∘ G), written out directly: a tree of pronunciations below each state of G.
 
-G's arcs from a history are words. Their pronunciations share beginnings, so they make a tree, whose
-last arcs lead to the histories that follow; an arc that backs off leads from root to root. That is
-what composition and determinisation would give, costs and words as early as they are certain, in a
-tenth of the time and without the homophones' marks.
+G's arcs from a state, such as the history of an n-gram model, are words. Their pronunciations share
+beginnings, so they make a tree, whose last arcs lead to the states that follow; an arc that backs
+off leads from root to root. That is what composition and determinisation would give, costs and
+words as early as they are certain, in a tenth of the time and without the homophones' marks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from factored_asr.acoustic.topology import BEGIN, END, INTERNAL, N_POSITIONS, SINGLE
 from factored_asr.graph import _kernels
+from factored_asr.graph.convert import graph_of
 from factored_asr.graph.graph import ARC, WORDS, Graph
 from factored_asr.graph.units import Units
+from factored_asr.language.acceptor import Acceptor, trimmed
 from factored_asr.language.ngram import NGramArcs, NGramModel
 from factored_asr.lexicon import Lexicon
 
 Loops = list[tuple[int, float]]
 """Labels with their costs."""
+
+
+class Ranked(NamedTuple):
+    """Pronunciations in alphabetical order of their symbols, by rank."""
+
+    word: np.ndarray
+    """(n,) int32."""
+    cost: np.ndarray
+    """(n,) float64."""
+    first: np.ndarray
+    """(n + 1,) int64: where each rank's symbols begin."""
+    symbols: np.ndarray
+    """int32, of all."""
+
+    @staticmethod
+    def of(letters: np.ndarray, word: np.ndarray, cost: np.ndarray) -> Ranked:
+        """Rank pronunciations, one a row, -1 after their ends: what ends precedes what goes on."""
+        order = np.lexsort((cost, word, *letters.T[::-1]))
+        letters = letters[order]
+        first = np.concatenate([[0], np.cumsum(np.count_nonzero(letters >= 0, axis=1))])
+        return Ranked(word[order].astype(np.int32), cost[order], first,
+                      letters[letters >= 0].astype(np.int32))
+
+    def below(
+        self, n_roots: int, source: np.ndarray, word: np.ndarray, cost: np.ndarray,
+        target: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray, int]:
+        """Hang the pronunciations of arcs from root to root below their sources, as trees.
+
+        Returns source and arc of each branch, and the number of states, those of the roots first.
+        """
+        spoken = np.argsort(self.word, kind="stable")
+        begin, end = (np.searchsorted(self.word[spoken], word, side) for side in ("left", "right"))
+        counts = end - begin
+        arc = np.repeat(np.arange(len(word)), counts)
+        before = np.cumsum(counts) - counts
+        rank = spoken[np.arange(counts.sum()) - np.repeat(before - begin, counts)]
+        order = np.lexsort((rank, source[arc]))  # within each root in the order of the ranks
+        arc, rank = arc[order], rank[order]
+        above, arcs = _kernels.grow_trees(
+            np.searchsorted(source[arc], np.arange(n_roots + 1)), rank,
+            (self.cost[rank] + cost[arc]).astype(np.float32), target[arc].astype(np.int32),
+            self.first, self.symbols, self.word, np.zeros(0, ARC),
+        )
+        return above, arcs, max(n_roots, int(arcs["target"].max(initial=0)) + 1)
 
 
 def ngram_trees(
@@ -43,36 +91,19 @@ def ngram_trees(
         empty history, that of a class ("{contact}") wherever the model has this word.
     """
     table = language.arcs()
-    of_word, rank_word, costs, first, symbols = pronunciations(lexicon, words, phones, units)
     word_id = np.array([words.get(word, 0) for word in language.words], np.int64)[table.word]
-    known = np.flatnonzero(word_id)
-    begin, end = of_word[word_id[known]], of_word[word_id[known] + 1]
-    counts = end - begin
-    arc = np.repeat(known, counts)
-    rank = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts - begin, counts)
-    # Within each history in the order of the pronunciations.
-    spoken, sorted_costs = costs
-    rank = spoken[rank]
-    order = np.lexsort((rank, table.source[arc]))
-    arc, rank = arc[order], rank[order]
-    cost = (sorted_costs[rank] + word_penalty - table.log_prob[arc]).astype(np.float32)
+    known = word_id > 0
     n_roots = len(table.final)
-    first_entry = np.searchsorted(table.source[arc], np.arange(n_roots + 1))
-    source, arcs = _kernels.grow_trees(
-        first_entry, rank, cost, table.target[arc].astype(np.int32), first, symbols,
-        rank_word, np.zeros(0, ARC),
+    source, arcs, n_states = pronunciations(lexicon, words, phones, units).below(
+        n_roots, table.source[known], word_id[known], word_penalty - table.log_prob[known],
+        table.target[known],
     )
     more = np.zeros(len(table.backoff_source), ARC)
     more["cost"], more["target"] = -table.log_backoff, table.backoff_target
     of_class, classes = _classes(language, table, joints)
-    rows = [(label, 0, price, 0) for label, price in (*everywhere, *at_empty_history)]
-    rows.append((0, joints[WORDS], 0.0, 0))
-    loops = np.array(rows, ARC)
-    roots = np.arange(n_roots, dtype=np.int32)
-    standing = np.repeat(loops[: len(everywhere)], n_roots)
-    standing["target"] = np.tile(roots, len(everywhere))
-    rare = loops[len(everywhere) :]
-    n_states = max(int(source.max(initial=0)), int(arcs["target"].max(initial=0)), n_roots - 1) + 1
+    rows = [(label, 0, price, 0) for label, price in at_empty_history]
+    rare = np.array([*rows, (0, joints[WORDS], 0.0, 0)], ARC)
+    standing = loops_at(np.arange(n_roots, dtype=np.int32), everywhere)
     final = np.full(n_states, np.inf, np.float32)
     final[:n_roots] = -table.final
     return Graph.from_arcs(
@@ -93,19 +124,46 @@ def _classes(
     return table.source[at].astype(np.int32), arcs
 
 
+def grammar_trees(lexicon: Graph, grammar: Graph) -> Graph:
+    """Return det(L ∘ G) of L as `lexicon_graph` writes it, and G, an acceptor without epsilons.
+
+    G is deterministic, or its words are not told apart.
+    """
+    first, arcs = lexicon.first_arc, lexicon.arcs
+    at = np.arange(first[1])  # of the state that all pronunciations begin and end in
+    loops = [(label, cost) for label, word, cost, _ in arcs[at].tolist() if not word]
+    at = at[arcs["word"][at] > 0]
+    word, cost, columns = arcs["word"][at], np.zeros(len(at)), list[np.ndarray]()
+    inside = np.ones(len(at), bool)
+    while inside.any():
+        columns.append(np.where(inside, arcs["label"][at] - 1, -1))
+        cost += np.where(inside, arcs["cost"][at], 0.0)
+        inside &= arcs["target"][at] > 0
+        at = np.where(inside, first[arcs["target"][at]], at)
+    spoken = Ranked.of(np.column_stack(columns), word, cost)
+    n_roots, words = grammar.n_states, grammar.arcs["word"]
+    source, branches, n_states = spoken.below(
+        n_roots, grammar.sources, words, grammar.arcs["cost"], grammar.arcs["target"])
+    standing = loops_at(np.arange(n_roots, dtype=np.int32), loops)
+    final = np.append(grammar.final, np.full(n_states - n_roots, np.inf, np.float32))
+    made = Acceptor.from_arcs(np.append(source, standing["target"]), np.append(branches, standing),
+                              final, grammar.start)
+    return graph_of(trimmed(made))  # without words that have no pronunciation
+
+
+def loops_at(states: np.ndarray, loops: Loops) -> np.ndarray:
+    """Return self-loops of states, each with all these labels and costs."""
+    arcs = np.zeros((len(loops), len(states)), ARC)
+    arcs["target"] = states
+    for row, (label, cost) in zip(arcs, loops, strict=True):
+        row["label"], row["cost"] = label, cost
+    return arcs.ravel()
+
+
 def pronunciations(
     lexicon: Lexicon, words: Mapping[str, int], phones: tuple[str, ...], units: Units
-) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray], np.ndarray, np.ndarray]:
-    """The pronunciations in alphabetical order of their symbols.
-
-    Returns five values:
-
-    * by word id, where its pronunciations begin in `spoken`;
-    * the word of each rank;
-    * `spoken`, the ranks by word, with the costs by rank;
-    * where each rank's symbols begin;
-    * the symbols.
-    """
+) -> Ranked:
+    """Return the pronunciations of words, by their ids."""
     index = {phone: i for i, phone in enumerate(phones)}
     found = [(word_id, each) for word, word_id in words.items() for each in lexicon.find(word)]
     word = np.array([word_id for word_id, _ in found], np.int32)
@@ -117,16 +175,10 @@ def pronunciations(
     place[ends - 1] = END
     place[ends - lengths] = np.where(lengths > 1, BEGIN, SINGLE)
     symbols = same_units(units)[symbols + place].astype(np.int32)
-    # In alphabetical order: what ends comes before what goes on.
     column = np.arange(len(symbols)) - np.repeat(ends - lengths, lengths)
     letters = np.full((len(found), lengths.max(initial=0)), -1, np.int32)
     letters[np.repeat(np.arange(len(found)), lengths), column] = symbols
-    order = np.lexsort((cost, word, *letters.T[::-1]))
-    letters, rank_word = letters[order], word[order]
-    spoken = np.argsort(rank_word, kind="stable")
-    of_word = np.searchsorted(rank_word[spoken], np.arange(max(words.values()) + 2))
-    first = np.concatenate([[0], np.cumsum(lengths[order])])
-    return of_word, rank_word, (spoken, cost[order]), first, letters[letters >= 0]
+    return Ranked.of(letters, word, cost)
 
 
 def same_units(units: Units) -> np.ndarray:

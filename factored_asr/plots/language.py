@@ -6,7 +6,7 @@ import numpy as np
 
 from factored_asr.errors import OptionError
 from factored_asr.graph import Graph
-from factored_asr.graph.convert import from_pynini
+from factored_asr.graph.convert import graph_of
 from factored_asr.graph.graph import EPSILON, arcs_of
 from factored_asr.language import Grammar, NGramModel
 from factored_asr.language.ngram import BEGIN, END, UNKNOWN
@@ -37,7 +37,7 @@ def language_graph(language: NGramModel | Grammar, n_words: int = N_WORDS) -> Gr
     if isinstance(language, Grammar):
         table = (EPSILON, *sorted(language.words))
         ids = {word: i for i, word in enumerate(table) if i}
-        made = from_pynini(language.acceptor(ids)).with_words(table)
+        made = graph_of(language.acceptor(ids)).with_words(table)
         arcs = made.arcs.copy()
         arcs["word"] = 0  # an acceptor: the label says it
         return Graph(made.start, made.first_arc, arcs, made.final, table)

@@ -12,9 +12,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.language.acceptor import Acceptor
 from factored_asr.language.grammar import expression as tree
 from factored_asr.language.grammar.acceptor import build_acceptor
 from factored_asr.language.grammar.home_assistant import read_home_assistant
@@ -25,9 +26,6 @@ from factored_asr.language.grammar.size import GrammarSize, Ruler, estimate
 from factored_asr.language.grammar.templates import Rule, Scope, Template, ValueList
 from factored_asr.language.written import Known
 from factored_asr.storage.reading import files_in, read_text
-
-if TYPE_CHECKING:
-    import pynini
 
 MAX_PERMUTED = 8  # items of a permutation: 2^n nodes
 MAX_ARCS = 5_000_000
@@ -194,7 +192,7 @@ class Grammar:
         kept = (template for template in self.templates if template not in left_out)
         return estimate(kept, len(self.wildcard_words))
 
-    def acceptor(self, word_ids: Mapping[str, int], *, max_arcs: int = MAX_ARCS) -> pynini.Fst:
+    def acceptor(self, word_ids: Mapping[str, int], *, max_arcs: int = MAX_ARCS) -> Acceptor:
         """Return G: the word side, an epsilon-free deterministic minimal acceptor over word ids.
 
         Costs are −log of the weights on alternatives, 0 where none are given. Skip words may stand

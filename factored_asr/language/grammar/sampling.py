@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from random import Random
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from factored_asr.errors import OptionError
+from factored_asr.language.acceptor import Acceptor
 from factored_asr.language.grammar import expression as tree
 from factored_asr.language.grammar.normalisation import normalise_text
 from factored_asr.language.grammar.templates import Scope, Template
@@ -23,8 +24,8 @@ class Sentences(Protocol):
     def words(self) -> Collection[str]:
         """All words."""
 
-    def acceptor(self, word_ids: Mapping[str, int]) -> Any:
-        """Return G, an acceptor over word ids."""
+    def acceptor(self, word_ids: Mapping[str, int]) -> Acceptor:
+        """Return G over word ids."""
 
 
 def random_sentences(grammar: Sentences, n: int, seed: int = 0) -> tuple[tuple[str, ...], ...]:
@@ -43,18 +44,19 @@ def random_sentences(grammar: Sentences, n: int, seed: int = 0) -> tuple[tuple[s
         raise OptionError(f"{n} sentences cannot be drawn: n must be 0 or more")
     names = ["", *sorted(grammar.words)]
     acceptor = grammar.acceptor({name: i for i, name in enumerate(names) if i})
-    arcs_of: dict[int, list[tuple[int, int]]] = {}
-    shares: dict[int, np.ndarray] = {}
-    for state in acceptor.states():
-        arcs = list(acceptor.arcs(state))
-        arcs_of[state] = [*((arc.ilabel, arc.nextstate) for arc in arcs), (0, -1)]
-        costs = np.array([float(arc.weight) for arc in arcs] + [float(acceptor.final(state))])
+    arcs_of: list[list[tuple[int, int]]] = []
+    shares: list[np.ndarray] = []
+    for state in range(acceptor.n_states):
+        arcs = acceptor.leaving(state)
+        following = zip(arcs["label"].tolist(), arcs["target"].tolist(), strict=True)
+        arcs_of.append([*following, (0, -1)])
+        costs = np.append(arcs["cost"], acceptor.final[state])
         weights = np.exp(costs.min() - costs)
-        shares[state] = weights / weights.sum()
+        shares.append(weights / weights.sum())
     rng = np.random.default_rng(seed)
     drawn = []
     for _ in range(n):
-        words, state = [], acceptor.start()
+        words, state = [], acceptor.start
         while state >= 0:
             label, state = arcs_of[state][rng.choice(len(shares[state]), p=shares[state])]
             words += [names[label]] * (label > 0)

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from factored_asr.errors import FormatError, MissingError
-from factored_asr.graph.openfst import Arcs, Header, read_header, read_states, read_symbols
 from factored_asr.storage.cursor import Cursor
+from factored_asr.storage.openfst import Arcs, Header, read_header, read_states, read_symbols
 
 ADD_ON = 446681434
 """Magic number between the header of a look-ahead FST and the FST itself."""

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from factored_asr.errors import FormatError
-from factored_asr.graph.openfst import Arcs
 from factored_asr.language.ngram import BEGIN, END, EPSILON, NGramModel
 from factored_asr.models.importers.lookahead_fst import NGramFst
+from factored_asr.storage.openfst import Arcs
 
 MAX_PHONES = 100
 """Of one pronunciation; longer ways are not followed."""
