@@ -107,9 +107,9 @@ def _with_room(array, n):
 def determinise(start, first_arc, arcs, final, limit):
     """Make an acceptor without epsilons deterministic, if it then has at most `limit` states.
 
-    A state is a subset of old ones, each with what its best path costs above the best path of all
-    (Mohri 1997, "Finite-state transducers in language and speech processing"): these rests are
-    charged where the paths part. Returns offsets of arcs, arcs sorted by label, final costs, and
+    A state is a subset of old ones, each with what its best path costs above the best path of all.
+    These rests are charged where the paths part. After Mohri (1997), "Finite-state transducers in
+    language and speech processing". Returns offsets of arcs, arcs sorted by label, final costs, and
     whether that is all.
     """
     member, rest = np.empty(1 << 10, np.int32), np.empty(1 << 10, np.float64)  # of all subsets

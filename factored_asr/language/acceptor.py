@@ -3,9 +3,9 @@
 The arcs of an acceptor bear a label and a cost. Each path from the start to a final state is a
 sentence, labels in a row, at the sum of its costs; of several paths the cheapest counts. Union,
 concatenation and the like lay acceptors side by side and join them by epsilon arcs (label 0), at
-hardly any expense. `minimal` then makes the smallest deterministic acceptor of these sentences: it
-removes the epsilons, determinises, pushes the costs to the front, and merges states of equal future
-(Mohri 2009, "Weighted automata algorithms").
+hardly any expense. `minimal` then makes the smallest deterministic acceptor of these sentences. It
+removes the epsilons, determinises, pushes the costs to the front, and merges states of equal
+future. After Mohri (2009), "Weighted automata algorithms".
 
 Where pynini is installed, it computes `minimal` and `subtracted`, see `with_pynini`; else the code
 below does, with the same sentences at the same costs.
@@ -246,10 +246,10 @@ def trimmed(acceptor: Acceptor) -> Acceptor:
 def minimal(acceptor: Acceptor) -> Acceptor:
     """Return an equal acceptor without epsilons, deterministic and minimal.
 
-    One with cycles and costs stays deterministic only if each pair of label and cost is taken for
-    a symbol: loops of different cost over the same words have no deterministic form. Raises
-    OptionError for repeats whose deterministic form is exponentially large: ``(a|b)* a (a|b) (a|b)
-    …`` doubles its states with every word.
+    Loops of different cost over the same words have no deterministic form. In an acceptor with
+    cycles and costs each pair of label and cost therefore counts as a symbol. Raises OptionError
+    for repeats whose deterministic form is exponentially large: ``(a|b)* a (a|b) (a|b) …`` doubles
+    its states with every word.
     """
     if with_pynini.is_installed():
         if _is_cyclic(acceptor):
@@ -381,9 +381,8 @@ def _pushed(acceptor: Acceptor) -> Acceptor:
 def _merged(acceptor: Acceptor) -> Acceptor:
     """Merge states with the same future, in an acceptor that is trimmed and deterministic.
 
-    Partition refinement (Moore 1956): states are told apart by what one step says, then by what it
-    leads to, and so on, until a further step tells no more of them apart. A 64-bit hash names the
-    class of a state.
+    Partition refinement (Moore 1956): states are told apart by their next step, then by the one
+    after it, and so on, until no more of them differ. A 64-bit hash names the class of a state.
     """
     arcs, target = acceptor.arcs, acceptor.arcs["target"]
     steps = _kernels.STEPS

@@ -34,7 +34,7 @@ def minimal(acceptor: Arcs) -> Arcs:
     if cyclic and fst.properties(pywrapfst.UNWEIGHTED, True) != pywrapfst.UNWEIGHTED:
         # Loops of different cost over the same words cannot be determinised: keep each
         # (word, cost) pair a symbol of its own.
-        mapper = pywrapfst.EncodeMapper("standard", encode_labels=False, encode_weights=True)
+        mapper = pywrapfst.EncodeMapper("standard", encode_labels=True, encode_weights=True)
         fst = pynini.determinize(fst.encode(mapper))
         return from_pynini(fst.minimize().decode(mapper))
     return from_pynini(pynini.determinize(fst).minimize())
