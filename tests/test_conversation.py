@@ -208,7 +208,7 @@ class TestStreams:
         assert stream.finish().text == "stop the music"
 
     def test_a_rate_that_is_none(self, commands: Recognizer) -> None:
-        with pytest.raises(OptionError, match="sample_rate must be"):
+        with pytest.raises(OptionError, match="sample_rate is -1, must be 1000 to"):
             commands.stream(sample_rate=-1)
 
     def test_listening(self, commands: Recognizer) -> None:

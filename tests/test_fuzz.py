@@ -512,7 +512,7 @@ def test_gzip_is_read_as_before(tmp_path: Path) -> None:
     ("change", "law"),
     [
         (lambda m: m["settings"].update(dictation=3), "options of decoding"),
-        (lambda m: m["acoustic"].update(more=2), "2 must be a mapping"),
+        (lambda m: m["acoustic"].update(more=2), "more must be a JSON object, is 2"),
         (lambda m: m["files"].update({"x" * 300: {"sha256": "", "bytes": 0}}), "needs this file"),
     ],
 )

@@ -458,6 +458,10 @@ def test_kenlm_in_capitals_knows_words_in_lower_case(tiny: Path, tmp_path: Path)
     assert "yes" in scorer and "YES" in scorer and "perhaps" not in scorer
     for text in (["yes", "maybe"], ["perhaps", "yes"], []):
         assert scorer.score_sentence(text) == pytest.approx(small.score_sentence(text))
+    assert "YES" in small and "Yes" in small  # whose words are in lower case
+    named = tuple(w if w.startswith("<") else w.capitalize() for w in model.words)
+    write_arpa(replace(model, words=named), tmp_path / "names.arpa")
+    assert all(word in KenLMScorer(tmp_path / "names.arpa") for word in ("yes", "YES", "Yes"))
     for word in ("yes", "perhaps", "</s>"):
         after, log_prob = scorer.score_word(scorer.start(), word)
         assert log_prob == pytest.approx(small.score_word(small.start(), word)[1])

@@ -219,10 +219,11 @@ class KenLMScorer:
         return self._spelled(word) in self._model
 
     def _spelled(self, word: str) -> str:
-        """Return a word as the model spells it: capitals are tried where it lacks a word."""
+        """Return a word as the model spells it: other cases are tried where it lacks a word."""
         if word in self._model or word.startswith("<"):
             return word
-        return capitals if (capitals := word.upper()) in self._model else word
+        others = (word.upper(), word.lower(), word.capitalize())
+        return next((each for each in others if each in self._model), word)
 
     def start(self, *, marks: bool = True) -> Any:
         """Return the state after ``<s>``, or without `marks` that of the empty history."""
