@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 pytest.importorskip("uvicorn")
@@ -148,6 +150,22 @@ def test_metrics_are_prometheus(server: Server) -> None:
     assert "factored_asr_sessions" in found
 
 
+def test_workers_share_connections(server: Server) -> None:
+    host, port = server.url.removeprefix("http://").rsplit(":", 1)
+
+    def of_each() -> list[int]:
+        return [sum(each.status == psutil.CONN_ESTABLISHED and each.laddr.port == int(port)
+                    for each in psutil.Process(pid).net_connections())
+                for pid in server.workers()]  # fmt: skip
+
+    wait_until(lambda: sum(of_each()) == 0, 40)  # those of other tests
+    with contextlib.ExitStack() as opened:
+        for _ in range(12):
+            opened.enter_context(socket.create_connection((host, int(port)), timeout=10))
+        wait_until(lambda: sum(of_each()) == 12, 10)
+        assert min(of_each()) >= 4
+
+
 def test_a_killed_worker_is_replaced(server: Server) -> None:
     """Its WebSockets get a close frame; the others go on; a new one serves soon."""
     from websockets.exceptions import ConnectionClosed
@@ -235,7 +253,10 @@ def test_counters_add_up_over_threads_and_workers() -> None:
     metrics.add("sessions", PROTOCOLS[0], 2)
     assert metrics.total("sessions") == 5
     assert metrics.total("requests_total", "vosk") == 4000
+    assert metrics.surplus("connections", 5) == 5  # the other one has none
     metrics.fork(0)  # what the first worker ran is gone
+    assert metrics.surplus("connections", 0) == 0
+    assert metrics.surplus("connections", 7) == 2
     assert metrics.total("sessions") == 2
     lines = metrics.text().splitlines()
     assert 'factored_asr_block_seconds_bucket{le="0.2"} 0' in lines

@@ -27,6 +27,7 @@ class Family:
 
 FAMILIES = (
     Family("sessions", "gauge", "Streams and requests that run now.", "protocol", PROTOCOLS),
+    Family("connections", "gauge", "Connections that are open now."),
     Family("requests_total", "counter", "Streams and requests served.", "protocol", PROTOCOLS),
     Family("refused_total", "counter", "Requests refused.", "reason", REFUSALS),
     Family("failures_total", "counter", "Requests that failed by a fault of the server.",
@@ -72,6 +73,12 @@ class Metrics:
         with self._lock:
             self._table[self.worker, self._slots[name, label]] += amount
 
+    def surplus(self, name: str, value: float) -> float:
+        """Set a gauge of this worker; return by how much it exceeds the least of all workers."""
+        column = self._table[:, self._slots[name, ""]]
+        column[self.worker] = value
+        return float(value - column.min())
+
     def observe(self, name: str, seconds: float) -> None:
         """Count a duration in a histogram."""
         first = self._slots[name, ""]
@@ -90,8 +97,8 @@ class Metrics:
         """Write the row of this worker from now on; what its predecessor ran has ended."""
         self._lock = threading.Lock()
         self.worker = worker
-        for label in PROTOCOLS:
-            self._table[worker, self._slots["sessions", label]] = 0.0
+        for name, label in (("connections", ""), *(("sessions", label) for label in PROTOCOLS)):
+            self._table[worker, self._slots[name, label]] = 0.0
 
     def text(self) -> str:
         """Return all metrics in Prometheus' text format 0.0.4."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -16,11 +18,14 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from factored_asr.server.app import application
 from factored_asr.server.engine import Engine
 from factored_asr.server.keeper import Keeper
+from factored_asr.server.metrics import Metrics
 
 MESSAGE_BYTES = 256 << 10  # of one WebSocket message: 8 s of sound at 16 kHz
 CLOSE_SECONDS = 2.0  # for the last bytes to go out
 QUEUE = 512  # connections that wait to be accepted
 POLL_SECONDS = 0.2
+TURN_SECONDS = 0.02  # a worker waits so long for each connection that it has more than another
+LONGEST_TURN = 0.2  # then it takes the next one: the other may be stuck
 
 
 @dataclass(frozen=True)
@@ -33,16 +38,53 @@ class Sockets:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn, stopped by us, and taking a few connections at a time so that workers share them."""
+    """Uvicorn, stopped by us; the worker with the fewest connections takes the next one.
+
+    A stream lasts long. The first to wake up might otherwise take them all.
+    """
+
+    def __init__(self, config: uvicorn.Config, metrics: Metrics):
+        super().__init__(config)
+        self._metrics = metrics
+        self._accepting: list[asyncio.Task[None]] = []
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        for each in sockets or ():
-            each.listen(QUEUE)
+        await super().startup([])
+        self._accepting = [asyncio.create_task(self._accept(each)) for each in sockets or ()]
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for each in self._accepting:
+            each.cancel()
+        await super().shutdown(sockets)
+
+    async def on_tick(self, counter: int) -> bool:
+        self._count()
+        return await super().on_tick(counter)
+
+    async def _accept(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        listening.setblocking(False)
+        while True:
+            await asyncio.sleep(min(TURN_SECONDS * self._count(), LONGEST_TURN))
+            try:
+                accepted, _ = await loop.sock_accept(listening)
+                await loop.connect_accepted_socket(self._protocol, accepted)
+            except OSError as error:  # a connection that has gone, or too many open files
+                logging.getLogger("uvicorn.error").error("no connection accepted: %s", error)
+                await asyncio.sleep(LONGEST_TURN)
+
+    def _protocol(self) -> asyncio.Protocol:
+        made: Any = self.config.http_protocol_class
+        return made(config=self.config, server_state=self.server_state,
+                    app_state=self.lifespan.state)
+
+    def _count(self) -> float:
+        """Tell the other workers of our connections; return how many fewer one of them has."""
+        return self._metrics.surplus("connections", len(self.server_state.connections))
 
 
 def run_worker(engine: Engine, sockets: Sockets, keeper: Keeper | None = None) -> None:
@@ -52,7 +94,7 @@ def run_worker(engine: Engine, sockets: Sockets, keeper: Keeper | None = None) -
 
 async def serve(engine: Engine, sockets: Sockets, keeper: Keeper) -> None:
     """Serve in the running loop; see `run_worker`."""
-    server = _Server(_config(engine, keeper))
+    server = _Server(_config(engine, keeper), engine.metrics)
     loop, stop, parent = asyncio.get_running_loop(), asyncio.Event(), os.getppid()
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
@@ -100,7 +142,7 @@ def _config(engine: Engine, keeper: Keeper) -> uvicorn.Config:
 
     return uvicorn.Config(
         application(engine), log_level="warning", access_log=False, lifespan="off",
-        ws=KeptWebSocket, ws_max_size=MESSAGE_BYTES, ws_per_message_deflate=False, backlog=2,
+        ws=KeptWebSocket, ws_max_size=MESSAGE_BYTES, ws_per_message_deflate=False,
         server_header=False, proxy_headers=False, timeout_keep_alive=30,
         timeout_graceful_shutdown=int(CLOSE_SECONDS),
     )
