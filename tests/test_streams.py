@@ -15,8 +15,9 @@ import pytest
 import soundfile
 
 from factored_asr.batch.inputs import find_inputs
-from factored_asr.cli import main, streams
+from factored_asr.cli import main
 from factored_asr.errors import FormatError
+from factored_asr.storage import streams
 from factored_asr.storage.reading import standard_input_lines
 
 ROOT = Path(__file__).parent.parent
@@ -38,6 +39,9 @@ def shell(command: str, **more: str) -> subprocess.CompletedProcess[bytes]:
     ("command", "code", "says"),
     [
         ("$ASR info > /dev/full", 1, b"standard output: No space left on device"),
+        ("$ASR --help > /dev/full", 1, b"standard output: No space left on device"),
+        ("$ASR lm estimate --help > /dev/full", 1, b"standard output: No space left on device"),
+        ("$ASR.course list > /dev/full", 1, b"standard output: No space left on device"),
         ("$ASR info >&-", 1, b"standard output: Bad file descriptor"),
         ("$ASR understand --grammar lm/smart_home.yaml <&-", 1, b"standard input is closed"),
         ("$ASR info nowhere 2>&-", 1, b""),

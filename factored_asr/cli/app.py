@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 from factored_asr import __version__
 from factored_asr.cli import (
@@ -21,13 +22,13 @@ from factored_asr.cli import (
     recognise,
     scores,
     serve,
-    streams,
     train,
     transcribe,
     understand,
 )
 from factored_asr.cli.shared import EXAMPLES, complain, say
 from factored_asr.errors import FactoredASRError, OptionError
+from factored_asr.storage import streams
 
 GROUPS = (transcribe, recognise, plot, detect, explain, train, adapt, corpora, scores, lm, lexicon,
           models, understand, serve)
@@ -38,18 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")  # threads cost more than they save here
-    streams.settle()
-    try:
-        try:
-            return _run(arguments)
-        finally:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        streams.give_up_output()
-        return complain(OSError("standard output was closed by its reader"), streams.BROKEN_PIPE)
-    except OSError as error:
-        streams.give_up_output()
-        return complain(OSError(streams.refusal(error)), 1)
+    return streams.guarded(lambda: _run(arguments), complain)
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -75,8 +65,15 @@ def _show_warning(message: Warning | str, category: type[Warning], filename: str
     say(str(message))
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says where its help cannot be written."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        (file or sys.stderr).write(message)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="factored-asr", description="A classic, factored speech recogniser.",
         epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from factored_asr.course.lessons import LESSONS, lesson
 from factored_asr.course.notebook import write_notebook
 from factored_asr.errors import FactoredASRError
+from factored_asr.storage.streams import guarded
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,10 +29,14 @@ def main(arguments: list[str] | None = None) -> int:
     notebook.add_argument("--output", "-o", type=Path, required=True, help="such as 1.ipynb")
     options = parser.parse_args(arguments)
     try:
-        return _run(options)
+        return guarded(lambda: _run(options), _complain)
     except FactoredASRError as error:
-        print(error, file=sys.stderr)
-        return 2
+        return _complain(error, 2)
+
+
+def _complain(error: Exception, code: int) -> int:
+    print(error, file=sys.stderr)
+    return code
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 
 ESCAPE = "factored_asr.escape"
@@ -23,6 +24,25 @@ class _Closed(io.TextIOBase):
 
     def write(self, text: str) -> int:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+
+def guarded(run: Callable[[], int], complain: Callable[[Exception, int], int]) -> int:
+    """Run a program; return its exit code.
+
+    Where standard output is full or closed, `complain` is given the reason and an exit code.
+    """
+    settle()
+    try:
+        try:
+            return run()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        give_up_output()
+        return complain(OSError("standard output was closed by its reader"), BROKEN_PIPE)
+    except OSError as error:
+        give_up_output()
+        return complain(OSError(refusal(error)), 1)
 
 
 def settle() -> None:
