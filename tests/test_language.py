@@ -25,6 +25,7 @@ from factored_asr.language import (
     read_sphinx_lm,
     write_arpa,
 )
+from factored_asr.language.read import KENLM_MAGIC
 
 
 @pytest.fixture
@@ -465,6 +466,31 @@ def test_kenlm_in_capitals_knows_words_in_lower_case(tiny: Path, tmp_path: Path)
     for word in ("yes", "perhaps", "</s>"):
         after, log_prob = scorer.score_word(scorer.start(), word)
         assert log_prob == pytest.approx(small.score_word(small.start(), word)[1])
+
+
+def test_kenlms_own_format_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.binary").write_bytes(KENLM_MAGIC + bytes(100))
+    with pytest.raises(FormatError, match="a binary model of KenLM, .* give the ARPA file"):
+        read_lm(tmp_path / "a.binary")
+
+
+def test_a_word_too_many_in_the_highest_order(tiny: Path, tmp_path: Path) -> None:
+    lines = tiny.read_text().split("\n")
+    at = max(i for i, line in enumerate(lines) if line and line[0] in "-0123456789")
+    fields = lines[at].split()
+    for more, law in (("0.5", ""), ("word", r"back-off weight 'word' is no number")):
+        text = "\n".join([*lines[:at], " ".join([*fields[: order_of(lines) + 1], more]),
+                          *lines[at + 1 :]])
+        (tmp_path / "a.arpa").write_text(text)
+        if not law:
+            assert read_arpa(tmp_path / "a.arpa")
+            continue
+        with pytest.raises(FormatError, match=rf"a\.arpa:{at + 1}: {law}"):
+            read_arpa(tmp_path / "a.arpa")
+
+
+def order_of(lines: list[str]) -> int:
+    return sum(line.startswith("ngram ") for line in lines)
 
 
 def test_kenlm_cannot_open_what_is_not_there(tmp_path: Path) -> None:

@@ -239,9 +239,10 @@ class _Arpa:
             self._fail(f"log probability {log_prob[k]} is above 0", place[k])
         backoff = np.zeros(len(place))
         given = np.flatnonzero(lengths == n + 2)
+        texts = [fields[i] for i in (first[given] + n + 1).tolist()]
+        weights = self._numbers(texts, place[given], "back-off weight")
         if not highest:
-            texts = [fields[i] for i in (first[given] + n + 1).tolist()]
-            backoff[given] = self._numbers(texts, place[given], "back-off weight")
+            backoff[given] = weights
             for k in np.flatnonzero(backoff == np.inf)[:1]:
                 self._fail("an infinite back-off weight", place[k])
         return ids, log_prob, backoff, place

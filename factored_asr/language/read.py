@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from factored_asr.errors import MissingError
+from factored_asr.errors import FormatError, MissingError
 from factored_asr.language.arpa import read_arpa
 from factored_asr.language.ngram import NGramModel
 from factored_asr.language.packed import ZIP_MAGIC, read_packed
@@ -22,6 +22,9 @@ def read_lm(path: str | Path, n_ngrams: int = 0) -> NGramModel:
     """
     if _begins_with(ZIP_MAGIC, path):
         return read_packed(path, n_ngrams)
+    if is_kenlm_binary(path):
+        raise FormatError("a binary model of KenLM, whose n-grams cannot be listed: give the ARPA "
+                          "file that it was made of (it may rescore: --rescore-lm)", path)
     model = read_sphinx_lm(path) if _begins_with(MAGIC, path) else read_arpa(path)
     return prune_to(model, n_ngrams) if n_ngrams else model
 
