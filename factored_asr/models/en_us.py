@@ -38,4 +38,5 @@ def pocketsphinx_model_path() -> Path:
         folder = Path(place) / "model" / "en-us"
         if folder.is_dir():
             return folder
-    raise MissingError("the en-us model is not there: pip install pocketsphinx==5.0.4 brings it")
+    raise MissingError("the en-us model is not there: pip install pocketsphinx==5.0.4 brings it; "
+                       "Linux on ARM takes its files from another wheel, see Install in the docs")
