@@ -23,7 +23,7 @@ import numpy as np
 from factored_asr.errors import OptionError
 from factored_asr.graph import _kernels
 from factored_asr.graph.expand import expand_context, expand_hmms
-from factored_asr.graph.graph import ARC, Graph, Labels, state_records
+from factored_asr.graph.graph import ARC, STATE, Graph, Labels, state_records
 from factored_asr.graph.joints import EXIT
 from factored_asr.graph.parts import Part, united
 from factored_asr.graph.phrases import FIRST, LAST, Phrases, phrase_trees
@@ -113,12 +113,27 @@ def extended(
     return made.graph(shift)
 
 
+class _Copy(NamedTuple):
+    """A small graph as it stands behind one hub."""
+
+    graph: Graph
+    """Its labels are those of the whole graph, its states count from 0."""
+    records: np.ndarray
+    """(n_states + 1,) `STATE`, of the same."""
+    leave: np.ndarray
+    """Arcs by which paths leave it."""
+    target: np.ndarray
+    """States of the whole graph that they lead to."""
+    cost: np.ndarray
+    """Their costs."""
+
+
 class _Tail:
     """States and arcs that follow those of a graph."""
 
     def __init__(self, graph: Graph, words: tuple[str, ...]):
         self._graph, self._words = graph, words
-        self._parts = list[tuple[Graph, np.ndarray]]()  # their arcs as they are in the whole graph
+        self._copies = list[_Copy]()
         self._n_states, self._labels = graph.n_states, graph.labels
         self._led: list[tuple[np.ndarray, np.ndarray]] = []  # joints, and where they lead now
 
@@ -134,17 +149,17 @@ class _Tail:
         part = _expanded(lg, units, contexts)
         numbered = part.graph.arcs.copy()
         numbered["label"] = self._numbered(units.labels, numbered["label"])
+        small = replace(part.graph, arcs=numbered)
+        records = state_records(small.first_arc, numbered, 0)
         hubs = base.arcs["target"][joints["arc"]]
         for hub in np.unique(hubs):
-            arcs, led, mine = numbered.copy(), hubs == hub, exits[hub_of_exit == hub]
-            arcs["target"] += self._n_states
+            led, mine = hubs == hub, exits[hub_of_exit == hub]
             there = np.column_stack([mine["left"], mine["pending"]])
             out = mine[_nearest(part.exit_context, there, units)]
-            arcs["target"][part.leave] = base.arcs["target"][out["arc"]]
-            arcs["cost"][part.leave] = out["cost"]
-            self._parts.append((part.graph, arcs))
+            target = base.arcs["target"][out["arc"]]
+            self._copies.append(_Copy(small, records, part.leave, target, out["cost"]))
             self._led.append((joints[led], part.entry[context.ravel()[led]] + self._n_states))
-            self._n_states += part.graph.n_states
+            self._n_states += small.n_states
             if self._n_states - base.n_states > MOST_STATES:
                 raise OptionError(f"the entries would make over {MOST_STATES:,} states: give fewer")
 
@@ -168,16 +183,23 @@ class _Tail:
     def graph(self, shift: np.ndarray) -> Graph:
         """The whole graph, with costs of words changed by `shift`."""
         base = self._graph
-        n_new, n_arcs = self._n_states - base.n_states, base.n_arcs
-        firsts = [np.array([n_arcs])]
-        for part, _ in self._parts:
-            firsts.append(n_arcs + part.first_arc[1:])
-            n_arcs += part.n_arcs
-        first = np.concatenate(firsts)
-        arcs = private(base.arcs, np.concatenate([np.zeros(0, ARC), *(a for _, a in self._parts)]))
-        records = state_records(first, arcs, base.n_states)
-        states = private(base.states, records[1:])
-        states[base.n_states :] = records
+        n_new, at, state = self._n_states - base.n_states, base.n_arcs, base.n_states
+        arcs = private(base.arcs, sum(copy.graph.n_arcs for copy in self._copies))
+        first, states = private(base.first_arc, n_new), private(base.states, n_new)
+        final = private(base.final, n_new)
+        final[base.n_states :] = np.inf
+        for small, records, leave, target, cost in self._copies:
+            own = arcs[at : at + small.n_arcs]
+            own[:] = small.arcs
+            own["target"] += state
+            own["target"][leave], own["cost"][leave] = target, cost
+            its_states = slice(state, state + small.n_states)
+            states[its_states] = records[:-1]
+            states["begin"][its_states] += np.uint32(at)
+            at, state = at + small.n_arcs, state + small.n_states
+            first[its_states.start + 1 : state + 1] = small.first_arc[1:] + (at - small.n_arcs)
+        states[-1:] = np.zeros(1, STATE)
+        states["begin"][-1] = at
         if shift.any():
             _kernels.shift_costs(arcs, states, shift)
         for joints, target in self._led:
@@ -185,8 +207,7 @@ class _Tail:
         fields = {f"label_{name}": column for name, column in self._labels._asdict().items()}
         made = replace(
             base, base=base, words=self._words, arcs=arcs,
-            first_arc=private(base.first_arc, first[1:]) if n_new else base.first_arc,
-            final=private(base.final, np.full(n_new, np.inf, np.float32)), **fields,
+            first_arc=first, final=final, **fields,
         )
         states.flags.writeable = False
         made.__dict__["states"] = states
@@ -246,18 +267,17 @@ def _nearest(wanted: np.ndarray, there: np.ndarray, units: Units) -> np.ndarray:
     return found
 
 
-def private(array: np.ndarray, more: np.ndarray) -> np.ndarray:
-    """Return a writable array that goes on with `more`: others do not see what is written to it.
+def private(array: np.ndarray, n_more: int) -> np.ndarray:
+    """Return a writable array with elements behind it: others do not see what is written to it.
 
     Of an array that is mapped from a file with room behind it, only pages that are written take
     memory.
     """
-    size = len(array) + len(more)
+    size = len(array) + n_more
     mapped = _mapped(array, size)
     if mapped is None:
         mapped = np.empty(size, array.dtype)
         mapped[: len(array)] = array
-    mapped[len(array) :] = more
     return mapped
 
 
