@@ -86,6 +86,7 @@ def test_what_is_said_to_a_house_is_in_its_graph(conversation: Conversation) -> 
         "don't turn it on", "turn on the kitchen no the bedroom light", "i meant the office",
         "turn off the hall light and turn on the porch light", "close the blinds there",
         "turn on every light except the kitchen", "i'd rather you didn't lock the front door",
+        "no off", "no on", "i said closed",
     ):  # fmt: skip
         assert accepts(text), text
     for text in ("turn the", "bedroom", "them", "not", "and", "kitchening light on"):
@@ -148,6 +149,18 @@ class TestExpectations:
         house.hear("turn on the hall light")
         assert house.hear([("undo that", 0.1), ("turn on the porch light", 0.9)]).actions == (
             "on porch light",
+        )
+
+    def test_a_correction_does_not_stray_to_another_kind_of_device(self, house: Dialogue) -> None:
+        """A recogniser takes "no off" for "no lower", which is about the heating."""
+        house.hear("turn on the study light")
+        heard = house.hear("no lower")
+        assert heard.actions == () and heard.question == "set heating 17?"
+        assert house.hear("yes").actions == ("set heating 17",)
+        assert house.hear("no lower").actions == ("set heating 16",)
+        house.hear("turn on the hall light")
+        assert house.hear("no make the heating lower").actions == (
+            "off hall light", "set heating 15",
         )
 
     def test_readings_that_do_the_same_count_together(self, house: Dialogue) -> None:

@@ -151,7 +151,8 @@ class Conversation:
             pools["doing"][base] = list(filter(None, map(doing, said)))
             for phrase in cut.of(base):
                 tried = [draw(phrase.template, rng) for _ in range(TRIES)]
-                if all(self._moves(text, before) for text, before in zip(tried, said, strict=True)):
+                pairs = zip(tried, said, strict=True)
+                if all(self._follows(phrase.kind, *pair, said) for pair in pairs):
                     kept[phrase.kind].append(phrase.template)
                     pools[phrase.kind].setdefault(base, []).extend(tried)
             for between in (MENDS, AND):
@@ -177,6 +178,13 @@ class Conversation:
     def _excepts(self, text: str) -> bool:
         """Return True if a text commands something with an exception."""
         return "except" in {each.note for each in self._reader.read(text).acts}
+
+    def _follows(self, kind: str, text: str, before: str, said: Sequence[str]) -> bool:
+        """Return True if a phrase is understood after a sentence.
+
+        "Off" is none after "turn off the light", so a state need only follow one of all `said`.
+        """
+        return any(self._moves(text, each) for each in (said if kind == "state" else [before]))
 
     def _moves(self, text: str, before: str = "") -> bool:
         """Return True if something is commanded or denied by a text after another."""

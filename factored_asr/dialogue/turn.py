@@ -160,6 +160,12 @@ class Turn:
         denials = [a for a in acts if a.kind == "deny" and not a.note]
         for act in denials:
             self.deny(act, new, ordered)
+        if correction and not denials and self.strays(acts):
+            self.trace.append("ask: a correction that leaves the kind of device without naming it")
+            self.meant += acts
+            for order in orders:
+                self.ask(order)
+            return
         if correction and orders and not denials:
             self.trace.append("correction: what was done instead is taken back")
             last = self.memory.last()
@@ -177,6 +183,20 @@ class Turn:
                 self.do(order, "command")
         if denials and not orders:
             self.second_best({d for act in denials for d in self.order(act).deeds})
+
+    def strays(self, acts: Iterable[Act]) -> bool:
+        """Return True if a correction is a mere value of another kind of device than was moved.
+
+        "No lower" after a light was turned on is rather a sound that was taken for it.
+        """
+        kinds = [self.world.kind_of(each.deed.device) for each in self.memory.last()]
+        for act in acts:
+            if kinds and act.kind == "command" and act.reading is not None:
+                in_values = sum(span.end - span.start for span in act.reading.spans)
+                moved = [self.world.kind_of(deed.device) for deed in self.order(act).deeds]
+                if in_values == len(act.words) and any(kind not in kinds for kind in moved):
+                    return True
+        return False
 
     def deny(self, act: Act, new: set[str], ordered: set[Deed]) -> None:
         """Reverse what is denied, if it is so because of this dialogue."""
