@@ -468,7 +468,7 @@ def sweep(tokens, past, links, layers, n_swept, last, lattice_beam, everything):
     while True:
         first, begin, end = layers[low].node, layers[low].silent, layers[low + 1].link
         layers[low].kept_silent = _look_back(
-            tokens, past, links, begin, end, first, first, lattice_beam, False
+            tokens, past, links, begin, end, first, first, lattice_beam, np.bool_(False)
         )
         layers[low].kept = begin
         if low == 0:
@@ -633,7 +633,7 @@ def advance(
             n_swept = max(layer - interval + 1, 0)
             for i in range(n_made):
                 past[i].extra = 0.0  # any of them may yet lie on the best path
-            sweep(table, all_past, links, layers, n_swept, layer, lattice_beam, False)
+            sweep(table, all_past, links, layers, n_swept, layer, lattice_beam, np.bool_(False))
             counters[AT] = layers[layer].node
     return DONE, len(scores)
 
@@ -713,10 +713,14 @@ SPAN = np.dtype(
      ("times", "<i4"), ("graph", "<f8"), ("acoustic", "<f8")]
 )  # fmt: skip
 # What a route has passed since its boundary. A word or silence ends where the next phone begins.
-NOTHING, SILENCE, INSIDE, LAST_PHONE = 0, 1, 2, 3
+NOTHING, SILENCE, INSIDE, LAST_PHONE = np.arange(4, dtype=np.int64)
 # Tables `spell` fills, in the order of their counts; FULL says that one had no room left, FREE is
 # the first of the routes no longer needed.
-ROUTES, BOUNDARIES, SPANS, SPOKEN, QUEUES, TIMES, FULL, FREE, N_COUNTS = 0, 1, 2, 3, 4, 5, 6, 7, 8
+ROUTES, BOUNDARIES, SPANS, SPOKEN, QUEUES, TIMES, FULL, FREE = np.arange(8, dtype=np.int64)
+N_COUNTS = 8
+# A kernel is compiled once for each combination of types that it is called with, and 0 has a type
+# of its own: what the functions below hand on is of 64 bits throughout.
+NO, ABSENT = np.int64(0), np.int64(NONE)
 N_BUCKETS = 1 << 13  # for routes by what they are: few are alive at a time
 
 
@@ -883,7 +887,10 @@ def _forget_routes(work, node):
     routes, at = work.routes, np.int64(work.route_at[node])
     while at != NONE:
         one = routes[at]
-        bucket = _bucket(one.node, one.start, one.spoken, one.queue, one.kind)
+        bucket = _bucket(
+            np.int64(one.node), np.int64(one.start), np.int64(one.spoken), np.int64(one.queue),
+            np.int64(one.kind),
+        )
         if work.buckets[bucket] == at:
             work.buckets[bucket] = one.chain
         else:
@@ -943,7 +950,7 @@ def _begins(labels, states, arcs, state, a):
     """Does this arc enter a phone? One that stays in a state does not."""
     if arcs[a].label == 0 or labels.state[arcs[a].label] != 0:
         return False
-    return not _is_loop(states, arcs, state, a)
+    return not _is_loop(states, arcs, np.int64(state), np.int64(a))
 
 
 @kernel(reference_counts=False)
@@ -955,15 +962,15 @@ def _may_pause(labels, label):
 @kernel(reference_counts=False)
 def _cross(work, labels, frame, route, link, link_acoustic, arc, begins):
     """Take a route over a link before which no segment of it ends."""
-    extra, target = route.extra + link.cost, link.target
+    extra, target, start = route.extra + link.cost, np.int64(link.target), np.int64(route.start)
     graph, acoustic = route.graph + arc.cost, route.acoustic + link_acoustic
     if len(labels.state) == 0:  # no phones: a segment ends with every word
         if arc.word == 0:
-            _route(work, target, route.start, SILENCE, 0, 0, 0, extra, graph, acoustic)
+            _route(work, target, start, SILENCE, NO, NO, NO, extra, graph, acoustic)
             return
-        there = _boundary(work, target, 0, NONE, extra)
-        _span(work, route.start, there, arc.word, 0, 0, graph, acoustic)
-        _route(work, target, there, NOTHING, 0, 0, 0, extra, 0.0, 0.0)
+        there = _boundary(work, target, NO, ABSENT, extra)
+        _span(work, start, there, np.int64(arc.word), NO, NO, graph, acoustic)
+        _route(work, target, there, NOTHING, NO, NO, NO, extra, 0.0, 0.0)
         return
     spoken, times, queue = np.int64(route.spoken), np.int64(route.times), np.int64(route.queue)
     kind = np.int64(route.kind)
@@ -978,7 +985,7 @@ def _cross(work, labels, frame, route, link, link_acoustic, arc, begins):
             times = np.int64(row)
         phone = np.int64(labels.phone[arc.label])
         spoken = _string(work, SPOKEN, work.spoken, spoken, phone)
-    _route(work, target, route.start, kind, spoken, queue, times, extra, graph, acoustic)
+    _route(work, target, start, kind, spoken, queue, times, extra, graph, acoustic)
 
 
 @kernel(reference_counts=False)
@@ -997,7 +1004,8 @@ def _end_segment(work, node, route, link, arc_word, pauses):
         else:
             return False
     there = _boundary(work, node, queue, late, route.extra)
-    _span(work, route.start, there, word, route.spoken, route.times, route.graph, route.acoustic)
+    _span(work, np.int64(route.start), there, word, np.int64(route.spoken), np.int64(route.times),
+          route.graph, route.acoustic)
     return True
 
 
@@ -1008,14 +1016,15 @@ def _end_all(work, node, route):
     if queue != 0 or route.kind != NOTHING or work.boundaries[here].node != node:
         if queue != 0 and route.kind != SILENCE:
             word, queue = _take_first(work, queue)
-        there = _boundary(work, node, queue, NONE, route.extra)
-        _span(work, here, there, word, route.spoken, route.times, route.graph, route.acoustic)
+        there = _boundary(work, node, queue, ABSENT, route.extra)
+        _span(work, here, there, word, np.int64(route.spoken), np.int64(route.times), route.graph,
+              route.acoustic)
         here = there
     n_before = 0
     while queue != 0:
         word, queue = _take_first(work, queue)
-        there = _boundary(work, node, queue, NONE, route.extra)
-        _span(work, here, there, word, 0, 0, 0.0, 0.0)
+        there = _boundary(work, node, queue, ABSENT, route.extra)
+        _span(work, here, there, word, NO, NO, 0.0, 0.0)
         here, n_before = there, n_before + 1
         work.boundaries[here].waiting = max(work.boundaries[here].waiting, n_before)
     work.boundaries[here].ends = 1
@@ -1035,9 +1044,10 @@ def spell(
     a word stands. `ending`: by how much ending in a node is dearer than the best end of all.
     """
     has_phones = len(labels.state) > 0
-    _boundary(work, order[0], 0, NONE, 0.0)
-    _route(work, order[0], 0, NOTHING, 0, 0, 0, 0.0, 0.0, 0.0)
-    for node in order:
+    _boundary(work, np.int64(order[0]), NO, ABSENT, 0.0)
+    _route(work, np.int64(order[0]), NO, NOTHING, NO, NO, NO, 0.0, 0.0, 0.0)
+    for place in range(len(order)):
+        node = np.int64(order[place])
         n_before, at = work.counts[BOUNDARIES], np.int64(work.route_at[node])
         work.passed[node] = True
         begin, end, state = first[node], first[node + 1], nodes[node].state
@@ -1051,14 +1061,15 @@ def spell(
                 begins = has_phones and _begins(labels, states, arcs, state, a)
                 if has_phones and not begins and route.kind == LAST_PHONE:
                     if _may_pause(labels, arcs[a].label):
-                        if not _end_segment(work, node, route, leaving[j], arcs[a].word, True):
+                        word = arcs[a].word
+                        if not _end_segment(work, node, route, leaving[j], word, not begins):
                             return False
                         continue
                 if not begins or (route.kind != SILENCE and route.kind != LAST_PHONE):
                     here = acoustic[leaving[j]]
                     _cross(work, labels, frames[node], route, link, here, arcs[a], begins)
                 elif not ended:
-                    if not _end_segment(work, node, route, leaving[j], arcs[a].word, False):
+                    if not _end_segment(work, node, route, leaving[j], arcs[a].word, not begins):
                         return False
                     ended = route.kind == SILENCE or route.queue != 0
             if ending[node] < np.inf and route.extra + ending[node] <= lattice_beam:
@@ -1071,7 +1082,7 @@ def spell(
             continue
         for j in range(begin, end):
             link = links[leaving[j]]
-            arc, target = arcs[link.arc], link.target
+            arc, target = arcs[link.arc], np.int64(link.target)
             begins = _begins(labels, states, arcs, state, link.arc)
             if work.passed[target] or not (begins or _may_pause(labels, arc.label)):
                 continue
@@ -1085,8 +1096,8 @@ def spell(
                 if arc.word != 0 and late == NONE:
                     queue = _string(work, QUEUES, work.queues, queue, np.int64(arc.word))
                 _route(
-                    work, target, b, _kind(labels, arc.label), labels.phone[arc.label], queue, 0,
-                    extra, arc.cost, acoustic[leaving[j]],
+                    work, target, b, _kind(labels, arc.label), np.int64(labels.phone[arc.label]),
+                    queue, NO, extra, np.float64(arc.cost), np.float64(acoustic[leaving[j]]),
                 )
     return True
 

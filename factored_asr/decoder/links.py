@@ -129,8 +129,8 @@ def _with_arcs(
     target: np.ndarray, aligned: bool, node_frame: np.ndarray, final: np.ndarray,
 ) -> Lattice:
     spoken, index = np.unique(np.append(0, spans["spoken"]), return_inverse=True)
-    phone_first, phone_end = kernels.phone_ends(spans["spoken"], spans["times"], node_frame[target],
-                                                work.spoken, work.times)
+    phone_first, phone_end = kernels.phone_ends(
+        spans["spoken"].copy(), spans["times"].copy(), node_frame[target], work.spoken, work.times)
     return replace(
         lattice, aligned=aligned, node_frame=node_frame, final=final,
         pronunciations=tuple(_phones(graph, work.spoken, number) for number in spoken.tolist()),
