@@ -172,6 +172,32 @@ def expand_context(
 
 
 @kernel
+def depth_first(first_arc, targets, start):
+    """Return the states that can be reached from one, in the order of a depth-first search."""
+    n_states = len(first_arc) - 1
+    order = np.empty(n_states, np.int32)
+    seen = np.zeros(n_states, np.bool_)
+    following = first_arc[:-1].copy()  # of each state on the stack: its next arc
+    stack = np.empty(n_states, np.int32)
+    stack[0], order[0] = start, start
+    seen[start] = True
+    depth = n_found = 1
+    while depth:
+        state = stack[depth - 1]
+        if following[state] == first_arc[state + 1]:
+            depth -= 1
+            continue
+        target = targets[following[state]]
+        following[state] += 1
+        if not seen[target]:
+            seen[target] = True
+            order[n_found] = stack[depth] = target
+            n_found += 1
+            depth += 1
+    return order[:n_found]
+
+
+@kernel
 def first_broken_state(first_arc, states, arcs, final, n_labels, n_words):
     """The first state whose arcs, record or final cost break the laws of a graph; -1: none does."""
     n_states = len(final)

@@ -235,17 +235,12 @@ def minimise(graph: Graph, own: np.ndarray | None = None) -> tuple[Graph, np.nda
 
 def _renumbered(graph: Graph, keeper: np.ndarray, class_of: np.ndarray) -> tuple[Graph, np.ndarray]:
     """Keep one state a class, drop what cannot be reached, order by depth-first search."""
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import depth_first_order
-
     counts = np.diff(graph.first_arc)[keeper]
     at = np.repeat(graph.first_arc[keeper] - np.cumsum(counts) + counts, counts)
     arcs = graph.arcs[at + np.arange(counts.sum())]
     arcs["target"] = class_of[arcs["target"]]
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-    ones = np.ones(len(arcs), np.int8)
-    links = csr_array((ones, arcs["target"].astype(np.int32), offsets), shape=(len(keeper),) * 2)
-    reached = depth_first_order(links, class_of[graph.start], return_predecessors=False)
+    first = np.concatenate([[0], np.cumsum(counts)])
+    reached = _kernels.depth_first(first, arcs["target"].copy(), int(class_of[graph.start]))
     number = np.full(len(keeper), -1, np.int32)
     number[reached] = np.arange(len(reached))
     source = number[np.repeat(np.arange(len(keeper)), counts)]

@@ -7,7 +7,7 @@ look-up is one binary search on ``parent * V + word``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -95,6 +95,14 @@ class NGramModel:
     def ids(self) -> dict[str, int]:
         """Word → id."""
         return {word: i for i, word in enumerate(self.words)}
+
+    def sharing_words(self, other: NGramModel) -> NGramModel:
+        """Return the model with the table of words of another, where it is the same: one copy."""
+        if self.words != other.words:
+            return self
+        made = replace(self, words=other.words)
+        made.__dict__["ids"] = other.ids
+        return made
 
     @cached_property
     def unknown_id(self) -> int:

@@ -11,6 +11,7 @@ from factored_asr.language.grammar.compiled import VERSION, CompiledGrammar, wri
 from factored_asr.language.grammar.lists import check_names
 from factored_asr.language.grammar.templates import ValueList
 from factored_asr.storage.cache import cached, content_key
+from factored_asr.storage.reading import files_in, read_bytes
 
 if TYPE_CHECKING:
     from factored_asr.understanding import Understander
@@ -30,6 +31,16 @@ def cached_grammar(path: str | Path) -> Grammar | CompiledGrammar:
 def read_parsed(grammar: str | Path | Grammar) -> Grammar | CompiledGrammar:
     """Return a grammar for parsing; that of a file is kept in the cache."""
     return grammar if isinstance(grammar, Grammar) else cached_grammar(grammar)
+
+
+def has_dictation(grammar: Path | Grammar) -> bool:
+    """Return whether a grammar has a list whose words a language model gives."""
+    if isinstance(grammar, Grammar):
+        return bool(grammar.dictated)
+    files = files_in(grammar) if grammar.is_dir() else [grammar]
+    if not any(b"dictation" in read_bytes(file) for file in files):  # it need not be parsed
+        return False
+    return any(each.list.is_dictation for each in read_parsed(grammar).network.places.values())
 
 
 def read_understander(

@@ -44,11 +44,10 @@ from factored_asr.lattice import SecondPass
 from factored_asr.lexicon import Lexicon, LexiconWarning, Pronunciation
 from factored_asr.lexicon.g2p import G2P, GuessWarning
 from factored_asr.models.bundle import Bundle, packaged
-from factored_asr.models.grammars import read_parsed
+from factored_asr.models.grammars import has_dictation
 from factored_asr.models.settings import CONVERSATION, DecodeOptions
 from factored_asr.models.vocabulary import Lists, NewWords, Vocabulary, spoken_ways
 from factored_asr.storage.cache import cached, content_key
-from factored_asr.storage.reading import files_in
 from factored_asr.understanding.confusable import confusable
 
 GRAPH_VERSION = 4
@@ -113,27 +112,18 @@ class Recipe:
                 raise MissingError(f"{path}: no such language model")
         for name in ("grammar", "lm", "lexicon"):
             path = getattr(self, name)
-            if path is None or isinstance(path, Grammar):
-                continue
-            object.__setattr__(self, name, packaged(path))
-            if not getattr(self, name).exists():
-                raise MissingError(f"{path}: no such {name} file")
-        if self.grammar and self.lm and not self.dictates:
-            raise OptionError("give a grammar or a language model, not both: the grammar has no "
-                              "list with 'dictation: true', whose words a language model gives")
+            if path is not None and not isinstance(path, Grammar):
+                object.__setattr__(self, name, packaged(path))
+                if not getattr(self, name).exists():
+                    raise MissingError(f"{path}: no such {name} file")
+            if name == "grammar" and path and self.lm and not self.dictates:
+                raise OptionError("give a grammar or a language model, not both: the grammar has "
+                                  "no list with 'dictation: true', whose words a model gives")
 
     @property
     def dictates(self) -> bool:
         """Whether the grammar has a list whose words the language model gives."""
-        if isinstance(self.grammar, Grammar):
-            return bool(self.grammar.dictated)
-        if self.grammar is None:
-            return False
-        files = files_in(self.grammar) if self.grammar.is_dir() else [self.grammar]
-        if not any(b"dictation" in file.read_bytes() for file in files):
-            return False
-        return any(each.list.is_dictation for each in
-                   read_parsed(self.grammar).network.places.values())
+        return self.grammar is not None and has_dictation(self.grammar)
 
     @property
     def settings(self) -> DecodeOptions:
@@ -384,11 +374,16 @@ class Recipe:
         limit = SLOT_NGRAMS if self.grammar else self.settings.max_ngrams
         return self._language(self.lm_path, limit, progress)
 
-    def second_scorer(self, progress: Progress | None = None) -> WordScorer | None:
-        """Return the language model of the second pass; None where there is none."""
+    def second_scorer(
+        self, progress: Progress | None = None, first: NGramModel | None = None
+    ) -> WordScorer | None:
+        """Return the language model of the second pass; None where there is none.
+
+        It shares its words with the `first` model, where they are the same.
+        """
         if not self.second_lms:
             return None
-        scorers = [self._scorer(path, progress) for path in self.second_lms]
+        scorers = [self._scorer(path, progress, first) for path in self.second_lms]
         weights = self.lm_weights or (1 / len(scorers),) * len(scorers)
         if len(scorers) == 1 and weights == (1.0,):
             return scorers[0]
@@ -399,16 +394,20 @@ class Recipe:
         asked = options.second_pass
         if not (self.second_lms or asked.needs_lattice):
             return None
-        first = None if self.grammar else NGramScorer(self.first_language())
-        second = self.second_scorer()
+        model = None if self.grammar else self.first_language()
+        first = NGramScorer(model) if model else None
+        second = self.second_scorer(first=model)
         if second is None and (asked.keep or asked.reweighs):
             second = first
         return SecondPass(asked, options.confidence, second, first)
 
-    def _scorer(self, path: Path, progress: Progress | None) -> BackingOff:
+    def _scorer(
+        self, path: Path, progress: Progress | None, first: NGramModel | None
+    ) -> BackingOff:
         if is_kenlm_binary(path):
             return KenLMScorer(path)
         model = self._language(path, 0, progress)
+        model = model.sharing_words(first) if first else model
         return NGramScorer(model, unknown_log_prob=float(model.orders[0].log_prob.min()))
 
     def _language(self, path: Path, limit: int, progress: Progress | None) -> NGramModel:

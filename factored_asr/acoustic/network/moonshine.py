@@ -122,4 +122,4 @@ def _block(graph: OrtGraph, name: str) -> Block:
 def _shaped(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     if array.shape != shape:
         raise ValueError(f"a constant of shape {array.shape}, must be {shape}")
-    return array
+    return array.copy()  # else it keeps the whole file in memory
