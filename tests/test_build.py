@@ -221,3 +221,11 @@ def test_a_phone_the_model_lacks_is_named(model, bigrams):
 def test_a_graph_over_the_memory_limit_is_refused_beforehand(model, lexicon, bigrams):
     with pytest.raises(OptionError, match="memory_limit"):
         build_graph(model, lexicon, bigrams, GraphOptions(memory_limit=1e-9))
+
+
+@pytest.mark.parametrize("name", ["word_penalty", "empty_cost", "prefix_cost", "denial_cost",
+                                  "transition_scale"])
+def test_costs_of_a_graph_are_finite(name: str) -> None:
+    for wrong in (float("inf"), float("nan")):
+        with pytest.raises(OptionError, match=f"{name} must be finite, got"):
+            GraphOptions(**{name: wrong})

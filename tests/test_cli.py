@@ -51,6 +51,13 @@ def test_json_is_an_object_a_line_with_intent_and_slots(audio_dir: Path, capsys:
     assert "kitchen" in said["interpretation"]["slots"].values()
 
 
+@pytest.mark.parametrize("option", ["model", "grammar", "lm", "words", "lexicon", "output-dir"])
+def test_an_empty_name_is_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a variable of the shell that is not set, say; it would stand for the folder."""
+    assert main(["transcribe", f"--{option}", "", "a.wav"]) == 2
+    assert capsys.readouterr().err == f"factored-asr: --{option} is empty, must be a name\n"
+
+
 @pytest.mark.parametrize("option", ["--prefix", "--lead-in"])  # old name
 def test_words_before_a_command_are_accepted_where_asked_for(
     option: str, capsys: Captured

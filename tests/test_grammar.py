@@ -103,6 +103,8 @@ class TestTemplates:
             ("  ", "a template needs a word"),
             ("turn \\", "a backslash ends the text"),
             ("turn (/0/ on|off)", "the weight /0/ must be a number above 0"),
+            ("turn (/-2/ on|off)", "the weight /-2/ must be a number above 0"),
+            ("turn (/50%/ on|off)", "the weight /50%/ must be a number above 0"),
             ("turn [/2/ on]", "only alternatives"),
             ("(" * 100 + "x" + ")" * 100, "nest deeper"),
         ],

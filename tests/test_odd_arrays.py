@@ -13,6 +13,7 @@ import soundfile
 
 from factored_asr.audio.microphone import Resampler
 from factored_asr.audio.reading import as_samples, check_rate, read_audio
+from factored_asr.batch import find_inputs
 from factored_asr.errors import FactoredASRError, OptionError
 
 RATE = 16000
@@ -85,6 +86,8 @@ def test_names_of_other_types(tmp_path: Path) -> None:
         assert len(read_audio(name)[0]) == len(SHORT)
     file = (tmp_path / "a.wav").open("rb")
     file.close()
+    with pytest.raises(OptionError, match="the name of a list is empty"):
+        find_inputs(["@"])
     for wrong, law in (("", "the name of a sound is empty"), (file, "a.wav: this file is closed")):
         with pytest.raises(OptionError, match=law):
             read_audio(wrong)

@@ -135,6 +135,8 @@ def _expand(source: str, root: Path) -> Iterator[Input]:
         raise OptionError("the name of a sound is empty")
     if source == STDIN:
         yield Input(STDIN, utterance_id(STDIN))
+    elif source == "@":
+        raise OptionError("the name of a list is empty: @FILE")
     elif source.startswith("@") and not there:
         for name in _listed(source[1:], root):
             yield from _expand(name, root)

@@ -33,6 +33,9 @@ from factored_asr.storage import streams
 GROUPS = (transcribe, recognise, plot, detect, explain, train, adapt, corpora, scores, lm, lexicon,
           models, understand, serve)
 """In the order in which ``--help`` lists their commands."""
+NAMES = ("model", "grammar", "lm", "words", "lexicon", "g2p", "graph", "fillers", "corpus",
+         "output", "output_dir", "checkpoints", "text_file", "json", "html", "journal", "labels")
+"""Options whose values name files, folders or models."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,6 +52,7 @@ def _run(arguments: Sequence[str] | None) -> int:
             warnings.simplefilter("always", UserWarning)
             warnings.showwarning = _show_warning
             options = _parser().parse_args(arguments)
+            _refuse_empty_names(options)
             return int(options.run(options))
     except OptionError as error:
         return complain(error, 2)
@@ -58,6 +62,13 @@ def _run(arguments: Sequence[str] | None) -> int:
         return complain(MemoryError("out of memory"), 1)
     except KeyboardInterrupt:
         return 130
+
+
+def _refuse_empty_names(options: argparse.Namespace) -> None:
+    """Raise OptionError for a name that is empty, as of a variable of the shell that is not set."""
+    for name in NAMES:
+        if getattr(options, name, None) == "":
+            raise OptionError(f"--{name.replace('_', '-')} is empty, must be a name")
 
 
 def _show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int,

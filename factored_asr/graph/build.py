@@ -6,6 +6,7 @@ grammar is composed and determinised by pynini where that is installed, else wri
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -74,6 +75,10 @@ class GraphOptions:
             raise OptionError(f"filler_probability must lie in [0, 1], got {filler}")
         if min(self.transition_scale, self.prefix_cost, self.denial_cost) < 0:
             raise OptionError("transition_scale, prefix_cost and denial_cost must be >= 0")
+        costs = ("transition_scale", "word_penalty", "empty_cost", "prefix_cost", "denial_cost")
+        for name in costs:
+            if not math.isfinite(value := getattr(self, name)):
+                raise OptionError(f"{name} must be finite, got {value}")
         if self.memory_limit <= 0:
             raise OptionError(f"memory_limit must be above 0 GB, got {self.memory_limit}")
         for prefix in self.prefixes:

@@ -86,7 +86,7 @@ Expression: TypeAlias = (
 EMPTY = Text("")
 _CLOSING = {"(": ")", "[": "]", "{": "}", "<": ">"}
 _TEXT = re.compile(r"(?:\\.|[^\\()\[\]{}<>|;])+", re.DOTALL)
-_WEIGHT = re.compile(r"\s*/([0-9.]+)/\s*")
+_WEIGHT = re.compile(r"\s*/([-+.,\d][-+.,\deE%]*)/\s*")
 _NAME = re.compile(r"[^()\[\]{}<>|;]+")
 
 
