@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from factored_asr.acoustic.threads import blas_threads
 from factored_asr.errors import FactoredASRError, OptionError
 from factored_asr.server.engine import Engine
 from factored_asr.server.keeper import Keeper, Kept
@@ -41,6 +42,9 @@ class _Worker:
     kept: Kept
 
 
+# For workers to inherit. Where a forked process sets and lifts the limit for each block of sound,
+# a thread of BLAS spins all the time, and recognition takes several times longer.
+@blas_threads()
 def serve(make: Callable[[Metrics], Engine], options: ServerOptions, say: Say) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code.
 
