@@ -25,11 +25,14 @@ from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.graph import GraphOptions, build_graph, make_units
 from factored_asr.graph.added import extended
 from factored_asr.graph.commands import command_graphs, pause_loops
+from factored_asr.graph.grammar_scorer import GrammarScorer
 from factored_asr.graph.graph import WORDS
-from factored_asr.language import Grammar, NGramModel, NGramScorer
+from factored_asr.language import Grammar, GrammarWarning, NGramModel, NGramScorer
 from factored_asr.language.classes import ClassScorer, PhraseScorer, classes_of
 from factored_asr.lexicon import Lexicon, Pronunciation
 from factored_asr.lexicon.g2p import GuessWarning
+from factored_asr.understanding import Understander
+from factored_asr.understanding.spotted import Spotted, Spotter
 
 WAYS = {"x": ["A B", "A"], "y": ["B", "B A"], "z": ["A A", "B"], "go": ["A"]}
 LEXICON = Lexicon({
@@ -246,6 +249,44 @@ def test_commands_stand_in_dictation(dictation, home, tmp_path, capsys):
     assert answer["interpretation"]["slots"] == {"who": "d-17"}
 
 
+def test_denied_commands_are_passed_over() -> None:
+    """In the graph they stand next to the commands; the reader knows where they end."""
+    words = {"don't": "A C", "call": "A B", "stop": "B", "computer": "C A", "a": "A", "b": "B",
+             "not": "B A"}
+    lexicon = Lexicon({word: (Pronunciation(tuple(each.split())),) for word, each in words.items()})
+    model = Model(random_topology(np.random.default_rng(1)))
+    grammar = Grammar.from_text("""
+        intents: {Call: {data: [{sentences: ["call {who}"]}]}, Stop: {data: [{sentences: [stop]}]}}
+        lists: {who: {replaceable: true, values: [a, a b]}}
+    """)
+    graphs = command_graphs(grammar, lexicon, model, OPTIONS, ("computer",))
+    plain, denied = graphs.acceptors
+    ids = {word: i for i, word in enumerate(graphs.table) if i} | graphs.list_ids
+    lists = {"{who}": PhraseScorer({("a",): 0.7, ("a", "b"): 0.7})}
+    for acceptor, sentence, expected in (
+        (plain, "computer call a b", 0.7 + np.log(2)), (plain, "computer stop", np.log(2)),
+        (plain, "call a", np.inf), (plain, "computer", np.inf),
+        (plain, "computer don't call a", np.inf), (denied, "computer call a", np.inf),
+    ):
+        scorer = ClassScorer(GrammarScorer(acceptor, ids), lists)
+        state, cost = scorer.start(), 0.0
+        for word in sentence.split():
+            state, log_prob = scorer.score_word(state, word)
+            cost -= log_prob
+        assert cost - scorer.finish(state) == pytest.approx(expected, abs=1e-4), sentence
+    scorer, state = ClassScorer(GrammarScorer(denied, ids), lists), None
+    for word in ["computer", "don't", "call", "a"]:
+        state, log_prob = scorer.score_word(state or scorer.start(), word)
+        assert log_prob > -np.inf
+    assert scorer.finish(state) > -np.inf
+    denies = lambda words: 4 if words[:2] == ["computer", "don't"] else 0  # noqa: E731
+    spotter = Spotter([Spotted(Understander(grammar), ("computer",), denies)])
+    assert spotter.parse("computer don't call a".split()) is None
+    found = spotter.parse("a computer don't call a computer call a b stop".split())
+    assert found.slots == {"who": "a b"} and found.spans[0].start == 7
+    assert spotter.parse("computer a".split()) is spotter.parse("call a".split()) is None
+
+
 @pytest.mark.parametrize("grammar, more, error, says", [
     (GRAMMAR, {"after": "?"}, OptionError, "carrier phrase '\\?' has no letters"),
     (GRAMMAR, {"probability": 0.0}, OptionError, "above 0 and at most 1, got 0.0"),
@@ -346,6 +387,9 @@ def test_a_slot_is_dictated_on_every_route(home, tmp_path, capsys):
     assert other.recipe.key() != notes.recipe.key()
     assert slots(other, sound) == slots(pickle.loads(pickle.dumps(taught)), sound) == {
         "text": "bad ace"}
+    (tmp_path / "one.yaml").write_text(NOTES.replace('dad dad", "dad"', 'dad dad", "ace bee"'))
+    with pytest.warns(GrammarWarning, match="leaves out the sentences with a list that is dictated"):
+        Recognizer.load(home / "model", grammar=tmp_path / "one.yaml", conversation=True)
     with pytest.raises(OptionError, match="list 'text' cannot be replaced: those that can are no"):
         notes.with_lists({"text": ["ace"]})
     with pytest.raises(OptionError, match="not both: the grammar has no list with 'dictation"):

@@ -20,6 +20,7 @@ from factored_asr.batch.pool import Outcomes, outcome_of
 from factored_asr.batch.work import Job, Outcome, loaded, transcribe_input
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.graph import Graph
+from factored_asr.language import Grammar
 from factored_asr.models.folder import ModelFolder
 from factored_asr.models.recipe import Recipe, cached_graph
 from factored_asr.recognizer.recognizer import Recognizer
@@ -74,7 +75,7 @@ class Luggage(WorkerPlugin):
 
     def __init__(self, job: Job):
         self.name = f"{LUGGAGE}-{job.key}"
-        self._recipe, self.options = job.recipe, job.options
+        self._recipe, self.options = _with_grammars(job.recipe), job.options
         self._graph_key = job.recipe.plain.key()
         self._files = {name: _packed(path) for name, path in _paths(job.recipe).items()}
         graph = job.recipe.graph_folder or cache_folder() / self._graph_key
@@ -126,6 +127,15 @@ def _paths(recipe: Recipe) -> dict[str, Path]:
             paths["words"] = Path(recipe.words)
         paths |= {f"rescore-{i}": path for i, path in enumerate(recipe.rescore_lms)}
     return paths
+
+
+def _with_grammars(recipe: Recipe) -> Recipe:
+    """Return the recipe with the grammars of commands in dictation in place of their files."""
+    more = recipe.vocabulary
+    commands = tuple(replace(each, grammar=each.grammar if isinstance(each.grammar, Grammar) else
+                             Grammar.read(each.grammar, known=recipe.known))
+                     for each in more.commands)
+    return replace(recipe, vocabulary=replace(more, commands=commands))
 
 
 def _moved(recipe: Recipe, folder: Path) -> Recipe:

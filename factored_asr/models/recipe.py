@@ -26,6 +26,7 @@ from factored_asr.graph import (
 from factored_asr.graph.graph import key_of
 from factored_asr.language import (
     Grammar,
+    GrammarWarning,
     Hotwords,
     KenLMScorer,
     MixedScorer,
@@ -212,6 +213,9 @@ class Recipe:
         if self.graph_folder is not None:
             return self._read_graph(self.graph_folder)
         graph = cached_graph(plain.key(), self.about(), lambda: plain.compile(model, progress))
+        if self.conversation and self.dictates:
+            warnings.warn(f"{self.language_path}: a conversation leaves out the sentences with "
+                          "a list that is dictated", GrammarWarning, stacklevel=2)
         if graph.omitted and self.lm:
             warnings.warn(self._omitted(graph.omitted), LexiconWarning, stacklevel=2)
         return graph

@@ -126,8 +126,9 @@ def main() -> None:
     found, seconds = recognised(notes, noted)
     row("\"take a note\" and prompt: the slot", errors(texts, [slot_of(each) for each in found]),
         share(sum(each.interpretation is not None for each in found), len(found)), seconds)
-    for each in found[: 10]:
-        print(each.text, each.reason)
+    found, seconds = recognised(notes, said)
+    wrong = sum(each.interpretation is not None for each in found)
+    row("prompts: the grammar of notes", "", f"{wrong} found wrongly", seconds)
     found, seconds = recognised(dictation, noted)
     whole = [f"take a note {text}" for text in texts]
     row("\"take a note\" and prompt: dictation", errors(whole, [each.text for each in found]), "",
