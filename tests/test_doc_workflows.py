@@ -173,7 +173,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.chmod(0o755)
     for name, text in {
         "labels.json": labels, "coffee/labels.json": labels,
-        "names.txt": "music\n", "my.dict": "zigbee Z IH G B IY\n",
+        "sentences.txt": "call {contact}\nplay {song} by {artist}\n",
+        **{f"{name}.txt": "music\n" for name in ("names", "songs", "artists")},
+        "my.dict": "zigbee Z IH G B IY\n",
         **{name: grammar(*TEXTS.values()) for name in ("coffee.yaml", "grammar.yaml", "my.yaml")},
         "commands.yaml": grammar(" ".join(VOSK_WORDS)),
         "texts.txt": "\n".join((*TEXTS.values(), "home assistant", "dear sir or madam", "zigbee")),
@@ -186,6 +188,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     assert main(["lm", "estimate", "--quiet", "texts.txt", "-o", "small.arpa"]) == 0
+    assert main(["lm", "estimate", "--quiet", "--as-is", "sentences.txt", "-o", "calls.arpa"]) == 0
     for name in ("letters.arpa", "news.arpa", "big.arpa", "my.arpa"):
         shutil.copy("small.arpa", name)
     return tmp_path
