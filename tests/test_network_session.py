@@ -15,6 +15,7 @@ from factored_asr.acoustic.model import Frames
 from factored_asr.acoustic.network import NetworkModel, Window
 from factored_asr.acoustic.network.encoder import FIELD, HOP
 from factored_asr.acoustic.network.memory import Memory
+from factored_asr.acoustic.network.session import is_speech, stands_out
 from factored_asr.acoustic.network.windows import BEFORE
 from factored_asr.acoustic.threads import blas_threads
 from factored_asr.errors import FormatError, OptionError
@@ -191,3 +192,12 @@ def test_windows_have_frames():
     for bad in ((-1, 5, 0), (0, 0, 0), (0, 1, -2)):
         with pytest.raises(OptionError, match="at least 1"):
             Window(*bad)
+
+
+def test_noise_is_shared_among_phones_and_does_not_stand_out():
+    rain, spoken, pause = (np.full((1, 40), 0.7 / 39), np.full((1, 40), 0.2 / 38),
+                           np.full((1, 40), 0.1 / 39))  # fmt: skip
+    rain[0, 0], pause[0, 0], spoken[0, :2] = 0.3, 0.9, (0.2, 0.6)
+    frames = np.log(np.concatenate([rain, spoken, pause]))
+    assert is_speech(frames).tolist() == [True, True, False]
+    assert stands_out(frames).tolist() == [False, True, False]

@@ -33,7 +33,7 @@ NETWORK_COMMANDS = replace(
     COMMANDS, acoustic_scale=0.9, prior_weight=1.0, align_words=True,
     background=BackgroundOptions(word_cost=4.0, frame_cost=0.4, phone_cost=1.5),
     rejection=RejectionOptions(
-        clean=Margin(word=1.0, words=4.0, frame=0.1), speech_a_phone=0.75,
+        clean=Margin(word=1.0, words=4.0, frame=0.1), speech_a_phone=0.65,
         denied=DenialMargin(cost=2.0, speech=0.06), longest_phone=10.0, slowest_word=5.0,
     ),
     graph=GraphOptions(silence_probability=1.0, filler_probability=0.0, transition_scale=0.0),

@@ -3,7 +3,8 @@
     python tests/bench/explain_verdict.py [--every 4] [--model en-us-network]
 
 Coffee orders clean and in the kitchen's noise at 12 and 6 dB, and the shipped spoken dialogues with
-the house, clean and in noise at 15 and 6 dB. Both must say the same of every sound.
+the house, clean and in noise at 15 and 6 dB. Both must say the same of every sound. The three
+conditions take turns, so ``--every`` 3 or 6 plays clean sounds alone.
 """
 
 from __future__ import annotations

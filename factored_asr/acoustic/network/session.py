@@ -14,6 +14,8 @@ from factored_asr.errors import FormatError, OptionError
 BLOCK_FRAMES = 1000  # scores given at once
 SPEECH = 0.5
 """Probability of all phones together from which on a frame counts as speech."""
+CLEAR = 0.3
+"""Probability of one phone from which on a frame stands out as speech."""
 
 
 class NetworkSession:
@@ -35,7 +37,7 @@ class NetworkSession:
 
     @property
     def speech(self) -> np.ndarray:
-        """(n_frames,) bool: the frames so far in which the blank is not the likeliest."""
+        """(n_frames,) bool: the frames so far in which one phone is clear."""
         return np.concatenate([np.zeros(0, np.bool_), *self._speech])
 
     @property
@@ -105,7 +107,7 @@ class NetworkSession:
     def _taken(self, blocks: Iterable[np.ndarray]) -> list[np.ndarray]:
         """New log probabilities; those of a whole sound are kept instead."""
         new = list(blocks)
-        self._speech += map(is_speech, new)
+        self._speech += map(stands_out, new)
         if not self._whole:
             return new
         self._kept += new
@@ -117,5 +119,13 @@ class NetworkSession:
 
 
 def is_speech(log_probs: np.ndarray) -> np.ndarray:
-    """Return which frames stand out as speech, (n,) bool, of (n, n_pdfs) log probabilities."""
+    """Return which frames are speech, (n,) bool, of (n, n_pdfs) log probabilities."""
     return np.exp(log_probs[:, 0]) < 1 - SPEECH
+
+
+def stands_out(log_probs: np.ndarray) -> np.ndarray:
+    """Return in which frames one phone is clear, (n,) bool, of (n, n_pdfs) log probabilities.
+
+    Rain and engines share a frame among many phones: there `is_speech` says yes, this does not.
+    """
+    return np.exp(log_probs[:, 1:].max(axis=1)) > CLEAR
