@@ -439,8 +439,10 @@ def test_a_folder_of_odd_sounds(tmp_path: Path) -> None:
     """All of a folder is transcribed by two processes; what is refused is named."""
     expected = make(tmp_path / "odd", SPEECH, RATE)
     assert len(expected) >= 60
-    command = [sys.executable, "-m", "factored_asr", "transcribe", "--quiet", "--model",
-               "en-us", "--grammar", "lm/smart_home.yaml", "--jobs", "2", str(tmp_path / "odd")]
+    # Folders are not searched for these endings, which seldom are of sounds.
+    named = [str(tmp_path / "odd" / name) for name in ("a.mat", "a.xi")]
+    command = [sys.executable, "-m", "factored_asr", "transcribe", "--quiet", "--model", "en-us",
+               "--grammar", "lm/smart_home.yaml", "--jobs", "2", str(tmp_path / "odd"), *named]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     texts = dict(line.split("\t") for line in done.stdout.splitlines())

@@ -33,7 +33,8 @@ SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".sph", ".aiff", ".a
           *RAW_SUFFIXES, ".m4a", ".m4b", ".mp4", ".aac", ".webm", ".weba", ".wma", ".amr", ".3gp",
           ".mka", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".avi", ".wmv", ".flv", ".ac3", ".wv",
           ".tta", ".ape", ".mpc", ".dsf", ".spx", ".asf", ".eac3", ".dts", ".rm", ".ra", ".3g2",
-          ".ogv", ".ogx", ".mts", ".m2ts", ".f4v")
+          ".ogv", ".ogx", ".mts", ".m2ts", ".f4v", ".ircam", ".sds", ".sox", ".nut", ".mxf", ".wtv",
+          ".thd")
 """Endings of sound files that folders are searched for."""
 STDIN = "-"
 
