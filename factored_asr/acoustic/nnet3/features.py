@@ -10,9 +10,11 @@ Source: the options of Kaldi's ``compute-mfcc-feats`` and ``compute-fbank-feats`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,11 @@ WINDOWS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "blackman": lambda a: 0.42 - 0.5 * np.cos(a) + 0.08 * np.cos(2 * a),
 }
 """By name, of the angle 0 to 2 π over the frame."""
+KINDS: dict[type, tuple[type, str]] = {
+    bool: (bool, "true or false"), int: (Integral, "an integer"), float: (Real, "a finite number"),
+    str: (str, "a text"),
+}  # fmt: skip
+"""What an option may be, by the type of its default."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,12 @@ class KaldiFeatures:
     use_power: bool = True
 
     def __post_init__(self) -> None:
+        for each in fields(self):
+            value, kind = getattr(self, each.name), type(each.default)
+            allowed, law = KINDS[kind]
+            fits = isinstance(value, allowed) and isinstance(value, bool) == (kind is bool)
+            if not fits or (kind is float and not math.isfinite(value)):
+                raise OptionError(f"{each.name} must be {law}, got {value!r}")
         half = self.sample_frequency / 2
         if self.kind not in ("mfcc", "fbank"):
             raise OptionError(f"kind must be mfcc or fbank, got {self.kind!r}")
