@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from factored_asr.language._kernels import ODD_A, ODD_B, mix
 from factored_asr.storage.kernels import kernel
 
 EMPTY = -1
 WIDE = 0xFFFF
 """Stands in the record of a state for numbers of arcs that are as large or larger."""
-_ODD_A, _ODD_B = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
-_SHIFT = np.uint64(29)
-
-
-@kernel
-def _mix(value):  # pragma: no cover - compiled
-    """Scramble 64 bits (multiply and xor-shift)."""
-    value = (value ^ (value >> _SHIFT)) * _ODD_A
-    value = (value ^ (value >> _SHIFT)) * _ODD_B
-    return value ^ (value >> _SHIFT)
 
 
 @kernel
@@ -44,7 +35,7 @@ def signatures(first_arc, arcs, own):
                 target = arcs[at[state]].target
                 at[state] += 1
                 if is_open[target]:
-                    signature[target] = _mix(np.uint64(target) + _ODD_B)
+                    signature[target] = mix(np.uint64(target) + ODD_B)
                 elif not signature[target]:
                     stack[depth], is_open[target] = target, True
                     depth += 1
@@ -52,7 +43,7 @@ def signatures(first_arc, arcs, own):
             depth -= 1
             is_open[state] = False
             if not signature[state]:
-                signature[state] = _mix(own[state] + _future(first_arc, arcs, signature, state))
+                signature[state] = mix(own[state] + _future(first_arc, arcs, signature, state))
     return signature
 
 
@@ -63,8 +54,8 @@ def _future(first_arc, arcs, signature, state):
     for a in range(first_arc[state], first_arc[state + 1]):
         # Costs are compared to 1/1024, as OpenFst's minimisation does.
         step = np.int64(np.rint(arcs[a].cost * 1024.0))
-        value = _mix(np.uint64(arcs[a].label) * _ODD_A + np.uint64(arcs[a].word))
-        total += _mix(_mix(value + np.uint64(step) * _ODD_B) + signature[arcs[a].target])
+        value = mix(np.uint64(arcs[a].label) * ODD_A + np.uint64(arcs[a].word))
+        total += mix(mix(value + np.uint64(step) * ODD_B) + signature[arcs[a].target])
     return total
 
 
@@ -72,7 +63,7 @@ def _future(first_arc, arcs, signature, state):
 def _find_or_add(table_keys, table_states, key, n_known):
     """Slot of `key` in an open-addressing table; a new key gets the state `n_known`."""
     mask = len(table_keys) - 1
-    slot = np.int64(_mix(np.uint64(key)) & np.uint64(mask))
+    slot = np.int64(mix(np.uint64(key)) & np.uint64(mask))
     while table_keys[slot] != EMPTY and table_keys[slot] != key:
         slot = (slot + 1) & mask
     if table_keys[slot] == EMPTY:

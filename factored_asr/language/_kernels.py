@@ -7,17 +7,17 @@ import numpy as np
 from factored_asr.storage.kernels import kernel
 
 NONE = -1
-_ODD_A, _ODD_B = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
+ODD_A, ODD_B = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 _SHIFT = np.uint64(29)
 STEPS = 1024.0
 """Costs that are the same to 1 / `STEPS` count as equal, as in OpenFst."""
 
 
 @kernel
-def _mix(value):  # pragma: no cover - compiled
-    """Scramble 64 bits (multiply and xor-shift)."""
-    value = (value ^ (value >> _SHIFT)) * _ODD_A
-    value = (value ^ (value >> _SHIFT)) * _ODD_B
+def mix(value):  # pragma: no cover - compiled
+    """Scramble 64 bits (multiply and xor-shift); graphs are hashed by it, too."""
+    value = (value ^ (value >> _SHIFT)) * ODD_A
+    value = (value ^ (value >> _SHIFT)) * ODD_B
     return value ^ (value >> _SHIFT)
 
 
@@ -153,7 +153,7 @@ def determinise(start, first_arc, arcs, final, limit):
                     k += 1
                 member[tail + size], rest[tail + size] = key & 0xFFFFFFFF, least - best
                 step = np.uint64(np.int64(np.rint((least - best) * STEPS)))
-                value = _mix(value + np.uint64(key & 0xFFFFFFFF) * _ODD_A + step * _ODD_B)
+                value = mix(value + np.uint64(key & 0xFFFFFFFF) * ODD_A + step * ODD_B)
                 size += 1
             slot = np.int64(value & np.uint64(len(table) - 1))
             while table[slot] != NONE:
@@ -190,7 +190,7 @@ def subtract(start, first_arc, arcs, final, other_start, other_first, other_arcs
     first_out, ends = np.zeros(1 << 10, np.int64), np.empty(1 << 10, np.float32)
     out, n_out = np.empty(1 << 10, arcs.dtype), 0
     pair[0] = np.int64(start) * n_other + other_start
-    hashes[0] = _mix(np.uint64(pair[0]))
+    hashes[0] = mix(np.uint64(pair[0]))
     table = _slots(hashes, 1, 1 << 11)
     n_known, at = 1, 0
     while at < n_known:
@@ -215,7 +215,7 @@ def subtract(start, first_arc, arcs, final, other_start, other_first, other_arcs
                 if low < other_first[other + 1] and other_arcs[low].label == arcs[a].label:
                     after = np.int64(other_arcs[low].target)
             key = np.int64(arcs[a].target) * n_other + after
-            value = _mix(np.uint64(key))
+            value = mix(np.uint64(key))
             slot = np.int64(value & np.uint64(len(table) - 1))
             while table[slot] != NONE and pair[table[slot]] != key:
                 slot = (slot + 1) & (len(table) - 1)

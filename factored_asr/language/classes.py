@@ -81,10 +81,7 @@ class DictationScorer:
 
     def score_word(self, state: Any, word: str) -> tuple[Hashable, float]:
         """Return the state after a word and its log probability; -inf for one it lacks."""
-        try:
-            return self.scorer.score_word(state, word)
-        except MissingError:
-            return state, -INF
+        return _scored(self.scorer, state, word)
 
     def finish(self, state: Any) -> float:
         return self.scorer.finish(state)
@@ -155,12 +152,12 @@ class ClassScorer:
             if name != "":
                 follow(model, name, within, cost)
                 continue
-            after, log_prob = self._after(model, word)
+            after, log_prob = _scored(self.scorer, model, word)
             reach((after, "", None), cost - log_prob)
             for each, phrases in self._phrases.items():
                 begin = phrases.start()
                 if phrases.score_word(begin, word)[1] > -INF:
-                    after, log_prob = (self._after(model, each) if isinstance(each, str)
+                    after, log_prob = (_scored(self.scorer, model, each) if isinstance(each, str)
                                        else cast(BackingOff, self.scorer).forget(model))
                     follow(after, each, begin, cost - log_prob)
         least = min(found.values(), default=INF)
@@ -168,13 +165,6 @@ class ClassScorer:
             return (), -INF
         places = ((place, round(cost - least, 6)) for place, cost in found.items() if cost < INF)
         return tuple(sorted(places, key=repr)), -least
-
-    def _after(self, model: Any, word: str) -> tuple[Any, float]:
-        """What the model says of a word; a word of phrases alone cannot follow."""
-        try:
-            return self.scorer.score_word(model, word)
-        except MissingError:
-            return model, -INF
 
     def finish(self, state: Any) -> float:
         return max((self.scorer.finish(model) - cost for (model, name, _), cost in state
@@ -194,3 +184,11 @@ class ClassScorer:
         (empty, _), _ = ways[0]
         log_prob = max(backed_off - cost for (_, backed_off), cost in ways)
         return (((empty, "", None), 0.0),), log_prob
+
+
+def _scored(scorer: WordScorer, state: Any, word: str) -> tuple[Hashable, float]:
+    """Return the state after a word and its log probability; -inf for one the scorer lacks."""
+    try:
+        return scorer.score_word(state, word)
+    except MissingError:
+        return state, -INF
