@@ -145,3 +145,15 @@ def test_the_reference_has_every_public_name() -> None:
         if (inspect.isclass(value) or inspect.isfunction(value)) and not value.__doc__:
             missing.append(f"{package}.{name} has no docstring")
     assert missing == []
+
+
+def test_every_public_class_and_function_has_an_example_that_runs() -> None:
+    """In its docstring, or in that of a method; pytest runs them all as doctests."""
+    missing = set()
+    for _, name, value in public_names():
+        if inspect.isclass(value) or inspect.isfunction(value):
+            texts = [value.__doc__, *(method.__doc__ for method in vars(value).values()
+                                      if inspect.isclass(value) and callable(method))]
+            if not any(">>> " in (text or "") for text in texts):
+                missing.add(f"{value.__module__}.{name}")
+    assert missing == set()

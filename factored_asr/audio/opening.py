@@ -39,7 +39,13 @@ _ADDRESS = re.compile(r"(?:https?|ftp|file|s3|gs):/")
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a sound. The default is the whole sound, its channels averaged."""
+    """A part of a sound. The default is the whole sound, its channels averaged.
+
+    Examples
+    --------
+    >>> Part(channel=2, start=10.0).end is None  # the second channel, from 10 s to its end
+    True
+    """
 
     channel: int | None = None
     """One channel alone, counted from 1; None averages all channels."""

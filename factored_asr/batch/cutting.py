@@ -23,7 +23,13 @@ MAX_GAP = 2.0  # seconds: the longest silence inside a joined piece
 
 @dataclass(frozen=True)
 class CutOptions:
-    """When and where a recording is cut."""
+    """When and where a recording is cut.
+
+    Examples
+    --------
+    >>> CutOptions(longer_than=0, join_seconds=10.0).max_seconds  # pieces of 10 to 30 s
+    30.0
+    """
 
     longer_than: float = 60.0
     """Seconds: shorter sounds are not cut. 0: cut all; inf: none."""
@@ -46,7 +52,14 @@ class CutOptions:
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """A segment of speech in a recording."""
+    """A segment of speech in a recording.
+
+    Examples
+    --------
+    >>> sound = np.zeros(16000, np.float32)
+    >>> Piece(12.5, sound).start
+    12.5
+    """
 
     start: float
     """Seconds from the start of the recording."""

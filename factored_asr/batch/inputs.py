@@ -41,7 +41,13 @@ STDIN = "-"
 
 @dataclass(frozen=True)
 class Input:
-    """One sound, or one channel or segment of one."""
+    """One sound, or one channel or segment of one.
+
+    Examples
+    --------
+    >>> Input("talk.wav", "talk.2", Part(channel=2)).label
+    'talk.wav#2'
+    """
 
     name: str
     """Name of its file in messages and outputs, as given."""
@@ -88,6 +94,11 @@ def find_inputs(sources: Sequence[str | Path], *, channels: str = "mix",
     skipped
         Called with the error of each folder, pattern, table or list that cannot be used where
         others can; None: the first such error is raised.
+
+    Examples
+    --------
+    >>> [sound.output for sound in find_inputs(["examples/audio/music_*.wav"])]
+    ['music_bathroom', 'music_stop']
     """
     if channels not in ("mix", "separate"):
         raise OptionError(f"channels must be mix or separate, got {channels!r}")

@@ -28,7 +28,13 @@ Each = Callable[[Input, Outcome], None]
 
 @dataclass(frozen=True)
 class Progress:
-    """Progress of a run."""
+    """Progress of a run.
+
+    Examples
+    --------
+    >>> Progress(n=4, done=1, seconds=30.0, elapsed=2.0).speed
+    15.0
+    """
 
     n: int
     """Number of all sounds, finished ones of earlier runs included."""
@@ -52,7 +58,14 @@ class Progress:
 
 @dataclass(frozen=True)
 class Failure:
-    """A sound without an output."""
+    """A sound without an output.
+
+    Examples
+    --------
+    >>> failed = Failure(Input("a.wav", "a"), "a.wav: no such file")
+    >>> failed.sound.output, failed.error
+    ('a', 'a.wav: no such file')
+    """
 
     sound: Input
     error: str
@@ -61,7 +74,13 @@ class Failure:
 
 @dataclass(frozen=True)
 class BatchReport:
-    """The result of a run."""
+    """The result of a run.
+
+    Examples
+    --------
+    >>> BatchReport(Progress(n=2, done=2)).failures
+    ()
+    """
 
     progress: Progress
     """Progress at the end."""

@@ -36,7 +36,13 @@ BLOCK_SECONDS = 1.0  # of sound, read at once
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """What is written of every sound."""
+    """What is written of every sound.
+
+    Examples
+    --------
+    >>> BatchOptions(format="srt").nbest
+    0
+    """
 
     format: str = "text"
     """One of `factored_asr.results.formats.FORMATS`."""

@@ -39,7 +39,13 @@ NAMES = ("model", "grammar", "lm", "words", "lexicon", "g2p", "graph", "fillers"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code."""
+    """Run the command line; return the exit code.
+
+    Examples
+    --------
+    >>> main(["score", "--format", "json", "no.trn", "no.trn"])
+    1
+    """
     for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")  # threads cost more than they save here
     return streams.guarded(lambda: _run(arguments), complain)

@@ -52,7 +52,16 @@ class CheckOptions:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Utterances in a fixed order."""
+    """Utterances in a fixed order.
+
+    Examples
+    --------
+    >>> corpus = Corpus.read("examples/words", speaker_by="folder")
+    >>> len(corpus.utterances), len(corpus.words), corpus.speakers[:2]
+    (160, 20, ('awb', 'en-gb-scotlandf2'))
+    >>> len(corpus.select(["awb"]).utterances)
+    20
+    """
 
     utterances: tuple[Utterance, ...]
     name: str = "corpus"

@@ -22,7 +22,14 @@ LENGTH_RATE = 16_000  # Hz, at which sounds are read to measure them
 
 @dataclass(frozen=True)
 class Utterance:
-    """One speaker's words in one stretch of sound."""
+    """One speaker's words in one stretch of sound.
+
+    Examples
+    --------
+    >>> said = Utterance("1", "ann", ("turn", "it", "on"), Path("ann/1.wav"), start=2.0, end=3.5)
+    >>> said.text, said.kind
+    ('turn it on', 'audio')
+    """
 
     id: str
     """Its name, unique in the corpus."""

@@ -17,7 +17,14 @@ TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class Mistake:
-    """A typical wrong answer, by which a checker recognises it."""
+    """A typical wrong answer, by which a checker recognises it.
+
+    Examples
+    --------
+    >>> forgotten = Mistake("Divide by the number of words.", lambda log_probs: -sum(log_probs))
+    >>> forgotten.answer([-1.0, -2.0])
+    3.0
+    """
 
     explanation: str
     """What is wrong, and what to do."""
@@ -27,7 +34,13 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a checker found."""
+    """What a checker found.
+
+    Examples
+    --------
+    >>> Verdict("forward", True, "forward: all 3 answers are right.").right
+    True
+    """
 
     exercise: str
     """Name of the exercise's function."""

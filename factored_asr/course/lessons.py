@@ -18,7 +18,16 @@ FIGURE = re.compile(r"^```python\n(# figure\n.*?)^```", re.MULTILINE | re.DOTALL
 
 @dataclass(frozen=True)
 class Lesson:
-    """A page of theory with its exercises."""
+    """A page of theory with its exercises.
+
+    Examples
+    --------
+    >>> first = LESSONS[0]
+    >>> first.title, [exercise.name for exercise in first.exercises]
+    ('One hidden Markov model', ['forward', 'viterbi'])
+    >>> [verdict.right for verdict in first.check("docs/course/solutions/lesson_01.py")]
+    [True, True]
+    """
 
     number: int
     """From 1."""
@@ -92,7 +101,13 @@ LESSONS = (
 
 
 def lesson(number: int) -> Lesson:
-    """Return a lesson by its number. OptionError: there is none of this number."""
+    """Return a lesson by its number. OptionError: there is none of this number.
+
+    Examples
+    --------
+    >>> lesson(8).title
+    'Search, beams and lattices'
+    """
     if not 1 <= number <= len(LESSONS):
         raise OptionError(f"lesson must be a number from 1 to {len(LESSONS)}, got {number}")
     return LESSONS[number - 1]

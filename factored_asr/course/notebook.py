@@ -46,7 +46,17 @@ def notebook(lesson: Lesson) -> dict[str, Any]:
 
 
 def write_notebook(lesson: Lesson, file: str | Path) -> None:
-    """Write a lesson as a file of Jupyter; OptionError if it cannot be written."""
+    """Write a lesson as a file of Jupyter; OptionError if it cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from factored_asr.course.lessons import LESSONS
+    >>> file = Path(tempfile.mkdtemp()) / "1.ipynb"
+    >>> write_notebook(LESSONS[0], file)
+    >>> json.loads(file.read_text(encoding="utf-8"))["nbformat"]
+    4
+    """
     try:
         Path(file).write_text(json.dumps(notebook(lesson), indent=1, ensure_ascii=False) + "\n",
                               encoding="utf-8")

@@ -13,7 +13,16 @@ from factored_asr.errors import OptionError
 
 @dataclass(frozen=True)
 class EndpointRule:
-    """An utterance ends where all of a rule's conditions hold."""
+    """An utterance ends where all of a rule's conditions hold.
+
+    Examples
+    --------
+    >>> pause = EndpointRule(must_contain_speech=True, min_trailing_silence=0.5)
+    >>> pause.holds(trailing_silence=0.6, relative_cost=0.0, length=2.0, has_speech=True)
+    True
+    >>> pause.holds(trailing_silence=0.6, relative_cost=0.0, length=2.0, has_speech=False)
+    False
+    """
 
     must_contain_speech: bool
     """Ask that something else than silence was decoded."""
@@ -43,7 +52,14 @@ class EndpointRule:
 
 @dataclass(frozen=True)
 class EndpointOptions:
-    """The rules; an utterance ends when any of them holds."""
+    """The rules; an utterance ends when any of them holds.
+
+    Examples
+    --------
+    >>> patient = EndpointOptions(likely_end=EndpointRule(True, 0.9, 2.0))
+    >>> patient.likely_end.min_trailing_silence, patient.long_pause.min_trailing_silence
+    (0.9, 2.0)
+    """
 
     silence_only: EndpointRule = EndpointRule(False, 5.0)
     """Nothing was said for this long."""

@@ -23,7 +23,14 @@ from factored_asr.lattice.path import NO_PATH, Path, read_path
 
 @dataclass(frozen=True)
 class BeamOptions:
-    """How much the search keeps. Wider is slower and closer to the true best path."""
+    """How much the search keeps. Wider is slower and closer to the true best path.
+
+    Examples
+    --------
+    >>> narrow = BeamOptions(beam=8.0, lattice_beam=0.0)  # fast, and the best path alone
+    >>> narrow.beam, narrow.max_active
+    (8.0, 7000)
+    """
 
     beam: float = 13.0
     """Cost by which a token may lie behind the best of its frame; higher is slower, more exact."""
@@ -153,6 +160,18 @@ class Search:
     """One utterance being searched: `advance` as often as frames arrive, then `finish`.
 
     A search belongs to one thread at a time; its graph may be shared by any number.
+
+    Examples
+    --------
+    >>> from factored_asr.graph import ARC
+    >>> arcs = np.array([(1, 1, 0.5, 1), (2, 0, 0.1, 1)], dtype=ARC)
+    >>> graph = Graph(start=0, first_arc=np.array([0, 1, 2]), arcs=arcs,
+    ...               final=np.array([np.inf, 0.0]), words=("<eps>", "yes"))
+    >>> search = Search(graph)
+    >>> search.advance(np.log([[0.9, 0.1]]))
+    >>> search.advance(np.log([[0.2, 0.8]]))
+    >>> search.n_frames, search.finish().best().words
+    (2, ('yes',))
     """
 
     def __init__(

@@ -145,7 +145,15 @@ def random_rows(log_probs: np.ndarray, n_phones: int, n_rows: int, seed: int = 0
 
 @dataclass(frozen=True, eq=False)
 class Background:
-    """What a network says of speech and noise without keywords."""
+    """What a network says of speech and noise without keywords.
+
+    Examples
+    --------
+    >>> background = shipped()
+    >>> len(background.phones), background.log_probs.shape[1]
+    (39, 40)
+    >>> background.check(background.phones)
+    """
 
     phones: tuple[str, ...]
     """Of the network."""
@@ -181,7 +189,13 @@ def shipped() -> Background:
 
 
 def read_background(path: str | Path) -> Background:
-    """Read what `write_background` wrote; FormatError where it is damaged."""
+    """Read what `write_background` wrote; FormatError where it is damaged.
+
+    Examples
+    --------
+    >>> len(read_background(SHIPPED).phones)
+    39
+    """
     values = read_arrays(path)
     try:
         steps, parts = values["steps"], values["parts"]
@@ -218,6 +232,16 @@ def write_background(path: str | Path, phones: Sequence[str], log_probs: np.ndar
     log_probs, hidden
         (n_frames, n_pdfs) and (n_frames, n_values): of the frames, as in `FrameBlock`; of hidden
         the last layer is kept.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "mine.npz"
+    >>> random = np.random.default_rng(0)
+    >>> log_probs, hidden = np.log(random.random((400, 3))), random.random((400, WIDTH))
+    >>> write_background(file, ("AA", "N"), log_probs, hidden)
+    >>> np.load(file)["phones"].tolist()
+    ['AA', 'N']
     """
     kept = len(log_probs) // MERGED * MERGED
     steps = np.clip(np.rint(-STEPS * log_probs[:kept]), 0, -STEPS * LEAST).astype(np.uint8)

@@ -33,7 +33,15 @@ def pooled(frames: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """Multinomial logistic regression: softmax of ``(x - mean) / scale @ weights + bias``."""
+    """Multinomial logistic regression: softmax of ``(x - mean) / scale @ weights + bias``.
+
+    Examples
+    --------
+    >>> one = np.ones(1, np.float32)
+    >>> made = Classifier(("low", "high"), 5 * one, one, np.array([[-1.0, 1.0]]), np.zeros(2))
+    >>> made.probabilities(np.array([[5.0], [9.0]])).round(3).tolist()
+    [[0.5, 0.5], [0.0, 1.0]]
+    """
 
     names: tuple[str, ...]
     """Of the classes."""

@@ -54,7 +54,19 @@ class Detection:
 
 
 class DetectorSession(Protocol):
-    """One detector on one sound; it belongs to one thread at a time."""
+    """One detector on one sound; it belongs to one thread at a time.
+
+    Examples
+    --------
+    >>> class Nothing:
+    ...     def accept(self, block):
+    ...         return ()
+    ...     def finish(self):
+    ...         return ()
+    >>> silent: DetectorSession = Nothing()
+    >>> silent.finish()
+    ()
+    """
 
     def accept(self, block: FrameBlock) -> Sequence[Detection]:
         """Return what is found by these frames; none of it changes afterwards."""
@@ -64,7 +76,13 @@ class DetectorSession(Protocol):
 
 
 class Detector(Protocol):
-    """Something that listens; any number of sounds may share it."""
+    """Something that listens; any number of sounds may share it.
+
+    Examples
+    --------
+    >>> from factored_asr.detectors import EventDetector
+    >>> detector: Detector = EventDetector()
+    """
 
     def session(self, model: NetworkModel) -> DetectorSession:
         """Begin a sound, whose frames the model computes."""
@@ -132,6 +150,15 @@ def detect(
     """Yield what detectors find in a whole sound, as a stream of it would.
 
     Parameters and errors are those of `Recognizer.transcribe`.
+
+    Examples
+    --------
+    >>> from factored_asr.detectors import KeywordDetector
+    >>> from factored_asr.models.bundle import Bundle
+    >>> model = Bundle.find("en-us-network").acoustic_model()
+    >>> music = KeywordDetector({"music": ["M Y UW Z IH K"]})
+    >>> [found.name for found in detect(model, [music], "examples/audio/music_stop.wav")]
+    ['music']
     """
     check_rate(source, sample_rate)
     listener = Listener(model, detectors)

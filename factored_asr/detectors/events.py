@@ -34,7 +34,13 @@ LEARNING = Window(left=125, new=100, right=6)
 
 @dataclass(frozen=True)
 class EventOptions:
-    """When an event is reported."""
+    """When an event is reported.
+
+    Examples
+    --------
+    >>> EventOptions(threshold=0.8).threshold  # fewer events, surer ones
+    0.8
+    """
 
     threshold: float = 0.6
     """Probability of a class from which on it counts as heard; higher: fewer detections."""
@@ -66,6 +72,14 @@ class EventDetector:
         One of `train_events`; None: the shipped one of ten everyday classes.
     options
         When an event is reported.
+
+    Examples
+    --------
+    >>> from factored_asr.detectors import detect
+    >>> from factored_asr.models.bundle import Bundle
+    >>> model = Bundle.find("en-us-network").acoustic_model()
+    >>> list(detect(model, [EventDetector()], "examples/audio/silence.wav"))
+    []
     """
 
     def __init__(self, classifier: Classifier | None = None, options: EventOptions | None = None):
@@ -191,6 +205,18 @@ def train_events(
         Kept with the classifier.
     progress
         Called with what is being done.
+
+    Examples
+    --------
+    >>> from factored_asr.audio.reading import read_audio
+    >>> from factored_asr.models.bundle import Bundle
+    >>> model = Bundle.find("en-us-network").acoustic_model()
+    >>> folder = Path("examples/audio")
+    >>> made = train_events(
+    ...     [("music", [folder / "music_stop.wav"]), ("blinds", [folder / "blinds_open.wav"])],
+    ...     lambda: FrameStream(model), lambda file: read_audio(file)[0])
+    >>> made.names
+    ('music', 'blinds')
     """
     x, labels = list[np.ndarray](), list[int]()
     for number, (name, files) in enumerate(classes):

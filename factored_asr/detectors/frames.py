@@ -22,7 +22,14 @@ LAYERS = (1, 3)
 
 @dataclass(frozen=True, eq=False)
 class FrameBlock:
-    """Some frames in a row, of 24 ms each, and the sound that they were computed of."""
+    """Some frames in a row, of 24 ms each, and the sound that they were computed of.
+
+    Examples
+    --------
+    >>> block = FrameBlock(10, np.zeros((5, 40)), np.zeros((5, 288)), np.zeros((5, 384)))
+    >>> block.first + len(block.log_probs)  # the first frame of the next block
+    15
+    """
 
     first: int
     """Number of the first frame, from 0 at the start of the sound."""

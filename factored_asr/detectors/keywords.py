@@ -32,7 +32,13 @@ MOST_WAYS = 50
 
 @dataclass(frozen=True)
 class KeywordOptions:
-    """When a keyword counts as spoken."""
+    """When a keyword counts as spoken.
+
+    Examples
+    --------
+    >>> KeywordOptions(false_alarms=0.1).threshold is None  # it follows from the false alarms
+    True
+    """
 
     false_alarms: float = 0.5
     """False alarms an hour that are accepted for each keyword, in speech and noise without it. The

@@ -124,7 +124,18 @@ class SharedStream:
 
 
 def reports(stream: SharedStream, blocks: Iterable[ArrayLike]) -> Iterator[Report]:
-    """Yield what a stream finds in blocks of sound, as it happens."""
+    """Yield what a stream finds in blocks of sound, as it happens.
+
+    Examples
+    --------
+    >>> from factored_asr.detectors import KeywordDetector
+    >>> from factored_asr.recognizer import Recognizer
+    >>> recognizer = Recognizer.load("en-us-network", grammar="lm/smart_home.yaml")
+    >>> stream = SharedStream(recognizer, [KeywordDetector({"music": ["M Y UW Z IH K"]})])
+    >>> sound = recognizer.read("examples/audio/music_stop.wav")
+    >>> [report.name for report in reports(stream, np.array_split(sound, 5))]
+    ['music']
+    """
     for block in blocks:
         yield from stream.accept(block)
     yield from stream.finish()

@@ -88,7 +88,13 @@ def stretch_values(frames: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class VoicingOptions:
-    """What a stretch of speech is."""
+    """What a stretch of speech is.
+
+    Examples
+    --------
+    >>> VoicingOptions(pause_seconds=1.0).shortest_seconds
+    0.2
+    """
 
     pause_seconds: float = 0.5
     """A stretch ends where there is no speech for so long."""
@@ -113,7 +119,17 @@ def whisper_probability(values: np.ndarray) -> float:
 
 
 class VoicingDetector:
-    """Reports each stretch of speech as voiced or whispered, at its end."""
+    """Reports each stretch of speech as voiced or whispered, at its end.
+
+    Examples
+    --------
+    >>> from factored_asr.detectors import detect
+    >>> from factored_asr.models.bundle import Bundle
+    >>> model = Bundle.find("en-us-network").acoustic_model()
+    >>> sound = "examples/audio/music_stop.wav"
+    >>> [found.name for found in detect(model, [VoicingDetector()], sound)]
+    ['voiced']
+    """
 
     def __init__(self, options: VoicingOptions | None = None):
         self.options = options or VoicingOptions()

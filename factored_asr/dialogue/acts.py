@@ -17,6 +17,12 @@ class Act:
     """One act of an utterance.
 
     Acts of equal meaning are equal, so the probabilities of the readings of a lattice can be added.
+
+    Examples
+    --------
+    >>> light = Interpretation("TurnOn", {"room": "hall"}, "turn on the hall light")
+    >>> act("command", light).to_dict()
+    {'act': 'command', 'intent': 'TurnOn', 'slots': {'room': 'hall'}}
     """
 
     kind: str
@@ -67,7 +73,15 @@ def denied(acts: Iterable[Act]) -> Iterator[Act]:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """All acts of one utterance, in order."""
+    """All acts of one utterance, in order.
+
+    Examples
+    --------
+    >>> light = Interpretation("TurnOn", {"room": "hall"}, "turn on the hall light")
+    >>> said = Utterance(light.text, (act("command", light),))
+    >>> said.interpretation.slots, Utterance("don't", (act("deny", light),)).interpretation
+    ({'room': 'hall'}, None)
+    """
 
     text: str
     acts: tuple[Act, ...] = ()

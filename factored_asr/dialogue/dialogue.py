@@ -95,6 +95,17 @@ def step(
     ``guesses`` are possible utterances with posteriors. Each is weighed by how much it is expected
     (expectation.py), and those that would do the same are added up. If the likeliest outcome leads
     the next by less than ``margin``, 0 to 1, of all weights, nothing is done but a question asked.
+
+    Examples
+    --------
+    >>> from factored_asr.dialogue.acts import act
+    >>> from factored_asr.understanding import Interpretation
+    >>> world = World.from_data({"light": {"places": ["hall"], "acts": {"On": "on", "Off": "off"}}})
+    >>> on = Interpretation("On", {"kind": "light", "place": "hall"}, "turn on the hall light")
+    >>> said = Utterance(on.text, (act("command", on, on.text.split()),))
+    >>> memory, outcome = step(Memory({"hall light": "off"}), [(said, 1.0)], world)
+    >>> outcome.actions, memory.states["hall light"]
+    (('on hall light',), 'on')
     """
     ranked = _added_up(guesses)
     turn = Turn(replace(memory, turn=memory.turn + 1), world)

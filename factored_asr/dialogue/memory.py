@@ -35,7 +35,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class Memory:
-    """The state of a dialogue."""
+    """The state of a dialogue.
+
+    Examples
+    --------
+    >>> memory = Memory({"hall light": "off"})
+    >>> memory.states["hall light"], memory.turn, memory.last()
+    ('off', 0, [])
+    """
 
     states: Mapping[str, State]
     time: float = 0.0
@@ -66,7 +73,14 @@ class Memory:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The actions after an utterance."""
+    """The actions after an utterance.
+
+    Examples
+    --------
+    >>> outcome = Outcome(("on hall light",))
+    >>> outcome.actions, outcome.ask
+    (('on hall light',), False)
+    """
 
     actions: tuple[str, ...] = ()
     """In order: ``on kitchen light``, ``on all lights but hall``, ``set heating 20``."""

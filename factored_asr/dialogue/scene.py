@@ -10,7 +10,17 @@ from factored_asr.dialogue.acts import Act
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """The acts of earlier turns to which an utterance may refer, the latest first."""
+    """The acts of earlier turns to which an utterance may refer, the latest first.
+
+    Examples
+    --------
+    >>> from factored_asr.dialogue.acts import act
+    >>> from factored_asr.understanding import Interpretation
+    >>> light = Interpretation("TurnOn", {"room": "hall"}, "turn on the hall light")
+    >>> scene = Scene().after([act("command", light, light.text.split())])
+    >>> scene.base.reading.intent
+    'TurnOn'
+    """
 
     turns: tuple[tuple[Act, ...], ...] = ()
     names: tuple[str, ...] = ()

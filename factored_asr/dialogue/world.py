@@ -28,7 +28,14 @@ State: TypeAlias = str | int | float | None
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of device."""
+    """A kind of device.
+
+    Examples
+    --------
+    >>> light = Kind("light", {"TurnOn": "on", "TurnOff": "off"}, places=("hall", "porch"))
+    >>> light.devices, light.opposite("on")
+    (('hall light', 'porch light'), 'off')
+    """
 
     name: str
     acts: Mapping[str, str]
@@ -59,7 +66,13 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """Something done to one device."""
+    """Something done to one device.
+
+    Examples
+    --------
+    >>> Deed("heating", "set", 20.0).result, Deed("hall light", "on").result
+    (20.0, 'on')
+    """
 
     device: str
     act: str

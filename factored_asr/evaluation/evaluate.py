@@ -30,7 +30,16 @@ Tick = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The errors of a recogniser on a corpus."""
+    """The errors of a recogniser on a corpus.
+
+    Examples
+    --------
+    >>> from factored_asr.evaluation.scoring import bootstrap, score
+    >>> scored = (score("1", "ann", ["turn", "it", "on"], ["turn", "on"]),)
+    >>> found = Evaluation(scored, bootstrap(scored), seconds=2.0, work_seconds=0.1)
+    >>> found.errors.total, list(found.by_speaker)
+    (1, ['ann'])
+    """
 
     scored: tuple[Scored, ...]
     """Every utterance, in the corpus's order."""
@@ -118,6 +127,17 @@ def evaluate(
         Rules that make references and hypotheses comparable; None: case is ignored.
     tick
         Called after each utterance, or after each speaker's utterances.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from factored_asr.corpus import Corpus, Utterance
+    >>> from factored_asr.recognizer import Recognizer
+    >>> recognizer = Recognizer.load("en-us", grammar="lm/smart_home.yaml")
+    >>> sound = Path("examples/audio/music_stop.wav")
+    >>> said = Utterance("1", "ann", ("stop", "the", "music"), sound)
+    >>> evaluate(recognizer, Corpus((said,))).errors.rate
+    0.0
     """
     if not len(corpus):
         raise OptionError(f"{corpus.name}: nothing to evaluate")

@@ -33,7 +33,14 @@ FACTORS_TO_LEAVE_OUT = (
 
 @dataclass(frozen=True)
 class Ablation:
-    """The result without one factor, or with another one in its place."""
+    """The result without one factor, or with another one in its place.
+
+    Examples
+    --------
+    >>> without = Ablation("language", "no language model", "stop music", 80.5, 0.4, compiled=True)
+    >>> without.text, without.cost
+    ('stop music', 80.5)
+    """
 
     name: str
     """One of `FACTORS_TO_LEAVE_OUT`, ``other_lm`` or ``other_lexicon``."""

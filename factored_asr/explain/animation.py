@@ -38,7 +38,13 @@ STEPS = 254
 
 @dataclass(frozen=True)
 class AnimationOptions:
-    """The settings between which the page's sliders choose."""
+    """The settings between which the page's sliders choose.
+
+    Examples
+    --------
+    >>> AnimationOptions(beams=(2.0, 8.0), lm_weights=(1.0,)).beams  # a smaller page
+    (2.0, 8.0)
+    """
 
     beams: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 16.0)
     """Costs by which a token may lie behind the best, each above 0."""
@@ -82,7 +88,15 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class Animation:
-    """The graphs, and a search for each combination of settings, in the order of `product`."""
+    """The graphs, and a search for each combination of settings, in the order of `product`.
+
+    Examples
+    --------
+    >>> empty = Animation(AnimationOptions(), (), (), frame_seconds=0.03, own_scale=0.2,
+    ...                   samples=np.zeros(800, np.float32), sample_rate=16000)
+    >>> len(empty.samples) / empty.sample_rate  # seconds; `animate` makes one with searches
+    0.05
+    """
 
     options: AnimationOptions
     graphs: tuple[Graph, ...]

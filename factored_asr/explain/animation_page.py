@@ -23,6 +23,18 @@ def animation_page(animation: Animation, title: str = "") -> str:
 
     The first frame of the model's own settings is shown first. The page needs a browser that
     unpacks ``deflate`` (`DecompressionStream`: all of them since 2023).
+
+    Examples
+    --------
+    >>> from factored_asr.explain.animation import AnimationOptions, animate
+    >>> from factored_asr.language import Grammar
+    >>> from factored_asr.models import Bundle, Recipe
+    >>> recipe = Recipe(Bundle.find("en-us"), Grammar.from_text(
+    ...     "intents: {Music: {data: [{sentences: ['stop the music']}]}}"))
+    >>> few = AnimationOptions(beams=(10,), lm_weights=(1,), acoustic_scales=(0.2,))
+    >>> page = animation_page(animate(recipe, "examples/audio/music_stop.wav", options=few), "stop")
+    >>> page[:15]
+    '<!DOCTYPE html>'
     """
     parts = {
         "POLICY": POLICY, "HEADING": escape(title or "a sound"), "STYLE": _read("animation.css"),

@@ -19,7 +19,13 @@ from factored_asr.lattice import Path
 
 @dataclass(frozen=True)
 class BackgroundShare:
-    """What the background model has in the time of a part of the command, and its cost there."""
+    """What the background model has in the time of a part of the command, and its cost there.
+
+    Examples
+    --------
+    >>> BackgroundShare(("turn", "off"), acoustic=210.5, graph=9.5).cost
+    220.0
+    """
 
     words: tuple[str, ...]
     """Words whose middle is there; `graph.BACKGROUND` is a phone outside of known words."""

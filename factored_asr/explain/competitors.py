@@ -26,7 +26,16 @@ MAX_TRIES = 40
 
 @dataclass(frozen=True)
 class Competitor:
-    """The cheapest path with another word, or none, in the middle of a word of the hypothesis."""
+    """The cheapest path with another word, or none, in the middle of a word of the hypothesis.
+
+    Examples
+    --------
+    >>> from factored_asr.explain.factors import Costs
+    >>> off = Competitor(("off",), ("on",), 10, 40, 104.5, Costs(),
+    ...                  difference=Costs(acoustic=-7.0, language=3.0))
+    >>> off.margin, off.decided
+    (4.0, 'acoustic')
+    """
 
     words: tuple[str, ...]
     """Its words around there; empty for silence."""

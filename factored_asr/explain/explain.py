@@ -47,7 +47,14 @@ MAX_ACTIVE = 2000  # of the wide search of commands: in noise its beam would kee
 @renamed_fields({"mute": "without"})  # old name
 @dataclass(frozen=True)
 class ExplainOptions:
-    """How widely competitors are searched for, and which factors are left out or replaced."""
+    """How widely competitors are searched for, and which factors are left out or replaced.
+
+    Examples
+    --------
+    >>> quick = ExplainOptions(without=(), expected="turn off the light")
+    >>> quick.lattice_beam is None
+    True
+    """
 
     lattice_beam: float | None = None
     """Cost above the best path up to which competitors are kept, and the least beam of their

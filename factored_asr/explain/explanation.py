@@ -86,7 +86,14 @@ SCHEMA_VERSION = 1
 @renamed_fields({"rival": "competitor"})  # old name
 @dataclass(frozen=True)
 class Explained:
-    """A part of the path, its competitor, and the background model's share."""
+    """A part of the path, its competitor, and the background model's share.
+
+    Examples
+    --------
+    >>> from factored_asr.explain.factors import Costs
+    >>> Explained(Part("word", "on", 10, 40, (), Costs(acoustic=90.0, language=2.0))).costs.total
+    92.0
+    """
 
     part: Part
     competitor: Competitor | None = None
@@ -107,7 +114,14 @@ class Explained:
 })  # fmt: skip
 @dataclass(frozen=True)
 class Explanation:
-    """Why these words: `to_dict`, `text.as_text` and `html.as_html` write it."""
+    """Why these words: `to_dict`, `text.as_text` and `html.as_html` write it.
+
+    Examples
+    --------
+    >>> nothing = Explanation(Transcript(reason="no speech"))
+    >>> nothing.text, nothing.words, nothing.cost
+    ('', (), inf)
+    """
 
     transcript: Transcript
     """The words and what they mean, as `Recognizer.transcribe` gives them."""

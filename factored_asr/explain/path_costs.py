@@ -18,7 +18,14 @@ from factored_asr.lattice import Path, PhoneSegment
 @renamed_fields({"misfit": "excess"})  # old name
 @dataclass(frozen=True)
 class Part:
-    """A stretch of a path: a word, a pause, or the end of the sentence."""
+    """A stretch of a path: a word, a pause, or the end of the sentence.
+
+    Examples
+    --------
+    >>> part = Part("word", "on", 10, 40, (), Costs(acoustic=90.0, language=2.0), free=85.0)
+    >>> part.excess, part.costs.total
+    (5.0, 92.0)
+    """
 
     kind: str
     """``word``, ``pause``, ``end``; ``fragment`` for phones of a word that was broken off."""

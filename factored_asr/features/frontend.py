@@ -163,7 +163,15 @@ class SpectrumStream:
 
 
 class CepstraStream:
-    """Static cepstra of one sound in chunks of any size; several `FeatureStream` may share it."""
+    """Static cepstra of one sound in chunks of any size; several `FeatureStream` may share it.
+
+    Examples
+    --------
+    >>> stream = CepstraStream(FrontEnd())
+    >>> frames = [stream.accept(np.zeros(n)) for n in (300, 8000)] + [stream.finish()]
+    >>> [each.shape for each in frames]
+    [(0, 13), (50, 13), (1, 13)]
+    """
 
     def __init__(self, front_end: FrontEnd):
         self._front_end, options = front_end, front_end.options

@@ -69,6 +69,15 @@ def build_alignment_graph(
         A word has no pronunciation, or a pronunciation a phone the model lacks.
     OptionError
         There are no words.
+
+    Examples
+    --------
+    >>> from factored_asr.lexicon import Pronunciation
+    >>> from factored_asr.models.bundle import Bundle
+    >>> model = Bundle.find("en-us").acoustic_model()
+    >>> lexicon = Lexicon({"yes": (Pronunciation(("Y", "EH", "S")),)})
+    >>> sorted(set(build_alignment_graph(model, lexicon, ["yes"]).arcs["word"].tolist()))
+    [0, 1]
     """
     options = options or GraphOptions()
     if not words:

@@ -39,7 +39,13 @@ BACKGROUND_VERSION = 3
 
 @dataclass(frozen=True)
 class BackgroundOptions:
-    """What speech outside a grammar costs; the lower, the more sound is taken for that."""
+    """What speech outside a grammar costs; the lower, the more sound is taken for that.
+
+    Examples
+    --------
+    >>> BackgroundOptions(word_cost=3.0).frame_cost  # more speech is taken for no command
+    0.03
+    """
 
     word_cost: float = 4.0
     """Cost of a word, and of each stretch of phones, > 0."""
@@ -79,6 +85,15 @@ def build_background(
     ------
     MissingError
         None of the words has a pronunciation, or one has a phone that the model lacks.
+
+    Examples
+    --------
+    >>> from factored_asr.lexicon import Lexicon, Pronunciation
+    >>> from factored_asr.models.bundle import Bundle
+    >>> model = Bundle.find("en-us").acoustic_model()
+    >>> lexicon = Lexicon({"yes": (Pronunciation(("Y", "EH", "S")),)})
+    >>> BACKGROUND in build_background(model, lexicon, ["yes"]).words
+    True
     """
     options, background = options or GraphOptions(), background or BackgroundOptions()
     names = (EPSILON, BEGIN, END, *sorted(set(words)))

@@ -42,7 +42,13 @@ _Loops = list[tuple[int, float]]
 @renamed_fields({"lead_ins": "prefixes", "lead_in_cost": "prefix_cost"})  # old name
 @dataclass(frozen=True)
 class GraphOptions:
-    """Options of a graph, in addition to its knowledge sources."""
+    """Options of a graph, in addition to its knowledge sources.
+
+    Examples
+    --------
+    >>> GraphOptions(word_penalty=1.0, prefixes=("please",)).silence_probability
+    0.005
+    """
 
     silence_probability: float = 0.005
     """Probability of a silence between two words, (0, 1]; lower: fewer pauses found."""
@@ -220,6 +226,17 @@ def build_graph(
         a grammar has a list for dictation, and there is no model for it.
     OptionError
         The graph would need more memory than `options.memory_limit`.
+
+    Examples
+    --------
+    >>> from factored_asr.language import Grammar
+    >>> from factored_asr.lexicon import Lexicon, Pronunciation
+    >>> from factored_asr.models.bundle import Bundle
+    >>> model = Bundle.find("en-us").acoustic_model()
+    >>> lexicon = Lexicon({"yes": (Pronunciation(("Y", "EH", "S")),)})
+    >>> grammar = Grammar.from_text("#JSGF V1.0; grammar g; public <s> = yes;")
+    >>> build_graph(model, lexicon, grammar, GraphOptions(denials=False)).words
+    ('<eps>', 'yes')
     """
     options = options or GraphOptions()
     tell = progress or (lambda stage: None)

@@ -68,6 +68,13 @@ def make_units(model: HasTopology, transition_scale: float = 1.0) -> Units:
     ----------
     transition_scale
         Weight of the transition costs; `GraphOptions.transition_scale`.
+
+    Examples
+    --------
+    >>> from factored_asr.models.bundle import Bundle
+    >>> units = make_units(Bundle.find("en-us").acoustic_model())
+    >>> units.sequences.shape[1]  # states of a unit
+    3
     """
     topology = model.topology
     ends_word = np.isin(np.arange(N_POSITIONS), (END, SINGLE)) & ~topology.is_silence[:, None]

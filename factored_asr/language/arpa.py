@@ -44,7 +44,13 @@ def natural_log(log10: _Logs) -> _Logs:
 
 
 def common_log(log: _Logs) -> _Logs:
-    """Convert natural logarithms to common ones."""
+    """Convert natural logarithms to common ones.
+
+    Examples
+    --------
+    >>> round(common_log(natural_log(-2.0)), 6)
+    -2.0
+    """
     return log / LN_10
 
 
@@ -60,6 +66,15 @@ def read_arpa(path: str | Path) -> NGramModel:
     Raises MissingError if there is no such file. Raises FormatError, with file and line, for a
     wrong section or count, a line of too few or too many fields, or a value that is no number. It
     does so as well for a probability above 1, a word that is no unigram, and a repeated n-gram.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from factored_asr.language import estimate
+    >>> file = Path(tempfile.mkdtemp()) / "small.arpa"
+    >>> write_arpa(estimate([["yes", "please"]]), file)
+    >>> read_arpa(file).counts
+    (5, 3, 2)
     """
     data = read_bytes(path)
     data = gunzipped(data, path) if data.startswith(GZIP_MAGIC) else data
@@ -95,6 +110,15 @@ def write_arpa(model: NGramModel, path: str | Path) -> None:
     """Write a model as an ARPA file, gzip if the name ends in ``.gz``; ``"-"``: standard output.
 
     Logarithms are rounded to 6 decimals; a back-off weight of 0 is left out.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from factored_asr.language import EstimateOptions, estimate
+    >>> file = Path(tempfile.mkdtemp()) / "small.arpa"
+    >>> write_arpa(estimate([["yes"]], EstimateOptions(order=1)), file)
+    >>> file.read_text().split()[1:3]
+    ['ngram', '1=4']
     """
     with _opened(path) as f:
         counts = "".join(f"ngram {n}={c}\n" for n, c in enumerate(model.counts, start=1))

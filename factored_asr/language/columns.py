@@ -16,7 +16,17 @@ COLUMNS = {"parent": np.int32, "word": np.int32, "log_prob": np.float32, "backof
 
 
 def write_columns(model: NGramModel, folder: str | Path) -> None:
-    """Write a model's columns as .npy files, its words as lines, and a manifest."""
+    """Write a model's columns as .npy files, its words as lines, and a manifest.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from factored_asr.language import estimate
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> write_columns(estimate([["yes", "please"]]), folder)
+    >>> sorted(file.name for file in folder.iterdir())[:3]
+    ['1.backoff.npy', '1.log_prob.npy', '1.parent.npy']
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for n, order in enumerate(model.orders, start=1):
@@ -31,6 +41,15 @@ def read_columns(folder: str | Path) -> NGramModel:
     """Map a folder of `write_columns` into memory; nothing is read before its use.
 
     Raises FormatError if it holds something else, or its arrays do not fit together.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from factored_asr.language import estimate
+    >>> folder = tempfile.mkdtemp()
+    >>> write_columns(estimate([["yes", "please"]]), folder)
+    >>> read_columns(folder).counts
+    (5, 3, 2)
     """
     folder = Path(folder)
     try:

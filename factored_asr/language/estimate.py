@@ -31,7 +31,13 @@ FALLBACK = (0.5, 1.0, 1.5)
 
 @dataclass(frozen=True)
 class EstimateOptions:
-    """Options of estimation: which n-grams are counted, over which words."""
+    """Options of estimation: which n-grams are counted, over which words.
+
+    Examples
+    --------
+    >>> EstimateOptions(order=2, max_words=20_000).unknown
+    True
+    """
 
     order: int = 3
     """Words in the longest n-grams, from 1; higher: larger models, better on much text."""

@@ -28,6 +28,14 @@ class NGramOrder:
     """All n-grams of one order, sorted by (parent, word).
 
     Unigrams have parent 0 and stand in the order of the words: row i is word i + 1.
+
+    Examples
+    --------
+    >>> from factored_asr.language import estimate
+    >>> model = estimate([["yes", "please"]])
+    >>> bigrams = model.orders[1]
+    >>> [model.words[word] for word in bigrams.word]
+    ['yes', 'please', '</s>']
     """
 
     parent: np.ndarray  #: (n,) int32: row of the history in the order below
@@ -229,6 +237,12 @@ def with_words(model: NGramModel, words: tuple[str, ...]) -> NGramModel:
     """Return the model with more words, each with the median unigram probability.
 
     The probabilities then sum to a little more than one, which does not disturb a search.
+
+    Examples
+    --------
+    >>> from factored_asr.language import estimate
+    >>> with_words(estimate([["yes"], ["no"]]), ("perhaps",)).vocabulary
+    ('<s>', '</s>', '<unk>', 'yes', 'no', 'perhaps')
     """
     first, zeros = model.orders[0], np.zeros(len(words), np.float32)
     ids = len(model.words) + np.arange(len(words), dtype=np.int32)
@@ -336,6 +350,13 @@ class NGramArcs:
     No arc carries ``<s>`` or ``</s>``: the one is the start state, the other the final log
     probabilities. ``<unk>`` is a word like any other. Word arcs are sorted by (source, word),
     back-off arcs by source; every state but 0 has one.
+
+    Examples
+    --------
+    >>> from factored_asr.language import estimate
+    >>> arcs = estimate([["yes"], ["no"]]).arcs()
+    >>> arcs.n_states, len(arcs.source) == len(arcs.target)
+    (6, True)
     """
 
     start: int  #: State after ``<s>``; 0 in a model without that mark

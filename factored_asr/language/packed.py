@@ -41,6 +41,15 @@ def write_packed(model: NGramModel, path: str | Path, *, first: int = 0) -> None
     Probabilities above unigrams are rounded, and back-off weights left out: see `read_packed`. The
     n-grams that entropy pruning to `first` n-grams keeps are marked, so that these alone are read
     fast; 0 marks none. Raises OptionError for a model of unigrams only.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from factored_asr.language import estimate
+    >>> file = Path(tempfile.mkdtemp()) / "small.lm"
+    >>> write_packed(estimate([["yes", "please"]]), file)
+    >>> read_packed(file).counts
+    (5, 3, 2)
     """
     if model.order < 2:
         raise OptionError("a packed model has n-grams of two words or more")
@@ -76,6 +85,15 @@ def read_packed(path: str | Path, n_ngrams: int = 0) -> NGramModel:
     `n_ngrams`, if above 0, prunes the model by entropy to at most so many n-grams; if the file has
     marks for this number, these n-grams are taken. Raises MissingError if there is no such file,
     FormatError if it is none, or broken.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from factored_asr.language import estimate
+    >>> file = Path(tempfile.mkdtemp()) / "small.lm"
+    >>> write_packed(estimate([["yes", "please"]]), file)
+    >>> read_packed(file).counts
+    (5, 3, 2)
     """
     if not holds_arrays(path):
         raise FormatError("a zip archive, and no packed language model: unpack it", path)

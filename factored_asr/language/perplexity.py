@@ -21,7 +21,14 @@ BATCH = 20_000  # sentences scored at once
 
 @dataclass(frozen=True)
 class TextScore:
-    """The score of a text; natural logarithms."""
+    """The score of a text; natural logarithms.
+
+    Examples
+    --------
+    >>> TextScore(n_sentences=1, n_words=3, n_unknown=1, log_prob=-6.0, log_prob_unknown=-9.0,
+    ...           n_ends=1).n_words
+    3
+    """
 
     n_sentences: int
     n_words: int  # Without the ends of sentences, unknown words included
@@ -50,7 +57,14 @@ class TextScore:
 
 @dataclass(frozen=True)
 class WordScore:
-    """The score of one word of a sentence."""
+    """The score of one word of a sentence.
+
+    Examples
+    --------
+    >>> from factored_asr.language import estimate
+    >>> score_words(estimate([["yes"]]), ["yes"])[0].word
+    'yes'
+    """
 
     word: str  # The word, or ``</s>``
     log_prob: float

@@ -40,6 +40,13 @@ def prune_to(model: NGramModel, n_ngrams: int) -> NGramModel:
     """Prune by entropy to at most `n_ngrams` n-grams of all orders, unigrams included.
 
     N-grams worth as much as the best one removed are removed with it.
+
+    Examples
+    --------
+    >>> from factored_asr.language import estimate
+    >>> model = estimate([["yes", "please"], ["yes"], ["no"]])
+    >>> sum(model.counts), sum(prune_to(model, 8).counts)
+    (16, 7)
     """
     if n_ngrams < len(model.orders[0]):
         law = f"fewer than the {len(model.orders[0])} unigrams, which stay"
@@ -54,7 +61,15 @@ def prune_to(model: NGramModel, n_ngrams: int) -> NGramModel:
 
 
 def prune_improbable(model: NGramModel, least_probability: float) -> NGramModel:
-    """Drop n-grams of order 2 and above with P(word | history) below a probability, 0 to 1."""
+    """Drop n-grams of order 2 and above with P(word | history) below a probability, 0 to 1.
+
+    Examples
+    --------
+    >>> from factored_asr.language import estimate
+    >>> model = estimate([["yes", "please"], ["yes"], ["no"]])
+    >>> sum(model.counts), sum(prune_improbable(model, 0.9).counts)
+    (16, 6)
+    """
     if not 0 <= least_probability <= 1:
         raise OptionError(f"a probability must be 0 to 1, got {least_probability}")
     with np.errstate(divide="ignore"):
@@ -64,7 +79,14 @@ def prune_improbable(model: NGramModel, least_probability: float) -> NGramModel:
 
 
 def truncate(model: NGramModel, order: int) -> NGramModel:
-    """Return the model without its n-grams longer than `order`."""
+    """Return the model without its n-grams longer than `order`.
+
+    Examples
+    --------
+    >>> from factored_asr.language import estimate
+    >>> truncate(estimate([["yes", "please"]]), 1).order
+    1
+    """
     if not 1 <= order <= model.order:
         raise OptionError(f"the order must be 1 to {model.order}, got {order}")
     top = replace(model.orders[order - 1], backoff=np.zeros_like(model.orders[order - 1].backoff))
@@ -76,6 +98,12 @@ def restrict(model: NGramModel, vocabulary: Collection[str]) -> NGramModel:
 
     Nothing is renormalised: every remaining sentence keeps its probability. ``<unk>`` is a word
     like any other here. The remaining words keep their order and get new ids.
+
+    Examples
+    --------
+    >>> from factored_asr.language import estimate
+    >>> restrict(estimate([["yes", "please"], ["no"]]), ["yes"]).vocabulary
+    ('<s>', '</s>', 'yes')
     """
     wanted = set(vocabulary) | {BEGIN, END}
     kept_word = np.array([True] + [word in wanted for word in model.vocabulary])
@@ -109,6 +137,14 @@ def normalise(model: NGramModel) -> NGramModel:
     """Return the model with back-off weights so that every history's probabilities sum to one.
 
     A weight stays as it is if the mass to distribute, or to receive it, is below `TINY`.
+
+    Examples
+    --------
+    >>> from factored_asr.language import estimate
+    >>> model = normalise(truncate(estimate([["yes", "please"], ["no"]]), 2))
+    >>> total = sum(np.exp(model.log_prob(word, ["yes"])) for word in model.vocabulary)
+    >>> round(float(total), 4)
+    1.0
     """
     orders = [replace(at, backoff=at.backoff.copy()) for at in model.orders]
     orders[-1].backoff[:] = 0

@@ -19,6 +19,15 @@ def read_lm(path: str | Path, n_ngrams: int = 0) -> NGramModel:
 
     `n_ngrams`, if above 0, prunes it by entropy to at most so many n-grams: see `prune_to`.
     Raises MissingError if there is no such file, FormatError if it is none of these, or broken.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from factored_asr.language import estimate, write_arpa
+    >>> file = Path(tempfile.mkdtemp()) / "small.arpa.gz"
+    >>> write_arpa(estimate([["yes", "please"]]), file)
+    >>> read_lm(file).counts, sum(read_lm(file, n_ngrams=7).counts)
+    ((5, 3, 2), 5)
     """
     if _begins_with(ZIP_MAGIC, path):
         return read_packed(path, n_ngrams)
@@ -30,7 +39,13 @@ def read_lm(path: str | Path, n_ngrams: int = 0) -> NGramModel:
 
 
 def is_kenlm_binary(path: str | Path) -> bool:
-    """Return whether a file is a language model in KenLM's own format."""
+    """Return whether a file is a language model in KenLM's own format.
+
+    Examples
+    --------
+    >>> is_kenlm_binary("lm/english.lm.zip")
+    False
+    """
     return _begins_with(KENLM_MAGIC, path)
 
 

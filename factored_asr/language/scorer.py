@@ -19,7 +19,21 @@ N_REMEMBERED = 200_000  # look-ups kept, some 300 bytes each
 
 
 class WordScorer(Protocol):
-    """A language model as states and words; `language.KenLMScorer` is one."""
+    """A language model as states and words; `language.KenLMScorer` is one.
+
+    Examples
+    --------
+    >>> class AnyDigit:
+    ...     def start(self):
+    ...         return 0
+    ...     def score_word(self, state, word):
+    ...         return state, -math.log(10)
+    ...     def finish(self, state):
+    ...         return 0.0
+    >>> scorer: WordScorer = AnyDigit()
+    >>> round(scorer.score_word(scorer.start(), "seven")[1], 3)
+    -2.303
+    """
 
     def start(self) -> Hashable:
         """Return the state before the first word."""
@@ -52,6 +66,14 @@ class ExtendedScorer:
         Of the other words: one of this module.
     words
         What is added: see `AddedWords`.
+
+    Examples
+    --------
+    >>> from factored_asr.language import estimate
+    >>> scorer = NGramScorer(estimate([["turn", "on", "the", "lamp"]]))
+    >>> taught = ExtendedScorer(scorer, {"zoomba": ("lamp", 0.0)})  # scored as "lamp"
+    >>> taught.score_word(taught.start(), "zoomba") == scorer.score_word(scorer.start(), "lamp")
+    True
     """
 
     def __init__(self, scorer: BackingOff, words: AddedWords) -> None:
@@ -144,6 +166,16 @@ class MixedScorer:
     """Interpolates models linearly: P(word | history) is the weighted mean of theirs.
 
     Weights are 0 or more and sum to 1. Each model has its own words and orders.
+
+    Examples
+    --------
+    >>> from factored_asr.language import estimate
+    >>> tea, cake = (NGramScorer(estimate([["eat", word]])) for word in ("tea", "cake"))
+    >>> mixed = MixedScorer([tea, cake], [0.75, 0.25])
+    >>> state, log_prob = mixed.score_word(mixed.start(), "eat")
+    >>> state, likely = mixed.score_word(state, "tea")
+    >>> likely > mixed.score_word(state, "cake")[1]
+    True
     """
 
     def __init__(self, scorers: Sequence[BackingOff], weights: Sequence[float]) -> None:
@@ -190,6 +222,17 @@ class KenLMScorer:
         scorer = KenLMScorer("lm.arpa")
         state, log_prob = scorer.score_word(scorer.start(), "hello")
         log_prob += scorer.finish(state)        # == scorer.score_sentence(["hello"])
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from factored_asr.language import estimate, write_arpa
+    >>> file = tempfile.mkdtemp() + "/lm.arpa"
+    >>> write_arpa(estimate([["hello", "world"]]), file)
+    >>> scorer = KenLMScorer(file)
+    >>> state, log_prob = scorer.score_word(scorer.start(), "hello")
+    >>> scorer.order, "hello" in scorer, "moon" in scorer
+    (3, True, False)
     """
 
     def __init__(self, path: str | Path) -> None:

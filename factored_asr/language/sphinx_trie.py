@@ -39,6 +39,13 @@ def read_sphinx_lm(path: str | Path) -> NGramModel:
 
     The order of the words is kept. Raises FormatError for another format, a truncated file, extra
     bytes or pointers outside the file, MissingError if there is no file.
+
+    Examples
+    --------
+    >>> from factored_asr.models.bundle import Bundle
+    >>> phones = Bundle.find("en-us").lm.with_name("en-us-phone.lm.bin")
+    >>> read_sphinx_lm(phones).order
+    3
     """
     data = read_bytes(path)
     if not data.startswith(MAGIC):

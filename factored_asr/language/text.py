@@ -48,6 +48,14 @@ def read_sentences(
     FormatError
         Text that is not UTF-8 (or what its byte-order mark says), broken gzip data, a mark inside a
         sentence; with file and line.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "texts"
+    >>> _ = file.write_text("<s> turn it on </s>\\n\\nstop\\n")
+    >>> list(read_sentences(file))
+    [['turn', 'it', 'on'], ['stop']]
     """
     for source in sources:
         for number, line in _lines_of(source):
@@ -95,6 +103,11 @@ def read_vocabulary(path: str | Path) -> tuple[str, ...]:
     """Read the first field of every line, each word once: a word list, or a dictionary.
 
     Marks, blank lines, and lines that begin with ``;;`` or ``##`` are skipped.
+
+    Examples
+    --------
+    >>> read_vocabulary("examples/words/words.dict")[:3]
+    ('zero', 'zero(2)', 'one')
     """
     lines = (line.split() for _, line in _lines_of(path))
     first = dict.fromkeys(line[0] for line in lines if line)

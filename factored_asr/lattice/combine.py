@@ -29,7 +29,13 @@ Combine = Callable[[Lattice], tuple[Lattice, "tuple[TwiceScored, ...]"]]
 
 @dataclass(frozen=True)
 class CombineOptions:
-    """How the costs of another acoustic model are added."""
+    """How the costs of another acoustic model are added.
+
+    Examples
+    --------
+    >>> CombineOptions(weight=0.02).n
+    10
+    """
 
     weight: float = 0.0
     """Weight of the other model's costs, ≥ 0; default 0: it is not asked. Higher: it counts more.

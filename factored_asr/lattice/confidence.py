@@ -163,7 +163,14 @@ class Reliability:
 
 
 def reliability(probabilities: Scores, correct: Outcomes, *, n_bins: int = 10) -> Reliability:
-    """Compare confidence and accuracy in `n_bins` bins of equal width, without empty bins."""
+    """Compare confidence and accuracy in `n_bins` bins of equal width, without empty bins.
+
+    Examples
+    --------
+    >>> found = reliability([0.9, 0.9, 0.1, 0.2], [True, False, False, False], n_bins=2)
+    >>> found.accuracy.tolist()
+    [0.0, 0.5]
+    """
     if n_bins < 1:
         raise OptionError(f"the number of bins must be at least 1, got {n_bins}")
     p = _checked(probabilities)

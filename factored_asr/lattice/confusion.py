@@ -46,6 +46,15 @@ class ConfusionNetwork:
     """The words of one string with their competitors in the lattice.
 
     Slots are gap, word, gap, word, ..., gap.
+
+    Examples
+    --------
+    >>> from factored_asr.lattice.files import read_slf_text
+    >>> text = "N=2 L=2 acscale=1\\nI=0 t=0\\nI=1 t=0.3\\n"
+    >>> text += "J=0 S=0 E=1 W=yes a=-7 l=-1\\nJ=1 S=0 E=1 W=no a=-6 l=-3\\n"
+    >>> network = confusion_network(read_slf_text(text))
+    >>> network.text, len(network.slots)  # gap, word, gap
+    ('yes', 3)
     """
 
     slots: tuple[Slot, ...]

@@ -15,7 +15,14 @@ from factored_asr.lattice.rescore import rescore
 
 @dataclass(frozen=True, eq=False)
 class HotwordPass:
-    """Replaces shares by bonuses."""
+    """Replaces shares by bonuses.
+
+    Examples
+    --------
+    >>> from factored_asr.language.hotwords import HotwordScorer
+    >>> HotwordPass(HotwordScorer({("home", "assistant"): 3.0})).bonus(("ask", "home", "assistant"))
+    3.0
+    """
 
     scorer: HotwordScorer
 

@@ -34,7 +34,14 @@ TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class WordString:
-    """The words of one or many paths through a lattice."""
+    """The words of one or many paths through a lattice.
+
+    Examples
+    --------
+    >>> string = WordString(("stop", "it"), 0.75, arcs=(0, 2), acoustic=70.0, graph=4.0)
+    >>> " ".join(string.words), string.acoustic + string.graph
+    ('stop it', 74.0)
+    """
 
     words: tuple[str, ...]
     """Without silences."""
@@ -53,6 +60,14 @@ def nbest(lattice: Lattice, n: int) -> tuple[LatticePath, ...]:
 
     No string comes twice: each stands for all its segmentations and pronunciations, with the
     cheapest path of them. The list is exact with respect to the lattice. OptionError: n < 1.
+
+    Examples
+    --------
+    >>> from factored_asr.lattice.files import read_slf_text
+    >>> text = "N=2 L=2 acscale=1\\nI=0 t=0\\nI=1 t=0.3\\nJ=0 S=0 E=1 W=yes a=-7 l=-2\\n"
+    >>> lattice = read_slf_text(text + "J=1 S=0 E=1 W=no a=-8 l=-2\\n")
+    >>> [(path.words, path.cost) for path in nbest(lattice, 5)]
+    [(('yes',), 9.0), (('no',), 10.0)]
     """
     if n < 1:
         raise OptionError(f"the number of word strings must be at least 1, got {n}")

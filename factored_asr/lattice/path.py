@@ -15,7 +15,13 @@ from factored_asr.graph import Graph
 
 @dataclass(frozen=True)
 class PhoneSegment:
-    """One phone of a path."""
+    """One phone of a path.
+
+    Examples
+    --------
+    >>> PhoneSegment("SIL", 0, 30, is_silence=True).end
+    30
+    """
 
     phone: str
     start: int
@@ -28,7 +34,13 @@ class PhoneSegment:
 
 @dataclass(frozen=True)
 class WordSegment:
-    """One word of a path."""
+    """One word of a path.
+
+    Examples
+    --------
+    >>> WordSegment("no", 7, 10, 40, (PhoneSegment("N", 10, 20), PhoneSegment("OW", 20, 40))).end
+    40
+    """
 
     word: str
     word_id: int
@@ -42,7 +54,13 @@ class WordSegment:
 
 @dataclass(frozen=True, eq=False)
 class Path:
-    """One way through the graph, from its start over all frames."""
+    """One way through the graph, from its start over all frames.
+
+    Examples
+    --------
+    >>> NO_PATH.words, NO_PATH.cost, NO_PATH.has_speech
+    ((), inf, False)
+    """
 
     cost: float
     """Graph, acoustic and (in a final state) final cost; inf if no path survived."""

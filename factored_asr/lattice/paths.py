@@ -16,7 +16,13 @@ INF = float("inf")
 
 @dataclass(frozen=True)
 class LatticePath:
-    """One way through a lattice, from its start to a final node."""
+    """One way through a lattice, from its start to a final node.
+
+    Examples
+    --------
+    >>> LatticePath(9.5, 7.0, arcs=(0, 3), word_ids=(4,), words=("yes",)).words
+    ('yes',)
+    """
 
     cost: float
     """Cost of all arcs and of ending."""
@@ -88,6 +94,14 @@ def prune(lattice: Lattice, beam: float) -> Lattice:
 
     All paths within the beam stay, at their costs, and the nodes keep their numbers.
     ``arc_origin`` tells which arcs were kept.
+
+    Examples
+    --------
+    >>> from factored_asr.lattice.files import read_slf_text
+    >>> text = "N=2 L=2 acscale=1\\nI=0 t=0\\nI=1 t=0.3\\nJ=0 S=0 E=1 W=yes a=-7 l=-2\\n"
+    >>> lattice = read_slf_text(text + "J=1 S=0 E=1 W=no a=-8 l=-2\\n")
+    >>> prune(lattice, 0.5).n_arcs, prune(lattice, 2.0).n_arcs
+    (1, 2)
     """
     if not beam >= 0:
         raise OptionError(f"the beam must be 0 or more, got {beam}")

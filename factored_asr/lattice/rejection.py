@@ -79,6 +79,13 @@ class Margin:
     """Cost by which a command must be better than the background model; ≥ 0, higher rejects more.
 
     It is ``min(word * n_words, words) + frame * n_frames``, where only frames of speech count.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> from factored_asr.lattice.path import NO_PATH
+    >>> Margin(word=2.0, words=6.0).needed(replace(NO_PATH, words=("stop", "it")))
+    4.0
     """
 
     word: float
@@ -120,7 +127,13 @@ class DenialMargin:
 
 @dataclass(frozen=True)
 class RejectionOptions:
-    """When the best sentence of a grammar is rejected."""
+    """When the best sentence of a grammar is rejected.
+
+    Examples
+    --------
+    >>> round(RejectionOptions(strictness=2.0).longest(1.0), 2)  # seconds: twice as strict
+    0.5
+    """
 
     clean: Margin = Margin(word=2.0, words=6.0)
     """Margin of a model as it was trained, default 2 a word, at most 6; higher rejects more. The

@@ -26,7 +26,13 @@ INF = float("inf")
 
 @dataclass(frozen=True)
 class RescoreOptions:
-    """Weights of the language model of the second pass."""
+    """Weights of the language model of the second pass.
+
+    Examples
+    --------
+    >>> RescoreOptions(lm_scale=1.2, beam=6.0).max_states
+    0
+    """
 
     lm_scale: float = 1.0
     """Multiplies the new model's costs, ≥ 0, default 1; higher gives the model more weight."""
@@ -75,6 +81,17 @@ def rescore(
     Lattice
         ``arc_lm`` is the new model's scaled cost; ``arc_origin`` gives the arcs of the input.
         Words that the new model makes impossible are removed; there may be no path left.
+
+    Examples
+    --------
+    >>> from factored_asr.language import NGramScorer, estimate
+    >>> from factored_asr.lattice.files import read_slf_text
+    >>> from factored_asr.lattice.paths import best_path
+    >>> text = "N=2 L=2 acscale=1\\nI=0 t=0\\nI=1 t=0.3\\nJ=0 S=0 E=1 W=yes a=-7 l=-2\\n"
+    >>> lattice = read_slf_text(text + "J=1 S=0 E=1 W=no a=-7.5 l=-2\\n")
+    >>> new = NGramScorer(estimate([["no"]] * 9 + [["yes"]]))
+    >>> best_path(lattice).words, best_path(rescore(lattice, new)).words
+    (('yes',), ('no',))
     """
     return _Expansion(lattice, scorer, first, options).run()
 
@@ -83,6 +100,15 @@ def with_lm(lattice: Lattice, scorer: WordScorer, *, scale: float = 1.0) -> Latt
     """Return the same paths at the same costs, with ``arc_lm`` by the exact back-off rule.
 
     ``arc_graph - arc_lm`` is everything else, the remainder included.
+
+    Examples
+    --------
+    >>> from factored_asr.language import NGramScorer, estimate
+    >>> from factored_asr.lattice.files import read_slf_text
+    >>> text = "N=2 L=1 acscale=1\\nI=0 t=0\\nI=1 t=0.3\\nJ=0 S=0 E=1 W=yes a=-7 l=-2\\n"
+    >>> lattice = with_lm(read_slf_text(text), NGramScorer(estimate([["yes"], ["no"]])))
+    >>> lattice.arc_lm.round(2).tolist(), lattice.arc_graph.tolist()
+    ([1.02], [2.0])
     """
     options = RescoreOptions(lm_scale=scale, first_lm_scale=scale)
     return rescore(lattice, scorer, options, first=scorer)

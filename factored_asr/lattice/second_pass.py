@@ -29,7 +29,13 @@ MANY_WORDS = 12  # more words count as 12: calibrations are fitted on single sen
 
 @dataclass(frozen=True)
 class ConfidenceOptions:
-    """How posteriors of words become probabilities of being correct."""
+    """How posteriors of words become probabilities of being correct.
+
+    Examples
+    --------
+    >>> ConfidenceOptions(scale=0.2).beam  # flatter posteriors
+    4.0
+    """
 
     scale: float = 0.3
     """Multiplies the costs of the lattice, > 0, default 0.3; lower gives flatter posteriors."""
@@ -49,7 +55,13 @@ class ConfidenceOptions:
 
 @dataclass(frozen=True)
 class SecondPassOptions:
-    """What the second pass does; each part takes time, and the search must make a lattice."""
+    """What the second pass does; each part takes time, and the search must make a lattice.
+
+    Examples
+    --------
+    >>> SecondPassOptions(confidences=True).needs_lattice, SecondPassOptions().needs_lattice
+    (True, False)
+    """
 
     keep: bool = False
     """Keep a lattice even if nothing else here needs one, for N-best lists and plots."""
@@ -94,7 +106,17 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class SecondPass:
-    """`second_pass` with its options and language models, for many utterances."""
+    """`second_pass` with its options and language models, for many utterances.
+
+    Examples
+    --------
+    >>> from factored_asr.lattice.files import read_slf_text
+    >>> text = "N=2 L=2 acscale=1\\nI=0 t=0\\nI=1 t=0.5\\n"
+    >>> text += "J=0 S=0 E=1 W=yes a=-7 l=-1\\nJ=1 S=0 E=1 W=no a=-6 l=-3\\n"
+    >>> again = SecondPass(SecondPassOptions(minimise_risk=True), ConfidenceOptions())
+    >>> [each.word for each in again(read_slf_text(text)).segments]
+    ['yes']
+    """
 
     options: SecondPassOptions
     confidence: ConfidenceOptions
@@ -128,6 +150,15 @@ def second_pass(
     ------
     OptionError
         A scorer without `first`, or a calibration with features and an unknown frame length.
+
+    Examples
+    --------
+    >>> from factored_asr.lattice.files import read_slf_text
+    >>> text = "N=2 L=2 acscale=1\\nI=0 t=0\\nI=1 t=0.5\\n"
+    >>> text += "J=0 S=0 E=1 W=yes a=-7 l=-1\\nJ=1 S=0 E=1 W=no a=-6 l=-3\\n"
+    >>> found = second_pass(read_slf_text(text), SecondPassOptions(keep=True), ConfidenceOptions())
+    >>> [each.word for each in found.segments], found.lattice.n_arcs
+    (['yes'], 2)
     """
     if scorer is not None and first is None:
         raise OptionError("a second language model needs that of the first pass, to subtract it")

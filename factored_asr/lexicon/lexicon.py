@@ -38,7 +38,13 @@ MAX_NUMBERS = 4
 
 
 class LexiconWarning(UserWarning):
-    """A dictionary is read in another way than it is written."""
+    """A dictionary is read in another way than it is written.
+
+    Examples
+    --------
+    >>> issubclass(LexiconWarning, UserWarning)  # warnings.simplefilter("error", LexiconWarning)
+    True
+    """
 
 
 class Pronunciation(NamedTuple):
@@ -46,6 +52,11 @@ class Pronunciation(NamedTuple):
 
     As in Kaldi the probabilities of a word need not sum to one: the commonest often has 1. Files
     without probabilities give 1 to each.
+
+    Examples
+    --------
+    >>> Pronunciation(("Y", "EH", "S"), 0.8).phones
+    ('Y', 'EH', 'S')
     """
 
     phones: tuple[str, ...]
@@ -339,7 +350,13 @@ def _distinct(pronunciations: Iterable[Pronunciation]) -> tuple[Pronunciation, .
 
 
 def strip_stress(phone: str) -> str:
-    """Return a phone without CMUdict's stress digit: AH0 → AH."""
+    """Return a phone without CMUdict's stress digit: AH0 → AH.
+
+    Examples
+    --------
+    >>> strip_stress("AH0"), strip_stress("N")
+    ('AH', 'N')
+    """
     return phone[:-1] if phone[-1] in "012" and len(phone) > 1 else phone
 
 

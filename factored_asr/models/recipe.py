@@ -71,7 +71,11 @@ SLOT_NGRAMS = 400_000
 
 @dataclass(frozen=True)
 class Recipe:
-    """The files and options that one graph is compiled from."""
+    """The files and options that one graph is compiled from.
+
+    >>> Recipe(Bundle.find("en-us"), grammar=Path("lm/smart_home.yaml")).dictates
+    False
+    """
 
     bundle: Bundle
     grammar: Path | Grammar | None = None

@@ -21,6 +21,14 @@ def save(ax: Axes, path: str | Path) -> None:
     """Write the figure of some axes, in the format of the file's suffix.
 
     OptionError: the file cannot be written, or the format is unknown.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "empty.svg"
+    >>> save(new_axes(2.0, 1.0), file)
+    >>> file.stat().st_size > 500
+    True
     """
     try:
         ax.figure.savefig(path, dpi=120)  # type: ignore[union-attr]
@@ -32,6 +40,12 @@ def new_axes(width: float, height: float) -> Any:
     """Return axes in a new figure (inches), without a window or pyplot's global list.
 
     OptionError: matplotlib's settings and list of fonts have no place.
+
+    Examples
+    --------
+    >>> ax = new_axes(6.0, 2.5)
+    >>> ax.figure.get_size_inches().tolist()
+    [6.0, 2.5]
     """
     _give_settings_a_place()
     try:

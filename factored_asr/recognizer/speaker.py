@@ -18,7 +18,13 @@ from factored_asr.recognizer.session import Pipeline, Session, read_sound
 
 @dataclass(frozen=True)
 class SpeakerOptions:
-    """How a model is adapted to one speaker."""
+    """How a model is adapted to one speaker.
+
+    Examples
+    --------
+    >>> SpeakerOptions(rounds=1, lattice_beam=0.0).silence_weight  # one round, whole words
+    0.0
+    """
 
     fmllr: FmllrOptions = field(default_factory=FmllrOptions)
     """How freely the model may move, by how much was said: of models that are adapted by a map."""

@@ -27,6 +27,17 @@ class Stream:
     `endpoint`: when an utterance counts as ended. `redecode`: decode each utterance of up to
     `REDECODE_SECONDS` at its end as `Recognizer.transcribe` decodes a file, with the mean and the
     noise of the whole utterance. `sample_rate`: Hz of the samples; None is the model's.
+
+    Examples
+    --------
+    >>> from factored_asr.recognizer.recognizer import Recognizer
+    >>> recognizer = Recognizer.load("en-us", grammar="lm/smart_home.yaml")
+    >>> stream = recognizer.stream()
+    >>> sound = recognizer.read("examples/audio/music_stop.wav")
+    >>> for block in np.array_split(sound, 20):
+    ...     ended = stream.accept(block)
+    >>> stream.finish().text
+    'stop the music'
     """
 
     def __init__(self, pipeline: Pipeline, endpoint: EndpointOptions, redecode: bool,

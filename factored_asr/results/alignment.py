@@ -23,7 +23,14 @@ from factored_asr.results.transcript import SCHEMA_VERSION, Phone, Transcript, W
 
 @dataclass(frozen=True)
 class State:
-    """Neighbouring frames in one state of a unit."""
+    """Neighbouring frames in one state of a unit.
+
+    Examples
+    --------
+    >>> state = State("AH", 1, pdf=300, start=0.25, end=0.5)
+    >>> state.phone, state.state  # the second state of the phone
+    ('AH', 1)
+    """
 
     phone: str
     """The phone of the unit."""
@@ -39,7 +46,13 @@ class State:
 
 @dataclass(frozen=True)
 class AlignedWord:
-    """A word of the text with its times, and how well it fits the sound there."""
+    """A word of the text with its times, and how well it fits the sound there.
+
+    Examples
+    --------
+    >>> AlignedWord(Word("21", 0.5, 1.2), score=-0.4, spoken=("twenty", "one")).fits
+    True
+    """
 
     word: Word
     """Text, times and pronunciation."""

@@ -95,7 +95,13 @@ class Word:
 
 @dataclass(frozen=True)
 class Phone:
-    """One phone with its times."""
+    """One phone with its times.
+
+    Examples
+    --------
+    >>> Phone("AH", 0.25, 0.5).end
+    0.5
+    """
 
     text: str
     """The acoustic model's name of the phone."""
@@ -107,7 +113,13 @@ class Phone:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One word string of an N-best list."""
+    """One word string of an N-best list.
+
+    Examples
+    --------
+    >>> Hypothesis((Word("stop", 0.2, 0.6), Word("it", 0.6, 0.8)), cost=74.2).text
+    'stop it'
+    """
 
     words: tuple[Word, ...]
     """In order of time."""

@@ -29,7 +29,15 @@ RICH = SecondPassOptions(keep=True, confidences=True)  # every word with its con
 
 @dataclass(frozen=True, eq=False)
 class Mode:
-    """One graph with all that goes with it; connections and threads share it."""
+    """One graph with all that goes with it; connections and threads share it.
+
+    Examples
+    --------
+    >>> from factored_asr.recognizer.recognizer import Recognizer
+    >>> mode = Mode.of("commands", Recognizer.load("en-us", grammar="lm/smart_home.yaml"))
+    >>> mode.name, mode.rate
+    ('commands', 16000)
+    """
 
     name: str
     """By which clients ask for it, as a model."""

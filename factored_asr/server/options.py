@@ -15,6 +15,12 @@ class RefusedError(FactoredASRError):
     """A request that the server does not serve.
 
     `status` is the HTTP status, `code` a short name of the reason, `param` the field at fault.
+
+    Examples
+    --------
+    >>> refused = RefusedError(413, "too_large", "the request has more than 200 MB", "file")
+    >>> refused.status, str(refused)
+    (413, 'the request has more than 200 MB')
     """
 
     def __init__(self, status: int, code: str, message: str, param: str | None = None):
@@ -32,7 +38,13 @@ class RefusedError(FactoredASRError):
 
 @dataclass(frozen=True)
 class Limits:
-    """How much the server accepts; what is beyond is refused with an error that names the limit."""
+    """How much the server accepts; what is beyond is refused with an error that names the limit.
+
+    Examples
+    --------
+    >>> Limits(sessions=20, stream_seconds=600.0).upload_bytes >> 20  # megabytes
+    200
+    """
 
     sessions: int = 200
     """Streams and requests at once, of all workers together; higher: more memory."""
@@ -67,7 +79,13 @@ class Limits:
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """Addresses, workers, access."""
+    """Addresses, workers, access.
+
+    Examples
+    --------
+    >>> ServerOptions(port=0, threads=2).n_threads
+    2
+    """
 
     host: str = "localhost"
     """Address for HTTP, WebSocket and Wyoming. The default serves this machine alone."""

@@ -9,7 +9,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A slot filled by words of the sentence."""
+    """A slot filled by words of the sentence.
+
+    Examples
+    --------
+    >>> slot = Slot("room", "living room", "lounge", 4, 5)
+    >>> slot.name, slot.value, slot.text
+    ('room', 'living room', 'lounge')
+    """
 
     name: str
     value: object

@@ -26,7 +26,17 @@ _preparing = threading.Lock()
 
 @dataclass(frozen=True, eq=False)
 class GmmModel(GmmParameters):
-    """An `AcousticModel` of Gaussian mixtures over cepstra."""
+    """An `AcousticModel` of Gaussian mixtures over cepstra.
+
+    Examples
+    --------
+    >>> from factored_asr.models.bundle import Bundle
+    >>> model = Bundle.find("en-us").acoustic_model()
+    >>> session = model.session(np.arange(100), whole=True)
+    >>> early = session.accept(np.zeros(16000, np.float32))  # 1 s; a whole sound waits for its end
+    >>> len(early), [scores.shape for scores in session.finish()]
+    (0, [(99, 100)])
+    """
 
     name = "GMM"
 

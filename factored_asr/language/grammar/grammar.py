@@ -38,7 +38,13 @@ WildcardWords: TypeAlias = Iterable[str] | Mapping[str, float]
 
 
 class GrammarWarning(UserWarning):
-    """A part of a grammar is left out of what is compiled."""
+    """A part of a grammar is left out of what is compiled.
+
+    Examples
+    --------
+    >>> issubclass(GrammarWarning, UserWarning)  # warnings.simplefilter("error", GrammarWarning)
+    True
+    """
 
 
 @dataclass(frozen=True, eq=False)
