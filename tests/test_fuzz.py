@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -335,6 +336,7 @@ def test_columns_of_a_damaged_cache(tmp_path: Path, name: str, value: float, law
     column = np.load(file)
     column[1] = value
     np.save(file, column)
+    os.utime(file, (1, 1))  # later than a clock of coarse steps tells
     with pytest.raises(FormatError, match=law):
         read_columns(tmp_path / "lm")
 

@@ -67,6 +67,17 @@ def test_kernels_are_kept_in_the_cache_alone(tmp_path: Path, fresh: Path) -> Non
     assert module(tmp_path, more=50).more(2) == 52
 
 
+def test_kept_kernels_are_loaded_without_the_compiler(tmp_path: Path) -> None:
+    """It takes most of a start, with scipy."""
+    (tmp_path / "_kernels.py").write_text(SOURCE.format(1))
+    program = "import sys, _kernels; print(_kernels.more(2), 'numba.np.arraymath' in sys.modules)"
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    for compiles in (True, False):
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+                              env=os.environ | {"PYTHONPATH": path}, check=True)
+        assert done.stdout == f"3 {compiles}\n"
+
+
 @pytest.mark.parametrize("content", [b"", b"cut", b"\x80\x05K\x01.", os.urandom(999)])
 @pytest.mark.parametrize("end", ["nbi", "nbc"])
 def test_a_damaged_kernel_is_compiled_again(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from factored_asr.explain import ExplainOptions
 from factored_asr.language import (
     NGramModel,
     NGramScorer,
+    columns,
     read_columns,
     write_arpa,
     write_columns,
@@ -321,8 +323,21 @@ def test_a_model_comes_back_from_its_columns(tmp_path: Path) -> None:
 def test_damaged_columns_are_refused(tmp_path: Path, break_it) -> None:
     write_columns(model({("turn", "on"): 0.5, ("turn", "off"): 0.4}), tmp_path)
     break_it(tmp_path)
+    for file in tmp_path.glob("*.npy"):
+        os.utime(file, (1, 1))  # that an edit comes later than a clock of coarse steps tells
     with pytest.raises((FormatError, OptionError)):
         read_columns(tmp_path)
+
+
+def test_columns_are_checked_where_they_have_changed(tmp_path: Path, monkeypatch) -> None:
+    write_columns(model({("turn", "on"): 0.5, ("turn", "off"): 0.4}), tmp_path)
+    checked: list[Path] = []
+    monkeypatch.setattr(columns, "_check", lambda model, folder: checked.append(folder))
+    read_columns(tmp_path)
+    assert not checked
+    os.utime(tmp_path / "2.word.npy", (1, 1))
+    read_columns(tmp_path)
+    assert checked == [tmp_path]
 
 
 def test_one_look_up_equals_many() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -46,8 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> main(["score", "--format", "json", "no.trn", "no.trn"])
     1
     """
-    for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")  # threads cost more than they save here
     return streams.guarded(lambda: _run(arguments), complain)
 
 

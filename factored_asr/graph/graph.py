@@ -27,7 +27,7 @@ from factored_asr.storage.openfst import (
     read_openfst,
     write_openfst,
 )
-from factored_asr.storage.reading import read_array, read_json, read_text
+from factored_asr.storage.reading import read_array, read_json, read_text, seal_of
 
 EPSILON = "<eps>"
 FORMAT_VERSION = 2
@@ -227,7 +227,9 @@ class Graph:
     @cached_property
     def pdfs(self) -> np.ndarray:
         """Score columns that some label uses, sorted, int32."""
-        return np.unique(self.label_pdf[1:]).astype(np.int32)
+        used = np.zeros(int(self.label_pdf.max(initial=0)) + 1, np.bool_)
+        used[self.label_pdf[1:]] = True
+        return np.flatnonzero(used).astype(np.int32)
 
     @staticmethod
     def from_arcs(
@@ -299,7 +301,7 @@ class Graph:
             "format": "factored_asr graph", "version": FORMAT_VERSION, "start": self.start,
             "states": self.n_states, "arcs": self.n_arcs, "phones": self.phones,
             "silence_phones": sorted(self.silence_phones), "frame_seconds": self.frame_seconds,
-            "parts": self.parts, "seal": _seal(folder), "joints": self.joint_names,
+            "parts": self.parts, "seal": seal_of(folder), "joints": self.joint_names,
             **({"omitted": self.omitted} if self.omitted else {}), **({"key": key} if key else {}),
         }
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
@@ -350,13 +352,6 @@ def _lengthen(path: Path, n_bytes: int) -> None:
         file.truncate(file.seek(0, 2) + n_bytes)
 
 
-def _seal(folder: Path) -> dict[str, list[int]]:
-    """Return size and time of a graph folder's files; unchanged: its arcs are as checked."""
-    names = ("words.txt", *sorted(path.name for path in folder.glob("*.npy")))
-    found = {name: (folder / name).stat() for name in names if (folder / name).is_file()}
-    return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in found.items()}
-
-
 def _read_folder(folder: Path) -> Graph:
     manifest_path = folder / "manifest.json"
     manifest = read_json(manifest_path)
@@ -386,7 +381,7 @@ def _read_folder(folder: Path) -> Graph:
             raise
         raise FormatError(f"not a whole graph: {error}", folder) from error
     graph.__dict__["states"] = _frozen(states, STATE)  # spares a pass over arcs
-    check_graph(graph, folder, arcs=manifest.get("seal") != _seal(folder))
+    check_graph(graph, folder, arcs=manifest.get("seal") != seal_of(folder))
     return graph
 
 

@@ -82,8 +82,8 @@ def make_units(model: HasTopology, transition_scale: float = 1.0) -> Units:
     unit_of = unit.reshape(topology.unit_of.shape).astype(np.int32)
     same_left = np.empty(unit_of.shape[:2], np.int32)
     for symbol, rows in enumerate(unit_of):
-        _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-        same_left[symbol] = first[inverse.ravel()]
+        firsts: dict[bytes, int] = {}
+        same_left[symbol] = [firsts.setdefault(row.tobytes(), i) for i, row in enumerate(rows)]
     states, labels, loop_label, enter, loop = _labels(
         topology, pairs // 2, pairs % 2, transition_scale
     )
@@ -118,9 +118,10 @@ def _labels(
     columns = [entry, phone, np.arange(entry.shape[1]), ends_word[:, None], loop,
                *(cost.view(np.int32) for cost in costs)]  # fmt: skip
     fields = np.stack([np.broadcast_to(column, entry.shape) for column in columns], axis=-1)[real]
-    distinct, inverse = np.unique(fields, axis=0, return_inverse=True)
+    _, first, inverse = np.unique(_row_keys(fields), return_index=True, return_inverse=True)
+    distinct = fields[first]
     states = np.zeros(entry.shape, np.int32)
-    states[real] = inverse.ravel() + 1
+    states[real] = inverse + 1
     # A loop has a label of its own where its pdf is another.
     other = distinct[:, 4] != distinct[:, 0]
     loops, which = np.unique(distinct[other][:, [4, 1, 2, 3, 6]], axis=0, return_inverse=True)
@@ -131,6 +132,21 @@ def _labels(
     enter[1 : len(distinct) + 1] = distinct[:, 5].astype(np.int32).view(np.float32)
     loop_bits = np.concatenate([[0], distinct[:, 6], loops[:, 4]]).astype(np.int32)
     return states, Labels._make(meaning), loop_label, enter, loop_bits.view(np.float32)
+
+
+def _row_keys(rows: np.ndarray) -> np.ndarray:
+    """Return a number for each row of a matrix of integers; they order as the rows do.
+
+    Numbers sort ten times faster than rows.
+    """
+    keys, n_keys = np.zeros(len(rows), np.int64), 1
+    for column in rows.T:
+        values, rank = np.unique(column, return_inverse=True)
+        if n_keys * len(values) >= np.iinfo(np.int64).max:
+            kept, keys = np.unique(keys, return_inverse=True)
+            n_keys = len(kept)
+        keys, n_keys = keys * len(values) + rank, n_keys * len(values)
+    return keys
 
 
 def _sequences(

@@ -9,7 +9,7 @@ import numpy as np
 
 from factored_asr.errors import FormatError
 from factored_asr.language.ngram import EPSILON, NGramModel, NGramOrder
-from factored_asr.storage.reading import read_array, read_json, read_text
+from factored_asr.storage.reading import read_array, read_json, read_text, seal_of
 
 FORMAT, VERSION = "factored_asr n-grams", 1
 COLUMNS = {"parent": np.int32, "word": np.int32, "log_prob": np.float32, "backoff": np.float32}
@@ -33,14 +33,17 @@ def write_columns(model: NGramModel, folder: str | Path) -> None:
         for name in COLUMNS:
             np.save(folder / f"{n}.{name}.npy", getattr(order, name))
     (folder / "words.txt").write_text("\n".join(model.vocabulary) + "\n", encoding="utf-8")
-    manifest = {"format": FORMAT, "version": VERSION, "counts": model.counts}
+    manifest = {"format": FORMAT, "version": VERSION, "counts": model.counts,
+                "seal": seal_of(folder)}
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 
 def read_columns(folder: str | Path) -> NGramModel:
     """Map a folder of `write_columns` into memory; nothing is read before its use.
 
-    Raises FormatError if it holds something else, or its arrays do not fit together.
+    Whether the n-grams refer to one another as they must is checked where a file has changed since
+    it was written. Raises FormatError if the folder holds something else, or its arrays do not fit
+    together.
 
     Examples
     --------
@@ -60,6 +63,8 @@ def read_columns(folder: str | Path) -> NGramModel:
         orders = tuple(
             _order(folder, n, int(count)) for n, count in enumerate(manifest["counts"], start=1)
         )
+        if manifest.get("seal") == seal_of(folder):
+            return NGramModel(words, orders)
         _check(NGramModel(words, orders), folder)
     except FormatError:
         raise

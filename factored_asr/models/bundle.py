@@ -23,7 +23,6 @@ from factored_asr.acoustic.network.moonshine import encoder_path
 from factored_asr.errors import FormatError, MissingError, ModelWarning
 from factored_asr.models import en_us, en_us_network
 from factored_asr.models.folder import ModelFolder
-from factored_asr.models.importers.vosk import VoskFiles, converted
 from factored_asr.models.kinds import MANIFEST, importer_of
 from factored_asr.models.settings import COMMANDS, DICTATION, DecodeOptions
 from factored_asr.models.zipped import is_zip, unpacked
@@ -96,8 +95,8 @@ class Bundle:
         folder = unpacked(model) if is_zip(model) else Path(model)
         if ModelFolder.is_one(folder):
             return Bundle._from_folder(str(model), ModelFolder.open(folder))
-        if (files := VoskFiles.find(folder)) is not None:
-            return Bundle._from_folder(str(model), converted(files))
+        if (found := _of_vosk(folder)) is not None:
+            return Bundle._from_folder(str(model), found)
         if importer_of(folder) is None:
             raise MissingError(
                 f"no model '{model}': known are en-us and en-us-network; a model folder holds a "
@@ -167,6 +166,16 @@ def packaged(path: str | Path) -> Path:
     if not path.exists() and path.parent.name in ("lm", "lexicons") and len(path.parts) == 2:
         return shipped(path)
     return path
+
+
+def _of_vosk(folder: Path) -> ModelFolder | None:
+    """A folder of Vosk, converted; None for another. Few need what it takes to read one."""
+    if not any((folder / name).is_file() for name in ("am/final.mdl", "final.mdl")):
+        return None
+    from factored_asr.models.importers.vosk import VoskFiles, converted
+
+    files = VoskFiles.find(folder)
+    return None if files is None else converted(files)
 
 
 def shipped(path: Path) -> Path:

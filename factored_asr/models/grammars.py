@@ -55,3 +55,11 @@ def read_understander(
                             if not symbol.list.is_dictation))
         read = read.with_lists(lists)
     return Understander(read)
+
+
+def conversation_key() -> tuple[object, ...]:
+    """Return what the sentences of conversations depend on, besides their grammar."""
+    from factored_asr.dialogue.conversation import PATTERNS, VERSION
+    from factored_asr.dialogue.frames import RULES
+
+    return "conversation", VERSION, PATTERNS, RULES

@@ -7,13 +7,10 @@ import warnings
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from factored_asr import __version__
 from factored_asr.acoustic.model import AcousticModel
-from factored_asr.dialogue.conversation import PATTERNS, Conversation
-from factored_asr.dialogue.conversation import VERSION as CONVERSATION_VERSION
-from factored_asr.dialogue.frames import RULES
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.graph import (
     BACKGROUND_VERSION,
@@ -45,11 +42,14 @@ from factored_asr.lattice import SecondPass
 from factored_asr.lexicon import Lexicon, LexiconWarning, Pronunciation
 from factored_asr.lexicon.g2p import G2P, GuessWarning
 from factored_asr.models.bundle import Bundle, packaged
-from factored_asr.models.grammars import has_dictation
+from factored_asr.models.grammars import conversation_key, has_dictation
 from factored_asr.models.settings import CONVERSATION, DecodeOptions
 from factored_asr.models.vocabulary import Lists, NewWords, Vocabulary, spoken_ways
 from factored_asr.storage.cache import cached, content_key
 from factored_asr.understanding.confusable import confusable
+
+if TYPE_CHECKING:
+    from factored_asr.dialogue.conversation import Conversation
 
 GRAPH_VERSION = 4
 """Raise it when the same sources compile to another graph than before."""
@@ -197,7 +197,7 @@ class Recipe:
             *(() if self.grammar else ("joints", JOINTS_VERSION)),
             *(("grammar", GRAMMAR_VERSION) if self.grammar else ()),
             *(("dictation", self.lm_path, SLOT_NGRAMS) if self.dictates else ()),
-            *(("conversation", CONVERSATION_VERSION, PATTERNS, RULES) if self.conversation else ()),
+            *(conversation_key() if self.conversation else ()),
             *(("denied", DENIALS_VERSION, self.settings.graph.denial_cost)
               if self.grammar and self.settings.graph.denials else ()),
         )
@@ -323,7 +323,11 @@ class Recipe:
         `known` are the words that can be pronounced.
         """
         grammar = self.read_grammar()
-        return Conversation(grammar, known) if self.conversation else grammar
+        if not self.conversation:
+            return grammar
+        from factored_asr.dialogue.conversation import Conversation
+
+        return Conversation(grammar, known)
 
     def read_lexicon(self) -> Lexicon:
         """Return the dictionary, extended by the bundle's further words and by `words`."""

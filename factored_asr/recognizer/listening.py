@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from types import TracebackType
 from typing import Generic, Protocol, TypeVar
@@ -36,6 +35,8 @@ class Listening(Generic[Told]):
         return self._found
 
     async def __aiter__(self) -> AsyncIterator[Told]:
+        import asyncio  # which most programs do without
+
         while (found := await asyncio.to_thread(next, self._found, None)) is not None:
             yield found
 

@@ -17,6 +17,7 @@ from typing import Any
 from numba import njit
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.dispatcher import Dispatcher
+from numba.core.runtime import rtsys
 
 from factored_asr.storage.cache import KERNELS, cache_folder, warn_uncached
 
@@ -109,8 +110,12 @@ class _Kept(FunctionCache):
     _impl_class = _Layout
 
     def load_overload(self, signature: Any, target: Any) -> Any:
+        # numba's own method reads all that a compiler needs first, scipy among it, which takes
+        # longer than the rest of a start. Code that is compiled needs the run time alone.
         try:
-            return super().load_overload(signature, target)
+            rtsys.initialize(target)
+            with self._guard_against_spurious_io_errors():
+                return self._load_overload(signature, target)
         except Exception:  # whatever unpickling a damaged file raises
             return None
 
