@@ -9,6 +9,7 @@ import pytest
 
 from factored_asr.errors import FormatError, MissingError
 from factored_asr.lexicon import Lexicon, LexiconWarning, Pronunciation, strip_stress
+from factored_asr.lexicon.lexicon import read_once
 
 ROOT = Path(__file__).parent.parent
 EN_US_PHONES = (
@@ -240,3 +241,14 @@ def test_dictionaries_of_real_corpora(data_dir: Path) -> None:
     assert len(accented) == 2604 and len(accented.phones) == 67
     accented.strip_stress().check_phones(EN_US_PHONES)
     assert len(Lexicon.read(data_dir / "an4" / "etc" / "an4.dic").phones) == 33
+
+
+def test_a_dictionary_is_read_once_until_its_file_changes(tmp_path: Path) -> None:
+    file = tmp_path / "a.dict"
+    file.write_text("tea T IY\n")
+    first = read_once(file)
+    assert read_once(file) is first and first.extend(Lexicon({})) is first
+    file.write_text("tea T IY\ncoffee K AO F IY\n")
+    assert "coffee" in read_once(file)
+    with pytest.raises(MissingError):
+        read_once(tmp_path / "none.dict")

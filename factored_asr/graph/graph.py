@@ -25,6 +25,7 @@ from factored_asr.storage.openfst import (
     openfst_parts,
     parse_openfst,
     read_openfst,
+    sorted_arcs,
     write_openfst,
 )
 from factored_asr.storage.reading import read_array, read_json, read_text, seal_of
@@ -238,11 +239,7 @@ class Graph:
         """Build a graph from arcs in any order and the source state of each."""
         key = source.astype(np.int64) * 4 + (arcs["label"] != 0)
         key += (arcs["label"] != 0) & (arcs["target"] != source)
-        if np.any(key[1:] < key[:-1]):
-            order = np.argsort(key, kind="stable")
-            source, arcs = source[order], arcs[order]
-        counts = np.bincount(source, minlength=len(final))
-        return Graph(start, np.concatenate([[0], np.cumsum(counts)]), arcs, final)
+        return Graph(start, *sorted_arcs(key, source, arcs, len(final)), final)
 
     @staticmethod
     def from_fields(fields: Arcs) -> Graph:

@@ -22,12 +22,12 @@ import numpy as np
 
 from factored_asr.errors import OptionError
 from factored_asr.language import _kernels, with_pynini
-from factored_asr.storage.openfst import ARC, Arcs
+from factored_asr.storage.openfst import ARC, Arcs, sorted_arcs
 
 MAX_SUBSETS = 20_000
 """States that determinising may add to an acceptor with cycles."""
 _ALL = 1 << 31
-_STEP = np.uint64(0x9E3779B97F4A7C15)
+_mixed = getattr(_kernels.mix, "py_func", _kernels.mix)  # of whole arrays, without compiling
 Row = tuple[int, int, float, int]
 """An arc: source, label (0: epsilon), cost, target."""
 
@@ -87,11 +87,7 @@ class Acceptor:
         source: np.ndarray, arcs: np.ndarray, final: np.ndarray, start: int = 0
     ) -> Acceptor:
         """Return an acceptor of arcs in any order and the source state of each."""
-        if np.any(source[1:] < source[:-1]):
-            order = np.argsort(source, kind="stable")
-            source, arcs = source[order], arcs[order]
-        counts = np.bincount(source, minlength=len(final))
-        return Acceptor(start, np.concatenate([[0], np.cumsum(counts)]), arcs, final)
+        return Acceptor(start, *sorted_arcs(source, source, arcs, len(final)), final)
 
     @property
     def n_states(self) -> int:
@@ -386,7 +382,7 @@ def _merged(acceptor: Acceptor) -> Acceptor:
     """
     arcs, target = acceptor.arcs, acceptor.arcs["target"]
     steps = _kernels.STEPS
-    step = _mixed(arcs["label"].astype(np.uint64) * _STEP
+    step = _mixed(arcs["label"].astype(np.uint64) * _kernels.ODD_A
                   + np.rint(arcs["cost"] * steps).astype(np.int64).astype(np.uint64))
     ends = np.where(acceptor.final < np.inf, np.rint(acceptor.final * steps), -1)
     own = _mixed(ends.astype(np.int64).astype(np.uint64))
@@ -417,10 +413,3 @@ def _by_state(function: Any, values: np.ndarray, acceptor: Acceptor, none: Any) 
     if has.any():
         found[has] = function.reduceat(values, first[:-1][has])
     return found
-
-
-def _mixed(value: np.ndarray) -> np.ndarray:
-    """Scramble 64 bits (multiply and xor-shift), as the kernels do."""
-    for _ in range(2):
-        value = (value ^ (value >> np.uint64(29))) * _STEP
-    return value ^ (value >> np.uint64(29))

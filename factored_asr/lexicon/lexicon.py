@@ -20,7 +20,7 @@ import warnings
 from collections import ChainMap
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -162,6 +162,8 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
 
     def extend(self, other: Lexicon) -> Lexicon:
         """Merge two lexicons: a word of both has the pronunciations of both, its own first."""
+        if not (other.entries or other.fillers):
+            return self  # with the tables that it has already made
         entries, fillers = _union(self.entries, other.entries), _union(self.fillers, other.fillers)
         return Lexicon(entries, fillers, (*self.sources, *other.sources))
 
@@ -244,6 +246,23 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
                     if phones in (found, tuple(map(strip_stress, found))):
                         return f"{path}:{line}: "
         return ""
+
+
+def read_once(path: str | Path) -> Lexicon:
+    """Return the dictionary of a file, which is read again only where the file has changed.
+
+    Errors are those of `Lexicon.read`.
+    """
+    try:
+        stat = Path(path).stat()
+    except OSError:
+        return Lexicon.read(path)
+    return _read_at(Path(path), stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _read_at(path: Path, inode: int, n_bytes: int, changed: int) -> Lexicon:
+    return Lexicon.read(path)
 
 
 def _over(below: Entries, above: Entries) -> Entries:

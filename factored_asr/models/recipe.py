@@ -41,6 +41,7 @@ from factored_asr.language.written import Known
 from factored_asr.lattice import SecondPass
 from factored_asr.lexicon import Lexicon, LexiconWarning, Pronunciation
 from factored_asr.lexicon.g2p import G2P, GuessWarning
+from factored_asr.lexicon.lexicon import read_once
 from factored_asr.models.bundle import Bundle, packaged
 from factored_asr.models.grammars import conversation_key, has_dictation
 from factored_asr.models.settings import CONVERSATION, DecodeOptions
@@ -331,7 +332,7 @@ class Recipe:
 
     def read_lexicon(self) -> Lexicon:
         """Return the dictionary, extended by the bundle's further words and by `words`."""
-        own = Lexicon.read(self.lexicon_path)
+        own = read_once(self.lexicon_path)
         if self._more_words:
             own = own.extend(Lexicon.read(self._more_words))
         return own.extend(self.read_words()).extend(self.vocabulary.lexicon)

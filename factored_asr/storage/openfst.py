@@ -117,6 +117,20 @@ def openfst_parts(graph: Arcs) -> tuple[bytes, ...]:
     return head, states.tobytes(), arcs.tobytes()
 
 
+def sorted_arcs(
+    key: np.ndarray, source: np.ndarray, arcs: np.ndarray, n_states: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return offsets of arcs by state, and arcs in the order of their keys.
+
+    Keys order arcs by their sources first.
+    """
+    if np.any(key[1:] < key[:-1]):
+        order = np.argsort(key, kind="stable")
+        source, arcs = source[order], arcs[order]
+    counts = np.bincount(source, minlength=n_states)
+    return np.concatenate([[0], np.cumsum(counts)]), arcs
+
+
 def count_by_state(first_arc: np.ndarray, marked: np.ndarray) -> np.ndarray:
     """Return how many arcs of each state are marked; `marked` is (n_arcs,) bool."""
     total = np.concatenate([[0], np.cumsum(marked)])
