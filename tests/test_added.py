@@ -21,7 +21,7 @@ LEXICON = Lexicon({
     word: tuple(Pronunciation(tuple(phones.split()), 1 / len(ways)) for phones in ways)
     for word, ways in {
         "x": ["0 1", "0"], "y": ["1", "1 0"], "z": ["0 0", "1 1"], "new": ["1 0", "0"],
-        "newer": ["0 0", "1"],
+        "newer": ["0 0", "1"], "odd": ["0 2", "2"],
     }.items()
 })  # fmt: skip
 OPTIONS = GraphOptions(filler_probability=0)
@@ -46,16 +46,17 @@ def test_added_words_cost_what_compiled_ones_do(kind: str, seed: int) -> None:
                     for each in LEXICON[word]) for word in LEXICON
     })
     language_model = bigrams()
-    whole = build_graph(model, lexicon, with_words(language_model, ("new", "newer")), OPTIONS)
+    added = ("new", "newer", "odd")  # no word of the model ends in the last phone of the third
+    whole = build_graph(model, lexicon, with_words(language_model, added), OPTIONS)
     base = build_graph(model, lexicon, language_model, OPTIONS)
     before = base.arcs.copy()
     cost = -float(np.median(language_model.orders[0].log_prob))
-    entries = {("new",): cost, ("newer",): cost}
+    entries = {(word,): cost for word in added}
     graph = extended(base, units, phones, lexicon, {WORDS: entries}, {})
     assert np.array_equal(graph.states, replace(graph, base=None).states)
     assert graph.base is base and np.array_equal(base.arcs, before)
     expected, found = costs_of(whole, 4), costs_of(graph, 4)
-    assert any("new" in words for _, words in expected)
+    assert all(any(word in words for _, words in expected) for word in added)
     assert set(found) == set(expected)
     for key, value in expected.items():
         assert found[key] == pytest.approx(value, abs=2e-3), key

@@ -258,7 +258,7 @@ def _nearest(wanted: np.ndarray, there: np.ndarray, units: Units) -> np.ndarray:
     for k, (left, pending) in enumerate(wanted.tolist()):
         if (at := place.get((left, pending), -1)) < 0:
             same = np.flatnonzero(there[:, 1] == pending)
-            if not len(same):
+            if not len(same) or pending == len(units.unit_of):  # exported by an earlier version
                 raise OptionError("the graph has no place after a word that ends like one added")
             rows = units.unit_of[pending]
             alike = (rows[there[same, 0]] == rows[left]).sum(axis=1)

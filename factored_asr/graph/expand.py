@@ -38,7 +38,7 @@ def expand_graph(
     tell(f"context (C ∘ LG, {lg.n_arcs:,} arcs)")
     lg, hubs = with_hubs(lg, len(words))
     edge = [[lg.start, units.edge[0], len(units.unit_of)]]
-    starts = np.concatenate([edge, hub_contexts(hubs, joints, units)])
+    starts = np.concatenate([edge, hub_contexts(lg, hubs, joints, units)])
     clg, context = expand_context(lg, units, starts)
     clg, marks = marked(clg, context, hubs, len(words))
     clg, _ = minimise(clg)

@@ -42,15 +42,15 @@ def with_hubs(lg: Graph, n_words: int) -> tuple[Graph, np.ndarray]:
     return graph, np.column_stack([states, ends[:, 1]])
 
 
-def hub_contexts(hubs: np.ndarray, names: tuple[str, ...], units: Units) -> np.ndarray:
+def hub_contexts(
+    lg: Graph, hubs: np.ndarray, names: tuple[str, ...], units: Units
+) -> np.ndarray:
     """(n, 3): hub, left class and pending symbol that paths may come in, more than the graph has.
 
     After the words of a list any phones may have been the last. A word added to an n-gram model
-    ends in one of the contexts that its own words end in, or in the nearest.
+    ends in one of the contexts that its own words end in, or in the nearest with the same last
+    phone; where none of them ends in this phone, its contexts are added.
     """
-    lists = [hub for hub, name in hubs.tolist() if names[name] != WORDS]
-    if not lists:
-        return np.zeros((0, 3), np.int64)
     n_symbols, _, n_right = units.unit_of.shape
     symbol = np.arange(n_symbols)
     last = np.unique(same_units(units)[np.isin(symbol % N_POSITIONS, (END, SINGLE))])
@@ -61,8 +61,26 @@ def hub_contexts(hubs: np.ndarray, names: tuple[str, ...], units: Units) -> np.n
         left = units.same_left[last]
         rows = np.column_stack([left.ravel(), np.repeat(last, left.shape[1])])
         ends = np.unique(rows, axis=0)
-    return np.column_stack([np.repeat(np.array(lists, np.int64), len(ends)),
-                            np.tile(ends, (len(lists), 1))])
+    found = [np.zeros((0, 3), np.int64)]
+    for hub, name in hubs.tolist():
+        rows = ends
+        if names[name] == WORDS:
+            there = _last_phones(lg, hub)
+            rows = ends[~(np.isin(ends[:, 0], units.left_class[there]) if n_right == 1
+                          else np.isin(ends[:, 1], there))]
+        found.append(np.column_stack([np.full(len(rows), hub, np.int64), rows]))
+    return np.concatenate(found)
+
+
+def _last_phones(lg: Graph, hub: int) -> np.ndarray:
+    """The symbols after which paths of LG come to a state over epsilon arcs."""
+    silent = lg.arcs["label"] == 0
+    source, target = lg.sources[silent], lg.arcs["target"][silent]
+    before = np.zeros(lg.n_states, bool)
+    before[hub] = True
+    while len(more := source[before[target] & ~before[source]]):
+        before[more] = True
+    return np.unique(lg.arcs["label"][~silent & before[lg.arcs["target"]]]) - 1
 
 
 def marked(
