@@ -250,8 +250,7 @@ def holds_arrays(path: str | Path) -> bool:
 def seal_of(folder: Path) -> dict[str, list[int]]:
     """Return the size and time of change of each array and word list of a folder.
 
-    What was written with its seal needs no second look at every element as long as that is the
-    same.
+    What was written with its seal needs no check of every element as long as that is the same.
     """
     names = ("words.txt", *sorted(path.name for path in folder.glob("*.npy")))
     found = {name: (folder / name).stat() for name in names if (folder / name).is_file()}
