@@ -49,7 +49,7 @@ def hub_contexts(
 
     After the words of a list any phones may have been the last. A word added to an n-gram model
     ends in one of the contexts that its own words end in, or in the nearest with the same last
-    phone; where none of them ends in this phone, its contexts are added.
+    phone. Where none of them ends in this phone, its contexts are added.
     """
     n_symbols, _, n_right = units.unit_of.shape
     symbol = np.arange(n_symbols)
