@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 _lock = threading.Lock()
 _users = 0
 _limit: Any = None
+_lifts = True
 
 
 @contextmanager
@@ -20,7 +22,8 @@ def blas_threads(n: int = 1) -> Iterator[None]:
     BLAS libraries start a thread for each core and let them spin between products. Next to other
     work that makes a recognition several times slower, and one recognition is too small to gain.
     The limit holds for the whole process: the first of several recognitions at once sets it, the
-    last one restores what was there before.
+    last one restores what was there before. A forked process keeps it: to lift it there starts
+    a new thread, which spins.
 
     Examples
     --------
@@ -38,8 +41,18 @@ def blas_threads(n: int = 1) -> Iterator[None]:
     finally:
         with _lock:
             _users -= 1
-            if not _users:
+            if not _users and _lifts:
                 _limit.restore_original_limits()
+
+
+def _forked() -> None:
+    """In a forked process: the lock may be held by a thread that it lacks."""
+    global _lock, _lifts
+    _lock, _lifts = threading.Lock(), False
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 @lru_cache(maxsize=1)
