@@ -24,8 +24,7 @@ from factored_asr.lexicon import Lexicon
 from factored_asr.models.bundle import Bundle
 from factored_asr.models.folder import About, ModelFolder, write_model
 from factored_asr.models.kinds import KINDS
-from factored_asr.models.recipe import _AsBefore
-from factored_asr.models.settings import COMMANDS, DICTATION, DecodeOptions
+from factored_asr.models.settings import COMMANDS, DICTATION, AsBefore, DecodeOptions
 from factored_asr.storage.reading import read_array
 
 
@@ -96,7 +95,7 @@ def test_a_manifest_without_a_kind_is_of_mixtures(folder: Path) -> None:
 
 
 def test_renamed_options_leave_the_key_of_a_graph_as_it_was() -> None:
-    assert repr(_AsBefore(GraphOptions(prefixes=("no",)))) == (
+    assert repr(AsBefore(GraphOptions(prefixes=("no",)))) == (
         "GraphOptions(silence_probability=0.005, filler_probability=1e-08, transition_scale=1.0, "
         "word_penalty=0.0, empty_cost=0.0, lead_ins=('no',), lead_in_cost=7.0, "  # old name
         "memory_limit=6.0)"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +15,6 @@ from factored_asr.graph import (
     BACKGROUND_VERSION,
     DENIALS_VERSION,
     Graph,
-    GraphOptions,
     build_background,
     build_graph,
 )
@@ -44,7 +42,7 @@ from factored_asr.lexicon.g2p import G2P, GuessWarning
 from factored_asr.lexicon.lexicon import read_once
 from factored_asr.models.bundle import Bundle, packaged
 from factored_asr.models.grammars import conversation_key, has_dictation
-from factored_asr.models.settings import CONVERSATION, DecodeOptions
+from factored_asr.models.settings import CONVERSATION, AsBefore, DecodeOptions
 from factored_asr.models.vocabulary import Lists, NewWords, Vocabulary, spoken_ways
 from factored_asr.storage.cache import cached, content_key
 from factored_asr.understanding.confusable import confusable
@@ -192,7 +190,7 @@ class Recipe:
         return content_key(
             GRAPH_VERSION, __version__, self.bundle.hmms, self.lexicon_path,
             self.grammar.key() if isinstance(self.grammar, Grammar) else self.language_path,
-            words, _AsBefore(self.settings.graph), self.settings.max_ngrams,
+            words, AsBefore(self.settings.graph), self.settings.max_ngrams,
             *((self.guess, G2P_VERSION) if self.guess else ()),
             *(("more words", self._more_words) if self._more_words else ()),
             *(() if self.grammar else ("joints", JOINTS_VERSION)),
@@ -489,16 +487,3 @@ def cached_g2p(dictionary: Path, progress: Progress | None = None) -> G2P:
         return train_g2p(Lexicon.read(dictionary), progress=progress)
 
     return cached(f"{content_key(G2P_VERSION, dictionary)}.g2p", train, G2P.write, G2P.read)
-
-
-@dataclass(frozen=True)
-class _AsBefore:
-    """Graph options that hash as when they had other names: graphs in a cache stay valid."""
-
-    options: GraphOptions
-
-    def __repr__(self) -> str:
-        text = repr(self.options)
-        for new, old in (("prefixes=", "lead_ins="), ("prefix_cost=", "lead_in_cost=")):  # old name
-            text = text.replace(new, old)
-        return re.sub(r", denials=\w+, denial_cost=[^,]+", "", text)  # counted by `Recipe.key`

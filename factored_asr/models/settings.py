@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -194,6 +195,19 @@ COMMANDS = DecodeOptions(
     graph=GraphOptions(silence_probability=0.1, filler_probability=1e-3, transition_scale=0.5),
     background=BackgroundOptions(),  # fitted by tests/bench/false_actions.py --half 0
 )
+
+
+@dataclass(frozen=True)
+class AsBefore:
+    """Graph options that hash as when they had other names: graphs in a cache stay valid."""
+
+    options: GraphOptions
+
+    def __repr__(self) -> str:
+        text = repr(self.options)
+        for new, old in (("prefixes=", "lead_ins="), ("prefix_cost=", "lead_in_cost=")):  # old name
+            text = text.replace(new, old)
+        return re.sub(r", denials=\w+, denial_cost=[^,]+", "", text)  # counted by `Recipe.key`
 
 
 __getattr__ = old_names(__name__)
