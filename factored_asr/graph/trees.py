@@ -185,5 +185,5 @@ def same_units(units: Units) -> np.ndarray:
     """(n_symbols,): the first symbol that is the same unit in every context, and as neighbour."""
     n = len(units.unit_of)
     rows = np.column_stack([units.unit_of.reshape(n, -1), units.left_class, units.right_class])
-    _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-    return first[inverse.ravel()]
+    firsts: dict[bytes, int] = {}
+    return np.array([firsts.setdefault(row.tobytes(), i) for i, row in enumerate(rows)])
