@@ -136,6 +136,16 @@ def test_the_key_follows_content_not_place(tmp_path: Path) -> None:
         cache.content_key(tmp_path / "none.dict")
 
 
+def test_a_large_file_is_hashed_once_until_it_changes(tmp_path: Path, monkeypatch) -> None:
+    file = tmp_path / "lm.zip"
+    file.write_bytes(bytes(cache.LARGE))
+    first = cache.content_key(file)
+    monkeypatch.setattr(cache, "_read_digest", lambda path: b"again")
+    assert cache.content_key(file) == first
+    file.write_bytes(bytes(cache.LARGE + 1))
+    assert cache.content_key(file) != first
+
+
 def test_clear_removes_graphs_and_broken_leftovers(folder: Path) -> None:
     cached_graph("k", {}, one_word)
     key = cache.content_key("a grammar")

@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +29,7 @@ from factored_asr.storage.writing import PART, whole_file, whole_folder
 
 VARIABLE = "FACTORED_ASR_CACHE"
 """Names the cache folder; nothing else decides where anything is cached."""
+LARGE = 1 << 20  # bytes; a start hashes such a file once, though several keys count it
 QUIET = "FACTORED_ASR_CACHE_WARNED"
 """Set for worker processes whose parent, or first of them, warns in their place."""
 KERNELS = "kernels"
@@ -165,10 +167,23 @@ def _file_digest(path: Path) -> bytes:
         names = [file.relative_to(path).as_posix() for file in files]
         return content_key(*names, *files).encode()
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
+        stat = path.stat()
+        if stat.st_size < LARGE:
+            return _read_digest(path)
+        return _digest_at(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
     except OSError as error:
         raise FormatError(f"cannot read: {error.strerror}", path) from error
+
+
+@lru_cache(maxsize=64)
+def _digest_at(path: Path, inode: int, n_bytes: int, changed: int) -> bytes:
+    """The digest of a file, which is read again where it has changed."""
+    return _read_digest(path)
+
+
+def _read_digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def cached(
