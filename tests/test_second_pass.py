@@ -311,6 +311,9 @@ def test_a_model_comes_back_from_its_columns(tmp_path: Path) -> None:
     sentence = ["turn", "off", "the", "light"]
     assert back.score_sentence(sentence) == made.score_sentence(sentence)
     assert isinstance(back.orders[1].log_prob, np.memmap)
+    assert not (tmp_path / "lm" / "2.backoff.npy").exists()  # all zero
+    for order, other in zip(back.orders, made.orders, strict=True):
+        assert np.array_equal(order.backoff, other.backoff)
 
 
 @pytest.mark.parametrize("break_it", [

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +20,8 @@ COLUMNS = {"parent": np.int32, "word": np.int32, "log_prob": np.float32, "backof
 def write_columns(model: NGramModel, folder: str | Path) -> None:
     """Write a model's columns as .npy files, its words as lines, and a manifest.
 
+    Back-off weights of an order that has none, as the longest, take no room.
+
     Examples
     --------
     >>> import tempfile
@@ -29,12 +33,14 @@ def write_columns(model: NGramModel, folder: str | Path) -> None:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    longest = [n for n, order in enumerate(model.orders, start=1) if not order.backoff.any()]
     for n, order in enumerate(model.orders, start=1):
         for name in COLUMNS:
-            np.save(folder / f"{n}.{name}.npy", getattr(order, name))
+            if name != "backoff" or n not in longest:
+                np.save(folder / f"{n}.{name}.npy", getattr(order, name))
     (folder / "words.txt").write_text("\n".join(model.vocabulary) + "\n", encoding="utf-8")
     manifest = {"format": FORMAT, "version": VERSION, "counts": model.counts,
-                "seal": seal_of(folder)}
+                "without_backoff": longest, "seal": seal_of(folder)}
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 
@@ -60,9 +66,7 @@ def read_columns(folder: str | Path) -> NGramModel:
         if (manifest["format"], manifest["version"]) != (FORMAT, VERSION):
             raise FormatError(f"expected {FORMAT}, version {VERSION}", folder / "manifest.json")
         words = (EPSILON, *read_text(folder / "words.txt").split("\n")[:-1])
-        orders = tuple(
-            _order(folder, n, int(count)) for n, count in enumerate(manifest["counts"], start=1)
-        )
+        orders = _orders(folder, manifest)
         if manifest.get("seal") == seal_of(folder):
             return NGramModel(words, orders)
         _check(NGramModel(words, orders), folder)
@@ -71,9 +75,7 @@ def read_columns(folder: str | Path) -> NGramModel:
     except (ValueError, LookupError, TypeError, OverflowError) as error:
         raise FormatError(f"no n-gram model: {error}", folder) from error
     del orders  # and with them the pages that were read
-    return NGramModel(words, tuple(
-        _order(folder, n, int(count)) for n, count in enumerate(manifest["counts"], start=1)
-    ))
+    return NGramModel(words, _orders(folder, manifest))
 
 
 def _check(model: NGramModel, folder: Path) -> None:
@@ -94,11 +96,19 @@ def _check(model: NGramModel, folder: Path) -> None:
         n_below = len(at)
 
 
-def _order(folder: Path, n: int, count: int) -> NGramOrder:
+def _orders(folder: Path, manifest: Mapping[str, Any]) -> tuple[NGramOrder, ...]:
+    longest = manifest.get("without_backoff", ())
+    return tuple(_order(folder, n, int(count), n not in longest)
+                 for n, count in enumerate(manifest["counts"], start=1))
+
+
+def _order(folder: Path, n: int, count: int, has_backoff: bool) -> NGramOrder:
     columns = {}
     for name, dtype in COLUMNS.items():
         file = folder / f"{n}.{name}.npy"
-        column = read_array(file, mapped=True) if count else np.zeros(0, dtype)
+        column = np.zeros(count if name == "backoff" else 0, dtype)  # takes no memory until read
+        if count and (has_backoff or name != "backoff"):
+            column = read_array(file, mapped=True)
         if column.shape != (count,) or column.dtype != dtype:
             raise FormatError(f"expected ({count},) {np.dtype(dtype)}, got {column.dtype}", file)
         columns[name] = column
