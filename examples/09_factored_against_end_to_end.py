@@ -242,6 +242,7 @@ def draw(found: dict[str, Any]) -> None:
     spoken.set_visible(not found["quick"])
     spoken.set(ylabel="digits wrong, %", title="digits: the speaker who was left out")
     draw_bars(ready, [as_errors(row) for row in found["ready"]], ("ours", "moonshine"))
+    spoken.set_ylim(0, 82)  # room for the legend
     ready.set(ylabel="wrong, %", title="ready-made: words of dictation, whole orders")
     save(drawing, __file__)
 
@@ -276,7 +277,8 @@ def draw_bars(axes: Any, rows: list[dict[str, Any]], systems: Sequence[str]) -> 
         own = {row["task"]: row for row in rows if row["system"] == system}
         rates = np.array([[own[name][key] for name in own] for key in ("rate", "low", "high")])
         places = [names.index(name) + (i - len(systems) / 2) * 0.8 / len(systems) for name in own]
-        axes.bar(places, 100 * rates[0], 0.75 / len(systems), label=system, align="edge",
+        axes.bar(places, 100 * rates[0], 0.75 / len(systems), align="edge",
+                 label={"ours": "en-us"}.get(system, system),
                  color=COLOURS.get(system, BLUE if i == 0 else RED),
                  yerr=100 * np.abs(rates[1:] - rates[0]), error_kw={"lw": 0.8})  # fmt: skip
     axes.set_xticks(range(len(names)), [name.removeprefix("digits, ") for name in names])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 from pathlib import Path
 
@@ -115,18 +116,20 @@ def test_pages_name_their_exercises_and_code(each: Lesson) -> None:
     assert text.startswith(f"# {each.number}. {each.title}\n")
     for exercise in each.exercises:
         assert f"`{exercise.name}" in text
-    assert "factored_asr/" in text, "the page names no code of the library"
+    code = text[text.index("## The code"):text.index("## Exercises")]
+    assert re.search(r"\[`factored_asr/[\w/]+(?:\.py)?`\]\(", code), "no link to the library"
+    assert not re.search(r"(?<!\[)`(factored_asr|examples|tests)/", code), "a file without a link"
     assert f"course_{each.number:02}.png" in text
     assert f"python -m factored_asr.course check {each.number}" in text
 
 
-@pytest.mark.parametrize("each", LESSONS, ids=lambda each: each.name)
-def test_figures_are_drawn_by_the_code_of_their_pages(
-    each: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_figure_is_drawn_by_the_code_of_its_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The figures of all pages are drawn by their notebooks, see below."""
     pytest.importorskip("matplotlib")
     monkeypatch.chdir(ROOT)
-    each.draw(tmp_path / "a.png")
+    lesson(7).draw(tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 5000
 
 
@@ -144,6 +147,7 @@ def test_a_notebook_has_the_page_the_figure_and_the_checks(each: Lesson) -> None
     assert len({cell["id"] for cell in made["cells"]}) == len(made["cells"])
     text = "".join(cell["source"] for cell in made["cells"] if cell["cell_type"] == "markdown")
     assert text.startswith(f"# {each.number}. {each.title}") and "![" not in text
+    assert "](.." not in text and ".md)" not in text, "links to pages lead nowhere from a notebook"
     code = "\n".join(code_cells(each))
     assert "# figure" in code
     compile(code, each.name, "exec")
@@ -151,7 +155,6 @@ def test_a_notebook_has_the_page_the_figure_and_the_checks(each: Lesson) -> None
         assert f'exercises["{exercise.name}"].check({exercise.name})' in code
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("each", LESSONS, ids=lambda each: each.name)
 def test_a_notebook_runs_from_its_first_cell_to_its_last(
     each: Lesson, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -162,6 +165,7 @@ def test_a_notebook_runs_from_its_first_cell_to_its_last(
     names: dict[str, object] = {}
     for cell in code_cells(each):
         exec(compile(cell, each.name, "exec"), names)
+    names["drawing"].canvas.draw()  # as the notebook shows it
     pyplot.close("all")
     assert capsys.readouterr().out.count("answers are right.") == 2
 

@@ -17,6 +17,7 @@ from factored_asr.errors import OptionError
 
 CODE = re.compile(r"^```python\n(.*?)^```\n?", re.MULTILINE | re.DOTALL)
 PICTURE = re.compile(r"^!\[[^\]]*\]\([^)]*\)\n*", re.MULTILINE)
+LINK = re.compile(r"\[([^\]]*)\]\((?!\w+:)[^)]*\)")  # to other pages and files
 CHECK = re.compile(r"^```sh\n.*?^```\n?", re.MULTILINE | re.DOTALL)
 
 
@@ -66,7 +67,7 @@ def write_notebook(lesson: Lesson, file: str | Path) -> None:
 
 def _cells(lesson: Lesson) -> Iterator[tuple[str, str]]:
     """Yield kind and text of each cell."""
-    text = CHECK.sub("", PICTURE.sub("", lesson.page()))
+    text = LINK.sub(r"\1", CHECK.sub("", PICTURE.sub("", lesson.page())))
     for k, part in enumerate(CODE.split(text)):
         if part.strip():
             figure = part.startswith("# figure")
