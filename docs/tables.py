@@ -25,11 +25,12 @@ EXAMPLES = DOCS.parent / "examples" / "results"
 MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 ABOUT_BENCHMARKS = """\
-# What it reaches
+# Benchmarks
 
-Each table was written by the command above it, on one core of a small virtual machine. The load
-stands below it, since timings of a busy machine are worth less. `python docs/tables.py` made this
-page. How figures are taken, and what was tried on the way, is in `tests/bench/README.md`.
+[What it reaches](what-it-reaches.md) is the summary. Each table was written by the command above
+it, on one core of a small virtual machine. The load stands below it, since timings of a busy
+machine are worth less. `python docs/tables.py` made this page. How figures are taken, and what was
+tried on the way, is in `tests/bench/README.md`.
 Rows of tools that did not help are kept as history: the code of subtraction, wiener, log-mmse,
 variance, quantiles, again and 3 kinds was removed.
 """

@@ -144,7 +144,7 @@ def tones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a substitute for each file that other pages name."""
     for name in ("letter", "command", "call", "order", "doorbell", "living_room", "kitchen",
-                 "recordings/a", "calls/a", "commands/a", "recordings_of_alexa/a",
+                 "my", "recordings/a", "calls/a", "commands/a", "recordings_of_alexa/a",
                  "recordings_of_alexa/b", "recordings_of_alexa/c"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(AUDIO / LIGHT, tmp_path / f"{name}.wav")
