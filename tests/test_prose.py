@@ -9,6 +9,7 @@ import pkgutil
 import re
 import shutil
 import subprocess
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -157,3 +158,26 @@ def test_every_public_class_and_function_has_an_example_that_runs() -> None:
             if not any(">>> " in (text or "") for text in texts):
                 missing.add(f"{value.__module__}.{name}")
     assert missing == set()
+
+
+def undocumented(value: type) -> Iterator[str]:
+    """Yield the public fields and methods of a class that neither a docstring nor a comment has."""
+    source = textwrap.dedent(inspect.getsource(value))
+    lines = source.splitlines()
+    body = ast.parse(source).body[0].body
+    for node, after in zip(body, [*body[1:], None], strict=True):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            name = node.target.id
+            documented = "  #" in lines[node.end_lineno - 1] or (
+                isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant))
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            name, documented = node.name, ast.get_docstring(node) is not None
+        else:
+            continue
+        if not name.startswith("_") and not documented:
+            yield f"{value.__module__}.{value.__name__}.{name}"
+
+
+def test_every_field_and_method_of_public_classes_is_documented() -> None:
+    classes = {value for _, _, value in public_names() if inspect.isclass(value)}
+    assert sorted(each for value in classes for each in undocumented(value)) == []

@@ -117,10 +117,12 @@ class Topology:
 
     @property
     def n_units(self) -> int:
+        """Return the number of units."""
         return len(self.unit_phone)
 
     @property
     def has_blank(self) -> bool:
+        """Return True if the topology has a blank, as CTC does."""
         return self.blank_pdf >= 0
 
     @cached_property

@@ -41,6 +41,7 @@ class Progress:
     done: int = 0
     """Sounds finished, failed ones and those of earlier runs included."""
     failed: int = 0
+    """Sounds that failed, in this run and earlier ones."""
     seconds: float = 0.0
     """Seconds of sound finished in this run."""
     seconds_left: float = 0.0
@@ -68,6 +69,7 @@ class Failure:
     """
 
     sound: Input
+    """The sound that failed."""
     error: str
     """Message with the sound and the reason."""
 

@@ -64,6 +64,7 @@ class Corpus:
     """
 
     utterances: tuple[Utterance, ...]
+    """All utterances, in the order of the list."""
     name: str = "corpus"
     """What it was read from."""
 

@@ -84,10 +84,13 @@ class Utterance:
     """
 
     text: str
+    """The words as given."""
     acts: tuple[Act, ...] = ()
+    """What is commanded, denied, asked and so on, in order."""
     trace: tuple[str, ...] = field(default=(), compare=False)
     """The rules that led to the acts."""
     confidence: float = field(default=1.0, compare=False)
+    """Probability of this reading, 0 to 1."""
     alternatives: tuple[Interpretation, ...] = field(default=(), compare=False)
     """Other possible commands, each with its own confidence, likeliest first."""
 

@@ -45,9 +45,13 @@ class Memory:
     """
 
     states: Mapping[str, State]
+    """State of each device, by its name."""
     time: float = 0.0
+    """Time of the last turn, seconds."""
     turn: int = 0
+    """Number of the last turn; 0 before the first."""
     journal: tuple[Entry, ...] = ()
+    """What was done, in order."""
     acts: tuple[tuple[int, float, tuple[Act, ...]], ...] = ()
     """(turn, time, acts) of earlier turns, the latest first."""
     guesses: tuple[tuple[Utterance, float], ...] = ()
@@ -87,8 +91,11 @@ class Outcome:
     ask: bool = False
     """A question is open."""
     question: str = ""
+    """The question to ask; empty if there is none."""
     utterance: Utterance = field(default_factory=lambda: Utterance(""))
+    """The reading that was chosen."""
     trace: tuple[str, ...] = ()
+    """The rules that led to the actions."""
     readings: tuple[Reading, ...] = field(default=(), compare=False)
     """All that may have been said, the likeliest first."""
 

@@ -23,6 +23,7 @@ class Scene:
     """
 
     turns: tuple[tuple[Act, ...], ...] = ()
+    """Acts of each turn, the latest first."""
     names: tuple[str, ...] = ()
     """Names of devices, to find out that a pronoun may refer to one of them."""
 

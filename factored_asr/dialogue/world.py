@@ -38,6 +38,7 @@ class Kind:
     """
 
     name: str
+    """As in a slot ``kind``."""
     acts: Mapping[str, str]
     """What an intent does to it."""
     places: tuple[str, ...] = ()
@@ -56,6 +57,7 @@ class Kind:
 
     @property
     def plural(self) -> str:
+        """Return the name of several devices of this kind."""
         return self.name if self.name.endswith("s") else f"{self.name}s"
 
     def opposite(self, act: str) -> str | None:
@@ -75,8 +77,11 @@ class Deed:
     """
 
     device: str
+    """Name of the device."""
     act: str
+    """What is done to it, as ``on``."""
     value: State = None
+    """To what it is set; None for acts without a value."""
 
     @property
     def result(self) -> State:
@@ -113,6 +118,7 @@ class World:
     """
 
     kinds: Mapping[str, Kind] = field(default_factory=dict)
+    """Each kind of device, by its name."""
 
     @staticmethod
     def read(path: str | Path) -> World:

@@ -44,8 +44,11 @@ class Errors:
     n_words: int = 0
     """Words of the reference."""
     substitutions: int = 0
+    """Words that were taken for others."""
     deletions: int = 0
+    """Words that were left out."""
     insertions: int = 0
+    """Words that were added."""
 
     @property
     def total(self) -> int:
@@ -80,7 +83,9 @@ class Scored:
     """
 
     id: str
+    """Name of the utterance."""
     speaker: str
+    """Who speaks."""
     pairs: tuple[tuple[str, str], ...]
     """Words of reference and hypothesis; `NOTHING` opposite an inserted or deleted word."""
 
@@ -143,12 +148,17 @@ class Bootstrap:
     """
 
     low: float
+    """Lower end of the interval, a share of the words."""
     high: float
+    """Upper end of the interval, a share of the words."""
     unit: Unit
     """What was drawn with replacement: whole speakers, or single utterances."""
     n_units: int
+    """Number of speakers or utterances."""
     n_draws: int
+    """Number of random draws."""
     seed: int
+    """Seed of the random numbers."""
 
     def __str__(self) -> str:
         return (f"95 % interval {100 * self.low:.2f} to {100 * self.high:.2f} %, by bootstrap over "

@@ -99,15 +99,19 @@ class Animation:
     """
 
     options: AnimationOptions
+    """The settings of the sliders."""
     graphs: tuple[Graph, ...]
     """One for each LM weight, all with the same states and arcs."""
     runs: tuple[Run, ...]
+    """One search for each combination of settings."""
     frame_seconds: float
+    """Seconds from one frame to the next."""
     own_scale: float
     """The acoustic scale that the model suggests."""
     samples: np.ndarray
     """(n_samples,) float32: the sound."""
     sample_rate: int
+    """Hz."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return what the page needs as plain values; tokens are packed, see `unpacked`."""

@@ -96,8 +96,11 @@ class Explained:
     """
 
     part: Part
+    """The stretch of the path."""
     competitor: Competitor | None = None
+    """The best path with another word there; None if there is none."""
     background: BackgroundShare | None = None
+    """What the background model has there; None without one."""
 
     @property
     def word(self) -> str:
@@ -106,6 +109,7 @@ class Explained:
 
     @property
     def costs(self) -> Costs:
+        """Return the costs of the part, by factor."""
         return self.part.costs
 
 
@@ -148,6 +152,7 @@ class Explanation:
     is_grammar: bool = False
     """True where the language factor is a grammar."""
     acoustic_scale: float = 1.0
+    """Weight of the acoustic scores in the costs."""
     models: Mapping[str, str] = field(default_factory=dict)
     """What gave the costs: factor → model or file; ``times``: the times of the transcript."""
     second_pass: str = ""
@@ -160,6 +165,7 @@ class Explanation:
                                 compare=False)
     """(n_samples,) float32: the sound."""
     sample_rate: int = 16000
+    """Hz, of `samples`."""
 
     @property
     def text(self) -> str:

@@ -36,7 +36,9 @@ class Part:
     end: int
     """Frame after the last; that of the start for the end of the sentence."""
     phones: tuple[PhoneSegment, ...]
+    """Its phones with their frames."""
     costs: Costs
+    """Its costs, by factor."""
     free: float = 0.0
     """Acoustic cost of the best phones out of context, without regard to words: the reference for
     the acoustic cost of the path, which has no absolute zero."""

@@ -193,10 +193,12 @@ class Graph:
 
     @property
     def n_states(self) -> int:
+        """Return the number of states."""
         return len(self.final)
 
     @property
     def n_arcs(self) -> int:
+        """Return the number of arcs."""
         return len(self.arcs)
 
     @property

@@ -87,6 +87,7 @@ class HotwordScorer:
         return self._next[state].get(word, 0)
 
     def start(self) -> int:
+        """Return the state before the first word."""
         return 0
 
     def score_word(self, state: Any, word: str) -> tuple[int, float]:
@@ -95,9 +96,11 @@ class HotwordScorer:
         return after, self._bonus[after]
 
     def finish(self, state: Any) -> float:
+        """Return 0: ending has no bonus."""
         return 0.0
 
     def forget(self, state: Any) -> tuple[int, float]:
+        """Return the state without a begun phrase, and 0: that costs nothing."""
         return 0, 0.0
 
     def bonuses(self, words: list[str] | tuple[str, ...]) -> list[float]:

@@ -64,8 +64,8 @@ class NGramModel:
     0.12
     """
 
-    words: tuple[str, ...]
-    orders: tuple[NGramOrder, ...]
+    words: tuple[str, ...]  #: Words by id; 0 is epsilon
+    orders: tuple[NGramOrder, ...]  #: The n-grams of each order, unigrams first
 
     @staticmethod
     def from_ngrams(words: Sequence[str], tables: Sequence[NGramTable]) -> NGramModel:

@@ -31,6 +31,7 @@ class TextScore:
     """
 
     n_sentences: int
+    """Sentences of the text."""
     n_words: int  # Without the ends of sentences, unknown words included
     n_unknown: int  # Words outside the vocabulary; ``<unk>`` itself is one
     log_prob: float  # Of the known words and the ends of the sentences

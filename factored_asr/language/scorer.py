@@ -80,9 +80,11 @@ class ExtendedScorer:
         self.scorer, self.words = scorer, words
 
     def start(self) -> Hashable:
+        """Return the state before the first word."""
         return self.scorer.start()
 
     def score_word(self, state: Any, word: str) -> tuple[Any, float]:
+        """Return the state after a word, and log P(word | state)."""
         found = self.words.get(word)
         if found is None:
             return self.scorer.score_word(state, word)
@@ -93,9 +95,11 @@ class ExtendedScorer:
         return empty, backed_off + log_prob
 
     def finish(self, state: Any) -> float:
+        """Return log P(end | state)."""
         return self.scorer.finish(state)
 
     def forget(self, state: Any) -> tuple[Any, float]:
+        """Return the empty history, and the log of what backing off to it costs."""
         return self.scorer.forget(state)
 
 
@@ -122,19 +126,23 @@ class NGramScorer:
         self._seen: dict[tuple[tuple[int, ...], int], tuple[tuple[int, ...], float]] = {}
 
     def start(self) -> tuple[int, ...]:
+        """Return the state before the first word."""
         begin = self.model.ids.get(BEGIN, 0)
         return self._score((), begin)[0] if begin else ()
 
     def score_word(self, state: Any, word: str) -> tuple[tuple[int, ...], float]:
+        """Return the state after a word, and log P(word | state)."""
         if self._unknown is not None and not (word in self.model.ids or self.model.unknown_id):
             return (), self._unknown
         return self._score(state, self.model.word_id(word))
 
     def finish(self, state: Any) -> float:
+        """Return log P(end | state)."""
         end = self.model.ids.get(END, 0)
         return self._score(state, end)[1] if end else 0.0
 
     def forget(self, state: Any) -> tuple[tuple[int, ...], float]:
+        """Return the empty history, and the log of what backing off to it costs."""
         orders = self.model.orders
         return (), float(sum(orders[k].backoff[row] for k, row in enumerate(state) if row >= 0))
 
@@ -187,19 +195,23 @@ class MixedScorer:
         self._parts = [(scorer, math.log(weight)) for scorer, weight in pairs if weight > 0]
 
     def start(self) -> tuple[Hashable, ...]:
+        """Return the states of all models before the first word."""
         return tuple(scorer.start() for scorer, _ in self._parts)
 
     def score_word(self, state: Any, word: str) -> tuple[tuple[Hashable, ...], float]:
+        """Return the states after a word, and log P(word | states)."""
         pairs = zip(self._parts, state, strict=True)
         after, log_probs = zip(*(scorer.score_word(part, word) for (scorer, _), part in pairs),
                                strict=True)
         return after, self._mean(log_probs)
 
     def finish(self, state: Any) -> float:
+        """Return log P(end | states)."""
         pairs = zip(self._parts, state, strict=True)
         return self._mean([scorer.finish(part) for (scorer, _), part in pairs])
 
     def forget(self, state: Any) -> tuple[tuple[Hashable, ...], float]:
+        """Return the empty histories, and the log of what backing off to them costs."""
         pairs = zip(self._parts, state, strict=True)
         empty, log_probs = zip(*(scorer.forget(part) for (scorer, _), part in pairs), strict=True)
         return empty, self._mean(log_probs)

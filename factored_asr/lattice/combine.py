@@ -66,6 +66,7 @@ class TwiceScored:
     """
 
     words: tuple[str, ...]
+    """Without silences."""
     cost: float
     """Of all factors, the first model's acoustics among them."""
     acoustic: float

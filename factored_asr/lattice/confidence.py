@@ -33,7 +33,9 @@ class Calibration:
     """
 
     offset: float = 0.0
+    """Log-odds at a posterior of one half."""
     slope: float = 1.0
+    """Factor of the posterior's log-odds; below 1: less sure."""
     weights: tuple[float, ...] = ()
     """One for each additional feature."""
 

@@ -58,6 +58,7 @@ class ConfusionNetwork:
     """
 
     slots: tuple[Slot, ...]
+    """Gap, word, gap, word, and so on, a gap at the end."""
     risk: float
     """Upper bound of the expected number of word errors of the string, by the lattice."""
 
@@ -68,6 +69,7 @@ class ConfusionNetwork:
 
     @property
     def text(self) -> str:
+        """Return the words of the string."""
         return " ".join(slot.word for slot in self.words)
 
 

@@ -25,6 +25,7 @@ class HotwordPass:
     """
 
     scorer: HotwordScorer
+    """Knows the phrases and their bonuses."""
 
     def __call__(self, lattice: Lattice) -> Lattice:
         """Return a lattice whose costs have the bonus of each phrase where it ends.

@@ -42,6 +42,7 @@ class Lattice:
     """
 
     n_frames: int
+    """Frames of the sound."""
     path: Path | None = field(default=None, repr=False)
     """The best path of the search; None for a lattice that is not from a search."""
     frame_seconds: float | None = None
@@ -88,10 +89,12 @@ class Lattice:
 
     @property
     def n_nodes(self) -> int:
+        """Return the number of nodes."""
         return len(self.node_frame)
 
     @property
     def n_arcs(self) -> int:
+        """Return the number of arcs."""
         return len(self.arc_source)
 
     @property

@@ -24,6 +24,7 @@ class PhoneSegment:
     """
 
     phone: str
+    """Name of the phone, as the acoustic model has it."""
     start: int
     """First frame."""
     end: int
@@ -43,7 +44,9 @@ class WordSegment:
     """
 
     word: str
+    """The word."""
     word_id: int
+    """Its id in the graph."""
     start: int | None = None
     """First frame; None if the graph does not know its phones."""
     end: int | None = None
@@ -65,7 +68,9 @@ class Path:
     cost: float
     """Graph, acoustic and (in a final state) final cost; inf if no path survived."""
     word_ids: tuple[int, ...]
+    """Ids of the words in the graph."""
     words: tuple[str, ...]
+    """The words, without silences."""
     labels: np.ndarray
     """(n_frames,) int32: input label of each frame."""
     arcs: np.ndarray
@@ -79,6 +84,7 @@ class Path:
 
     @property
     def n_frames(self) -> int:
+        """Return the number of frames."""
         return len(self.labels)
 
     @property

@@ -31,6 +31,7 @@ class LatticePath:
     arcs: tuple[int, ...]
     """Arcs of the lattice in order, silences included."""
     word_ids: tuple[int, ...]
+    """Ids of the words in the lattice."""
     words: tuple[str, ...]
     """The words, without silences."""
 

@@ -119,9 +119,13 @@ class SecondPass:
     """
 
     options: SecondPassOptions
+    """What is done."""
     confidence: ConfidenceOptions
+    """How posteriors become confidences."""
     scorer: WordScorer | None = None
+    """Language model of the second pass; None does not rescore."""
     first: WordScorer | None = None
+    """Language model of the first pass, whose costs are subtracted."""
 
     def __call__(self, lattice: Lattice, combine: Combine | None = None) -> Outcome:
         return second_pass(lattice, self.options, self.confidence, scorer=self.scorer,

@@ -60,7 +60,9 @@ class Pronunciation(NamedTuple):
     """
 
     phones: tuple[str, ...]
+    """In order."""
     probability: float = 1.0
+    """Of this pronunciation, (0, 1]."""
 
 
 Entries = Mapping[str, tuple[Pronunciation, ...]]
@@ -81,6 +83,7 @@ class Lexicon(Mapping[str, tuple[Pronunciation, ...]]):
     """
 
     entries: Entries
+    """Pronunciations of each word."""
     fillers: Entries = field(default_factory=dict)
     """Words for silence and noise, from a noisedict."""
     sources: tuple[str | Path, ...] = ()

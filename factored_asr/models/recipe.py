@@ -77,6 +77,7 @@ class Recipe:
     """
 
     bundle: Bundle
+    """Acoustic model, with the dictionary and language model that go with it."""
     grammar: Path | Grammar | None = None
     """Commands: a grammar file or folder, or a grammar. Without it the graph is dictation's."""
     lm: Path | None = None

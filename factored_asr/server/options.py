@@ -104,6 +104,7 @@ class ServerOptions:
     threads: int = 0
     """Decoding threads of a worker; 0: its share of the cores."""
     limits: Limits = field(default_factory=Limits)
+    """What is refused."""
 
     def __post_init__(self) -> None:
         if self.workers < 1 or self.threads < 0:

@@ -19,10 +19,13 @@ class Slot:
     """
 
     name: str
+    """Of the slot, as in the grammar."""
     value: object
+    """What is meant: a text or a number."""
     text: str
     """The words as given."""
     start: int
+    """Number of the first word."""
     end: int
     """The words are numbers ``start`` … ``end - 1`` of the sentence, counted from 0."""
     seconds: tuple[float, float] | None = None
@@ -56,6 +59,7 @@ class Interpretation:
     """
 
     intent: str
+    """Name of the intent, as in the grammar."""
     slots: Mapping[str, object]
     """Values by slot: from the words, the template's own, and the context."""
     text: str

@@ -63,6 +63,7 @@ class Grammar:
     """
 
     templates: tuple[Template, ...]
+    """Every sentence template, with its intent and slots."""
     skip_words: tuple[tuple[str, ...], ...] = ()
     """Phrases without meaning that may stand anywhere ("please")."""
     wildcard_words: Mapping[tuple[str, ...], float] = field(default_factory=dict)
