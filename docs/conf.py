@@ -83,6 +83,7 @@ def mend(app, error):
 
 
 def to_mathml(found):
-    """Return a formula as MathML, with a space behind names of functions."""
+    """Return a formula as MathML: a space behind names of functions, brackets that grow."""
     tex = re.sub(r"\\(log|exp)(?=\s+[a-zA-Z(])", r"\\\1\\,", html.unescape(found[3]))
+    tex = re.sub(r"\\[bB]igg?([lr])", lambda side: r"\left" if side[1] == "l" else r"\right", tex)
     return found[1] + convert(tex, display="inline" if found[2] == "(" else "block")
