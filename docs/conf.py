@@ -38,9 +38,10 @@ ACCESSIBLE = {
     '<p class="caption" role="heading">': '<p class="caption" role="heading" aria-level="2">',
     "<pre>": '<pre tabindex="0">',
     '<div class="table-wrapper': '<div tabindex="0" class="table-wrapper',
+    '<div class="math ': '<div tabindex="0" class="math ',
 }
-"""What the theme leaves out: names of landmarks, levels of headings, keys that scroll code and
-tables."""
+"""What the theme leaves out: names of landmarks, levels of headings, keys that scroll code,
+tables and formulas."""
 
 
 SOURCE = re.compile(r'<a class="reference download internal" download="" href="((?:\.\./)*)'
@@ -48,7 +49,7 @@ SOURCE = re.compile(r'<a class="reference download internal" download="" href="(
                     r"(factored_asr/[\w/]+)\.py)")
 """A link of a page to a module, which would be a download."""
 
-FORMULA = re.compile(r'(<(?:span|div) class="math notranslate nohighlight"[^>]*>)\s*'
+FORMULA = re.compile(r'(<(?:span|div)[^>]* class="math notranslate nohighlight"[^>]*>)\s*'
                      r"\\([(\[])(.*?)\\[)\]]\s*(?=</(?:span|div)>)", re.DOTALL)
 """A formula as MathJax gets it."""
 
