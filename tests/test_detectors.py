@@ -42,6 +42,7 @@ from factored_asr.detectors.background import (
 )
 from factored_asr.detectors.classifier import fit
 from factored_asr.detectors.directed import FAMILIES
+from factored_asr.detectors.frames import Recent, whole_frames
 from factored_asr.detectors.keywords import pronunciations_of
 from factored_asr.detectors.stretches import Stretches
 from factored_asr.errors import FormatError, MissingError, OptionError
@@ -131,7 +132,9 @@ def test_a_keyword_is_found_where_it_is_said(model: NetworkModel, sound: np.ndar
     assert len(list(detect(model, [MUSIC], twice, sample_rate=RATE))) == 2
 
 
-def test_recordings_teach_a_keyword(model: NetworkModel, sound: np.ndarray) -> None:
+def test_recordings_teach_a_keyword(
+    model: NetworkModel, sound: np.ndarray, tmp_path: Path
+) -> None:
     """Recordings: "music" louder, quieter, slower and faster."""
     whole, few = shipped(), 12_000
     background = Background(whole.phones, whole.log_probs[:few], whole.parts[:few], whole.mean,
@@ -149,6 +152,22 @@ def test_recordings_teach_a_keyword(model: NetworkModel, sound: np.ndarray) -> N
     listener = Listener(model, [detector])
     pieces = [each for piece in np.array_split(sound, 37) for each in listener.accept(piece)]
     assert pieces == [found] and pieces[0].score == pytest.approx(found.score, abs=1e-4)
+    path = tmp_path / "music.npz"
+    detector.write(path)
+    read = KeywordDetector.read(path, background=background)
+    assert list(detect(model, [read], sound, sample_rate=RATE)) == [found]
+    other = Background(whole.phones, whole.log_probs[:few], whole.parts[:few], whole.mean + 1,
+                       whole.directions)
+    with pytest.raises(OptionError, match=r"music\.npz: .* another background"):
+        KeywordDetector.read(path, background=other)
+    with np.load(path) as values:
+        kept = dict(values)
+    for wrong, law in (({"scale_0": 0 * kept["scale_0"]}, "not finite"),
+                       ({"mean_0": kept["mean_0"][1:]}, "not of 6 phones"),
+                       ({"version": 9}, "version 9, must be 1")):
+        np.savez(path, **{**kept, **wrong})
+        with pytest.raises(FormatError, match=rf"music\.npz.*{law}"):
+            KeywordDetector.read(path, background=background)
     with pytest.raises(OptionError, match="2 recordings of a keyword, must be 3"):
         plain.enrol("music", recordings[:2], model)
     with pytest.raises(OptionError, match="recording 3 of a keyword is silent"):
@@ -213,16 +232,41 @@ def test_chunks_of_any_size_give_the_same_detections(
 def test_frames_are_computed_once_for_all_detectors(
     model: NetworkModel, sound: np.ndarray, beeps: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A keyword that may have been said has its frames computed once more, if that is not off."""
     calls = []
     computed = Encoder.__call__
     monkeypatch.setattr(Encoder, "__call__",
                         lambda *given: calls.append(len(given[1])) or computed(*given))
-    counts = []
-    for detectors in ([], [MUSIC, VoicingDetector(), EventDetector(beeps)]):
+    other = [VoicingDetector(), EventDetector(beeps)]
+    once = KeywordDetector({"music": ["M Y UW Z IH K"]}, KeywordOptions(recompute=False))
+    counts, found = [], []
+    for detectors in ([], [once, *other], [MUSIC, *other]):
         calls.clear()
-        list(detect(model, detectors, sound, sample_rate=RATE))
+        found.append([each for each in detect(model, detectors, sound, sample_rate=RATE)
+                      if each.kind == "wake"])
         counts.append(list(calls))
     assert counts[0] == counts[1] and counts[0]
+    assert 1 <= len(counts[2]) - len(counts[0]) <= 2
+    assert found[1][0].name == found[2][0].name == "music"
+    assert abs(found[1][0].end - found[2][0].end) < 0.1
+
+
+def test_recent_frames_are_computed_with_the_sound_after_them(
+    model: NetworkModel, sound: np.ndarray
+) -> None:
+    stream, kept, again = FrameStream(model), *(Recent(model, 30, on) for on in (False, True))
+    blocks = stream.accept(sound)[:12]
+    for block in blocks:
+        kept.accept(block)
+        again.accept(block)
+    first, end = kept.frames().first, blocks[-1].first + len(blocks[-1].log_probs)
+    assert end - 30 - len(blocks[0].log_probs) < first <= end - 30
+    assert np.array_equal(kept.frames().log_probs,
+                          np.concatenate([block.log_probs for block in blocks])[first:])
+    wanted = whole_frames(model, sound[first * 384 : end * 384 + len(blocks[-1].ahead)], first)
+    assert np.array_equal(again.frames().log_probs, wanted.log_probs)
+    assert len(wanted.log_probs) > end - first
+    assert np.array_equal(blocks[-1].ahead, sound[end * 384 :][: len(blocks[-1].ahead)])
 
 
 def test_a_detection_comes_soon_after_the_keyword(model: NetworkModel, sound: np.ndarray) -> None:
@@ -409,6 +453,10 @@ def test_the_command_prints_what_the_library_finds(
     assert "none.wav" in captured.err and "music" in captured.out
     assert main(["detect", "--wake", "music", "--enrol", str(tmp_path), str(path)]) == 2
     assert "must hold recordings of 'music'" in capsys.readouterr().err
+    same.write(tmp_path / "kept.npz")
+    kept = str(tmp_path / "kept.npz")
+    assert main(["detect", "--enrol", kept, "--format", "json", str(path)]) == 0
+    assert capsys.readouterr().out.splitlines() == [line]
     assert main(["detect", str(path)]) == 2
     assert "--wake" in capsys.readouterr().err
     assert main(["detect", "--events", str(tmp_path / "none.wav")]) == 1  # which is a sound

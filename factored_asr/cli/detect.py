@@ -24,6 +24,8 @@ examples:
       a microphone: one line of JSON for each detection, as it happens
   factored-asr detect --wake alexa --enrol recordings_of_alexa/ kitchen.wav
       recordings of the word teach the detector what else to look at
+  factored-asr detect --wake alexa --enrol recordings_of_alexa/ -o alexa.npz
+      keep what they teach; later --enrol alexa.npz takes their place
   factored-asr detect --whisper --events recordings/*.wav
       whispered and voiced speech, and everyday sounds
   factored-asr detect --directed lm/smart_home.yaml living_room.wav
@@ -47,8 +49,11 @@ def detect(options: argparse.Namespace) -> int:
         return _train(options)
     if options.events and not options.events.lower().endswith(".npz"):  # the first of the sounds
         options.files, options.events = [options.events, *options.files], ""
-    if not (options.wake or options.events is not None or options.whisper or options.directed):
-        raise OptionError("say what to listen for: --wake WORD, --events, --whisper, "
+    if options.enrol and options.output:
+        return _keep(options)
+    wanted = options.wake, options.enrol, options.whisper, options.directed
+    if not any(wanted) and options.events is None:
+        raise OptionError("say what to listen for: --wake WORD, --enrol FILE, --events, --whisper, "
                           "--directed GRAMMAR")
     if not options.files:
         raise OptionError("give the sounds to listen to; - is standard input")
@@ -165,12 +170,15 @@ def _detectors(options: argparse.Namespace, bundle: Bundle) -> list[Detector]:
 
     made: list[Detector] = []
     words = Path(options.words) if options.words else None
+    limits = KeywordOptions(**shared.given_values(options, dict(threshold="threshold")))
+    kept = Path(options.enrol or "").suffix == ".npz"
+    if kept:
+        made.append(KeywordDetector.read(options.enrol, limits))
     if options.wake:
         recipe = Recipe(bundle, words=words, guess=True)
-        given = shared.given_values(options, dict(threshold="threshold"))
-        keywords = KeywordDetector(pronunciations_of(options.wake, recipe),
-                                   KeywordOptions(**given))
-        made.append(_enrolled(keywords, options, bundle) if options.enrol else keywords)
+        keywords = KeywordDetector(pronunciations_of(options.wake, recipe), limits)
+        made.append(keywords if kept or not options.enrol else
+                    _enrolled(keywords, options, bundle))
     if options.events is not None:
         classifier = Classifier.read(options.events) if options.events else None
         made.append(EventDetector(classifier, EventOptions()))
@@ -180,6 +188,21 @@ def _detectors(options: argparse.Namespace, bundle: Bundle) -> list[Detector]:
         recipe = Recipe(bundle, Path(options.directed), words=words, guess=True)
         made.append(DirectednessDetector(Recognizer.from_recipe(recipe)))
     return made
+
+
+def _keep(options: argparse.Namespace) -> int:
+    """Write what the recordings of a phrase teach."""
+    from factored_asr.detectors import KeywordDetector
+    from factored_asr.models.bundle import Bundle
+
+    (detector,) = _detectors(argparse.Namespace(**{
+        **vars(options), "events": None, "whisper": False, "directed": ""}),
+        Bundle.find(options.model))
+    assert isinstance(detector, KeywordDetector)
+    detector.write(options.output)
+    if not options.quiet:
+        shared.say(f"written to {options.output}: {', '.join(detector.keywords)}")
+    return 0
 
 
 def _enrolled(detector: KeywordDetector, options: argparse.Namespace,
@@ -247,7 +270,8 @@ def add(commands: Any) -> None:
     parser.add_argument("--wake", metavar="PHRASE", action="append", default=[],
                         help="a word or phrase to listen for; may be repeated")
     parser.add_argument("--enrol", metavar="FOLDER", help="recordings of the phrase of --wake, "
-                        "20 to 50 are good, by others or by you: fewer misses in noise")
+                        "20 to 50 are good, by others or by you: fewer misses in noise; or the "
+                        "FILE.npz that -o wrote of them")
     parser.add_argument("--words", metavar="DICT", help="dictionary of pronunciations of its "
                         "words; words without one are guessed")
     parser.add_argument("--threshold", type=float, metavar="X", help="log-likelihood ratio per "
@@ -261,7 +285,8 @@ def add(commands: Any) -> None:
                         "command to the device, of this grammar, or as other speech")
     parser.add_argument("--train", metavar="FOLDER", help="learn sound events: one folder of "
                         "sounds for each class, 'other' for what is none")
-    parser.add_argument("-o", "--output", metavar="FILE", help="where --train writes")
+    parser.add_argument("-o", "--output", metavar="FILE", help="where --train writes, or --enrol "
+                        "what the recordings teach")
     parser.add_argument("--format", default="text", choices=("text", "json"),
                         help="text: a table; json: an object a line (default: text)")
     parser.add_argument("--plot", metavar="PICTURE", help="also draw a timeline of the sound and "

@@ -26,14 +26,7 @@ from factored_asr.detectors.background import shipped
 from factored_asr.detectors.classifier import Classifier
 from factored_asr.detectors.detection import Detection
 from factored_asr.detectors.stretches import Stretch, StretchSession
-from factored_asr.detectors.voicing import (
-    LOUD_DB,
-    REPEATS,
-    VoicingOptions,
-    frame_values,
-    pitches,
-    stretch_values,
-)
+from factored_asr.detectors.voicing import REPEATS, VoicingOptions, frame_values, pitches
 from factored_asr.errors import OptionError
 from factored_asr.language.grammar.sampling import random_sentences
 from factored_asr.lattice.path import Path as BestPath
@@ -62,6 +55,8 @@ LONGEST_CUE = 12
 """Frames of each phone of a cue, at most."""
 LEAST_FIT = -12.0
 """Lower ratios of cues are not told apart."""
+LOUD_DB = 20.0
+"""Frames within this of the loudest of a stretch count as loud."""
 UNVOICED = 7.0
 """Logarithm to base 2 of the pitch, in Hz, of a stretch without a voiced frame."""
 FRAME_SECONDS = HOP / SAMPLE_RATE
@@ -230,11 +225,13 @@ def acoustic_values(stretch: Stretch) -> list[float]:
     """Return the values of ``FAMILIES["acoustic"]``."""
     sound = stretch.sound_before, stretch.samples[stretch.spoken]
     frames, pitch = frame_values(*sound), pitches(*sound)
-    level, voiced = frames[:, -1], frames[:, 0] > REPEATS
-    loud = level[level > level.max() - LOUD_DB]
+    voiced = frames[:, 0] > REPEATS
+    loud = frames[frames[:, -1] > frames[:, -1].max() - LOUD_DB]
+    level = loud[:, -1]
+    tilt = (loud[:, 1:-1] - level[:, None]).mean(axis=0) / 10
     hertz = np.log2(pitch[voiced]) if voiced.any() else np.full(1, UNVOICED)
     low, high = np.percentile(hertz, (10, 90))
     seconds = len(frames) * FRAME_SECONDS
-    about = stretch_values(frames)
-    return [len(greedy(stretch.log_probs)) / seconds, np.log(seconds), float(loud.mean()) / 10,
-            float(loud.std()) / 10, float(hertz.mean()), float(high - low), *about[:1], *about[3:]]
+    return [len(greedy(stretch.log_probs)) / seconds, np.log(seconds), float(level.mean()) / 10,
+            float(level.std()) / 10, float(hertz.mean()), float(high - low),
+            float(loud[:, 0].mean()), *tilt]

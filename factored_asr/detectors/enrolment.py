@@ -7,13 +7,13 @@ on its own, what else fits in the phone's place, durations, and the encoder's ve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from factored_asr.acoustic.network.encoder import HOP
 from factored_asr.acoustic.network.model import NetworkModel
-from factored_asr.acoustic.threads import blas_threads
 from factored_asr.audio.mixing import add_noise
 from factored_asr.detectors.background import (
     LAST,
@@ -26,8 +26,8 @@ from factored_asr.detectors.background import (
     random_rows,
 )
 from factored_asr.detectors.classifier import Classifier, fit
-from factored_asr.detectors.frames import FrameStream
-from factored_asr.detectors.spotting import PhoneRow, Spot, places
+from factored_asr.detectors.frames import AGAIN, DETECTION, whole_frames
+from factored_asr.detectors.spotting import PhoneRow, Spot, n_values, places
 from factored_asr.errors import OptionError
 
 NAMES = ("other", "keyword")
@@ -37,8 +37,9 @@ N_VOICES = 6
 """Of computed babble."""
 AROUND_SECONDS = 1.0
 """Of silence before and after each recording."""
-PLACES_AN_HOUR = 300.0
-"""Places of the background that a verifier learns from, and judges later."""
+LEARNT, JUDGED = 300, 60
+"""Places of an hour of background that a verifier learns from, and those of them that it judges
+later: the best."""
 N_RANDOM, RANDOM_SHARE = 30, 6
 """Random rows of phones whose places are learnt from, too: of each the best sixth. One keyword has
 few close places in an hour; others show how close places look, and how rare they are."""
@@ -46,6 +47,8 @@ PENALTY = 30.0
 """Of learning, as for `classifier.fit`."""
 N_FOLDS = 4
 """Parts of the background; each is judged by what the others teach."""
+AHEAD = DETECTION.right + DETECTION.new // 2
+"""Frames of sound after a keyword when a stream finds it, on average."""
 FEWEST = 3
 """Recordings of a keyword."""
 
@@ -72,6 +75,31 @@ class Verifier:
         return float(1 / (1 + np.exp(-np.clip(score + self.said, -50, 50))))
 
 
+def arrays_of(made: Verifier) -> dict[str, np.ndarray]:
+    """Return a verifier as arrays, of which `verifier_of` makes it again."""
+    given = made.classifier
+    facts = (made.candidate, made.tail.level, made.tail.slope, made.said)
+    return {"facts": np.array(facts), "mean": given.mean, "scale": given.scale,
+            "weights": given.weights, "bias": given.bias}
+
+
+def verifier_of(values: Mapping[str, np.ndarray], n_phones: int, n_parts: int) -> Verifier:
+    """Return the verifier of `arrays_of`, of a keyword of so many phones.
+
+    Raises KeyError where an array is missing, ValueError where they do not fit.
+    """
+    candidate, level, slope, said = (float(each) for each in values["facts"])
+    mean, scale, weights, bias = (np.asarray(values[name], np.float32)
+                                  for name in ("mean", "scale", "weights", "bias"))
+    n = n_values(n_phones, n_parts)
+    if mean.shape != (n,) or scale.shape != (n,) or weights.shape != (n, 2) or bias.shape != (2,):
+        raise ValueError(f"the weights are not of {n_phones} phones and {n_parts} components")
+    if not all(np.isfinite(each).all() for each in values.values()) or min(slope, *scale) <= 0:
+        raise ValueError("a value is not finite, or a scale is not above 0")
+    return Verifier(candidate, Classifier(NAMES, mean, scale, weights, bias), Tail(level, slope),
+                    said)
+
+
 def log_odds(made: Classifier, x: np.ndarray) -> np.ndarray:
     """Return the log-odds of the second of two classes, (n,)."""
     odds: np.ndarray = (x - made.mean) / made.scale @ (made.weights[:, 1] - made.weights[:, 0])
@@ -89,7 +117,7 @@ def learn(
     if len(recordings) < FEWEST:
         raise OptionError(f"{len(recordings)} recordings of a keyword, must be {FEWEST} or more")
     hours = len(background.log_probs) * model.frame_seconds / 3600
-    n_places = max(round(PLACES_AN_HOUR * hours), LAST)
+    n_places = max(round(LEARNT * hours), LAST)
     own, candidate = _others(pronunciation, background, n_places)
     rows = random_rows(background.log_probs, len(pronunciation.columns), N_RANDOM)
     others = [PhoneRow([model.phones[i - 1] for i in row], model.phones, pronunciation.longest)
@@ -115,11 +143,11 @@ def learn(
 
 def _others(pronunciation: PhoneRow, background: Background, n_places: int
             ) -> tuple[np.ndarray, float]:
-    """The values of the best places in the background, best first, and the ratio of the last."""
+    """The values of the best places in the background, best first, and the least to be judged."""
     found = places(pronunciation, background.log_probs, STRETCH, -np.inf)[:n_places]
     values = [_values(pronunciation, background.log_probs, background.parts, each)
               for each in found]
-    return np.array(values), found[-1].ratio
+    return np.array(values), found[n_places * JUDGED // LEARNT].ratio
 
 
 def _copies(recordings: Sequence[np.ndarray], noises: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -162,14 +190,14 @@ def pink(n_samples: int, rng: np.random.Generator) -> np.ndarray:
 
 def _said(pronunciation: PhoneRow, samples: np.ndarray, model: NetworkModel,
           background: Background) -> np.ndarray:
-    """The values of the best place of a keyword in its recording."""
-    stream = FrameStream(model)
-    with blas_threads(1):
-        blocks = [*stream.accept(samples), *stream.finish()]
-    log_probs, hidden = (np.concatenate(each) for each in
-                         zip(*((block.log_probs, block.hidden) for block in blocks), strict=True))
-    best = places(pronunciation, log_probs, len(log_probs), -np.inf)[0]
-    return _values(pronunciation, log_probs, background.components(hidden), best)
+    """The values of the best place of a keyword in its recording, computed as a stream does."""
+    found = places(pronunciation, whole_frames(model, samples).log_probs, len(samples), -np.inf)[0]
+    end = (found.end + 1 + AHEAD) * HOP
+    begin = max(0, found.end + 1 - max(AGAIN, pronunciation.longest)) * HOP
+    block = whole_frames(model, samples[begin:end])
+    n_frames = len(block.log_probs)
+    best = places(pronunciation, block.log_probs, n_frames, -np.inf)[0]
+    return _values(pronunciation, block.log_probs, background.components(block.hidden), best)
 
 
 def _values(pronunciation: PhoneRow, log_probs: np.ndarray, parts: np.ndarray, place: Spot

@@ -11,21 +11,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from factored_asr.acoustic.network.model import NetworkModel
 from factored_asr.detectors.background import Background, Tail, shipped, tail_of
 from factored_asr.detectors.detection import Detection
-from factored_asr.detectors.enrolment import Verifier, learn
-from factored_asr.detectors.frames import FrameBlock
+from factored_asr.detectors.enrolment import Verifier, arrays_of, learn, verifier_of
+from factored_asr.detectors.frames import AGAIN, FrameBlock, Recent
 from factored_asr.detectors.spotting import PhoneRow, Spot, Spotter
-from factored_asr.errors import MissingError, OptionError
+from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.storage.reading import read_arrays
+from factored_asr.storage.writing import whole_file
 
 if TYPE_CHECKING:
     from factored_asr.models.recipe import Recipe
 
+VERSION = 1
+"""Of the files of `KeywordDetector.write`."""
+MARGIN = 1.0
+"""How far the ratio of a place may lie below what is asked for, before it is computed once more."""
+NEAR = 30
+"""Frames before the end of such a place where the keyword may end."""
 MOST_WAYS = 50
 """Pronunciations of a phrase in the dictionary."""
 
@@ -56,6 +65,9 @@ class KeywordOptions:
     """After a detection the same keyword is not found again for so long."""
     settle_frames: int = 2
     """Frames that a detection waits for a better end, unless the block of frames ends before."""
+    recompute: bool = True
+    """Compute the last 3 s of frames once more where the keyword may have been said, with all of
+    the sound in mind, and judge by these. False: more misses, and each frame is computed once."""
 
     def __post_init__(self) -> None:
         if not 0 < self.false_alarms < float("inf"):
@@ -139,6 +151,66 @@ class KeywordDetector:
         made.verifiers.update(self.verifiers, **{keyword: found})
         return made
 
+    def write(self, path: str | Path) -> None:
+        """Write the keywords, their pronunciations and what recordings taught of them.
+
+        The file, ``.npz``, holds no recordings. It replaces an old one whole.
+        """
+        values: dict[str, Any] = {
+            "version": np.int32(VERSION), "keywords": np.array(list(self.keywords)),
+            "background": np.int64(self.background.number),
+        }
+        for i, (name, given) in enumerate(self.keywords.items()):
+            values[f"pronunciations_{i}"] = np.array([" ".join(each) for each in given])
+            if name in self.verifiers:
+                made = arrays_of(self.verifiers[name])
+                values.update({f"{what}_{i}": each for what, each in made.items()})
+        with whole_file(path) as part, open(part, "wb") as file:
+            np.savez_compressed(file, **values)
+
+    @staticmethod
+    def read(path: str | Path, options: KeywordOptions | None = None,
+             background: Background | None = None) -> KeywordDetector:
+        """Read what `write` wrote.
+
+        Parameters
+        ----------
+        path
+            The ``.npz`` file.
+        options, background
+            As of the detector.
+
+        Raises
+        ------
+        MissingError
+            There is no such file.
+        FormatError
+            It is damaged.
+        OptionError
+            Its recordings were learnt from with another background.
+        """
+        values, background = read_arrays(path), background or shipped()
+        try:
+            if int(values["version"]) != VERSION:
+                raise ValueError(f"version {values['version']}, must be {VERSION}")
+            names = [str(name) for name in values["keywords"]]
+            keywords = {name: [str(each) for each in values[f"pronunciations_{i}"]]
+                        for i, name in enumerate(names)}
+            made = KeywordDetector(keywords, options, background)
+            for i, name in enumerate(names):
+                if f"facts_{i}" in values:
+                    parts = {what: values[f"{what}_{i}"] for what in
+                             ("facts", "mean", "scale", "weights", "bias")}
+                    n_phones, n_parts = len(made.keywords[name][0]), background.parts.shape[1]
+                    made.verifiers[name] = verifier_of(parts, n_phones, n_parts)
+            number = int(values["background"])
+        except (KeyError, ValueError, TypeError, OptionError) as error:
+            raise FormatError(f"its arrays do not make keywords: {error}", path) from None
+        if made.verifiers and number != background.number:
+            raise OptionError(f"{path}: its keywords were enrolled with another background: enrol "
+                              "them again, or give the background of then")
+        return made
+
     def session(self, model: NetworkModel) -> KeywordSession:
         """Begin a sound; OptionError where a phone, or the background, is not of the model."""
         return KeywordSession(self, model)
@@ -173,30 +245,24 @@ class _Keyword:
     def __init__(self, detector: KeywordDetector, name: str, model: NetworkModel):
         wanted, self._verifier = detector.pronunciations(name, model), detector.verifiers.get(name)
         self._wanted = wanted[:1] if self._verifier else wanted
+        self.longest = max(each.longest for each in self._wanted)
         self._spotters = [Spotter(each) for each in self._wanted]
-        options, verifier = detector.options, self._verifier
+        self._options, verifier = detector.options, self._verifier
         self._tail = verifier.tail if verifier else detector.tail(name, model)
-        given = options.threshold
-        self._threshold = self._tail.threshold(options.false_alarms) if given is None else given
-        self._least = verifier.candidate if verifier else self._threshold
-        self._settle = options.settle_frames
-        self._apart = round(options.apart_seconds / model.frame_seconds)
-        self._pending: Spot | None = None
-        self._since = self._next = 0
-        self._kept = np.zeros((0, model.n_pdfs), np.float32)  # frames that a place may hold
+        given = self._options.threshold
+        limit = self._tail.threshold(self._options.false_alarms) if given is None else given
+        self._threshold = limit
+        unverified = limit - (MARGIN if self._options.recompute else 0.0)
+        self._least = verifier.candidate if verifier else unverified
+        self._apart = round(self._options.apart_seconds / model.frame_seconds)
         self._background = detector.background
-        self._parts = np.zeros((0, self._background.parts.shape[1]), np.float32)
-        self._end = 0  # number of the frame after them
+        self._pending: Spot | None = None
+        self._rejected = Spot(-np.inf, 0, -NEAR)
+        self._since = self._next = 0
 
-    def advance(self, block: FrameBlock) -> list[tuple[Spot, float]]:
-        """Return where the keyword is found, with its probability."""
+    def advance(self, block: FrameBlock, recent: Recent) -> list[tuple[Spot, float]]:
+        """Return where the keyword is found, with its probability; `recent` ends with the block."""
         log_probs, first = block.log_probs, block.first
-        if self._verifier:
-            n_kept = self._wanted[0].longest + self._settle + len(log_probs)
-            self._kept = np.concatenate([self._kept, log_probs])[-n_kept:]
-            parts = self._background.components(block.hidden)
-            self._parts = np.concatenate([self._parts, parts])[-n_kept:]
-            self._end = first + len(log_probs)
         ratios, begins = zip(*(each.advance(log_probs, first) for each in self._spotters),
                              strict=True)
         found = []
@@ -204,32 +270,53 @@ class _Keyword:
         for t, which in enumerate(best):
             ratio, now = float(ratios[which][t]), first + t
             if self._pending is None:
-                if ratio < self._least or begins[which][t] < self._next:
+                tried = self._rejected.ratio if now - self._rejected.end < NEAR else -np.inf
+                if ratio < self._least or ratio <= tried or begins[which][t] < self._next:
                     continue
                 self._pending, self._since = Spot(ratio, int(begins[which][t]), now), now
             elif ratio > self._pending.ratio:
                 self._pending = Spot(ratio, int(begins[which][t]), now)
-            if now - self._since >= self._settle:
-                found += self.finish()
-        return found + self.finish()  # a better end in the next block would come too late
+            if now - self._since >= self._options.settle_frames:
+                found += self._settled(recent)
+        return found + self._settled(recent)  # a better end in the next block would come too late
 
-    def finish(self) -> list[tuple[Spot, float]]:
+    def _settled(self, recent: Recent) -> list[tuple[Spot, float]]:
         """Return the place that has not settled yet, if it is the keyword."""
         place, self._pending = self._pending, None
         if place is None:
             return []
+        found, score, probability = self._judged(place, recent)
+        if score < self._threshold:
+            self._rejected = place
+            return []
+        self._next = found.begin + self._apart
+        return [(found, probability)]
+
+    def _judged(self, place: Spot, recent: Recent) -> tuple[Spot, float, float]:
+        """Return a place, computed once more, with its score and its probability."""
+        if self._options.recompute:
+            place = self._again(place, recent.frames())
         if self._verifier:
-            start = self._end - len(self._kept)
-            here = slice(place.begin - start, place.end + 1 - start)
+            if place.ratio < self._verifier.candidate:
+                return place, -np.inf, 0.0
+            block = recent.frames()
+            here = slice(place.begin - block.first, place.end + 1 - block.first)
+            parts = self._background.components(block.hidden[here])
             score = self._verifier.score(
-                self._wanted[0].values(self._kept[here], self._parts[here], place.ratio))
-            if score < self._threshold:
-                return []
-            probability = self._verifier.probability(score)
-        else:
-            probability = self._tail.probability(place.ratio)
-        self._next = place.begin + self._apart
-        return [(place, probability)]
+                self._wanted[0].values(block.log_probs[here], parts, place.ratio))
+            return place, score, self._verifier.probability(score)
+        return place, place.ratio, self._tail.probability(place.ratio)
+
+    def _again(self, place: Spot, block: FrameBlock) -> Spot:
+        """The best place in frames that were computed once more that ends about there."""
+        found = Spot(-np.inf, place.begin, place.end)
+        for each in self._wanted:
+            ratios, begins = Spotter(each).advance(block.log_probs, block.first)
+            near = max(0, place.end - NEAR - block.first)
+            end = near + int(ratios[near:].argmax())
+            if ratios[end] > found.ratio and begins[end] >= self._next:
+                found = Spot(float(ratios[end]), int(begins[end]), block.first + end)
+        return found
 
 
 class KeywordSession:
@@ -238,11 +325,15 @@ class KeywordSession:
     def __init__(self, detector: KeywordDetector, model: NetworkModel):
         self._seconds = model.frame_seconds
         self._keywords = {name: _Keyword(detector, name, model) for name in detector.keywords}
+        longest = max(each.longest for each in self._keywords.values())
+        self._recent = Recent(model, max(AGAIN, longest + detector.options.settle_frames),
+                              detector.options.recompute)
 
     def accept(self, block: FrameBlock) -> list[Detection]:
         """Return the keywords that these frames make certain."""
+        self._recent.accept(block)
         return [self._detection(name, *found) for name, keyword in self._keywords.items()
-                for found in keyword.advance(block)]
+                for found in keyword.advance(block, self._recent)]
 
     def finish(self) -> list[Detection]:
         """End the sound; blocks leave nothing open."""

@@ -78,6 +78,11 @@ class PhoneRow:
                          *np.log(frames), *_quarters(parts)])
 
 
+def n_values(n_phones: int, n_parts: int) -> int:
+    """Return how many values `PhoneRow.values` has."""
+    return 4 + 3 * n_phones + 4 * n_parts
+
+
 def _quarters(parts: np.ndarray) -> np.ndarray:
     """Means over four parts of some frames, one after the other."""
     n = len(parts)

@@ -24,10 +24,10 @@ N_FFT = 2048
 LOW_PASS = 1500.0  # Hz: above it a voice in noise repeats less well
 BANDS = ((80.0, 500.0), (500.0, 1500.0), (1500.0, 3000.0), (3000.0, 5500.0), (5500.0, 8000.0))
 """Hz."""
-LOUD_DB = 20.0
-"""Frames within this of the loudest of a stretch count."""
-REPEATS = 0.6
-"""Periodicity from which on a frame counts as voiced."""
+LOUD_DB = 10.0
+"""Frames within this of the loudest of a stretch count: the others may be noise."""
+REPEATS, REPEATS_WELL = 0.6, 0.8
+"""Periodicity from which on a frame counts as voiced, and as clearly voiced."""
 
 
 def frame_values(before: np.ndarray, samples: np.ndarray) -> np.ndarray:
@@ -75,15 +75,22 @@ def _repeats(before: np.ndarray, samples: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def stretch_values(frames: np.ndarray) -> np.ndarray:
-    """Return what is judged of a stretch of speech, (8,): of its loud frames alone.
+    """Return what is judged of a stretch of speech, (11,): of its loud frames alone.
 
-    Mean, upper quartile and share of high periodicity; levels of the bands less the level.
+    The mean, three quantiles and two shares of the periodicity; the power of each band as a share
+    of all of them, in units of 10 decibels.
+
+    Parameters
+    ----------
+    frames
+        (n, 7): of `frame_values`.
     """
     loud = frames[frames[:, -1] > frames[:, -1].max() - LOUD_DB]
     periodicity = loud[:, 0]
-    tilt = (loud[:, 1:-1] - loud[:, -1:]).mean(axis=0) / 10.0
-    return np.concatenate([[periodicity.mean(), np.percentile(periodicity, 75),
-                            (periodicity > REPEATS).mean()], tilt])
+    power = (10 ** (loud[:, 1:-1] / 10)).mean(axis=0) + 1e-9
+    return np.concatenate([[periodicity.mean()], np.percentile(periodicity, (50, 75, 90)),
+                           [(periodicity > least).mean() for least in (REPEATS, REPEATS_WELL)],
+                           np.log10(power / power.sum())])
 
 
 @dataclass(frozen=True)
@@ -107,8 +114,8 @@ class VoicingOptions:
                 raise OptionError(f"{name} must be above 0, got {getattr(self, name)}")
 
 
-WEIGHTS = (-7.153, -15.967, -4.747, -3.133, -0.923, -1.989, 0.718, -1.127)
-OFFSET = 45.209
+WEIGHTS = (-2.78, -2.408, -4.476, -6.747, -2.153, -2.566, -1.435, 0.573, -0.371, -0.004, -0.167)
+OFFSET = 12.736
 """Of the logistic map of `stretch_values` to the probability of a whisper; learnt by
 tests/bench/whisper.py."""
 

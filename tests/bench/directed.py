@@ -1,6 +1,6 @@
 """Directedness: is speech a command to the device? Learn the model of detectors/directed.py.
 
-    python tests/bench/directed.py [--write directed] [--clips 160] [--ship]
+    python tests/bench/directed.py [--write directed] [--clips 160] [--ship] [--shipped]
 
 The same synthetic voices speak commands of a grammar, near misses and conversation, through one
 channel: noise, level and bandwidth are drawn alike for all of them. Near misses are commands that
@@ -163,14 +163,18 @@ def detector_of(half: int) -> DirectednessDetector:
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--clips", type=int, default=160, help="sentences of each half")
+    options.add_argument("--shipped", action="store_true", help="measure the shipped model alone")
     options.add_argument("--ship", action="store_true", help="also write the shipped model")
     given = options.parse_args()
-    learnt = values(given, 0, "matched")
     wholes = {"all": tuple(FAMILIES), "acoustic alone": ("acoustic",),
               "without acoustic": ("semantic", "decoder")}
-    models = {name: fit(learnt[0][:, columns(used)], learnt[1], NAMES, penalty=PENALTY,
-                        description="synthetic voices, tests/bench/directed.py")
-              for name, used in wholes.items()}
+    if given.shipped:
+        models = {"all": Classifier.read(SHIPPED)}
+    else:
+        learnt = values(given, 0, "matched")
+        models = {name: fit(learnt[0][:, columns(used)], learnt[1], NAMES, penalty=PENALTY,
+                            description="synthetic voices, tests/bench/directed.py")
+                  for name, used in wholes.items()}
     if given.ship:
         models["all"].write(SHIPPED)
     rows = []
@@ -182,7 +186,7 @@ def main() -> None:
         rows.append((channel, len(x), *(f"{100 * rate:.1f} %" for rate in rates.values())))
         print(*rows[-1], flush=True)
     report(given, "Equal error rate of directedness; other voices, sentences and grammar", rows,
-           ("channel", "sounds", *wholes))
+           ("channel", "sounds", *models))
 
 
 def values(given: argparse.Namespace, half: int, kind: str) -> tuple[np.ndarray, np.ndarray]:

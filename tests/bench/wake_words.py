@@ -17,14 +17,19 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from common import SAMPLE_RATE, accented_english, parser, read_samples, report
 
+from factored_asr.acoustic.network.encoder import FIELD, HOP
+from factored_asr.acoustic.network.memory import WIDTH
 from factored_asr.acoustic.network.model import NetworkModel
+from factored_asr.acoustic.threads import blas_threads
 from factored_asr.audio.mixing import add_noise
 from factored_asr.detectors import FrameBlock, FrameStream, KeywordDetector, KeywordOptions
+from factored_asr.detectors import frames as shared_frames
 from factored_asr.detectors.background import (
     SHIPPED,
     STRETCH,
@@ -33,6 +38,8 @@ from factored_asr.detectors.background import (
     shipped,
     write_background,
 )
+from factored_asr.detectors.events import LEARNING
+from factored_asr.detectors.frames import DETECTION, whole_frames
 from factored_asr.detectors.keywords import pronunciations_of
 from factored_asr.detectors.spotting import PhoneRow, Spotter
 from factored_asr.models.bundle import Bundle
@@ -45,6 +52,8 @@ ENROLLED, N_FILES = 50, 600
 N_ROWS, LONGEST = 60, 62
 """Rows of phones for the slope, and their longest, in frames."""
 SNR = 10.0
+N_AHEAD = DETECTION.right * HOP + FIELD - HOP - (FIELD - HOP) // 2
+"""Samples of `FrameBlock.ahead`."""
 BEFORE, AFTER = 2 * SAMPLE_RATE, SAMPLE_RATE
 
 
@@ -65,21 +74,24 @@ def main() -> None:
     if given.ship:
         write_background(SHIPPED, model.phones, *background(model, given.data, noises))
     detectors = detectors_of(model, given.data)
+    shared_frames.whole_frames = known_frames
+    folder = given.work / "wake_words"
     misses: dict[tuple[str, str, float, str], list[bool]] = {}
     for word in WORDS:
         for file in recordings_of(given.data, word)[given.first :: given.every]:
             said = np.concatenate([np.zeros(BEFORE), read_samples(file), np.zeros(AFTER)])
             for name in noises:
-                blocks = list(frames(model, in_noise(said, noises[name], file.name + name)))
+                sound = in_noise(said, noises[name], file.name + name)
+                blocks = list(frames(model, sound, folder / f"{word}_{file.stem}_{name}.npz"))
                 for key, detector in detectors.items():
                     if key[0] == word:
                         found = run(detector, model, blocks)
                         misses.setdefault((*key, name), []).append(not found)
     alarms, hours = {key: 0 for key in detectors}, 0.0
-    for sound in others(given.data, noises):
+    for number, sound in enumerate(others(given.data, noises)):
         if hours >= given.hours:
             break
-        blocks = list(frames(model, sound))
+        blocks = list(frames(model, sound, folder / f"other_{number}.npz"))
         hours += len(sound) / SAMPLE_RATE / 3600
         for key, detector in detectors.items():
             alarms[key] += run(detector, model, blocks)
@@ -129,11 +141,43 @@ def slope(model: NetworkModel) -> float:
     return pooled_slope(scores, len(log_probs) * model.frame_seconds / 3600)
 
 
-def frames(model: NetworkModel, samples: np.ndarray) -> Iterator[FrameBlock]:
-    """The frames of a sound."""
-    stream = FrameStream(model)
-    yield from stream.accept(samples.astype(np.float32))
-    yield from stream.finish()
+def frames(model: NetworkModel, samples: np.ndarray, kept: Path | None = None
+           ) -> Iterator[FrameBlock]:
+    """The frames of a sound; kept in a file, where one is given."""
+    if kept is None or not kept.exists():
+        stream = FrameStream(model)
+        with blas_threads(1):
+            blocks = [*stream.accept(samples.astype(np.float32)), *stream.finish()]
+        sizes = [len(block.log_probs) for block in blocks]
+        log_probs = np.concatenate([block.log_probs for block in blocks])
+        hidden = np.concatenate([block.hidden[:, -WIDTH:] for block in blocks]).astype(np.float16)
+        if kept is not None:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with open(kept.with_suffix(".part"), "wb") as file:
+                np.savez(file, sizes=sizes, log_probs=log_probs, hidden=hidden)
+            kept.with_suffix(".part").replace(kept)
+    else:
+        with np.load(kept) as read:
+            sizes, log_probs, hidden = (read[name] for name in ("sizes", "log_probs", "hidden"))
+    n_samples, first = len(log_probs) * HOP, 0
+    padded = np.zeros(n_samples, np.float32)
+    padded[: len(samples)] = samples[:n_samples]
+    for size in sizes:
+        here, end = slice(first, first + size), (first + size) * HOP
+        yield FrameBlock(first, log_probs[here], hidden[here].astype(np.float32),
+                         padded[first * HOP : end].reshape(-1, HOP),
+                         samples[end : end + N_AHEAD].astype(np.float32))
+        first += size
+
+
+@lru_cache(100)
+def _known(model: NetworkModel, sound: bytes, first: int) -> FrameBlock:
+    return whole_frames(model, np.frombuffer(sound, np.float32), first)
+
+
+def known_frames(model: NetworkModel, samples: np.ndarray, first: int = 0) -> FrameBlock:
+    """What `whole_frames` gives, computed once for all detectors."""
+    return _known(model, samples.tobytes(), first)
 
 
 def run(detector: KeywordDetector, model: NetworkModel, blocks: list[FrameBlock]) -> int:
@@ -171,14 +215,20 @@ def in_noise(samples: np.ndarray, noise: np.ndarray, name: str) -> np.ndarray:
 
 
 def others(data: Path, noises: dict[str, np.ndarray]) -> Iterator[np.ndarray]:
-    """Speech without the words, some sentences at a time, clean and in each noise in turn."""
+    """Sound without the words: noise, then speech, some sentences at a time.
+
+    Each sentence comes clean and in each of the noises, then once more in other pieces of them.
+    """
+    for name in ("kitchen", "events"):
+        yield from np.array_split(noises[name], max(1, len(noises[name]) // (60 * SAMPLE_RATE)))
     files = [each.path for each in accented_english(data)]
     files += sorted((data / "coffee_commands" / "clean").glob("*.flac"))
     files = [files[i] for i in np.random.default_rng(7).permutation(len(files))]
-    for turn in range(4):
+    for turn in range(8):
         for number in range(0, len(files), 12):
             name = ["clean", *noises][(number // 12 + turn) % 4]
-            yield _joined(files[number : number + 12], noises.get(name), f"{number} {turn}")
+            if turn < 4 or name in noises:
+                yield _joined(files[number : number + 12], noises.get(name), f"{number} {turn}")
 
 
 def _joined(files: list[Path], noise: np.ndarray | None, name: str) -> np.ndarray:
@@ -194,10 +244,12 @@ def background(model: NetworkModel, data: Path, noises: dict[str, np.ndarray]
     log_probs, hidden = [], []
     for number in range(0, len(files), 12):
         name = ["clean", *noises][number // 12 % 4]
-        for block in frames(model, _joined(files[number : number + 12], noises.get(name),
-                                           str(number))):
-            log_probs.append(block.log_probs)
-            hidden.append(block.hidden.astype(np.float16))
+        sound = _joined(files[number : number + 12], noises.get(name), str(number))
+        stream = FrameStream(model, LEARNING)
+        with blas_threads(1):
+            for block in [*stream.accept(sound.astype(np.float32)), *stream.finish()]:
+                log_probs.append(block.log_probs)
+                hidden.append(block.hidden.astype(np.float16))
     return np.concatenate(log_probs), np.concatenate(hidden)
 
 
