@@ -38,8 +38,8 @@ from factored_asr.detectors.background import (
     shipped,
     write_background,
 )
-from factored_asr.detectors.events import LEARNING
-from factored_asr.detectors.frames import DETECTION, whole_frames
+from factored_asr.detectors.enrolment import AHEAD
+from factored_asr.detectors.frames import AGAIN, DETECTION, whole_frames
 from factored_asr.detectors.keywords import pronunciations_of
 from factored_asr.detectors.spotting import PhoneRow, Spotter
 from factored_asr.models.bundle import Bundle
@@ -52,6 +52,8 @@ ENROLLED, N_FILES = 50, 600
 N_ROWS, LONGEST = 60, 62
 """Rows of phones for the slope, and their longest, in frames."""
 SNR = 10.0
+NEW = 75
+"""Frames of the background that are computed at once."""
 N_AHEAD = DETECTION.right * HOP + FIELD - HOP - (FIELD - HOP) // 2
 """Samples of `FrameBlock.ahead`."""
 BEFORE, AFTER = 2 * SAMPLE_RATE, SAMPLE_RATE
@@ -245,11 +247,13 @@ def background(model: NetworkModel, data: Path, noises: dict[str, np.ndarray]
     for number in range(0, len(files), 12):
         name = ["clean", *noises][number // 12 % 4]
         sound = _joined(files[number : number + 12], noises.get(name), str(number))
-        stream = FrameStream(model, LEARNING)
-        with blas_threads(1):
-            for block in [*stream.accept(sound.astype(np.float32)), *stream.finish()]:
-                log_probs.append(block.log_probs)
-                hidden.append(block.hidden.astype(np.float16))
+        for first in range(0, -(-len(sound) // HOP), NEW):  # as a detector computes them once more
+            begin = max(0, first - AGAIN + NEW + AHEAD)
+            piece = sound[begin * HOP : (first + NEW + AHEAD) * HOP].astype(np.float32)
+            block = whole_frames(model, piece)
+            here = slice(first - begin, first - begin + NEW)
+            log_probs.append(block.log_probs[here])
+            hidden.append(block.hidden[here].astype(np.float16))
     return np.concatenate(log_probs), np.concatenate(hidden)
 
 
