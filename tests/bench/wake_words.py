@@ -103,10 +103,19 @@ def main() -> None:
         shares = [f"{100 * np.mean(each):.0f} %" for each in here]
         rows.append((word, kind, f"{rate:g}", len(here[0]), *shares,
                      f"{100 * np.mean(np.concatenate(here)):.1f} %",
-                     f"{alarms[word, kind, rate]} in {hours:.1f} h"))
+                     an_hour(alarms[word, kind, rate], hours)))
     report(given, "Wake words of unseen speakers, 10 dB", rows,
            ("word", "learnt from", "false alarms an hour asked for", "recordings", *noises,
-            "missed in all", "false alarms found"))
+            "missed in all", "false alarms found, and an hour"))
+
+
+def an_hour(n_alarms: int, hours: float) -> str:
+    """False alarms an hour, with their exact 95 % interval of Poisson."""
+    from scipy.stats import chi2
+
+    low = chi2.ppf(0.025, 2 * n_alarms) / 2 if n_alarms else 0.0
+    high = chi2.ppf(0.975, 2 * n_alarms + 2) / 2
+    return f"{n_alarms} in {hours:.1f} h: {low / hours:.2f} to {high / hours:.2f}"
 
 
 def recordings_of(data: Path, word: str) -> list[Path]:
