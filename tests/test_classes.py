@@ -16,7 +16,7 @@ import pytest
 import soundfile
 from naive_graph import costs_of
 from support.ctc_home import ARPA, written_home
-from support.routes import check_routes
+from support.routes import check_routes, check_server
 from support.tones import RATE, speak
 from support.topologies import RANDOM_KINDS, Model, random_topology
 
@@ -206,6 +206,7 @@ def test_a_class_of_a_language_model_gets_entries(home, tmp_path, capsys):
     stream.accept(sound)
     assert stream.finish().text == "bad dab"
     assert check_routes(taught, sound, tmp_path).words == ("bad", "dab")
+    assert check_server(taught, sound).words == ("bad", "dab")
     assert any(each.text == "bad dab" for each in whole.nbest(5))
     explained = taught.explain(sound, sample_rate=RATE)
     assert [each.word for each in explained.words] == ["bad", "dab"]
@@ -240,6 +241,7 @@ def test_commands_stand_in_dictation(dictation, home, tmp_path, capsys):
     explained = taught.explain(other, sample_rate=RATE)
     assert abs(sum(each.part.costs.remainder for each in explained.words)) < 1.0
     assert check_routes(taught, other, tmp_path).meaning == ("Call", {"who": "d-17"})
+    assert check_server(taught, other).meaning == ("Call", {"who": "d-17"})
     assert taught.align(other, "deed bad dad a bee", sample_rate=RATE).words[2].word.text == "dad"
     assert found.nbest(3)[0].text == found.text
     anywhere = dictation.with_commands(home / "call.yaml")
@@ -375,6 +377,7 @@ def test_a_slot_is_dictated_on_every_route(home, tmp_path, capsys):
     found = notes.transcribe(sound, sample_rate=RATE)
     assert found.text == "deed bad ace" and found.interpretation.slots == {"text": "bad ace"}
     assert check_routes(notes, sound, tmp_path).meaning == ("Note", {"text": "bad ace"})
+    assert check_server(notes, sound).meaning == ("Note", {"text": "bad ace"})
     assert notes.align(sound, "deed bad ace", sample_rate=RATE).words[1].word.text == "bad"
     other = notes.transcribe(said("BAD", "BE", "DAD", "DAD"), sample_rate=RATE).interpretation
     assert other.slots == {"text": "bad bee"}

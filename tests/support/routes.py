@@ -1,8 +1,8 @@
 """The routes by which a sound is recognised, held against one another.
 
 A path, an array, a file object; ready-made frames of a GMM; a stream that re-decodes, in chunks of
-any size; batch; evaluate; explain. And a stream without re-decoding agrees with itself in any
-chunking.
+any size; batch; evaluate; explain; a server. And a stream without re-decoding agrees with itself in
+any chunking.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from factored_asr.batch.work import transcribe_input
 from factored_asr.corpus import Corpus, Utterance
 from factored_asr.evaluation.evaluate import transcribe_all
 from factored_asr.explain import ExplainOptions, explain
+from factored_asr.server.modes import Mode
 
 RATE = 16000
 
@@ -118,4 +119,20 @@ def check_routes(recognizer: Recognizer, samples: np.ndarray, folder: Path) -> R
             )
     whole = stream_of(recognizer, samples, len(samples), redecode=False)
     whole.check(stream_of(recognizer, samples, 777, redecode=False))
+    return expected
+
+
+def check_server(recognizer: Recognizer, samples: np.ndarray) -> Result:
+    """Hold uploads and streams of a server's mode against an array given whole."""
+    expected = Result.of(recognizer.transcribe(samples, sample_rate=RATE))
+    wav = io.BytesIO()
+    soundfile.write(wav, samples, RATE, format="WAV", subtype="FLOAT")
+    wav.seek(0)
+    mode = Mode.of("any", recognizer)
+    stream = mode.stream()
+    stream.accept(samples)
+    for said in (*mode.parts(wav, 60.0), stream.finish()):
+        served = Result.of(said)
+        assert (served.words, served.meaning) == (expected.words, expected.meaning)
+        np.testing.assert_allclose(served.times, expected.times, atol=1e-6)
     return expected
