@@ -22,7 +22,8 @@ ROOT = Path(__file__).resolve().parents[1]
 NEEDED = (
     "factored_asr/__init__.py", "factored_asr/py.typed", "factored_asr/lm/smart_home.yaml",
     "factored_asr/lm/english.lm.zip", "factored_asr/lexicons/books.dict",
-    "factored_asr/dialogue/acts.yaml", "factored_asr/explain/page.css",
+    "factored_asr/course/pages/01-one-hmm.md", "factored_asr/dialogue/acts.yaml",
+    "factored_asr/explain/page.css",
     "factored_asr/features/speech_mask.npz", "factored_asr/models/en_us_network/head.npz",
 )
 """Files without which an installed copy does not work."""
