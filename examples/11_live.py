@@ -89,7 +89,7 @@ def main() -> None:
                 if found.reason != "no speech":
                     show("", found)
             else:
-                show(stream.partial())
+                show(stream.partial(early=True))
     except KeyboardInterrupt:
         pass
     if (found := stream.finish()) or found.reason != "no speech":

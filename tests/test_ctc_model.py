@@ -37,6 +37,7 @@ from factored_asr.graph import (
 from factored_asr.language import Grammar, NGramModel
 from factored_asr.lattice import Lattice, nbest
 from factored_asr.lexicon import Lexicon, Pronunciation
+from factored_asr.recognizer import stream as stream_module
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +212,25 @@ def test_a_stream_gives_what_a_file_gives(commands, dictation, redecode, chunk):
             assert result.lattice.best().cost == whole.lattice.best().cost
         ended = [stream.accept(np.zeros(RATE, np.float32)) for _ in range(6)]
         assert ended[-1] and stream.finish().text == ""
+
+
+@pytest.mark.parametrize("chunk", [1000, 7000])
+def test_too_long_to_be_decoded_again(commands, dictation, chunk, monkeypatch):
+    """The result is that of a stream that is not decoded again, with its alternatives."""
+    monkeypatch.setattr(stream_module, "REDECODE_SECONDS", 1.0)
+    sound = say("bad ace deed", gap=0.06, seed=3)
+    assert len(sound) > RATE
+    for recognizer in (commands, dictation):
+        found = []
+        for redecode in (True, False):
+            stream = recognizer.stream(redecode=redecode)
+            for first in range(0, len(sound), chunk):
+                stream.accept(sound[first : first + chunk])
+            found.append(stream.finish())
+        one, other = found
+        assert one.text == "bad ace deed" and replace(one, lattice=None) == replace(
+            other, lattice=None)
+        assert one.lattice.n_nodes == other.lattice.n_nodes > 0
 
 
 def test_alignment_by_the_recogniser(commands):

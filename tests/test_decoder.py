@@ -234,6 +234,22 @@ def test_a_search_can_be_started_again():
     assert_same(search.finish(), first)
 
 
+@pytest.mark.parametrize("lattice_beam", [0.0, 4.0])
+@pytest.mark.parametrize("steps", [16, 1 << 16])
+def test_a_branch_goes_on_alone(lattice_beam, steps):
+    graph, scores = random_graph(300, 1000, 20, 5), random_scores(60, 20, 5)
+    options = replace(NARROW, lattice_beam=lattice_beam, history_steps=steps)
+    search, straight = Search(graph, options), Search(graph, replace(options, lattice_beam=0.0))
+    search.advance(scores[:25])
+    branch = search.branch()
+    branch.advance(scores[40:])
+    straight.advance(np.concatenate([scores[:25], scores[40:]]))
+    found, expected = branch.partial(), straight.partial()
+    assert found.cost == expected.cost and np.array_equal(found.arcs, expected.arcs)
+    search.advance(scores[25:])
+    assert_same(search.finish(), decode(graph, scores, options))
+
+
 @pytest.mark.parametrize("max_active", [0, 60])
 @pytest.mark.parametrize("seed", range(10))
 def test_kaldi_finds_the_same_cost(seed, max_active, tmp_path):

@@ -69,6 +69,34 @@ def test_streams(recognizer, chunk):
         assert replace(stream.finish(), lattice=None) == replace(result, lattice=None)
 
 
+def test_first_words_come_early_where_they_are_asked_for(recognizer):
+    samples, _ = soundfile.read(AUDIO / "music_stop.wav", dtype="float32")
+
+    def first_word(early: bool) -> int:
+        stream = recognizer.stream()
+        for block in range(0, len(samples), 1600):
+            stream.accept(samples[block : block + 1600])
+            if text := stream.partial(early=early):
+                assert text.split()[0] == "stop"
+                assert stream.partial(early=early) == text  # stays until more is known
+                rest = samples[block + 1600 :]
+                break
+        stream.accept(rest)
+        assert stream.finish().text == "stop the music"
+        return block
+
+    word = recognizer.transcribe(AUDIO / "music_stop.wav").words[0]
+    assert first_word(True) < first_word(False)
+    assert first_word(True) / 16000 < word.end + 0.3
+
+
+def test_early_words_need_speech(recognizer):
+    stream = recognizer.stream()
+    for seed in range(5):
+        stream.accept(np.random.default_rng(seed).normal(0, 0.003, 3200).astype(np.float32))
+        assert stream.partial(early=True) == ""
+
+
 def test_times_stay_the_models_own_where_they_are_asked_for(recognizer):
     plain = Recognizer(recognizer.model, recognizer.graph,
                        replace(recognizer.options, align_words=False), recipe=recognizer.recipe)

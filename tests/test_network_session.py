@@ -99,6 +99,31 @@ def test_memory_makes_pieces_one_sound(model):
     assert memory.n_frames == 10
 
 
+def test_early_frames_are_those_of_the_sound_so_far(model):
+    """What a window still waits for is scored by what is there, and nothing else changes."""
+    sound, late = noise(3.0), replace(model, window=Window(20, 12, 5, first=60))
+    n_there = 10_000
+    session = late.session(PDFS, whole=False)
+    assert not len(session.early())
+    assert not len(session.accept(sound[:n_there]))
+    n_frames = (n_there + BEFORE - FIELD) // HOP + 1
+    padded = np.pad(sound[:n_there], (BEFORE, 0))[: (n_frames - 1) * HOP + FIELD]
+    assert np.array_equal(session._frames.early(), late.head(late.encoder(padded)))
+    parts = []
+    for first in range(n_there, len(sound), 4000):
+        parts.append(session.accept(sound[first : first + 4000]))
+        session.early()
+    found = np.concatenate([*parts, *session.finish()])
+    assert np.array_equal(found, scores(late, sound)[0])
+    assert not len(session.early())
+
+
+def test_a_finished_stream_holds_nothing(model):
+    _, session = scores(model, noise(3.0), chunk=1600)
+    kept = session._frames
+    assert not kept._memory.n_frames and not kept._before and not kept._parts
+
+
 def test_scores_are_there_again_for_any_pdfs(model):
     sound = noise(2.0)
     found, session = scores(model, sound, whole=True)

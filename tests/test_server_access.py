@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -12,7 +13,10 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 
@@ -262,3 +266,37 @@ def test_counters_add_up_over_threads_and_workers() -> None:
     assert 'factored_asr_block_seconds_bucket{le="0.2"} 0' in lines
     assert 'factored_asr_block_seconds_bucket{le="0.3"} 4000' in lines
     assert "factored_asr_block_seconds_count 4000" in lines
+
+
+def test_early_words_are_looked_for_while_nothing_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Live sound that waited for its thread leaves no time for more than what is needed."""
+    from factored_asr.server import live, pools
+
+    asked, clock, gate = [], [0.0], threading.Event()
+    monkeypatch.setattr(pools, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+
+    class Stream:
+        def accept(self, samples: np.ndarray) -> bool:
+            return False
+
+        def partial(self, *, early: bool) -> str:
+            asked.append(early)
+            return "word"
+
+    async def run() -> None:
+        made = pools.Pools(1, Metrics())
+        mode: Any = SimpleNamespace(stream=Stream, rate=16000)
+        stream, quiet = (live.Live(made, mode, 16000, "vosk", 60.0, partial=partial)
+                         for partial in (True, False))
+        assert (await stream.accept(bytes(6400))).partial == "word"
+        assert (await quiet.accept(bytes(6400))).partial == ""
+        busy = asyncio.create_task(made.decode(gate.wait))
+        waits = asyncio.create_task(stream.accept(bytes(6400)))
+        await asyncio.sleep(0)
+        clock[0] = 1.0
+        gate.set()
+        await asyncio.gather(busy, waits)
+        await stream.accept(bytes(6400))
+
+    asyncio.run(run())
+    assert asked == [True, False, True]

@@ -18,7 +18,7 @@ pytest.importorskip("websockets")
 
 from support.ctc_home import DOUBTFUL, written_home
 from support.server import as_form, send, vosk, wav_bytes
-from support.tones import speak
+from support.tones import say, speak
 
 from factored_asr import Recognizer
 from factored_asr.server import Engine, Mode
@@ -111,6 +111,27 @@ def test_lists_fill_slots_and_are_read(server: Local) -> None:
     assert found["intent"] is None
 
 
+@pytest.mark.parametrize("after", ["", "deed"])
+def test_commands_in_dictation(server: Local, after: str) -> None:
+    """Grammars of the server, by name; their lists may be replaced as well."""
+    sound = say("deed bad ace" if after else "bad ace", gap=0.06)
+    asked = {"model": "dictation", "commands": ["calls"], "after": after,
+             "lists": {"who": {"Ace": "a-1"}}}
+    status, found = posted(server, "/v1/understand", asked, sound)
+    assert status == 200 and found["text"] == " ".join(filter(None, [after, "bad ace"]))
+    assert (found["intent"], found["slots"]) == ("Call", {"who": "a-1"})
+    data = (sound * 32767).astype("<i2").tobytes()
+    for commands in ("calls", '["calls"]', ["calls"]):
+        config = {**asked, "commands": commands, "details": True}
+        answer = vosk(server, data, 3200, config)[-1]  # type: ignore[arg-type]
+        assert answer["text"] == found["text"]
+        assert answer["interpretation"]["slots"] == {"who": "a-1"}
+    plain = {"model": "dictation", "after": after}
+    assert vosk(server, data, 3200, {**plain, "details": True})[-1]["interpretation"] is None  # type: ignore[arg-type]
+    status, found = posted(server, "/v1/understand", plain, sound)
+    assert status == 400 and "has no grammar" in found["error"]["message"]
+
+
 @pytest.mark.parametrize("fields, says", [
     ({"add_words": {"ced": "X"}}, "phone 'X' of word 'ced'"),
     ({"add_words": {"ced": 5}}, "phones of 'ced' must be text"),
@@ -122,6 +143,11 @@ def test_lists_fill_slots_and_are_read(server: Local) -> None:
     ({"model": "calls", "lists": {"who": "ace"}}, "must be a list of texts"),
     ({"model": "calls", "lists": {"who": ["?"]}}, "has no letters"),
     ({"model": "calls", "add_words": {"ced": "C E D"}}, "a grammar has only its own words"),
+    ({"commands": "call"}, "there is no grammar 'call': there are calls"),
+    ({"commands": {"calls": 5}}, "commands must be the name of a grammar, or a list of names"),
+    ({"commands": 5}, "commands must be the name of a grammar, or a list of names"),
+    ({"model": "calls", "commands": "calls"}, "commands can be added to dictation alone"),
+    ({"commands": "calls", "after": "?"}, "the carrier phrase '?' has no letters"),
     ({"prompt": "x" * 20_001}, "prompt is longer than 20,000"),
 ])  # fmt: skip
 def test_what_is_wrong_is_named(server: Local, fields: dict[str, Any], says: str) -> None:

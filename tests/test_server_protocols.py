@@ -29,7 +29,8 @@ SOUNDS = ("kitchen_light_on", "music_stop", "timer_ten_minutes", "heating_twenty
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     house = str(Path(GRAMMAR).with_name("house.yaml"))
-    with running("--wyoming-port", "0", "--grammar", GRAMMAR, grammar=house) as found:
+    wake = ("--wake", "music", "--wake", "hey house")
+    with running("--wyoming-port", "0", "--grammar", GRAMMAR, *wake, grammar=house) as found:
         yield found
 
 
@@ -362,6 +363,7 @@ def test_wyoming_describes_itself(server: Server) -> None:
     assert found.asr[0].supports_transcript_streaming and found.asr[0].models[0].languages == ["en"]
     assert [model.name for model in found.intent[0].models] == ["smart_home", "house"]
     assert [model.name for model in found.handle[0].models] == ["house"]
+    assert [model.phrase for model in found.wake[0].models] == ["music", "hey house"]
     assert Pong.from_event(pong).text == "here"
 
 
@@ -391,11 +393,33 @@ def test_wyoming_conversations(server: Server) -> None:
     assert answer.data["context"] == {"conversation_id": "a"}
 
 
+@pytest.mark.parametrize("name, asked, found", [
+    ("music_stop", ["music"], "music"), ("music_stop", None, "music"),
+    ("music_stop", ["hey house"], None), ("kitchen_light_on", None, None),
+])
+def test_wyoming_wake_words(server: Server, audio_dir: Path, name: str, asked: list[str] | None,
+                            found: str | None) -> None:
+    from wyoming.wake import Detect, Detection
+
+    audio = sound_events(pcm(audio_dir / f"{name}.wav"))[1:]
+    answer = wyoming(server, Detect(asked), *audio)[0]
+    if found is None:
+        assert answer.type == "not-detected"
+    else:
+        detection = Detection.from_event(answer)
+        assert detection.name == found and 500 < (detection.timestamp or 0) < 2500  # ms
+    heard = wyoming(server, Detect(asked), *sound_events(pcm(audio_dir / "music_stop.wav")),
+                    n_answers=3)
+    assert heard[-1].data["text"] == "stop the music"  # the last event asked for says what is done
+
+
 @pytest.mark.parametrize("line", [
     b"no json\n", b"[]\n", b'{"type": 5}\n', b'{"type": "x", "payload_length": 99999999999}\n',
     b'{"type": "x", "data_length": -4}\n', b'{"type": "audio-start", "data": {"width": 3}}\n',
     b'{"type": "audio-stop"}\n', b"x" * 70000 + b"\n", b'{"type": "x", "data_length": "9"}\n',
     b'{"type": "audio-start", "data": {"rate": 16000, "width": 2, "channels": 0}}\n',
+    b'{"type": "detect", "data": {"names": ["alexa"]}}\n{"type": "audio-start", "data": '
+    b'{"rate": 16000, "width": 2, "channels": 1}}\n',
     b'{"type": "transcribe", "data": {"name": "big"}}\n{"type": "audio-start", "data": '
     b'{"rate": 16000, "width": 2, "channels": 1}}\n',
 ])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -78,6 +78,23 @@ class AcousticSession(Protocol):
         pdfs
             (n_frames,) int: that of each frame.
         """
+
+
+@runtime_checkable
+class EarlySession(Protocol):
+    """A session that waits for more sound than it needs to give scores of some sort."""
+
+    def early(self) -> np.ndarray:
+        """Return scores of the frames that wait, (n_frames, n_pdfs); those given later differ."""
+
+
+@runtime_checkable
+class ContinuedSession(Protocol):
+    """A session that the next one of the same speaker goes on from, once it is finished."""
+
+    @property
+    def running_mean(self) -> np.ndarray | None:
+        """(n_values,): what is subtracted from frames; None where the next sound starts afresh."""
 
 
 @dataclass(frozen=True, eq=False)

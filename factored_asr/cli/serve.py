@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from factored_asr.models.recipe import Recipe
     from factored_asr.server import Engine, Mode, ServerOptions
     from factored_asr.server.metrics import Metrics
+    from factored_asr.server.wake import WakeWords
 
 EXAMPLES = """\
 examples:
@@ -21,6 +22,10 @@ examples:
       commands; then open http://localhost:8000/ and talk
   factored-asr serve --grammar lm/house.yaml --dictation --wyoming-port 10300
       commands and dictation, also for Home Assistant
+  factored-asr serve --dictation --commands lm/smart_home.yaml --after computer
+      dictation in which "computer, turn on the light" is a command
+  factored-asr serve --grammar lm/house.yaml --wake computer --wyoming-port 10300
+      Home Assistant's satellites may ask for the wake word "computer"
   factored-asr serve --dictation --host :: --token "$TOKEN" --workers 4
       for other machines: four processes, with a token
 """
@@ -53,15 +58,43 @@ def _engine(options: argparse.Namespace, server: ServerOptions, metrics: Metrics
     from factored_asr.server import Engine, Mode
 
     modes: list[Mode] = []
+    lists, taken = shared.lists_of(options), set[str]()
     for name, grammar in _sources(options).items():
-        modes.append(Mode.of(name, Recognizer.from_recipe(_recipe_of(options, grammar), tell)))
-    return Engine(modes, server, metrics)
+        recognizer = Recognizer.from_recipe(_recipe_of(options, grammar), tell)
+        own = {each: lists[each] for each in lists if each in recognizer.list_names}
+        taken |= own.keys()
+        modes.append(Mode.of(name, recognizer.with_lists(own) if own else recognizer))
+    if unknown := sorted(lists.keys() - taken):
+        raise OptionError(f"--list {unknown[0]}: no grammar here has a list of this name that is "
+                          '"replaceable: true"')
+    return Engine(modes, server, metrics, _wake_words(options, modes))
+
+
+def _wake_words(options: argparse.Namespace, modes: list[Mode]) -> WakeWords | None:
+    """Return what --wake asks for; the model of the server finds it if that is a network."""
+    if not options.wake:
+        return None
+    from factored_asr.acoustic.network import NetworkModel
+    from factored_asr.detectors import KeywordDetector
+    from factored_asr.detectors.keywords import pronunciations_of
+    from factored_asr.models.bundle import Bundle
+    from factored_asr.models.recipe import Recipe
+    from factored_asr.server.wake import WakeWords
+
+    bundle = Bundle.find("en-us-network")
+    model: Any = modes[0].pipeline.model
+    if not isinstance(model, NetworkModel):
+        model = bundle.acoustic_model()
+    words = Path(options.words) if options.words else None
+    recipe = Recipe(bundle, words=words, guess=True)
+    return WakeWords(model, KeywordDetector(pronunciations_of(options.wake, recipe)))
 
 
 def _recipe_of(options: argparse.Namespace, grammar: str | None) -> Recipe:
     """Return the recipe of one grammar, or of dictation, as `transcribe` would make it."""
-    lm = None if grammar else options.lm
-    return shared.recipe_of(argparse.Namespace(**{**vars(options), "grammar": grammar, "lm": lm}))
+    own = {"grammar": grammar, "lm": None if grammar else options.lm, "list": [],
+           "commands": [] if grammar else options.commands}
+    return shared.recipe_of(argparse.Namespace(**{**vars(options), **own}))
 
 
 def _sources(options: argparse.Namespace) -> dict[str, str | None]:
@@ -72,8 +105,9 @@ def _sources(options: argparse.Namespace) -> dict[str, str | None]:
         if name in found or name == DICTATION:
             raise OptionError(f"--grammar {path}: another model is named {name!r}, too")
         found[name] = path
-    if options.lm and not options.dictation and found:
-        raise OptionError("--lm is for dictation: give --dictation, too")
+    for name in ("lm", "commands"):
+        if getattr(options, name) and not options.dictation and found:
+            raise OptionError(f"--{name} is for dictation: give --dictation, too")
     if options.dictation or not found:
         found[DICTATION] = None
     return found
@@ -124,6 +158,10 @@ def add(commands: Any) -> None:
                        help="dictation as well (default without --grammar)")
     group.add_argument("--lm", metavar="ARPA", help="n-gram model of dictation in place of the "
                        "model's own")
+    shared.add_commands(group)
+    shared.add_list(group)
+    group.add_argument("--wake", metavar="PHRASE", action="append", default=[], help="a wake word "
+                       "that clients of Wyoming may listen for; may be repeated")
     group.add_argument("--denials", action="store_true", default=None, help="accept courtesies "
                        'such as "please" before a command, too')
     group.add_argument("--no-denials", action="store_false", dest="denials",

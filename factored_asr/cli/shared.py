@@ -328,7 +328,16 @@ def _list(text: str) -> tuple[str, Path]:
     return name, Path(path)
 
 
-def add_list(parser: argparse.ArgumentParser) -> None:
+def add_commands(parser: Any) -> None:
+    """Add the options of commands in dictation."""
+    parser.add_argument("--commands", metavar="PATH", action="append", default=[],
+                        help="in dictation: find and understand the sentences of this grammar, "
+                        "too; may be repeated; nothing is compiled again")
+    parser.add_argument("--after", metavar="WORDS", default="", help="the carrier phrase before "
+                        'each sentence of --commands, such as "computer"')
+
+
+def add_list(parser: Any) -> None:
     """Add the option of lists."""
     parser.add_argument("--list", metavar="NAME=FILE", action="append", default=[], type=_list,
                         help="entries of a list of the grammar that is \"replaceable: true\", or "
@@ -357,11 +366,7 @@ def source_options() -> argparse.ArgumentParser:
                         type=_hotword, help="find this phrase more often, as if its probability "
                         "were exp(BONUS) times as high: \"home assistant=3\"; without a bonus by "
                         "how rare its words are; may be repeated")
-    parser.add_argument("--commands", metavar="PATH", action="append", default=[],
-                        help="in dictation: find and understand the sentences of this grammar, "
-                        "too; may be repeated; nothing is compiled again")
-    parser.add_argument("--after", metavar="WORDS", default="", help="the carrier phrase before "
-                        'each sentence of --commands, such as "computer"')
+    add_commands(parser)
     add_list(parser)
     parser.add_argument("--conversation", action="store_true", help="recognise also what a "
                         'dialogue makes of the grammar: "no the hall", "undo that"')

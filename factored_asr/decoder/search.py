@@ -9,7 +9,8 @@ Source: Kaldi's FasterDecoder for beam, max_active and min_active (Povey et al.,
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -131,6 +132,7 @@ class _Scratch(threading.local):
 
 
 _SCRATCH = _Scratch()
+BRANCH_STEPS = 1 << 14  # room of a branch for further steps
 FIRST_TOKENS = 1 << 14  # room at the start; pages not yet used cost nothing
 
 
@@ -262,6 +264,18 @@ class Search:
             )
             done += n_rows
             self._answer(status)
+
+    def branch(self) -> Search:
+        """Return a search that goes on from here by itself, without a lattice; this one stays."""
+        made, now, n_steps = copy(self), self._now(), int(self._counters[kernels.N_STEPS])
+        made.options = replace(self.options, lattice_beam=0.0)
+        made._forward = links.new_forward(0.0, self.options.prune_interval, self._most_tokens)
+        made._forward.tokens[: len(now)] = now
+        made._steps = np.zeros(n_steps + BRANCH_STEPS, kernels.STEP)
+        made._steps[:n_steps] = self._steps[:n_steps]
+        made._counters, made._offset = self._counters.copy(), self._offset.copy()
+        made._counters[kernels.AT] = 0
+        return made
 
     def partial(self) -> Path | None:
         """The best path so far, final or not; None where no path survives."""

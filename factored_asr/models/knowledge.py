@@ -186,10 +186,14 @@ class Knowledge:
 
     def with_lists(self, before: Vocabulary, lists: Lists) -> Vocabulary:
         """Return a vocabulary with other entries of lists; see `Recognizer.with_lists`."""
-        check_names(lists, (symbol.list.name for symbol in self._places(before).values()))
+        check_names(lists, self.list_names(before))
         known = self.recipe.known
         return self._with_values(before, {name: value_list(name, entries, known)
                                           for name, entries in lists.items()})
+
+    def list_names(self, vocabulary: Vocabulary) -> tuple[str, ...]:
+        """Return the names of the lists that may be replaced."""
+        return tuple(symbol.list.name for symbol in self._places(vocabulary).values())
 
     def with_first_lists(self, before: Vocabulary) -> Vocabulary:
         """Return a vocabulary with the values that lists have in the grammar itself."""

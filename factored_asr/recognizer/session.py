@@ -16,7 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from factored_asr.acoustic.model import AcousticModel, AcousticSession, Frames
+from factored_asr.acoustic.model import (
+    AcousticModel,
+    AcousticSession,
+    ContinuedSession,
+    EarlySession,
+    Frames,
+)
 from factored_asr.acoustic.threads import blas_threads
 from factored_asr.audio.reading import Source, check_rate, read_audio, read_blocks
 from factored_asr.decoder import Search
@@ -40,6 +46,7 @@ from factored_asr.results.transcript import Transcript, words_of
 from factored_asr.understanding import Interpretation
 
 BLOCK_SECONDS = 10.0  # of a file, read at once
+DRAFT_STEPS = 1 << 15  # back-pointers that a draft holds: 400 kB
 TIE = 0.01  # less than this between costs counts as the same
 
 
@@ -113,13 +120,15 @@ class Found:
 class Searches:
     """The search over a graph, and the one over its background model, through the same scores."""
 
-    def __init__(self, pipeline: Pipeline):
-        beam = pipeline.options.beam
+    def __init__(self, pipeline: Pipeline, draft: bool = False):
+        """`draft`: keep the best path of the graph alone."""
+        beam, alone = pipeline.options.beam, replace(pipeline.options.beam, lattice_beam=0.0)
         self._scale = np.float32(pipeline.options.acoustic_scale)
+        if draft:
+            beam = replace(alone, history_steps=min(beam.history_steps, DRAFT_STEPS))
         self.graph = Search(pipeline.graph, beam, pdfs=pipeline.pdfs)
         self._background: Search | None = None
-        if pipeline.background is not None:
-            alone = replace(beam, lattice_beam=0.0)
+        if pipeline.background is not None and not draft:
             self._background = Search(pipeline.background, alone, pdfs=pipeline.pdfs)
 
     def advance(self, blocks: Iterable[np.ndarray]) -> None:
@@ -129,6 +138,12 @@ class Searches:
             self.graph.advance(scaled)
             if self._background is not None:
                 self._background.advance(scaled)
+
+    def early(self, scores: np.ndarray) -> BestPath | None:
+        """Return the best path of the graph as if these scores were next; nothing changes."""
+        branch = self.graph.branch()
+        branch.advance(scores * self._scale)
+        return branch.partial()
 
     def finish(self, speech: np.ndarray, in_noise: bool) -> Found:
         """End the utterance; the arguments are what the acoustic session knows of it."""
@@ -141,22 +156,23 @@ class Session:
     """One utterance; it belongs to one thread at a time.
 
     `whole`: score the sound once all of it is there (unlimited look-ahead), or as it arrives, with
-    partial results. `after`: the session of the same speaker's utterance before, from which running
-    means go on.
+    partial results. `after`: the acoustic session of the same speaker's utterance before, from
+    which running means go on. `draft`: only partial results are of interest, and that an utterance
+    has ended: no lattice, background model or times; `close` takes the place of `finish`.
     """
 
-    def __init__(self, pipeline: Pipeline, *, whole: bool, after: Session | None = None):
-        self.pipeline, self._whole = pipeline, whole
-        before = None if after is None else after.acoustic
+    def __init__(self, pipeline: Pipeline, *, whole: bool, after: AcousticSession | None = None,
+                 draft: bool = False):
+        self.pipeline, self._whole, self._draft = pipeline, whole, draft
         self.acoustic: AcousticSession = pipeline.model.session(
-            pipeline.pdfs, whole=whole, after=before
+            pipeline.pdfs, whole=whole, after=after
         )
-        self._sound = pipeline.timer.listen() if pipeline.timer else None
+        self._sound = pipeline.timer.listen() if pipeline.timer and not draft else None
 
     @cached_property
     def _searches(self) -> Searches:
         """Begun with the first scores: those of a whole sound come at its end."""
-        return Searches(self.pipeline)
+        return Searches(self.pipeline, self._draft)
 
     def accept(self, samples: np.ndarray) -> None:
         """Take samples, (n_samples,) float32 or int16, at the model's rate."""
@@ -190,6 +206,14 @@ class Session:
     def partial(self) -> BestPath | None:
         """The best path so far; its last words may still change. None where no path survives."""
         return self._searches.graph.partial()
+
+    def early(self) -> BestPath | None:
+        """The best path through the sound that does not fill a window yet, too; None: no such."""
+        if not isinstance(self.acoustic, EarlySession):
+            return None
+        with blas_threads(self.pipeline.options.threads):
+            scores = self.acoustic.early()
+            return self._searches.early(scores) if len(scores) else None
 
     @property
     def final_relative_cost(self) -> float:
@@ -226,9 +250,10 @@ class Session:
 
     def close(self) -> None:
         """End the utterance where only what the next one goes on from is of interest."""
-        with blas_threads(self.pipeline.options.threads):
-            for _ in self.acoustic.finish():
-                pass
+        if isinstance(self.acoustic, ContinuedSession):
+            with blas_threads(self.pipeline.options.threads):
+                for _ in self.acoustic.finish():
+                    pass
 
 
 def scores_of(

@@ -7,7 +7,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import ArrayLike
 
-from factored_asr.acoustic.model import Frames
+from factored_asr.acoustic.model import AcousticSession, Frames
 from factored_asr.audio.arrays import is_bytes
 from factored_asr.audio.microphone import Resampler
 from factored_asr.audio.reading import as_samples
@@ -16,6 +16,7 @@ from factored_asr.recognizer.session import Pipeline, Session
 from factored_asr.results.transcript import Transcript
 
 REDECODE_SECONDS = 30.0  # longer utterances keep the result of the stream
+EARLY_SECONDS = 0.2  # of new sound before what waits is looked at once more
 
 
 class Stream:
@@ -23,6 +24,10 @@ class Stream:
 
     A stream belongs to one thread at a time. Its running normalisation is kept from utterance to
     utterance; times count from the start of each.
+
+    With `redecode` the first search keeps neither a lattice nor the background model nor times,
+    which saves memory. If an utterance gets longer than `REDECODE_SECONDS`, its sound so far is
+    searched once more with them.
 
     `endpoint`: when an utterance counts as ended. `redecode`: decode each utterance of up to
     `REDECODE_SECONDS` at its end as `Recognizer.transcribe` decodes a file, with the mean and the
@@ -45,10 +50,17 @@ class Stream:
         self._pipeline, self._rules, self._redecode = pipeline, endpoint, redecode
         wanted = pipeline.model.sample_rate
         self._resampler = Resampler(wanted if sample_rate is None else sample_rate, wanted)
-        self._session = Session(pipeline, whole=False)
-        self._kept: list[np.ndarray] = []
-        self._n_samples = 0
+        self._before: AcousticSession | None = None  # of the utterance before
+        self._begin()
         self._half = b""  # of a sample that bytes ended within
+
+    def _begin(self) -> None:
+        """Begin an utterance."""
+        self._session = Session(self._pipeline, whole=False, after=self._before,
+                                draft=self._redecode)
+        self._kept: list[tuple[np.ndarray, Frames | None]] = []
+        self._n_samples = self._n_early = 0
+        self._early = 0, ""  # frames searched, and the text that was found beyond them
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a stream stays in its process: make one in each, of a recogniser there")
@@ -89,26 +101,48 @@ class Stream:
 
         Returns as `accept`. Raises OptionError where the model takes no frames, or others.
         """
-        self._keep(samples)
-        self._session.accept_frames(frames, samples)
+        self._accept(samples, frames)
         return self.endpoint
 
-    def _accept(self, checked: np.ndarray) -> None:
-        self._keep(checked)
-        self._session.accept(checked)
+    def _accept(self, samples: np.ndarray, frames: Frames | None = None) -> None:
+        self._n_samples += len(samples)
+        if self._redecode and self._n_samples <= REDECODE_SECONDS * self._rate:
+            if len(samples):
+                self._kept.append((samples, frames))
+        elif self._kept:  # too long to be decoded again: the result is that of a stream
+            kept, self._kept = self._kept, []
+            self._session = Session(self._pipeline, whole=False, after=self._before)
+            for each in kept:
+                self._take(*each)
+        self._take(samples, frames)
 
-    def _keep(self, checked: np.ndarray) -> None:
-        """Keep what is to be decoded again."""
-        self._n_samples += len(checked)
-        if self._n_samples > REDECODE_SECONDS * self._pipeline.model.sample_rate:
-            self._kept.clear()
-        elif self._redecode and len(checked):
-            self._kept.append(checked)
+    def _take(self, samples: np.ndarray, frames: Frames | None) -> None:
+        if frames is None:
+            self._session.accept(samples)
+        else:
+            self._session.accept_frames(frames, samples)
 
-    def partial(self) -> str:
-        """The text so far; its last words may still change."""
+    @property
+    def _rate(self) -> int:
+        return self._pipeline.model.sample_rate
+
+    def partial(self, *, early: bool = False) -> str:
+        """The text so far; its last words may still change.
+
+        `early`: while no word is found, search also the sound that does not fill a window of a
+        network yet, at most each 0.2 s. First words come 0.7 s earlier, for more work.
+        """
         path = self._session.partial()
-        return "" if path is None else " ".join(path.words)
+        if path is None or path.words or not early:
+            return "" if path is None else " ".join(path.words)
+        n_frames = self._session.n_frames
+        if self._early[0] != n_frames:
+            self._early = n_frames, ""
+        if not self._early[1] and self._n_samples - self._n_early >= EARLY_SECONDS * self._rate:
+            self._n_early = self._n_samples
+            path = self._session.early()
+            self._early = n_frames, "" if path is None else " ".join(path.words)
+        return self._early[1]
 
     @property
     def endpoint(self) -> bool:
@@ -123,13 +157,12 @@ class Stream:
         """End the utterance; what is accepted afterwards belongs to the next."""
         if len(rest := self._resampler.rest()):
             self._accept(rest)
-        session, kept = self._session, self._kept
-        if kept:
-            session.close()
-            samples, rate = np.concatenate(kept), self._pipeline.model.sample_rate
-            result = self._pipeline.transcribe(samples, rate)
+        if self._kept:
+            self._session.close()
+            samples = np.concatenate([samples for samples, _ in self._kept])
+            result = self._pipeline.transcribe(samples, self._rate)
         else:
-            result = session.finish()
-        self._session = Session(self._pipeline, whole=False, after=session)
-        self._kept, self._n_samples, self._half = [], 0, b""
+            result = self._session.finish()
+        self._before, self._half = self._session.acoustic, b""
+        self._begin()
         return result

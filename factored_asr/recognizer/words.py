@@ -172,6 +172,11 @@ class RunTimeWords:
         """
         return self._changed(self._knowledge.with_lists(self._vocabulary, lists))
 
+    @property
+    def list_names(self) -> tuple[str, ...]:
+        """Names of the lists that `with_lists` may replace."""
+        return self._knowledge.list_names(self._vocabulary) if self.recipe else ()
+
     def with_commands(
         self, grammar: str | Path | Grammar, *, after: str = "", probability: float = COMMANDS
     ) -> Self:

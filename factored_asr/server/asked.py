@@ -6,6 +6,8 @@ The fields are the same in every protocol::
     hotwords    {"home assistant": 3}, or a list of phrases
     lists       {"contact": ["Anna Miller"]}
     prompt      a text whose words are expected
+    commands    ["smart_home"]: grammars of the server, whose sentences dictation finds, too
+    after       "computer": the words before each of these sentences
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
+from factored_asr.language import Grammar
 from factored_asr.recognizer.recognizer import Recognizer
 from factored_asr.server.options import Limits, RefusedError
 
@@ -28,6 +32,8 @@ class Asked:
     hotwords: str = ""
     lists: str = ""
     prompt: str = ""
+    commands: str = ""
+    after: str = ""
 
     @staticmethod
     def of(given: Mapping[str, Any], limits: Limits, before: Asked | None = None) -> Asked:
@@ -49,12 +55,22 @@ class Asked:
         return ", ".join(each.name for each in fields(self) if getattr(self, each.name))
 
     def __bool__(self) -> bool:
-        return bool(self.names)
+        return self != Asked(after=self.after)  # which alone changes nothing
 
-    def of_recognizer(self, recognizer: Recognizer) -> Recognizer:
-        """Return a recogniser that expects this; errors as of its methods."""
+    def of_recognizer(self, recognizer: Recognizer,
+                      grammars: Mapping[str, Path | Grammar] | None = None) -> Recognizer:
+        """Return a recogniser that expects this; errors as of its methods.
+
+        `grammars`: those that `commands` may name.
+        """
         if self.add_words:
             recognizer = recognizer.with_words(json.loads(self.add_words))
+        for name in json.loads(self.commands or "{}"):
+            if name not in (grammars or {}):
+                known = ", ".join(grammars or {}) or "none"
+                raise RefusedError(400, "model_not_found", f"commands: there is no grammar "
+                                   f"{name!r:.40}: there are {known}", "commands")
+            recognizer = recognizer.with_commands((grammars or {})[name], after=self.after)
         if self.lists:
             recognizer = recognizer.with_lists(json.loads(self.lists))
         if self.prompt:
@@ -111,7 +127,20 @@ def _lists(name: str, value: Any, limits: Limits) -> str:
     return _limited(name, content, limits.list_entries)
 
 
-def _prompt(name: str, value: Any, limits: Limits) -> str:
+def _commands(name: str, value: Any, limits: Limits) -> str:
+    if isinstance(value, str):
+        names = [value] if value.strip() else []
+        with suppress(ValueError, RecursionError):
+            names = json.loads(value)
+    else:
+        names = value
+    if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+        raise RefusedError(400, "invalid", f"{name} must be the name of a grammar, or a list of "
+                           "names", name)
+    return _limited(name, dict.fromkeys(names), limits.phrases)
+
+
+def _text(name: str, value: Any, limits: Limits) -> str:
     if not isinstance(value, str):
         raise RefusedError(400, "invalid", f"{name} must be text", name)
     if len(value) > limits.phrase_letters:
@@ -120,4 +149,5 @@ def _prompt(name: str, value: Any, limits: Limits) -> str:
     return " ".join(value.split())
 
 
-_READ = {"add_words": _words, "hotwords": _hotwords, "lists": _lists, "prompt": _prompt}
+_READ = {"add_words": _words, "hotwords": _hotwords, "lists": _lists, "prompt": _text,
+         "commands": _commands, "after": _text}

@@ -20,6 +20,7 @@ from factored_asr.server.modes import Mode, joined
 from factored_asr.server.options import RefusedError, ServerOptions
 from factored_asr.server.phrases import PhraseCompiler, checked
 from factored_asr.server.pools import Pools
+from factored_asr.server.wake import WakeWords, Watch
 
 ASKED_KEPT = 16  # what clients last asked to expect: some megabytes each
 
@@ -41,17 +42,26 @@ class Engine:
     """
 
     def __init__(self, modes: Sequence[Mode], options: ServerOptions | None = None,
-                 metrics: Metrics | None = None):
-        """`modes`: the first one is what clients get that name none."""
+                 metrics: Metrics | None = None, wake: WakeWords | None = None):
+        """`modes`: the first one is what clients get that name none. `wake`: wake words."""
         if not modes:
             raise MissingError("a server needs a grammar or dictation to recognise")
         self.options = options or ServerOptions()
         self.limits = self.options.limits
         self.modes = {mode.name: mode for mode in modes}
+        self.grammars = {
+            mode.name: mode.recognizer.recipe.grammar for mode in modes
+            if mode.recognizer and mode.recognizer.recipe and mode.recognizer.recipe.grammar
+        }
+        """By the names of their modes."""
+        self.wake = wake
+        """What clients may listen for; None: nothing."""
         self.metrics = metrics or Metrics()
         self.draining = False
         self.n_sessions = 0
         """Streams and requests of this worker that run now."""
+        self.n_ended = 0
+        """Those that have run."""
         self._held = 0  # bytes of uploads
         self._phrases: PhraseCompiler | None = None
         self._asked = OrderedDict[tuple[str, Asked], Mode]()
@@ -68,6 +78,8 @@ class Engine:
             list(mode.parts(_wav(noise, mode.rate), 10.0))
             if mode.reader is not None:
                 mode.reader.read("turn on the light")
+        if self.wake is not None:
+            self.wake.warm_up()
 
     def mode(self, name: str | None) -> Mode:
         """Return the mode of this name, by default the first; RefusedError if there is none."""
@@ -84,9 +96,7 @@ class Engine:
         else:
             found = next((m for m in self.modes.values() if m.reader), self.mode(None))
         if found.reader is None:
-            raise RefusedError(400, "no_grammar", f"model {found.name!r} has no grammar and "
-                               "understands nothing: name one that has, or start the server with "
-                               "--grammar", "model")
+            raise no_grammar(found)
         return found
 
     async def asked_mode(self, mode: Mode, asked: Asked) -> Mode:
@@ -97,7 +107,7 @@ class Engine:
         if not asked:
             return mode
         if (mode.name, asked) not in self._asked:
-            made = await self.pools.work(mode.with_asked, asked)
+            made = await self.pools.work(mode.with_asked, asked, self.grammars)
             self._asked[mode.name, asked] = made
             if len(self._asked) > ASKED_KEPT:
                 self._asked.popitem(last=False)
@@ -129,6 +139,7 @@ class Engine:
             self.metrics.add("requests_total", protocol)
         finally:
             self.n_sessions -= 1
+            self.n_ended += 1
             self.metrics.add("sessions", protocol, -1)
 
     @contextmanager
@@ -143,9 +154,19 @@ class Engine:
         finally:
             self._held -= n_bytes
 
-    def live(self, mode: Mode, rate: int, protocol: str) -> Live:
-        """Begin a stream of 16-bit samples at `rate` Hz; RefusedError for a rate out of range."""
-        return Live(self.pools, mode, rate, protocol, self.limits.stream_seconds)
+    def live(self, mode: Mode, rate: int, protocol: str, partial: bool = True) -> Live:
+        """Begin a stream of 16-bit samples at `rate` Hz; RefusedError for a rate out of range.
+
+        `partial`: the client is told of partial results.
+        """
+        return Live(self.pools, mode, rate, protocol, self.limits.stream_seconds, partial)
+
+    def watch(self, names: object, rate: int) -> Watch:
+        """Begin to listen for wake words; RefusedError for others than the server has."""
+        if self.wake is None:
+            raise RefusedError(400, "no_wake_words", "this server listens for no wake words: "
+                               "start it with --wake")
+        return Watch(self.pools, self.wake, self.wake.chosen(names), rate)
 
     async def transcribe(
         self, mode: Mode, sound: Source, protocol: str,
@@ -164,6 +185,12 @@ class Engine:
         self.metrics.add("audio_seconds_total", protocol, found.duration)
         self.pools.count(found, protocol)
         return found
+
+
+def no_grammar(mode: Mode) -> RefusedError:
+    """Return the error for a mode that understands nothing."""
+    return RefusedError(400, "no_grammar", f"model {mode.name!r} has no grammar and understands "
+                        "nothing: name one that has, or start the server with --grammar", "model")
 
 
 def _wav(samples: np.ndarray, rate: int) -> io.BytesIO:

@@ -7,9 +7,11 @@ import hashlib
 import hmac
 import ipaddress
 import json
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from h11 import LocalProtocolError
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -161,7 +163,8 @@ def _with_headers(send: Send) -> Send:
             given += [(name.encode(), value.encode()) for name, value in (HEADERS | policy).items()
                       if name.encode() not in names]
             message = {**message, "headers": given}
-        await send(message)
+        with suppress(LocalProtocolError):  # a client that broke HTTP has had its answer
+            await send(message)
 
     return sending
 

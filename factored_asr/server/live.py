@@ -35,12 +35,12 @@ class Live:
     not on its chunks.
     """
 
-    def __init__(self, pools: Pools, mode: Mode, rate: int, protocol: str, longest: float):
-        """`longest`: seconds of sound that the stream may have."""
-        if rate not in RATES:
-            raise RefusedError(400, "invalid", f"sample_rate must lie in {RATES.start} to "
-                               f"{RATES.stop - 1} Hz, got {rate}", "sample_rate")
+    def __init__(self, pools: Pools, mode: Mode, rate: int, protocol: str, longest: float,
+                 partial: bool = True):
+        """`longest`: seconds of sound that the stream may have; `partial`: give partial results."""
+        check_sample_rate(rate)
         self._pools, self._protocol, self._longest = pools, protocol, longest
+        self._gives_partial = partial
         self.mode = mode
         self._stream = mode.stream()
         self._resampler = _resampler(rate, mode.rate)
@@ -82,7 +82,9 @@ class Live:
         if ended and not last:
             metrics.observe("block_seconds", time.perf_counter() - began)
             return self._finished()
-        self._partial = self._stream.partial()
+        if self._gives_partial and not last:
+            # More work than needed is done only while no other stream waits for it.
+            self._partial = self._stream.partial(early=not self._pools.is_behind)
         metrics.observe("block_seconds", time.perf_counter() - began)
         return None
 
@@ -98,6 +100,13 @@ class Live:
         self._pools.metrics.observe("final_seconds", time.perf_counter() - began)
         self._pools.count(found, self._protocol)
         return found
+
+
+def check_sample_rate(rate: int) -> None:
+    """Raise RefusedError for a rate that no client's sound may have."""
+    if rate not in RATES:
+        raise RefusedError(400, "invalid", f"sample_rate must lie in {RATES.start} to "
+                           f"{RATES.stop - 1} Hz, got {rate}", "sample_rate")
 
 
 def _resampler(rate: int, wanted: int) -> Any:

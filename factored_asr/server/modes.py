@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 
@@ -65,16 +66,20 @@ class Mode:
                 world = None if isinstance(recipe.grammar, Grammar) else World.read(recipe.grammar)
         return Mode(name, rich.pipeline, recognizer, reader, world, rich)
 
-    def with_asked(self, asked: Asked) -> Mode:
-        """Return the mode that expects what a client asks for; RefusedError where it cannot."""
+    def with_asked(self, asked: Asked, grammars: Mapping[str, Path | Grammar] | None = None
+                   ) -> Mode:
+        """Return the mode that expects what a client asks for; RefusedError where it cannot.
+
+        `grammars`: those that it may name.
+        """
         if self.rich is None or self.recognizer is None:
             raise RefusedError(400, "invalid", "a phrase_list is all there is: it goes without "
                                f"{asked.names}", "phrase_list")
-        rich, reader = asked.of_recognizer(self.rich), self.reader
+        rich, reader = asked.of_recognizer(self.rich, grammars), self.reader
         if asked.lists and rich.recipe and rich.recipe.grammar:
             lists = dict(rich.recipe.vocabulary.lists)
             reader = Reader(read_understander(rich.recipe.grammar, lists))
-        plain = asked.of_recognizer(self.recognizer)
+        plain = asked.of_recognizer(self.recognizer, grammars)
         return Mode(self.name, rich.pipeline, plain, reader, self.world, rich)
 
     @staticmethod
@@ -83,6 +88,12 @@ class Mode:
         options = pipeline.options.with_lattice()
         second = SecondPass(RICH, options.confidence)
         return Mode("phrases", replace(pipeline, options=options, second_pass=second))
+
+    @property
+    def understands(self) -> bool:
+        """True where sound may have a meaning: with a grammar, or commands in dictation."""
+        recipe = self.rich.recipe if self.rich else None
+        return self.reader is not None or bool(recipe and recipe.vocabulary.commands)
 
     @property
     def rate(self) -> int:

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from factored_asr.explain import FACTORS_TO_LEAVE_OUT, ExplainOptions, Explanation
 from factored_asr.explain.html import as_html
 from factored_asr.explain.text import as_text
-from factored_asr.server.engine import Engine
+from factored_asr.server.engine import Engine, no_grammar
 from factored_asr.server.guard import COOKIE, cookie_of
 from factored_asr.server.modes import Mode
 from factored_asr.server.options import RefusedError
@@ -70,7 +70,9 @@ def routes(engine: Engine) -> list[Route]:
 
 async def _understood(engine: Engine, form: Form) -> dict[str, Any]:
     """Return intent, slots and acts of a sentence or a sound; of a sound its words, too."""
-    mode = await asked_mode(engine, engine.grammar_mode(form.get("model")), form)
+    name = form.get("model")
+    mode = engine.mode(name) if name else engine.grammar_mode(None)
+    mode = await asked_mode(engine, mode, form)
     context = form.fields.get("context", ({},))[-1]
     if isinstance(context, str):
         try:
@@ -79,12 +81,17 @@ async def _understood(engine: Engine, form: Form) -> dict[str, Any]:
             context = None
     if not isinstance(context, dict):
         raise RefusedError(400, "invalid", "context must be a JSON object", "context")
+    if mode.reader is None and not (mode.understands and form.sound is not None):
+        raise no_grammar(mode)
     found: dict[str, Any] = {}
     if form.sound is not None:
         said = await engine.transcribe(mode, form.sound, "understand")
         found = {"reason": said.reason, "duration": round(said.duration, 3),
                  "words": said.to_dict()["words"]}
-        text = said.text
+        text, meaning = said.text, said.interpretation
+        if mode.reader is None:  # commands in dictation
+            return {"text": text, "intent": meaning and meaning.intent,
+                    "slots": dict(meaning.slots) if meaning else {}, **found}
     elif not (text := form.get("text")):
         raise RefusedError(400, "missing", "give a sentence in 'text', or a sound in 'file'")
     if len(text) > engine.limits.text_letters and form.sound is None:

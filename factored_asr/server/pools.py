@@ -15,6 +15,7 @@ from factored_asr.results.transcript import Transcript
 from factored_asr.server.metrics import Metrics
 
 T = TypeVar("T")
+BEHIND_SECONDS = 0.05
 BULK_NICENESS = 10  # of the threads of long work, next to those of live streams
 
 
@@ -25,10 +26,22 @@ class Pools:
         self.metrics = metrics
         self._live = ThreadPoolExecutor(threads, "live")
         self._bulk = ThreadPoolExecutor(threads, "bulk", initializer=_step_back)
+        self._waited = 0.0  # seconds, of the last piece of live sound for a thread
 
     async def decode(self, function: Callable[..., T], *values: Any) -> T:
         """Run a short piece of decoding on a thread for live sound."""
-        return await self._on(self._live, function, *values)
+        came = time.perf_counter()
+
+        def begun() -> T:
+            self._waited = time.perf_counter() - came
+            return function(*values)
+
+        return await self._on(self._live, begun)
+
+    @property
+    def is_behind(self) -> bool:
+        """True while live sound waits for its thread longer than it should."""
+        return self._waited > BEHIND_SECONDS
 
     async def work(self, function: Callable[..., T], *values: Any) -> T:
         """Run a longer piece of work on a thread that lets live sound go first."""

@@ -22,6 +22,7 @@ from factored_asr.acoustic.threads import blas_threads
 from factored_asr.errors import FactoredASRError, OptionError
 from factored_asr.server.engine import Engine
 from factored_asr.server.keeper import Keeper, Kept
+from factored_asr.server.memory import give_back, map_large_arrays
 from factored_asr.server.metrics import Metrics
 from factored_asr.server.options import ServerOptions
 from factored_asr.server.worker import CLOSE_SECONDS, QUEUE, Sockets, run_worker
@@ -29,8 +30,6 @@ from factored_asr.server.worker import CLOSE_SECONDS, QUEUE, Sockets, run_worker
 SHORT_LIFE = 2.0  # seconds: a worker that dies younger is a fault that will come back
 MOST_DEATHS = 10  # of short lives in a row
 SPARE_SECONDS = 1.0  # beyond the time that workers take to stop
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt in malloc.h
-LARGE, FREE = 1 << 20, 16 << 20
 Say = Callable[[str], None]
 
 
@@ -61,7 +60,7 @@ def serve(make: Callable[[Metrics], Engine], options: ServerOptions, say: Say) -
         An address cannot be used.
     """
     sockets = bind(options)
-    _give_memory_back()
+    map_large_arrays()
     metrics = Metrics(options.workers)
     engine = make(metrics)
     engine.warm_up()
@@ -79,20 +78,6 @@ def serve(make: Callable[[Metrics], Engine], options: ServerOptions, say: Say) -
             options.wyoming_socket.unlink(missing_ok=True)
 
 
-def _give_memory_back() -> None:
-    """Let the C library map large arrays one by one, as it does before it adapts to their size.
-
-    The tables of a search have room that is seldom used: mapped, only used pages take memory, and
-    all of it goes back at the end of a stream. Otherwise 40 streams of commands took 13 MB each.
-    """
-    with suppress(OSError, AttributeError, TypeError):
-        import ctypes
-
-        library = ctypes.CDLL(None)
-        library.mallopt(M_MMAP_THRESHOLD, LARGE)
-        library.mallopt(M_TRIM_THRESHOLD, FREE)
-
-
 class Supervisor:
     """Forks workers, replaces those that die, and stops them all."""
 
@@ -106,6 +91,7 @@ class Supervisor:
     def run(self) -> int:
         """Supervise until it is to stop; return the exit code."""
         gc.collect()
+        give_back()
         gc.freeze()  # objects that workers share are left alone
         wake, woken = socket.socketpair()
         woken.setblocking(False)

@@ -18,7 +18,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from factored_asr.server.app import application
 from factored_asr.server.engine import Engine
 from factored_asr.server.keeper import Keeper
-from factored_asr.server.metrics import Metrics
+from factored_asr.server.memory import Trimmer
 
 MESSAGE_BYTES = 256 << 10  # of one WebSocket message: 8 s of sound at 16 kHz
 CLOSE_SECONDS = 2.0  # for the last bytes to go out
@@ -43,9 +43,10 @@ class _Server(uvicorn.Server):
     A stream lasts long. The first to wake up might otherwise take them all.
     """
 
-    def __init__(self, config: uvicorn.Config, metrics: Metrics):
+    def __init__(self, config: uvicorn.Config, engine: Engine):
         super().__init__(config)
-        self._metrics = metrics
+        self._metrics = engine.metrics
+        self._trimmer = Trimmer(lambda: engine.n_sessions, lambda: engine.n_ended)
         self._accepting: list[asyncio.Task[None]] = []
 
     @contextlib.contextmanager
@@ -63,6 +64,7 @@ class _Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         self._count()
+        self._trimmer.tick()
         return await super().on_tick(counter)
 
     async def _accept(self, listening: socket.socket) -> None:
@@ -94,7 +96,7 @@ def run_worker(engine: Engine, sockets: Sockets, keeper: Keeper | None = None) -
 
 async def serve(engine: Engine, sockets: Sockets, keeper: Keeper) -> None:
     """Serve in the running loop; see `run_worker`."""
-    server = _Server(_config(engine, keeper), engine.metrics)
+    server = _Server(_config(engine, keeper), engine)
     loop, stop, parent = asyncio.get_running_loop(), asyncio.Event(), os.getppid()
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
@@ -140,9 +142,12 @@ def _config(engine: Engine, keeper: Keeper) -> uvicorn.Config:
             keeper.drop(self._handle)
             super().connection_lost(exc)
 
+    # No pings: while a client's messages wait to be decoded, nothing is read, its pongs neither:
+    # a busy server would take it for dead. `Limits.idle_seconds` ends what sends no messages.
     return uvicorn.Config(
         application(engine), log_level="warning", access_log=False, lifespan="off",
         ws=KeptWebSocket, ws_max_size=MESSAGE_BYTES, ws_per_message_deflate=False,
+        ws_ping_interval=None,
         server_header=False, proxy_headers=False, timeout_keep_alive=30,
         timeout_graceful_shutdown=int(CLOSE_SECONDS),
     )

@@ -7,6 +7,7 @@ of JSON, perhaps more JSON, perhaps bytes; their lengths are checked here before
 |---|---|
 | describe | info |
 | transcribe, audio-start, audio-chunk …, audio-stop | transcript-start, transcript-chunk, transcript, transcript-stop |
+| detect, audio-start, audio-chunk …, audio-stop | detection, for each wake word; not-detected |
 | recognize | intent, or not-recognized |
 | transcript | where a grammar has a world: handled, or not-handled; else as recognize |
 | ping | pong |
@@ -19,7 +20,7 @@ import json
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from typing import Any
 
@@ -37,17 +38,22 @@ from wyoming.info import (
     Info,
     IntentModel,
     IntentProgram,
+    WakeModel,
+    WakeProgram,
 )
 from wyoming.intent import Entity, Intent, NotRecognized
 from wyoming.ping import Pong
+from wyoming.wake import Detection, NotDetected
 
 from factored_asr import __version__
+from factored_asr.detectors import Detection as Found
 from factored_asr.dialogue import Dialogue
 from factored_asr.errors import FactoredASRError
 from factored_asr.server.engine import Engine
 from factored_asr.server.live import Live
 from factored_asr.server.modes import Mode
 from factored_asr.server.options import RefusedError
+from factored_asr.server.wake import Watch
 
 MAX_LINE = 64 << 10
 MAX_DATA = 64 << 10
@@ -124,7 +130,9 @@ class Connection:
         self._engine, self._conversations = engine, conversations
         self._reader, self._writer = reader, writer
         self._wanted: Mapping[str, Any] = {}  # of the last transcribe event
-        self._live: Live | None = None
+        self._names: Any = None  # of the last detect event, until a transcribe event
+        self._detects = False
+        self._live: Live | Watch | None = None
         self._channels = 1
         self._texts: list[str] = []
         self._running = ExitStack()
@@ -158,7 +166,9 @@ class Connection:
         elif event.type == "ping":
             await self._send(Pong(event.data.get("text")))
         elif event.type == "transcribe":
-            self._wanted = event.data
+            self._wanted, self._detects = event.data, False
+        elif event.type == "detect":
+            self._names, self._detects = event.data.get("names"), True
         elif event.type == "audio-start":
             self._begin(event.data)
         elif event.type == "audio-chunk":
@@ -181,14 +191,21 @@ class Connection:
         if width != 2 or not (isinstance(channels, int) and 1 <= channels <= 8):
             raise RefusedError(400, "invalid", "sound must have 2 bytes a sample and 1 to 8 "
                                f"channels, got {width} and {channels}")
+        rate = rate if isinstance(rate, int) else 0
+        live: Live | Watch
+        if self._detects:
+            live = self._engine.watch(self._names, rate)
+        else:
+            live = self._engine.live(self._wanted_mode(), rate, "wyoming", partial=False)
+        self._running.close()
+        self._running.enter_context(self._engine.session("wyoming"))
+        self._live, self._channels, self._texts = live, channels, []
+
+    def _wanted_mode(self) -> Mode:
         language = str(self._wanted.get("language") or "en")
         if not language.lower().startswith("en"):
             raise RefusedError(400, "unsupported_language", f"language must be en, got {language}")
-        mode = self._engine.mode(self._wanted.get("name"))
-        self._running.close()
-        self._running.enter_context(self._engine.session("wyoming"))
-        self._live = self._engine.live(mode, rate if isinstance(rate, int) else 0, "wyoming")
-        self._channels, self._texts = channels, []
+        return self._engine.mode(self._wanted.get("name"))
 
     async def _hear(self, event: Event) -> None:
         if self._live is None:
@@ -199,10 +216,17 @@ class Connection:
             frames = np.frombuffer(data[: len(data) // (2 * self._channels) * 2 * self._channels],
                                    "<i2").reshape(-1, self._channels)
             data = frames.mean(axis=1).astype("<i2").tobytes()
+        if isinstance(self._live, Watch):
+            await self._tell_detections(await self._live.accept(data))
+            return
         heard = await self._live.accept(data)
         for found in heard.finished:
             if found.words:
                 await self._tell(found.text)
+
+    async def _tell_detections(self, found: Iterable[Found]) -> None:
+        for each in found:
+            await self._send(Detection(each.name, timestamp=round(1000 * each.end)))
 
     async def _tell(self, text: str) -> None:
         """Send what is final of a transcript."""
@@ -214,6 +238,13 @@ class Connection:
     async def _finish(self) -> None:
         if self._live is None:
             raise RefusedError(400, "invalid", "audio-stop without audio-start")
+        if isinstance(self._live, Watch):
+            await self._tell_detections(await self._live.finish())
+            if not self._live.found:
+                await self._send(NotDetected())
+            self._live = None
+            self._running.close()
+            return
         found = await self._live.finish()
         if found.words or not self._texts:
             await self._tell(found.text)
@@ -268,4 +299,7 @@ def info(engine: Engine) -> Info:
         if grammars else [],
         handle=[HandleProgram(*program, [HandleModel(*about(mode, "a conversation"), LANGUAGES)
                                          for mode in worlds])] if worlds else [],
+        wake=[WakeProgram(*program, [
+            WakeModel(name, OURS, True, f"the phrase '{name}'", __version__, LANGUAGES, name)
+            for name in engine.wake.names])] if engine.wake else [],
     )

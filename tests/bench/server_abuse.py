@@ -24,10 +24,11 @@ def main() -> None:
     made.add_argument("--sessions", type=int, default=2000)
     made.add_argument("--at-once", type=int, default=200)
     made.add_argument("--workers", default="2")
+    made.add_argument("--model", default="en-us-network")
     options = made.parse_args()
     rows, wrong, busy = [], 0, 0
-    with running("--wyoming-port", "0", "--workers", options.workers, "--max-sessions", "400"
-                 ) as server:
+    with running("--wyoming-port", "0", "--workers", options.workers, "--max-sessions", "400",
+                 model=options.model) as server:
         workers = server.workers()
         for tenth in range(1, 11):
             began = time.monotonic()

@@ -9,15 +9,16 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -34,7 +35,8 @@ class Server:
     process: subprocess.Popen[str]
     url: str
     wyoming: str = ""
-    lines: tuple[str, ...] = ()
+    lines: list[str] = field(default_factory=list)
+    """What it said."""
 
     @property
     def websocket(self) -> str:
@@ -53,9 +55,9 @@ class Server:
 
 
 @contextmanager
-def running(*arguments: str, grammar: str = GRAMMAR) -> Iterator[Server]:
+def running(*arguments: str, grammar: str = GRAMMAR, model: str = MODEL) -> Iterator[Server]:
     """Start a server on free ports; stop it at the end."""
-    command = [sys.executable, "-m", "factored_asr", "serve", "--model", MODEL, "--port", "0",
+    command = [sys.executable, "-m", "factored_asr", "serve", "--model", model, "--port", "0",
                *arguments]
     if grammar:
         command += ["--grammar", grammar]
@@ -70,14 +72,12 @@ def running(*arguments: str, grammar: str = GRAMMAR) -> Iterator[Server]:
                 process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 process.kill()
-        assert process.stderr is not None
-        process.stderr.close()
         process.wait()
 
 
 def _started(process: subprocess.Popen[str], wyoming: bool) -> Server:
-    lines: list[str] = []
     found = Server(process, "")
+    lines = found.lines
     ends = time.monotonic() + START_SECONDS
     assert process.stderr is not None
     while not (found.url and (found.wyoming or not wyoming)):
@@ -88,9 +88,15 @@ def _started(process: subprocess.Popen[str], wyoming: bool) -> Server:
             found.url = match[1]
         if match := re.search(r"listening on ((?:tcp|unix)://\S+)", line):
             found.wyoming = match[1]
-    found.lines = tuple(lines)
+    # Else the server would wait once its messages fill the pipe.
+    threading.Thread(target=_collect, args=(process.stderr, lines), daemon=True).start()
     wait_until(lambda: get(f"{found.url}/ready")[0] == 200)
     return found
+
+
+def _collect(messages: IO[str], lines: list[str]) -> None:
+    with messages:
+        lines.extend(messages)
 
 
 def wait_until(true: object, seconds: float = 60.0) -> float:

@@ -46,6 +46,12 @@ class Memory:
         mean, square = total / (before * n_rows * WIDTH + x.size)
         return np.float32(mean), np.float32(square - mean * mean)
 
+    def copy(self) -> Memory:
+        """Return a memory to which pieces may be added that this one is not to keep."""
+        made = Memory()
+        made._blocks, made._sums = [*self._blocks], self._sums  # nothing is written into these
+        return made
+
     def forget(self, n_last: int, n_most: int) -> None:
         """Drop the last `n_last` frames, and of the others all but the last `n_most`."""
         end = self.n_frames - n_last

@@ -70,6 +70,11 @@ class NetworkSession:
         self._took_frames = True
         return self._scored(self._taken([values]))
 
+    def early(self) -> np.ndarray:
+        """Return scores of the frames that wait for a window; empty where no phone is clear."""
+        found = None if self._took_frames else self._frames.early()
+        return self._scored([] if found is None or not stands_out(found).any() else [found])
+
     def finish(self) -> Iterator[np.ndarray]:
         """End the sound; yield the scores still missing in blocks."""
         rest = self._taken([] if self._took_frames else self._frames.finish())

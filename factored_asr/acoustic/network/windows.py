@@ -87,6 +87,17 @@ class WindowedFrames:
                 return
             yield self._computed(wanted - window.right, wanted)
 
+    def early(self) -> np.ndarray | None:
+        """Return the frames not given yet of which all samples are there, (n, n_phones) float32.
+
+        They lack the sound after them: those given later differ. None where there are no such.
+        """
+        n_ready = self._ready()
+        if not n_ready:
+            return None
+        hidden, n_before = self._hidden(self._joined(), n_ready, self._memory.copy())
+        return self._head(hidden)[n_before:]
+
     def finish(self) -> Iterator[np.ndarray]:
         """Yield the frames still missing, at least one of the whole sound.
 
@@ -100,6 +111,7 @@ class WindowedFrames:
             self._held += lacking
         if missing > 0:
             yield self._computed(missing, missing)
+        self._memory, self._before, self._parts = Memory(), [], []  # nothing follows
 
     def _ready(self) -> int:
         """Frames not given yet of which all samples are there."""
@@ -107,12 +119,9 @@ class WindowedFrames:
 
     def _computed(self, n_new: int, n_frames: int) -> np.ndarray:
         """The next `n_new` frames, computed together with those after them, `n_frames` in all."""
-        joined = np.concatenate(self._parts) if len(self._parts) > 1 else self._parts[0]
-        hidden = self._encoder(joined[: (n_frames - 1) * HOP + FIELD], self._memory)
+        joined = self._joined()
+        hidden, n_before = self._hidden(joined, n_frames, self._memory)
         self._memory.forget(n_frames - n_new, self._window.left)
-        n_before = len(self._before[0]) if self._before else 0
-        if n_before:
-            hidden = [np.concatenate(pair) for pair in zip(self._before, hidden, strict=True)]
         log_probs = self._head(hidden)[n_before : n_before + n_new].copy()
         first = max(0, n_before + n_new - self._head.context)
         self._before = [each[first : n_before + n_new].copy() for each in hidden]
@@ -120,3 +129,19 @@ class WindowedFrames:
         self._held = len(self._parts[0])
         self._next += n_new
         return log_probs
+
+    def _joined(self) -> np.ndarray:
+        """The samples from the next frame on."""
+        if len(self._parts) > 1:
+            self._parts = [np.concatenate(self._parts)]
+        return self._parts[0]
+
+    def _hidden(
+        self, samples: np.ndarray, n_frames: int, memory: Memory
+    ) -> tuple[list[np.ndarray], int]:
+        """The encoder's frames of some samples behind those kept for the head, and how many."""
+        hidden = self._encoder(samples[: (n_frames - 1) * HOP + FIELD], memory)
+        if not self._before:
+            return hidden, 0
+        joined = [np.concatenate(pair) for pair in zip(self._before, hidden, strict=True)]
+        return joined, len(self._before[0])
