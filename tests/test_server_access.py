@@ -23,7 +23,7 @@ import pytest
 pytest.importorskip("uvicorn")
 pytest.importorskip("starlette")
 
-from support.server import Server, get, running, send, wait_until
+from support.server import GRAMMAR, Server, get, running, send, wait_until
 
 from factored_asr.errors import OptionError
 from factored_asr.server import Limits, ServerOptions
@@ -266,6 +266,21 @@ def test_counters_add_up_over_threads_and_workers() -> None:
     assert 'factored_asr_block_seconds_bucket{le="0.2"} 0' in lines
     assert 'factored_asr_block_seconds_bucket{le="0.3"} 4000' in lines
     assert "factored_asr_block_seconds_count 4000" in lines
+
+
+@pytest.mark.parametrize("grammar", [str(GRAMMAR), None])
+def test_a_server_that_starts_recognises_words(monkeypatch: pytest.MonkeyPatch,
+                                               grammar: str | None) -> None:
+    """All that runs for words has run before it listens: the sound for it is heard as some."""
+    from factored_asr import Recognizer
+    from factored_asr.recognizer.stream import Stream
+    from factored_asr.server import Mode, warming
+
+    found, finish = [], Stream.finish
+    monkeypatch.setattr(Stream, "finish", lambda self: found.append(finish(self)))
+    for model in ("en-us", "en-us-network") if grammar else ("en-us-network",):
+        warming.warm_up(Mode.of("x", Recognizer.load(model, grammar=grammar)))
+    assert found and all(said.words for said in found)
 
 
 def test_early_words_are_looked_for_while_nothing_waits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,7 +138,7 @@ class Stream:
         n_frames = self._session.n_frames
         if self._early[0] != n_frames:
             self._early = n_frames, ""
-        if not self._early[1] and self._n_samples - self._n_early >= EARLY_SECONDS * self._rate:
+        if self._n_samples - self._n_early >= EARLY_SECONDS * self._rate:
             self._n_early = self._n_samples
             path = self._session.early()
             self._early = n_frames, "" if path is None else " ".join(path.words)

@@ -21,6 +21,7 @@ from factored_asr.server.options import RefusedError, ServerOptions
 from factored_asr.server.phrases import PhraseCompiler, checked
 from factored_asr.server.pools import Pools
 from factored_asr.server.wake import WakeWords, Watch
+from factored_asr.server.warming import babble, warm_up
 
 ASKED_KEPT = 16  # what clients last asked to expect: some megabytes each
 
@@ -69,13 +70,9 @@ class Engine:
 
     def warm_up(self) -> None:
         """Decode some sound in every mode, so that the first client does not wait for it."""
-        noise = np.random.default_rng(0).normal(0, 0.05, 8000).astype(np.float32)
         for mode in self.modes.values():
-            stream = mode.stream()
-            stream.accept(noise)
-            stream.partial()
-            stream.finish()
-            list(mode.parts(_wav(noise, mode.rate), 10.0))
+            warm_up(mode)
+            list(mode.parts(_wav(babble(mode.rate), mode.rate), 10.0))
             if mode.reader is not None:
                 mode.reader.read("turn on the light")
         if self.wake is not None:

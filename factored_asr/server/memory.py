@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,7 +10,7 @@ from functools import cache
 from typing import Any
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt in malloc.h
-LARGE, FREE = 1 << 20, 16 << 20
+LARGE, FREE = 1 << 18, 16 << 20
 IDLE_SECONDS, BUSY_SECONDS = 0.5, 30.0
 
 
@@ -55,5 +56,6 @@ class Trimmer:
                 self._n_ended() == self._ended):
             return False
         self._last, self._ended = time.monotonic(), self._n_ended()
+        gc.collect()  # closed connections are cycles, with their sound and searches
         give_back()
         return True
