@@ -154,7 +154,7 @@ class Engine:
     def live(self, mode: Mode, rate: int, protocol: str, partial: bool = True) -> Live:
         """Begin a stream of 16-bit samples at `rate` Hz; RefusedError for a rate out of range.
 
-        `partial`: the client is told of partial results.
+        `partial`: the client gets partial results.
         """
         return Live(self.pools, mode, rate, protocol, self.limits.stream_seconds, partial)
 
