@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import runpy
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +132,21 @@ def test_a_figure_is_drawn_by_the_code_of_its_page(
     monkeypatch.chdir(ROOT)
     lesson(7).draw(tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 5000
+
+
+def test_a_figure_that_cannot_be_drawn_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+    with pytest.raises(OptionError, match="cannot be written"):
+        lesson(1).draw(tmp_path / "no" / "a.png")
+    monkeypatch.chdir(tmp_path)
+    for number in (5, 9):  # one by a reader of the library, one by the code of the page
+        with pytest.raises(MissingError, match="there is no such file|in the repository's folder"):
+            lesson(number).draw(tmp_path / "a.png")
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(MissingError, match="figures need matplotlib: pip install"):
+        lesson(1).draw(tmp_path / "a.png")
 
 
 def code_cells(each: Lesson) -> list[str]:

@@ -73,14 +73,25 @@ class Lesson:
         """Run the code of the page's figure, and write the figure.
 
         It runs the block that begins with ``# figure`` and defines ``drawing``, a figure of
-        matplotlib. FormatError: the page has no such block.
+        matplotlib. FormatError: the page has no such block. MissingError: matplotlib or a file of
+        the repository is not there. OptionError: the figure cannot be written.
         """
         found = FIGURE.search(self.page())
         if found is None:
             raise FormatError("the page has no code of a figure", self.path)
         names: dict[str, Any] = {}
-        exec(compile(found[1], str(self.path), "exec"), names)
-        names["drawing"].savefig(file, dpi=110)
+        try:
+            exec(compile(found[1], str(self.path), "exec"), names)
+        except ImportError:
+            law = "figures need matplotlib: pip install 'factored-asr[plot]'"
+            raise MissingError(law) from None
+        except FileNotFoundError as error:
+            raise MissingError("the figure reads this file of the repository: draw it in the "
+                               "repository's folder", error.filename) from None
+        try:
+            names["drawing"].savefig(file, dpi=110)
+        except (OSError, ValueError) as error:
+            raise OptionError(f"{file}: cannot be written: {error}") from None
 
 
 LESSONS = (
