@@ -37,6 +37,7 @@ from factored_asr.lattice import (
     word_features,
 )
 from factored_asr.lattice.files import read_kaldi, read_slf
+from factored_asr.lattice.path import PhoneSegment, WordSegment
 from factored_asr.lattice.rescore import RescoreOptions
 from factored_asr.models.bundle import Bundle
 from factored_asr.models.recipe import Recipe
@@ -249,21 +250,29 @@ def test_calibration_is_what_makes_a_posterior_a_probability() -> None:
 def test_features_tell_correct_words_from_wrong() -> None:
     """Two words in 0.2 s are ten a second; a beam leaves the second one competitor of two."""
     lattice = prune(network_of({"a": 1.0}, {"b": 0.6, "c": 0.35, "d": 0.05}), 2.0)
+    two_phones = PhoneSegment("B", 10, 15), PhoneSegment("B", 15, 20)
+    words = WordSegment("a", 1, 0, 10), WordSegment("b", 2, 10, 20, two_phones)
     with pytest.raises(OptionError, match="frame_seconds, which is not known"):
-        word_features(lattice, [(0, 10), (10, 20)])
+        word_features(lattice, words)
     lattice = replace(lattice, frame_seconds=0.01)
-    features = word_features(lattice, [(0, 10), (10, 20)])
+    features = word_features(lattice, words)
     assert features[:, 0].tolist() == [5.0, 5.0]
     assert features[:, 1] == pytest.approx([math.log(2)] * 2)
     assert features[:, 2] == pytest.approx([math.log(2), math.log(3)])
-    assert word_features(lattice, []).shape == (0, 3)
+    assert word_features(lattice, []).shape == (0, 5)
+    assert features[:, 3:].tolist() == [[0.0, 0.75]] * 2  # what is not known
+    likeliest = np.repeat([0.9, 0.5, 0.4], [5, 5, 10])
+    known = replace(lattice, arc_lm=3.0 + np.arange(lattice.n_arcs),
+                    clarity=np.stack([likeliest, np.full(20, 0.9)], axis=1).astype(np.float32))
+    assert word_features(known, words)[:, 3:].ravel() == pytest.approx([3.0, 0.7, 2.0, 0.4])
     calibration = Calibration(0.0, 1.0, (0.0, 0.0, -2.0))
     found = second_pass(
         lattice, SecondPassOptions(confidences=True), ConfidenceOptions(calibration=calibration)
     )
     assert found.confidences == pytest.approx(
         tuple(calibration.probability(
-            [slot.confidence for slot in confusion_network(lattice, scale=0.3).words], features
+            [slot.confidence for slot in confusion_network(lattice, scale=0.3).words],
+            features[:, :3],
         ))
     )
 

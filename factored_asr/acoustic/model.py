@@ -30,6 +30,11 @@ class AcousticSession(Protocol):
         """(n_frames,) bool: which frames so far stand out of the background as speech."""
 
     @property
+    def clarity(self) -> np.ndarray:
+        """(n_frames, 2) float32 of the frames so far: the probability of the likeliest phone, and
+        of all phones together; (0, 2) where the model gives no probabilities."""
+
+    @property
     def in_noise(self) -> bool:
         """True where the scores are compensated for the noise of the sound; False until known."""
 

@@ -83,6 +83,8 @@ class Lattice:
     """int32: frame after each phone of each arc."""
     arc_origin: np.ndarray = _no(np.int64)
     """(n_arcs,) int64: the arc in the lattice that this one was made from; empty if none."""
+    clarity: np.ndarray = _no(np.float32)
+    """(n_frames, 2) float32: `AcousticSession.clarity`; empty if unknown."""
 
     def __post_init__(self) -> None:
         _check(self)

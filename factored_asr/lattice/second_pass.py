@@ -25,6 +25,8 @@ from factored_asr.lattice.posteriors import frame_sums
 from factored_asr.lattice.rescore import RescoreOptions, rescore
 
 MANY_WORDS = 12  # more words count as 12: calibrations are fitted on single sentences
+USUAL_CLARITY = 0.75  # about the mean of native and accented speech
+LITTLE = 0.05  # phones in frames that are all but blank say nothing
 
 
 @dataclass(frozen=True)
@@ -190,46 +192,65 @@ def second_pass(
     if not options.confidences:
         return Outcome(segments, (), lattice, strings)
     posteriors = [slot.confidence for slot in network.words]
-    spans = [(each.start or 0, each.end or 0) for each in segments]
     n_features = len(confidence.calibration.weights)
-    features = word_features(near, spans)[:, :n_features] if n_features else None
+    features = word_features(near, segments)[:, :n_features] if n_features else None
     probabilities = confidence.calibration.probability(posteriors, features)
     return Outcome(segments, tuple(probabilities.tolist()), lattice, strings)
 
 
-def word_features(lattice: Lattice, spans: Sequence[tuple[int, int]]) -> np.ndarray:
+def word_features(lattice: Lattice, words: Sequence[WordSegment]) -> np.ndarray:
     """Return features that tell correct words from wrong ones in addition to their posteriors.
 
-    The result is (n_words, 3) float64, one row a word:
+    The result is (n_words, 5) float64, one row a word:
 
     1. words a second of the whole sound, divided by 2 (fluent speech is recognised better);
     2. natural log of their number, up to MANY_WORDS;
-    3. log of 1 + the mean number of different words that the lattice has in each frame of the word.
+    3. log of 1 + the mean number of different words that the lattice has in each frame of the word;
+    4. the language model's cost of the word by the phones it has, 0 where that is unknown;
+    5. the mean probability of the likeliest phone in its frames, by the probability that there is
+       any (`Lattice.clarity`); `USUAL_CLARITY` where that is unknown.
 
     Parameters
     ----------
     lattice
         Pruned to the beam of the confidences; its `frame_seconds` must be known.
-    spans
-        First frame of each word of the utterance, and the frame after its last.
+    words
+        All of the utterance, with their frames.
 
     Examples
     --------
     >>> from factored_asr.lattice.files import read_slf_text
     >>> text = "N=2 L=2 acscale=1\\nI=0 t=0\\nI=1 t=0.5\\n"
     >>> text += "J=0 S=0 E=1 W=yes a=-7 l=-1\\nJ=1 S=0 E=1 W=no a=-6 l=-2\\n"
-    >>> word_features(read_slf_text(text), [(0, 50)]).round(2).tolist()
-    [[1.0, 0.0, 1.1]]
+    >>> word_features(read_slf_text(text), [WordSegment("yes", 1, 0, 50)]).round(2).tolist()
+    [[1.0, 0.0, 1.1, 0.0, 0.75]]
     """
     if lattice.frame_seconds is None:
         raise OptionError("features of words need the lattice's frame_seconds, which is not known")
-    features = np.empty((len(spans), 3))
-    features[:, 0] = len(spans) / (max(2 * lattice.n_frames, 1) * lattice.frame_seconds)
-    features[:, 1] = np.log(np.clip(len(spans), 1, MANY_WORDS))
+    features = np.empty((len(words), 5))
+    features[:, 0] = len(words) / (max(2 * lattice.n_frames, 1) * lattice.frame_seconds)
+    features[:, 1] = np.log(np.clip(len(words), 1, MANY_WORDS))
     summed = np.concatenate([[0], _words_at(lattice).cumsum()])
+    spans = [(each.start or 0, each.end or 0) for each in words]
     first, end = np.array(spans, np.int64).reshape(-1, 2).T
     features[:, 2] = np.log1p((summed[end] - summed[first]) / np.maximum(end - first, 1))
+    features[:, 3] = [_lm_cost(lattice, each) / max(len(each.phones), 1) for each in words]
+    features[:, 4] = USUAL_CLARITY
+    if len(lattice.clarity):
+        likeliest, any_phone = lattice.clarity.T.astype(np.float64)
+        sums = [np.concatenate([[0.0], row.cumsum()]) for row in (likeliest * any_phone, any_phone)]
+        over, under = (each[end] - each[first] for each in sums)
+        features[:, 4] = np.where(under > LITTLE, over / np.maximum(under, LITTLE), USUAL_CLARITY)
     return features
+
+
+def _lm_cost(lattice: Lattice, word: WordSegment) -> float:
+    """Return the language model's cost of the word's arc that ends nearest to it."""
+    same = np.flatnonzero(lattice.arc_word == word.word_id)
+    if not len(same):
+        return 0.0
+    ends = lattice.node_frame[lattice.arc_target[same]]
+    return float(lattice.arc_lm[same[np.abs(ends - (word.end or 0)).argmin()]])
 
 
 def _words_at(lattice: Lattice) -> np.ndarray:

@@ -145,11 +145,12 @@ class Searches:
         branch.advance(scores * self._scale)
         return branch.partial()
 
-    def finish(self, speech: np.ndarray, in_noise: bool) -> Found:
-        """End the utterance; the arguments are what the acoustic session knows of it."""
+    def finish(self, acoustic: AcousticSession) -> Found:
+        """End the utterance that this session scored."""
         background = None if self._background is None else self._background.finish().best()
         parts = self.graph.part_paths()
-        return Found(self.graph.finish(), background, in_noise, speech, parts=parts)
+        lattice = replace(self.graph.finish(), clarity=acoustic.clarity)
+        return Found(lattice, background, acoustic.in_noise, acoustic.speech, parts=parts)
 
 
 class Session:
@@ -233,20 +234,18 @@ class Session:
         """End the utterance, without a decision: search what is left."""
         with blas_threads(self.pipeline.options.threads):
             scores = self.acoustic.finish()
-            speech, in_noise = self.acoustic.speech, self.acoustic.in_noise
-            if not self._whole or speech.any():
+            if not self._whole or self.acoustic.speech.any():
                 self._searches.advance(scores)
             if self._sound is not None:
                 self._sound.finish()
-            return replace(self._searches.finish(speech, in_noise), sound=self._sound)
+            return replace(self._searches.finish(self.acoustic), sound=self._sound)
 
     def redecode(self, pipeline: Pipeline) -> Found:
         """Search the scores of the whole finished sound by another graph or other options."""
         with blas_threads(self.pipeline.options.threads):
             searches = Searches(pipeline)
             searches.advance(self.acoustic.scores(pipeline.pdfs))
-            found = searches.finish(self.acoustic.speech, self.acoustic.in_noise)
-            return replace(found, sound=self._sound)
+            return replace(searches.finish(self.acoustic), sound=self._sound)
 
     def close(self) -> None:
         """End the utterance where only what the next one goes on from is of interest."""

@@ -10,7 +10,8 @@ Confidences (``--confidence``): the language model leaves out the tuning and the
 the calibration is fitted on the tuning speakers and judged on the held-out ones. Bar: normalised
 cross-entropy above 0.2. With ``--lms default`` en-us comes with its own language model; what is
 printed then, with the acoustic model as it is, belongs into its settings. ``--model en-us-network
---lms default`` does the same for the network, with its own settings and second pass.
+--lms default`` does the same for the network, with its own settings and second pass; it is fitted
+on the native speech that dictation_lm.py tunes on, too.
 
 Of the accents, en-us gets four words of five wrong. ``--model FOLDER`` takes another acoustic model
 of its phones, such as en-us adapted to the speakers who are neither tuning nor held out, which
@@ -37,6 +38,7 @@ from common import (
     read_samples,
     word_errors,
 )
+from dictation_lm import parts, spelt
 
 if TYPE_CHECKING:
     from factored_asr import Recognizer, Transcript
@@ -44,7 +46,8 @@ if TYPE_CHECKING:
     from factored_asr.lattice.second_pass import Outcome
     from factored_asr.models.settings import DecodeOptions
 
-N_FEATURES = 3
+OF_MIXTURES, OF_NETWORK = slice(0, 3), slice(2, 5)
+"""Columns of `word_features` that calibrations take: the first two harm the network's."""
 Scored = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Posterior of each word, (n, k) what else tells of it, whether it is right."""
 
@@ -143,18 +146,24 @@ def scored_words(
     import jiwer
 
     from factored_asr.lattice import prune, word_features
+    from factored_asr.lattice.path import PhoneSegment, WordSegment
 
-    confidences, features, right = [], [np.empty((0, N_FEATURES))], []
+    confidences, features, right = [], [np.empty((0, 5))], []
     for reference, said in zip(references, found, strict=True):
         if not said.words or said.words[0].confidence is None:
             continue
         hits = np.zeros(len(said.words), bool)
-        for chunk in jiwer.process_words(reference, said.text).alignments[0]:
+        for chunk in jiwer.process_words(spelt(reference), spelt(said.text)).alignments[0]:
             if chunk.type == "equal":
                 hits[chunk.hyp_start_idx : chunk.hyp_end_idx] = True
         frames = 1 / said.lattice.frame_seconds
-        spans = [(round(word.start * frames), round(word.end * frames)) for word in said.words]
-        features.append(word_features(prune(said.lattice, options.beam), spans))
+        segments = [
+            WordSegment(word.text, said.lattice.words.index(word.text), round(word.start * frames),
+                        round(word.end * frames),
+                        tuple(PhoneSegment(phone, 0, 0) for phone in word.phones))
+            for word in said.words
+        ]
+        features.append(word_features(prune(said.lattice, options.beam), segments))
         confidences += [word.confidence for word in said.words]
         right += hits.tolist()
     return np.array(confidences), np.concatenate(features), np.array(right)
@@ -162,9 +171,9 @@ def scored_words(
 
 def calibrate(
     recognizer: Recognizer, calibration: Sequence[Utterance], test: Sequence[Utterance],
-    picture: Path,
+    picture: Path, columns: slice,
 ) -> None:
-    """Fit on some speakers, judge on others."""
+    """Fit on some speakers, judge on others. `columns` of `word_features` are taken."""
     from factored_asr.lattice import fit_calibration, normalised_cross_entropy
     from factored_asr.plots import plot_reliability, save
 
@@ -174,6 +183,7 @@ def calibrate(
         )
         for part in (calibration, test)
     )
+    features, test_features = features[:, columns], test_features[:, columns]
     plain, fitted = fit_calibration(scores, right), fit_calibration(scores, right, features)
     probabilities = fitted.probability(test_scores, test_features)
     rows = [
@@ -216,14 +226,19 @@ def main() -> None:
     if options.confidence and options.lms == "default":
         settings = replace(Bundle.find(model).dictation, align_words=False)
         recognizer = scoring_recognizer(model, settings, None, None)
-        calibrate(recognizer, tuning, held_out, options.work / "reliability.png")
+        network = model == "en-us-network"
+        if network:
+            sets = parts(options.data)
+            tuning = [*tuning, *sets["prompts, tuned on"], *sets["native_dictation"]]
+        calibrate(recognizer, tuning, held_out, options.work / "reliability.png",
+                  OF_NETWORK if network else OF_MIXTURES)
         print(load_note())
         return
     arpa, dictionary, _ = prepare(everything, sorted(excluded), options.work, name)
     settings = DICTATION if options.lms == "default" else our_settings()
     if options.confidence:
         recognizer = scoring_recognizer(model, settings, arpa, dictionary)
-        calibrate(recognizer, tuning, held_out, options.work / "reliability.png")
+        calibrate(recognizer, tuning, held_out, options.work / "reliability.png", OF_MIXTURES)
     else:
         spoken = tuning if options.tune else held_out
         compare(spoken, model, arpa, dictionary, settings)

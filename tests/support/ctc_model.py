@@ -47,6 +47,10 @@ class CtcSession:
     def speech(self) -> np.ndarray:
         return (np.array(self._frames).reshape(-1, FRAME) ** 2).mean(axis=1) > QUIET
 
+    @property
+    def clarity(self) -> np.ndarray:
+        return np.zeros((0, 2), np.float32)
+
     def accept(self, samples: np.ndarray) -> np.ndarray:
         if samples.dtype not in (np.float32, np.int16) or samples.ndim != 1:
             raise OptionError(f"samples must be flat float32 or int16, got {samples.dtype}")

@@ -70,6 +70,11 @@ class GmmSession:
         return speech_frames(energies, min_range(self._model.features))
 
     @property
+    def clarity(self) -> np.ndarray:
+        """(0, 2): likelihoods are no probabilities."""
+        return np.zeros((0, 2), np.float32)
+
+    @property
     def in_noise(self) -> bool:
         """True where the scores are those of the model moved to the noise of the sound."""
         return self._surroundings is not None

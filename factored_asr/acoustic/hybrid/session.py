@@ -73,6 +73,11 @@ class HybridSession:
         return speech_frames(energies, min_range(self._model.gmm.features))[::step]
 
     @property
+    def clarity(self) -> np.ndarray:
+        """(0, 2): likelihoods are no probabilities."""
+        return np.zeros((0, 2), np.float32)
+
+    @property
     def in_noise(self) -> bool:
         """False: the scores are not compensated for noise."""
         return False

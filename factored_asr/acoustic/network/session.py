@@ -22,7 +22,7 @@ class NetworkSession:
     """One sound, scored as it comes or, with ``whole=True``, given at its end.
 
     In both cases the encoder works while the sound arrives. Of a whole sound the log probabilities
-    are kept, 160 bytes a frame, of a stream only which frames are speech.
+    are kept, 160 bytes a frame, of a stream only which frames are speech, and how clear.
 
     `frames` gives log probabilities, of which `prior` (n_pdfs,) is subtracted. A session also takes
     log probabilities that were computed already, in place of the sound.
@@ -33,12 +33,18 @@ class NetworkSession:
         self._pdfs = np.asarray(pdfs, np.int64)
         self._kept: list[np.ndarray] = []
         self._speech: list[np.ndarray] = []
+        self._clarity: list[np.ndarray] = []
         self._finished = self._took_frames = False
 
     @property
     def speech(self) -> np.ndarray:
         """(n_frames,) bool: the frames so far in which one phone is clear."""
         return np.concatenate([np.zeros(0, np.bool_), *self._speech])
+
+    @property
+    def clarity(self) -> np.ndarray:
+        """See `AcousticSession.clarity`: a phone that is clear has most of what is no blank."""
+        return np.concatenate([np.zeros((0, 2), np.float32), *self._clarity])
 
     @property
     def in_noise(self) -> bool:
@@ -113,6 +119,7 @@ class NetworkSession:
         """New log probabilities; those of a whole sound are kept instead."""
         new = list(blocks)
         self._speech += map(stands_out, new)
+        self._clarity += map(clarity, new)
         if not self._whole:
             return new
         self._kept += new
@@ -134,3 +141,9 @@ def stands_out(log_probs: np.ndarray) -> np.ndarray:
     Rain and engines share a frame among many phones: there `is_speech` says yes, this does not.
     """
     return np.exp(log_probs[:, 1:].max(axis=1)) > CLEAR
+
+
+def clarity(log_probs: np.ndarray) -> np.ndarray:
+    """Return the probability of the likeliest phone of each frame, and of all, (n, 2) float32."""
+    likeliest, blank = np.exp(log_probs[:, 1:].max(axis=1)), np.exp(log_probs[:, 0])
+    return np.stack([likeliest, 1 - blank], axis=1).astype(np.float32)

@@ -80,6 +80,11 @@ class ChainSession:
         return ~np.concatenate([np.zeros(0, np.bool_), *self._silent])
 
     @property
+    def clarity(self) -> np.ndarray:
+        """(0, 2): likelihoods are no probabilities."""
+        return np.zeros((0, 2), np.float32)
+
+    @property
     def in_noise(self) -> bool:
         """False: the scores are not compensated for noise."""
         return False
