@@ -15,7 +15,7 @@ from factored_asr.acoustic.model import Frames
 from factored_asr.acoustic.network import NetworkModel, Window
 from factored_asr.acoustic.network.encoder import FIELD, HOP
 from factored_asr.acoustic.network.memory import Memory
-from factored_asr.acoustic.network.session import is_speech, stands_out
+from factored_asr.acoustic.network.session import clarity, is_speech, stands_out
 from factored_asr.acoustic.network.windows import BEFORE
 from factored_asr.acoustic.threads import blas_threads
 from factored_asr.errors import FormatError, OptionError
@@ -56,6 +56,7 @@ def test_streams_and_whole_sounds_with_equal_windows_give_equal_scores(model, se
         stream, other = scores(model, sound, chunk)
         assert np.array_equal(stream, whole)
         assert np.array_equal(other.speech, session.speech)
+        assert np.array_equal(other.clarity, session.clarity)
 
 
 def test_a_sound_in_one_window_is_one_pass_of_the_encoder(model):
@@ -162,6 +163,7 @@ def test_log_probabilities_take_the_place_of_the_sound(model):
     found += [*session.finish()]
     assert np.array_equal(np.concatenate(found), expected)
     assert np.array_equal(session.speech, whole.speech)
+    assert np.array_equal(session.clarity, whole.clarity) and len(whole.clarity) == len(frames)
     with pytest.raises(OptionError, match="en-us"):
         session.accept_frames(Frames(np.zeros((3, 13), np.float32)))
     with pytest.raises(FormatError, match="log probabilities"):
@@ -226,3 +228,5 @@ def test_noise_is_shared_among_phones_and_does_not_stand_out():
     frames = np.log(np.concatenate([rain, spoken, pause]))
     assert is_speech(frames).tolist() == [True, True, False]
     assert stands_out(frames).tolist() == [False, True, False]
+    expected = np.array([[0.7 / 39, 0.7], [0.6, 0.8], [0.1 / 39, 0.1]])
+    assert clarity(frames) == pytest.approx(expected, rel=1e-5)

@@ -198,6 +198,7 @@ def calibrate(
     ]
     print_table(rows, ["words", "", "right", "mean confidence", "NCE"])
     print(fitted)
+    picture.parent.mkdir(parents=True, exist_ok=True)
     save(plot_reliability(zip(probabilities, test_right, strict=True)), picture)
     print(f"reliability of the test speakers' words: {picture}")
 
