@@ -157,8 +157,8 @@ def test_an_ivector_is_the_solution_of_its_equation() -> None:
                   for g in range(n)]
         best = sorted(range(n), key=lambda g: -scores[g])[:2]
         least = min(0.025 / weights[t], 0.99)
-        post = {g: np.exp(scores[g] - scores[best[0]]) for g in best}
-        post = {g: p for g, p in post.items() if p >= least}
+        post = {g: np.exp(scores[g]) / sum(np.exp(scores)) for g in best}
+        post = {g: p for g, p in post.items() if p >= least or g == best[0]}
         for g, p in post.items():
             gamma = 0.1 * weights[t] * p / sum(post.values())
             linear += gamma * ex.means[g].T @ ex.inverse[g] @ x

@@ -132,14 +132,15 @@ class IvectorExtractor:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the posteriors of the likeliest Gaussians, (n, n_best), and which they are.
 
-        `least` (n,): those below it, relative to the likeliest, are 0.
+        Those below `least` (n,), of the sum over all Gaussians, are 0 but for the likeliest.
         """
         n_best = min(self.n_best, log_likelihoods.shape[1])
         which = np.argpartition(-log_likelihoods, n_best - 1, axis=1)[:, :n_best]
-        best = np.take_along_axis(log_likelihoods, which, axis=1)
-        weights = np.exp(best - best.max(axis=1, keepdims=True))
-        weights[weights < least[:, None]] = 0
-        return weights / weights.sum(axis=1, keepdims=True), which
+        highest = log_likelihoods.max(axis=1, keepdims=True)
+        total = np.exp(log_likelihoods - highest).sum(axis=1, keepdims=True)
+        shares = np.exp(np.take_along_axis(log_likelihoods, which, axis=1) - highest) / total
+        shares[(shares < least[:, None]) & (shares < shares.max(axis=1, keepdims=True))] = 0
+        return shares / shares.sum(axis=1, keepdims=True), which
 
 
 class _Window:
@@ -245,13 +246,13 @@ class OnlineIvector:
         least = np.minimum(ex.min_posterior / np.abs(weights), 0.99)
         posteriors, which = ex.posteriors(scores, least)
         gamma = posteriors * (weights * ex.posterior_scale)[:, None]
-        gaussians, at = np.unique(which, return_inverse=True)
-        counts = np.zeros((len(frames), len(gaussians)))
-        counts[np.arange(len(frames))[:, None], at.reshape(which.shape)] = gamma
-        sums = counts.T @ plain
-        self._linear += np.einsum("gd,gdk->k", sums, ex.linear[gaussians])
-        self._quadratic += (counts.sum(axis=0) @ ex.quadratic[gaussians]).reshape(ex.dim, -1)
-        before, self._count = self._count, self._count + counts.sum()
+        gaussians, at = np.unique(which[gamma != 0], return_inverse=True)
+        counts = np.zeros((len(gaussians), len(frames)), np.float32)
+        counts[at, np.nonzero(gamma)[0]] = gamma[gamma != 0]
+        moved = (counts @ plain).reshape(1, -1)
+        self._linear += (moved @ ex.linear[gaussians].reshape(moved.size, -1))[0]
+        self._quadratic += (counts.sum(axis=1) @ ex.quadratic[gaussians]).reshape(ex.dim, -1)
+        before, self._count = self._count, self._count + float(counts.sum())
         if ex.max_count > 0:
             grown = (max(self._count, ex.max_count) - max(before, ex.max_count)) / ex.max_count
             self._linear[0] += ex.prior_offset * grown

@@ -19,8 +19,9 @@ from factored_asr.acoustic.nnet3.session import ChainSession
 from factored_asr.acoustic.topology import Topology
 from factored_asr.errors import OptionError
 
-FRAMES_PER_CHUNK = 20
-"""Frames of the input that the network takes at once, at least; that of Kaldi's programs."""
+FRAMES_PER_CHUNK = 24
+"""Frames of the input that the network takes at once, at least; that of Vosk, where Kaldi has 20.
+The i-vector changes from chunk to chunk, so scores depend on it."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -316,15 +316,19 @@ class NetworkStream:
         self._steps: dict[str, _Step] = {}
         first = network.first_frame
         self._late = first.get(IVECTOR, 0) - first[INPUT]  # frames before the i-vector is needed
+        chains = _chains(network, self._groups, self._target)
         for group in self._groups:
             for name in group:
-                node, step = network.nodes[name], network.grid[name]
+                if name not in chains:
+                    continue  # part of a later node's chain
+                step, chain = network.grid[name], chains[name]
                 self._kept[name] = _Kept(first[name], step,
                                          np.zeros((0, network.dim(name)), np.float32))
-                for of, by, _ in network.taken(name):
+                for of, by, _ in network.taken(chain[0].name):
                     self._readers[of].append((name, by))
-                if node.source is not None:
-                    self._steps[name] = _Step(network, node, set(group))
+                if chain[0].source is not None:
+                    self._steps[name] = _Step(network, chain, set(group))
+        self._groups = [group for group in self._groups if group[0] in self._steps]
 
     def accept(self, inputs: np.ndarray, ivectors: np.ndarray | None = None) -> np.ndarray:
         """Return the new rows of the target, (n, dim) float32.
@@ -339,8 +343,6 @@ class NetworkStream:
             self._late -= skip
             kept[IVECTOR].add(np.zeros((0, 0)) if ivectors is None else ivectors[skip:])
         for group in self._groups:
-            if group[0] not in self._steps:
-                continue
             frames = self._frames(group)
             if len(group) == 1:
                 if len(frames):
@@ -357,10 +359,12 @@ class NetworkStream:
 
     def _frames(self, group: Sequence[str]) -> range:
         """The frames that can now be computed of a group."""
-        first = self._kept[group[0]]
-        end = min((self._kept[of].end - self._kept[of].step + 1 - by
-                   for name in group for of, by in self._steps[name].outside), default=0)
-        return range(first.end, max(end, first.end), first.step)
+        first, ends = self._kept[group[0]].end, []
+        for name in group:
+            for of, by in self._steps[name].outside:
+                kept = self._kept[of]
+                ends.append(kept.end - kept.step + 1 - by)
+        return range(first, max(min(ends, default=0), first), self._kept[group[0]].step)
 
     def _rows(self, name: str, frames: range, optional: bool) -> np.ndarray:
         kept = self._kept[name]
@@ -375,23 +379,23 @@ class NetworkStream:
 
     def _drop(self) -> None:
         """Let go of rows that nothing needs any more."""
+        ends = {name: kept.end for name, kept in self._kept.items()}
         for name, kept in self._kept.items():
-            ends = [self._kept[reader].end + by for reader, by in self._readers[name]
-                    if reader in self._kept]
-            kept.drop_before(min(ends, default=kept.end))
+            kept.drop_before(min([ends[reader] + by for reader, by in self._readers[name]],
+                                 default=ends[name]))
 
 
 class _Step:
-    """How the rows of one node are computed."""
+    """How the rows of one node are computed, through the nodes before it that no other reads."""
 
-    def __init__(self, network: Network, node: Node, group: set[str]):
-        assert node.source is not None
-        self._source = node.source
-        layer = network.layers[node.layer] if node.layer else None
-        self._offsets = layer.offsets if layer else (0,)
-        self._operation = layer.operation if layer and layer.kind != "identity" else None
-        self._columns = slice(*node.columns) if node.columns else None
-        self.outside = [(of, by) for of, by, _ in network.taken(node.name) if of not in group]
+    def __init__(self, network: Network, chain: Sequence[Node], group: set[str]):
+        source, layers = chain[0].source, [network.layers[n.layer] for n in chain if n.layer]
+        assert source is not None
+        self._source = source
+        self._offsets = network.layers[chain[0].layer].offsets if chain[0].layer else (0,)
+        self._operations = [layer.operation for layer in layers if layer.kind != "identity"]
+        self._columns = slice(*chain[0].columns) if chain[0].columns else None
+        self.outside = [(of, by) for of, by, _ in network.taken(chain[0].name) if of not in group]
 
     def rows(self, rows: Rows, frames: range) -> np.ndarray:
         if self._offsets == (0,):
@@ -402,8 +406,36 @@ class _Step:
                 for by in self._offsets
             ], axis=1)
         if self._columns is not None:
-            return found[:, self._columns]
-        return found if self._operation is None else self._operation(found)
+            found = found[:, self._columns]
+        for operation in self._operations:
+            found = operation(found)
+        return found
+
+
+def _chains(
+    network: Network, groups: Sequence[Sequence[str]], target: str
+) -> dict[str, tuple[Node, ...]]:
+    """Return the nodes whose rows are kept, each with the nodes that only lead to it, in order.
+
+    An affine layer, its ReLU and its normalisation, say, are computed one right after the other.
+    """
+    readers: dict[str, list[str]] = {}
+    alone = {group[0] for group in groups if len(group) == 1}
+    for group in groups:
+        for name in group:
+            for of, _, _ in network.taken(name):
+                readers.setdefault(of, []).append(name)
+    chains: dict[str, tuple[Node, ...]] = {}
+    for group in groups:
+        for name in group:
+            node, before = network.nodes[name], tuple[Node, ...]()
+            if isinstance(node.source, Name) and not node.columns and name in alone:
+                of = node.source.node
+                is_free = of in alone and of != target and network.nodes[of].source is not None
+                if is_free and readers[of] == [name] and network.taken(name) == [(of, 0, False)]:
+                    before = chains.pop(of)
+            chains[name] = (*before, node)
+    return chains
 
 
 def _behind(network: Network, target: str) -> set[str]:

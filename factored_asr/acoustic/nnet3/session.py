@@ -182,8 +182,9 @@ class ChainSession:
         """Give silence, and frames after the last one scored as it, little weight.
 
         Returns the changes of weights by frame of the input."""
+        assert self._ivector is not None
         step = self._model.network.step
-        n = -(-self._n_frames // step)
+        n = -(-self._ivector.n_frames // step)
         begin = max(0, len(self._weights) - REVISED)
         self._weights = np.concatenate([self._weights, np.zeros(n - len(self._weights))])
         if n <= begin:

@@ -40,7 +40,7 @@ WORD_PLACES = {"begin": BEGIN, "end": END, "internal": INTERNAL, "singleton": SI
 BACKOFF = "#0"
 MAX_NGRAMS = 1_000_000
 """N-grams of the first pass, by default."""
-VERSION = 1
+VERSION = 2
 """Raise it when the same folder gives another model than before."""
 IVECTOR_OPTIONS = {"max_count": 100.0}
 """What Vosk sets other than Kaldi's programs."""

@@ -1,0 +1,215 @@
+"""The best way through the graph of a Vosk model that says given words, arc by arc."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numba import njit
+
+from factored_asr.acoustic.nnet3 import IvectorExtractor, KaldiFeatures, Network
+from factored_asr.acoustic.nnet3.model import FRAMES_PER_CHUNK
+from factored_asr.acoustic.nnet3.session import ChainSession
+from factored_asr.audio.reading import read_audio
+from factored_asr.models.importers.kaldi_nnet3 import ChainFile, read_chain_model
+from factored_asr.models.importers.lookahead_fst import read_lookahead, read_ngram_fst
+from factored_asr.models.importers.vosk import VoskFiles, read_extractor, read_options
+
+GRAPH_SCALE = 0.9
+"""Of HCLr and Gr, in Vosk's confidence; its search has 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class Acoustics:
+    """What a session needs of a model; see `Scorer`."""
+
+    features: KaldiFeatures
+    network: Network
+    extractor: IvectorExtractor
+    is_silence: np.ndarray
+    chunk: int = FRAMES_PER_CHUNK
+
+    @staticmethod
+    def read(files: VoskFiles, chain: ChainFile, weighted: bool) -> Acoustics:
+        assert files.conf is not None
+        silences = read_options(files.conf)["endpoint.silence-phones"].split(":")
+        features = KaldiFeatures.from_options(read_options(files.mfcc))
+        silent = np.zeros(chain.network.n_outputs, np.bool_)
+        silent[chain.tuples[np.isin(chain.tuples[:, 0], [int(n) for n in silences]), 2:]] = weighted
+        return Acoustics(features, chain.network, read_extractor(files.ivector, features), silent)
+
+    @property
+    def sample_rate(self) -> int:
+        return int(self.features.sample_frequency)
+
+    def scores_of(self, rows: np.ndarray) -> np.ndarray:
+        return self.network.finished(rows)
+
+
+class VoskGraph:
+    """HCLr, Gr and the acoustic model of a folder.
+
+    `weighted` False: silence counts in full in the i-vector.
+    """
+
+    def __init__(self, folder: Path, weighted: bool = True):
+        files = VoskFiles.find(folder)
+        assert files is not None
+        chain = read_chain_model(files.model)
+        self._model = Acoustics.read(files, chain, weighted)
+        self._hcl, self._ngram = read_lookahead(files.lookahead), read_ngram_fst(files.grammar)
+        self._number = {word: number for number, word in self._ngram.words.items()}
+        arcs, n = self._hcl.arcs, len(self._hcl.final)
+        self._first, self._cost = self._hcl.first_arc, arcs["cost"]
+        self._target, self._word, label = arcs["target"], arcs["word"], arcs["label"]
+        self._source = np.repeat(np.arange(n, dtype=np.int32), np.diff(self._first))
+        emits = (label > 0) & (label < len(chain.transitions))
+        row, target = chain.transitions[np.where(emits, label, 0)].T
+        pdf = np.where(target == 0, chain.tuples[row, 3], chain.tuples[row, 2])
+        self._pdf = np.where(emits, pdf, -1)
+        quiet = np.flatnonzero(self._word == 0)
+        self._back = self._source[quiet[np.argsort(self._target[quiet], kind="stable")]]
+        counts = np.bincount(self._target[quiet], minlength=n)
+        self._first_back = np.concatenate([[0], np.cumsum(counts)])
+        self._by_word = np.argsort(self._word, kind="stable")
+        self._sorted = self._word[self._by_word]
+        pairs = zip(self._ngram.parent.tolist(), self._ngram.oldest.tolist(), strict=True)
+        self._contexts = {pair: number for number, pair in enumerate(pairs) if number}
+
+    def score(self, sound: Path, words: list[str]) -> float:
+        """Return what Vosk calls confidence, of the best way that says the words."""
+        samples, _ = read_audio(sound, sample_rate=self._model.sample_rate)
+        session = ChainSession(self._model, np.arange(len(self._model.is_silence)), whole=True)
+        session.accept(samples)
+        scores = np.concatenate([*session.finish()])
+        numbers = [self._number[word] for word in words]
+        acoustic, graph = best_way(*self._linear(numbers), scores)
+        return acoustic - GRAPH_SCALE * (graph + self._lm_cost(numbers))
+
+    def _linear(self, words: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Arcs (from, to, pdf or -1) of the ways that say the words, their costs, final costs."""
+        ids = {(0, int(self._hcl.start)): 0}
+        arcs, costs, layer = list[tuple[int, int, int]](), list[float](), {int(self._hcl.start)}
+        for k, word in enumerate([*words, None]):
+            if word is None:
+                ends = np.flatnonzero(np.isfinite(self._hcl.final))
+            else:
+                low, high = np.searchsorted(self._sorted, [word, word + 1])
+                ends = np.unique(self._source[self._by_word[low:high]])
+            leads = leading_to(self._first_back, self._back, ends.astype(np.int64))
+            waiting, after = [state for state in layer if leads[state]], set[int]()
+            seen = set(waiting)
+            while waiting:
+                state = waiting.pop()
+                for a in range(int(self._first[state]), int(self._first[state + 1])):
+                    target, says = int(self._target[a]), int(self._word[a])
+                    if says == 0 and leads[target]:
+                        to = ids.setdefault((k, target), len(ids))
+                        if target not in seen:
+                            seen.add(target)
+                            waiting.append(target)
+                    elif says and says == word:
+                        to = ids.setdefault((k + 1, target), len(ids))
+                        after.add(target)
+                    else:
+                        continue
+                    arcs.append((ids[k, state], to, int(self._pdf[a])))
+                    costs.append(float(self._cost[a]))
+            layer = after
+        final = np.full(len(ids), np.inf)
+        for (k, state), at in ids.items():
+            if k == len(words):
+                final[at] = self._hcl.final[state]
+        return np.array(arcs), np.array(costs), final
+
+    def _lm_cost(self, words: list[int]) -> float:
+        """Cost of the words in Gr, the least of all ways to back off."""
+        fst, at = self._ngram, {int(self._ngram.start): 0.0}
+        for word in [*words, None]:
+            after = dict[int, float]()
+            for context, cost in at.items():
+                while True:
+                    follow = fst.word[fst.first[context] : fst.first[context + 1]]
+                    if word is None:
+                        there, more = -1, float(fst.final[context])
+                    elif len(found := np.flatnonzero(follow == word)):
+                        there = self._longest([*self._words_of(context), word])
+                        more = float(fst.cost[fst.first[context] + found[0]])
+                    else:
+                        there, more = -2, np.inf
+                    after[there] = min(after.get(there, np.inf), cost + more)
+                    if not context:
+                        break
+                    cost += float(fst.backoff[context])
+                    context = int(fst.parent[context])
+            at = {there: cost for there, cost in after.items() if cost < np.inf}
+        return at[-1]
+
+    def _words_of(self, context: int) -> list[int]:
+        words = []
+        while context:
+            words.append(int(self._ngram.oldest[context]))
+            context = int(self._ngram.parent[context])
+        return words
+
+    def _longest(self, words: list[int]) -> int:
+        context = 0
+        for word in reversed(words):
+            if (context, word) not in self._contexts:
+                break
+            context = self._contexts[context, word]
+        return context
+
+
+@njit
+def leading_to(first, source, ends):
+    """Mark the states from which ways without words lead to `ends`."""
+    seen = np.zeros(len(first) - 1, np.bool_)
+    waiting = np.empty(len(first), np.int64)
+    n = 0
+    for state in ends:
+        seen[state] = True
+        waiting[n] = state
+        n += 1
+    while n:
+        n -= 1
+        state = waiting[n]
+        for a in range(first[state], first[state + 1]):
+            if not seen[source[a]]:
+                seen[source[a]] = True
+                waiting[n] = source[a]
+                n += 1
+    return seen
+
+
+def best_way(
+    arcs: np.ndarray, costs: np.ndarray, final: np.ndarray, scores: np.ndarray
+) -> tuple[float, float]:
+    """Return the acoustic score and the graph's cost of the best way from node 0 to an end."""
+    loud = np.flatnonzero(arcs[:, 2] >= 0)
+    quiet = np.flatnonzero(arcs[:, 2] < 0)
+    source, target, pdf = arcs.T
+    both = np.full((2, len(final)), np.inf)  # cost, and the graph's part of it
+    both[:, 0] = 0
+
+    def closed() -> None:
+        changed = True
+        while changed:
+            changed = False
+            for a in quiet:
+                if both[0, source[a]] + costs[a] < both[0, target[a]] - 1e-12:
+                    both[:, target[a]] = both[:, source[a]] + costs[a]
+                    changed = True
+
+    closed()
+    for frame in scores:
+        cost = both[0, source[loud]] + costs[loud] - frame[pdf[loud]]
+        order = np.argsort(-cost, kind="stable")  # the best of each target comes last
+        graph = both[1, source[loud]] + costs[loud]
+        both[:] = np.inf
+        both[0, target[loud[order]]], both[1, target[loud[order]]] = cost[order], graph[order]
+        closed()
+    end = int(np.argmin(both[0] + final))
+    graph = float(both[1, end] + final[end])
+    return graph - float(both[0, end] + final[end]), graph
