@@ -17,7 +17,7 @@ from factored_asr.models.importers.lookahead_fst import read_lookahead, read_ngr
 from factored_asr.models.importers.vosk import VoskFiles, read_extractor, read_options
 
 GRAPH_SCALE = 0.9
-"""Of HCLr and Gr, in Vosk's confidence; its search has 1."""
+"""Of HCLr and the language model, in Vosk's confidence; its search has 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ class Acoustics:
 
 
 class VoskGraph:
-    """HCLr, Gr and the acoustic model of a folder.
+    """HCLr and the acoustic model of a folder.
 
     `weighted` False: silence counts in full in the i-vector.
     """
@@ -58,8 +58,9 @@ class VoskGraph:
         assert files is not None
         chain = read_chain_model(files.model)
         self._model = Acoustics.read(files, chain, weighted)
-        self._hcl, self._ngram = read_lookahead(files.lookahead), read_ngram_fst(files.grammar)
-        self._number = {word: number for number, word in self._ngram.words.items()}
+        self._hcl = read_lookahead(files.lookahead)
+        table = read_ngram_fst(files.grammar).words
+        self._number = {word: number for number, word in table.items()}
         arcs, n = self._hcl.arcs, len(self._hcl.final)
         self._first, self._cost = self._hcl.first_arc, arcs["cost"]
         self._target, self._word, label = arcs["target"], arcs["word"], arcs["label"]
@@ -74,18 +75,18 @@ class VoskGraph:
         self._first_back = np.concatenate([[0], np.cumsum(counts)])
         self._by_word = np.argsort(self._word, kind="stable")
         self._sorted = self._word[self._by_word]
-        pairs = zip(self._ngram.parent.tolist(), self._ngram.oldest.tolist(), strict=True)
-        self._contexts = {pair: number for number, pair in enumerate(pairs) if number}
 
-    def score(self, sound: Path, words: list[str]) -> float:
-        """Return what Vosk calls confidence, of the best way that says the words."""
+    def score(self, sound: Path, words: list[str], lm_cost: float) -> float:
+        """Return what Vosk calls confidence, of the best way that says the words.
+
+        `lm_cost`: cost of the words in the language model.
+        """
         samples, _ = read_audio(sound, sample_rate=self._model.sample_rate)
         session = ChainSession(self._model, np.arange(len(self._model.is_silence)), whole=True)
         session.accept(samples)
         scores = np.concatenate([*session.finish()])
-        numbers = [self._number[word] for word in words]
-        acoustic, graph = best_way(*self._linear(numbers), scores)
-        return acoustic - GRAPH_SCALE * (graph + self._lm_cost(numbers))
+        acoustic, graph = best_way(*self._linear([self._number[word] for word in words]), scores)
+        return acoustic - GRAPH_SCALE * (graph + lm_cost)
 
     def _linear(self, words: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Arcs (from, to, pdf or -1) of the ways that say the words, their costs, final costs."""
@@ -122,44 +123,6 @@ class VoskGraph:
             if k == len(words):
                 final[at] = self._hcl.final[state]
         return np.array(arcs), np.array(costs), final
-
-    def _lm_cost(self, words: list[int]) -> float:
-        """Cost of the words in Gr, the least of all ways to back off."""
-        fst, at = self._ngram, {int(self._ngram.start): 0.0}
-        for word in [*words, None]:
-            after = dict[int, float]()
-            for context, cost in at.items():
-                while True:
-                    follow = fst.word[fst.first[context] : fst.first[context + 1]]
-                    if word is None:
-                        there, more = -1, float(fst.final[context])
-                    elif len(found := np.flatnonzero(follow == word)):
-                        there = self._longest([*self._words_of(context), word])
-                        more = float(fst.cost[fst.first[context] + found[0]])
-                    else:
-                        there, more = -2, np.inf
-                    after[there] = min(after.get(there, np.inf), cost + more)
-                    if not context:
-                        break
-                    cost += float(fst.backoff[context])
-                    context = int(fst.parent[context])
-            at = {there: cost for there, cost in after.items() if cost < np.inf}
-        return at[-1]
-
-    def _words_of(self, context: int) -> list[int]:
-        words = []
-        while context:
-            words.append(int(self._ngram.oldest[context]))
-            context = int(self._ngram.parent[context])
-        return words
-
-    def _longest(self, words: list[int]) -> int:
-        context = 0
-        for word in reversed(words):
-            if (context, word) not in self._contexts:
-                break
-            context = self._contexts[context, word]
-        return context
 
 
 @njit

