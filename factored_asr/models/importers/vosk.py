@@ -154,14 +154,14 @@ def read_vosk_model(files: VoskFiles) -> VoskModel:
     if not files.lookahead.is_file() or not files.grammar.is_file():
         if files.static.is_file():
             raise FormatError("a graph HCLG.fst, of which dictionary and language model cannot be "
-                              "recovered: only models with HCLr.fst and Gr.fst are read",
-                              files.static)
+                              "recovered: only models with HCLr.fst and Gr.fst are read; take "
+                              "the small model of this language, which has them", files.static)
         raise MissingError(f"{files.lookahead}: the model needs this file, and Gr.fst")
     grammar = read_ngram_fst(files.grammar)
     words = grammar.words or _symbols(files.words)
     dictionary = _dictionary(files, chain, words, _silences(options))
     phones = _Phones.read(files, chain)
-    topology = _topology(chain, phones, dictionary, files)
+    topology = _topology(chain, phones, dictionary, files, _silences(options))
     features = _features(files.mfcc)
     extractor = read_extractor(files.ivector, features) if chain.network.n_ivector else None
     try:
@@ -313,9 +313,14 @@ def _names(files: VoskFiles, numbers: Sequence[int], table: list[list[int]]) -> 
 
 
 def _topology(
-    chain: ChainFile, phones: _Phones, dictionary: Dictionary, files: VoskFiles
+    chain: ChainFile, phones: _Phones, dictionary: Dictionary, files: VoskFiles,
+    silences: tuple[int, ...],
 ) -> Topology:
-    """A unit for each transition state; which one a phone is, the phone before it says."""
+    """A unit for each transition state; which one a phone is, the phone before it says.
+
+    All `silences` are fillers: Kaldi gives silence and noise a phone for each place in a word, and
+    these share their pdfs.
+    """
     for phone, states in chain.entries.items():
         if len(states) != 2 or {target for target, _ in states[0].transitions} != {0, 1}:
             raise FormatError(f"phone {phone} has {len(states) - 1} states: chain models of one "
@@ -335,7 +340,9 @@ def _topology(
                    if dictionary.silence in numbers)
     of = phones.of
     return Topology(
-        phones.names, silence, (silence,),
+        phones.names, silence, tuple(
+            name for name, numbers in zip(phones.names, phones.numbers, strict=True)
+            if name == silence or set(numbers.tolist()) <= set(silences)),
         unit_phone=np.array([of[int(number)][0] for number in chain.tuples[:, 0]]),
         entry_pdf=chain.tuples[:, 2:3], loop_pdf=chain.tuples[:, 3:4],
         loop_log_prob=loop[:, None], exit_log_prob=leave[:, None],
@@ -442,7 +449,7 @@ def _settings(
             acoustic_scale=float(options.get("acoustic-scale", 1.0)),
             beam=BeamOptions(**{"beam": 13.0, "max_active": 7000, **beams}, lattice_beam=0.0),
             graph=GraphOptions(silence_probability=min(1.0, max(1e-4, silence_probability)),
-                               filler_probability=0.0),
+                               filler_probability=0.0, denials=False),
             max_ngrams=MAX_NGRAMS,
         )
     except (ValueError, OptionError) as error:
