@@ -94,7 +94,8 @@ def test_phones_of_silence_in_the_configuration_are_fillers(folder: Path, tmp_pa
         conf.write("--endpoint.silence-phones=1:2:3:4:5\n")
     found = read_vosk_model(_found(other))
     assert found.acoustic.topology.fillers == ("SIL", "A")
-    assert found.acoustic.is_silence.sum() > read_vosk_model(_found(folder)).acoustic.is_silence.sum()
+    alone = read_vosk_model(_found(folder)).acoustic.is_silence
+    assert found.acoustic.is_silence.sum() > alone.sum()
     assert not found.commands.graph.denials
 
 
@@ -314,7 +315,7 @@ def test_a_static_graph_is_refused(folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "model"
     shutil.copytree(folder, other)
     (other / "graph/HCLr.fst").rename(other / "graph/HCLG.fst")
-    with pytest.raises(FormatError, match="only models with HCLr.fst and Gr.fst.*take the small model"):
+    with pytest.raises(FormatError, match="HCLr.fst and Gr.fst are read; take the small"):
         read_vosk_model(_found(other))
 
 
