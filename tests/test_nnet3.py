@@ -12,7 +12,7 @@ from support import vosk_files as files
 
 from factored_asr.acoustic.nnet3 import KaldiFeatures, Layer, Network
 from factored_asr.acoustic.nnet3.features import FeatureStream
-from factored_asr.acoustic.nnet3.network import NetworkStream
+from factored_asr.acoustic.nnet3.forward import NetworkStream
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.models.importers.kaldi_nnet3 import read_chain_model
 

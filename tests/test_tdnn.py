@@ -17,7 +17,7 @@ from factored_asr import Recognizer
 from factored_asr.acoustic.gmm.tools import NoiseTools, SnrScale
 from factored_asr.acoustic.hybrid import HybridModel
 from factored_asr.acoustic.model import Frames
-from factored_asr.acoustic.nnet3.network import NetworkStream
+from factored_asr.acoustic.nnet3.forward import NetworkStream
 from factored_asr.decoder import BeamOptions
 from factored_asr.errors import MissingError, OptionError
 from factored_asr.features import FeatureOptions, FrontEnd

@@ -10,8 +10,9 @@ import numpy as np
 from factored_asr.acoustic.gmm.parameters import GmmParameters
 from factored_asr.acoustic.gmm.transforms import apply_affine
 from factored_asr.acoustic.model import AcousticSession, Frames
+from factored_asr.acoustic.nnet3.forward import NetworkStream
 from factored_asr.acoustic.nnet3.kept import KeptRows
-from factored_asr.acoustic.nnet3.network import Network, NetworkStream
+from factored_asr.acoustic.nnet3.network import Network
 from factored_asr.errors import OptionError
 from factored_asr.features import FeatureStream, speech_frames
 from factored_asr.features.frontend import CepstraStream

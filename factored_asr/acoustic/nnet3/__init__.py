@@ -1,6 +1,7 @@
 """Chain models: a time-delay network over HMMs, as Kaldi trains and Vosk distributes them.
 
-`layers.py` and `network.py` are the forward pass, `features.py` and `ivector.py` its inputs.
+`layers.py`, `network.py` and `forward.py` are the forward pass, `features.py` and `ivector.py` its
+inputs.
 """
 
 from factored_asr.acoustic.nnet3.features import KaldiFeatures

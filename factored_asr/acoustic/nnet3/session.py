@@ -3,7 +3,8 @@
 Steps are of 0.2 s whatever pieces the sound arrives in, so that the scores do not depend on these.
 In each, frames that the network takes for silence lose their weight in the i-vector. Then the
 network goes on by as many chunks as its context allows, each with the i-vector of that moment.
-This is what Vosk does, but for one thing: it asks the search which frames are silence.
+This is what Vosk does, but for one thing: it asks the search which frames are silence. Here scores
+depend on the sound alone, so that explanations, alignments and batches have the same ones.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import numpy as np
 
 from factored_asr.acoustic.model import Frames
 from factored_asr.acoustic.nnet3.features import FULL_SCALE, FeatureStream, KaldiFeatures
+from factored_asr.acoustic.nnet3.forward import NetworkStream
 from factored_asr.acoustic.nnet3.ivector import IvectorExtractor, OnlineIvector
 from factored_asr.acoustic.nnet3.kept import KeptRows
-from factored_asr.acoustic.nnet3.network import Network, NetworkStream
+from factored_asr.acoustic.nnet3.network import Network
 from factored_asr.acoustic.samples import checked_samples
 from factored_asr.errors import OptionError
 
