@@ -146,6 +146,20 @@ def swaps() -> str:
     ))  # fmt: skip
 
 
+# --- example 14 ---------------------------------------------------------------------------------
+
+
+def sharing() -> str:
+    """Errors and cost of one trunk with four heads, and of four networks."""
+    found = example("14")
+    tasks = next(iter(found["systems"].values()))["errors"]
+    return table(["", "weights", "CPU × real time", *tasks], (
+        [name, f"{each['weights']:,}", f"{each['cpu']:.5f}",
+         *(f"{100 * mean(rates):.1f} %" for rates in each["errors"].values())]
+        for name, each in found["systems"].items()
+    ))  # fmt: skip
+
+
 def shown(rows: Sequence[dict[str, Any]]) -> str:
     """The mean of shares, and of their intervals."""
     rate, low, high = (100 * mean(row[key] for row in rows) for key in ("rate", "low", "high"))
@@ -221,7 +235,7 @@ def deprecated() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     each.__name__: each for each in (
         priors, curves, cost, digits, ready, swaps, meanings, meaning_curves, meaning_failures,
-        deprecated,
+        sharing, deprecated,
     )
 }
 

@@ -30,6 +30,7 @@ CLAIMS = {
     "10": r"speaker-adaptive +by hand +word pairs +\d\.\d %",
     "12": r"sums \d\.\de-0[6-9] apart, gradient \d\.\de-0[6-9] apart\n"
           r".* frame 2: (\+0\.\d{3})\d; .* score: \1\d\n.*'ten' has 9\d %",
+    "14": r"shared +9\d thousand weights(.*\n)+separate, full size +38\d thousand",
 }
 
 
