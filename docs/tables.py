@@ -155,7 +155,8 @@ def sharing() -> str:
     tasks = next(iter(found["systems"].values()))["errors"]
     return table(["", "weights", "CPU × real time", *tasks], (
         [name, f"{each['weights']:,}", f"{each['cpu']:.5f}",
-         *(f"{100 * mean(rates):.1f} %" for rates in each["errors"].values())]
+         *(f"{100 * mean(rates):.1f} % ({100 * min(rates):.1f}–{100 * max(rates):.1f})"
+           for rates in each["errors"].values())]
         for name, each in found["systems"].items()
     ))  # fmt: skip
 

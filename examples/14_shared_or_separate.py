@@ -49,7 +49,7 @@ OFFSETS = ((-1, 0, 1), (-2, 0, 2), (-4, 0, 4), (-8, 0, 8))
 WIDTH, SMALL = 96, 44
 """Outputs of a layer: of a full trunk, and of one of four that are as large together."""
 N_STEPS, BATCH, LEARNING_RATE = 240, 24, 3e-3
-SEEDS = (0,)
+SEEDS = (0, 1, 2)
 Clips = tuple[np.ndarray, np.ndarray]  # frames (n, N_FRAMES, N_MELS), targets
 
 
