@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 SPAN = re.compile(r"`(factored-asr [^`]+)`")
 OTHERS = frozenset((
     "pip pytest echo arecord sphinx-build cat mkdir cp curl printf export docker ffmpeg sox bash "
-    "git cd rm ls head tail parec nc"
+    "git cd rm ls head tail parec nc ."
 ).split())  # fmt: skip
 """Other programs of the pages; python is checked as well."""
 OURS = [(place, without_redirections(command)) for place, pipe in DOCUMENTED for command in pipe

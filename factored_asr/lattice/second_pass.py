@@ -223,7 +223,7 @@ def word_features(lattice: Lattice, words: Sequence[WordSegment]) -> np.ndarray:
     >>> text = "N=2 L=2 acscale=1\\nI=0 t=0\\nI=1 t=0.5\\n"
     >>> text += "J=0 S=0 E=1 W=yes a=-7 l=-1\\nJ=1 S=0 E=1 W=no a=-6 l=-2\\n"
     >>> word_features(read_slf_text(text), [WordSegment("yes", 1, 0, 50)]).round(2).tolist()
-    [[1.0, 0.0, 1.1, 0.0, 0.75]]
+    [[1.0, 0.0, 1.1, 1.0, 0.75]]
     """
     if lattice.frame_seconds is None:
         raise OptionError("features of words need the lattice's frame_seconds, which is not known")
