@@ -29,7 +29,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     (folder / "cache" / "kernels").symlink_to(kernels.absolute())
     env = {"FACTORED_ASR_CACHE": str(folder / "cache")}
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, env=env,
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", env=env,
         local_directory=str(folder), silence_logs=50,
     ) as cluster:
         yield cluster
