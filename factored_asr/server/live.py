@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from factored_asr.audio.microphone import Resampler
 from factored_asr.batch.cutting import shifted
 from factored_asr.results.transcript import Transcript
 from factored_asr.server.modes import Mode
@@ -27,6 +28,42 @@ class Heard:
     """Utterances that ended; times count from the start of the stream."""
 
 
+class Incoming:
+    """16-bit mono samples, little-endian, at `rate` Hz, in chunks of any size, for a model's rate.
+
+    RefusedError for a rate that no client's sound may have.
+    """
+
+    def __init__(self, rate: int, wanted: int):
+        if rate not in RATES:
+            raise RefusedError(400, "invalid", f"sample_rate must lie in {RATES.start} to "
+                               f"{RATES.stop - 1} Hz, got {rate}", "sample_rate")
+        self._resampler = Resampler(rate, wanted)
+        self._bytes = bytearray()
+        self._block = 2 * max(1, round(rate * BLOCK_SECONDS))
+
+    def blocks(self, data: bytes) -> Iterator[bytes]:
+        """Take the next bytes; yield the blocks of `BLOCK_SECONDS` that are whole."""
+        for first in range(0, len(data), self._block):  # a message may hold a minute of sound
+            self._bytes += data[first : first + self._block]
+            while len(self._bytes) >= self._block:
+                block = bytes(self._bytes[: self._block])
+                del self._bytes[: self._block]
+                yield block
+
+    def rest(self) -> bytes:
+        """Return what is left at the end: whole samples, less than a block."""
+        rest = bytes(self._bytes[: len(self._bytes) & ~1])
+        self._bytes.clear()
+        return rest
+
+    def samples(self, block: bytes, last: bool = False) -> np.ndarray:
+        """Return samples at the model's rate, (n_samples,) float32; `last`: with all that waits."""
+        samples = np.frombuffer(block, "<i2").astype(np.float32) / np.float32(32768)
+        ready = self._resampler(samples)
+        return np.concatenate([ready, self._resampler.rest()]) if last else ready
+
+
 class Live:
     """A stream of 16-bit mono samples, little-endian, at `rate` Hz, in chunks of any size.
 
@@ -38,14 +75,11 @@ class Live:
     def __init__(self, pools: Pools, mode: Mode, rate: int, protocol: str, longest: float,
                  partial: bool = True):
         """`longest`: seconds of sound that the stream may have; `partial`: give partial results."""
-        check_sample_rate(rate)
+        self._sound = Incoming(rate, mode.rate)
         self._pools, self._protocol, self._longest = pools, protocol, longest
         self._gives_partial = partial
         self.mode = mode
         self._stream = mode.stream()
-        self._resampler = _resampler(rate, mode.rate)
-        self._bytes = bytearray()
-        self._block = 2 * max(1, round(rate * BLOCK_SECONDS))
         self._partial = ""
         self._n_samples = 0  # decoded, at the rate of the model
         self._start = 0.0  # of the open utterance, seconds
@@ -53,26 +87,18 @@ class Live:
     async def accept(self, data: bytes) -> Heard:
         """Take the next bytes; RefusedError if the stream becomes longer than the limit."""
         finished: list[Transcript] = []
-        for first in range(0, len(data), self._block):  # a message may hold a minute of sound
-            self._bytes += data[first : first + self._block]
-            while len(self._bytes) >= self._block:
-                block = bytes(self._bytes[: self._block])
-                del self._bytes[: self._block]
-                if found := await self._pools.decode(self._step, block):
-                    finished.append(found)
+        for block in self._sound.blocks(data):
+            if found := await self._pools.decode(self._step, block):
+                finished.append(found)
         return Heard(self._partial, tuple(finished))
 
     async def finish(self) -> Transcript:
         """End the open utterance with the sound that is left."""
-        rest = bytes(self._bytes[: len(self._bytes) & ~1])
-        self._bytes.clear()
-        return await self._pools.decode(self._end, rest)
+        return await self._pools.decode(self._end, self._sound.rest())
 
     def _step(self, block: bytes, last: bool = False) -> Transcript | None:
         began = time.perf_counter()
-        samples = np.frombuffer(block, "<i2").astype(np.float32) / np.float32(32768)
-        if self._resampler is not None:
-            samples = self._resampler.resample_chunk(samples, last=last)
+        samples = self._sound.samples(block, last)
         self._n_samples += len(samples)
         if self._n_samples > self._longest * self.mode.rate:
             raise RefusedError(413, "limit", f"the stream is longer than {self._longest:g} s")
@@ -100,20 +126,3 @@ class Live:
         self._pools.metrics.observe("final_seconds", time.perf_counter() - began)
         self._pools.count(found, self._protocol)
         return found
-
-
-def check_sample_rate(rate: int) -> None:
-    """Raise RefusedError for a rate that no client's sound may have."""
-    if rate not in RATES:
-        raise RefusedError(400, "invalid", f"sample_rate must lie in {RATES.start} to "
-                           f"{RATES.stop - 1} Hz, got {rate}", "sample_rate")
-
-
-def _resampler(rate: int, wanted: int) -> Any:
-    """Return what makes one rate of another; None where they are the same."""
-    if rate == wanted:
-        return None
-    import soxr
-
-    return soxr.ResampleStream(rate, wanted, 1, dtype="float32")
-

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from factored_asr.acoustic.network import NetworkModel
-from factored_asr.audio.microphone import Resampler
 from factored_asr.detectors import Detection, KeywordDetector
 from factored_asr.detectors.detection import Listener
-from factored_asr.server.live import check_sample_rate
-from factored_asr.server.options import BLOCK_SECONDS, RefusedError
+from factored_asr.server.live import Incoming
+from factored_asr.server.options import RefusedError
 from factored_asr.server.pools import Pools
 
 
@@ -51,30 +50,22 @@ class Watch:
 
     def __init__(self, pools: Pools, words: WakeWords, names: Sequence[str] | frozenset[str],
                  rate: int):
-        check_sample_rate(rate)
+        self._sound = Incoming(rate, words.model.sample_rate)
         self._pools, self._names = pools, names
         self._listener = Listener(words.model, [words.detector])
-        self._resampler = Resampler(rate, words.model.sample_rate)
-        self._bytes = bytearray()
-        self._block = 2 * round(rate * BLOCK_SECONDS)
         self.found = False
         """Something was found."""
 
     async def accept(self, data: bytes) -> list[Detection]:
         """Take the next bytes; return what is found."""
-        self._bytes += data
         found: list[Detection] = []
-        while len(self._bytes) >= self._block:
-            block = bytes(self._bytes[: self._block])
-            del self._bytes[: self._block]
+        for block in self._sound.blocks(data):
             found += self._chosen(await self._pools.decode(self._heard, block))
         return found
 
     async def finish(self) -> list[Detection]:
         """End the sound; return what is left to be told."""
-        rest = bytes(self._bytes[: len(self._bytes) & ~1])
-        self._bytes.clear()
-        return self._chosen(await self._pools.decode(self._ended, rest))
+        return self._chosen(await self._pools.decode(self._ended, self._sound.rest()))
 
     def _chosen(self, found: list[Detection]) -> list[Detection]:
         chosen = [each for each in found if each.name in self._names]
@@ -82,9 +73,7 @@ class Watch:
         return chosen
 
     def _heard(self, block: bytes) -> list[Detection]:
-        samples = np.frombuffer(block, "<i2").astype(np.float32) / np.float32(32768)
-        return self._listener.accept(self._resampler(samples))
+        return self._listener.accept(self._sound.samples(block))
 
     def _ended(self, rest: bytes) -> list[Detection]:
-        found = self._heard(rest) + self._listener.accept(self._resampler.rest())
-        return found + self._listener.finish()
+        return self._listener.accept(self._sound.samples(rest, last=True)) + self._listener.finish()
