@@ -17,7 +17,7 @@ from factored_asr.acoustic.topology import BEGIN, END, INTERNAL, N_POSITIONS, SI
 from factored_asr.graph import _kernels
 from factored_asr.graph.convert import graph_of
 from factored_asr.graph.graph import ARC, WORDS, Graph
-from factored_asr.graph.units import Units
+from factored_asr.graph.units import Units, first_equal
 from factored_asr.language.acceptor import Acceptor, trimmed
 from factored_asr.language.ngram import NGramArcs, NGramModel
 from factored_asr.lexicon import Lexicon
@@ -185,5 +185,4 @@ def same_units(units: Units) -> np.ndarray:
     """(n_symbols,): the first symbol that is the same unit in every context, and as neighbour."""
     n = len(units.unit_of)
     rows = np.column_stack([units.unit_of.reshape(n, -1), units.left_class, units.right_class])
-    firsts: dict[bytes, int] = {}
-    return np.array([firsts.setdefault(row.tobytes(), i) for i, row in enumerate(rows)])
+    return np.array(first_equal(rows))

@@ -82,8 +82,7 @@ def make_units(model: HasTopology, transition_scale: float = 1.0) -> Units:
     unit_of = unit.reshape(topology.unit_of.shape).astype(np.int32)
     same_left = np.empty(unit_of.shape[:2], np.int32)
     for symbol, rows in enumerate(unit_of):
-        firsts: dict[bytes, int] = {}
-        same_left[symbol] = [firsts.setdefault(row.tobytes(), i) for i, row in enumerate(rows)]
+        same_left[symbol] = first_equal(rows)
     states, labels, loop_label, enter, loop = _labels(
         topology, pairs // 2, pairs % 2, transition_scale
     )
@@ -132,6 +131,12 @@ def _labels(
     enter[1 : len(distinct) + 1] = distinct[:, 5].astype(np.int32).view(np.float32)
     loop_bits = np.concatenate([[0], distinct[:, 6], loops[:, 4]]).astype(np.int32)
     return states, Labels._make(meaning), loop_label, enter, loop_bits.view(np.float32)
+
+
+def first_equal(rows: np.ndarray) -> list[int]:
+    """Return the number of the first row that is equal to it, for each row of a matrix."""
+    firsts: dict[bytes, int] = {}
+    return [firsts.setdefault(row.tobytes(), i) for i, row in enumerate(rows)]
 
 
 def _row_keys(rows: np.ndarray) -> np.ndarray:

@@ -32,14 +32,13 @@ class NetworkSession:
         self._frames, self._prior, self._whole = frames, prior, whole
         self._pdfs = np.asarray(pdfs, np.int64)
         self._kept: list[np.ndarray] = []
-        self._speech: list[np.ndarray] = []
         self._clarity: list[np.ndarray] = []
         self._finished = self._took_frames = False
 
     @property
     def speech(self) -> np.ndarray:
         """(n_frames,) bool: the frames so far in which one phone is clear."""
-        return np.concatenate([np.zeros(0, np.bool_), *self._speech])
+        return _is_clear(self.clarity)
 
     @property
     def clarity(self) -> np.ndarray:
@@ -118,7 +117,6 @@ class NetworkSession:
     def _taken(self, blocks: Iterable[np.ndarray]) -> list[np.ndarray]:
         """New log probabilities; those of a whole sound are kept instead."""
         new = list(blocks)
-        self._speech += map(stands_out, new)
         self._clarity += map(clarity, new)
         if not self._whole:
             return new
@@ -140,10 +138,16 @@ def stands_out(log_probs: np.ndarray) -> np.ndarray:
 
     Rain and engines share a frame among many phones: there `is_speech` says yes, this does not.
     """
-    return np.exp(log_probs[:, 1:].max(axis=1)) > CLEAR
+    return _is_clear(clarity(log_probs))
 
 
 def clarity(log_probs: np.ndarray) -> np.ndarray:
     """Return the probability of the likeliest phone of each frame, and of all, (n, 2) float32."""
     likeliest, blank = np.exp(log_probs[:, 1:].max(axis=1)), np.exp(log_probs[:, 0])
     return np.stack([likeliest, 1 - blank], axis=1).astype(np.float32)
+
+
+def _is_clear(found: np.ndarray) -> np.ndarray:
+    """(n,) bool, of what `clarity` found."""
+    clear: np.ndarray = found[:, 0] > CLEAR
+    return clear
