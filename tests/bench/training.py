@@ -96,17 +96,22 @@ def parts(path: Path, lexicon: Lexicon, tune: int, test: int) -> tuple[Corpus, C
 def stages(task: Task, options: argparse.Namespace) -> Iterator[list[object]]:
     """A row for every stage; each goes on from the checkpoints of the one before."""
     from factored_asr.recognizer.recognizer import Recognizer
+    from factored_asr.training.chain.options import TdnnOptions
     from factored_asr.training.make import Listener, MakeOptions, make_model
     from factored_asr.training.run import describe
 
     names = options.stages.split(",")
     work = options.work / options.corpus
+    chosen = {} if options.passes is None else {"tdnn": TdnnOptions(passes=options.passes)}
     for n, name in enumerate(names, start=1):
+        if options.rows and name not in options.rows.split(","):
+            continue
         began = time.monotonic()
         made = make_model(
             task.train, task.lexicon, work / name, held_out=task.tune, lm=task.lm,
-            options=MakeOptions(tuple(names[:n]), mean_over=options.mean_over, jobs=options.jobs,
-                                fold_in=not options.tune),
+            options=MakeOptions(tuple(names[:n]), chosen if name == "tdnn" else {},
+                                mean_over=options.mean_over, jobs=options.jobs,
+                                seed=options.seed, fold_in=options.fold_in and not options.tune),
             checkpoints=work / "checkpoints",
             listener=Listener(lambda done: told(describe(done)), told),
         )
@@ -198,6 +203,11 @@ def main() -> None:
     made = parser(__doc__)
     made.add_argument("--corpus", choices=tuple(CORPORA), default="an4")
     made.add_argument("--stages", default="mono,tri,lda_mllt,sat", help="none of them: ''")
+    made.add_argument("--rows", default="", help="show these stages only (default: all)")
+    made.add_argument("--passes", type=int, help="passes of tdnn")
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--no-fold-in", dest="fold_in", action="store_false",
+                      help="never learn from the tuning speakers")
     made.add_argument("--jobs", type=int, default=1, help="processes that train and decode")
     made.add_argument("--mean-over", choices=("utterance", "speaker"), default="speaker")
     made.add_argument("--tune", action="store_true", help="figures of the tuning speakers")
