@@ -61,7 +61,9 @@ def import_model(options: argparse.Namespace) -> int:
     A folder of a Kaldi GMM holds final.mdl, tree and phones.txt, and final.mat if features are
     transformed. A folder of Vosk, or of a Kaldi chain model, holds am/final.mdl, conf/mfcc.conf,
     graph/HCLr.fst, graph/Gr.fst and ivector/, as it is downloaded; or all of these in one folder.
+    A graph/HCLG.fst with graph/words.txt, in place of the two others, serves dictation as it is.
     """
+    from factored_asr.graph import Graph
     from factored_asr.language import is_kenlm_binary, read_lm
     from factored_asr.lexicon import Lexicon
     from factored_asr.models.bundle import Bundle
@@ -75,8 +77,9 @@ def import_model(options: argparse.Namespace) -> int:
     about = About(origin=options.origin or Path(options.source).name,
                   licences={"model": options.licence} if options.licence else {},
                   settings=bundle.folder.about.settings if bundle.folder else {})
+    graph = Graph.read(bundle.graph) if bundle.graph and not lm else None
     write_model(options.output, model, lexicon=Lexicon.read(lexicon) if lexicon else None, lm=lm,
-                about=about)
+                about=about, graph=graph)
     print(f"{options.output}\t{len(model.phones)} phones, {model.n_pdfs} pdfs")
     return 0
 
@@ -112,7 +115,8 @@ def _facts(bundle: Bundle) -> Iterator[tuple[str, object]]:
         yield "size", f"{bundle.folder.n_bytes / 1e6:.1f} MB"
     yield "acoustic", bundle.acoustic
     yield "lexicon", bundle.lexicon or "none: give one by --lexicon"
-    yield "language", bundle.lm or "none: give one by --lm, or a grammar"
+    own = "in a graph of dictation that came with the model" if bundle.graph else None
+    yield "language", bundle.lm or own or "none: give one by --lm, or a grammar"
     yield from bundle.acoustic_model().describe().items()
     for kind in ("dictation", "commands"):
         settings: DecodeOptions = getattr(bundle, kind)

@@ -74,6 +74,19 @@ class Bundle:
     words: Path | None = None
     """Words that extend its dictionary, if it brings such a file."""
 
+    @property
+    def graph(self) -> Path | None:
+        """The folder of a graph of dictation that came with it; None if there is none."""
+        return self.folder.graph if self.folder else None
+
+    @property
+    def instead_of_lm(self) -> str:
+        """What it has in place of a language model, and what to do: the end of a message."""
+        if self.graph is None:
+            return "brings no language model: give one, or a grammar"
+        return ("has its language model in a compiled graph, for plain dictation alone: new words, "
+                "explanations and other models in a second pass need one here: give it by --lm")
+
     @staticmethod
     def find(model: str | Path | None = None) -> Bundle:
         """Return the bundle of a model's name, folder or zip file; MissingError if there is none.

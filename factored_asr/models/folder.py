@@ -18,6 +18,7 @@ from typing import Any
 from factored_asr import __version__
 from factored_asr.acoustic.model import AcousticModel
 from factored_asr.errors import FormatError, MissingError, OptionError
+from factored_asr.graph import Graph
 from factored_asr.language import NGramModel, write_arpa
 from factored_asr.lexicon import Lexicon
 from factored_asr.models.kinds import MANIFEST, read_acoustic, write_acoustic
@@ -25,6 +26,8 @@ from factored_asr.storage.reading import as_record, is_file, read_json
 from factored_asr.storage.writing import whole_folder
 
 FORMAT, VERSION = "factored_asr model", 1
+GRAPH = "graph"
+"""Folder of a graph of dictation that came with the model; it has a seal of its own."""
 ROLES = ("lexicon", "lm", "g2p", "calibration")
 """Files besides the arrays, each of which may be absent."""
 
@@ -60,7 +63,7 @@ class ModelFolder:
     files: Mapping[str, Path]
     """By role (see ROLES): the files besides the arrays, as far as there are any."""
     n_bytes: int
-    """Size on disk without the manifest."""
+    """Size on disk without the manifest and a graph."""
 
     @staticmethod
     def is_one(folder: str | Path) -> bool:
@@ -87,6 +90,11 @@ class ModelFolder:
         n_bytes = sum(_check_file(path, name, facts) for name, facts in listed.items())
         return ModelFolder(path, about, manifest["acoustic"], files, n_bytes)
 
+    @property
+    def graph(self) -> Path | None:
+        """The folder of the graph that came with the model; None if there is none."""
+        return self.path / GRAPH if (self.path / GRAPH).is_dir() else None
+
     def acoustic_model(self) -> AcousticModel:
         """Read the acoustic model; FormatError if arrays or options do not make one."""
         return read_acoustic(self.path, self.acoustic)
@@ -96,6 +104,7 @@ def write_model(
     folder: str | Path, model: AcousticModel, *, lexicon: Lexicon | None = None,
     lm: str | Path | NGramModel | None = None, g2p: str | Path | None = None,
     calibration: Mapping[str, Any] | None = None, about: About | None = None,
+    graph: Graph | None = None,
 ) -> Path:
     """Write a model folder, whole or not at all; return the folder.
 
@@ -108,6 +117,8 @@ def write_model(
         of confidences. None (default) for none.
     about
         Facts for the manifest.
+    graph
+        Of dictation, where there is no language model to compile one from.
     """
     check_target(folder)
     with whole_folder(folder) as place:
@@ -125,6 +136,8 @@ def write_model(
             parts["calibration"] = "calibration.json"
             _write_json(place / parts["calibration"], dict(calibration))
         files = {file.name: _facts(file) for file in sorted(place.iterdir())}
+        if graph is not None:
+            graph.write(place / GRAPH)
         manifest = {
             "format": FORMAT, "version": VERSION, "written_by": f"factored_asr {__version__}",
             **dataclasses.asdict(about or About()), "acoustic": acoustic, "parts": parts,

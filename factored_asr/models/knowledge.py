@@ -108,13 +108,18 @@ class Knowledge:
 
         return cost, -float(np.median(first.log_prob))
 
+    def _check_joints(self, grammar: str) -> None:
+        """Raise OptionError where nothing can be added to the graph; `grammar`: why not to one."""
+        if WORDS not in self.base.joint_names:
+            bundle, own = self.recipe.bundle, self.recipe.own_graph
+            raise OptionError(f"model {bundle.name} {bundle.instead_of_lm}" if own else grammar)
+
     def with_words(
         self, before: Vocabulary, words: NewWords | Lexicon, like: Like | None
     ) -> Vocabulary:
         """Return a vocabulary with more words; see `Recognizer.with_words`."""
-        if WORDS not in self.base.joint_names:
-            raise OptionError("words cannot be added to this graph: a grammar has only its own "
-                              "words; give it other pronunciations when it is loaded (words=)")
+        self._check_joints("words cannot be added to this graph: a grammar has only its own "
+                           "words; give it other pronunciations when it is loaded (words=)")
         if len(words) > MOST_WORDS:
             raise OptionError(
                 f"{len(words):,} words: at most {MOST_WORDS:,} can be added at run time; compile "
@@ -205,9 +210,8 @@ class Knowledge:
 
     def with_commands(self, before: Vocabulary, commands: Commands) -> Vocabulary:
         """Return a vocabulary with more commands; see `Recognizer.with_commands`."""
-        if WORDS not in self.base.joint_names:
-            raise OptionError("commands can be added to dictation alone, not to a grammar: put the "
-                              "sentences into one grammar, or switch (with_grammar)")
+        self._check_joints("commands can be added to dictation alone, not to a grammar: put the "
+                           "sentences into one grammar, or switch (with_grammar)")
         after = replace(before, commands=(*before.commands, commands))
         with self._reading:
             _ = self._compiled(commands, after).graphs  # raises what is wrong with it

@@ -144,15 +144,20 @@ class Recipe:
         """The file (or folder) that G comes from; of a grammar that was read before, its first."""
         if isinstance(self.grammar, Grammar):
             return Path(self.grammar.templates[0].path or "<text>")
-        return self.grammar or self.lm_path
+        return self.grammar or self.own_graph or self.lm_path
+
+    @property
+    def own_graph(self) -> Path | None:
+        """The graph that came with the model, where dictation is by that and nothing else."""
+        others = self.grammar or self.lm or self.lexicon or self.bundle.lm
+        return None if others else self.bundle.graph
 
     @property
     def lm_path(self) -> Path:
         """The n-gram model of dictation, or of a grammar's lists for dictation."""
         path = self.lm or self.bundle.lm
         if path is None:
-            lacks = "brings no language model: give one, or a grammar"
-            raise MissingError(f"model {self.bundle.name} {lacks}")
+            raise MissingError(f"model {self.bundle.name} {self.bundle.instead_of_lm}")
         return Path(path)
 
     @property
@@ -188,6 +193,8 @@ class Recipe:
     def key(self) -> str:
         """Return the hash of every file and option that `compile` depends on."""
         words = Path(self.words) if isinstance(self.words, str | Path) else self.words
+        if own := self.own_graph:
+            return content_key(GRAPH_VERSION, own)
         return content_key(
             GRAPH_VERSION, __version__, self.bundle.hmms, self.lexicon_path,
             self.grammar.key() if isinstance(self.grammar, Grammar) else self.language_path,
@@ -216,6 +223,8 @@ class Recipe:
         plain = self.plain
         if self.graph_folder is not None:
             return self._read_graph(self.graph_folder)
+        if self.own_graph:
+            return Graph.read(self.own_graph)
         graph = cached_graph(plain.key(), self.about(), lambda: plain.compile(model, progress))
         if self.conversation and self.dictates:
             warnings.warn(f"{self.language_path}: a conversation leaves out the sentences with "
@@ -406,7 +415,8 @@ class Recipe:
         asked = options.second_pass
         if not (self.second_lms or asked.needs_lattice):
             return None
-        model = None if self.grammar else self.first_language()
+        whole = self.grammar or self.own_graph and not (self.second_lms or asked.reweighs)
+        model = None if whole else self.first_language()
         first = NGramScorer(model) if model else None
         second = self.second_scorer(first=model)
         if second is None and (asked.keep or asked.reweighs):

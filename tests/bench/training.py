@@ -102,7 +102,8 @@ def stages(task: Task, options: argparse.Namespace) -> Iterator[list[object]]:
 
     names = options.stages.split(",")
     work = options.work / options.corpus
-    chosen = {} if options.passes is None else {"tdnn": TdnnOptions(passes=options.passes)}
+    n = options.passes
+    chosen = {"tdnn": TdnnOptions(passes=n, entropy_passes=n // 5)} if n else {}
     for n, name in enumerate(names, start=1):
         if options.rows and name not in options.rows.split(","):
             continue
@@ -204,7 +205,8 @@ def main() -> None:
     made.add_argument("--corpus", choices=tuple(CORPORA), default="an4")
     made.add_argument("--stages", default="mono,tri,lda_mllt,sat", help="none of them: ''")
     made.add_argument("--rows", default="", help="show these stages only (default: all)")
-    made.add_argument("--passes", type=int, help="passes of tdnn")
+    made.add_argument("--passes", type=int, default=0, help="passes of tdnn, a fifth of them by "
+                      "cross-entropy (default: 20)")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--no-fold-in", dest="fold_in", action="store_false",
                       help="never learn from the tuning speakers")

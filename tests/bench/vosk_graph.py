@@ -12,9 +12,10 @@ from factored_asr.acoustic.nnet3 import IvectorExtractor, KaldiFeatures, Network
 from factored_asr.acoustic.nnet3.model import FRAMES_PER_CHUNK
 from factored_asr.acoustic.nnet3.session import ChainSession
 from factored_asr.audio.reading import read_audio
+from factored_asr.models.importers.kaldi_ivector import read_extractor
 from factored_asr.models.importers.kaldi_nnet3 import ChainFile, read_chain_model
 from factored_asr.models.importers.lookahead_fst import read_lookahead, read_ngram_fst
-from factored_asr.models.importers.vosk import VoskFiles, read_extractor, read_options
+from factored_asr.models.importers.vosk_files import VoskFiles, read_options
 
 GRAPH_SCALE = 0.9
 """Of HCLr and the language model, in Vosk's confidence; its search has 1."""

@@ -82,8 +82,16 @@ def read_dictionary(
     return Dictionary(*ways[:3], contexts, silence, ways[3])
 
 
+def read_contexts(graph: Arcs, transitions: np.ndarray, phone_of: np.ndarray) -> np.ndarray:
+    """Return which phones stand before which transition states in any graph that reads these.
+
+    Parameters as of `read_dictionary`, the result as of `Dictionary.contexts`.
+    """
+    return _Arcs(graph, transitions, phone_of, backoff=-1).contexts()
+
+
 class _Arcs:
-    """The arcs of HCLr without self-loops, as columns."""
+    """The arcs of a graph without self-loops, as columns."""
 
     def __init__(self, graph: Arcs, transitions: np.ndarray, phone_of: np.ndarray, backoff: int):
         n_states = len(graph.final)
