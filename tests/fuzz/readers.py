@@ -279,7 +279,10 @@ def _world(folder: Path) -> None:
 
 
 def _graph(folder: Path, name: str = "g.fst") -> None:
-    graph = Graph.read(folder / name)
+    _searched(Graph.read(folder / name))
+
+
+def _searched(graph: Graph) -> None:
     columns = int(graph.label_pdf.max(initial=0)) + 1
     if columns > 1000:
         return
@@ -310,7 +313,10 @@ def _vosk(folder: Path) -> None:
         raise FormatError("no chain model", folder)
     found = read_vosk_model(files)
     _chain_scores(found.acoustic)
-    _language(found.lm)
+    if found.lm is not None:
+        _language(found.lm)
+    if found.graph is not None:
+        _searched(found.graph)
 
 
 def _chain(folder: Path) -> None:
@@ -493,6 +499,8 @@ KINDS = (
                           seeds.sphinx_dump, seeds.sphinx_binary), _sphinx, share=3),
     Kind("Kaldi model", _seed(seeds.kaldi, ("text",), ("binary",)), _kaldi, share=2),
     Kind("Vosk model", (seeds.vosk,), _vosk, share=3),
+    Kind("Vosk model with a static graph",
+         _seed(seeds.static, ("const", "int"), ("vector", "txt")), _vosk, share=2),
     Kind("chain model folder", (seeds.chain,), _chain, rehashed),
     Kind("hybrid model folder", (seeds.hybrid,), _chain, rehashed, share=0.5),
     Kind("head of a network", (seeds.head,), _head, share=0.5),

@@ -26,6 +26,7 @@ from support.spelling import LEXICON as SPELLED
 from support.sphinx import TINY_MDEF, tiny_model
 from support.synthetic import lexicon, speak
 from support.vosk_files import write_vosk
+from support.vosk_static import write_static
 
 from factored_asr.acoustic.network.head import BLANK, Head, Layer, write_head
 from factored_asr.language import read_arpa, write_arpa, write_columns, write_packed
@@ -315,6 +316,10 @@ def kaldi(folder: Path, form: str = "text") -> None:
 
 def vosk(folder: Path) -> None:
     write_vosk(folder / "model")
+
+
+def static(folder: Path, kind: str, lexicon: str) -> None:
+    write_static(folder / "model", kind, lexicon)
 
 
 def chain(folder: Path) -> None:
