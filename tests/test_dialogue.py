@@ -17,8 +17,10 @@ from factored_asr.dialogue import Dialogue, World
 from factored_asr.errors import FormatError, MissingError
 from factored_asr.language.grammar import Grammar
 from factored_asr.lattice import Lattice
-from factored_asr.lattice.rejection import NO_COMMAND
+from factored_asr.lattice.path import NO_PATH
+from factored_asr.lattice.rejection import NO_COMMAND, Rejection
 from factored_asr.models.settings import COMMANDS
+from factored_asr.results import Transcript
 
 DENIED = Path(__file__).parent / "data" / "no_dont_turn_on_the_kitchen_light.flac"
 HOUSE = Path(__file__).parent.parent / "lm" / "house.yaml"
@@ -176,6 +178,42 @@ class TestWorlds:
         file.write_text(f"world: {world}")
         with pytest.raises(FormatError, match=re.escape(law)):
             World.read(file)
+
+
+REJECTED = Transcript(reason="it may be denied", rejection=Rejection("denied", "it may be denied"))
+
+
+@pytest.mark.parametrize("text", ["turn it off", "no the hall", "the hall too", "no",
+                                  "the other way round", "and the hall"])
+def test_what_refers_to_a_turn_that_was_missed_is_asked_about(house: Dialogue, text: str) -> None:
+    house.hear("turn on the office light")
+    assert house.hear(REJECTED).actions == ()
+    outcome = house.hear(text)
+    assert outcome.ask and not outcome.actions
+    assert house.hear("turn on the hall light").actions == ("on hall light",)
+
+
+@pytest.mark.parametrize("text", ["turn off the office light", "undo that"])
+def test_what_says_all_itself_is_done_after_a_turn_that_was_missed(
+    house: Dialogue, text: str
+) -> None:
+    house.hear("turn on the office light")
+    house.hear(REJECTED)
+    assert house.hear(text).actions == ("off office light",)
+
+
+def test_a_noise_between_two_turns_changes_nothing(house: Dialogue) -> None:
+    house.hear("turn on the office light")
+    house.hear(Transcript(reason="no speech", rejection=Rejection("no-speech", "no speech")))
+    assert house.hear("turn it off").actions == ("off office light",)
+
+
+def test_what_goes_on_is_asked_about_where_nothing_was_said_before(house: Dialogue) -> None:
+    heard = SimpleNamespace(text="and lock the back door", lattice=Lattice(0, NO_PATH, 0.01))
+    outcome = house.hear(heard)
+    assert outcome.ask and not outcome.actions
+    house.hear("turn on the office light")
+    assert house.hear(heard).actions == ("lock back door",)
 
 
 def test_a_transcript_is_heard_with_what_its_lattice_holds_besides(house: Dialogue) -> None:

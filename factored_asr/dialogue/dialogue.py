@@ -14,6 +14,7 @@ from typing import Any
 from factored_asr.dialogue.acts import Act, Utterance
 from factored_asr.dialogue.memory import Memory, Outcome
 from factored_asr.dialogue.reader import Reader
+from factored_asr.dialogue.scene import Scene
 from factored_asr.dialogue.turn import Turn
 from factored_asr.dialogue.world import World
 from factored_asr.language.grammar import Grammar
@@ -23,6 +24,10 @@ from factored_asr.understanding.parse import Understander
 MARGIN = 0.05  # of weights between the two likeliest outcomes; ask below it
 HEARD_MARGIN = 0.6  # the same for a lattice, whose posteriors are too sharp
 N_BEST = 20  # word strings of a lattice that are parsed
+GOES_ON = "and "
+"""What begins so goes on with something: said first, or of what was missed, it is asked about."""
+MISSED = ("background", "denied", "speech-outside")
+"""Codes of rejections of what may have been said to the dialogue; noise has others."""
 
 
 class Dialogue:
@@ -55,17 +60,33 @@ class Dialogue:
 
         ``said`` is text; or a list of (text, posterior); or a transcript: the ``N_BEST`` likeliest
         word strings of its lattice, or its text if it has none. A transcript that was rejected says
-        nothing. `Outcome.explain` shows what was weighed. ``at`` is the time in seconds, by
-        default that of the last utterance.
+        nothing; what then refers to the turn before ("turn it off", "no the hall") is asked about,
+        as it may mean what was missed. `Outcome.explain` shows what was weighed. ``at`` is the time
+        in seconds, by default that of the last utterance.
         """
         if at is not None:
             self.wait(at - self.memory.time)
         scene = self.memory.scene(tuple(self.world.start()))
         guesses = [(self.reader.read(text, self.context, scene), posterior)
                    for text, posterior in _texts(said)]
-        margin = HEARD_MARGIN if getattr(said, "lattice", None) is not None else MARGIN
-        self.memory, outcome = step(self.memory, guesses, self.world, margin)
+        recognised = getattr(said, "lattice", None) is not None
+        if self.memory.missed or recognised and not scene.turns:
+            guesses = [(replace(each, refers=self._refers(each)), p) for each, p in guesses]
+        margin = HEARD_MARGIN if recognised else MARGIN
+        memory, outcome = step(self.memory, guesses, self.world, margin)
+        rejected = getattr(said, "rejection", None)
+        self.memory = replace(memory, missed=rejected is not None and rejected.code in MISSED)
         return outcome
+
+    def _refers(self, utterance: Utterance) -> bool:
+        """Return True if an utterance says something else, or nothing, when it comes first."""
+        kinds = {each.kind for each in utterance.acts}
+        bare = kinds == {"correction"} and not self.memory.asked
+        if bare or utterance.text.startswith(GOES_ON):
+            return True
+        alone = self.reader.read(utterance.text, self.context,
+                                 Scene((), tuple(self.world.start())))
+        return alone.acts != utterance.acts
 
     def wait(self, seconds: float) -> None:
         """Let time pass."""
@@ -95,6 +116,7 @@ def step(
     ``guesses`` are possible utterances with posteriors. Each is weighed by how much it is expected
     (expectation.py), and those that would do the same are added up. If the likeliest outcome leads
     the next by less than ``margin``, 0 to 1, of all weights, nothing is done but a question asked.
+    The same goes for what refers to a turn before that is not known.
 
     Examples
     --------
@@ -119,7 +141,7 @@ def step(
     total = sum(effects.values()) or 1.0
     likely = sorted(effects.values(), reverse=True)
     close = len(likely) > 1 and likely[0] - likely[1] < margin * total
-    if close or turn.needs_certainty(ranked, utterance):
+    if close or utterance.refers or turn.needs_certainty(ranked, utterance):
         turn.ask_whether(utterance)
     else:
         turn.act_on(utterance)

@@ -58,6 +58,8 @@ class Memory:
     """Other readings of the last turn that did something, with posteriors."""
     asked: tuple[Order, ...] = ()
     """Orders that wait for a yes."""
+    missed: bool = False
+    """The last turn was speech that was not understood: a rejected command, for example."""
 
     def in_mind(self, turn: int, time: float) -> bool:
         """Return True if the dialogue may still refer to that turn and time."""
