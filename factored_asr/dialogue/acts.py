@@ -94,8 +94,8 @@ class Utterance:
     alternatives: tuple[Interpretation, ...] = field(default=(), compare=False)
     """Other possible commands, each with its own confidence, likeliest first."""
     refers: bool = field(default=False, compare=False)
-    """True if it refers to a turn before that is not known: "and …" at first, "it" after a turn that
-    was not understood."""
+    """True if it refers to a turn before that is not known: "and …" at first, "it" after a turn
+    that was not understood."""
 
     @property
     def commands(self) -> tuple[Act, ...]:

@@ -75,7 +75,7 @@ def main() -> None:
                          f"{wrong.sum()}/{n_words} = {100 * wrong.sum() / n_words:.1f} %",
                          f"{seconds:.0f}"])  # fmt: skip
             print(*rows[-1], flush=True)
-    report(options, "A teacher's words in place of transcripts: native_english, other prompts", rows,
+    report(options, "A teacher's words in place of transcripts: native_english", rows,
            ["trained on", "seed", "utterances", "phone errors, %", "word errors", "CPU seconds"])
 
 
