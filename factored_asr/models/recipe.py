@@ -42,7 +42,7 @@ from factored_asr.lexicon.g2p import G2P, GuessWarning
 from factored_asr.lexicon.lexicon import read_once
 from factored_asr.models.bundle import Bundle, packaged
 from factored_asr.models.grammars import conversation_key, has_dictation
-from factored_asr.models.settings import CONVERSATION, CONVERSATION_ACTIVE, AsBefore, DecodeOptions
+from factored_asr.models.settings import AsBefore, DecodeOptions
 from factored_asr.models.vocabulary import Lists, NewWords, Vocabulary, spoken_ways
 from factored_asr.storage.cache import cached, content_key
 from factored_asr.understanding.confusable import confusable
@@ -136,9 +136,7 @@ class Recipe:
         own = self.bundle.commands if self.grammar else self.bundle.dictation
         if not self.conversation:
             return self.options or own
-        rejection = replace(own.rejection, in_noise=CONVERSATION)
-        beam = replace(own.beam, max_active=CONVERSATION_ACTIVE)
-        return (self.options or replace(own, rejection=rejection, beam=beam)).with_lattice()
+        return (self.options or own.for_conversation()).with_lattice()
 
     @property
     def language_path(self) -> Path:

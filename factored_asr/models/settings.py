@@ -96,6 +96,12 @@ class DecodeOptions:
             return self
         return replace(self, beam=replace(self.beam, lattice_beam=LATTICE_BEAM))
 
+    def for_conversation(self) -> DecodeOptions:
+        """Return the options of commands for what is said to a dialogue."""
+        rejection = replace(self.rejection, in_noise=CONVERSATION)
+        return replace(self, rejection=rejection,
+                       beam=replace(self.beam, max_active=CONVERSATION_ACTIVE))
+
     def against_noise(self, tools: Iterable[str]) -> DecodeOptions:
         """The options with these tools against noise and no others; none where there are none.
 
