@@ -191,9 +191,9 @@ CONVERSATION = Margin(word=1.5, words=6.0, frame=0.05)
 """Margin in noise of what is said to a dialogue: many answers are short, and it asks where
 readings that would do different things are close. Chosen by tests/bench/dialogues_spoken.py."""
 CONVERSATION_ACTIVE = 1000
-"""Most tokens a frame of the search for what is said to a dialogue, whose graph is some five times
-as large as that of the commands: of 218 turns of tests/bench/dialogues_spoken.py each has the words
-that it has with 7,000. By tests/bench/conversation_cost.py the whole takes a tenth less time."""
+"""Most tokens a frame of the search for what is said to a dialogue; its graph is some five times as
+large as that of the commands. Of 218 turns of tests/bench/dialogues_spoken.py each has the words
+that it has with 7,000. The whole takes 5 % less time (tests/bench/conversation_cost.py)."""
 DICTATION = DecodeOptions(
     acoustic_scale=0.11, beam=BeamOptions(lattice_beam=0.0), max_ngrams=2_200_000,
     graph=GraphOptions(
