@@ -101,3 +101,12 @@ def _backed_off(table, costs: dict[int, float]) -> dict[int, float]:
                 total = cost - float(table.log_backoff[state - 1])
                 costs[target] = min(total, costs.get(target, np.inf))
     return costs
+
+
+def grouped(source: np.ndarray, arcs: np.ndarray, n_states: int) -> list[list[tuple]]:
+    """The arcs of each state: those without a label, then its self-loops, then the others."""
+    rows: list[list[tuple]] = [[] for _ in range(n_states)]
+    for state, arc in zip(source.tolist(), arcs.tolist(), strict=True):
+        rows[state].append(arc)
+    return [sorted(each, key=lambda arc, state=state: (arc[0] != 0, arc[0] and arc[3] != state))
+            for state, each in enumerate(rows)]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive_graph import language, spoken
+from naive_graph import grouped, language, spoken
 from support.topologies import N_PHONES, Model, random_topology
 
 from factored_asr.errors import FormatError, OptionError
@@ -34,6 +34,21 @@ def random_graph(rng: np.random.Generator, n_states: int, n_arcs: int, n_labels:
     final = np.full(n_states, np.inf, np.float32)
     final[-1] = 0.25
     return Graph.from_arcs(source[up], arcs[up], final)
+
+
+@given(st.integers(0, 2**31))
+def test_arcs_are_sorted_by_state_and_kind_and_else_stay_in_order(seed):
+    rng = np.random.default_rng(seed)
+    source, n_states = rng.integers(0, 5, 30), int(rng.integers(5, 8))
+    arcs = np.zeros(30, ARC)
+    arcs["label"], arcs["target"] = rng.integers(0, 3, (2, 30))
+    arcs["cost"] = np.arange(30)
+    expected = grouped(source, arcs, n_states)
+    for _ in range(2):  # the second time they are in order
+        graph = Graph.from_arcs(source, arcs, np.zeros(n_states, np.float32))
+        found = [graph.arcs[a:b].tolist() for a, b in pairwise(graph.first_arc.tolist())]
+        assert found == expected
+        source, arcs = graph.sources, graph.arcs
 
 
 @pytest.mark.parametrize(

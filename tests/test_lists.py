@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import pickle
 import warnings
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -143,6 +145,17 @@ def test_lists_are_replaced_on_every_route(calls, home, tmp_path, capsys):
     loaded = Recognizer.load(home / "model", grammar=home / "call.yaml", lists=WHO)
     for each in (loaded, pickle.loads(pickle.dumps(loaded))):
         assert slots(each, DAD_A_BEE) == {"who": "d-17"}
+
+
+def test_a_replaced_list_leaves_no_memory_behind(calls):
+    gc.disable()
+    try:
+        taught = calls.with_lists({"who": ["ace"]})
+        left = weakref.ref(taught.graph)
+        del taught
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 def test_grammars_take_turns(calls, home):

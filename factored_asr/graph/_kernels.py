@@ -13,6 +13,37 @@ WIDE = 0xFFFF
 
 
 @kernel
+def _group(source, arc):
+    """Where an arc stands among those of all states: silent ones first, self-loops, then others."""
+    return 3 * np.int64(source) + (0 if arc.label == 0 else 1 if arc.target == source else 2)
+
+
+@kernel
+def places(source, arcs, n_states):
+    """Where the arcs of each state's three groups begin, (3 n_states + 1,); are they sorted?"""
+    begin, is_sorted, before = np.zeros(3 * n_states + 1, np.int64), True, 0
+    for a in range(len(arcs)):
+        group = _group(source[a], arcs[a])
+        begin[group + 1] += 1
+        is_sorted &= group >= before
+        before = group
+    for group in range(3 * n_states):
+        begin[group + 1] += begin[group]
+    return begin, is_sorted
+
+
+@kernel
+def put_in_places(source, arcs, begin):
+    """Sort arcs by their groups, each in the order they came; `begin` is used up."""
+    placed = np.empty(len(arcs), arcs.dtype)
+    for a in range(len(arcs)):
+        group = _group(source[a], arcs[a])
+        placed[begin[group]] = arcs[a]
+        begin[group] += 1
+    return placed
+
+
+@kernel
 def signatures(first_arc, arcs, own):
     """Hash what each state is itself (`own`) with all its futures, in one depth-first pass.
 
@@ -289,3 +320,18 @@ def shift_costs(arcs, states, shift):
             begin, end = np.int64(one.begin), np.int64(states[arcs[a].target + 1].begin)
             if one.label != 0 and begin <= a < end and (a == begin or arcs[a - 1].label == 0):
                 one.loop_cost = arcs[a].cost
+
+
+@kernel
+def put_behind(arcs, states, first_arc, n_arcs, n_states, own, records, offsets):
+    """Write a small graph behind the first arcs and states of a large one.
+
+    `own`, `records`, `offsets`: arcs, states and offsets of arcs of the small one.
+    """
+    for a in range(len(own)):
+        arcs[n_arcs + a] = own[a]
+        arcs[n_arcs + a].target += n_states
+    for state in range(len(offsets) - 1):
+        states[n_states + state] = records[state]
+        states[n_states + state].begin += np.uint32(n_arcs)
+        first_arc[n_states + state + 1] = n_arcs + offsets[state + 1]

@@ -11,7 +11,7 @@ compiled with these words.
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -35,7 +35,8 @@ MOST_STATES = 1 << 25
 
 
 class _Part(NamedTuple):
-    """A small graph: its first state of each context, and its last ones with their contexts."""
+    """A small graph: its first state of each context, and its last ones with their contexts. The
+    state above those first ones stays with its arcs, but nothing leads to it."""
 
     graph: Graph
     entry: np.ndarray
@@ -146,16 +147,16 @@ class _Tail:
         contexts, context = np.unique(
             np.column_stack([joints["left"], joints["pending"]]), axis=0, return_inverse=True
         )
-        part = _expanded(lg, units, contexts)
-        numbered = part.graph.arcs.copy()
-        numbered["label"] = self._numbered(units.labels, numbered["label"])
-        small = replace(part.graph, arcs=numbered)
-        records = state_records(small.first_arc, numbered, 0)
-        hubs = base.arcs["target"][joints["arc"]]
+        part = _expanded(lg, units, contexts, self._numbered)
+        small = part.graph
+        records = state_records(small.first_arc, small.arcs, 0)
+        hubs, there, nearest = base.arcs["target"][joints["arc"]], None, np.zeros(0, np.int64)
         for hub in np.unique(hubs):
             led, mine = hubs == hub, exits[hub_of_exit == hub]
-            there = np.column_stack([mine["left"], mine["pending"]])
-            out = mine[_nearest(part.exit_context, there, units)]
+            before, there = there, np.column_stack([mine["left"], mine["pending"]])
+            if before is None or not np.array_equal(there, before):  # of most hubs they are alike
+                nearest = _nearest(part.exit_context, there, units)
+            out = mine[nearest]
             target = base.arcs["target"][out["arc"]]
             self._copies.append(_Copy(small, records, part.leave, target, out["cost"]))
             self._led.append((joints[led], part.entry[context.ravel()[led]] + self._n_states))
@@ -189,15 +190,10 @@ class _Tail:
         final = private(base.final, n_new)
         final[base.n_states :] = np.inf
         for small, records, leave, target, cost in self._copies:
-            own = arcs[at : at + small.n_arcs]
-            own[:] = small.arcs
-            own["target"] += state
-            own["target"][leave], own["cost"][leave] = target, cost
-            its_states = slice(state, state + small.n_states)
-            states[its_states] = records[:-1]
-            states["begin"][its_states] += np.uint32(at)
+            _kernels.put_behind(arcs, states, first, at, state, small.arcs, records,
+                                small.first_arc)
+            arcs["target"][at + leave], arcs["cost"][at + leave] = target, cost
             at, state = at + small.n_arcs, state + small.n_states
-            first[its_states.start + 1 : state + 1] = small.first_arc[1:] + (at - small.n_arcs)
         states[-1:] = np.zeros(1, STATE)
         states["begin"][-1] = at
         if shift.any():
@@ -214,8 +210,14 @@ class _Tail:
         return made
 
 
-def _expanded(lg: Graph, units: Units, contexts: np.ndarray) -> _Part:
-    """H ∘ C ∘ LG from `FIRST` in each context to `LAST`, whose states have no arcs but loops."""
+def _expanded(
+    lg: Graph, units: Units, contexts: np.ndarray,
+    numbered: Callable[[Labels, np.ndarray], np.ndarray],
+) -> _Part:
+    """H ∘ C ∘ LG from `FIRST` in each context to `LAST`, whose states have no arcs but loops.
+
+    `numbered`: makes labels of the units those of the whole graph.
+    """
     starts = np.column_stack([np.full(len(contexts), FIRST), contexts])
     clg, context = expand_context(lg, units, starts)
     above = np.zeros(len(starts), ARC)  # one state that leads to all starts
@@ -233,20 +235,15 @@ def _expanded(lg: Graph, units: Units, contexts: np.ndarray) -> _Part:
     lg_state = np.append(context[:, 0], [FIRST, -1])[origin]  # of the state above, of origin -1
     ends = np.flatnonzero(lg_state == LAST)
     looping = np.flatnonzero(loop_label)
-    more = np.zeros(len(looping) + len(ends), ARC)
-    loops, out = more[: len(looping)], more[len(looping) :]
+    arcs = np.zeros(graph.n_arcs + len(looping) + len(ends), ARC)
+    arcs[: graph.n_arcs] = graph.arcs
+    loops = arcs[graph.n_arcs : graph.n_arcs + len(looping)]
     loops["label"], loops["target"] = loop_label[looping], looping
     loops["cost"] = units.loop_cost[loop_label[looping]]
-    sources = graph.sources
-    kept = sources != graph.start
-    arcs = graph.arcs[kept]
-    out["word"] = mark = int(arcs["word"].max(initial=0)) + 1
-    whole = Graph.from_arcs(np.concatenate([sources[kept], looping, ends]),
-                            np.append(arcs, more), graph.final, graph.start)
-    arcs = whole.arcs.copy()
-    leave = np.flatnonzero(arcs["word"] == mark)
-    arcs["word"][leave] = 0
-    return _Part(replace(whole, arcs=arcs), entry, leave, context[origin[ends], 1:])
+    arcs["label"] = numbered(units.labels, arcs["label"])
+    whole = Graph.from_arcs(np.concatenate([graph.sources, looping, ends]), arcs, graph.final)
+    leave = whole.first_arc[ends]  # the only arc of its state without a label, so its first
+    return _Part(whole, entry, leave, context[origin[ends], 1:])
 
 
 def _nearest(wanted: np.ndarray, there: np.ndarray, units: Units) -> np.ndarray:

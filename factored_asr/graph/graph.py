@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from factored_asr.errors import FormatError, MissingError, OptionError
-from factored_asr.graph._kernels import WIDE, first_broken_state
+from factored_asr.graph._kernels import WIDE, first_broken_state, places, put_in_places
 from factored_asr.storage.openfst import (
     ARC,
     Arcs,
@@ -25,7 +25,6 @@ from factored_asr.storage.openfst import (
     openfst_parts,
     parse_openfst,
     read_openfst,
-    sorted_arcs,
     write_openfst,
 )
 from factored_asr.storage.reading import read_array, read_json, read_text, seal_of
@@ -239,9 +238,7 @@ class Graph:
         source: np.ndarray, arcs: np.ndarray, final: np.ndarray, start: int = 0
     ) -> Graph:
         """Build a graph from arcs in any order and the source state of each."""
-        key = source.astype(np.int64) * 4 + (arcs["label"] != 0)
-        key += (arcs["label"] != 0) & (arcs["target"] != source)
-        return Graph(start, *sorted_arcs(key, source, arcs, len(final)), final)
+        return Graph(start, *grouped_arcs(source, arcs, len(final)), final)
 
     @staticmethod
     def from_fields(fields: Arcs) -> Graph:
@@ -316,6 +313,16 @@ class Graph:
     def with_words(self, words: Iterable[str]) -> Graph:
         """Return the graph with a word table, which OpenFst files seldom have."""
         return replace(self, words=tuple(words))
+
+
+def grouped_arcs(
+    source: np.ndarray, arcs: np.ndarray, n_states: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return offsets of arcs by state, and arcs: silent ones first, self-loops, then others."""
+    source, arcs = _frozen(source, np.int32), _frozen(arcs, ARC)
+    begin, is_sorted = places(source, arcs, n_states)
+    first_arc = begin[::3].copy()
+    return first_arc, arcs if is_sorted else put_in_places(source, arcs, begin)
 
 
 def state_records(first_arc: np.ndarray, arcs: np.ndarray, first_state: int) -> np.ndarray:

@@ -7,6 +7,7 @@ from itertools import chain
 
 import numpy as np
 
+from factored_asr.graph.expand import minimise
 from factored_asr.graph.graph import Graph
 from factored_asr.graph.trees import loops_at, pronunciations
 from factored_asr.graph.units import Units
@@ -48,10 +49,21 @@ def phrase_trees(
     arcs = arcs.copy()
     arcs["word"] = np.array([0, *(words[each] for each in used)], np.int32)[arcs["word"]]
     more = loops_at(np.arange(LAST + 1, n_nodes, dtype=np.int32), list(loops))
-    return Graph.from_arcs(
+    return _merged(Graph.from_arcs(
         np.append(above, more["target"]), np.append(arcs, more),
         np.full(n_states, np.inf, np.float32),
-    )
+    ))
+
+
+def _merged(trees: Graph) -> Graph:
+    """Return the trees with equal ends of words as one: each state costs one a context later."""
+    small, kept = minimise(trees)
+    last = int(np.flatnonzero(kept == LAST)[0])
+    number = np.arange(small.n_states, dtype=np.int32)
+    number[[LAST, last]] = number[[last, LAST]]
+    arcs = small.arcs.copy()
+    arcs["target"] = number[arcs["target"]]
+    return Graph.from_arcs(number[small.sources], arcs, small.final, FIRST)
 
 
 _STEP = np.dtype([("source", "<i4"), ("word", "<i4"), ("target", "<i4"), ("cost", "<f8")])

@@ -20,7 +20,7 @@ from factored_asr.graph.graph import ARC, WORDS, Graph
 from factored_asr.graph.units import Units, first_equal
 from factored_asr.language.acceptor import Acceptor, trimmed
 from factored_asr.language.ngram import NGramArcs, NGramModel
-from factored_asr.lexicon import Lexicon
+from factored_asr.lexicon import Lexicon, Pronunciation
 
 Loops = list[tuple[int, float]]
 """Labels with their costs."""
@@ -165,12 +165,16 @@ def pronunciations(
 ) -> Ranked:
     """Return the pronunciations of words, by their ids."""
     index = {phone: i for i, phone in enumerate(phones)}
-    found = [(word_id, each) for word, word_id in words.items() for each in lexicon.find(word)]
-    word = np.array([word_id for word_id, _ in found], np.int32)
-    cost = -np.log(np.array([each.probability for _, each in found]))
-    lengths = np.array([len(each.phones) for _, each in found])
+    ids, found = list[int](), list[Pronunciation]()
+    for name, word_id in words.items():
+        spoken = lexicon.get(name) or lexicon.find(name)
+        found += spoken
+        ids += [word_id] * len(spoken)
+    word = np.array(ids, np.int32)
+    cost = -np.log(np.array([each.probability for each in found]))
+    lengths = np.array([len(each.phones) for each in found])
     ends = np.cumsum(lengths)
-    symbols = N_POSITIONS * np.array([index[p] for _, each in found for p in each.phones], np.int32)
+    symbols = N_POSITIONS * np.array([index[p] for each in found for p in each.phones], np.int32)
     place = np.full(len(symbols), INTERNAL, np.int32)
     place[ends - 1] = END
     place[ends - lengths] = np.where(lengths > 1, BEGIN, SINGLE)

@@ -87,7 +87,7 @@ class Acceptor:
         source: np.ndarray, arcs: np.ndarray, final: np.ndarray, start: int = 0
     ) -> Acceptor:
         """Return an acceptor of arcs in any order and the source state of each."""
-        return Acceptor(start, *sorted_arcs(source, source, arcs, len(final)), final)
+        return Acceptor(start, *sorted_arcs(source, arcs, len(final)), final)
 
     @property
     def n_states(self) -> int:

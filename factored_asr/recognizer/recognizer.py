@@ -6,11 +6,10 @@ and all that changes belongs to a `Session` or a `Stream`.
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +37,9 @@ from factored_asr.recognizer.listening import Listening, utterances
 from factored_asr.recognizer.session import Pipeline, begun, read_sound
 from factored_asr.recognizer.speaker import SpeakerOptions, adapt_to_speaker
 from factored_asr.recognizer.stream import Stream
-from factored_asr.recognizer.words import RunTimeWords
+from factored_asr.recognizer.words import Meaning, RunTimeWords
 from factored_asr.results.alignment import Alignment
 from factored_asr.results.transcript import Transcript
-from factored_asr.understanding import Interpretation, Understander
-from factored_asr.understanding.over_lattice import interpret
 
 if TYPE_CHECKING:
     from factored_asr.detectors import Detector
@@ -75,11 +72,10 @@ class Recognizer(RunTimeWords, FormerMethods):
         self.model = model.configured(options.tools)
         self.graph, self.background = graph, background
         self.pipeline = Pipeline(self.model, graph, self.options, background, grammar is not None,
-                                 second_pass, None if grammar is None else self._interpret)
+                                 second_pass, None if grammar is None else
+                                 Meaning(partial(read_understander, grammar)))
         self.recipe = recipe
         self._grammar = grammar
-        self._understander: Understander | None = None
-        self._reading = threading.Lock()
         self._is_loaded = False  # from a recipe, and unchanged
 
     @staticmethod
@@ -479,13 +475,3 @@ class Recognizer(RunTimeWords, FormerMethods):
             raise MissingError("this recogniser has no grammar: it was made from a graph")
         sentences = self.recipe.sentences(frozenset(self.graph.words))
         return tuple(map(" ".join, random_sentences(sentences, n, seed)))
-
-    def _interpret(
-        self, lattice: Lattice, background: LatticePath | None
-    ) -> Interpretation | None:
-        assert self._grammar is not None
-        with self._reading:
-            if self._understander is None:
-                lists = dict(self._vocabulary.lists)
-                self._understander = read_understander(self._grammar, lists)
-        return interpret(lattice, self._understander, background=background)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Self
 
@@ -14,6 +16,7 @@ from factored_asr.language.grammar import normalise_text
 from factored_asr.lattice import HotwordPass, Lattice
 from factored_asr.lattice import Path as LatticePath
 from factored_asr.lexicon import Lexicon
+from factored_asr.models.grammars import read_understander
 from factored_asr.models.knowledge import Knowledge
 from factored_asr.models.recipe import Recipe
 from factored_asr.models.settings import DecodeOptions
@@ -31,6 +34,26 @@ from factored_asr.understanding.over_lattice import interpret
 from factored_asr.understanding.spotted import Spotter
 
 
+class Meaning:
+    """What the words of a grammar mean; the grammar is read when it is first asked."""
+
+    def __init__(self, read: Callable[[], Understander | Spotter]):
+        self._read = read
+        self._reading = threading.Lock()
+
+    @cached_property
+    def understander(self) -> Understander | Spotter:
+        """Reads sentences."""
+        return self._read()
+
+    def __call__(
+        self, lattice: Lattice, background: LatticePath | None
+    ) -> Interpretation | None:
+        with self._reading:
+            understander = self.understander
+        return interpret(lattice, understander, background=background)
+
+
 class RunTimeWords:
     """The part of a `Recognizer` that makes recognisers of other words from it.
 
@@ -42,17 +65,7 @@ class RunTimeWords:
     options: DecodeOptions
     pipeline: Pipeline
     recipe: Recipe | None
-    _understander: Understander | None
-
-    _spotter: Spotter
-
-    def _interpret(
-        self, lattice: Lattice, background: LatticePath | None
-    ) -> Interpretation | None: ...
-
-    def _spot(self, lattice: Lattice, background: LatticePath | None) -> Interpretation | None:
-        """The first command in dictation."""
-        return interpret(lattice, self._spotter, background=background)
+    _grammar: Path | Grammar | None
 
     def with_words(self, words: NewWords | Lexicon, *, like: Like | None = None) -> Self:
         """Return a recogniser with more words, or more pronunciations of known ones.
@@ -290,12 +303,12 @@ class RunTimeWords:
         other.__dict__.pop("aligner", None)
         other.recipe = replace(knowledge.recipe, vocabulary=vocabulary)
         other.graph = knowledge.graph(vocabulary)
-        if vocabulary.lists != self._vocabulary.lists:
-            other._understander = None
-        meaning = self.pipeline.interpret and other._interpret
+        meaning = self.pipeline.interpret
+        if vocabulary.lists != self._vocabulary.lists and self._grammar is not None:
+            meaning = Meaning(partial(read_understander, self._grammar, dict(vocabulary.lists)))
         if vocabulary.commands:
-            other._spotter = knowledge.spotter(vocabulary)
-            meaning = other._spot
+            spotter = knowledge.spotter(vocabulary)
+            meaning = Meaning(lambda: spotter)
         exact = vocabulary.hotword_pass
         if exact is not None and exact.scorer.has_phrases:
             other.options = self.options.with_lattice()

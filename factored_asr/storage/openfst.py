@@ -118,14 +118,11 @@ def openfst_parts(graph: Arcs) -> tuple[bytes, ...]:
 
 
 def sorted_arcs(
-    key: np.ndarray, source: np.ndarray, arcs: np.ndarray, n_states: int
+    source: np.ndarray, arcs: np.ndarray, n_states: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return offsets of arcs by state, and arcs in the order of their keys.
-
-    Keys order arcs by their sources first.
-    """
-    if np.any(key[1:] < key[:-1]):
-        order = np.argsort(key, kind="stable")
+    """Return offsets of arcs by state, and arcs in the order of their sources."""
+    if np.any(source[1:] < source[:-1]):
+        order = np.argsort(source, kind="stable")
         source, arcs = source[order], arcs[order]
     counts = np.bincount(source, minlength=n_states)
     return np.concatenate([[0], np.cumsum(counts)]), arcs

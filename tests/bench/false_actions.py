@@ -34,8 +34,8 @@ from factored_asr import Recognizer, Transcript
 from factored_asr.audio.reading import read_audio
 from factored_asr.graph import BackgroundOptions
 from factored_asr.models.bundle import Bundle
+from factored_asr.models.grammars import read_understander
 from factored_asr.models.settings import DecodeOptions
-from factored_asr.recognizer.recognizer import read_understander
 from factored_asr.understanding import Interpretation, Understander
 
 DATA = REPOSITORY / "tests" / "data"
@@ -160,9 +160,8 @@ class Systems:
     def _best(recognizer: Recognizer, said: Transcript) -> Interpretation | None:
         """What the words of the best path mean, whatever else is in the lattice."""
         words = [word.text for word in said.words]
-        if not words or recognizer._understander is None:
-            return None
-        return recognizer._understander.parse(words)
+        meaning = recognizer.pipeline.interpret
+        return meaning.understander.parse(words) if words and meaning else None
 
 
 def costs_of(model: str, text: str) -> BackgroundOptions | None:
