@@ -24,8 +24,7 @@ from factored_asr.errors import MissingError
 from factored_asr.graph import Graph
 from factored_asr.language import Grammar, Hotwords
 from factored_asr.language.grammar.sampling import random_sentences
-from factored_asr.lattice import Lattice, SecondPassOptions
-from factored_asr.lattice import Path as LatticePath
+from factored_asr.lattice import SecondPassOptions
 from factored_asr.models.bundle import Bundle
 from factored_asr.models.grammars import read_understander
 from factored_asr.models.recipe import Progress, Recipe, Words
