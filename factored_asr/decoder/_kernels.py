@@ -63,6 +63,7 @@ MANY = 8  # arcs: states with as many or more are one group
 ROOM = HELD + MANY  # what a table of links needs behind its links
 _ONE = np.uint64(1)
 _AHEAD = 16  # tokens looked ahead, for the same reason
+_FAR = np.uint64(2 * _AHEAD)
 NONE = -1
 NO_ROOM = -2  # for links
 
@@ -232,16 +233,17 @@ def _stay(
     (MANY + 1, n) and `counts` have the tokens by number of arcs.
     """
     # Typed zeros: bare ones would have the kernel called here compiled once more, for literals.
-    n_tokens, n_silent, n_live, n_arcs = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    n_tokens, n_silent, n_live = np.uint64(0), np.uint64(0), np.int64(0)
+    n_arcs, step, last = np.int64(0), np.uint64(n_steps), np.uint64(max(n_now - 1, 0))
     counts[:] = 0
-    for i in range(n_now):
-        _prefetch(states, np.int64(now[min(i + 2 * _AHEAD, n_now - 1)].state))
+    for i in range(np.uint64(n_now)):
+        _prefetch(states, np.int64(now[min(i + _FAR, last)].state))
         if not now[i].cost <= cutoff:
             continue
         state, cost, back = now[i].state, now[i].cost - base, now[i].back
         if now[i].arc != NONE:
-            steps[n_steps].back, steps[n_steps].arc, steps[n_steps].frame = back, now[i].arc, frame
-            back, n_steps = np.int32(n_steps), n_steps + 1
+            steps[step].back, steps[step].arc, steps[step].frame = back, now[i].arc, frame
+            back, step = np.int32(step), step + _ONE
         one = states[state]
         total = cost + one.loop_cost + label_cost[one.label]
         tokens[n_tokens].state, tokens[n_tokens].cost = state, total
@@ -251,21 +253,21 @@ def _stay(
             past[n_tokens].before, past[n_tokens].stay = i, total
             rows[i], back = back, np.int32(i)
         silent[n_silent] = n_tokens
-        n_silent += (total < limit) & (one.n_epsilon != 0)
-        n_tokens += total < limit
+        n_silent += np.uint64((total < limit) & (one.n_epsilon != 0))
+        n_tokens += np.uint64(total < limit)
         limit = min(limit, total + beam)
         begin = np.int64(one.begin) + one.n_epsilon + (one.label != 0)
         n = np.int64(one.n_leaving)
         if n == WIDE:
             _, _, begin, end = _arcs_of(states, arcs, state)
             n = end - begin
-        group = min(n, MANY)
-        at = counts[group]
+        group = np.uint64(min(n, MANY))
+        at = np.uint64(counts[group])
         leaving[group, at].begin, leaving[group, at].n_arcs = begin, n
         leaving[group, at].cost, leaving[group, at].back = cost, back
-        counts[group] = at + 1
+        counts[group] = at + _ONE
         n_live, n_arcs = n_live + 1, n_arcs + n + (one.label != 0)
-    return n_tokens, n_silent, limit, n_steps, n_live, n_arcs
+    return np.int64(n_tokens), np.int64(n_silent), limit, np.int64(step), n_live, n_arcs
 
 
 @kernel
@@ -290,7 +292,27 @@ def _leave(
                 _prefetch(arcs, ahead + min(group - 1, 4))
             one = leaving[group, i]
             begin, cost, back = np.int64(one.begin), one.cost, one.back
-            end = begin + (group if group < MANY else np.int64(one.n_arcs))
+            if group < MANY:  # a loop of its own: all of the group take as many turns
+                for a in range(np.uint64(begin), np.uint64(begin + group)):
+                    target = np.uint32(arcs[a].target)
+                    _prefetch(slots, np.int64(target))
+                    total = cost + arcs[a].cost + label_cost[np.uint32(arcs[a].label)]
+                    links[at].target, links[at].cost = target, total
+                    links[at].source, links[at].arc = back, a
+                    # No branch, which would be guessed wrong half the time.
+                    at += np.uint64(total < limit)
+                    limit = min(limit, total + beam)
+                if at >= full:
+                    n_tokens, n_links = _place(
+                        links, n_links, np.int64(at), limit, tokens, n_tokens, slots, rows,
+                        lattice_beam,
+                    )
+                    at, full = np.uint64(n_links), np.uint64(n_links + HELD)
+                    if n_tokens < 0 or n_links + ROOM > len(links):
+                        failed = NONE if n_tokens < 0 else NO_ROOM
+                        return np.int64(failed), limit, n_links
+                continue
+            end = begin + np.int64(one.n_arcs)
             while begin < end:
                 for a in range(np.uint64(begin), np.uint64(min(begin + MANY, end))):
                     target = np.uint32(arcs[a].target)
@@ -381,11 +403,24 @@ def close(
                     tail += 1
             tokens[slot].state, tokens[slot].cost = target, total
             tokens[slot].back, tokens[slot].arc = tokens[at].back, a
-    least = tokens[0].cost
-    for i in range(1, n_tokens):
-        if tokens[i].cost < least:
-            best, least = i, tokens[i].cost
+    best = _cheapest(tokens, n_tokens)
     return DONE, n_tokens, n_steps, best, n_links
+
+
+@kernel
+def _cheapest(tokens, n_tokens):
+    """The first token of the least cost; four minima at once, as each waits for its last."""
+    one = two = three = four = tokens[0].cost
+    for i in range(np.uint64(3), np.uint64(n_tokens), np.uint64(4)):
+        one, two = min(one, tokens[i - 3].cost), min(two, tokens[i - 2].cost)
+        three, four = min(three, tokens[i - 1].cost), min(four, tokens[i].cost)
+    for i in range(n_tokens // 4 * 4, n_tokens):
+        one = min(one, tokens[i].cost)
+    least = min(min(one, two), min(three, four))
+    for best in range(n_tokens):
+        if tokens[best].cost == least:
+            return best
+    return 0
 
 
 @kernel
@@ -592,7 +627,7 @@ def advance(
         past = all_past[after : after + most_tokens] if lattice_beam > 0 else all_past
         label_cost[0] = np.inf
         for label in range(1, len(label_pdf)):
-            label_cost[label] = -scores[row, label_pdf[label]]
+            label_cost[label] = -scores[row, np.uint32(label_pdf[label])]
         best = counters[BEST]
         base = now[best].cost
         cutoff, next_beam = _cutoff(
