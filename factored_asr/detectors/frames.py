@@ -66,7 +66,8 @@ class FrameStream:
     Parameters
     ----------
     model
-        The network whose encoder and head compute the frames.
+        The network whose frames these are; of one with changes of its encoder, those of its
+        `NetworkModel.plain`.
     window
         How the sound is cut into pieces; fewer new frames: earlier detections for more work.
 
@@ -85,7 +86,7 @@ class FrameStream:
                 f"detectors share the frames of a network, not of a {model.name}: use the model "
                 "en-us-network"
             )
-        self.model = model
+        self.model = model = model.plain
         self._n_pdfs = model.n_pdfs
         self._frames = WindowedFrames(model.encoder, _Taps(model.head, LAYERS), window)
         self._sound = np.zeros(0, np.float32)

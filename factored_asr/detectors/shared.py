@@ -1,4 +1,4 @@
-"""Detectors and a recogniser on one stream of frames; a wake word opens the recogniser."""
+"""Detectors and a recogniser on one sound; a wake word opens the recogniser."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ Report = Detection | Transcript
 
 
 class SharedStream:
-    """One sound as it comes, for some detectors and a recogniser; frames are computed once for all.
+    """One sound as it comes, for some detectors and a recogniser.
+
+    Frames are computed once for all detectors, and for the recogniser, too, if its model has the
+    encoder as it comes. A model with changes of the encoder computes frames of its own while an
+    utterance is recognised.
 
     With a `KeywordDetector` among the detectors, a keyword opens the recogniser. One utterance is
     recognised, which follows the keyword; then the next keyword is waited for. Without such a
@@ -78,7 +82,7 @@ class SharedStream:
         self._by_wake = any(isinstance(each, KeywordDetector) for each in detectors)
         self._stream = recognizer.stream(endpoint, redecode=redecode)
         self._open = not self._by_wake
-        self._seconds = model.frame_seconds
+        self._shares, self._seconds = model.plain is model, model.frame_seconds
         self._resampler = Resampler(model.sample_rate if sample_rate is None else sample_rate,
                                     model.sample_rate)
 
@@ -112,10 +116,16 @@ class SharedStream:
                 if not ends:
                     continue
                 self._open, start = True, max(0, round(ends[0] / self._seconds) - block.first)
-            frames, sound = Frames(block.log_probs[start:]), np.ravel(block.samples[start:])
-            if len(sound) and self._stream.accept_frames(frames, sound):
+            sound = np.ravel(block.samples[start:])
+            if len(sound) and self._heard(sound, block.log_probs[start:]):
                 found += self._utterance()
         return found
+
+    def _heard(self, sound: np.ndarray, log_probs: np.ndarray) -> bool:
+        """Recognise some sound; return whether the utterance has ended."""
+        if self._shares:
+            return self._stream.accept_frames(Frames(log_probs), sound)
+        return self._stream.accept(sound)
 
     def _utterance(self) -> list[Report]:
         """End the utterance; return its transcript, if it has words."""

@@ -63,6 +63,9 @@ class DecodeOptions:
     prior_weight: float | None = None
     """Weight of the log prior that a network's log posteriors are divided by, >= 0; higher: rare
     phones are found more. None: the model's own. A GMM has none."""
+    taught: bool = False
+    """Use the head of a network that was taught in noise, and its changes of the encoder, if the
+    model has one."""
     align_words: bool = False
     """Give the words of a result the times of an alignment by the model en-us: for models whose own
     times are only roughly right. It takes 0.01 × real time."""
@@ -126,7 +129,8 @@ class DecodeOptions:
     @property
     def tools(self) -> NoiseTools:
         """What the acoustic model is configured with."""
-        return NoiseTools(self.noise, self.snr_scale, self.front_end, self.prior_weight)
+        return NoiseTools(self.noise, self.snr_scale, self.front_end, self.prior_weight,
+                          self.taught)
 
     @property
     def least_scale(self) -> float:

@@ -1,7 +1,8 @@
 """The encoder of en-us-network taught to see in noise what it sees without: measured, not shipped.
 
     pip install '.[train]'
-    python tests/bench/distil.py --output changes.npz
+    python tests/bench/distil.py --steps 2400 --seed 1 --output tests/bench/taught.npz
+    python tests/bench/distil.py --head tests/bench/taught.npz --model taught_model
 
 The states and outputs that the network has of clean speech are the targets for the same speech in
 noise, frame by frame (J. Li and others, "Large-scale domain adaptation via teacher-student
@@ -16,6 +17,7 @@ fourth from the first and from the second, on which other settings were chosen, 
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -32,7 +34,8 @@ from torch.nn import functional
 from train_head import ESPEAK, MEASURED_FOLD, VOICES, sentences, spoken_by, training_sets
 
 from factored_asr import Recognizer
-from factored_asr.acoustic.network import NetworkModel
+from factored_asr.acoustic.network import NetworkModel, read_head, write_head
+from factored_asr.acoustic.network.changes import MATRICES, Changes
 from factored_asr.acoustic.network.encoder import FIELD, HOP, N_HEADS, ROTATED, Encoder
 from factored_asr.acoustic.network.head import Head
 from factored_asr.acoustic.network.memory import STRIDES, WIDTH
@@ -42,10 +45,11 @@ from factored_asr.corpus.augment import cut_from
 from factored_asr.corpus.distort import Distortion, distorted
 from factored_asr.corpus.utterance import Utterance
 from factored_asr.corpus.utterance import read_samples as read_utterance
+from factored_asr.lattice.rejection import Margin
 from factored_asr.models.bundle import Bundle
+from factored_asr.models.folder import About, write_model
 from factored_asr.models.recipe import Recipe
 
-MATRICES = ("query_key_value", "out", "wide", "narrow")
 MATCHED = (4, 5, 6)
 """Of h[0] to h[7], those that are to be as they are without noise."""
 SHORTEST, LONGEST = 0.6, 12.0  # seconds of an utterance
@@ -56,6 +60,8 @@ RATIOS = (0.0, 18.0)  # dB of the loudest blocks
 KL_WEIGHT = 4.0  # of the outputs next to the states
 VOICE = Distortion(speed=(0.9, 1.1), speed_share=0.6, noise_share=0.0, room_share=0.3,
                    band_share=0.0)  # fmt: skip
+MARGIN = Margin(word=1.0, words=4.0, frame=0.15)
+"""Over the background, of a taught head: at it no more than before comes of other speech."""
 AVERAGED = 0.2  # share of the last steps whose weights are averaged
 
 
@@ -268,24 +274,23 @@ def train(student: Student, sounds: Sounds, n_steps: int, rate: float, seed: int
     return {name: np.asarray(each) for name, each in (average or weights).items()}
 
 
-def taught(model: NetworkModel, weights: Mapping[str, np.ndarray]) -> NetworkModel:
-    """Return the model with these changes and this head."""
-
-    def added(matrix: np.ndarray, name: str) -> np.ndarray:
-        if f"down_{name}" not in weights:
-            return matrix
-        return np.ascontiguousarray(matrix + weights[f"down_{name}"] @ weights[f"up_{name}"])
-
-    encoder = model.encoder
-    blocks = tuple(replace(block, **{name: added(getattr(block, name), f"{i}_{name}")
-                                     for name in MATRICES})
-                   for i, block in enumerate(encoder.blocks))  # fmt: skip
+def taught(model: NetworkModel, weights: Mapping[str, np.ndarray]) -> Head:
+    """Return a head with these layers and these changes of the encoder."""
     layers = tuple(replace(layer, weight=weights[f"weight_{i}"], bias=weights[f"bias_{i}"])
                    for i, layer in enumerate(model.head.layers))
-    norm = np.asarray(weights.get("group_norm", encoder.group_norm), np.float32)
-    encoder = replace(encoder, blocks=blocks, group_norm=norm, conv2=added(encoder.conv2, "conv2"),
-                      conv3=added(encoder.conv3, "conv3"))  # fmt: skip
-    return replace(model, encoder=encoder, head=replace(model.head, layers=layers))
+    about = f"{model.head.description}; taught in noise by tests/bench/distil.py"
+    return replace(model.head, layers=layers, changes=Changes.from_arrays(weights),
+                   description=about)  # fmt: skip
+
+
+def write(folder: Path, model: NetworkModel) -> None:
+    """Write a model that every command takes by ``--model``: commands use the head of ours."""
+    bundle = Bundle.find("en-us-network")
+    margin = replace(bundle.commands.rejection, clean=MARGIN)
+    commands = replace(bundle.commands, taught=True, rejection=margin)
+    settings = {"commands": commands.to_dict(), "dictation": bundle.dictation.to_dict()}
+    about = replace(bundle.folder.about if bundle.folder else About(), settings=settings)
+    write_model(folder, model, lexicon=Recipe(bundle).read_lexicon(), lm=bundle.lm, about=about)
 
 
 def understood(
@@ -308,6 +313,19 @@ def understood(
     return right, len(orders)
 
 
+def trained(options: argparse.Namespace, model: NetworkModel) -> Head:
+    """Return the head that the options of the command line make."""
+    work = options.work / "distil"
+    work.mkdir(parents=True, exist_ok=True)
+    student = Student(model.encoder, model.head, options.rank, options.first_block, options.seed)
+    sounds = Sounds(options.data, work, int(options.seconds * SAMPLE_RATE))
+    name = "-".join(map(str, (options.rank, options.first_block, options.seconds, options.rate,
+                              options.steps, options.seed)))  # fmt: skip
+    weights = train(student, sounds, options.steps, options.rate, options.seed,
+                    work / f"{name}.pt")  # fmt: skip
+    return taught(model, weights)
+
+
 def main() -> None:
     """Train, count, print."""
     made = parser(__doc__)
@@ -320,27 +338,25 @@ def main() -> None:
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--snr", default="clean,6", help="of the orders: clean and decibels")
     made.add_argument("--draws", type=int, default=2, help="of the noise of each order")
-    made.add_argument("--output", type=Path, help="keep the changes and the head in this file")
+    made.add_argument("--head", type=Path, help="no training: a head that brings changes")
+    made.add_argument("--output", type=Path, help="keep the head and the changes in this file")
+    made.add_argument("--model", type=Path, help="write a model with both heads to this folder")
     options = made.parse_args()
     torch.set_num_threads(1)
-    work = options.work / "distil"
-    work.mkdir(parents=True, exist_ok=True)
     grammar = options.data / "coffee_commands/grammar.yaml"
     shipped = Recognizer.load("en-us-network", grammar=grammar)
     model = Bundle.find("en-us-network").acoustic_model()
     assert isinstance(model, NetworkModel)
-    student = Student(model.encoder, model.head, options.rank, options.first_block, options.seed)
-    sounds = Sounds(options.data, work, int(options.seconds * SAMPLE_RATE))
-    name = "-".join(map(str, (options.rank, options.first_block, options.seconds, options.rate,
-                              options.steps, options.seed)))  # fmt: skip
-    weights = train(student, sounds, options.steps, options.rate, options.seed,
-                    work / f"{name}.pt")  # fmt: skip
+    head = read_head(options.head) if options.head else trained(options, model)
     if options.output:
-        np.savez_compressed(options.output, **{k: v.astype(np.float16) for k, v in weights.items()})
-    changed = Recognizer(taught(model, weights), shipped.graph, shipped.options, grammar,
-                         shipped.recipe, shipped.background)  # fmt: skip
+        write_head(options.output, head)
+    if options.model:
+        write(options.model, replace(model, taught_head=head))
+    settings = replace(shipped.options, taught=True)
+    other = Recognizer(replace(model, taught_head=head), shipped.graph, settings, grammar,
+                       shipped.recipe, shipped.background)  # fmt: skip
     rows = []
-    for label, recognizer in (("shipped", shipped), ("taught in noise", changed)):
+    for label, recognizer in (("shipped", shipped), ("taught in noise", other)):
         row = [label]
         for condition in options.snr.split(","):
             draws = range(1 if condition == CLEAN else options.draws)

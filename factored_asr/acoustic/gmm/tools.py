@@ -125,10 +125,12 @@ class NoiseTools:
     """Options of the front end, by their names, that differ from those of training."""
     prior_weight: float | None = None
     """Of a network: the weight of its log prior; None: the model's own. It is no tool."""
+    taught: bool = False
+    """Of a network: with the head that was taught in noise, where it has one. It is no tool."""
 
     def __bool__(self) -> bool:
         """Return whether any tool is in use: models without tools take none but empty ones."""
-        return replace(self, prior_weight=None) != NoiseTools()
+        return replace(self, prior_weight=None, taught=False) != NoiseTools()
 
     @property
     def least_weight(self) -> float:

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from factored_asr.acoustic.network._kernels import gelu, layer_norm
+from factored_asr.acoustic.network.changes import Changes
 from factored_asr.errors import FormatError
 from factored_asr.storage.reading import read_arrays
 
-VERSION = 1
-"""Of the files."""
+VERSION, CHANGED = 1, 2
+"""Of the files, and of those with changes of the encoder."""
 BLANK = "<blank>"
 """Name of the first output."""
 MAX_LAYERS, MAX_OFFSET = 20, 50
@@ -77,6 +78,8 @@ class Head:
     """One line on data and training."""
     licence: str = ""
     """Of its weights."""
+    changes: Changes | None = None
+    """Changes of the encoder, with which it was trained; None: the encoder is as it comes."""
 
     @property
     def context(self) -> int:
@@ -120,7 +123,8 @@ def read_head(path: str | Path) -> Head:
 def write_head(path: str | Path, head: Head, dtype: Any = np.float16) -> None:
     """Write a head to a ``.npz`` file, its weights as `dtype`, default float16."""
     values: dict[str, Any] = {
-        "version": np.int32(VERSION), "phones": np.array(head.phones),
+        "version": np.int32(VERSION if head.changes is None else CHANGED),
+        "phones": np.array(head.phones),
         "log_prior": head.log_prior.astype(np.float32), "activation": np.array(head.activation),
         "encoder_layers": np.array(head.encoder_layers, np.int32),
         "n_layers": np.int32(len(head.layers)), "normalise": np.bool_(head.normalise),
@@ -131,6 +135,8 @@ def write_head(path: str | Path, head: Head, dtype: Any = np.float16) -> None:
         values[f"weight_{i}"] = layer.weight.astype(dtype)
         values[f"bias_{i}"] = layer.bias.astype(dtype)
         values[f"residual_{i}"] = np.bool_(layer.residual)
+    if head.changes is not None:
+        values |= {name: each.astype(dtype) for name, each in head.changes.to_arrays().items()}
     with open(path, "wb") as file:
         np.savez_compressed(file, **values)
 
@@ -144,8 +150,9 @@ def head_of(values: Mapping[str, np.ndarray]) -> Head:
     def flag(name: str) -> bool:
         return bool(values[name]) if name in values else False
 
-    if int(values["version"]) != VERSION:
-        raise FormatError(f"is of version {int(values['version'])}, this program reads {VERSION}")
+    version = int(values["version"])
+    if version not in (VERSION, CHANGED):
+        raise FormatError(f"is of version {version}, this program reads {VERSION} and {CHANGED}")
     n_layers = int(values["n_layers"])
     if not 1 <= n_layers <= MAX_LAYERS:
         raise FormatError(f"{n_layers} layers, must be 1 to {MAX_LAYERS}")
@@ -162,6 +169,7 @@ def head_of(values: Mapping[str, np.ndarray]) -> Head:
         np.asarray(values["log_prior"], np.float32),
         tuple(int(layer) for layer in np.atleast_1d(values["encoder_layers"])), layers,
         text("activation"), flag("normalise"), text("description"), text("licence"),
+        Changes.from_arrays(values) if version == CHANGED else None,
     )
     _check(head)
     return head

@@ -14,8 +14,10 @@ from factored_asr.acoustic.gmm.tools import NoiseTools
 from factored_asr.acoustic.model import AcousticModel, AcousticSession, Frames, SpeakerEvidence
 from factored_asr.acoustic.network.encoder import HOP, SAMPLE_RATE, Encoder
 from factored_asr.acoustic.network.head import Head
+from factored_asr.acoustic.network.moonshine import read_encoder
 from factored_asr.acoustic.network.session import NetworkSession
 from factored_asr.acoustic.network.windows import Window, WindowedFrames
+from factored_asr.acoustic.threads import blas_threads
 from factored_asr.acoustic.topology import N_POSITIONS, Topology
 from factored_asr.errors import OptionError
 
@@ -42,7 +44,7 @@ class NetworkModel:
     fillers = ()
 
     encoder: Encoder
-    """Its weights."""
+    """Its weights, with the changes of the head, if it has some."""
     head: Head
     """Its layers on top of the encoder."""
     prior_weight: float = PRIOR_WEIGHT
@@ -51,6 +53,31 @@ class NetworkModel:
     """Windows of streams."""
     whole: Window = WHOLE
     """Windows of whole sounds: longer ones take less time."""
+    taught_head: Head | None = None
+    """A head that was taught in noise, with changes of the encoder; None: there is none."""
+    plain_head: Head | None = None
+    """Of a model with such changes: the head without; else None."""
+
+    @cached_property
+    def plain(self) -> NetworkModel:
+        """The model without changes of the encoder, with which detectors listen.
+
+        They have learnt from its frames. It is the model itself where that has no changes.
+        """
+        if self.plain_head is None:
+            return self
+        return replace(self, encoder=read_encoder(), head=self.plain_head,
+                       taught_head=self.head, plain_head=None)
+
+    @property
+    def taught(self) -> NetworkModel:
+        """The model with the head that was taught in noise; itself where there is none."""
+        taught = self.taught_head
+        if taught is None or taught.changes is None:
+            return self
+        with blas_threads(1):
+            encoder = taught.changes(self.encoder)
+        return replace(self, encoder=encoder, head=taught, taught_head=None, plain_head=self.head)
 
     @property
     def phones(self) -> tuple[str, ...]:
@@ -81,7 +108,7 @@ class NetworkModel:
         weights = sum(layer.weight.size + layer.bias.size for layer in self.head.layers)
         facts = {
             "phones": f"{len(self.phones)}: {' '.join(self.phones)}", "pdfs": self.n_pdfs,
-            "encoder": "Moonshine tiny, 7.7 million weights, frozen",
+            "encoder": f"Moonshine tiny, 7.7 million weights, {self._changed}",
             "head": f"{len(self.head.layers)} layers, {weights:,} weights",
             "sample rate": f"{self.sample_rate} Hz", "frame": f"{self.frame_seconds} s",
         }
@@ -90,6 +117,13 @@ class NetworkModel:
         if self.head.licence:
             facts["licence"] = self.head.licence
         return {name: str(value) for name, value in facts.items()}
+
+    @property
+    def _changed(self) -> str:
+        taught = self.taught_head or self.head
+        if taught.changes is None:
+            return "frozen"
+        return f"and {taught.changes.n_weights:,} that change them"
 
     def session(
         self, pdfs: np.ndarray, *, whole: bool, after: AcousticSession | None = None
@@ -100,13 +134,18 @@ class NetworkModel:
         return NetworkSession(frames, prior, pdfs, whole)
 
     def configured(self, tools: NoiseTools) -> NetworkModel:
-        """Return the model with this weight of its prior; OptionError for tools against noise."""
+        """Return the model taught in noise or not, with this weight of its prior.
+
+        Raises OptionError for tools against noise.
+        """
         for name, used in (("vts", tools.noise is not None), ("scale", tools.snr_scale is not None),
                            ("mask or no-removal", bool(tools.front_end))):
             if used:
                 _refuse(f"the tool against noise {name}")
-        weight = tools.prior_weight
-        return self if weight is None else replace(self, prior_weight=weight)
+        model, weight = self.taught if tools.taught else self.plain, tools.prior_weight
+        if weight is None or weight == model.prior_weight:
+            return model
+        return replace(model, prior_weight=weight)
 
     def adapted(
         self, sounds: Sequence[SpeakerEvidence], options: Any = None,

@@ -99,5 +99,6 @@ def adapt_network(
         settings={kind: getattr(bundle, kind).to_dict() for kind in ("dictation", "commands")},
     )  # fmt: skip
     g2p = None if bundle.folder is None else bundle.folder.files.get("g2p")
-    return write_model(output, replace(model, head=head), lexicon=lexicon, lm=bundle.lm, g2p=g2p,
+    adapted = replace(model, head=head, taught_head=None)
+    return write_model(output, adapted, lexicon=lexicon, lm=bundle.lm, g2p=g2p,
                        about=about)  # fmt: skip
