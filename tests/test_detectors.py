@@ -195,6 +195,12 @@ def test_a_background_belongs_to_the_phones_of_its_model(
     np.savez(path, steps=kept["steps"])
     with pytest.raises(FormatError, match="do not make a background"):
         read_background(path)
+    np.savez(path, **{**kept, "ends": np.array([30, 59])})
+    with pytest.raises(FormatError, match=r"ends \(30, 59\) must ascend to 60"):
+        read_background(path)
+    np.savez(path, **{**kept, "ends": np.array([10, 60])})
+    assert read_background(path).kinds(np.array([0, 9, 10, 59])).tolist() == [0, 0, 1, 1]
+    assert read.kinds(np.array([0, 19, 20, 59])).tolist() == [0, 0, 1, 2]
 
 
 def test_random_rows_follow_the_phones_of_speech() -> None:

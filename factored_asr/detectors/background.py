@@ -20,7 +20,8 @@ from factored_asr.errors import FormatError, OptionError
 from factored_asr.storage.reading import read_arrays
 
 SHIPPED = Path(__file__).parent / "background.npz"
-"""Made by tests/bench/wake_words.py."""
+SHIPPED_KINDS = Path(__file__).parent / "kinds.npz"
+"""Both are made by tests/bench/wake_words.py."""
 STEPS = 4
 """Of a log probability, natural log, in the file."""
 LEAST = -12
@@ -166,6 +167,14 @@ class Background:
     """(n_values,) float32: of the encoder's vectors, the last layer of `FrameBlock.hidden`."""
     directions: np.ndarray
     """(n_values, n_parts) float32: of the components, scaled to variance 1."""
+    ends: tuple[int, ...] = ()
+    """The frame at which each kind of sound ends, such as each corpus; empty: one kind."""
+
+    def kinds(self, frames: np.ndarray) -> np.ndarray:
+        """Return the kind of each of these frames, from 0; thirds of the sound, if it has one."""
+        n = len(self.log_probs)
+        ends = self.ends if len(self.ends) > 1 else (n // 3, 2 * n // 3, n)
+        return np.searchsorted(ends, frames, side="right")
 
     @property
     def number(self) -> int:
@@ -194,6 +203,12 @@ def shipped() -> Background:
     return read_background(SHIPPED)
 
 
+@cache
+def shipped_kinds() -> Background:
+    """Return the shipped background of three kinds of speakers, which recordings are told from."""
+    return read_background(SHIPPED_KINDS)
+
+
 def read_background(path: str | Path) -> Background:
     """Read what `write_background` wrote; FormatError where it is damaged.
 
@@ -213,17 +228,20 @@ def read_background(path: str | Path) -> Background:
         if len(phones) != steps.shape[1] - 1 or n_frames != len(steps) or n_frames < STRETCH:
             raise ValueError(f"steps {steps.shape}, parts {parts.shape} and {len(phones)} phones "
                              "do not fit each other")
+        ends = tuple(map(int, values.get("ends", ())))
+        if list(ends) != sorted(set(ends)) or (ends and (ends[0] < 1 or ends[-1] != n_frames)):
+            raise ValueError(f"ends {ends} must ascend to {n_frames}")
         if mean.ndim != 1 or directions.shape != (len(mean), parts.shape[1]):
             raise ValueError("mean and directions do not fit parts")
     except (KeyError, ValueError, TypeError) as error:
         raise FormatError(f"its arrays do not make a background: {error}", path) from None
     return Background(phones, steps.astype(np.float32) / np.float32(-STEPS),
                       np.repeat(parts.astype(np.float32) / np.float32(PART_STEPS), MERGED, axis=0),
-                      mean, directions)
+                      mean, directions, ends)
 
 
 def write_background(path: str | Path, phones: Sequence[str], log_probs: np.ndarray,
-                     hidden: np.ndarray) -> None:
+                     hidden: np.ndarray, ends: Sequence[int] = ()) -> None:
     """Write a background of `FrameStream`'s frames: an hour of speech and noise without keywords.
 
     Log probabilities are kept in steps of 1 / `STEPS`, components of the vectors in steps of
@@ -238,6 +256,9 @@ def write_background(path: str | Path, phones: Sequence[str], log_probs: np.ndar
     log_probs, hidden
         (n_frames, n_pdfs) and (n_frames, n_values): of the frames, as in `FrameBlock`; of hidden
         the last layer is kept.
+    ends
+        The frame at which each kind of sound ends, such as each corpus. What recordings teach is
+        tried on each kind by what the other kinds teach.
 
     Examples
     --------
@@ -260,7 +281,8 @@ def write_background(path: str | Path, phones: Sequence[str], log_probs: np.ndar
     parts = np.clip(np.rint(PART_STEPS * parts), -127, 127).astype(np.int8)
     with open(path, "wb") as file:
         np.savez_compressed(file, steps=steps, parts=parts, phones=np.array(phones),
-                            mean=mean.astype(np.float32), directions=directions)
+                            mean=mean.astype(np.float32), directions=directions,
+                            ends=np.minimum(np.array(ends, np.int64), kept))
 
 
 def tail_of(ratios_of: Callable[[np.ndarray], np.ndarray], frame_seconds: float,

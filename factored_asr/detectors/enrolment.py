@@ -45,8 +45,6 @@ N_RANDOM, RANDOM_SHARE = 30, 6
 few close places in an hour; others show how close places look, and how rare they are."""
 PENALTY = 30.0
 """Of learning, as for `classifier.fit`."""
-N_FOLDS = 4
-"""Parts of the background; each is judged by what the others teach."""
 AHEAD = DETECTION.right + DETECTION.new // 2
 """Frames of sound after a keyword when a stream finds it, on average."""
 FEWEST = 3
@@ -112,42 +110,66 @@ def learn(
 ) -> Verifier:
     """Learn the verifier of a keyword; parameters and errors are those of `KeywordDetector.enrol`.
 
-    The threshold comes from places of the background that a part of the verifier has not seen.
+    The threshold comes from each kind of sound in the background, judged by what the other kinds
+    teach: what a stream brings is of a kind that the verifier has not heard, too.
     """
     if len(recordings) < FEWEST:
         raise OptionError(f"{len(recordings)} recordings of a keyword, must be {FEWEST} or more")
     hours = len(background.log_probs) * model.frame_seconds / 3600
     n_places = max(round(LEARNT * hours), LAST)
-    own, candidate = _others(pronunciation, background, n_places)
+    own = others(pronunciation, background, n_places)
     rows = random_rows(background.log_probs, len(pronunciation.columns), N_RANDOM)
-    others = [PhoneRow([model.phones[i - 1] for i in row], model.phones, pronunciation.longest)
-             for row in rows]
-    pool = [_others(each, background, n_places)[0] for each in others]
-    close = np.concatenate([each[: n_places // RANDOM_SHARE] for each in pool])
+    pool = [others(PhoneRow([model.phones[i - 1] for i in row], model.phones,
+                            pronunciation.longest), background, n_places) for row in rows]
+    close = _joined([each.first(n_places // RANDOM_SHARE) for each in pool])
     said = np.array([_said(pronunciation, each, model, background)
                      for each in _copies(recordings, noises)])
 
-    def learnt(own: np.ndarray) -> Classifier:
-        x = np.concatenate([said, own, close])
+    def learnt(but: int | None = None) -> Classifier:
+        x = np.concatenate([said, own.but(but), close.but(but)])
         return fit(x, np.repeat([1, 0], [len(said), len(x) - len(said)]), NAMES, penalty=PENALTY)
 
-    fold, scores = np.arange(len(own)) % N_FOLDS, np.empty(len(own))
-    for part in range(N_FOLDS):
-        scores[fold == part] = log_odds(learnt(own[fold != part]), own[fold == part])
-    made = learnt(own)
-    tail = fit_tail(scores, hours, pooled_slope([log_odds(made, each) for each in pool], hours))
-    taught = len(said) / (len(own) + len(close))  # the odds of a keyword among what is learnt from
-    expected = SAID_AN_HOUR * hours / len(own)  # and among the places of a stream
-    return Verifier(candidate, made, tail, float(np.log(expected / taught)))
+    scores = [np.empty(len(each.values)) for each in (own, *pool)]
+    for kind in np.unique(own.kinds):
+        other = learnt(kind)
+        for each, score in zip((own, *pool), scores, strict=True):
+            score[each.kinds == kind] = log_odds(other, each.values[each.kinds == kind])
+    tail = fit_tail(scores[0], hours, pooled_slope(scores[1:], hours))
+    taught = len(said) / (len(own.values) + len(close.values))
+    expected = SAID_AN_HOUR * hours / len(own.values)  # odds of a keyword in a stream
+    candidate = own.values[n_places * JUDGED // LEARNT, 0]
+    return Verifier(float(candidate), learnt(), tail, float(np.log(expected / taught)))
 
 
-def _others(pronunciation: PhoneRow, background: Background, n_places: int
-            ) -> tuple[np.ndarray, float]:
-    """The values of the best places in the background, best first, and the least to be judged."""
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Places in a background, best first."""
+
+    values: np.ndarray
+    """(n_places, n_values)."""
+    kinds: np.ndarray
+    """(n_places,): the kind of sound that each is in."""
+
+    def first(self, n: int) -> Places:
+        """The best ones."""
+        return Places(self.values[:n], self.kinds[:n])
+
+    def but(self, kind: int | None) -> np.ndarray:
+        """The values, those in a kind of sound left out."""
+        return self.values if kind is None else self.values[self.kinds != kind]
+
+
+def _joined(places: Sequence[Places]) -> Places:
+    return Places(np.concatenate([each.values for each in places]),
+                   np.concatenate([each.kinds for each in places]))
+
+
+def others(pronunciation: PhoneRow, background: Background, n_places: int) -> Places:
+    """Return the best places in a background, a second apart."""
     found = places(pronunciation, background.log_probs, STRETCH, -np.inf)[:n_places]
     values = [_values(pronunciation, background.log_probs, background.parts, each)
               for each in found]
-    return np.array(values), found[n_places * JUDGED // LEARNT].ratio
+    return Places(np.array(values), background.kinds(np.array([each.end for each in found])))
 
 
 def _copies(recordings: Sequence[np.ndarray], noises: Sequence[np.ndarray]) -> list[np.ndarray]:

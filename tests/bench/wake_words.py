@@ -1,6 +1,7 @@
 """Wake words in noise: misses at a rate of false alarms, by pronunciation alone and enrolled.
 
     python tests/bench/wake_words.py [--write wake_words] [--every 4] [--hours 1] [--ship] [--slope]
+    python tests/bench/wake_words.py --unheard [--write wake_words_unheard]
 
 "alexa" and "jarvis" by speakers that nothing was learnt from, each recording after 2 s and before
 1 s of the noise it is in, at 10 dB: a kitchen, babble of six speakers, the sounds of ESC-10. False
@@ -9,14 +10,18 @@ threshold is the one that `KeywordOptions.false_alarms` gives. Enrolled from up 
 that are not measured: the second of each four, where each fourth from `--first` on is measured.
 
 ``--ship`` writes factored_asr/detectors/background.npz first: what the network says of 600
-sentences of the native_english voice (CC0), clean and in noise. ``--slope`` prints
-`background.SLOPE`, alone.
+sentences of the native_english voice (CC0), clean and in noise. Then it writes kinds.npz, which
+recordings are told from: 300 of these sentences, orders (Apache-2.0) and twelve adult accented
+readers (CC BY 4.0). False alarms are counted in other orders and readers. ``--slope`` prints
+`background.SLOPE`, alone. ``--unheard`` measures enrolled words on each kind of kinds.npz, with
+what the other two teach, alone.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -28,14 +33,22 @@ from factored_asr.acoustic.network.memory import WIDTH
 from factored_asr.acoustic.network.model import NetworkModel
 from factored_asr.acoustic.threads import blas_threads
 from factored_asr.audio.mixing import add_noise
-from factored_asr.detectors import FrameBlock, FrameStream, KeywordDetector, KeywordOptions
+from factored_asr.detectors import (
+    FrameBlock,
+    FrameStream,
+    KeywordDetector,
+    KeywordOptions,
+    enrolment,
+)
 from factored_asr.detectors import frames as shared_frames
 from factored_asr.detectors.background import (
     SHIPPED,
+    SHIPPED_KINDS,
     STRETCH,
     pooled_slope,
     random_rows,
     shipped,
+    shipped_kinds,
     write_background,
 )
 from factored_asr.detectors.enrolment import AHEAD
@@ -46,9 +59,13 @@ from factored_asr.models.bundle import Bundle
 from factored_asr.models.recipe import Recipe
 
 WORDS = ("alexa", "jarvis")
-RATES = (2.0, 0.5, 0.1)
-ENROLLED, N_FILES = 50, 600
-"""Recordings of a keyword, and of the background."""
+RATES, OFTEN = (2.0, 0.5, 0.1), (20.0, 5.0)
+ENROLLED, N_FILES, N_NATIVE = 50, 600, 300
+"""Recordings of a keyword, and of the native_english voice in each background."""
+EACH = 3
+"""Of the orders, and of the adult accented readers, each third one is of a background."""
+ADULT = 18  # years
+KINDS = ("native_english", "orders", "accented readers")
 N_ROWS, LONGEST = 60, 62
 """Rows of phones for the slope, and their longest, in frames."""
 SNR = 10.0
@@ -65,6 +82,7 @@ def main() -> None:
     options.add_argument("--first", type=int, default=3, help="of the recordings, from 0")
     options.add_argument("--hours", type=float, default=1.0, help="of sound without the words")
     options.add_argument("--ship", action="store_true", help="also write the shipped background")
+    options.add_argument("--unheard", action="store_true", help="measure kinds left out, alone")
     options.add_argument("--slope", action="store_true", help="print the slope of the tail, alone")
     given = options.parse_args()
     model = Bundle.find("en-us-network").acoustic_model()
@@ -72,9 +90,18 @@ def main() -> None:
     if given.slope:
         print("SLOPE =", round(slope(model), 2))
         return
+    if given.unheard:
+        report(given, "False alarms of enrolled wake words in kinds of sound that were left out",
+               list(unheard(model, given.data)), ("word", "left out", "hours", *(
+                   f"asked for {rate:g} an hour" for rate in (*OFTEN, *RATES))))
+        return
     noises = noises_of(given.data)
     if given.ship:
-        write_background(SHIPPED, model.phones, *background(model, given.data, noises))
+        native = sorted((given.data / "native_english").rglob("*.ogg"))[::2][:N_FILES]
+        log_probs, hidden, _ = background(model, [native], noises)
+        write_background(SHIPPED, model.phones, log_probs, hidden)
+        kinds = background(model, kinds_of(given.data), noises)
+        write_background(SHIPPED_KINDS, model.phones, *kinds)
     detectors = detectors_of(model, given.data)
     shared_frames.whole_frames = known_frames
     folder = given.work / "wake_words"
@@ -139,6 +166,30 @@ def detectors_of(model: NetworkModel, data: Path) -> dict[tuple[str, str, float]
     return made
 
 
+def unheard(model: NetworkModel, data: Path) -> Iterator[tuple[object, ...]]:
+    """Yield the false alarms of each word in each kind of sound, by what the others teach."""
+    whole = shipped_kinds()
+    kind_of = whole.kinds(np.arange(len(whole.log_probs)))
+    enrolment.whole_frames = known_frames
+    phones = pronunciations_of(WORDS, Recipe(Bundle.find("en-us-network")))
+    for word in WORDS:
+        (row, *_) = KeywordDetector({word: phones[word]}).pronunciations(word, model)
+        teaching = [read_samples(file) for file in recordings_of(data, word)[1::4][:ENROLLED]]
+        for kind, name in enumerate(KINDS):
+            other = kind_of != kind
+            ends = np.cumsum(np.bincount(kind_of[other], minlength=len(KINDS)))
+            rest = replace(whole, log_probs=whole.log_probs[other], parts=whole.parts[other],
+                           ends=tuple(map(int, np.unique(ends[ends > 0]))))
+            made = enrolment.learn(row, teaching, model, rest)
+            here = replace(whole, log_probs=whole.log_probs[~other], parts=whole.parts[~other])
+            hours = len(here.log_probs) * model.frame_seconds / 3600
+            best = enrolment.others(row, here, round(enrolment.LEARNT * hours))
+            scores = enrolment.log_odds(made.classifier, best.values)
+            yield (word, name, f"{hours:.2f}", *(
+                f"{int((scores >= made.tail.threshold(rate)).sum())} ({rate * hours:.1f})"
+                for rate in (*OFTEN, *RATES)))
+
+
 def slope(model: NetworkModel) -> float:
     """The slope of the tails of random rows of six phones in the shipped background."""
     log_probs = shipped().log_probs
@@ -181,7 +232,7 @@ def frames(model: NetworkModel, samples: np.ndarray, kept: Path | None = None
         first += size
 
 
-@lru_cache(100)
+@lru_cache(600)
 def _known(model: NetworkModel, sound: bytes, first: int) -> FrameBlock:
     return whole_frames(model, np.frombuffer(sound, np.float32), first)
 
@@ -232,9 +283,11 @@ def others(data: Path, noises: dict[str, np.ndarray]) -> Iterator[np.ndarray]:
     """
     for name in ("kitchen", "events"):
         yield from np.array_split(noises[name], max(1, len(noises[name]) // (60 * SAMPLE_RATE)))
+    taken = {file for each in kinds_of(data) for file in each}
     files = [each.path for each in accented_english(data)]
     files += sorted((data / "coffee_commands" / "clean").glob("*.flac"))
     files = [files[i] for i in np.random.default_rng(7).permutation(len(files))]
+    files = [file for file in files if file not in taken]
     for turn in range(8):
         for number in range(0, len(files), 12):
             name = ["clean", *noises][(number // 12 + turn) % 4]
@@ -248,22 +301,34 @@ def _joined(files: list[Path], noise: np.ndarray | None, name: str) -> np.ndarra
     return sound if noise is None else in_noise(sound, noise, name)
 
 
-def background(model: NetworkModel, data: Path, noises: dict[str, np.ndarray]
-               ) -> tuple[np.ndarray, np.ndarray]:
-    """Log probabilities and vectors of the native_english voice, clean and in each noise."""
-    files = sorted((data / "native_english").rglob("*.ogg"))[::2][:N_FILES]
-    log_probs, hidden = [], []
-    for number in range(0, len(files), 12):
-        name = ["clean", *noises][number // 12 % 4]
-        sound = _joined(files[number : number + 12], noises.get(name), str(number))
-        for first in range(0, -(-len(sound) // HOP), NEW):  # as a detector computes them once more
-            begin = max(0, first - AGAIN + NEW + AHEAD)
-            piece = sound[begin * HOP : (first + NEW + AHEAD) * HOP].astype(np.float32)
-            block = whole_frames(model, piece)
-            here = slice(first - begin, first - begin + NEW)
-            log_probs.append(block.log_probs[here])
-            hidden.append(block.hidden[here].astype(np.float16))
-    return np.concatenate(log_probs), np.concatenate(hidden)
+def kinds_of(data: Path) -> list[list[Path]]:
+    """The files of kinds.npz, about a quarter of an hour from each kind of speaker."""
+    native = sorted((data / "native_english").rglob("*.ogg"))[::4][:N_NATIVE]
+    orders = sorted((data / "coffee_commands" / "clean").glob("*.flac"))[::EACH]
+    ages = dict(map(str.split, (data / "accented_english" / "spk2age").read_text().splitlines()))
+    said = accented_english(data)
+    readers = sorted({each.speaker for each in said if float(ages[each.speaker]) >= ADULT})[::EACH]
+    return [native, orders, [each.path for each in said if each.speaker in readers]]
+
+
+def background(model: NetworkModel, kinds: list[list[Path]], noises: dict[str, np.ndarray]
+               ) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """Log probabilities, vectors and ends of some kinds of files, clean and in each noise."""
+    log_probs, hidden, ends = [], [], []
+    for kind, files in enumerate(kinds):
+        for number in range(0, len(files), 12):
+            name = ["clean", *noises][number // 12 % 4]
+            piece_name = f"{kind} {number}" if len(kinds) > 1 else str(number)
+            sound = _joined(files[number : number + 12], noises.get(name), piece_name)
+            for first in range(0, -(-len(sound) // HOP), NEW):  # as when computed once more
+                begin = max(0, first - AGAIN + NEW + AHEAD)
+                piece = sound[begin * HOP : (first + NEW + AHEAD) * HOP].astype(np.float32)
+                block = whole_frames(model, piece)
+                here = slice(first - begin, first - begin + NEW)
+                log_probs.append(block.log_probs[here])
+                hidden.append(block.hidden[here].astype(np.float16))
+        ends.append(sum(map(len, log_probs)))
+    return np.concatenate(log_probs), np.concatenate(hidden), ends
 
 
 if __name__ == "__main__":
