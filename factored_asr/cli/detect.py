@@ -59,6 +59,8 @@ def detect(options: argparse.Namespace) -> int:
         raise OptionError("give the sounds to listen to; - is standard input")
     if options.plot and len(options.files) > 1:
         raise OptionError("--plot draws one sound: give one FILE")
+    if options.plot and "-" in options.files:
+        raise OptionError("--plot needs a file: standard input is gone once it was listened to")
     if options.jobs < 1:
         raise OptionError(f"--jobs must be at least 1, got {options.jobs}")
     if options.jobs > 1 and len(options.files) > 1:
@@ -104,8 +106,6 @@ def _listen(work: _Work, file: str) -> bool:
 def _draw(options: argparse.Namespace, file: str, found: list[Detection]) -> None:
     from factored_asr.plots import plot_timeline, save
 
-    if file == "-":
-        raise OptionError("--plot needs a file: standard input is gone once it was listened to")
     save(plot_timeline(file, found, sample_rate=shared.raw_rate(options, file)), options.plot)
 
 
