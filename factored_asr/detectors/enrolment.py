@@ -111,7 +111,7 @@ def learn(
     """Learn the verifier of a keyword; parameters and errors are those of `KeywordDetector.enrol`.
 
     The threshold comes from each kind of sound in the background, judged by what the other kinds
-    teach: what a stream brings is of a kind that the verifier has not heard, too.
+    teach. What a stream brings is of a kind that the verifier has not heard, too.
     """
     if len(recordings) < FEWEST:
         raise OptionError(f"{len(recordings)} recordings of a keyword, must be {FEWEST} or more")
