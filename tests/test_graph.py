@@ -36,6 +36,7 @@ def random_graph(rng: np.random.Generator, n_states: int, n_arcs: int, n_labels:
     return Graph.from_arcs(source[up], arcs[up], final)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**31))
 def test_arcs_are_sorted_by_state_and_kind_and_else_stay_in_order(seed):
     rng = np.random.default_rng(seed)

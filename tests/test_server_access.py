@@ -280,7 +280,8 @@ def test_a_server_that_starts_recognises_words(monkeypatch: pytest.MonkeyPatch,
     found, finish = [], Stream.finish
     monkeypatch.setattr(Stream, "finish", lambda self: found.append(finish(self)))
     for model in ("en-us", "en-us-network") if grammar else ("en-us-network",):
-        warming.warm_up(Mode.of("x", Recognizer.load(model, grammar=grammar)))
+        mode = Mode.of("x", Recognizer.load(model, grammar=grammar))
+        warming.warm_up(mode, warming.babble(mode.rate))
     assert found and all(said.words for said in found)
 
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from factored_asr.acoustic.topology import Topology
 
 
+NO_CLARITY = np.zeros((0, 2), np.float32)
+"""`AcousticSession.clarity` of models whose likelihoods are no probabilities."""
+
+
 class AcousticSession(Protocol):
     """The scoring of one sound, chunk by chunk.
 
@@ -32,7 +36,7 @@ class AcousticSession(Protocol):
     @property
     def clarity(self) -> np.ndarray:
         """(n_frames, 2) float32 of the frames so far: the probability of the likeliest phone, and
-        of all phones together; (0, 2) where the model gives no probabilities."""
+        of all phones together; `NO_CLARITY` where the model gives no probabilities."""
 
     @property
     def in_noise(self) -> bool:

@@ -71,8 +71,9 @@ class Engine:
     def warm_up(self) -> None:
         """Decode some sound in every mode, so that the first client does not wait for it."""
         for mode in self.modes.values():
-            warm_up(mode)
-            list(mode.parts(_wav(babble(mode.rate), mode.rate), 10.0))
+            sound = babble(mode.rate)
+            warm_up(mode, sound)
+            list(mode.parts(_wav(sound, mode.rate), 10.0))
             if mode.reader is not None:
                 mode.reader.read("turn on the light")
         if self.wake is not None:

@@ -39,15 +39,15 @@ def babble(rate: int) -> np.ndarray:
     return (0.4 * sound / np.abs(sound).max() + rng.normal(0, 1e-3, len(sound))).astype(np.float32)
 
 
-def warm_up(mode: Mode) -> None:
-    """Recognise a sound in a mode, as a stream and as a whole, without rejection.
+def warm_up(mode: Mode, sound: np.ndarray) -> None:
+    """Recognise a sound, at the rate of a mode, as its stream, without rejection.
 
     The searches drop steps that no path needs any more, as long ones do.
     """
     beam = replace(mode.pipeline.options.beam, history_steps=16)
     options = replace(mode.pipeline.options, beam=beam)
     easy = replace(mode, pipeline=replace(mode.pipeline, background=None, options=options))
-    sound, stream = babble(mode.rate), easy.stream()
+    stream = easy.stream()
     for block in np.array_split(sound, round(len(sound) / mode.rate / BLOCK_SECONDS)):
         stream.accept(block)
         stream.partial(early=True)

@@ -10,7 +10,7 @@ import numpy as np
 from factored_asr.acoustic.gmm.compensation import NoiseAdapter, Surroundings
 from factored_asr.acoustic.gmm.mixtures import Score
 from factored_asr.acoustic.gmm.parameters import GmmParameters
-from factored_asr.acoustic.model import AcousticSession, Frames
+from factored_asr.acoustic.model import NO_CLARITY, AcousticSession, Frames
 from factored_asr.errors import OptionError
 from factored_asr.features import FeatureStream, speech_frames
 from factored_asr.features.frontend import CepstraStream
@@ -41,6 +41,8 @@ class GmmSession:
     off, and nothing is known of its noise.
     """
 
+    clarity = NO_CLARITY
+
     def __init__(
         self, model: GmmParameters, scoring: Scoring, whole: bool,
         after: AcousticSession | None = None,
@@ -68,11 +70,6 @@ class GmmSession:
             return np.ones(0 if self._features is None else len(self._features), np.bool_)
         energies = np.concatenate([frames[:, 0] for frames in self._static])
         return speech_frames(energies, min_range(self._model.features))
-
-    @property
-    def clarity(self) -> np.ndarray:
-        """(0, 2): likelihoods are no probabilities."""
-        return np.zeros((0, 2), np.float32)
 
     @property
     def in_noise(self) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from factored_asr.acoustic.gmm.parameters import GmmParameters
 from factored_asr.acoustic.gmm.transforms import apply_affine
-from factored_asr.acoustic.model import AcousticSession, Frames
+from factored_asr.acoustic.model import NO_CLARITY, AcousticSession, Frames
 from factored_asr.acoustic.nnet3.forward import NetworkStream
 from factored_asr.acoustic.nnet3.kept import KeptRows
 from factored_asr.acoustic.nnet3.network import Network
@@ -39,6 +39,8 @@ class HybridSession:
     off, a stream a running one. Before the first frame and after the last one the network takes
     that frame again.
     """
+
+    clarity = NO_CLARITY
 
     def __init__(
         self, model: Scorer, pdfs: np.ndarray, whole: bool, after: AcousticSession | None = None
@@ -72,11 +74,6 @@ class HybridSession:
             return np.ones(-(-n_frames // step), np.bool_)
         energies = np.concatenate([frames[:, 0] for frames in self._static])
         return speech_frames(energies, min_range(self._model.gmm.features))[::step]
-
-    @property
-    def clarity(self) -> np.ndarray:
-        """(0, 2): likelihoods are no probabilities."""
-        return np.zeros((0, 2), np.float32)
 
     @property
     def in_noise(self) -> bool:

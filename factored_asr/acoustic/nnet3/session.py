@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from factored_asr.acoustic.model import Frames
+from factored_asr.acoustic.model import NO_CLARITY, Frames
 from factored_asr.acoustic.nnet3.features import FULL_SCALE, FeatureStream, KaldiFeatures
 from factored_asr.acoustic.nnet3.forward import NetworkStream
 from factored_asr.acoustic.nnet3.ivector import IvectorExtractor, OnlineIvector
@@ -60,6 +60,8 @@ class ChainSession:
     Of a whole sound the rows before the last layer are kept, some hundred bytes a frame.
     """
 
+    clarity = NO_CLARITY
+
     def __init__(self, model: Scorer, pdfs: np.ndarray, whole: bool):
         self._model, self._whole = model, whole
         self._pdfs = np.asarray(pdfs, np.int64)
@@ -80,11 +82,6 @@ class ChainSession:
     def speech(self) -> np.ndarray:
         """(n_frames,) bool: the frames so far whose likeliest pdf is not of silence."""
         return ~np.concatenate([np.zeros(0, np.bool_), *self._silent])
-
-    @property
-    def clarity(self) -> np.ndarray:
-        """(0, 2): likelihoods are no probabilities."""
-        return np.zeros((0, 2), np.float32)
 
     @property
     def in_noise(self) -> bool:
