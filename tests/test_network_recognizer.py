@@ -90,6 +90,18 @@ def test_first_words_come_early_where_they_are_asked_for(recognizer):
     assert first_word(True) / 16000 < word.end + 0.3
 
 
+def test_later_words_come_early_too(recognizer):
+    samples, _ = soundfile.read(AUDIO / "kitchen_light_on.wav", dtype="float32")
+    stream, n_ahead = recognizer.stream(), 0
+    for block in range(0, len(samples), 1600):
+        stream.accept(samples[block : block + 1600])
+        plain, early = (stream.partial(early=each).split() for each in (False, True))
+        n_ahead += 0 < len(plain) < len(early)
+        assert len(plain) <= len(early)  # what was found early stays
+    assert n_ahead > 1
+    assert stream.finish().text == "turn on the kitchen light"
+
+
 def test_early_words_need_speech(recognizer):
     stream = recognizer.stream()
     for seed in range(5):

@@ -16,7 +16,8 @@ from factored_asr.recognizer.session import Pipeline, Session
 from factored_asr.results.transcript import Transcript
 
 REDECODE_SECONDS = 30.0  # longer utterances keep the result of the stream
-EARLY_SECONDS = 0.2  # of new sound before what waits is looked at once more
+FIRST_SECONDS = 0.2  # of new sound before what waits is searched, while no word is found
+EARLY_SECONDS = 0.4  # the same later: words are final half a second after their end
 
 
 class Stream:
@@ -60,7 +61,7 @@ class Stream:
                                 draft=self._redecode)
         self._kept: list[tuple[np.ndarray, Frames | None]] = []
         self._n_samples = self._n_early = 0
-        self._early = 0, ""  # frames searched, and the text that was found beyond them
+        self._early = 0, ""  # frames searched, and the text with what was found beyond them
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a stream stays in its process: make one in each, of a recogniser there")
@@ -129,19 +130,23 @@ class Stream:
     def partial(self, *, early: bool = False) -> str:
         """The text so far; its last words may still change.
 
-        `early`: while no word is found, search also the sound that does not fill a window of a
-        network yet, at most each 0.2 s. First words come 0.7 s earlier, for more work.
+        `early`: search also the sound that does not fill a window of a network yet, each 0.2 s
+        while no word is found, each 0.4 s later. Words come sooner, for more work.
         """
         path = self._session.partial()
-        if path is None or path.words or not early:
-            return "" if path is None else " ".join(path.words)
+        text = "" if path is None else " ".join(path.words)
+        if path is None or not early:
+            return text
         n_frames = self._session.n_frames
         if self._early[0] != n_frames:
-            self._early = n_frames, ""
-        if self._n_samples - self._n_early >= EARLY_SECONDS * self._rate:
+            ahead = self._early[1]  # may have a word that the window does not reach
+            self._early = n_frames, ahead if text and f"{ahead} ".startswith(f"{text} ") else text
+        searched = round(n_frames * self._pipeline.model.frame_seconds * self._rate)
+        waits = EARLY_SECONDS if self._early[1] else FIRST_SECONDS
+        if self._n_samples - max(self._n_early, searched) >= waits * self._rate:
             self._n_early = self._n_samples
             path = self._session.early()
-            self._early = n_frames, "" if path is None else " ".join(path.words)
+            self._early = n_frames, text if path is None else " ".join(path.words)
         return self._early[1]
 
     @property
