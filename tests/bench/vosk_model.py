@@ -7,10 +7,11 @@ Forty Korean sentences are spoken by espeak-ng. Vosk runs without dither. ``scor
 that Vosk finds with a grammar of ten sentences to our scores and to its own graph (HCLr, arc by
 arc, and its bigram model, 0.9 · graph as in its confidence), and prints how much ours is above.
 Vosk searches widely then. ``unweighted`` is the same where silence counts in full in the i-vector,
-``zero`` with an i-vector held near 0. ``dictation``
-compares words, by the model with its language model pruned. ``grammar`` gives both ten sentences
-each: as the bigram model that Vosk makes of them, and here as a grammar, too. ``--sentences`` takes
-the first ones only.
+``zero`` with an i-vector held near 0. ``static`` composes HCLr with a bigram model of ten sentences
+to one graph HCLG. Vosk and our search go through it, with silence in the i-vector by our search, or
+by the network's likeliest output. ``dictation`` compares words, by the model with its language
+model pruned. ``grammar`` gives both ten sentences each: as the bigram model that Vosk makes of
+them, and here as a grammar, too. ``--sentences`` takes the first ones only.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from typing import Any
 import numpy as np
 from common import parser, report
 from vosk_graph import VoskGraph
+
+from factored_asr.graph.graph import arcs_of
+from factored_asr.storage.openfst import Arcs
 
 SENTENCES = """\
 오늘 날씨 가 아주 좋습니다|내일 아침 에 비 가 온다고 합니다|저 는 학교 에 갑니다
@@ -169,6 +173,39 @@ def scores(
              f"{(off <= 0.1).sum()}; {(off <= 0.5).sum()}"]]  # fmt: skip
 
 
+def static(options: Any, sentences: list[str], sounds: list[Path]) -> list[list[object]]:
+    graph = VoskGraph(configured(options, "static", {}))
+    above: dict[bool, list[float]] = {True: [], False: []}
+    same, n = {True: 0, False: 0}, 0
+    for first in range(0, len(sentences), 10):
+        made = graph.composed(*Bigrams(ten(sentences, first)).fst())
+        folder = configured(options, f"static-{first}", dict(WIDE))
+        (folder / "graph").unlink()
+        shutil.copytree(options.model / "graph", folder / "graph",
+                        ignore=shutil.ignore_patterns("*.fst"))
+        made.write_openfst(folder / "graph/HCLG.fst")
+        (folder / "graph/words.txt").write_text(
+            "".join(f"{word} {number}\n" for number, word in enumerate(made.words)))
+        theirs = Vosk(folder)
+        for sound in sounds[first : first + 10]:
+            text, score = theirs.answer(sound)
+            n += 1
+            for guided in (True, False):
+                own, found = graph.searched(sound, made, guided)
+                same[guided] += own == text
+                if own == text and text:
+                    above[guided].append(found - score)
+            print(f"{text}: {above[True][-1:]}, {above[False][-1:]}", flush=True)
+    rows: list[list[object]] = []
+    for guided, name in ((True, "a search"), (False, "the likeliest output")):
+        off = np.abs(above[guided])
+        rows += [["static graph", f"silence by {name}: the same words", f"{same[guided]} of {n}"],
+                 ["static graph", "own words: within 0.1; 0.5 nats; median; most",
+                  f"{(off <= 0.1).sum()}; {(off <= 0.5).sum()} of {len(off)}; "
+                  f"{np.median(off):.3f}; {off.max():.3f}"]]  # fmt: skip
+    return rows
+
+
 def dictation(options: Any, sentences: list[str], sounds: list[Path]) -> list[list[object]]:
     from factored_asr import Recognizer
 
@@ -257,6 +294,27 @@ class Bigrams:
             total, before = total + min(costs), word
         return float(total)
 
+    def fst(self) -> tuple[Arcs, tuple[str, ...]]:
+        """Return the model as a transducer, and its words; arcs of back-offs have the last one."""
+        words = ("<eps>", *sorted(word for word in self._single if word != END), "#0")
+        number = {word: i for i, word in enumerate(words)}  # also the state after a word
+        n = self._single.total()
+        rows = [(0, 0, number[word], -np.log(0.5 * count / n), number[word])
+                for word, count in self._single.items() if word != END]
+        final = np.full(len(words) - 1, np.inf)
+        final[0] = -np.log(0.5 * self._single[END] / n)
+        for before, after in self._after.items():
+            for word, count in after.items():
+                cost = -np.log(0.5 * count / after.total())
+                if word == END:
+                    final[number[before]] = cost
+                else:
+                    rows.append((number[before], 0, number[word], cost, number[word]))
+            rows.append((number[before], 0, len(words) - 1, -np.log(0.5), 0))
+        source, arcs = arcs_of(sorted(rows))
+        first = np.concatenate([[0], np.cumsum(np.bincount(source, minlength=len(final)))])
+        return Arcs(0, first, arcs, final), words
+
     def arpa(self) -> str:
         half, n = np.log10(0.5), self._single.total()
         one = [f"{np.log10(0.5 * count / n):.6f}\t{word}\t{half:.6f}"
@@ -271,6 +329,7 @@ class Bigrams:
 
 PARTS = {"scores": scores, "dictation": dictation, "grammar": grammar,
          "zero": lambda *given: scores(*given, zero=True),
+         "static": static,
          "unweighted": lambda *given: scores(*given, weighted=False)}
 
 
