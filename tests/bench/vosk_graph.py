@@ -105,17 +105,18 @@ class VoskGraph:
         network's likeliest output does.
         """
         samples, _ = read_audio(sound, sample_rate=self._model.sample_rate)
-        pdfs, search = np.arange(len(self._model.is_silence)), Search(graph, SEARCHED)
-        session = (GuidedSession(self._model, pdfs, search) if guided
+        pdfs = np.arange(len(self._model.is_silence))
+        session = (GuidedSession(self._model, pdfs, Search(graph, SEARCHED)) if guided
                    else ChainSession(self._model, pdfs, whole=True))
         session.accept(samples)
         scores = np.concatenate([*session.finish()])
-        if not guided:
-            search.advance(scores)
-        path = search.finish().best()
-        taken = graph.arcs[path.arcs]
-        cost = float(taken["cost"].sum(dtype=np.float64)) + float(graph.final[taken["target"][-1]])
-        return " ".join(path.words), cost - path.cost - GRAPH_SCALE * cost
+        # the words are those of the least cost where the graph counts less
+        arcs = graph.arcs.copy()
+        arcs["cost"] *= GRAPH_SCALE
+        again = Search(replace(graph, arcs=arcs, final=graph.final * GRAPH_SCALE), SEARCHED)
+        again.advance(scores)
+        path = again.finish().best()
+        return " ".join(path.words), -path.cost
 
     def composed(self, grammar: Arcs, words: tuple[str, ...]) -> Graph:
         """Return HCLr ∘ grammar as a graph of transition-ids, where back-offs read no word.
