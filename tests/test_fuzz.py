@@ -310,9 +310,8 @@ def test_an_arc_of_a_damaged_graph_is_found(tmp_path: Path, field: str, value: f
         ("label_phone", np.array([0, 1, 1, 2, 9], np.int32), "the phone of a label lies outside"),
         ("label_state", np.zeros(2, np.int32), "tables by label must have 5 entries"),
         ("label_pdf", np.array([-1, 0, -1, 2, 3], np.int32), "a label without a pdf"),
-        ("first_arc", np.zeros(6, np.int32), "first_arc are of int32, must be int64"),
-        ("states", np.zeros(3, STATE), "arrays of arcs and states do not fit"),
-        ("states", np.zeros(6, STATE), "of state 0 is broken"),
+        ("states", np.zeros(3, STATE), "5 states needs 6 arc offsets, got 3"),
+        ("states", np.zeros(6, STATE), "offsets must run from 0 to the number of arcs"),
         ("states", np.zeros(6, np.int64), "states are of int64, must be"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import struct
 from itertools import pairwise
 from pathlib import Path
@@ -139,6 +140,21 @@ def test_own_format_is_memory_mapped_and_round_trips(graph, tmp_path):
     assert np.array_equal(again.first_emitting, graph.first_emitting)
     assert np.array_equal(again.states, graph.states)
     assert not again.arcs.flags.writeable and not again.states.flags.writeable
+
+
+def test_offsets_of_arcs_are_made_of_the_records_when_they_are_asked_for(graph, tmp_path):
+    graph.write(tmp_path / "g")
+    again = Graph.read(tmp_path / "g")
+    assert not (tmp_path / "g" / "first_arc.npy").exists()
+    assert "first_arc" not in vars(again) and np.array_equal(again.first_arc, graph.first_arc)
+    assert pickle.loads(pickle.dumps(Graph.read(tmp_path / "g"))).first_arc.tolist() == (
+        graph.first_arc.tolist())
+    with pytest.raises(AttributeError, match="no_such"):
+        _ = again.no_such
+    manifest = tmp_path / "g" / "manifest.json"  # of version 2, which had them as a file
+    manifest.write_text(manifest.read_text().replace('"version": 3', '"version": 2'))
+    np.save(tmp_path / "g" / "first_arc.npy", graph.first_arc)
+    assert same_arcs(graph, Graph.read(tmp_path / "g"))
 
 
 def test_openfst_reads_what_we_write(graph, tmp_path):

@@ -323,15 +323,11 @@ def shift_costs(arcs, states, shift):
 
 
 @kernel
-def put_behind(arcs, states, first_arc, n_arcs, n_states, own, records, offsets):
-    """Write a small graph behind the first arcs and states of a large one.
-
-    `own`, `records`, `offsets`: arcs, states and offsets of arcs of the small one.
-    """
+def put_behind(arcs, states, n_arcs, n_states, own, records):
+    """Write arcs and states of a small graph behind the first arcs and states of a large one."""
     for a in range(len(own)):
         arcs[n_arcs + a] = own[a]
         arcs[n_arcs + a].target += n_states
-    for state in range(len(offsets) - 1):
+    for state in range(len(records)):  # the last one tells where the arcs end
         states[n_states + state] = records[state]
         states[n_states + state].begin += np.uint32(n_arcs)
-        first_arc[n_states + state + 1] = n_arcs + offsets[state + 1]

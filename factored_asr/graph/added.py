@@ -143,7 +143,6 @@ class _Tail:
         base = self._graph
         joints = base.joints[base.joints["name"] == name]
         exits = base.joints[base.joints["name"] == EXIT]
-        hub_of_exit = np.searchsorted(base.first_arc, exits["arc"], "right") - 1
         contexts, context = np.unique(
             np.column_stack([joints["left"], joints["pending"]]), axis=0, return_inverse=True
         )
@@ -152,7 +151,8 @@ class _Tail:
         records = state_records(small.first_arc, small.arcs, 0)
         hubs, there, nearest = base.arcs["target"][joints["arc"]], None, np.zeros(0, np.int64)
         for hub in np.unique(hubs):
-            led, mine = hubs == hub, exits[hub_of_exit == hub]
+            begin, end = base.states["begin"][hub : hub + 2]
+            led, mine = hubs == hub, exits[(begin <= exits["arc"]) & (exits["arc"] < end)]
             before, there = there, np.column_stack([mine["left"], mine["pending"]])
             if before is None or not np.array_equal(there, before):  # of most hubs they are alike
                 nearest = _nearest(part.exit_context, there, units)
@@ -186,12 +186,11 @@ class _Tail:
         base = self._graph
         n_new, at, state = self._n_states - base.n_states, base.n_arcs, base.n_states
         arcs = private(base.arcs, sum(copy.graph.n_arcs for copy in self._copies))
-        first, states = private(base.first_arc, n_new), private(base.states, n_new)
+        states = private(base.states, n_new)
         final = private(base.final, n_new)
         final[base.n_states :] = np.inf
         for small, records, leave, target, cost in self._copies:
-            _kernels.put_behind(arcs, states, first, at, state, small.arcs, records,
-                                small.first_arc)
+            _kernels.put_behind(arcs, states, at, state, small.arcs, records)
             arcs["target"][at + leave], arcs["cost"][at + leave] = target, cost
             at, state = at + small.n_arcs, state + small.n_states
         states[-1:] = np.zeros(1, STATE)
@@ -201,13 +200,10 @@ class _Tail:
         for joints, target in self._led:
             arcs["target"][joints["arc"]], arcs["cost"][joints["arc"]] = target, joints["cost"]
         fields = {f"label_{name}": column for name, column in self._labels._asdict().items()}
-        made = replace(
+        return replace(
             base, base=base, words=self._words, arcs=arcs,
-            first_arc=first, final=final, **fields,
+            first_arc=states, final=final, **fields,
         )
-        states.flags.writeable = False
-        made.__dict__["states"] = states
-        return made
 
 
 def _expanded(

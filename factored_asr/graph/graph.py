@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -30,8 +30,9 @@ from factored_asr.storage.openfst import (
 from factored_asr.storage.reading import read_array, read_json, read_text, seal_of
 
 EPSILON = "<eps>"
-FORMAT_VERSION = 2
-"""Of graph folders; 2: a state's first self-loop follows its epsilon arcs, `STATE` records."""
+FORMAT_VERSION = 3
+"""Of graph folders; 2: a state's first self-loop follows its epsilon arcs, `STATE` records; 3:
+offsets of arcs stand in these records alone."""
 MAX_LABEL = 1 << 21
 """Tables by label and word stay small, whatever a foreign file claims."""
 WORDS = "<words>"
@@ -47,13 +48,13 @@ STATE = np.dtype([("begin", "<u4"), ("label", "<u4"), ("loop_cost", "<f4"), ("n_
 arcs have no label, and how many have one and are not this loop. A self-loop counts as one if it is
 the first arc with a label; else the label is 0. Both numbers are `WIDE` where one of them is
 `WIDE` or more."""
-SPARE = {"first_arc": 1 << 19, "states": 1 << 19, "arcs": 1 << 20, "final": 1 << 19}
+SPARE = {"states": 1 << 19, "arcs": 1 << 20, "final": 1 << 19}
 """Elements that files of large graphs have room for at their ends: what is added at run time is
 mapped there, privately. Holes in a file, which take no space on most disks."""
 MANY_ARCS = 1 << 18
 """Of a graph that has this room; smaller ones are copied in a moment."""
 _STORED = {
-    "first_arc": np.dtype("<i8"), "states": STATE, "arcs": ARC, "final": np.dtype("<f4"),
+    "states": STATE, "arcs": ARC, "final": np.dtype("<f4"),
 }  # fmt: skip
 
 
@@ -162,7 +163,11 @@ class Graph:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
-        put(self, "first_arc", _frozen(self.first_arc, np.int64))
+        if getattr(self.first_arc, "dtype", None) == STATE:  # a list will do for offsets
+            put(self, "states", _frozen(self.first_arc, STATE))
+            object.__delattr__(self, "first_arc")  # see __getattr__
+        else:
+            put(self, "first_arc", _frozen(self.first_arc, np.int64))
         put(self, "arcs", _frozen(self.arcs, ARC))
         put(self, "final", _frozen(self.final, np.float32))
         if not len(self.label_pdf):
@@ -173,17 +178,30 @@ class Graph:
         self._check()
 
     def _check(self) -> None:
-        if len(self.first_arc) != len(self.final) + 1:
+        offsets = self.__dict__.get("first_arc")
+        if offsets is None:
+            offsets = self.states["begin"]
+        if len(offsets) != len(self.final) + 1:
             raise OptionError(
                 f"a graph of {len(self.final)} states needs {len(self.final) + 1} arc offsets, "
-                f"got {len(self.first_arc)}"
+                f"got {len(offsets)}"
             )
         if not 0 <= self.start < len(self.final):
             raise OptionError(f"start state {self.start} is not one of {len(self.final)} states")
         if self.parts[:1] != (0,) or sorted(self.parts) != list(self.parts):
             raise OptionError(f"parts must be ascending states from 0 on, got {self.parts}")
-        if self.first_arc[0] != 0 or self.first_arc[-1] != len(self.arcs):
+        if offsets[0] != 0 or offsets[-1] != len(self.arcs):
             raise OptionError("arc offsets must run from 0 to the number of arcs")
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> np.ndarray:
+            """Offsets of arcs, made of the records of a graph that was given by these."""
+            if name != "first_arc" or "states" not in self.__dict__:
+                raise AttributeError(name)
+            made = _frozen(self.states["begin"], np.int64)
+            object.__setattr__(self, "first_arc", made)
+            return made
 
     @property
     def lists(self) -> tuple[str, ...]:
@@ -361,8 +379,8 @@ def _lengthen(path: Path, n_bytes: int) -> None:
 def _read_folder(folder: Path) -> Graph:
     manifest_path = folder / "manifest.json"
     manifest = read_json(manifest_path)
-    if not isinstance(manifest, dict) or manifest.get("version") != FORMAT_VERSION:
-        raise FormatError(f"graph format version must be {FORMAT_VERSION}", manifest_path)
+    if not isinstance(manifest, dict) or manifest.get("version") not in (2, FORMAT_VERSION):
+        raise FormatError(f"graph format version must be 2 or {FORMAT_VERSION}", manifest_path)
     arrays: dict[str, Any] = {
         name: read_array(folder / f"{name}.npy", mapped=True) for name in (*_STORED, *_LABEL_ARRAYS)
     }
@@ -370,7 +388,6 @@ def _read_folder(folder: Path) -> Graph:
     for name, kind in _STORED.items():
         if arrays[name].dtype != kind:
             raise FormatError(f"{name} are of {arrays[name].dtype}, must be {kind}", folder)
-    states = arrays.pop("states")
     try:
         graph = Graph(
             start=int(manifest["start"]), words=words, phones=tuple(manifest["phones"]),
@@ -378,7 +395,7 @@ def _read_folder(folder: Path) -> Graph:
             frame_seconds=manifest["frame_seconds"], omitted=tuple(manifest.get("omitted", ())),
             parts=tuple(map(int, manifest.get("parts", (0,)))),
             joint_names=tuple(manifest.get("joints", ())), joints=_read_joints(folder, manifest),
-            **arrays,
+            first_arc=arrays.pop("states"), **arrays,
         )
         if (graph.n_states, graph.n_arcs) != (manifest["states"], manifest["arcs"]):
             raise FormatError("arrays and manifest disagree on states or arcs", folder)
@@ -386,7 +403,6 @@ def _read_folder(folder: Path) -> Graph:
         if isinstance(error, FormatError):
             raise
         raise FormatError(f"not a whole graph: {error}", folder) from error
-    graph.__dict__["states"] = _frozen(states, STATE)  # spares a pass over arcs
     check_graph(graph, folder, arcs=manifest.get("seal") != seal_of(folder))
     return graph
 
@@ -442,7 +458,7 @@ def check_graph(graph: Graph, path: str | Path, *, arcs: bool = True) -> None:
 
 
 def _check_shapes(graph: Graph, path: str | Path) -> None:
-    arrays = graph.first_arc, graph.states, graph.arcs, graph.final
+    arrays = graph.states, graph.arcs, graph.final
     if any(each.ndim != 1 for each in arrays) or len(graph.states) != graph.n_states + 1:
         raise FormatError("arrays of arcs and states do not fit each other", path)
     seconds = 1.0 if graph.frame_seconds is None else graph.frame_seconds
