@@ -161,6 +161,8 @@ def _without_places(data: bytes) -> bytes:
     ("graph/words.txt", _replaced("sea 3", "sea 9999999"), "number of a word is 9999999"),
     ("graph/words.txt", lambda data: b"<eps> 0\naa 1\n", "a word 3, the model's go up to 1"),
     ("graph/phones/align_lexicon.int", _replaced("1 1 ", "1 x "), "int:3: a word or phone without"),
+    ("graph/phones/align_lexicon.int",
+     lambda data: b"\n" + data.replace(b"1 1 ", b"1 x "), "int:4: a word or phone without"),
     ("graph/phones/align_lexicon.int", _replaced("1 1 ", "1 1 99 "), "phone 99 is not one of"),
     ("conf/model.conf", _replaced("phones=1", "phones=77"), "phone 77 of silence"),
     ("graph/phones/word_boundary.int", _without_places, "no places in the word"),

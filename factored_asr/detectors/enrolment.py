@@ -130,7 +130,7 @@ def learn(
         return fit(x, np.repeat([1, 0], [len(said), len(x) - len(said)]), NAMES, penalty=PENALTY)
 
     scores = [np.empty(len(each.values)) for each in (own, *pool)]
-    for kind in np.unique(own.kinds):
+    for kind in np.unique(_joined([own, *pool]).kinds):
         other = learnt(kind)
         for each, score in zip((own, *pool), scores, strict=True):
             score[each.kinds == kind] = log_odds(other, each.values[each.kinds == kind])

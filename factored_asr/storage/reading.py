@@ -93,6 +93,16 @@ def read_text(path: str | Path) -> str:
     return decode_text(read_bytes(path), path)
 
 
+def lines_with_text(path: str | Path) -> Iterator[tuple[int, str]]:
+    """Yield the number, from 1, and the text of each line of a file that is not blank.
+
+    Errors are those of `read_text`.
+    """
+    for line, text in enumerate(read_text(path).split("\n"), start=1):
+        if text.strip():
+            yield line, text
+
+
 def decode_text(data: bytes, path: str | Path) -> str:
     """Return the text of the bytes of a file, as `read_text`.
 

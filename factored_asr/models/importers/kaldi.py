@@ -21,7 +21,7 @@ from factored_asr.acoustic.gmm.mixtures import DiagonalMixtures
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.features import FeatureOptions
 from factored_asr.models.importers import kaldi_files as files
-from factored_asr.storage.reading import read_text, whole_number
+from factored_asr.storage.reading import lines_with_text, whole_number
 
 KALDI_FEATURES = FeatureOptions(
     frame_length=0.025, n_mels=23, low_hz=20.0, high_hz=8000.0, mel="htk", dct="ortho",
@@ -230,10 +230,8 @@ def _phone_table(folder: Path) -> Path:
 
 def _symbols(path: Path) -> dict[str, int]:
     numbers = {}
-    for line, text in enumerate(read_text(path).split("\n"), start=1):
+    for line, text in lines_with_text(path):
         fields = text.split()
-        if not fields:
-            continue
         if len(fields) != 2 or (number := whole_number(fields[1])) is None:
             raise FormatError(f"must be a phone and its number, is {text!r}", path, line)
         if fields[0] != "<eps>" and not fields[0].startswith("#"):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -23,7 +22,7 @@ from factored_asr.models.importers.kaldi_nnet3 import ChainFile
 from factored_asr.models.importers.lookahead_graph import Dictionary, read_contexts
 from factored_asr.models.importers.vosk_files import VoskFiles, read_symbols
 from factored_asr.models.importers.vosk_topology import Phones
-from factored_asr.storage.reading import read_text, whole_number
+from factored_asr.storage.reading import lines_with_text, whole_number
 
 SILENCE_PROBABILITY = 0.5
 """Of graphs built here; Kaldi's dictionaries are made with it."""
@@ -118,16 +117,16 @@ def _pronunciations(
 ) -> tuple[np.ndarray, tuple[tuple[int, ...], ...]]:
     """Words and their phones, as numbers, of ``align_lexicon.int`` or ``.txt``."""
     if path := files.align_lexicon:
-        rows = [[whole_number(each) for each in fields] for fields in _fields(path)]
+        rows = [(line, [*map(whole_number, text.split())]) for line, text in lines_with_text(path)]
     elif (path := files.align_lexicon_text) and files.phones:
         word_of = {name: number for number, name in words.items()}
         phone_of = {name: number for number, name in read_symbols(files.phones).items()}
-        rows = [[*map(word_of.get, fields[:2]), *map(phone_of.get, fields[2:])]
-                for fields in _fields(path)]
+        rows = [(line, [*map(word_of.get, fields[:2]), *map(phone_of.get, fields[2:])])
+                for line, text in lines_with_text(path) if (fields := text.split())]
     else:
         return np.zeros(0, np.int32), ()
     known, found = phones.of, dict[tuple[int, tuple[int, ...]], None]()
-    for line, row in enumerate(rows, start=1):
+    for line, row in rows:
         if None in row:
             raise FormatError("a word or phone without a number", path, line)
         numbers = [number for number in row if number is not None]
@@ -136,7 +135,3 @@ def _pronunciations(
         if len(numbers) > 2 and numbers[1] in words and numbers[1]:
             found[numbers[1], tuple(numbers[2:])] = None
     return np.array([word for word, _ in found], np.int32), tuple(spelled for _, spelled in found)
-
-
-def _fields(path: Path) -> list[list[str]]:
-    return [line.split() for line in read_text(path).split("\n") if line.strip()]

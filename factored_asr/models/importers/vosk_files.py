@@ -9,7 +9,7 @@ from pathlib import Path
 from factored_asr.acoustic.topology import BEGIN, END, INTERNAL, SINGLE
 from factored_asr.errors import FormatError, MissingError
 from factored_asr.models.importers.kaldi_nnet3 import is_nnet3
-from factored_asr.storage.reading import read_text, whole_number
+from factored_asr.storage.reading import lines_with_text, read_text, whole_number
 
 NONWORD = "nonword"
 WORD_PLACES = {"begin": BEGIN, "end": END, "internal": INTERNAL, "singleton": SINGLE}
@@ -108,10 +108,8 @@ def whole(options: Mapping[str, str], name: str, default: int, path: Path | None
 def read_boundaries(path: Path) -> dict[int, str]:
     """Read the place in a word that each phone stands for."""
     found = {}
-    for line, text in enumerate(read_text(path).split("\n"), start=1):
+    for line, text in lines_with_text(path):
         fields = text.split()
-        if not fields:
-            continue
         number = whole_number(fields[0])
         if len(fields) != 2 or number is None or fields[1] not in (NONWORD, *WORD_PLACES):
             raise FormatError(f"must be a phone and its place, is {text!r}", path, line)
@@ -124,10 +122,8 @@ def read_symbols(path: Path | None) -> dict[int, str]:
     if path is None:
         raise MissingError("the model has no table of words: words.txt, or one in Gr.fst")
     found = {}
-    for line, text in enumerate(read_text(path).split("\n"), start=1):
+    for line, text in lines_with_text(path):
         fields = text.split()
-        if not fields:
-            continue
         number = whole_number(fields[-1])
         if len(fields) != 2 or number is None:
             raise FormatError(f"must be a symbol and its number, is {text!r}", path, line)

@@ -87,8 +87,7 @@ def topology_of(
             raise FormatError(f"phone {phone} has {len(states) - 1} states: chain models of one "
                               "state with a loop are supported", files.model)
     n_phones, n_symbols = len(phones.names), len(phones.names) * N_POSITIONS
-    rows = np.array([[number for number in places] for places in phones.numbers]).ravel()
-    table = np.full((rows.max() + 1, int(chain.tuples[:, 0].max()) + 1), -1, np.int32)
+    rows = phones.numbers.ravel()
     before, phone, row = dictionary.contexts.T
     size = max(rows.max(), before.max(), phone.max()) + 1
     table = np.full((size, size), -1, np.int32)
