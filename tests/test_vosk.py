@@ -239,6 +239,8 @@ def test_import_writes_a_folder_of_ours(
     ("conf/mfcc.conf", lambda data: b"--pitch=1", FormatError, "pitch is not known"),
     ("conf/mfcc.conf", lambda data: b"num-ceps=5", FormatError, "mfcc.conf:1"),
     ("conf/model.conf", lambda data: b"--beam=wide", FormatError, "model.conf"),
+    ("conf/model.conf", lambda data: b"--frame-subsampling-factor=0", FormatError,
+     "model.conf: --frame-subsampling-factor must be 1 to 100, is '0'"),
     ("ivector/final.ie", lambda data: data[:90], FormatError, "final.ie"),
     ("ivector/splice.conf", lambda data: b"--left-context=2", FormatError, "transform"),
     ("graph/phones/word_boundary.int", lambda data: b"1 start", FormatError, "int:1"),

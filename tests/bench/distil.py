@@ -55,7 +55,6 @@ MATCHED = (4, 5, 6)
 SHORTEST, LONGEST = 0.6, 12.0  # seconds of an utterance
 N_HOUSEHOLD, HOUSEHOLD_SHARE = 80, 0.65
 PAIRS, SPREAD = 0.35, 12.0  # share of sounds with two noises, and dB between these at most
-UNCHANGED = 0.08  # share of sounds without noise
 RATIOS = (0.0, 18.0)  # dB of the loudest blocks
 KL_WEIGHT = 4.0  # of the outputs next to the states
 VOICE = Distortion(speed=(0.9, 1.1), speed_share=0.6, noise_share=0.0, room_share=0.3,
@@ -94,6 +93,18 @@ class Student:
         self.taught_head = {name: each.clone() for name, each in self.clean_head.items()}
         for each in (*self.changes.values(), *self.taught_head.values()):
             each.requires_grad_()
+
+    def start_from(self, head: Head) -> None:
+        """Take the layers and the changes of a head that was taught before."""
+        arrays = {} if head.changes is None else dict(head.changes.to_arrays())
+        for i, layer in enumerate(head.layers):
+            arrays |= {f"weight_{i}": layer.weight, f"bias_{i}": layer.bias}
+        weights = self.changes | self.taught_head
+        if arrays.keys() != weights.keys():
+            raise ValueError(f"{head.description}: other changes than those that are trained")
+        with torch.no_grad():
+            for name, each in weights.items():
+                each.copy_(_tensor(arrays[name]))
 
     def __call__(self, samples: Any, changed: bool) -> tuple[list[Any], Any]:
         """Return h[0] to h[6] and the log probabilities of sounds, (n, n_samples)."""
@@ -164,8 +175,9 @@ def _turned(x: Any, cos: Any, sin: Any) -> Any:
 class Sounds:
     """Clean and noisy sounds without end."""
 
-    def __init__(self, data: Path, work: Path, n_samples: int):
+    def __init__(self, data: Path, work: Path, n_samples: int, clean_share: float):
         self.speech, self._n_samples = list(speech(data, work)), n_samples
+        self._clean_share = clean_share
         self._lengths = np.array([len(each) for each in self.speech])
         self._household = [household_noise(number, 20) for number in range(100, 100 + N_HOUSEHOLD)]
         readers = [each.path for each in accented_readers(data)]
@@ -198,7 +210,7 @@ class Sounds:
 
     def _in_noise(self, clean: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         sound = clean
-        if rng.random() >= UNCHANGED:
+        if rng.random() >= self._clean_share:
             noise = self._piece(len(clean), rng)
             if rng.random() < PAIRS:
                 louder = 10 ** (rng.uniform(-SPREAD, SPREAD) / 20)
@@ -318,9 +330,12 @@ def trained(options: argparse.Namespace, model: NetworkModel) -> Head:
     work = options.work / "distil"
     work.mkdir(parents=True, exist_ok=True)
     student = Student(model.encoder, model.head, options.rank, options.first_block, options.seed)
-    sounds = Sounds(options.data, work, int(options.seconds * SAMPLE_RATE))
+    if options.start:
+        student.start_from(read_head(options.start))
+    sounds = Sounds(options.data, work, int(options.seconds * SAMPLE_RATE), options.clean)
     name = "-".join(map(str, (options.rank, options.first_block, options.seconds, options.rate,
-                              options.steps, options.seed)))  # fmt: skip
+                              options.steps, options.seed, options.clean,
+                              options.start.stem if options.start else "")))  # fmt: skip
     weights = train(student, sounds, options.steps, options.rate, options.seed,
                     work / f"{name}.pt")  # fmt: skip
     return taught(model, weights)
@@ -335,6 +350,8 @@ def main() -> None:
                       help="blocks below stay as they are; 0: the convolutions change, too")
     made.add_argument("--seconds", type=float, default=40.0, help="of speech in a step")
     made.add_argument("--rate", type=float, default=2e-3, help="of learning, at its highest")
+    made.add_argument("--clean", type=float, default=0.08, help="share of sounds without noise")
+    made.add_argument("--start", type=Path, help="go on from a head that was taught before")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--snr", default="clean,6", help="of the orders: clean and decibels")
     made.add_argument("--draws", type=int, default=2, help="of the noise of each order")

@@ -23,6 +23,8 @@ from factored_asr.errors import FormatError
 INPUT, OUTPUT = "input", "output"
 MAX_CONTEXT = 1000
 """Frames that an output may depend on, to either side."""
+MAX_STEP = 100
+"""Frames from one output to the next."""
 _TAIL = ("affine", "scale", "log_softmax", "identity")
 """Layers that may stand behind the rows kept of a whole sound."""
 
@@ -75,6 +77,9 @@ class Network:
     """By name, those that the output needs."""
 
     def __post_init__(self) -> None:
+        if not 1 <= self.step <= MAX_STEP:
+            raise FormatError(f"the frame subsampling factor must be 1 to {MAX_STEP}, "
+                              f"is {self.step}")
         nodes: dict[str, Node] = {}
         for line in self.lines:
             node = _node(line)

@@ -18,6 +18,7 @@ import numpy as np
 
 from factored_asr.acoustic.nnet3 import ChainModel, KaldiFeatures
 from factored_asr.acoustic.nnet3.model import FRAMES_PER_CHUNK
+from factored_asr.acoustic.nnet3.network import MAX_STEP
 from factored_asr.decoder import BeamOptions
 from factored_asr.errors import FormatError, MissingError, ModelWarning, OptionError
 from factored_asr.graph import Graph, GraphOptions
@@ -103,7 +104,7 @@ def read_vosk_model(files: VoskFiles) -> VoskModel:
     not supported, or does not fit the others. Warns with ModelWarning of what is ignored.
     """
     options = read_options(files.conf) if files.conf else {}
-    step = whole(options, "frame-subsampling-factor", 3, files.conf)
+    step = whole(options, "frame-subsampling-factor", 3, files.conf, 1, MAX_STEP)
     chain = read_chain_model(files.model, step)
     if files.ignored:
         names = ", ".join(path.name for path in files.ignored)

@@ -97,11 +97,12 @@ def silences_of(files: VoskFiles, options: Mapping[str, str]) -> tuple[int, ...]
     return tuple(number for number in numbers if number)
 
 
-def whole(options: Mapping[str, str], name: str, default: int, path: Path | None) -> int:
+def whole(options: Mapping[str, str], name: str, default: int, path: Path | None,
+          lowest: int = 0, highest: int = 100_000) -> int:  # fmt: skip
     """Return an option that is a whole number."""
     value = whole_number(options[name]) if name in options else default
-    if value is None or not 0 <= value <= 100_000:
-        raise FormatError(f"--{name} must be 0 to 100000, is {options[name]!r}", path)
+    if value is None or not lowest <= value <= highest:
+        raise FormatError(f"--{name} must be {lowest} to {highest}, is {options[name]!r}", path)
     return value
 
 
