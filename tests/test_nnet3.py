@@ -195,6 +195,8 @@ def test_a_layer_whose_arrays_do_not_fit_is_refused() -> None:
         Layer("affine", 2, 3, {"weight": np.ones((2, 3)), "bias": np.zeros(3)})
     with pytest.raises(OptionError, match="known are"):
         Layer("magic", 2, 2)
+    with pytest.raises(OptionError, match="must be 1 to 100000"):
+        Layer("scale", 1 << 30, 1 << 30, {"scale": np.ones(8), "offset": np.zeros(8)})
 
 
 @pytest.mark.parametrize("options", [

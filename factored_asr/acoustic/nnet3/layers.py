@@ -17,6 +17,8 @@ from factored_asr.errors import OptionError
 
 Operation = Callable[[np.ndarray], np.ndarray]
 """Takes (n, dim_in) float32, gives (n, dim_out) float32."""
+MAX_ELEMENTS = 100_000
+"""Of a row of one frame."""
 FLOOR = 2.0**-66
 """Of the mean square that a row is divided by."""
 
@@ -67,8 +69,9 @@ class Layer:
         arrays = {name: np.ascontiguousarray(array, np.float32)
                   for name, array in self.arrays.items()}
         object.__setattr__(self, "arrays", arrays)
-        if min(self.dim_in, self.dim_out) < 1:
-            raise OptionError(f"layer {self.kind} from {self.dim_in} to {self.dim_out} elements")
+        if not all(1 <= n <= MAX_ELEMENTS for n in (self.dim_in, self.dim_out)):
+            raise OptionError(f"layer {self.kind} from {self.dim_in} to {self.dim_out} elements, "
+                              f"must be 1 to {MAX_ELEMENTS}")
         try:
             operation = _KINDS[self.kind](self)
         except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
