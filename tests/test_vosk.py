@@ -148,8 +148,10 @@ def test_an_ivector_is_the_solution_of_its_equation() -> None:
         rng.normal(size=(n, dim, size)), root @ root.transpose(0, 2, 1), 3.0, left=1, right=1,
         n_best=2, max_count=2.0, cmn_window=8, global_frames=4,
     )  # fmt: skip
-    for wrong in ({"max_count": "a"}, {"posterior_scale": math.nan}, {"left": 1.0}, {"n_best": -1}):
-        with pytest.raises(OptionError, match="of i-vectors must be"):
+    for wrong in ({"max_count": "a"}, {"posterior_scale": math.nan}, {"left": 1.0}, {"n_best": -1},
+                  {"cmn_window": 1 << 63}, {"cmn_window": 0},
+                  {"global_stats": ex.global_stats[..., None]}, {"ubm_mean": ex.ubm_mean[0]}):
+        with pytest.raises(OptionError, match="of i-vectors must"):
             replace(ex, **wrong)  # type: ignore[arg-type]
     features = rng.normal(size=(30, n_features)).astype(np.float32)
     weights = rng.uniform(0.2, 1, 30)

@@ -20,6 +20,9 @@ import numpy as np
 
 from factored_asr.errors import OptionError
 
+MOST_FRAMES = 1_000_000
+"""Of the numbers of frames and Gaussians."""
+
 
 @dataclass(frozen=True, eq=False)
 class IvectorExtractor:
@@ -65,18 +68,23 @@ class IvectorExtractor:
     """Frames' worth of the global mean, before the window is full."""
 
     def __post_init__(self) -> None:
+        for name, n_axes in (("ubm_mean", 2), ("transform", 2), ("global_stats", 2), ("means", 3)):
+            if np.ndim(getattr(self, name)) != n_axes:
+                raise OptionError(f"{name} of i-vectors must have {n_axes} axes, is "
+                                  f"{np.shape(getattr(self, name))}")
         n, dim = np.shape(self.ubm_mean)
         shapes = {"ubm_const": (n,), "ubm_inverse": (n, dim), "inverse": (n, dim, dim)}
         for name, shape in shapes.items():
             if np.shape(getattr(self, name)) != shape:
                 raise OptionError(f"{name} of i-vectors must be {shape}, is "
                                   f"{np.shape(getattr(self, name))}")
-        if self.means.ndim != 3 or self.means.shape[:2] != (n, dim):
+        if self.means.shape[:2] != (n, dim):
             raise OptionError(f"means of i-vectors must be ({n}, {dim}, …), is {self.means.shape}")
         for name in ("left", "right", "n_best", "cmn_window", "speaker_frames", "global_frames"):
             value = getattr(self, name)
-            if not isinstance(value, Integral) or value < 0:
-                raise OptionError(f"{name} of i-vectors must be an integer from 0, got {value!r}")
+            if not isinstance(value, Integral) or not 0 <= value <= MOST_FRAMES:
+                raise OptionError(f"{name} of i-vectors must be an integer, 0 to {MOST_FRAMES}, "
+                                  f"got {value!r}")
         for name in ("prior_offset", "min_posterior", "posterior_scale", "max_count"):
             value = getattr(self, name)
             if not isinstance(value, Real) or not math.isfinite(float(value)):
@@ -87,6 +95,8 @@ class IvectorExtractor:
                               f"{self.transform.shape}")
         if len(self.global_stats) != 2 or not self.global_stats[0, -1] > 0:
             raise OptionError("global_stats must be two rows of a count above 0")
+        if not self.cmn_window:
+            raise OptionError("the cmn_window of i-vectors must be 1 or more frames")
         if not 0 <= self.left <= 50 or not 0 <= self.right <= 50 or self.n_best < 1:
             raise OptionError("i-vectors must splice 0 to 50 frames a side, of 1 Gaussian or more")
         for name in ("transform", "ubm_const", "ubm_mean", "ubm_inverse", "means", "inverse"):
