@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -240,6 +241,13 @@ def test_broken_textgrids_are_named(tmp_path: Path, text: str, law: str) -> None
     file = write(tmp_path / "a.TextGrid", text)
     with pytest.raises(FormatError, match=law):
         read_textgrid(file)
+
+
+def test_textgrids_of_open_brackets_take_no_time(tmp_path: Path) -> None:
+    began = time.process_time()
+    with pytest.raises(FormatError, match="ends where a text"):
+        read_textgrid(write(tmp_path / "a.TextGrid", "File type = " + "[" * 100_000))
+    assert time.process_time() - began < 2  # 20 s, where each looks for its end
 
 
 def test_ljspeech(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from factored_asr.errors import FormatError
 from factored_asr.storage.reading import read_text
 
 _VALUE = re.compile(
-    r'"(?P<text>(?:[^"]|"")*)"|(?P<skip>\[[^\]\n]*\]|![^\n]*|<exists>|[A-Za-z][^\s"]*)'
+    r'"(?P<text>(?:[^"]|"")*)"|(?P<skip>\[[^][\n]*\]|![^\n]*|<exists>|[A-Za-z][^\s"]*)'
     r"|(?P<number>[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)|[^\s]"
 )
 """A value stands free; names, "=" and indices in brackets are for people."""
