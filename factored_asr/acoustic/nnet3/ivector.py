@@ -82,7 +82,7 @@ class IvectorExtractor:
             raise OptionError(f"means of i-vectors must be ({n}, {dim}, …), is {self.means.shape}")
         for name in ("left", "right", "n_best", "cmn_window", "speaker_frames", "global_frames"):
             value = getattr(self, name)
-            if not isinstance(value, Integral) or not 0 <= value <= MOST_FRAMES:
+            if not isinstance(value, Integral) or not 0 <= int(value) <= MOST_FRAMES:
                 raise OptionError(f"{name} of i-vectors must be an integer, 0 to {MOST_FRAMES}, "
                                   f"got {value!r}")
         for name in ("prior_offset", "min_posterior", "posterior_scale", "max_count"):
