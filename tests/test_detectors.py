@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,12 +39,14 @@ from factored_asr.detectors.background import (
     random_rows,
     read_background,
     shipped,
+    shipped_kinds,
     write_background,
 )
 from factored_asr.detectors.classifier import fit
 from factored_asr.detectors.directed import FAMILIES
 from factored_asr.detectors.frames import Recent, whole_frames
 from factored_asr.detectors.keywords import pronunciations_of
+from factored_asr.detectors.spotting import places
 from factored_asr.detectors.stretches import Stretches
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.models.bundle import Bundle
@@ -209,6 +212,27 @@ def test_random_rows_follow_the_phones_of_speech() -> None:
     rows = random_rows(log_probs, 5, 20)
     assert rows.shape == (20, 5) and set(rows.ravel()) == {1, 2}
     assert (rows[:, 1:] != rows[:, :-1]).all()
+
+
+@pytest.mark.parametrize("n_phones", [6, 10])
+def test_a_keyword_of_any_length_has_the_false_alarms_asked_for(
+    model: NetworkModel, n_phones: int
+) -> None:
+    """The threshold of two kinds of speakers, tried on the third."""
+    whole, asked = shipped_kinds(), 2.0
+    kinds = whole.kinds(np.arange(len(whole.log_probs)))
+    rows = random_rows(whole.log_probs, n_phones, 24, seed=3)
+    alarms = hours = 0.0
+    for kind in np.unique(kinds):
+        here = whole.log_probs[kinds == kind]
+        others = replace(whole, log_probs=whole.log_probs[kinds != kind])
+        hours += len(rows) * len(here) * model.frame_seconds / 3600
+        for row in rows:
+            name = " ".join(model.phones[i - 1] for i in row)
+            detector = KeywordDetector({name: [name]}, background=others)
+            limit = detector.tail(name, model).threshold(asked)
+            alarms += len(places(detector.pronunciations(name, model)[0], here, 42, limit))
+    assert 0.6 < alarms / (asked * hours) < 1.6
 
 
 @pytest.mark.parametrize("name", ["silence.wav", "kitchen_light_on.wav", "weather.wav"])

@@ -1,8 +1,9 @@
 """How well a keyword fits speech and noise without it: the threshold, and the probability.
 
-Half an hour of speech and noise is shipped as what the network says of it: log probabilities,
-in steps of 1/4, no sound. A keyword is spotted in it; the places where it fits best make the tail
-of false alarms, which is continued to rates that an hour cannot show.
+An hour of speech of three kinds of speakers, clean and in noise, is shipped as what the network
+says of it: log probabilities, in steps of 1/4, no sound. A keyword is spotted in it; the places
+where it fits best make the tail of false alarms, which is continued to rates that an hour cannot
+show.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from factored_asr.errors import FormatError, OptionError
 from factored_asr.storage.reading import read_arrays
 
 SHIPPED = Path(__file__).parent / "background.npz"
+"""Half an hour of one speaker, and"""
 SHIPPED_KINDS = Path(__file__).parent / "kinds.npz"
-"""Both are made by tests/bench/wake_words.py."""
+"""an hour of three kinds of them. Both are made by tests/bench/wake_words.py."""
 STEPS = 4
 """Of a log probability, natural log, in the file."""
 LEAST = -12
@@ -32,9 +34,10 @@ STRETCH = 42
 """Frames, 1 s, of which only the best place of a keyword counts."""
 FIRST, LAST = 4, 25
 """Ranks of the places that make the tail; the very best may be the keyword itself."""
-SLOPE = 3.09
-"""Of the tail of any keyword: log of the false alarms for each unit of the ratio per phone. It is
-that of random rows of phones together: tests/bench/wake_words.py --slope."""
+PHONE_SLOPE, FEWEST_PHONES = 0.65, 5
+"""Slope of the tail of a keyword, for each of its phones: log of the false alarms for each unit of
+the sum of its phones' ratios. It is that of random rows of 5 to 10 phones, whatever their length:
+tests/bench/wake_words.py --slope. The tails of shorter keywords are as those of five phones."""
 OFTEN, RARE = 20.0, 0.2
 """False alarms an hour of one keyword that an hour shows, and that many keywords together show."""
 TRUE_SCALE = 1.0
@@ -49,7 +52,7 @@ class Tail:
 
     level: float
     """Natural log of the false alarms an hour from score 0 on."""
-    slope: float = SLOPE
+    slope: float
     """How fast they become fewer; > 0."""
 
     def threshold(self, per_hour: float) -> float:
@@ -63,7 +66,7 @@ class Tail:
         return float(said / (said + false))
 
 
-def fit_tail(scores: np.ndarray, hours: float, slope: float = SLOPE) -> Tail:
+def fit_tail(scores: np.ndarray, hours: float, slope: float) -> Tail:
     """Fit the tail to the best scores of each stretch of sound without the keyword.
 
     Parameters
@@ -199,13 +202,13 @@ class Background:
 
 @cache
 def shipped() -> Background:
-    """Return the shipped background, of en-us-network."""
+    """Return the shipped background of one speaker, of en-us-network."""
     return read_background(SHIPPED)
 
 
 @cache
 def shipped_kinds() -> Background:
-    """Return the shipped background of three kinds of speakers, which recordings are told from."""
+    """Return the shipped background of three kinds of speakers, which keywords are told from."""
     return read_background(SHIPPED_KINDS)
 
 
@@ -285,14 +288,16 @@ def write_background(path: str | Path, phones: Sequence[str], log_probs: np.ndar
                             ends=np.minimum(np.array(ends, np.int64), kept))
 
 
-def tail_of(ratios_of: Callable[[np.ndarray], np.ndarray], frame_seconds: float,
-            background: Background) -> Tail:
+def tail_of(ratios_of: Callable[[np.ndarray], np.ndarray], n_phones: float,
+            frame_seconds: float, background: Background) -> Tail:
     """Return the tail of a keyword.
 
     Parameters
     ----------
     ratios_of
         Gives the ratio at each frame of log probabilities.
+    n_phones
+        Of the keyword, the mean of its pronunciations.
     frame_seconds
         Seconds of a frame.
     background
@@ -301,4 +306,5 @@ def tail_of(ratios_of: Callable[[np.ndarray], np.ndarray], frame_seconds: float,
     ratios = ratios_of(background.log_probs)
     n = len(ratios) // STRETCH
     best = ratios[: n * STRETCH].reshape(n, STRETCH).max(axis=1)
-    return fit_tail(best, len(ratios) * frame_seconds / 3600)
+    return fit_tail(best, len(ratios) * frame_seconds / 3600,
+                    PHONE_SLOPE * max(n_phones, FEWEST_PHONES))

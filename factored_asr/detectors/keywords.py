@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from factored_asr.acoustic.network.model import NetworkModel
-from factored_asr.detectors.background import Background, Tail, shipped, shipped_kinds, tail_of
+from factored_asr.detectors.background import Background, Tail, shipped_kinds, tail_of
 from factored_asr.detectors.detection import Detection
 from factored_asr.detectors.enrolment import Verifier, arrays_of, learn, verifier_of
 from factored_asr.detectors.frames import AGAIN, FrameBlock, Recent
@@ -88,8 +88,8 @@ class KeywordDetector:
     options
         When a keyword counts as spoken.
     background
-        What the model says of speech and noise without the keywords; None: the shipped ones, of
-        en-us-network.
+        What the model says of speech and noise without the keywords; None: the shipped one of
+        three kinds of speakers, of en-us-network.
 
     Examples
     --------
@@ -111,10 +111,8 @@ class KeywordDetector:
         self.keywords = {name: tuple(tuple(each.split()) for each in given)
                          for name, given in keywords.items()}
         self.options, self._given = options or KeywordOptions(), background
-        self.background = background or shipped()
-        """What the threshold of a pronunciation comes from, and"""
-        self.kinds = background or shipped_kinds()
-        """what recordings are told from."""
+        self.background = background or shipped_kinds()
+        """What thresholds come from, and what recordings are told from."""
         self.verifiers: dict[str, Verifier] = {}
         """Of the keywords that are enrolled."""
         self._tails: dict[str, Tail] = {}
@@ -150,7 +148,7 @@ class KeywordDetector:
         made = KeywordDetector({name: [" ".join(each) for each in given]
                                 for name, given in self.keywords.items()},
                                self.options, self._given)
-        found = learn(first, recordings, model, self.kinds, noises)
+        found = learn(first, recordings, model, self.background, noises)
         made.verifiers.update(self.verifiers, **{keyword: found})
         return made
 
@@ -161,7 +159,7 @@ class KeywordDetector:
         """
         values: dict[str, Any] = {
             "version": np.int32(VERSION), "keywords": np.array(list(self.keywords)),
-            "background": np.int64(self.kinds.number),
+            "background": np.int64(self.background.number),
         }
         for i, (name, given) in enumerate(self.keywords.items()):
             values[f"pronunciations_{i}"] = np.array([" ".join(each) for each in given])
@@ -204,12 +202,12 @@ class KeywordDetector:
                 if f"facts_{i}" in values:
                     parts = {what: values[f"{what}_{i}"] for what in
                              ("facts", "mean", "scale", "weights", "bias")}
-                    n_phones, n_parts = len(made.keywords[name][0]), made.kinds.parts.shape[1]
+                    n_phones, n_parts = len(made.keywords[name][0]), made.background.parts.shape[1]
                     made.verifiers[name] = verifier_of(parts, n_phones, n_parts)
             number = int(values["background"])
         except (KeyError, ValueError, TypeError, OptionError) as error:
             raise FormatError(f"its arrays do not make keywords: {error}", path) from None
-        if made.verifiers and number != made.kinds.number:
+        if made.verifiers and number != made.background.number:
             raise OptionError(f"{path}: its keywords were enrolled with another background: enrol "
                               "them again, or give the background of then")
         return made
@@ -238,7 +236,8 @@ class KeywordDetector:
             wanted = self.pronunciations(keyword, model)
             self._tails[keyword] = tail_of(
                 lambda frames: np.max([Spotter(each).advance(frames, 0)[0] for each in wanted], 0),
-                model.frame_seconds, self.background)
+                float(np.mean([len(each.columns) for each in wanted])), model.frame_seconds,
+                self.background)
         return self._tails[keyword]
 
 
@@ -258,7 +257,7 @@ class _Keyword:
         unverified = limit - (MARGIN if self._options.recompute else 0.0)
         self._least = verifier.candidate if verifier else unverified
         self._apart = round(self._options.apart_seconds / model.frame_seconds)
-        self._kinds = detector.kinds
+        self._background = detector.background
         self._pending: Spot | None = None
         self._rejected = Spot(-np.inf, 0, -NEAR)
         self._since = self._next = 0
@@ -304,7 +303,7 @@ class _Keyword:
                 return place, -np.inf, 0.0
             block = recent.frames()
             here = slice(place.begin - block.first, place.end + 1 - block.first)
-            parts = self._kinds.components(block.hidden[here])
+            parts = self._background.components(block.hidden[here])
             score = self._verifier.score(
                 self._wanted[0].values(block.log_probs[here], parts, place.ratio))
             return place, score, self._verifier.probability(score)
