@@ -3,8 +3,8 @@
     python tests/bench/sound_events.py [--write sound_events] [--ship]
 
 Each of folds 1 to 4 is classified by what the other three teach, clip by clip. With ``--ship`` a
-classifier of all four folds, and of speech and kitchen noise as what is none of the classes, takes
-the place of factored_asr/detectors/sound_events.npz.
+classifier of all four folds, and of speech, pauses and kitchen noise as what is none of the
+classes, takes the place of factored_asr/detectors/sound_events.npz.
 """
 
 from __future__ import annotations
@@ -28,9 +28,14 @@ from factored_asr.detectors.events import (
 from factored_asr.models.bundle import Bundle
 
 DESCRIPTION = (
-    "ESC-10 folds 1-4 (K. J. Piczak, CC BY 3.0), the native_english voice (CC0), kitchen noise of "
-    "Picovoice's speech-to-intent benchmark (Apache-2.0)"
+    "ESC-10 folds 1-4 (K. J. Piczak, CC BY 3.0), the native_english voice (CC0), orders and "
+    "kitchen noise of Picovoice's speech-to-intent benchmark (Apache-2.0)"
 )
+
+HISS = (None, -80.0, -70.0, -60.0, -50.0)
+"""Decibels below full scale of what is heard in pauses; None: nothing."""
+PAUSE_SECONDS = 2.5
+"""Before and after a sentence, together."""
 
 
 def main() -> None:
@@ -80,10 +85,29 @@ def examples(found: list[list[np.ndarray]], labels: np.ndarray
 
 
 def other_sounds(data: Path) -> list[np.ndarray]:
-    """Speech, and a kitchen, in pieces of about 5 s."""
-    speech = sorted((data / "native_english").rglob("*.ogg"))[::45]
+    """Speech, speech with pauses around it, and a kitchen, in pieces of about 5 s."""
+    speech = sorted((data / "native_english").rglob("*.ogg"))
+    orders = sorted((data / "coffee_commands" / "clean").glob("*.flac"))
     kitchen = read_samples(data / "coffee_commands" / "kitchen_noise.flac")
-    return [*map(read_samples, speech), *np.array_split(kitchen, len(kitchen) // (5 * SAMPLE_RATE))]
+    return [*map(read_samples, speech[::45]),
+            *with_pauses([read_samples(file) for file in (*speech[7::45], *orders[::9])]),
+            *np.array_split(kitchen, len(kitchen) // (5 * SAMPLE_RATE))]
+
+
+def with_pauses(sounds: list[np.ndarray]) -> list[np.ndarray]:
+    """Sounds with a pause before and one after, of more or less hiss.
+
+    The clips of short events end in silence. So a pause alone must not tell an event from speech.
+    """
+    rng, made = np.random.default_rng(0), []
+    for number, sound in enumerate(sounds):
+        before = (0.5, 1.0, 2.0)[number % 3]
+        around = [round(each * SAMPLE_RATE) for each in (before, PAUSE_SECONDS - before)]
+        whole, level = np.pad(sound, around), HISS[number % len(HISS)]
+        if level is not None:
+            whole = whole + rng.normal(0, 10 ** (level / 20), len(whole))
+        made.append(whole.astype(np.float32))
+    return made
 
 
 if __name__ == "__main__":
