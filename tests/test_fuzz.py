@@ -181,6 +181,7 @@ def test_json_that_is_none(text: str, law: str) -> None:
         ({"shape": (-1,)}, "needs -4 bytes"),
         ({"descr": "|O"}, "an array of Python objects, which is never unpacked"),
         ({"descr": "<f3"}, "not an array of numbers"),
+        ({"descr": "<c8", "shape": (1,)}, "an array of complex numbers"),
         ({"shape": (1,) * 70}, "not an array"),
         ({"shape": "no"}, "not an array of numbers"),
     ],

@@ -338,6 +338,8 @@ def _array_header(
         raise FormatError(f"not an array of numbers: {error}", path) from None
     if dtype.hasobject:
         raise FormatError("an array of Python objects, which is never unpacked", path)
+    if dtype.kind == "c":
+        raise FormatError("an array of complex numbers, which none of ours is", path)
     if len(shape) > MAX_AXES:
         raise FormatError(f"not an array of ours: {len(shape)} axes, at most {MAX_AXES}", path)
     needed = math.prod(shape) * dtype.itemsize
