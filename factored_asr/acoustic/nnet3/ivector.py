@@ -72,6 +72,8 @@ class IvectorExtractor:
             if np.ndim(getattr(self, name)) != n_axes:
                 raise OptionError(f"{name} of i-vectors must have {n_axes} axes, is "
                                   f"{np.shape(getattr(self, name))}")
+            if not np.size(getattr(self, name)):
+                raise OptionError(f"{name} of i-vectors must not be empty")
         n, dim = np.shape(self.ubm_mean)
         shapes = {"ubm_const": (n,), "ubm_inverse": (n, dim), "inverse": (n, dim, dim)}
         for name, shape in shapes.items():
