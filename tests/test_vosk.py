@@ -151,7 +151,7 @@ def test_an_ivector_is_the_solution_of_its_equation() -> None:
     for wrong in ({"max_count": "a"}, {"posterior_scale": math.nan}, {"left": 1.0}, {"n_best": -1},
                   {"cmn_window": 1 << 63}, {"cmn_window": 0},
                   {"global_stats": ex.global_stats[..., None]}, {"ubm_mean": ex.ubm_mean[0]},
-                  {"means": ex.means[..., :0]}):
+                  {"means": ex.means[..., :0]}, {"posterior_scale": False}):
         with pytest.raises(OptionError, match="of i-vectors must"):
             replace(ex, **wrong)  # type: ignore[arg-type]
     features = rng.normal(size=(30, n_features)).astype(np.float32)

@@ -91,6 +91,9 @@ class IvectorExtractor:
             value = getattr(self, name)
             if not isinstance(value, Real) or not math.isfinite(float(value)):
                 raise OptionError(f"{name} of i-vectors must be a finite number, got {value!r}")
+        if not self.posterior_scale > 0:
+            raise OptionError("the posterior_scale of i-vectors must be above 0, "
+                              f"got {self.posterior_scale!r}")
         spliced = self.n_features * (self.left + 1 + self.right)
         if self.transform.shape not in ((dim, spliced), (dim, spliced + 1)):
             raise OptionError(f"transform of i-vectors must be ({dim}, {spliced} or one more), is "
