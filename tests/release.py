@@ -25,6 +25,7 @@ NEEDED = (
     "factored_asr/course/pages/01-one-hmm.md", "factored_asr/dialogue/acts.yaml",
     "factored_asr/explain/page.css",
     "factored_asr/features/speech_mask.npz", "factored_asr/models/en_us_network/head.npz",
+    "factored_asr/models/en_us_network/taught.npz",
 )
 """Files without which an installed copy does not work."""
 FOREIGN = ("tests/", "docs/", "examples/", ".ci/", ".github/")

@@ -122,7 +122,7 @@ def committed() -> Any:
 
 def test_the_page_of_the_documentation_is_up_to_date() -> None:
     pytest.importorskip("moonshine_voice")
-    some = AnimationOptions(beams=(1, 16), lm_weights=(1, 4), acoustic_scales=(0.225, 0.9))
+    some = AnimationOptions(beams=(1, 16), lm_weights=(1, 4), acoustic_scales=(0.2, 0.8))
     recipe = Recipe(Bundle.find("en-us-network"), ROOT / "examples" / "tokens.yaml")
     now = animate(recipe, ROOT / "examples" / "audio" / "kitchen_light_on.wav", options=some)
     page, texts = committed(), []

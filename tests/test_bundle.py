@@ -150,10 +150,20 @@ def test_what_goes_with_a_model_is_found(tmp_path: Path) -> None:
     assert bundle.lexicon is not None and bundle.lm is not None and bundle.folder is not None
     assert Lexicon.read(bundle.lexicon)["on"] == LEXICON["on"]
     assert (bundle.dictation, bundle.commands) == (settings, COMMANDS)
+    assert bundle.conversation == COMMANDS.for_conversation()
     assert bundle.folder.about.licences == {"corpus": "CC BY 4.0"}
     assert bundle.folder.about.training[0]["stage"] == "mono"
     assert bundle.folder.files["g2p"].read_bytes() == b"spelling"
     assert json.loads(bundle.folder.files["calibration"].read_text()) == {"slope": 2.0}
+
+
+def test_a_model_may_have_settings_of_its_own_for_conversations(tmp_path: Path) -> None:
+    own = replace(COMMANDS, acoustic_scale=0.07)
+    about = About(settings={"conversation": own.to_dict()})
+    bundle = Bundle.find(write_model(tmp_path / "m", small_model(), about=about))
+    assert (bundle.conversation, bundle.commands) == (own, COMMANDS)
+    network = Bundle.find("en-us-network")
+    assert network.commands.taught and not network.conversation.taught
 
 
 def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:

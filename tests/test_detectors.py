@@ -423,7 +423,9 @@ def test_the_recogniser_shares_the_frames_of_the_detectors(
     Listener(commands.model, []).accept(sound)  # type: ignore[arg-type]
     alone = list(calls)
     calls.clear()
-    stream = SharedStream(commands, [VoicingDetector()])
+    untaught = Recognizer(commands.model, commands.graph, replace(commands.options, taught=False),
+                          None, commands.recipe, commands.background)
+    stream = SharedStream(untaught, [VoicingDetector()])
     stream.accept(sound[: 4 * RATE // 3])
     assert stream.partial() == "stop the music" and stream.open
     stream.accept(sound[4 * RATE // 3 :])

@@ -18,8 +18,7 @@ from factored_asr.acoustic.network.memory import Memory
 from factored_asr.detectors import FrameStream, SharedStream, VoicingDetector
 from factored_asr.errors import FormatError
 from factored_asr.models.bundle import Bundle
-from factored_asr.models.folder import About, ModelFolder, write_model
-from factored_asr.models.recipe import Recipe
+from factored_asr.models.folder import ModelFolder, write_model
 from factored_asr.storage.reading import read_arrays
 
 RANK = 3
@@ -128,20 +127,11 @@ def test_a_model_with_both_heads_survives_its_folder(both: NetworkModel, tmp_pat
     assert "frozen" in random_network().describe()["encoder"]
 
 
-def test_a_folder_with_both_heads_recognises_with_the_one_that_is_asked_for(tmp_path) -> None:
-    """The heads that distil.py made, on a real order."""
+def test_commands_have_the_head_taught_in_noise_and_detectors_the_other() -> None:
+    """The heads that ship, on a real order."""
     encoder()
-    bundle = Bundle.find("en-us-network")
-    model = bundle.acoustic_model()
-    assert isinstance(model, NetworkModel)
-    taught = replace(model, taught_head=read_head(ROOT / "tests" / "bench" / "taught.npz"))
-    settings = {kind: replace(getattr(bundle, kind), taught=kind == "commands").to_dict()
-                for kind in ("commands", "dictation")}
-    write_model(tmp_path / "model", taught, lexicon=Recipe(bundle).read_lexicon(),
-                about=About(settings=settings))
-    grammar = ROOT / "lm" / "smart_home.yaml"
-    recognizer = Recognizer.load(tmp_path / "model", grammar=grammar)
-    assert isinstance(recognizer.model, NetworkModel)
+    recognizer = Recognizer.load("en-us-network", grammar=ROOT / "lm" / "smart_home.yaml")
+    assert isinstance(recognizer.model, NetworkModel) and recognizer.options.taught
     assert recognizer.model.head.changes is not None and recognizer.model.plain.head.changes is None
     sound = recognizer.read(ROOT / "examples" / "audio" / "kitchen_light_on.wav")
     assert recognizer.transcribe(sound, sample_rate=16_000).text == "turn on the kitchen light"
@@ -152,6 +142,7 @@ def test_a_folder_with_both_heads_recognises_with_the_one_that_is_asked_for(tmp_
     options = replace(recognizer.options, taught=False)
     plain = Recognizer(recognizer.model, recognizer.graph, options)
     assert isinstance(plain.model, NetworkModel) and plain.model.head.changes is None
+    assert not Bundle.find("en-us-network").dictation.taught
 
 
 def test_detectors_have_the_frames_of_the_encoder_as_it_comes(changed: NetworkModel) -> None:

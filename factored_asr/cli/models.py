@@ -118,7 +118,7 @@ def _facts(bundle: Bundle) -> Iterator[tuple[str, object]]:
     own = "in a graph of dictation that came with the model" if bundle.graph else None
     yield "language", bundle.lm or own or "none: give one by --lm, or a grammar"
     yield from bundle.acoustic_model().describe().items()
-    for kind in ("dictation", "commands"):
+    for kind in ("dictation", "commands", "conversation"):
         settings: DecodeOptions = getattr(bundle, kind)
         yield kind, (f"LM scale {1 / settings.acoustic_scale:.3g}, "
                      f"word penalty {settings.graph.word_penalty:g}, beam {settings.beam.beam:g}")

@@ -27,8 +27,8 @@ class SharedStream:
     """One sound as it comes, for some detectors and a recogniser.
 
     Frames are computed once for all detectors, and for the recogniser, too, if its model has the
-    encoder as it comes. A model with changes of the encoder computes frames of its own while an
-    utterance is recognised.
+    encoder as it comes. A model with changes of the encoder, as commands of en-us-network have,
+    computes frames of its own while an utterance is recognised.
 
     With a `KeywordDetector` among the detectors, a keyword opens the recogniser. One utterance is
     recognised, which follows the keyword; then the next keyword is waited for. Without such a
@@ -47,7 +47,8 @@ class SharedStream:
         When an utterance counts as ended.
     redecode
         Decode each utterance again at its end, as `Recognizer.stream` does: better scores of longer
-        windows, for which frames of the utterance are computed a second time. Default: no.
+        windows, for which frames of the utterance are computed a second time. None (default): if
+        the recogniser computes frames of its own.
     sample_rate
         Hz of the samples; None: the model's.
 
@@ -68,7 +69,7 @@ class SharedStream:
 
     def __init__(
         self, recognizer: Recognizer, detectors: Iterable[Detector],
-        endpoint: EndpointOptions | None = None, *, redecode: bool = False,
+        endpoint: EndpointOptions | None = None, *, redecode: bool | None = None,
         sample_rate: int | None = None,
     ):
         model = recognizer.model
@@ -80,9 +81,10 @@ class SharedStream:
         detectors = tuple(detectors)
         self._listener = Listener(model, detectors)
         self._by_wake = any(isinstance(each, KeywordDetector) for each in detectors)
-        self._stream = recognizer.stream(endpoint, redecode=redecode)
-        self._open = not self._by_wake
         self._shares, self._seconds = model.plain is model, model.frame_seconds
+        self._stream = recognizer.stream(
+            endpoint, redecode=not self._shares if redecode is None else redecode)
+        self._open = not self._by_wake
         self._resampler = Resampler(model.sample_rate if sample_rate is None else sample_rate,
                                     model.sample_rate)
 

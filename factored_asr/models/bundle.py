@@ -73,6 +73,14 @@ class Bundle:
     """Its manifest and files, if it is a folder of our own."""
     words: Path | None = None
     """Words that extend its dictionary, if it brings such a file."""
+    own_conversation: DecodeOptions | None = None
+    """Settings for what is said to a dialogue, where they differ more than by what
+    `DecodeOptions.for_conversation` changes of `commands`."""
+
+    @property
+    def conversation(self) -> DecodeOptions:
+        """Settings for what is said to a dialogue."""
+        return self.own_conversation or self.commands.for_conversation()
 
     @property
     def graph(self) -> Path | None:
@@ -131,7 +139,7 @@ class Bundle:
         return Bundle(
             "en-us-network", folder.path, home / "cmudict-en-us.dict", shipped(DICTATION_LM),
             en_us_network.NETWORK_DICTATION, en_us_network.NETWORK_COMMANDS, folder=folder,
-            words=shipped(DICTATION_WORDS),
+            words=shipped(DICTATION_WORDS), own_conversation=en_us_network.NETWORK_CONVERSATION,
         )
 
     @staticmethod
@@ -140,12 +148,13 @@ class Bundle:
             kind: DecodeOptions.from_dict(values, folder.path / MANIFEST)
             for kind, values in folder.about.settings.items()
         }
-        unknown = given.keys() - {"dictation", "commands"}
+        unknown = given.keys() - {"dictation", "commands", "conversation"}
         if unknown:
             raise FormatError(f"settings of no known kind: {min(unknown)!r}", folder.path)
         return Bundle(
             name, folder.path, folder.files.get("lexicon"), folder.files.get("lm"),
             given.get("dictation", DICTATION), given.get("commands", COMMANDS), folder=folder,
+            own_conversation=given.get("conversation"),
         )
 
     @property

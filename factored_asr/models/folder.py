@@ -47,7 +47,8 @@ class About:
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options of its training."""
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """`DecodeOptions` that suit it, as plain values: ``dictation`` and ``commands``."""
+    """`DecodeOptions` that suit it, as plain values: ``dictation``, ``commands``, and
+    ``conversation`` where that is more than commands."""
     training: Sequence[Mapping[str, Any]] = ()
     """Log of its training, one entry a stage."""
 

@@ -133,10 +133,9 @@ class Recipe:
     @property
     def settings(self) -> DecodeOptions:
         """The options given, or else the bundle's for this kind of graph."""
-        own = self.bundle.commands if self.grammar else self.bundle.dictation
-        if not self.conversation:
-            return self.options or own
-        return (self.options or own.for_conversation()).with_lattice()
+        if self.conversation:
+            return (self.options or self.bundle.conversation).with_lattice()
+        return self.options or (self.bundle.commands if self.grammar else self.bundle.dictation)
 
     @property
     def language_path(self) -> Path:

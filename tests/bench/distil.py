@@ -1,8 +1,13 @@
-"""The encoder of en-us-network taught to see in noise what it sees without: measured, not shipped.
+"""The encoder of en-us-network taught to see in noise what it sees without: commands use it.
 
     pip install '.[train]'
-    python tests/bench/distil.py --steps 2400 --seed 1 --output tests/bench/taught.npz
-    python tests/bench/distil.py --head tests/bench/taught.npz --model taught_model
+    python tests/bench/distil.py --steps 2400 --seed 1 --output one.npz
+    python tests/bench/distil.py --steps 2200 --seed 3 --start one.npz --clean 0.3 --rate 0.0012 \\
+        --output two.npz
+    python tests/bench/distil.py --head one.npz two.npz --output both.npz
+    python tests/bench/distil.py --steps 1800 --seed 7 --start both.npz --clean 0.2 --rate 0.0012 \\
+        --output three.npz
+    python tests/bench/distil.py --head one.npz two.npz three.npz --ship
 
 The states and outputs that the network has of clean speech are the targets for the same speech in
 noise, frame by frame (J. Li and others, "Large-scale domain adaptation via teacher-student
@@ -11,6 +16,8 @@ changes of the encoder's matrices (E. Hu and others, "LoRA", 2021), and the head
 train_head.py; noises are household noise that speech_mask.py computes, babble, and the folds 1 to 3
 of events: no order, no kitchen. Each step draws speech, speed, room, noises and their ratio.
 
+Heads of which one started from the other are averaged weight by weight (M. Wortsman and others,
+"Model soups", 2022): ``--head`` takes them, and ``--ship`` writes the average into the package.
 Training resumes where it was broken off. The table counts coffee orders understood among every
 fourth from the first and from the second, on which other settings were chosen, too.
 """
@@ -45,8 +52,8 @@ from factored_asr.corpus.augment import cut_from
 from factored_asr.corpus.distort import Distortion, distorted
 from factored_asr.corpus.utterance import Utterance
 from factored_asr.corpus.utterance import read_samples as read_utterance
-from factored_asr.lattice.rejection import Margin
 from factored_asr.models.bundle import Bundle
+from factored_asr.models.en_us_network import FOLDER
 from factored_asr.models.folder import About, write_model
 from factored_asr.models.recipe import Recipe
 
@@ -59,8 +66,6 @@ RATIOS = (0.0, 18.0)  # dB of the loudest blocks
 KL_WEIGHT = 4.0  # of the outputs next to the states
 VOICE = Distortion(speed=(0.9, 1.1), speed_share=0.6, noise_share=0.0, room_share=0.3,
                    band_share=0.0)  # fmt: skip
-MARGIN = Margin(word=1.0, words=4.0, frame=0.15)
-"""Over the background, of a taught head: at it no more than before comes of other speech."""
 AVERAGED = 0.2  # share of the last steps whose weights are averaged
 
 
@@ -96,15 +101,12 @@ class Student:
 
     def start_from(self, head: Head) -> None:
         """Take the layers and the changes of a head that was taught before."""
-        arrays = {} if head.changes is None else dict(head.changes.to_arrays())
-        for i, layer in enumerate(head.layers):
-            arrays |= {f"weight_{i}": layer.weight, f"bias_{i}": layer.bias}
-        weights = self.changes | self.taught_head
-        if arrays.keys() != weights.keys():
+        given, weights = arrays(head), self.changes | self.taught_head
+        if given.keys() != weights.keys():
             raise ValueError(f"{head.description}: other changes than those that are trained")
         with torch.no_grad():
             for name, each in weights.items():
-                each.copy_(_tensor(arrays[name]))
+                each.copy_(_tensor(given[name]))
 
     def __call__(self, samples: Any, changed: bool) -> tuple[list[Any], Any]:
         """Return h[0] to h[6] and the log probabilities of sounds, (n, n_samples)."""
@@ -286,23 +288,26 @@ def train(student: Student, sounds: Sounds, n_steps: int, rate: float, seed: int
     return {name: np.asarray(each) for name, each in (average or weights).items()}
 
 
-def taught(model: NetworkModel, weights: Mapping[str, np.ndarray]) -> Head:
+def average(heads: Sequence[Head]) -> Head:
+    """Return the mean of heads with changes, weight by weight."""
+    every = [arrays(head) for head in heads]
+    return with_weights(heads[0], {name: np.mean([each[name] for each in every], axis=0)
+                                   for name in every[0]})  # fmt: skip
+
+
+def arrays(head: Head) -> dict[str, np.ndarray]:
+    """Return the layers and the changes of a head by the names of `Student`'s weights."""
+    found = {} if head.changes is None else dict(head.changes.to_arrays())
+    for i, layer in enumerate(head.layers):
+        found |= {f"weight_{i}": layer.weight, f"bias_{i}": layer.bias}
+    return found
+
+
+def with_weights(head: Head, weights: Mapping[str, np.ndarray]) -> Head:
     """Return a head with these layers and these changes of the encoder."""
     layers = tuple(replace(layer, weight=weights[f"weight_{i}"], bias=weights[f"bias_{i}"])
-                   for i, layer in enumerate(model.head.layers))
-    about = f"{model.head.description}; taught in noise by tests/bench/distil.py"
-    return replace(model.head, layers=layers, changes=Changes.from_arrays(weights),
-                   description=about)  # fmt: skip
-
-
-def write(folder: Path, model: NetworkModel) -> None:
-    """Write a model that every command takes by ``--model``: commands use the head of ours."""
-    bundle = Bundle.find("en-us-network")
-    margin = replace(bundle.commands.rejection, clean=MARGIN)
-    commands = replace(bundle.commands, taught=True, rejection=margin)
-    settings = {"commands": commands.to_dict(), "dictation": bundle.dictation.to_dict()}
-    about = replace(bundle.folder.about if bundle.folder else About(), settings=settings)
-    write_model(folder, model, lexicon=Recipe(bundle).read_lexicon(), lm=bundle.lm, about=about)
+                   for i, layer in enumerate(head.layers))
+    return replace(head, layers=layers, changes=Changes.from_arrays(weights))
 
 
 def understood(
@@ -338,7 +343,8 @@ def trained(options: argparse.Namespace, model: NetworkModel) -> Head:
                               options.start.stem if options.start else "")))  # fmt: skip
     weights = train(student, sounds, options.steps, options.rate, options.seed,
                     work / f"{name}.pt")  # fmt: skip
-    return taught(model, weights)
+    description = f"{model.head.description}; taught in noise by tests/bench/distil.py"
+    return with_weights(replace(model.head, description=description), weights)
 
 
 def main() -> None:
@@ -355,25 +361,28 @@ def main() -> None:
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--snr", default="clean,6", help="of the orders: clean and decibels")
     made.add_argument("--draws", type=int, default=2, help="of the noise of each order")
-    made.add_argument("--head", type=Path, help="no training: a head that brings changes")
+    made.add_argument("--head", type=Path, nargs="+", help="no training: heads to be averaged")
     made.add_argument("--output", type=Path, help="keep the head and the changes in this file")
-    made.add_argument("--model", type=Path, help="write a model with both heads to this folder")
+    made.add_argument("--ship", action="store_true", help="put it into the package")
     options = made.parse_args()
     torch.set_num_threads(1)
     grammar = options.data / "coffee_commands/grammar.yaml"
     shipped = Recognizer.load("en-us-network", grammar=grammar)
-    model = Bundle.find("en-us-network").acoustic_model()
+    bundle = Bundle.find("en-us-network")
+    model = bundle.acoustic_model()
     assert isinstance(model, NetworkModel)
-    head = read_head(options.head) if options.head else trained(options, model)
+    head = average([*map(read_head, options.head)]) if options.head else trained(options, model)
+    model = replace(model, taught_head=head)
     if options.output:
         write_head(options.output, head)
-    if options.model:
-        write(options.model, replace(model, taught_head=head))
-    settings = replace(shipped.options, taught=True)
-    other = Recognizer(replace(model, taught_head=head), shipped.graph, settings, grammar,
-                       shipped.recipe, shipped.background)  # fmt: skip
+    if options.ship:
+        write_model(FOLDER, model, about=bundle.folder.about if bundle.folder else About())
+    plain, other = (
+        Recognizer(model, shipped.graph, replace(shipped.options, taught=each), grammar,
+                   shipped.recipe, shipped.background) for each in (False, True)
+    )  # fmt: skip
     rows = []
-    for label, recognizer in (("shipped", shipped), ("taught in noise", other)):
+    for label, recognizer in (("as trained", plain), ("taught in noise", other)):
         row = [label]
         for condition in options.snr.split(","):
             draws = range(1 if condition == CLEAN else options.draws)

@@ -64,8 +64,8 @@ DESCRIPTION = (
     "speechocean762 (OpenSLR 101, CC BY 4.0), the public voice data set by Kathleen (CC0), "
     "sentences of books spoken by flite and espeak-ng; noises of ESC-10 and computed ones"
 )
-ORIGIN = ("the head: factored_asr, tests/bench/train_head.py; the encoder: Moonshine tiny, "
-          "moonshine-voice 0.0.49")  # fmt: skip
+ORIGIN = ("the heads: factored_asr, tests/bench/train_head.py and distil.py; the encoder: "
+          "Moonshine tiny, moonshine-voice 0.0.49")  # fmt: skip
 LICENCES = {"encoder": "MIT",
             "head": "Apache-2.0; speech: native_english (CC0), speechocean762 (CC BY 4.0)"}
 
