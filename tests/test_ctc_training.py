@@ -508,3 +508,4 @@ def test_a_network_is_adapted_to_a_corpus(
     assert 0 < moved < np.abs(before.layers[0].weight).max() / 4
     np.testing.assert_array_equal(after.log_prior, before.log_prior)
     assert folder.about.settings["dictation"]["prior_weight"] == 0.7
+    assert not folder.about.settings["commands"]["taught"]

@@ -32,21 +32,23 @@ NETWORK_DICTATION = replace(
 1,321 words: of the tuning speakers of tests/bench/accented.py, of native_dictation, and of the
 prompts that tests/bench/dictation_lm.py tunes on; `second_pass.py --confidence` does it. Rate and
 number of words, the first two features, do harm on speakers left out."""
-NETWORK_COMMANDS = replace(
-    COMMANDS, acoustic_scale=0.8, prior_weight=1.0, taught=True, align_words=True,
+NETWORK_UNTAUGHT = replace(
+    COMMANDS, acoustic_scale=0.9, prior_weight=1.0, align_words=True,
     background=BackgroundOptions(word_cost=4.0, frame_cost=0.4, phone_cost=1.5),
     rejection=RejectionOptions(
-        clean=Margin(word=1.0, words=4.0, frame=0.15), speech_a_phone=0.65,
+        clean=Margin(word=1.0, words=4.0, frame=0.1), speech_a_phone=0.65,
         denied=DenialMargin(cost=2.0, speech=0.06), longest_phone=10.0, slowest_word=5.0,
     ),
     graph=GraphOptions(silence_probability=1.0, filler_probability=0.0, transition_scale=0.0),
 )
-"""Of commands. Background, margin and the least share of speech were chosen on every fourth order,
-in the kitchen's noise, too, other speech and sudden noises. Durations mean little, as a network's
-phones may stretch over pauses."""
-NETWORK_CONVERSATION = replace(
-    NETWORK_COMMANDS, acoustic_scale=0.9, taught=False,
-    rejection=replace(NETWORK_COMMANDS.rejection, clean=Margin(word=1.0, words=4.0, frame=0.1)),
-).for_conversation()
+"""Of commands, with a head that was not taught in noise. Background, margin and the least share of
+speech were chosen on every fourth order, in the kitchen's noise, too, other speech and sudden
+noises. Durations mean little, as a network's phones may stretch over pauses."""
+NETWORK_COMMANDS = replace(
+    NETWORK_UNTAUGHT, acoustic_scale=0.8, taught=True,
+    rejection=replace(NETWORK_UNTAUGHT.rejection, clean=Margin(word=1.0, words=4.0, frame=0.15)),
+)
+"""Of commands, with the head that was taught in noise: chosen on the same sounds."""
+NETWORK_CONVERSATION = NETWORK_UNTAUGHT.for_conversation()
 """Of what is said to a dialogue. What was taught in noise understands more turns there, and does
 more that was not said: among so many sentences one is nearly always near."""

@@ -16,6 +16,7 @@ from factored_asr.corpus.corpus import Corpus
 from factored_asr.errors import OptionError
 from factored_asr.lexicon import Lexicon
 from factored_asr.models.bundle import Bundle
+from factored_asr.models.en_us_network import NETWORK_UNTAUGHT
 from factored_asr.models.folder import About, check_target, write_model
 from factored_asr.models.recipe import Recipe
 from factored_asr.training.ctc.make import Encoded
@@ -92,11 +93,15 @@ def adapt_network(
         variants = [variants_of(u.words, lexicon, model.head.phones) for u in states.utterances]
         head = adapt_head(model.head, states, variants, options, report)
     about = bundle.folder.about if bundle.folder else About(origin=bundle.name)
+    settings = {
+        "dictation": bundle.dictation, "conversation": bundle.conversation,
+        "commands": NETWORK_UNTAUGHT if bundle.commands.taught else bundle.commands,
+    }  # fmt: skip
     log: dict[str, Any] = {"stage": "adapt", "passes": options.passes, "utterances": len(states)}
     about = replace(
         about, origin=f"{about.origin}; adapted to {corpus.name}",
         options={**about.options, "adapt": asdict(options)}, training=[*about.training, log],
-        settings={kind: getattr(bundle, kind).to_dict() for kind in ("dictation", "commands")},
+        settings={kind: each.to_dict() for kind, each in settings.items()},
     )  # fmt: skip
     g2p = None if bundle.folder is None else bundle.folder.files.get("g2p")
     adapted = replace(model, head=head, taught_head=None)

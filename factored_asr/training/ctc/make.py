@@ -18,7 +18,7 @@ from factored_asr.acoustic.network.windows import BEFORE
 from factored_asr.corpus.corpus import Corpus
 from factored_asr.errors import OptionError
 from factored_asr.lexicon import Lexicon
-from factored_asr.models.en_us_network import NETWORK_COMMANDS, NETWORK_DICTATION
+from factored_asr.models.en_us_network import NETWORK_DICTATION, NETWORK_UNTAUGHT
 from factored_asr.models.folder import About, check_target, write_model
 from factored_asr.training.ctc.network import (
     CtcOptions,
@@ -241,5 +241,5 @@ def _about(
     training: dict[str, Any] = {"stage": "ctc", "passes": options.ctc.passes}
     if rate is not None:
         training["phone_errors"] = round(rate, 2)
-    settings = {"dictation": NETWORK_DICTATION.to_dict(), "commands": NETWORK_COMMANDS.to_dict()}
+    settings = {"dictation": NETWORK_DICTATION.to_dict(), "commands": NETWORK_UNTAUGHT.to_dict()}
     return About(options.origin or Path(name).name, options.licences, asked, settings, [training])
