@@ -52,8 +52,8 @@ def adapt(options: argparse.Namespace) -> int:
         if not options.quiet:
             say(str(done) if network else describe(done))
 
-    rate = bundle.acoustic_model().sample_rate if options.noise else 0
-    noises = [read_audio(path, sample_rate=rate)[0] for path in options.noise]
+    rate = bundle.acoustic_model().sample_rate if options.noises else 0
+    noises = [read_audio(path, sample_rate=rate)[0] for path in options.noises]
     network = bundle.folder is not None and bundle.folder.acoustic.get("kind") == "network"
     if network:
         _refuse_options_of_mixtures(options)
@@ -116,7 +116,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--least-confidence", type=float, default=0.9, metavar="P",
                         help="leave out sounds with a word that is less probable than this "
                              "(default: 0.9)")
-    parser.add_argument("--noise", action="append", default=[], metavar="FILE",
+    parser.add_argument("--noise", dest="noises", action="append", default=[], metavar="FILE",
                         help="a sound that the corpus is mixed into besides, at 4 to 25 dB; "
                              "given several times, each copy has one of them or two")
     parser.add_argument("--method", choices=("map", "mllr", "mllr+map"),
