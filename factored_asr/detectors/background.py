@@ -21,9 +21,9 @@ from factored_asr.errors import FormatError, OptionError
 from factored_asr.storage.reading import read_arrays
 
 SHIPPED = Path(__file__).parent / "background.npz"
-"""Half an hour of one speaker, and"""
+"""Half an hour of one speaker."""
 SHIPPED_KINDS = Path(__file__).parent / "kinds.npz"
-"""an hour of three kinds of them. Both are made by tests/bench/wake_words.py."""
+"""An hour of three kinds of speakers. tests/bench/wake_words.py makes both files."""
 STEPS = 4
 """Of a log probability, natural log, in the file."""
 LEAST = -12

@@ -21,7 +21,7 @@ import numpy as np
 from factored_asr.errors import OptionError
 
 MOST_FRAMES = 1_000_000
-"""Of the numbers of frames and Gaussians."""
+"""Highest number of frames, and of Gaussians, that an option may give."""
 
 
 @dataclass(frozen=True, eq=False)
