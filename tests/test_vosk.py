@@ -148,11 +148,14 @@ def test_an_ivector_is_the_solution_of_its_equation() -> None:
         rng.normal(size=(n, dim, size)), root @ root.transpose(0, 2, 1), 3.0, left=1, right=1,
         n_best=2, max_count=2.0, cmn_window=8, global_frames=4,
     )  # fmt: skip
-    for wrong in ({"max_count": "a"}, {"posterior_scale": math.nan}, {"left": 1.0}, {"n_best": -1},
-                  {"cmn_window": 1 << 63}, {"cmn_window": 0},
-                  {"global_stats": ex.global_stats[..., None]}, {"ubm_mean": ex.ubm_mean[0]},
-                  {"means": ex.means[..., :0]}, {"posterior_scale": False}):
-        with pytest.raises(OptionError, match="of i-vectors must"):
+    wrongs: tuple[tuple[dict[str, object], str], ...] = (
+        ({"max_count": "a"}, "be"), ({"posterior_scale": math.nan}, "be"), ({"left": 1.0}, "be"),
+        ({"n_best": -1}, "be"), ({"cmn_window": 1 << 63}, "be"), ({"cmn_window": 0}, "be"),
+        ({"posterior_scale": False}, "be"), ({"global_stats": ex.global_stats[..., None]}, "have"),
+        ({"ubm_mean": ex.ubm_mean[0]}, "have"), ({"means": ex.means[..., :0]}, "not be empty"),
+    )  # fmt: skip
+    for wrong, law in wrongs:
+        with pytest.raises(OptionError, match=f"of i-vectors must {law}"):
             replace(ex, **wrong)  # type: ignore[arg-type]
     features = rng.normal(size=(30, n_features)).astype(np.float32)
     weights = rng.uniform(0.2, 1, 30)
