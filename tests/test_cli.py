@@ -40,6 +40,22 @@ def test_several_files_give_a_line_each_with_their_name(
     assert lines == [f"{file}\t{spoken[file.name]}" for file in files]
 
 
+def test_files_may_stand_before_and_after_options(
+    audio_dir: Path, spoken: Mapping[str, str], capsys: Captured
+) -> None:
+    files = [audio_dir / "kitchen_light_on.wav", audio_dir / "timer_ten_minutes.wav"]
+    assert main(["transcribe", str(files[0]), "--quiet", "--grammar", GRAMMAR, str(files[1])]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"{file}\t{spoken[file.name]}" for file in files]
+    for rest in (["--whispers"], ["--whispers", str(files[1])]):  # no file, an option misspelt
+        with pytest.raises(SystemExit, match="2"):
+            main(["detect", str(files[0]), "--quiet", *rest])
+        assert f"unrecognized arguments: {' '.join(rest)}" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["info", "en-us", "--cache", "more"])  # a command that takes one name
+    assert "unrecognized arguments: more" in capsys.readouterr().err
+
+
 def test_json_is_an_object_a_line_with_intent_and_slots(audio_dir: Path, capsys: Captured) -> None:
     path = audio_dir / "kitchen_light_on.wav"
     assert transcribe("--format", "json", path) == 0

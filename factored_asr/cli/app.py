@@ -54,7 +54,7 @@ def _run(arguments: Sequence[str] | None) -> int:
             warnings.filterwarnings("always", "--.* is deprecated", DeprecationWarning)
             warnings.simplefilter("always", UserWarning)
             warnings.showwarning = _show_warning
-            options = _parser().parse_args(arguments)
+            options = _options(arguments)
             _refuse_empty_names(options)
             return int(options.run(options))
     except OptionError as error:
@@ -65,6 +65,20 @@ def _run(arguments: Sequence[str] | None) -> int:
         return complain(MemoryError("out of memory"), 1)
     except KeyboardInterrupt:
         return 130
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line; files may stand before, between and after options.
+
+    argparse takes only the first run of files (``a.wav --whisper b.wav`` leaves b.wav over).
+    """
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if rest:
+        if not hasattr(options, "files") or any(len(each) > 1 and each[0] == "-" for each in rest):
+            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        options.files += rest
+    return options
 
 
 def _refuse_empty_names(options: argparse.Namespace) -> None:
