@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from factored_asr.acoustic.hybrid import HybridModel
 from factored_asr.audio.reading import read_audio
 from factored_asr.corpus.corpus import Corpus
 from factored_asr.errors import OptionError
@@ -26,7 +27,7 @@ from factored_asr.training.data import MeanOver, TrainingData, cepstra_of, load_
 from factored_asr.training.em import PassReport, Report
 from factored_asr.training.pronunciations import count_pronunciations, weigh_pronunciations
 from factored_asr.training.run import LAST, STAGES, TrainingResult, check_stages, train
-from factored_asr.training.tune import HYBRID_SCALES, LM_SCALES, Tuning, tune
+from factored_asr.training.tune import CHAIN_SCALES, LM_SCALES, Tuning, tune
 
 EVERY_NTH = 8  # speaker is held out for tuning
 MEAN_UTTERANCES = 200  # are enough for the mean that a stream starts from
@@ -120,13 +121,14 @@ def make_model(
     result = train(data, lexicon, options.stages, _seeded(options, options.stages),
                    checkpoints=kept, jobs=options.jobs, report=listener.passes)
     model, weighed = result.trained.acoustic, _weighed(lexicon, data, result)
-    adaptive, hybrid = bool(result.trained.transforms), result.trained.hybrid is not None
+    adaptive, hybrid = bool(result.trained.transforms), result.trained.hybrid
     settings, tuning, folded = settings_of(adaptive, hybrid), None, None
     if language is not None and held_out:
         tuning = tune(
             model, weighed, language, held_out, settings["dictation"], jobs=options.jobs,
             mean_over=options.mean_over, adapt=SpeakerOptions() if adaptive else None,
-            lm_scales=HYBRID_SCALES if hybrid else LM_SCALES, report=listener.settings,
+            lm_scales=CHAIN_SCALES if hybrid and hybrid.is_chain else LM_SCALES,
+            report=listener.settings,
         )
         settings["dictation"] = tuning.options
         if options.fold_in:
@@ -187,17 +189,20 @@ def features_of(corpus: Corpus) -> FeatureOptions:
     return replace(options, initial_mean=tuple(mean.tolist()))
 
 
-def settings_of(adaptive: bool, hybrid: bool = False) -> dict[str, DecodeOptions]:
+def settings_of(adaptive: bool, hybrid: HybridModel | None = None) -> dict[str, DecodeOptions]:
     """Return the settings that tuning starts from: those of en-us, with Kaldi's LM scale.
 
-    A hybrid model has a scale of 1, as Kaldi's chain models do, and transitions in full.
+    A chain model has a scale of 1, as Kaldi's have, and transitions in full. No hybrid model has a
+    background model for commands.
     """
-    scale = 1.0 if hybrid else 1 / 12 if adaptive else 0.1
+    scale, commands = 1 / 12 if adaptive else 0.1, COMMANDS
     graph = replace(DICTATION.graph, word_penalty=0.0)
-    commands = COMMANDS
-    if hybrid:
+    if hybrid is not None:
+        commands = replace(COMMANDS, background=None)
+    if hybrid is not None and hybrid.is_chain:
+        scale = 1.0
         graph = replace(graph, transition_scale=1.0)
-        commands = replace(COMMANDS, acoustic_scale=1.0, background=None,
+        commands = replace(commands, acoustic_scale=1.0,
                            graph=replace(COMMANDS.graph, transition_scale=1.0))
     dictation = replace(DICTATION, acoustic_scale=scale, graph=graph, max_ngrams=0)
     return {"dictation": dictation, "commands": commands}

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.lexicon import Lexicon
 from factored_asr.training.alignment import Trained
-from factored_asr.training.chain.options import TdnnOptions
+from factored_asr.training.chain.options import CHAIN, TdnnOptions
 from factored_asr.training.chain.stage import train_tdnn
 from factored_asr.training.checkpoint import Checkpoint
 from factored_asr.training.data import TrainingData
@@ -49,10 +49,13 @@ STAGES: dict[str, Stage] = {
     "fold_in": Stage(train_fold_in, FoldInOptions()),
     "mmi": Stage(train_mmi, MmiOptions()),
     "tdnn": Stage(train_tdnn, TdnnOptions()),
+    "chain": Stage(train_tdnn, CHAIN),
 }
 """The stages by name, in the order in which they build on one another."""
-LAST = ("mmi", "tdnn")
-"""Stages after which no stage of maximum likelihood goes on; tdnn ends training."""
+NETWORKS = ("tdnn", "chain")
+"""Stages that train a network, which ends training."""
+LAST = ("mmi", *NETWORKS)
+"""Stages after which no stage of maximum likelihood goes on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,8 +153,10 @@ def check_stages(stages: Sequence[str], options: Mapping[str, Any]) -> None:
     for name in (*stages, *options):
         if name not in STAGES:
             raise OptionError(f"stage {name!r} must be one of {', '.join(STAGES)}")
-    if "tdnn" in stages[:-1]:
-        raise OptionError("the stage tdnn must be the last one: others train Gaussian mixtures")
+    for name in stages[:-1]:
+        if name in NETWORKS:
+            raise OptionError(f"the stage {name} must be the last one: others train Gaussian "
+                              "mixtures")
     for name, chosen in options.items():
         wanted = type(STAGES[name].options)
         if not isinstance(chosen, wanted):

@@ -30,8 +30,8 @@ from factored_asr.recognizer.recognizer import Recognizer
 from factored_asr.recognizer.speaker import SpeakerOptions
 
 LM_SCALES = (3.0, 4.5, 6.0, 8.0, 10.0, 13.0, 17.0)
-HYBRID_SCALES = (0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.3, 1.7, 2.2)
-"""LM scales tried for hybrid models; on AN4 0.3 is best."""
+CHAIN_SCALES = (0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.3, 1.7, 2.2)
+"""LM scales tried for chain models; on AN4 0.3 is best."""
 PENALTY_STEP = 2.0
 
 

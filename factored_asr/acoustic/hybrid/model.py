@@ -24,11 +24,12 @@ from factored_asr.errors import OptionError
 
 @dataclass(frozen=True, eq=False)
 class HybridModel:
-    """An `AcousticModel` of a network over HMMs, trained by lattice-free MMI.
+    """An `AcousticModel` of a network over HMMs.
 
     The network takes the frames that the Gaussians take: cepstra behind the transform, and behind
-    the map of a speaker who has one. Its outputs are scores of pdfs, not probabilities: they suit
-    an acoustic scale near 1.
+    the map of a speaker who has one. Of one that scores every frame, the HMMs are those of the
+    Gaussians, and scores are log-likelihoods. Of a chain model, which scores every third frame, a
+    phone has one state, and scores suit an acoustic scale near 1.
 
     Raises
     ------
@@ -39,14 +40,19 @@ class HybridModel:
     name = "hybrid"
 
     gmm: GmmModel
-    """Front end, phones and tree, with two states a phone: of the frame that enters it, and of the
-    frames that stay. Its Gaussians, of the same pdfs, estimate the maps of speakers."""
+    """Front end, phones and tree. A chain model has two states a phone: of the frame that enters
+    it, and of the frames that stay. The Gaussians, of the same pdfs, estimate the maps of
+    speakers."""
     network: Network
+    gaussian_weight: float = 0.0
+    """Weight of the Gaussians' log-likelihoods, which are added to the network's scores."""
 
     def __post_init__(self) -> None:
         gmm, network = self.gmm, self.network
-        if gmm.hmm_pdfs.shape[1] != 2 or (gmm.hmm_pdfs < 0).any():
-            raise OptionError("the HMMs of a hybrid model have two pdfs, of entry and rest")
+        if self.is_chain and (gmm.hmm_pdfs.shape[1] != 2 or (gmm.hmm_pdfs < 0).any()):
+            raise OptionError("the HMMs of a chain model have two pdfs, of entry and rest")
+        if not 0 <= self.gaussian_weight < np.inf:
+            raise OptionError(f"gaussian_weight is {self.gaussian_weight}, must not be negative")
         if gmm.n_pdfs != network.n_outputs:
             raise OptionError(f"{gmm.n_pdfs} pdfs for a network of {network.n_outputs} outputs")
         if gmm.densities.n_features != network.n_inputs or network.n_ivector:
@@ -55,12 +61,19 @@ class HybridModel:
 
     @cached_property
     def topology(self) -> Topology:
-        """The HMMs of one state as units, and which one a phone in context is."""
+        """The HMMs as units, of one state in a chain model, and which one a phone in context is."""
+        if not self.is_chain:
+            return self.gmm.topology
         units, half = self.gmm.topology, np.full((len(self.gmm.hmm_pdfs), 1), np.log(0.5))
         return replace(
             units, entry_pdf=self.gmm.hmm_pdfs[:, :1], loop_pdf=self.gmm.hmm_pdfs[:, 1:],
             loop_log_prob=half, exit_log_prob=half, skip_log_prob=np.full(half.shape, -np.inf),
         )
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether the network scores every third frame, and a phone has one state."""
+        return self.network.step > 1
 
     @property
     def phones(self) -> tuple[str, ...]:
@@ -98,6 +111,8 @@ class HybridModel:
         facts = self.gmm.describe()
         facts["hmms"] = str(self.topology.n_units)
         facts["network"] = self.network.size
+        if self.gaussian_weight:
+            facts["weight of gaussians"] = f"{self.gaussian_weight:g}"
         facts["frame"] = f"{self.frame_seconds:g} s"
         return facts
 

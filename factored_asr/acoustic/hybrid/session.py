@@ -31,6 +31,9 @@ class Scorer(Protocol):
     @property
     def network(self) -> Network: ...
 
+    @property
+    def gaussian_weight(self) -> float: ...
+
 
 class HybridSession:
     """One sound, scored as it comes or, with ``whole=True``, once all of it is there.
@@ -58,7 +61,10 @@ class HybridSession:
         self._network = NetworkStream(model.network, whole=False)
         self._n_taken = 0  # frames of the input
         self._last = np.zeros((0, 0), np.float32)  # the last frame that the network took
-        self._kept = KeptRows(model.network.finished)
+        self._gaussians = gmm.unadapted.densities.scorer() if model.gaussian_weight else None
+        self._waiting = np.zeros((0, gmm.densities.n_features), np.float32)
+        """Frames whose rows of the network are still to come, for the Gaussians."""
+        self._kept = KeptRows(self._finished)
 
     @property
     def running_mean(self) -> np.ndarray | None:
@@ -144,19 +150,39 @@ class HybridSession:
             frames = features[first : first + BLOCK_FRAMES]
             if transform is not None:
                 frames = apply_affine(transform, frames)
+            if self._gaussians is not None:
+                of_outputs = frames[-self._n_taken % network.step :: network.step]
+                self._waiting = np.concatenate([self._waiting, of_outputs])
             if not self._n_taken:
                 frames = np.concatenate([frames[:1].repeat(left, axis=0), frames])
                 self._n_taken = -left
             self._n_taken += len(frames)
             self._last = frames[-1:]
-            found.append(self._network.accept(frames))
+            found.append(self._with_frames(self._network.accept(frames)))
         if finished and self._n_taken:
             total = -(-self._n_taken // network.step)
             lacking = (total - 1) * network.step + right + 1 - self._n_taken
-            found.append(self._network.accept(self._last.repeat(lacking, axis=0)))
+            rows = self._network.accept(self._last.repeat(lacking, axis=0))
+            found.append(self._with_frames(rows))
         return found
 
+    def _with_frames(self, rows: np.ndarray) -> np.ndarray:
+        """Return rows of the network, each with the frame of the input that it belongs to."""
+        if self._gaussians is None:
+            return rows
+        frames = self._waiting[: len(rows)]
+        self._waiting = self._waiting[len(rows) :]
+        return np.concatenate([rows, frames], axis=1)
+
+    def _finished(self, rows: np.ndarray) -> np.ndarray:
+        """Return the scores of all pdfs, of rows of `_with_frames`."""
+        if self._gaussians is None:
+            return self._model.network.finished(rows)
+        n_features = self._waiting.shape[1]
+        scores = self._model.network.finished(np.ascontiguousarray(rows[:, :-n_features]))
+        own = self._gaussians(np.ascontiguousarray(rows[:, -n_features:]))
+        return scores + np.float32(self._model.gaussian_weight) * own
+
     def _scored(self, rows: list[np.ndarray]) -> np.ndarray:
-        finished = self._model.network.finished
-        scores = [finished(block)[:, self._pdfs] for block in rows]
+        scores = [self._finished(block)[:, self._pdfs] for block in rows]
         return np.concatenate([np.zeros((0, len(self._pdfs)), np.float32), *scores])

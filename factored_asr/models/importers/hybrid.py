@@ -15,9 +15,11 @@ MODEL = HybridModel
 
 def read(folder: Path, facts: Mapping[str, Any]) -> HybridModel:
     """Read a model; errors of any sort where arrays and facts do not fit."""
-    return HybridModel(gmm.read(folder, facts), read_network(folder, facts)[0])
+    weight = float(facts.get("gaussian_weight", 0.0))
+    return HybridModel(gmm.read(folder, facts), read_network(folder, facts)[0], weight)
 
 
 def write(folder: Path, model: HybridModel) -> dict[str, Any]:
     """Write the arrays of a model; return what of it is no array."""
-    return {**gmm.write(folder, model.gmm), **write_network(folder, model.network)}
+    facts = {**gmm.write(folder, model.gmm), **write_network(folder, model.network)}
+    return {**facts, "gaussian_weight": model.gaussian_weight} if model.gaussian_weight else facts

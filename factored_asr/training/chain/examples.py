@@ -1,4 +1,5 @@
-"""What the network of the stage tdnn is trained on: frames, maps, and graphs of what was said."""
+"""What the network of the stage tdnn or chain is trained on: frames, maps, and graphs of what was
+said."""
 
 from __future__ import annotations
 
@@ -40,8 +41,8 @@ class Example:
     """(n_values,) float32: how frames change where the first cepstrum rises by 1."""
     pdfs: np.ndarray
     """(n_frames of the output,) int32: of the alignment."""
-    said: ChainGraph
-    """The numerator."""
+    said: ChainGraph | None
+    """The numerator; None where the step is 1."""
 
     def observed(self, *, mapped: bool, volume: float) -> np.ndarray:
         """Return the frames at another volume, behind the speaker's map if `mapped`."""
@@ -56,9 +57,9 @@ class Examples:
     utterances: tuple[tuple[Example, ...], ...]
     """By utterance: its copies."""
     states: GmmModel
-    """Tree and Gaussians; see `make_states`."""
-    all_phones: ChainGraph
-    """The denominator."""
+    """Tree and Gaussians: those of the model before, or of a chain model; see `make_states`."""
+    all_phones: ChainGraph | None
+    """The denominator; None where the step is 1."""
     failed: int
     """Utterances left out: their texts fit no copy."""
 
@@ -71,11 +72,15 @@ def make_examples(
     Copies at other speeds are aligned by the GMM, and their speakers have maps of their own. Raises
     OptionError if no utterance fits its text.
     """
-    states = make_states(data, trained, options.tree, options.n_gaussians, jobs)
     copies = [
         (copy, _aligned(copy, data, lexicon, trained, options, jobs))
         for copy in speed_copies(data, options.speeds)
     ]
+    if options.step == 1:
+        found = [[None if each is None else _example(copy, own, i, each.pdfs(own.model), own.model)
+                  for i, each in enumerate(own.alignments)] for copy, own in copies]
+        return _gathered(found, trained.model, None)
+    states = make_states(data, trained, options.tree, options.n_gaussians, jobs)
     sentences = sentences_of(data, lexicon, trained.model, options.alignment)
     paths = [
         [path for block in over_blocks(_paths, copy, sentences, jobs, own, options)
@@ -85,21 +90,39 @@ def make_examples(
     phones = estimate_phones(
         (each for _, own in copies for each in own.alignments if each is not None),
         (path for each in paths for path in each if path is not None), silence)
-    found: list[list[Example]] = [[] for _ in data.utterances]
+    found = []
     for (copy, own), said in zip(copies, paths, strict=True):
+        examples: list[Example | None] = []
         for i, (alignment, path) in enumerate(zip(own.alignments, said, strict=True)):
             if alignment is None or path is None:
+                examples.append(None)
                 continue
             pdfs = output_pdfs(entered(alignment), states)
-            found[i].append(Example(
-                copy.observed(i, states.features, states.transform, {}),
-                own.transforms.get(copy.utterances[i].speaker), _louder(states), pdfs,
-                numerator_graph(path, phones, states, len(pdfs), options.tolerance),
-            ))
-    kept = tuple(tuple(each) for each in found if each)
+            graph = numerator_graph(path, phones, states, len(pdfs), options.tolerance)
+            examples.append(_example(copy, own, i, pdfs, states, graph))
+        found.append(examples)
+    return _gathered(found, states, denominator_graph(phones, states))
+
+
+def _example(
+    copy: TrainingData, own: Trained, index: int, pdfs: np.ndarray, states: GmmModel,
+    said: ChainGraph | None = None,
+) -> Example:
+    own_map = own.transforms.get(copy.utterances[index].speaker)
+    frames = copy.observed(index, states.features, states.transform, {})
+    return Example(frames, own_map, _louder(states), pdfs, said)
+
+
+def _gathered(
+    copies: Sequence[Sequence[Example | None]], states: GmmModel, all_phones: ChainGraph | None
+) -> Examples:
+    """Put the copies of each utterance together."""
+    found = [tuple(each for each in same if each is not None)
+             for same in zip(*copies, strict=True)]
+    kept = tuple(each for each in found if each)
     if not kept:
         raise OptionError("no utterance is aligned")
-    return Examples(kept, states, denominator_graph(phones, states), len(found) - len(kept))
+    return Examples(kept, states, all_phones, len(found) - len(kept))
 
 
 def _aligned(

@@ -1,4 +1,4 @@
-"""The network of the stage tdnn in torch: its layers, its training, and its way to plain arrays.
+"""The network of the stages tdnn and chain in torch: layers, training, and the way to arrays.
 
 Each layer is two products with a narrow row between them: a factored time-delay layer. The first
 product is kept near to rows at right angles. Source: D. Povey and others (2018), "Semi-orthogonal
@@ -16,7 +16,6 @@ import numpy as np
 from factored_asr.acoustic.nnet3 import Layer, Network
 from factored_asr.errors import MissingError
 from factored_asr.training.chain.options import TdnnOptions
-from factored_asr.training.chain.states import STEP
 
 BYPASS = 0.66
 """Weight of a layer's input in the sum with its output."""
@@ -97,13 +96,13 @@ class Tdnn:
         first = torch.cat([x[:, :-2], x[:, 1:-1], x[:, 2:]], 2)
         x = self._end("tdnn1", first @ w["tdnn1.affine"].T + w["tdnn1.affine.bias"], random,
                       momentum)
-        every = 1
+        every, step = 1, self.options.step
         for i, offset in enumerate(self.options.offsets):
             name = f"tdnnf{i + 2}"
-            if offset % STEP == 0 and every == 1:
+            if offset % step == 0 and every < step:
                 # frames that are multiples of the step, counted from that of the output
                 left = sum(self.options.offsets[i:])
-                x, every = x[:, left % STEP :: STEP], STEP
+                x, every = x[:, left % step :: step], step
             k = offset // every
             narrow = torch.cat([x[:, :-k], x[:, k:]], 2) @ w[f"{name}.linear"].T
             wide = torch.cat([narrow[:, :-k], narrow[:, k:]], 2) @ w[f"{name}.affine"].T
@@ -188,4 +187,4 @@ def exported(arrays: Mapping[str, np.ndarray], options: TdnnOptions) -> Network:
         at = add(f"{name}.noop", Layer("identity", h, h), f"Sum(Scale({BYPASS}, {at}), {wide})")
     last = affine("output.affine", at, (0,), of="output")
     lines.append(f"output-node name=output input={last}")
-    return Network(tuple(lines), layers, STEP)
+    return Network(tuple(lines), layers, options.step)

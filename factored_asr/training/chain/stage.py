@@ -1,8 +1,12 @@
-"""The stage tdnn: from the alignments of Gaussian mixtures to a network over the same frames.
+"""The stages tdnn and chain: from the alignments of Gaussian mixtures to a network over the same
+frames.
 
-First each frame learns the pdf that the alignment gives it, by cross-entropy. Then lattice-free MMI
-makes what was said likelier than all else that could be said; cross-entropy goes on with a small
-weight on outputs of its own, as in Kaldi. The weights of the last steps are averaged.
+In the stage tdnn each frame learns the pdf that the alignment gives it, by cross-entropy. The
+network then scores the states of the model before, whose Gaussians count a little next to it.
+
+The stage chain begins in this way, with states of its own every 30 ms. Then lattice-free MMI makes
+what was said likelier than all else that could be said. Cross-entropy goes on with a small weight
+on outputs of its own, as in Kaldi. The weights of the last steps are averaged.
 """
 
 from __future__ import annotations
@@ -21,7 +25,6 @@ from factored_asr.training.chain.examples import Example, Examples, make_example
 from factored_asr.training.chain.mmi import mmi
 from factored_asr.training.chain.network import Tdnn, exported, torch_module
 from factored_asr.training.chain.options import TdnnOptions
-from factored_asr.training.chain.states import STEP
 from factored_asr.training.data import TrainingData
 from factored_asr.training.em import PassReport, Run, needed
 
@@ -41,10 +44,12 @@ def train_tdnn(
     """Train a network over HMMs on the alignments, frames and speakers' maps of a GMM.
 
     The result keeps the GMM and its alignments, and holds the `HybridModel`. Reports give the
-    objective for each frame of 30 ms as the log-likelihood: that of the pdfs, then that of lattice-
-    free MMI. Raises OptionError if there is no model, MissingError without torch.
+    objective for each frame of the output as the log-likelihood: that of the pdfs, then, of a chain
+    model, that of lattice-free MMI. Raises OptionError if there is no model, MissingError without
+    torch.
     """
-    options, run, before = options or TdnnOptions(), run or Run(), needed(trained, "tdnn", "sat")
+    options, run = options or TdnnOptions(), run or Run()
+    before = needed(trained, stage_of(options), "sat")
     torch_module()
     begun, state = run.begun or (0, before)
     examples = make_examples(data, lexicon, before, options, run.jobs)
@@ -56,8 +61,14 @@ def train_tdnn(
             run.report(report)
         if run.keep:
             run.keep(training.number, replace(before, state=training.state()))
-    network = exported(training.final(), options)
-    return replace(before, hybrid=HybridModel(examples.states, network), state={})
+    hybrid = HybridModel(examples.states, exported(training.final(), options),
+                         options.gaussian_weight)
+    return replace(before, hybrid=hybrid, state={})
+
+
+def stage_of(options: TdnnOptions) -> str:
+    """Return the name of the stage that trains with these options."""
+    return "tdnn" if options.step == 1 else "chain"
 
 
 class _Training:
@@ -81,7 +92,7 @@ class _Training:
         options, examples = self._options, self._examples
         rng = np.random.default_rng([options.seed, self.number])
         random = self._torch.Generator().manual_seed(options.seed * 1000 + self.number)
-        discriminative = self.number >= options.entropy_passes
+        discriminative = options.step > 1 and self.number >= options.entropy_passes
         total = entropy = 0.0
         n_frames = n_left_out = 0
         for batch in self._batches(rng):
@@ -95,8 +106,8 @@ class _Training:
             notes.append(f"{n_left_out} utterances shorter than their texts")
         objective = total if discriminative else -entropy
         return PassReport(
-            "tdnn", self.number, options.passes, n_frames, objective / n_frames, densities.n_pdfs,
-            densities.means.size // densities.n_features, examples.failed, tuple(notes),
+            stage_of(options), self.number, options.passes, n_frames, objective / n_frames,
+            densities.n_pdfs, densities.means.size // densities.n_features, examples.failed, tuple(notes),
         )
 
     def _batches(self, rng: np.random.Generator) -> list[list[Example]]:
@@ -116,7 +127,7 @@ class _Training:
     def _inputs(self, batch: list[Example], rng: np.random.Generator) -> Any:
         """Return the frames of a batch, each with its edges repeated: (n, n_frames, n_values)."""
         options, context = self._options, self._tdnn.context
-        longest = max(len(each.pdfs) for each in batch) * STEP
+        longest = max(len(each.pdfs) for each in batch) * options.step
         x = np.empty((len(batch), longest + 2 * context, self._tdnn.n_inputs), np.float32)
         for row, each in zip(x, batch, strict=True):
             frames = each.observed(mapped=rng.random() >= options.unmapped,
@@ -168,9 +179,12 @@ class _Training:
     ) -> tuple[np.ndarray, float, int]:
         """Return the gradient of lattice-free MMI, its objective, and utterances left out."""
         gradient, objective, n_left_out = np.zeros_like(scores), 0.0, 0
+        all_phones = self._examples.all_phones
+        assert all_phones is not None
         for i, each in enumerate(batch):
             n = len(each.pdfs)
-            found = mmi(scores[i, :n], each.said, self._examples.all_phones, self._options.leak)
+            assert each.said is not None
+            found = mmi(scores[i, :n], each.said, all_phones, self._options.leak)
             if np.isfinite(found.objective):
                 gradient[i, :n] = found.gradient
                 objective += found.objective
@@ -212,7 +226,10 @@ class _Training:
                 self._average[name] = torch.from_numpy(np.array(state[f"average:{name}"]))
 
     def final(self) -> dict[str, np.ndarray]:
-        """Return the averaged weights, with the moments that they give."""
+        """Return the averaged weights, with the moments that they give.
+
+        Without a step, scores are likelihoods: the prior probabilities of the pdfs are divided out.
+        """
         tdnn, torch = self._tdnn, self._torch
         if self._average:
             with torch.no_grad():
@@ -226,7 +243,17 @@ class _Training:
                 n_frames += x.shape[0] * x.shape[1]
                 if n_frames > MOMENT_FRAMES:
                     break
-        return tdnn.arrays()
+        arrays = tdnn.arrays()
+        if self._options.step == 1:
+            arrays["output.bias"] -= self._log_prior()
+        return arrays
+
+    def _log_prior(self) -> np.ndarray:
+        """Return the log share of each pdf in the frames of all copies, (n_pdfs,) float32."""
+        pdfs = np.concatenate([each.pdfs for copies in self._examples.utterances
+                               for each in copies])
+        counts = np.maximum(np.bincount(pdfs, minlength=self._examples.states.n_pdfs), 1)
+        return np.log(counts / counts.sum()).astype(np.float32)
 
 
 def _rate(done: float) -> float:

@@ -14,13 +14,12 @@ import numpy as np
 
 from factored_asr.acoustic import DiagonalMixtures, GmmModel
 from factored_asr.training.alignment import StateAlignment, Trained
+from factored_asr.training.chain.options import STEP
 from factored_asr.training.data import TrainingData
 from factored_asr.training.em import collect, improve
 from factored_asr.training.triphone import tie_states
 from factored_asr.training.tying import TreeOptions
 
-STEP = 3
-"""Frames of the input for one of the output."""
 PASSES = 5
 """Updates of the Gaussians, which double in number until enough."""
 
