@@ -163,7 +163,7 @@ def test_commands_of_the_network_by_every_route(
 @pytest.fixture(scope="module")
 def hybrid(graph_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
     """A network over cepstra; its numbers are random, so are its words."""
-    settings = {name: of.to_dict() for name, of in settings_of(adaptive=True, hybrid=True).items()}
+    settings = {name: of.to_dict() for name, of in settings_of(True, random_hybrid()).items()}
     folder = write_model(
         tmp_path_factory.mktemp("hybrid") / "model", random_hybrid(),
         lexicon=Lexicon.read(Bundle.find("en-us").lexicon), about=About(settings=settings),

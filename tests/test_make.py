@@ -147,24 +147,25 @@ def test_a_grammar_works_with_a_trained_model(
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("name", ["tdnn", "chain"])
 def test_a_network_is_made_tuned_and_trained_on_all_speakers(
-    folder: Path, tmp_path: Path, graph_cache: Path
+    folder: Path, tmp_path: Path, graph_cache: Path, name: str
 ) -> None:
     pytest.importorskip("torch")
-    tdnn = TdnnOptions(
-        hidden=32, bottleneck=8, offsets=(1, 3), n_gaussians=20, passes=8, entropy_passes=4,
-        tree=TreeOptions(n_leaves=8, ask_position=False), batch_frames=150, learning_rate=1e-2,
-        speeds=(1.0,),
+    chain = TdnnOptions(
+        step=3, hidden=32, bottleneck=8, offsets=(1, 3), n_gaussians=20, passes=8,
+        entropy_passes=4, tree=TreeOptions(n_leaves=8, ask_position=False), batch_frames=150,
+        learning_rate=1e-2, speeds=(1.0,),
     )
-    options = replace(QUICK, stages=("mono", "tdnn"),
-                      stage_options={**QUICK.stage_options, "tdnn": tdnn})
+    options = replace(QUICK, stages=("mono", name), stage_options={
+        **QUICK.stage_options, name: chain if name == "chain" else replace(chain, step=1)})
     corpus, held_out = hold_out(Corpus.read(folder).without(["s9"]), ["s0"])
     made = make_model(corpus, LEXICON, tmp_path / "network", held_out=held_out,
                       lm=folder / "tones.arpa", options=options)
     about = Bundle.find(made.folder).folder.about
     assert [entry["stage"] for entry in about.training] == [
-        "mono", "tdnn", "tune", "fold_in", "tdnn"]
-    assert about.options["stage_options"]["tdnn"]["passes"] == 8
+        "mono", name, "tune", "fold_in", name]
+    assert about.options["stage_options"][name]["passes"] == 8
     recognizer = Recognizer.load(made.folder)
     assert isinstance(recognizer.model, HybridModel)
     found = evaluate(recognizer, Corpus.read(folder).select(["s9"]))

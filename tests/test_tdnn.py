@@ -1,4 +1,4 @@
-"""The stage tdnn on a language whose truth is known, and hybrid models on every route."""
+"""The stages tdnn and chain on a language whose truth is known; hybrid models on every route."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from factored_asr.training.chain.examples import Examples, make_examples
 from factored_asr.training.chain.graphs import END, estimate_phones, node_of
 from factored_asr.training.chain.mmi import denominator, mmi
 from factored_asr.training.chain.network import Tdnn, exported, torch_module
-from factored_asr.training.chain.options import TdnnOptions
-from factored_asr.training.chain.stage import train_tdnn
+from factored_asr.training.chain.options import CHAIN, TdnnOptions
+from factored_asr.training.chain.stage import _Training, train_tdnn
 from factored_asr.training.chain.states import entered, output_pdfs
 from factored_asr.training.em import PassReport, Run
 from factored_asr.training.monophone import MonoOptions, train_mono
@@ -45,10 +45,11 @@ from factored_asr.training.tying import TreeOptions
 pytest.importorskip("torch")
 LEXICON = synthetic.lexicon()
 OPTIONS = TdnnOptions(
-    hidden=32, bottleneck=8, offsets=(1, 3), n_gaussians=12, passes=10, entropy_passes=3,
+    step=3, hidden=32, bottleneck=8, offsets=(1, 3), n_gaussians=12, passes=10, entropy_passes=3,
     tree=TreeOptions(n_leaves=6, ask_position=False), batch_frames=150, learning_rate=1e-2,
     speeds=(1.0, 0.9),
 )
+EVERY_FRAME = replace(OPTIONS, step=1, offsets=(1, 2), gaussian_weight=0.2)
 SLOW = {"A": 0.15, "B": 0.12, "SIL": 0.15}  # phones that last some frames of the output
 
 
@@ -99,6 +100,12 @@ def model(trained) -> HybridModel:
     return trained.hybrid
 
 
+@pytest.fixture(scope="module")
+def every_frame(data, sat) -> Trained:
+    """What the stage tdnn makes; the other fixtures are of the stage chain."""
+    return train_tdnn(data, LEXICON, sat, EVERY_FRAME)
+
+
 # States and graphs
 
 
@@ -139,21 +146,21 @@ def test_what_was_said_is_part_of_all_that_can_be_said(examples: Examples) -> No
 
 def test_layers_of_numpy_give_what_torch_gives() -> None:
     torch = torch_module()
-    for offsets in ((1, 3, 3), (3,), (1, 1, 6)):
-        options = replace(OPTIONS, offsets=offsets)
+    for step, offsets in ((3, (1, 3, 3)), (3, (3,)), (3, (1, 1, 6)), (1, (1, 2, 3)), (1, (2,))):
+        options = replace(OPTIONS, step=step, offsets=offsets)
         tdnn, rng = Tdnn(5, 7, options), np.random.default_rng(1)
         with torch.no_grad():
             tdnn.weights["output"].copy_(torch.from_numpy(rng.normal(0, 1, (7, 32))))
             for moments in tdnn.moments.values():
                 moments.copy_(torch.from_numpy(rng.uniform(0.5, 1, (2, 32))))
         network, c = exported(tdnn.arrays(), options), tdnn.context
-        assert network.context == (c, c) and network.step == 3
+        assert network.context == (c, c) and network.step == step
         x = rng.normal(0, 1, (40 + 2 * c, 5)).astype(np.float32)
         expected = tdnn.scores(tdnn.rows(torch.from_numpy(x)[None], momentum=0))[0]
         stream = NetworkStream(network)
         found = np.concatenate([stream.accept(part) for part in np.split(x, [3, 31])])
         np.testing.assert_allclose(found, expected.detach().numpy()[: len(found)], atol=1e-4)
-        assert len(found) == 14
+        assert len(found) == {3: 14, 1: 40}[step]
 
 
 def test_first_factors_come_near_to_right_angles() -> None:
@@ -192,8 +199,12 @@ def recognizer_of(model: HybridModel) -> Recognizer:
     return Recognizer(model, build_graph(model, LEXICON, words, graph), options)
 
 
-def test_new_speech_is_recognised_better_with_the_speakers_maps(model: HybridModel) -> None:
+@pytest.mark.parametrize("stage", ["trained", "every_frame"])
+def test_new_speech_is_recognised_better_with_the_speakers_maps(
+    stage: str, request: pytest.FixtureRequest
+) -> None:
     corpus = synthetic.speak(12, seed=5)
+    model = request.getfixturevalue(stage).hybrid
     new, recognizer = spoken_by(VOICES, corpus.data), recognizer_of(model)
     wrong, n_frames = [0, 0], 0
     for speaker in new.speakers:
@@ -201,7 +212,8 @@ def test_new_speech_is_recognised_better_with_the_speakers_maps(model: HybridMod
         sounds = [Frames(new.features(i), normalised=True) for i in own]
         voices = recognizer, recognizer.adapted(sounds, SpeakerOptions())
         for i, sound in zip(own, sounds, strict=True):
-            said = [model.phones.index(phone) for phone, _ in corpus.truth[i]][::3]
+            said = [model.phones.index(phone) for phone, _ in corpus.truth[i]]
+            said = said[:: model.network.step]
             n_frames += len(said)
             for at, voice in enumerate(voices):
                 labels = voice.transcribe(sound).lattice.best().labels
@@ -209,7 +221,53 @@ def test_new_speech_is_recognised_better_with_the_speakers_maps(model: HybridMod
     assert wrong[1] < wrong[0] < 0.15 * n_frames and wrong[1] < 0.07 * n_frames
 
 
-def test_a_folder_holds_the_model(model: HybridModel, tmp_path: Path) -> None:
+def test_the_stage_tdnn_keeps_the_states_of_the_model_before(
+    data, sat: Trained, every_frame: Trained
+) -> None:
+    hybrid = every_frame.hybrid
+    assert hybrid.gmm is sat.model and hybrid.gaussian_weight == 0.2
+    assert hybrid.topology is sat.model.topology and not hybrid.is_chain
+    assert hybrid.frame_seconds == sat.model.frame_seconds
+    right = n_frames = 0
+    for i, alignment in enumerate(sat.alignments[:12]):
+        own = replace(sat.model, transform=sat.transforms[data.utterances[i].speaker],
+                      first_pass=None)
+        session = replace(hybrid, gmm=own).session(np.arange(hybrid.n_pdfs), whole=True)
+        session.accept_frames(Frames(data.features(i), normalised=True))
+        scores, pdfs = np.concatenate(list(session.finish())), alignment.pdfs(sat.model)
+        right, n_frames = right + (scores.argmax(axis=1) == pdfs).sum(), n_frames + len(pdfs)
+    assert right > 0.6 * n_frames
+
+
+def test_without_the_prior_scores_are_likelihoods(data, sat: Trained) -> None:
+    training = _Training(make_examples(data, LEXICON, sat, EVERY_FRAME), EVERY_FRAME)
+    shares = np.exp(training._log_prior())
+    counts = np.bincount(np.concatenate([a.pdfs(sat.model) for a in sat.alignments]))
+    assert shares.sum() == pytest.approx(1, abs=0.01)
+    np.testing.assert_allclose(shares, counts / counts.sum(), atol=0.02)
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_gaussians_of_the_same_frames_count_with_their_weight(step: int) -> None:
+    features, pdfs = FeatureOptions(normalisation="none"), np.arange(5)
+    plain, both = (random_hybrid(features, step, weight) for weight in (0.0, 0.3))
+    sound = np.random.default_rng(4).normal(0, 0.1, 9000).astype(np.float32)
+    scores = []
+    for model in (plain, both, plain.gmm):
+        session = model.session(pdfs, whole=True)
+        session.accept(sound)
+        scores.append(np.concatenate(list(session.finish())))
+    np.testing.assert_allclose(scores[1], scores[0] + 0.3 * scores[2][::step], rtol=1e-4)
+    assert both.describe()["weight of gaussians"] == "0.3"
+    with pytest.raises(OptionError, match=r"gaussian_weight is -1\.0"):
+        replace(both, gaussian_weight=-1.0)
+
+
+@pytest.mark.parametrize("stage", ["trained", "every_frame"])
+def test_a_folder_holds_the_model(
+    stage: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    model = request.getfixturevalue(stage).hybrid
     read = ModelFolder.open(write_model(tmp_path / "m", model, lexicon=LEXICON)).acoustic_model()
     assert isinstance(read, HybridModel) and read.describe() == model.describe()
     frames = Frames(np.random.default_rng(3).normal(0, 3, (50, 2)).astype(np.float32))
@@ -218,14 +276,16 @@ def test_a_folder_holds_the_model(model: HybridModel, tmp_path: Path) -> None:
         session.accept_frames(frames)
     scores = np.concatenate(list(one.finish()))
     assert np.array_equal(scores, np.concatenate(list(two.finish())))
-    assert scores.shape == (17, model.n_pdfs) and one.speech.shape == (17,)
-    path = np.arange(17) % model.n_pdfs
-    np.testing.assert_array_equal(one.path_scores(path), scores[np.arange(17), path])
+    n = {3: 17, 1: 50}[model.network.step]
+    assert scores.shape == (n, model.n_pdfs) and one.speech.shape == (n,)
+    path = np.arange(n) % model.n_pdfs
+    np.testing.assert_array_equal(one.path_scores(path), scores[np.arange(n), path])
 
 
-def test_sounds_in_pieces_have_the_scores_of_whole_ones() -> None:
+@pytest.mark.parametrize(("step", "weight"), [(3, 0.0), (3, 0.3), (1, 0.0), (1, 0.3)])
+def test_sounds_in_pieces_have_the_scores_of_whole_ones(step: int, weight: float) -> None:
     sounds = np.random.default_rng(4).normal(0, 0.1, 9000).astype(np.float32)
-    model = random_hybrid(FeatureOptions(normalisation="none"))
+    model = random_hybrid(FeatureOptions(normalisation="none"), step, weight)
     pdfs = np.arange(0, model.n_pdfs, 2)
     whole = model.session(pdfs, whole=True)
     whole.accept(sounds)
@@ -271,6 +331,9 @@ def test_copies_are_near_those_of_sound_at_another_speed(speed: float) -> None:
 
 
 @pytest.mark.parametrize(("wrong", "message"), [
+    ({"step": 2}, "step is 2, must be 1 or 3"),
+    ({"offsets": (1, 0), "step": 1}, "must be at least 1"),
+    ({"gaussian_weight": -0.1}, r"gaussian_weight is -0\.1"),
     ({"offsets": (1, 2)}, "must be 1, then multiples of 3"),
     ({"offsets": (3, 1)}, "must be 1, then multiples of 3"),
     ({"bottleneck": 192}, "bottleneck 192 must lie in 1 to hidden"),
@@ -282,14 +345,17 @@ def test_copies_are_near_those_of_sound_at_another_speed(speed: float) -> None:
 ])  # fmt: skip
 def test_wrong_options(wrong: dict, message: str) -> None:
     with pytest.raises(OptionError, match=message):
-        TdnnOptions(**wrong)
+        replace(CHAIN, **wrong)
 
 
 def test_the_stage_is_the_last_one_and_needs_torch(data, sat, monkeypatch) -> None:
     with pytest.raises(OptionError, match="tdnn must be the last one"):
         check_stages(("sat", "tdnn", "mmi"), {})
-    with pytest.raises(OptionError, match="the stage tdnn needs a trained model"):
-        train_tdnn(data, LEXICON, None, OPTIONS)
+    with pytest.raises(OptionError, match="the stage chain must be the last one"):
+        check_stages(("sat", "chain", "tdnn"), {})
+    for stage, options in (("chain", OPTIONS), ("tdnn", EVERY_FRAME)):
+        with pytest.raises(OptionError, match=f"the stage {stage} needs a trained model"):
+            train_tdnn(data, LEXICON, None, options)
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingError, match=r"factored-asr\[train\]"):
         train_tdnn(data, LEXICON, sat, OPTIONS)

@@ -20,8 +20,9 @@ def train(options: argparse.Namespace) -> int:
 
     Each stage builds on the one before: mono (phones without context), tri (triphones with tied
     states), lda_mllt (learnt features), sat (speaker-adaptive, decoded with --adapt speaker), mmi
-    (discriminative). After them, tdnn trains a network by lattice-free MMI, with torch. The same
-    command continues an interrupted training.
+    (discriminative). After them, tdnn trains a network that scores the same states, and chain one
+    with states of 30 ms by lattice-free MMI, both with torch. The same command continues an
+    interrupted training.
 
     The stage ctc stands alone: it trains the head of a network, whose encoder stays as it is, with
     torch. With --teacher it also learns from the sounds of --untranscribed.
@@ -80,7 +81,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--output", required=True, metavar="MODEL", help="the model's folder")
     parser.add_argument("--stages", default="mono", metavar="LIST",
                         help="mono,tri,lda_mllt,sat,mmi,tdnn or a beginning of it (tdnn may "
-                        "follow sat), or ctc (default: mono)")
+                        "follow sat, and chain take its place), or ctc (default: mono)")
     parser.add_argument("--lm", metavar="ARPA",
                         help="language model; its weight is tuned on held-out speakers")
     parser.add_argument("--g2p", metavar="MODEL", help="model of pronunciations for --guess; see "

@@ -7,7 +7,7 @@ figures of the tuning speakers instead, on which choices are made, and does not 
 afterwards. The language model of AN4 is its
 own unigram, that of accented_english a trigram of the texts trained on (words that they lack can
 not be heard); once tuned, of the tuning speakers' texts, too. A model with first-pass densities
-(sat, mmi), or a network (tdnn), is adapted to each speaker from what it hears (``--adapt
+(sat, mmi), or a network (tdnn, chain), is adapted to each speaker from what it hears (``--adapt
 speaker``).
 
 ``--adapted`` decodes en-us as it is and adapted (``factored-asr adapt``; once tuned, to the tuning
@@ -96,21 +96,22 @@ def parts(path: Path, lexicon: Lexicon, tune: int, test: int) -> tuple[Corpus, C
 def stages(task: Task, options: argparse.Namespace) -> Iterator[list[object]]:
     """A row for every stage; each goes on from the checkpoints of the one before."""
     from factored_asr.recognizer.recognizer import Recognizer
-    from factored_asr.training.chain.options import TdnnOptions
+    from factored_asr.training.chain.options import CHAIN, TdnnOptions
     from factored_asr.training.make import Listener, MakeOptions, make_model
     from factored_asr.training.run import describe
 
     names = options.stages.split(",")
     work = options.work / options.corpus
     n = options.passes
-    chosen = {"tdnn": TdnnOptions(passes=n, entropy_passes=n // 5)} if n else {}
+    chosen = {"tdnn": TdnnOptions(passes=n),
+              "chain": replace(CHAIN, passes=n, entropy_passes=n // 5)} if n else {}
     for n, name in enumerate(names, start=1):
         if options.rows and name not in options.rows.split(","):
             continue
         began = time.monotonic()
         made = make_model(
             task.train, task.lexicon, work / name, held_out=task.tune, lm=task.lm,
-            options=MakeOptions(tuple(names[:n]), chosen if name == "tdnn" else {},
+            options=MakeOptions(tuple(names[:n]), {name: chosen[name]} if name in chosen else {},
                                 mean_over=options.mean_over, jobs=options.jobs,
                                 seed=options.seed, fold_in=options.fold_in and not options.tune),
             checkpoints=work / "checkpoints",
@@ -205,8 +206,8 @@ def main() -> None:
     made.add_argument("--corpus", choices=tuple(CORPORA), default="an4")
     made.add_argument("--stages", default="mono,tri,lda_mllt,sat", help="none of them: ''")
     made.add_argument("--rows", default="", help="show these stages only (default: all)")
-    made.add_argument("--passes", type=int, default=0, help="passes of tdnn, a fifth of them by "
-                      "cross-entropy (default: 20)")
+    made.add_argument("--passes", type=int, default=0, help="passes of tdnn (default: 10) or of "
+                      "chain, a fifth of these by cross-entropy (default: 20)")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--no-fold-in", dest="fold_in", action="store_false",
                       help="never learn from the tuning speakers")

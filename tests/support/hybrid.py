@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from factored_asr.acoustic import DiagonalMixtures, GmmModel
@@ -11,10 +13,12 @@ from factored_asr.models.bundle import Bundle
 from factored_asr.training.chain.network import exported
 from factored_asr.training.chain.options import TdnnOptions
 
-SHAPE = TdnnOptions(hidden=32, bottleneck=8, offsets=(1, 3))
+SHAPE = TdnnOptions(step=3, hidden=32, bottleneck=8, offsets=(1, 3))
 
 
-def random_hybrid(features: FeatureOptions | None = None) -> HybridModel:
+def random_hybrid(
+    features: FeatureOptions | None = None, step: int = 3, gaussian_weight: float = 0.0
+) -> HybridModel:
     """Two pdfs for each phone, without contexts."""
     known, rng = Bundle.find("en-us").acoustic_model(), np.random.default_rng(0)
     features = features or known.features
@@ -31,4 +35,4 @@ def random_hybrid(features: FeatureOptions | None = None) -> HybridModel:
               for name, shape in shapes.items()}
     arrays |= {f"{name}.moments": np.ones((2, h), np.float32)
                for name in ("tdnn1", "tdnnf2", "tdnnf3")}
-    return HybridModel(gmm, exported(arrays, SHAPE))
+    return HybridModel(gmm, exported(arrays, replace(SHAPE, step=step)), gaussian_weight)

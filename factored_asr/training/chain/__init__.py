@@ -1,1 +1,2 @@
-"""The stage tdnn: a time-delay network trained by lattice-free MMI, on the alignments of a GMM."""
+"""The stages tdnn and chain: time-delay networks trained on the alignments of a GMM, by
+cross-entropy or by lattice-free MMI."""

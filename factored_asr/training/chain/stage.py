@@ -107,7 +107,8 @@ class _Training:
         objective = total if discriminative else -entropy
         return PassReport(
             stage_of(options), self.number, options.passes, n_frames, objective / n_frames,
-            densities.n_pdfs, densities.means.size // densities.n_features, examples.failed, tuple(notes),
+            densities.n_pdfs, densities.means.size // densities.n_features, examples.failed,
+            tuple(notes),
         )
 
     def _batches(self, rng: np.random.Generator) -> list[list[Example]]:
@@ -228,7 +229,7 @@ class _Training:
     def final(self) -> dict[str, np.ndarray]:
         """Return the averaged weights, with the moments that they give.
 
-        Without a step, scores are likelihoods: the prior probabilities of the pdfs are divided out.
+        Of the stage tdnn, scores are likelihoods: the prior probabilities of pdfs are divided out.
         """
         tdnn, torch = self._tdnn, self._torch
         if self._average:
