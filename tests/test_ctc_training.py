@@ -500,12 +500,14 @@ def test_a_network_is_adapted_to_a_corpus(
     assert main([*asked, "--tau", "3"]) == 2
     assert "Gaussian mixtures" in capsys.readouterr().err
     assert main(asked) == 0
-    assert "ctc 10/10" in capsys.readouterr().err
-    before = Bundle.find("en-us-network").acoustic_model().head
+    assert "ctc 20/20" in capsys.readouterr().err  # both heads
+    before = Bundle.find("en-us-network").acoustic_model()
     folder = ModelFolder.open(tiny_corpus / "m")
-    after = folder.acoustic_model().head
-    moved = np.abs(after.layers[0].weight - before.layers[0].weight).max()
-    assert 0 < moved < np.abs(before.layers[0].weight).max() / 4
-    np.testing.assert_array_equal(after.log_prior, before.log_prior)
+    after = folder.acoustic_model()
+    for old, new in ((before.head, after.head), (before.taught.head, after.taught.head)):
+        moved = np.abs(new.layers[0].weight - old.layers[0].weight).max()
+        assert 0 < moved < np.abs(old.layers[0].weight).max() / 4
+        np.testing.assert_array_equal(new.log_prior, old.log_prior)
     assert folder.about.settings["dictation"]["prior_weight"] == 0.7
-    assert not folder.about.settings["commands"]["taught"]
+    assert folder.about.settings["commands"]["taught"]
+    assert not folder.about.settings["conversation"]["taught"]

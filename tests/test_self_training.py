@@ -82,8 +82,7 @@ def test_wrong_settings_are_refused(recognizer: Recognizer, audio_dir: Path) -> 
 def test_the_program_learns_from_a_folder_of_sounds(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], audio_dir: Path
 ) -> None:
-    command = ["adapt", "--corpus", str(folder), "--untranscribed", "--grammar", str(GRAMMAR),
-               "--model", "en-us"]
+    command = ["adapt", "--corpus", str(folder), "--untranscribed", "--grammar", str(GRAMMAR)]
     noisy = np.random.default_rng(0).normal(0, 0.1, 32_000)
     soundfile.write(tmp_path / "noise.wav", noisy, 16_000)
     noise = ["--noise", str(tmp_path / "noise.wav")]

@@ -34,7 +34,7 @@ def adapt(options: argparse.Namespace) -> int:
     without texts: the old model recognises them, best with a grammar, and those with a high
     confidence are used. The new model keeps dictionary, language model and settings of the old one.
 
-    Of a network the head is trained further, with torch and distorted copies of the corpus.
+    Of a network the heads are trained further, with torch and distorted copies of the corpus.
     """
     from factored_asr.audio.reading import read_audio
     from factored_asr.models.bundle import Bundle
@@ -43,7 +43,8 @@ def adapt(options: argparse.Namespace) -> int:
     from factored_asr.training.ctc.adapt import adapt_network
     from factored_asr.training.run import describe
 
-    bundle = Bundle.find(options.model or "en-us")
+    options.model = options.model or "en-us"  # hears untranscribed speech, too
+    bundle = Bundle.find(options.model)
     given, words = (path and Path(path) for path in (options.lexicon, options.words))
     lexicon = Recipe(bundle, lexicon=given, words=words).read_lexicon()
     corpus, n_left_out = (_recognised if options.untranscribed else corpus_of)(options, lexicon)

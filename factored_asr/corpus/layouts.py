@@ -29,7 +29,7 @@ from factored_asr.corpus.textgrid import Tier, read_textgrid
 from factored_asr.corpus.utterance import NO_PATH, Utterance
 from factored_asr.errors import FormatError, MissingError, OptionError
 from factored_asr.language.written import Known, spoken_words
-from factored_asr.storage.reading import exists, files_in, is_file, read_text
+from factored_asr.storage.reading import exists, files_in, is_file, lines_with_text, read_text
 from factored_asr.storage.tables import SUFFIXES as TABLES
 from factored_asr.storage.tables import Row, header_of, read_table
 
@@ -369,9 +369,8 @@ def _lines(file: Path) -> Iterator[Line]:
     """Yield numbered lines that are not empty, of a plain file of a corpus."""
     if exists(file) and not is_file(file):
         raise FormatError("must be a plain file, is a pipe or a folder", file)
-    for number, text in enumerate(read_text(file).split("\n"), 1):
-        if text.strip():
-            yield number, text.strip()
+    for number, text in lines_with_text(file):
+        yield number, text.strip()
 
 
 def _words(text: str) -> tuple[str, ...]:

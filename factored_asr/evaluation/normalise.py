@@ -23,7 +23,7 @@ from pathlib import Path
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.language.written import TextRules, read_written, skipped_text, spoken_words
 from factored_asr.results.numbers import read_number
-from factored_asr.storage.reading import read_text
+from factored_asr.storage.reading import lines_with_text
 
 SWITCHES = ("case", "fillers", "punctuation", "numbers", "digits")
 FILLERS = frozenset("uh um er erm eh ah hm hmm mm mhm %hesitation".split())
@@ -154,8 +154,8 @@ def read_replacements(path: str | Path) -> dict[tuple[str, ...], tuple[str, ...]
     """
     file = Path(path)
     found: dict[tuple[str, ...], tuple[str, ...]] = {}
-    for number, line in enumerate(read_text(file).split("\n"), start=1):
-        if not line.strip() or line.lstrip().startswith((";;", "#", "*")):
+    for number, line in lines_with_text(file):
+        if line.lstrip().startswith((";;", "#", "*")):
             continue
         match = _RULE.match(line)
         if not match:

@@ -28,7 +28,7 @@ from typing import Any
 
 from factored_asr.errors import FormatError, OptionError
 from factored_asr.results.formats import utterance_id
-from factored_asr.storage.reading import parse_json, read_text
+from factored_asr.storage.reading import lines_with_text, parse_json
 from factored_asr.storage.tables import read_table
 
 IGNORED = "IGNORE_TIME_SEGMENT_IN_SCORING"
@@ -124,8 +124,7 @@ def read_entries(file: Path, layout: str = "auto") -> Iterator[Entry]:
         return _read_tsv(file)
     return _READERS[layout]([
         _Line(text.strip(), file, number)
-        for number, text in enumerate(read_text(file).split("\n"), start=1)
-        if text.strip() and not text.startswith(";;")
+        for number, text in lines_with_text(file) if not text.startswith(";;")
     ])
 
 

@@ -74,7 +74,7 @@ class VoskFiles:
 def read_options(path: Path) -> dict[str, str]:
     """Read a configuration file of Kaldi, ``--name=value`` on each line."""
     found = {}
-    for line, text in enumerate(read_text(path).split("\n"), start=1):
+    for line, text in lines_with_text(path):
         text = text.partition("#")[0].strip()
         if not text:
             continue

@@ -1,4 +1,4 @@
-"""Adaptation of a network to a small corpus: its head is trained a little further."""
+"""Adaptation of a network to a small corpus: its heads are trained a little further."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from factored_asr.corpus.corpus import Corpus
 from factored_asr.errors import OptionError
 from factored_asr.lexicon import Lexicon
 from factored_asr.models.bundle import Bundle
-from factored_asr.models.en_us_network import NETWORK_UNTAUGHT
 from factored_asr.models.folder import About, check_target, write_model
 from factored_asr.models.recipe import Recipe
 from factored_asr.training.ctc.make import Encoded
@@ -59,12 +58,22 @@ def adapt_head(
     return replace(head, layers=trained.layers)
 
 
+def _after(number: int, of: int, report: Callable[[HeadReport], None] | None) -> Any:
+    """Return a callback that counts the passes of this head after those of the heads before."""
+    if report is None:
+        return None
+    return lambda done: report(replace(done, number=done.number + number * done.of,
+                                       of=done.of * of))  # fmt: skip
+
+
 def adapt_network(
     bundle: Bundle, corpus: Corpus, output: str | Path, options: AdaptHeadOptions | None = None, *,
     lexicon: Lexicon | None = None, noises: Sequence[np.ndarray] = (), jobs: int = 1,
     report: Callable[[HeadReport], None] | None = None,
 ) -> Path:
     """Adapt a network on disk to a corpus, and write it with its dictionary and language model.
+
+    A head that was taught in noise is adapted, too, to the states of its own encoder.
 
     Parameters
     ----------
@@ -75,7 +84,7 @@ def adapt_network(
     noises
         Sounds at 16 kHz to mix the copies with.
     report
-        Progress callback, called after each pass; None disables it.
+        Progress callback, called after each pass over either head; None disables it.
 
     Raises OptionError if the model is no network, or the output is there and no model.
     """
@@ -86,17 +95,19 @@ def adapt_network(
     check_target(output)
     if lexicon is None:
         lexicon = Recipe(bundle).read_lexicon()
-    encoded = Encoded(model.encoder, model.head.encoder_layers)
-    with tempfile.TemporaryDirectory() as folder:
-        states = encode(corpus.utterances, encoded, folder, options.copies, noises=noises,
-                        jobs=jobs)  # fmt: skip
-        variants = [variants_of(u.words, lexicon, model.head.phones) for u in states.utterances]
-        head = adapt_head(model.head, states, variants, options, report)
+    models = [model.plain] if model.taught_head is None else [model.plain, model.taught]
+    heads = list[Head]()
+    for number, each in enumerate(models):
+        encoded = Encoded(each.encoder, each.head.encoder_layers)
+        with tempfile.TemporaryDirectory() as folder:
+            states = encode(corpus.utterances, encoded, folder, options.copies, noises=noises,
+                            jobs=jobs)  # fmt: skip
+            variants = [variants_of(u.words, lexicon, model.head.phones) for u in states.utterances]
+            heads.append(adapt_head(each.head, states, variants, options,
+                                    _after(number, len(models), report)))  # fmt: skip
     about = bundle.folder.about if bundle.folder else About(origin=bundle.name)
-    settings = {
-        "dictation": bundle.dictation, "conversation": bundle.conversation,
-        "commands": NETWORK_UNTAUGHT if bundle.commands.taught else bundle.commands,
-    }  # fmt: skip
+    settings = {"dictation": bundle.dictation, "commands": bundle.commands,
+                "conversation": bundle.conversation}  # fmt: skip
     log: dict[str, Any] = {"stage": "adapt", "passes": options.passes, "utterances": len(states)}
     about = replace(
         about, origin=f"{about.origin}; adapted to {corpus.name}",
@@ -104,6 +115,6 @@ def adapt_network(
         settings={kind: each.to_dict() for kind, each in settings.items()},
     )  # fmt: skip
     g2p = None if bundle.folder is None else bundle.folder.files.get("g2p")
-    adapted = replace(model, head=head, taught_head=None)
+    adapted = replace(model, head=heads[0], taught_head=heads[1] if heads[1:] else None)
     return write_model(output, adapted, lexicon=lexicon, lm=bundle.lm, g2p=g2p,
                        about=about)  # fmt: skip
