@@ -24,15 +24,23 @@ from factored_asr.training.ctc.states import CopyOptions, States, encode
 from factored_asr.training.ctc.variants import Variants, variants_of
 
 
+ENOUGH = 7500
+"""Frames, three minutes. With less speech the learning rate is lower in proportion: ten utterances
+of a speaker do harm at the rate that is best for sixty commands."""
+
+
 @dataclass(frozen=True)
 class AdaptHeadOptions:
     """How a head is adapted."""
 
-    passes: int = 10
+    passes: int = 20
     """Passes over the corpus."""
-    learning_rate: float = 3e-4
-    """At its highest; higher: the head follows the corpus more, and forgets more."""
-    copies: CopyOptions = CopyOptions(2)
+    learning_rate: float = 1e-3
+    """At its highest, with three minutes of speech or more; higher: the head follows the corpus
+    more, and forgets more."""
+    held: float = 0.3
+    """See `CtcOptions.held`; higher: the head follows the corpus less, and forgets less."""
+    copies: CopyOptions = CopyOptions(4)
     """Distorted copies of the utterances."""
     seed: int = 0
     """Selects order, copies and noise."""
@@ -48,11 +56,13 @@ def adapt_head(
     if there is nothing to train on, MissingError without torch.
     """
     options = options or AdaptHeadOptions()
+    n_frames = sum(len(copies[0]) for copies in states.arrays)
+    rate = options.learning_rate * min(1.0, n_frames / ENOUGH)
     ctc = CtcOptions(
         encoder_layers=head.encoder_layers, hidden=head.layers[0].weight.shape[1],
         offsets=tuple(layer.offsets for layer in head.layers), passes=options.passes,
-        realign=(options.passes // 2,), learning_rate=options.learning_rate, weight_decay=0.0,
-        seed=options.seed,
+        realign=(options.passes // 2,), learning_rate=rate, weight_decay=0.0,
+        held=options.held, seed=options.seed,
     )
     trained = train_head(states, variants, head.phones[1:], ctc, start=head, report=report)
     return replace(head, layers=trained.layers)

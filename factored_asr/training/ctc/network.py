@@ -60,6 +60,10 @@ class CtcOptions:
     """Longest span of frames blanked out, of each 60."""
     averaged: float = 0.2
     """Share of the last steps whose weights are averaged."""
+    held: float = 0.0
+    """Weight of the divergence from the outputs of the head to begin with, without distortion,
+    next to the loss: what a small corpus does not show is kept (D. Yu and others, "KL-divergence
+    regularized deep neural network adaptation", 2013)."""
     seed: int = 0
     """Selects first weights, order, copies and noise."""
     bfloat16: bool = False
@@ -178,6 +182,7 @@ class _Trainer:
         self._random = torch.Generator().manual_seed(options.seed)
         self._mean, self._spread = _moments(states)
         self._weights = self._initial(start)
+        self._held = {name: each.detach().clone() for name, each in self._weights.items()}
         self._optimiser = torch.optim.AdamW(
             self._weights.values(), lr=options.learning_rate, betas=(0.9, 0.98),
             weight_decay=options.weight_decay,
@@ -246,18 +251,26 @@ class _Trainer:
         for row, each in zip(x, sounds, strict=True):
             row[: len(each)] = (each - self._mean) / self._spread
         inputs = torch.from_numpy(x)
-        inputs += options.noise * torch.randn(inputs.shape, generator=self._random)
+        wanted = None
+        if options.held:
+            with torch.no_grad():
+                wanted = self._forward(inputs, training=False, weights=self._held)
+        inputs = inputs + options.noise * torch.randn(inputs.shape, generator=self._random)
         for row, n in zip(inputs, lengths, strict=True):
             for first, n_masked in _spans(n, options.masked, rng):
                 row[first : first + n_masked] = 0
-        log_probs = self._forward(inputs, training=True).transpose(0, 1)
+        log_probs = self._forward(inputs, training=True)
         losses = torch.nn.functional.ctc_loss(
-            log_probs, torch.from_numpy(np.concatenate(targets).astype(np.int64)),
+            log_probs.transpose(0, 1), torch.from_numpy(np.concatenate(targets).astype(np.int64)),
             torch.tensor(lengths), torch.tensor([len(each) for each in targets]),
             reduction="none", zero_infinity=True,
         )
         n_phones = sum(map(len, targets))
         loss = losses.sum() / max(n_phones, 1)
+        if wanted is not None:
+            spoken = torch.arange(x.shape[1]) < torch.tensor(lengths)[:, None]
+            apart = (wanted.exp() * (wanted - log_probs)).sum(2)[spoken].sum()
+            loss = loss + options.held * apart / max(n_phones, 1)
         for group in self._optimiser.param_groups:
             group["lr"] = options.learning_rate * _rate(state.step / self._n_steps)
         self._optimiser.zero_grad()
@@ -269,9 +282,9 @@ class _Trainer:
             self._average()
         return float(losses.detach().sum()), n_phones
 
-    def _forward(self, x: Any, training: bool) -> Any:
+    def _forward(self, x: Any, training: bool, weights: dict[str, Any] | None = None) -> Any:
         """(n, n_frames, n_values) to log probabilities, (n, n_frames, n_phones)."""
-        torch, options, weights = self._torch, self._options, self._weights
+        torch, options, weights = self._torch, self._options, weights or self._weights
         last = len(options.offsets) - 1
         at = torch.arange(x.shape[1])
         for i, offsets in enumerate(options.offsets):
