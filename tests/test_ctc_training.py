@@ -361,6 +361,22 @@ def test_training_goes_on_from_a_head(rng: np.random.Generator) -> None:
         train_head(states, variants, PHONES, CtcOptions(hidden=6), start=start)
 
 
+def test_a_head_that_is_held_stays_near_the_one_to_begin_with(rng: np.random.Generator) -> None:
+    pytest.importorskip("torch")
+    from factored_asr.training.ctc.network import CtcOptions, log_probs_of, train_head
+
+    states, variants = spelt(rng, 6)
+    start, apart = random_head(rng), []
+    for held in (0.0, 0.3, 30.0):
+        options = CtcOptions(hidden=5, passes=10, learning_rate=0.02, realign=(), held=held)
+        head = train_head(states, variants, PHONES, options, start=start)
+        old, new = (log_probs_of(each, states.arrays[0][0]) for each in (start, head))
+        apart.append(float((np.exp(old) * (old - new)).sum(axis=1).mean()))
+    assert apart[0] > 1.5 * apart[1] > 10 * apart[2] > 0
+    with pytest.raises(OptionError, match="held is -1"):
+        CtcOptions(held=-1.0)
+
+
 def test_options_out_of_range_are_refused() -> None:
     from factored_asr.training.ctc.network import CtcOptions
 

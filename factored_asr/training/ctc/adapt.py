@@ -23,7 +23,6 @@ from factored_asr.training.ctc.network import CtcOptions, HeadReport, torch_modu
 from factored_asr.training.ctc.states import CopyOptions, States, encode
 from factored_asr.training.ctc.variants import Variants, variants_of
 
-
 ENOUGH = 7500
 """Frames, three minutes. With less speech the learning rate is lower in proportion: ten utterances
 of a speaker do harm at the rate that is best for sixty commands."""

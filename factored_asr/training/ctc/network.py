@@ -80,6 +80,8 @@ class CtcOptions:
         for name in ("hidden", "passes", "batch_frames", "threads"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name} is {getattr(self, name)}, must be at least 1")
+        if not 0 <= self.held < math.inf:
+            raise OptionError(f"held is {self.held}, must be at least 0")
         for name in ("dropout", "averaged"):
             if not 0 <= getattr(self, name) < 1:
                 raise OptionError(f"{name} is {getattr(self, name)}, must lie in [0, 1)")
