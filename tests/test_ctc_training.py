@@ -456,6 +456,9 @@ def test_the_command_trains_a_model_that_loads(
     asked = ["train", "--stages", "ctc", "--corpus", str(tiny_corpus / "corpus.tsv"), "--lexicon",
              str(tiny_corpus / "words.dict"), "--output", str(model), "--passes", "2", "--copies",
              "1", "--origin", "two clips"]  # fmt: skip
+    assert main([*asked, "--lm", str(tiny_corpus / "absent.arpa")]) == 1
+    told = capsys.readouterr().err
+    assert "absent.arpa" in told and "ctc" not in told  # before any work is done
     assert main(asked) == 0
     shown = capsys.readouterr()
     assert "2 utterances" in shown.out and "ctc 2/2" in shown.err

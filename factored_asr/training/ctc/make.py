@@ -17,6 +17,7 @@ from factored_asr.acoustic.network.head import BLANK, Head
 from factored_asr.acoustic.network.windows import BEFORE
 from factored_asr.corpus.corpus import Corpus
 from factored_asr.errors import OptionError
+from factored_asr.language import read_lm
 from factored_asr.lexicon import Lexicon
 from factored_asr.models.en_us_network import NETWORK_DICTATION, NETWORK_UNTAUGHT
 from factored_asr.models.folder import About, check_target, write_model
@@ -128,13 +129,16 @@ def make_head_model(
         The frozen encoder; None: that of `read_encoder`.
 
     Raises OptionError if the output is there and no model, or teacher or sounds are there without
-    the other; MissingError without torch or the encoder.
+    the other; MissingError without torch, the encoder or the language model's file; FormatError if
+    that is broken.
     """
     options, listener, output = options or HeadOptions(), listener or HeadListener(), Path(output)
     if bool(untranscribed) != (teacher is not None):
         raise OptionError("a teacher needs untranscribed speech, and this needs a teacher")
     torch_module()
     check_target(output)
+    if lm is not None:
+        read_lm(lm)  # one that is missing or broken is to be refused before hours of training
     lexicon = lexicon.strip_stress()
     kept = output.with_name(f"{output.name}.training") if checkpoints is None else Path(checkpoints)
     work = _Work(
