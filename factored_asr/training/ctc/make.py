@@ -129,8 +129,8 @@ def make_head_model(
         The frozen encoder; None: that of `read_encoder`.
 
     Raises OptionError if the output is there and no model, or teacher or sounds are there without
-    the other; MissingError without torch, the encoder or the language model's file; FormatError if
-    that is broken.
+    the other. Raises MissingError without torch, the encoder or the language model's file, and
+    FormatError if that is broken.
     """
     options, listener, output = options or HeadOptions(), listener or HeadListener(), Path(output)
     if bool(untranscribed) != (teacher is not None):
