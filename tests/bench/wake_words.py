@@ -120,7 +120,8 @@ def main() -> None:
     detectors = detectors_of(model, None if given.alone else given.data)
     folder = given.work / "wake_words"
     alarms: dict[tuple[str, str, str], list[float]] = {key: [] for key in detectors}
-    near: dict[tuple[str, str, str], list[list[FrameBlock]]] = {key: [] for key in detectors}
+    near: dict[tuple[str, str, str], list[list[FrameBlock]]] = {
+        key: [] for key in detectors if key[2] == asked(RATES[0])}
     hours = 0.0
     for number, sound in enumerate(others(given.data, noises)):
         if hours >= given.hours:
@@ -130,11 +131,12 @@ def main() -> None:
         for key, detector in detectors.items():
             scores = run(detector, model, blocks)
             alarms[key] += scores
-            if scores and key[2] == asked(RATES[0]):
+            if scores and key in near:
                 near[key].append(blocks)
     for (word, kind, name), kept in near.items():
         for chosen, scores in chosen_on(kept, detectors[word, kind, name], model):
             key = word, kind, f"{len(scores)}, threshold chosen on these sounds"
+            assert chosen.options.threshold is not None or scores, f"{key}: no sound was tried"
             detectors[key], alarms[key] = chosen, scores
     missed: dict[tuple[str, str, str], dict[str, list[bool]]] = {
         key: {name: [] for name in noises} for key in detectors}
