@@ -1,14 +1,13 @@
 """Directedness: is speech a command to the device? Learn the model of detectors/directed.py.
 
-    python tests/bench/directed.py [--write directed] [--clips 800] [--ship] [--shipped]
+    python tests/bench/directed.py [--write directed] [--clips 160] [--ship] [--shipped]
 
 The same synthetic voices speak commands of a grammar, near misses and conversation, through one
 channel: noise, level and bandwidth are drawn alike for all of them. Near misses are commands that
 are told or asked of others, and talk about the same things; conversation is of Switchboard and of
-books. The model is learnt with lm/smart_home.yaml and with the grammar of the coffee orders, and
-measured with lm/house.yaml: other voices, sentences, near misses and noises. Unmatched channels are
-measured apart: there the two classes come through different ones. ``--ship`` writes
-factored_asr/detectors/directed.npz.
+books. The model is learnt with lm/smart_home.yaml, and measured with lm/house.yaml: other voices,
+sentences, near misses and noises. Unmatched channels are measured apart: there the two classes
+come through different ones. ``--ship`` writes factored_asr/detectors/directed.npz.
 """
 
 from __future__ import annotations
@@ -35,25 +34,19 @@ from factored_asr.detectors.stretches import Stretch, Stretches
 from factored_asr.language.grammar import Grammar
 from factored_asr.language.grammar.sampling import random_sentences
 
-LEARNT, MEASURED = ("smart_home", "coffee"), ("house",)
-"""Grammars."""
-TOLD = (
+GRAMMARS = ("smart_home", "house")
+"""Of learning and of measuring."""
+TOLD: tuple[tuple[str, ...], ...] = (
     ("she said {}", "did you {}", "i forgot to {}", "why did they {}", "we never {}",
-     "he asked me to {}"),
+     "he asked me to {}", "the kitchen light is really bright", "my brother sold the old lamp",
+     "what is the light in the hall like", "i like the music in that film"),
     ("he told her to {}", "do you always {}", "they will {} later", "who wanted to {}",
-     "i think i should {}", "you could not {}"),
+     "i think i should {}", "you could not {}", "the office blinds look dirty to me",
+     "our heating was broken last winter", "was the front door locked when you left",
+     "she painted the bedroom last week"),
 )  # fmt: skip
 """Near misses, of learning and of measuring; {} is a command."""
-TALK = {
-    "smart_home": ("the kitchen light is really bright", "my brother sold the old lamp",
-                   "what is the light in the hall like", "i like the music in that film"),
-    "coffee": ("the coffee here is really strong", "my brother sold the old machine",
-               "what is in the latte of yours", "i like the milk from that farm"),
-    "house": ("the office blinds look dirty to me", "our heating was broken last winter",
-              "was the front door locked when you left", "she painted the bedroom last week"),
-}  # fmt: skip
-"""Near misses of each grammar: talk about the same things."""
-PENALTY = 10.0
+PENALTY = 3.0
 PAUSE = 21  # frames
 SNRS = (None, 20.0, 10.0)
 BANDS = ((0.0, 8000.0), (0.0, 4000.0), (300.0, 3400.0))  # Hz
@@ -63,34 +56,28 @@ NEAR, FAR = (None, BANDS[0], -3.0), (10.0, BANDS[2], -20.0)
 Channel = tuple[float | None, tuple[float, float], float]
 
 
-def grammar_of(name: str, data: Path) -> Path:
-    """Return the file of a grammar."""
-    here = REPOSITORY / "lm" / f"{name}.yaml"
-    return here if here.is_file() else data / f"{name}_commands" / "grammar.yaml"
-
-
-def texts(half: int, name: str, data: Path, n: int) -> Iterator[tuple[int, str]]:
-    """Yield (is directed, sentence) with a grammar, half of them commands, in turn."""
-    grammar = Grammar.read(grammar_of(name, data))
+def texts(half: int, data: Path, n: int) -> Iterator[tuple[int, str]]:
+    """Yield (is directed, sentence), half of them commands, in turn."""
+    grammar = Grammar.read(REPOSITORY / "lm" / f"{GRAMMARS[half]}.yaml")
     commands = [" ".join(each) for each in random_sentences(grammar, n, half)]
-    told, talk = TOLD[half] + TALK[name], list(conversation(half, name, data, n))
+    talk = list(conversation(half, data, n))
     for i in range(n):
         if i % 2 == 0:
             yield 1, commands[i]
         elif i % 4 == 1:
-            yield 0, told[i // 4 % len(told)].format(commands[i])
+            yield 0, TOLD[half][i // 4 % len(TOLD[half])].format(commands[i])
         else:
             yield 0, talk[i]
 
 
-def conversation(half: int, name: str, data: Path, n: int) -> Iterator[str]:
+def conversation(half: int, data: Path, n: int) -> Iterator[str]:
     """Yield sentences of 4 to 12 words, of calls and of books in turn."""
     import lzma
 
     spoken = list(switchboard(data / "understanding"))[half::2]
     with lzma.open(data / "text" / "books.txt.xz", "rt", encoding="utf-8") as file:
         read = [next(file) for _ in range(20_000)][half::2]
-    rng = np.random.default_rng([half, zlib.crc32(name.encode())])
+    rng = np.random.default_rng(half)
     sources = [[each for each in map(_plain, lines) if 4 <= len(each.split()) <= 12]
                for lines in (spoken, read)]
     for i in range(n):
@@ -166,15 +153,16 @@ def odds(made: Classifier, x: np.ndarray) -> np.ndarray:
 
 
 @cache
-def detector_of(grammar: Path) -> DirectednessDetector:
-    """Return a detector with a grammar; what its model says is not used."""
+def detector_of(half: int) -> DirectednessDetector:
+    """Return a detector with the grammar of a half; what its model says is not used."""
+    grammar = REPOSITORY / "lm" / f"{GRAMMARS[half]}.yaml"
     empty = Classifier(NAMES, *(np.zeros(0, np.float32),) * 4)
     return DirectednessDetector(Recognizer.load("en-us-network", grammar=grammar), empty)
 
 
 def main() -> None:
     options = parser(__doc__)
-    options.add_argument("--clips", type=int, default=800, help="sentences of each half")
+    options.add_argument("--clips", type=int, default=160, help="sentences of each half")
     options.add_argument("--shipped", action="store_true", help="measure the shipped model alone")
     options.add_argument("--ship", action="store_true", help="also write the shipped model")
     given = options.parse_args()
@@ -203,20 +191,17 @@ def main() -> None:
 
 def values(given: argparse.Namespace, half: int, kind: str) -> tuple[np.ndarray, np.ndarray]:
     """Return values and classes of the sounds of a half, through channels of a kind."""
-    rng, noises, found = np.random.default_rng(half), noises_of(given.data, half), []
-    names = MEASURED if half else LEARNT
-    n_clips = (given.clips if kind == "matched" else given.clips // 2) // len(names)
-    for name in names:
-        sounds = []
-        for n, (label, text) in enumerate(texts(half, name, given.data, n_clips)):
-            channel = drawn(rng)
-            if kind != "matched":
-                channel = NEAR if (label == 1) == kind.startswith("directed near") else FAR
-            said = spoken(text, half, n, given.work / "directed")
-            sounds.append((label, through(said, channel, noises, rng)))
-        found.append(measured(detector_of(grammar_of(name, given.data)), sounds))
-    x, labels = (np.concatenate(each) for each in zip(*found, strict=True))
-    return x, labels
+    detector, rng = detector_of(half), np.random.default_rng(half)
+    noises = noises_of(given.data, half)
+    sounds = []
+    n_clips = given.clips if kind == "matched" else given.clips // 2
+    for n, (label, text) in enumerate(texts(half, given.data, n_clips)):
+        channel = drawn(rng)
+        if kind != "matched":
+            channel = NEAR if (label == 1) == kind.startswith("directed near") else FAR
+        said = spoken(text, half, n, given.work / "directed")
+        sounds.append((label, through(said, channel, noises, rng)))
+    return measured(detector, sounds)
 
 
 def noises_of(data: Path, half: int) -> list[np.ndarray]:
