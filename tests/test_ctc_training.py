@@ -519,7 +519,7 @@ def test_a_network_is_adapted_to_a_corpus(
     assert main([*asked, "--tau", "3"]) == 2
     assert "Gaussian mixtures" in capsys.readouterr().err
     assert main(asked) == 0
-    assert "ctc 20/20" in capsys.readouterr().err  # both heads
+    assert "ctc 40/40" in capsys.readouterr().err  # 20 passes over each of two heads
     before = Bundle.find("en-us-network").acoustic_model()
     folder = ModelFolder.open(tiny_corpus / "m")
     after = folder.acoustic_model()
