@@ -257,7 +257,7 @@ class _Trainer:
         if options.held:
             with torch.no_grad():
                 wanted = self._forward(inputs, training=False, weights=self._held)
-        inputs = inputs + options.noise * torch.randn(inputs.shape, generator=self._random)
+        inputs += options.noise * torch.randn(inputs.shape, generator=self._random)
         for row, n in zip(inputs, lengths, strict=True):
             for first, n_masked in _spans(n, options.masked, rng):
                 row[first : first + n_masked] = 0
